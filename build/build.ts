@@ -1,0 +1,39 @@
+/**
+ * Builds the executables.
+ *
+ *     node build/build.ts ENGINE... [--if-stale] [--native-if-possible]
+ */
+import { statSync } from 'node:fs'
+import { relative } from 'node:path'
+import { buildNativeEngine, CLANG_ADVICE, findClang } from './native-engine.ts'
+import { buildNodeEngine } from './node-engine.ts'
+import { binDir, ENGINES, type Engine, executable, pluginFolders, ROOT } from './project.ts'
+
+async function buildEngine(engine: Engine, ifStale: boolean): Promise<void> {
+  const started = Date.now()
+  const target = relative(ROOT, executable(engine))
+  const built = engine === 'node' ? await buildNodeEngine(ifStale) : buildNativeEngine(ifStale)
+  if (!built) return
+  const megabytes = (statSync(executable(engine)).size / 1e6).toFixed(1)
+  const seconds = ((Date.now() - started) / 1000).toFixed(1)
+  const links = `${pluginFolders().length} plugins in ${relative(ROOT, binDir(engine))}`
+  process.stderr.write(`built ${target}: ${megabytes} MB, ${links} (${seconds} s)\n`)
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  for (const engine of ENGINES.filter(name => args.includes(name))) {
+    if (engine === 'native' && args.includes('--native-if-possible') && findClang() === undefined) {
+      process.stderr.write(`not built: the native engine: ${CLANG_ADVICE}\n`)
+      continue
+    }
+    process.stderr.write(args.includes('--if-stale') ? '' : `building the ${engine} engine ...\n`)
+    await buildEngine(engine, args.includes('--if-stale'))
+  }
+}
+
+try {
+  await main(process.argv.slice(2))
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = 1
+}

@@ -1,0 +1,89 @@
+/** Builds dist/native: the plugins compiled to machine code by scriptc through clang. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
+import { entryPoint, ROOT } from './project.ts'
+
+/** The oldest clang that reads the code scriptc makes (opaque pointers). */
+const OLDEST_CLANG = 15
+
+export const CLANG_ADVICE =
+  'install clang 15 or newer (Debian, Ubuntu: apt-get install clang-19), or set CLANG to its path'
+
+/** A clang that is new enough. */
+export interface Clang {
+  readonly path: string
+  /** Its first line of --version. */
+  readonly version: string
+}
+
+/** Finds a usable clang: $CLANG, then `clang`, then the highest `clang-N` of PATH. */
+export function findClang(env: NodeJS.ProcessEnv = process.env): Clang | undefined {
+  const folders = (env['PATH'] ?? '').split(delimiter).filter(folder => folder !== '')
+  const numbered: { readonly path: string; readonly major: number }[] = []
+  for (const folder of folders.filter(existsSync)) {
+    for (const name of readdirSync(folder)) {
+      const match = /^clang-([0-9]+)$/.exec(name)
+      if (match !== null) numbered.push({ path: join(folder, name), major: Number(match[1]) })
+    }
+  }
+  numbered.sort((a, b) => b.major - a.major)
+  const asked = env['CLANG']
+  const candidates = asked !== undefined && asked !== '' ? [asked] : ['clang', ...numbered.map(({ path }) => path)]
+  for (const candidate of candidates) {
+    const path = candidate.includes('/') ? candidate : folders.map(f => join(f, candidate)).find(existsSync)
+    if (path === undefined) continue
+    const { stdout, status } = spawnSync(path, ['--version'], { encoding: 'utf8' })
+    if (status !== 0) continue
+    const version = stdout.split('\n')[0] ?? ''
+    const major = Number(/clang version ([0-9]+)\./.exec(version)?.[1])
+    if (major >= OLDEST_CLANG) return { path, version }
+  }
+  return undefined
+}
+
+/** The environment in which scriptc finds this clang: it looks for the bare name `clang` in PATH. */
+export function clangEnvironment(clang: Clang): NodeJS.ProcessEnv {
+  const folder = join(ROOT, '.cache', 'clang')
+  mkdirSync(folder, { recursive: true })
+  const fresh = join(folder, `.clang.${process.pid}`)
+  rmSync(fresh, { force: true })
+  symlinkSync(clang.path, fresh)
+  renameSync(fresh, join(folder, 'clang'))
+  return { ...process.env, PATH: `${folder}${delimiter}${process.env['PATH'] ?? ''}` }
+}
+
+/** Runs scriptc in the repository's root. @returns its exit status and both outputs */
+export function scriptc(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv
+): { readonly status: number; readonly output: string } {
+  const program = join(ROOT, 'node_modules', 'scriptc', 'dist', 'bootstrap.js')
+  const child = spawnSync(process.execPath, [program, ...args], {
+    cwd: ROOT,
+    env,
+    encoding: 'utf8',
+    maxBuffer: 1 << 28
+  })
+  if (child.error !== undefined) throw new Error(`run scriptc: ${child.error.message}`)
+  return { status: child.status ?? 1, output: child.stdout + child.stderr }
+}
+
+/** Builds the native engine unless it is up to date. @returns whether it had to be built */
+export function buildNativeEngine(ifStale: boolean): boolean {
+  const clang = findClang()
+  if (clang === undefined) throw new Error(`build dist/native: no usable clang: ${CLANG_ADVICE}`)
+  const digest = inputsDigest('native', `${process.version} ${clang.version}`)
+  if (ifStale && isUpToDate('native', digest)) return false
+  const output = unfinished('native')
+  try {
+    const args = ['build', entryPoint('native'), '--ffi', 'lib/sys/ffi.json', '--strip', '--no-keep-c', '-o', output]
+    const result = scriptc(args, clangEnvironment(clang))
+    if (result.status !== 0) throw new Error(`compile ${entryPoint('native')}: scriptc says\n${result.output}`)
+    publish('native', output, digest)
+  } finally {
+    rmSync(output, { force: true })
+  }
+  return true
+}

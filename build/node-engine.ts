@@ -1,0 +1,82 @@
+/** Builds dist/node: one bundle inside the pinned Node, made by pkg. */
+import { rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
+import { entryPoint, NODE_BIN, ROOT } from './project.ts'
+
+/** The part of pkg used here: it makes a single executable of a script and a given Node. */
+type MakeExecutable = (
+  entry: string,
+  options: {
+    readonly targets: readonly { platform: string; arch: string; nodeRange: string; output: string }[]
+    readonly nodePath: string
+    readonly seaConfig: Readonly<Record<string, unknown>>
+  }
+) => Promise<void>
+
+/**
+ * The switches baked into the executable. `--openssl-config`: without it the environment's OPENSSL_CONF may name a
+ * file that loads any shared object into a root process.
+ */
+const SWITCHES: readonly string[] = ['--no-warnings', '--openssl-config=/dev/null']
+
+/** Builds the Node engine unless it is up to date. @returns whether it had to be built */
+export async function buildNodeEngine(ifStale: boolean): Promise<boolean> {
+  const digest = inputsDigest('node', process.version)
+  if (ifStale && isUpToDate('node', digest)) return false
+  const script = unfinished('node', '.cjs')
+  const output = unfinished('node')
+  try {
+    writeFileSync(script, await bundle())
+    const sea: { readonly default: MakeExecutable } = createRequire(import.meta.url)('pkg/lib-es5/sea')
+    const target = { platform: 'linux', arch: process.arch, nodeRange: `node${process.versions.node}`, output }
+    await quietly(() =>
+      sea.default(script, {
+        targets: [target],
+        nodePath: NODE_BIN,
+        // 'none': neither NODE_OPTIONS nor the command line can add a switch such as --require.
+        seaConfig: { useCodeCache: true, execArgv: SWITCHES, execArgvExtension: 'none' }
+      })
+    )
+    publish('node', output, digest)
+  } finally {
+    rmSync(script, { force: true })
+    rmSync(output, { force: true })
+  }
+  return true
+}
+
+/** The command and all plugins as one CommonJS text: only that form gets a code cache, which is half the start-up. */
+async function bundle(): Promise<string> {
+  const result = await build({
+    entryPoints: [join(ROOT, entryPoint('node'))],
+    absWorkingDir: ROOT,
+    bundle: true,
+    write: false,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node26',
+    // Names stay: a stack trace from the field must be readable.
+    minifyWhitespace: true,
+    minifySyntax: true,
+    legalComments: 'eof',
+    logLevel: 'warning'
+  })
+  const [file] = result.outputFiles
+  if (file === undefined || result.warnings.length > 0)
+    throw new Error(`bundle ${entryPoint('node')}: see the warnings above`)
+  return file.text
+}
+
+/** Runs pkg without its progress lines, which it writes to stdout; ours tell what is being built. */
+async function quietly(work: () => Promise<void>): Promise<void> {
+  const log = console.log
+  console.log = () => {}
+  try {
+    await work()
+  } finally {
+    console.log = log
+  }
+}
