@@ -1,0 +1,73 @@
+/** What a plugin is, and what it is given: the types that plugin authors need. */
+import type { Section } from '../config/section.ts'
+import type { CniArgs } from './args.ts'
+import type { Result } from './result.ts'
+
+/**
+ * One plugin. The five functions share a Request; `run` does everything before (variables, stdin, versions) and after
+ * them (conversion of the result, printing, exit status).
+ */
+export interface Plugin {
+  /** The file name that it is installed and configured under. */
+  readonly name: string
+  /** The oldest cniVersion it supports. */
+  readonly since: string
+  /** Creates the attachment; undoes itself when it fails. Returns the whole attachment, prevResult included. */
+  readonly add: (request: Request) => Result
+  /** Removes the attachment. What is already gone is no error; `netns` may be '' or vanished. */
+  readonly del: (request: Request) => void
+  /** Throws when the attachment is not as `prevResult` says. */
+  readonly check: (request: Request) => void
+  /** Removes what belongs to `network` and is not in `validAttachments`. */
+  readonly gc: (request: Request) => void
+  /** Throws code 50 or 51 when an ADD could not succeed now. */
+  readonly status: (request: Request) => void
+}
+
+export type Command = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION'
+
+/** One call of a plugin. Variables that a verb doesn't have are ''. */
+export interface Request {
+  readonly command: Command
+  readonly containerId: string
+  /** Path of the container's network namespace; '' when DEL was given none. */
+  readonly netns: string
+  readonly ifName: string
+  /** The network's name. */
+  readonly network: string
+  /** The configuration's version, one of KNOWN_VERSIONS. */
+  readonly cniVersion: string
+  /** CNI_ARGS. */
+  readonly args: CniArgs
+  /** The whole configuration; call its `finish()` after the last key is read. */
+  readonly config: Section
+  /** The result so far (ADD) or of the whole chain (CHECK, DEL); undefined when the runtime gave none. */
+  readonly prevResult: Result | undefined
+  /** GC: what the runtime still knows. */
+  readonly validAttachments: readonly Attachment[]
+  /** The IPAM plugin that the configuration names. */
+  readonly ipam: Ipam
+}
+
+/** An attachment as a runtime names it. */
+export interface Attachment {
+  readonly containerId: string
+  readonly ifName: string
+}
+
+/** The delegate for addresses: called in this process or executed, with the same effect. */
+export abstract class Ipam {
+  /** The plugin's name; '' when the network has no addresses (layer 2 only), and then every verb does nothing. */
+  abstract type(): string
+  /** Takes addresses. On a later failure of ADD give them back: `undo.push('address lease', () => request.ipam.del())`. */
+  abstract add(): Result
+  abstract del(): void
+  abstract check(): void
+  abstract gc(): void
+  abstract status(): void
+}
+
+/** Whether `attachments` holds this container and interface. */
+export function isValidAttachment(attachments: readonly Attachment[], containerId: string, ifName: string): boolean {
+  return attachments.some(one => one.containerId === containerId && one.ifName === ifName)
+}

@@ -1,0 +1,50 @@
+/**
+ * The versions of the protocol, and comparing them.
+ * @source CNI specification 1.1.0, "Version"
+ */
+
+/** Every version that Patchbay speaks, oldest first. */
+export const KNOWN_VERSIONS: readonly string[] = ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0']
+
+/** The version whose Result all plugins work in. */
+export const NEWEST_VERSION = '1.1.0'
+
+/** What a configuration without `cniVersion` means. */
+export const IMPLIED_VERSION = '0.1.0'
+
+/**
+ * The level of the reference plugin set that Patchbay stands in for: what the banner shows, because runtimes read a
+ * plugin's abilities from it (nerdctl wants 1.7.1 of `firewall`).
+ */
+export const REFERENCE_LEVEL = '1.9.1'
+
+/** Patchbay's own version; a test compares it with package.json. */
+export const PATCHBAY_VERSION = '0.1.0'
+
+const SHAPE = /^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$/
+
+/** Whether `text` has the shape of a version, known or not. */
+export function isVersion(text: string): boolean {
+  return SHAPE.test(text)
+}
+
+/** Whether Patchbay speaks exactly this version. */
+export function isKnownVersion(text: string): boolean {
+  return KNOWN_VERSIONS.some(known => known === text)
+}
+
+/** Whether `version` is `oldest` or newer. Both must have the shape of a version. */
+export function isAtLeast(version: string, oldest: string): boolean {
+  const a = version.split('.')
+  const b = oldest.split('.')
+  for (let i = 0; i < 3; i += 1) {
+    const difference = Number(a[i] ?? '0') - Number(b[i] ?? '0')
+    if (difference !== 0) return difference > 0
+  }
+  return true
+}
+
+/** The versions spoken by a plugin that is no older than `since`, oldest first. */
+export function versionsSince(since: string): readonly string[] {
+  return KNOWN_VERSIONS.filter(version => isAtLeast(version, since))
+}
