@@ -1,0 +1,200 @@
+/**
+ * Files that survive a kill at any moment: complete, or not there.
+ */
+import {
+  closeSync,
+  constants,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  unlinkSync,
+  writeSync
+} from 'node:fs'
+import { dirname } from 'node:path'
+import * as libc from '#libc'
+import { errnoOf, SysError } from './errors.ts'
+
+const LOCK_EX = 2
+const LOCK_UN = 8
+const LOCK_NB = 4
+
+/** The file's text; undefined when it is absent. */
+export function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (isAbsence(errnoOf(error))) return undefined
+    throw fileError('read', path, error)
+  }
+}
+
+function isAbsence(errno: string): boolean {
+  return errno === 'ENOENT' || errno === 'ENOTDIR'
+}
+
+/** A failure of node:fs as ours. */
+export function fileError(operation: string, path: string, error: unknown): Error {
+  const errno = errnoOf(error)
+  if (errno === '') return error instanceof Error ? error : new Error(String(error))
+  return new SysError(operation, JSON.stringify(path), errno, '')
+}
+
+/**
+ * Makes a directory and those above it that are missing.
+ *
+ * @param mode of what is made; what exists keeps its own
+ */
+export function ensureDirectory(path: string, mode: number): void {
+  try {
+    mkdirSync(path, { recursive: true, mode })
+  } catch (error) {
+    throw fileError('make directory', path, error)
+  }
+}
+
+/**
+ * Replaces a file as a whole: readers see the old text or the new.
+ *
+ * @param mode exact, whatever the umask
+ */
+export function writeAtomic(path: string, text: string, mode: number): void {
+  const temporary = writeTemporary(path, text, mode)
+  try {
+    renameSync(temporary, path)
+  } catch (error) {
+    removeFile(temporary)
+    throw fileError('write', path, error)
+  }
+}
+
+/**
+ * Makes a file with its text, unless one is there.
+ *
+ * The text is written under another name first and then linked: a process that dies between creating a lease
+ * and writing its owner would otherwise leave an empty file that belongs to nobody and blocks the address.
+ *
+ * @returns false when the file exists, untouched
+ */
+export function createExclusive(path: string, text: string, mode: number): boolean {
+  const temporary = writeTemporary(path, text, mode)
+  try {
+    linkSync(temporary, path)
+    return true
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return false
+    throw fileError('create', path, error)
+  } finally {
+    removeFile(temporary)
+  }
+}
+
+/** A name beside `path` that no reader takes for its own: dot first, this process's id. */
+function writeTemporary(path: string, text: string, mode: number): string {
+  const slash = path.lastIndexOf('/')
+  const temporary = `${path.slice(0, slash + 1)}.${path.slice(slash + 1)}.${String(process.pid)}.tmp`
+  try {
+    const fd = openSync(
+      temporary,
+      constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW,
+      mode
+    )
+    try {
+      const bytes = new TextEncoder().encode(text)
+      let offset = 0
+      while (offset < bytes.length) offset += writeSync(fd, bytes, offset, bytes.length - offset)
+      fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
+    return temporary
+  } catch (error) {
+    removeFile(temporary)
+    throw fileError('write', path, error)
+  }
+}
+
+/** Makes the directory's entries durable: names survive a power cut only after this. */
+export function syncDirectory(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY)
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/**
+ * Removes a file.
+ *
+ * @returns false when it was absent
+ */
+export function removeFile(path: string): boolean {
+  try {
+    unlinkSync(path)
+    return true
+  } catch (error) {
+    if (isAbsence(errnoOf(error))) return false
+    throw fileError('remove', path, error)
+  }
+}
+
+/** Removes a directory if it is empty; anything else leaves it as it is. */
+export function removeEmptyDirectory(path: string): boolean {
+  try {
+    rmdirSync(path)
+    return true
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (isAbsence(errno) || errno === 'ENOTEMPTY' || errno === 'EEXIST' || errno === 'EBUSY') return false
+    throw fileError('remove directory', path, error)
+  }
+}
+
+/**
+ * Runs `work` while this process alone holds the lock file, which is made if missing and stays.
+ *
+ * The lock goes with the process: a kill releases it.
+ *
+ * @throws {SysError} when the lock file cannot be made, never for waiting: it waits as long as the holder lives
+ */
+export function withLock<T>(path: string, mode: number, work: () => T): T {
+  const fd = openLock(path, mode)
+  try {
+    while (libc.flock(fd, LOCK_EX) < 0) {
+      const errno = libc.errnoName()
+      if (errno !== 'EINTR') throw new SysError('lock', JSON.stringify(path), errno, '')
+    }
+    return work()
+  } finally {
+    libc.flock(fd, LOCK_UN)
+    closeSync(fd)
+  }
+}
+
+/** As withLock, but gives up at once: `busy` is returned while another process holds the lock. */
+export function withLockIfFree<T>(path: string, mode: number, work: () => T, busy: T): T {
+  const fd = openLock(path, mode)
+  try {
+    if (libc.flock(fd, LOCK_EX | LOCK_NB) < 0) return busy
+    return work()
+  } finally {
+    libc.flock(fd, LOCK_UN)
+    closeSync(fd)
+  }
+}
+
+function openLock(path: string, mode: number): number {
+  try {
+    return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, mode)
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') {
+      ensureDirectory(dirname(path), 0o700)
+      return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, mode)
+    }
+    throw fileError('open lock', path, error)
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * The C library of the native engine: foreign functions that the compiler links (ffi.json names their symbols
+ * and C parameters; `bytes` becomes the pair pointer, length).
+ *
+ * Every call is wrapped in a function: a foreign call as the direct initialiser of a `const` compiles to code
+ * that throws at run time (seen with scriptc 0.1.7).
+ */
+declare function cSocket(domain: number, type: number, protocol: number): number
+declare function cBind(fd: number, address: Uint8Array): number
+declare function cConnect(fd: number, address: Uint8Array): number
+declare function cSend(fd: number, bytes: Uint8Array, flags: number): number
+declare function cRecv(fd: number, buffer: Uint8Array, flags: number): number
+declare function cSetsockopt(fd: number, level: number, name: number, value: Uint8Array): number
+declare function cClose(fd: number): number
+declare function cSetns(fd: number, kind: number): number
+declare function cUnshare(flags: number): number
+declare function cFlock(fd: number, operation: number): number
+declare function cFstatfs(fd: number, buffer: Uint8Array): number
+declare function cIoctl(fd: number, request: number, argument: Uint8Array): number
+declare function cDup(fd: number): number
+declare function cDup2(from: number, to: number): number
+declare function cMemfdCreate(name: Uint8Array): number
+declare function cSignal(signal: number, handler: number): number
+declare function cUsleep(microseconds: number): number
+declare function cSnprintf(buffer: Uint8Array, format: Uint8Array): number
+
+const SIGPIPE = 13
+const SIG_IGN = 1
+
+export function socket(domain: number, type: number, protocol: number): number {
+  return cSocket(domain, type, protocol)
+}
+export function bind(fd: number, address: Uint8Array): number {
+  return cBind(fd, address)
+}
+export function connect(fd: number, address: Uint8Array): number {
+  return cConnect(fd, address)
+}
+export function send(fd: number, bytes: Uint8Array, flags: number): number {
+  return cSend(fd, bytes, flags)
+}
+export function recv(fd: number, buffer: Uint8Array, flags: number): number {
+  return cRecv(fd, buffer, flags)
+}
+export function setsockopt(fd: number, level: number, name: number, value: Uint8Array): number {
+  return cSetsockopt(fd, level, name, value)
+}
+export function close(fd: number): number {
+  return cClose(fd)
+}
+export function setns(fd: number, kind: number): number {
+  return cSetns(fd, kind)
+}
+export function unshare(flags: number): number {
+  return cUnshare(flags)
+}
+export function flock(fd: number, operation: number): number {
+  return cFlock(fd, operation)
+}
+export function fstatfs(fd: number, buffer: Uint8Array): number {
+  return cFstatfs(fd, buffer)
+}
+export function ioctl(fd: number, request: number, argument: Uint8Array): number {
+  return cIoctl(fd, request, argument)
+}
+export function dup(fd: number): number {
+  return cDup(fd)
+}
+export function dup2(from: number, to: number): number {
+  return cDup2(from, to)
+}
+
+/** The name is the empty string, one NUL byte; its length, 1, arrives as memfd_create's flags: MFD_CLOEXEC. */
+const memfdName = new Uint8Array(1)
+export function memfdCreate(): number {
+  return cMemfdCreate(memfdName)
+}
+export function ignoreSigpipe(): void {
+  cSignal(SIGPIPE, SIG_IGN)
+}
+export function usleep(microseconds: number): number {
+  return cUsleep(microseconds)
+}
+
+/**
+ * errno is a pointer's target in C, which foreign functions cannot read here; but glibc's printf writes its
+ * symbol for `%#m` (since 2.35) and its text for `%m`. Older C libraries ignore the `#`: then the text comes
+ * back, which a person can read as well.
+ */
+const errnoFormat = new Uint8Array([0x25, 0x23, 0x6d, 0])
+const errnoText = new Uint8Array(128)
+export function errnoName(): string {
+  const length = cSnprintf(errnoText, errnoFormat)
+  let name = ''
+  for (let i = 0; i < length && i < errnoText.length; i += 1) name += String.fromCharCode(errnoText[i] ?? 0)
+  return name
+}

@@ -1,0 +1,82 @@
+/**
+ * The C library of the Node engine, through node:ffi of Node 26: no native addon and no compiler.
+ */
+import { dlopen, getInt32 } from 'node:ffi'
+import { getSystemErrorMap } from 'node:util'
+
+const { functions: c } = dlopen('libc.so.6', {
+  socket: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
+  bind: { arguments: ['i32', 'buffer', 'u32'], return: 'i32' },
+  connect: { arguments: ['i32', 'buffer', 'u32'], return: 'i32' },
+  send: { arguments: ['i32', 'buffer', 'u64', 'i32'], return: 'i64' },
+  recv: { arguments: ['i32', 'buffer', 'u64', 'i32'], return: 'i64' },
+  setsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'u32'], return: 'i32' },
+  close: { arguments: ['i32'], return: 'i32' },
+  setns: { arguments: ['i32', 'i32'], return: 'i32' },
+  unshare: { arguments: ['i32'], return: 'i32' },
+  flock: { arguments: ['i32', 'i32'], return: 'i32' },
+  fstatfs: { arguments: ['i32', 'buffer'], return: 'i32' },
+  ioctl: { arguments: ['i32', 'u64', 'buffer'], return: 'i32' },
+  dup: { arguments: ['i32'], return: 'i32' },
+  dup2: { arguments: ['i32', 'i32'], return: 'i32' },
+  memfd_create: { arguments: ['buffer', 'u32'], return: 'i32' },
+  usleep: { arguments: ['u32'], return: 'i32' },
+  __errno_location: { arguments: [], return: 'pointer' }
+})
+
+const MFD_CLOEXEC = 1
+
+export function socket(domain: number, type: number, protocol: number): number {
+  return c.socket(domain, type, protocol)
+}
+export function bind(fd: number, address: Uint8Array): number {
+  return c.bind(fd, address, address.length)
+}
+export function connect(fd: number, address: Uint8Array): number {
+  return c.connect(fd, address, address.length)
+}
+export function send(fd: number, bytes: Uint8Array, flags: number): number {
+  return Number(c.send(fd, bytes, BigInt(bytes.length), flags))
+}
+export function recv(fd: number, buffer: Uint8Array, flags: number): number {
+  return Number(c.recv(fd, buffer, BigInt(buffer.length), flags))
+}
+export function setsockopt(fd: number, level: number, name: number, value: Uint8Array): number {
+  return c.setsockopt(fd, level, name, value, value.length)
+}
+export function close(fd: number): number {
+  return c.close(fd)
+}
+export function setns(fd: number, kind: number): number {
+  return c.setns(fd, kind)
+}
+export function unshare(flags: number): number {
+  return c.unshare(flags)
+}
+export function flock(fd: number, operation: number): number {
+  return c.flock(fd, operation)
+}
+export function fstatfs(fd: number, buffer: Uint8Array): number {
+  return c.fstatfs(fd, buffer)
+}
+export function ioctl(fd: number, request: number, argument: Uint8Array): number {
+  return c.ioctl(fd, BigInt(request >>> 0), argument)
+}
+export function dup(fd: number): number {
+  return c.dup(fd)
+}
+export function dup2(from: number, to: number): number {
+  return c.dup2(from, to)
+}
+export function memfdCreate(): number {
+  return c.memfd_create(new Uint8Array(1), MFD_CLOEXEC)
+}
+/** Node ignores SIGPIPE from its start. */
+export function ignoreSigpipe(): void {}
+export function usleep(microseconds: number): number {
+  return c.usleep(microseconds)
+}
+export function errnoName(): string {
+  const errno = getInt32(c.__errno_location())
+  return getSystemErrorMap().get(-errno)?.[0] ?? `errno ${errno}`
+}

@@ -1,0 +1,42 @@
+/**
+ * The C library as Patchbay uses it: the calls that `node:fs` does not offer.
+ *
+ * Two modules implement this interface and `#libc` names the right one: `libc.node.ts` over node:ffi for the
+ * Node engine, `libc.native.ts` as compiled-in foreign functions for the native engine. Both return what the C
+ * function returns, -1 on failure; `errnoName()` right after a failing call says why. Nothing outside lib/sys
+ * calls these: the rest of the code uses the throwing forms in this folder.
+ *
+ * @source POSIX and the Linux man-pages, section 2, under the function's own name
+ */
+import type * as native from './libc.native.ts'
+import type * as node from './libc.node.ts'
+
+export interface Libc {
+  readonly socket: (domain: number, type: number, protocol: number) => number
+  readonly bind: (fd: number, address: Uint8Array) => number
+  readonly connect: (fd: number, address: Uint8Array) => number
+  readonly send: (fd: number, bytes: Uint8Array, flags: number) => number
+  /** Fills `buffer` from its start; returns the count, or with MSG_TRUNC the full length of the datagram. */
+  readonly recv: (fd: number, buffer: Uint8Array, flags: number) => number
+  readonly setsockopt: (fd: number, level: number, name: number, value: Uint8Array) => number
+  readonly close: (fd: number) => number
+  readonly setns: (fd: number, kind: number) => number
+  readonly unshare: (flags: number) => number
+  readonly flock: (fd: number, operation: number) => number
+  /** Fills `buffer` (at least 120 bytes) with struct statfs. */
+  readonly fstatfs: (fd: number, buffer: Uint8Array) => number
+  readonly ioctl: (fd: number, request: number, argument: Uint8Array) => number
+  readonly dup: (fd: number) => number
+  readonly dup2: (from: number, to: number) => number
+  /** An anonymous file, close-on-exec. */
+  readonly memfdCreate: () => number
+  /** Makes a write to a closed pipe fail with EPIPE instead of killing the process. */
+  readonly ignoreSigpipe: () => void
+  readonly usleep: (microseconds: number) => number
+  /** The symbol of the last failing call's errno, such as `EPERM`. */
+  readonly errnoName: () => string
+}
+
+/** Holds only if both implementations are complete: a missing or differing function is a type error here. */
+type Implements<Implementation extends Libc> = Implementation
+export type LibcImplementations = [Implements<typeof node>, Implements<typeof native>]

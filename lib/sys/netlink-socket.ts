@@ -1,0 +1,108 @@
+/**
+ * Netlink sockets: open, send, receive. What the bytes mean is lib/netlink's matter.
+ *
+ * @source man 7 netlink; linux/netlink.h NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK; asm/socket.h
+ */
+import * as libc from '#libc'
+import { SysError } from './errors.ts'
+
+export const NETLINK_ROUTE = 0
+export const NETLINK_NETFILTER = 12
+export const NETLINK_GENERIC = 16
+
+const AF_NETLINK = 16
+const SOCK_RAW = 3
+const SOCK_CLOEXEC = 0o2000000
+const SOL_SOCKET = 1
+const SO_SNDBUF = 7
+const SO_RCVBUF = 8
+const SO_SNDBUFFORCE = 32
+const SO_RCVBUFFORCE = 33
+const SOL_NETLINK = 270
+const NETLINK_ADD_MEMBERSHIP = 1
+const NETLINK_CAP_ACK = 10
+const NETLINK_EXT_ACK = 11
+const NETLINK_GET_STRICT_CHK = 12
+const MSG_PEEK = 2
+const MSG_TRUNC = 0x20
+/** A dump comes in datagrams of at most 32 KiB (NLMSG_GOODSIZE grown by the kernel to the reader's size). */
+const RECEIVE_BYTES = 32768
+
+/**
+ * Opens a netlink socket in the namespace the process is in now; it stays in that namespace.
+ *
+ * @throws {SysError} EPROTONOSUPPORT when the kernel lacks the protocol
+ */
+export function openNetlink(protocol: number): number {
+  const fd = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)
+  if (fd < 0) throw new SysError('socket', `AF_NETLINK ${String(protocol)}`, libc.errnoName(), '')
+  // Each of these only improves the answers; an old kernel that lacks one still works.
+  setOption(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1)
+  setOption(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1)
+  if (protocol === NETLINK_ROUTE) setOption(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
+  return fd
+}
+
+/**
+ * Sets the socket's buffers; asks past the system's limit first, which root may.
+ *
+ * A netfilter batch is one datagram and its answers arrive at once: a large batch needs room for both.
+ */
+export function setNetlinkBuffers(fd: number, bytes: number): void {
+  if (setOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, bytes) < 0) setOption(fd, SOL_SOCKET, SO_SNDBUF, bytes)
+  if (setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes) < 0) setOption(fd, SOL_SOCKET, SO_RCVBUF, bytes)
+}
+
+/**
+ * Subscribes to a multicast group.
+ *
+ * @param group its number, such as RTNLGRP_LINK
+ */
+export function joinNetlinkGroup(fd: number, group: number): void {
+  if (setOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group) < 0) {
+    throw new SysError('join netlink group', String(group), libc.errnoName(), '')
+  }
+}
+
+function setOption(fd: number, level: number, name: number, value: number): number {
+  const bytes = new Uint8Array(4)
+  new DataView(bytes.buffer).setUint32(0, value, true)
+  return libc.setsockopt(fd, level, name, bytes)
+}
+
+/**
+ * Sends one datagram to the kernel.
+ *
+ * @throws {SysError} ENOBUFS, EMSGSIZE when it is larger than the send buffer
+ */
+export function sendNetlink(fd: number, bytes: Uint8Array): void {
+  for (;;) {
+    if (libc.send(fd, bytes, 0) >= 0) return
+    const errno = libc.errnoName()
+    if (errno !== 'EINTR') throw new SysError('send', 'netlink', errno, '')
+  }
+}
+
+let receiveBuffer = new Uint8Array(RECEIVE_BYTES)
+
+/**
+ * Receives one datagram, whole whatever its size.
+ *
+ * @returns bytes that the next call overwrites: decode before receiving again
+ * @throws {SysError} ENOBUFS when the kernel had to drop answers
+ */
+export function receiveNetlink(fd: number): Uint8Array {
+  for (;;) {
+    const length = libc.recv(fd, receiveBuffer, MSG_PEEK | MSG_TRUNC)
+    if (length > receiveBuffer.length) receiveBuffer = new Uint8Array(length)
+    const received = length < 0 ? length : libc.recv(fd, receiveBuffer, 0)
+    if (received >= 0) return receiveBuffer.subarray(0, received)
+    const errno = libc.errnoName()
+    if (errno !== 'EINTR') throw new SysError('receive', 'netlink', errno, '')
+  }
+}
+
+/** Closes the socket. A netfilter socket's close waits for the kernel's pending deletions. */
+export function closeNetlink(fd: number): void {
+  libc.close(fd)
+}

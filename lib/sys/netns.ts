@@ -1,0 +1,107 @@
+/**
+ * Network namespaces as file descriptors.
+ *
+ * A process is in one namespace; the ones of containers are visited for an instant, to open a socket or a
+ * file there, and left again. Everything is synchronous, so nothing else of this process runs while it is away.
+ *
+ * @source man 2 setns, man 7 network_namespaces; linux/magic.h NSFS_MAGIC, PROC_SUPER_MAGIC
+ */
+import { closeSync, constants, fstatSync, openSync } from 'node:fs'
+import * as libc from '#libc'
+import { errnoOf, SysError } from './errors.ts'
+
+const CLONE_NEWNET = 0x40000000
+const NSFS_MAGIC = 0x6e736673
+
+/** Why a path did not open as a network namespace. */
+export type NetnsReason = 'absent' | 'not-a-namespace' | 'unreadable'
+
+export class NetnsError extends Error {
+  readonly reason: NetnsReason
+  readonly path: string
+
+  constructor(path: string, reason: NetnsReason, explanation: string) {
+    super(`open network namespace ${JSON.stringify(path)}: ${explanation}`)
+    this.name = 'NetnsError'
+    this.path = path
+    this.reason = reason
+  }
+}
+
+/**
+ * Opens a network namespace by its path, such as `/run/netns/blue` or `/proc/4711/ns/net`.
+ *
+ * @returns a file descriptor, close-on-exec, for the caller to close
+ * @throws {NetnsError} `absent` when nothing is there, `not-a-namespace` when something else is
+ */
+export function openNetns(path: string): number {
+  const fd = openPath(path)
+  const problem = whyNotNetns(fd)
+  if (problem !== '') {
+    closeSync(fd)
+    throw new NetnsError(path, 'not-a-namespace', problem)
+  }
+  return fd
+}
+
+function openPath(path: string): number {
+  try {
+    // O_NONBLOCK: a path that is really a FIFO would otherwise wait for a writer for ever.
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  } catch (error) {
+    const errno = errnoOf(error)
+    const absent = errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ESRCH'
+    throw new NetnsError(path, absent ? 'absent' : 'unreadable', absent ? 'no such file' : errno)
+  }
+}
+
+/**
+ * A namespace is a file of nsfs. Once `ip netns del` or a crash has unmounted it, the same path is an ordinary
+ * empty file; and any kind of namespace is a file of nsfs, so setns's own check of the kind decides the rest.
+ */
+function whyNotNetns(fd: number): string {
+  const statfs = new Uint8Array(120)
+  if (libc.fstatfs(fd, statfs) < 0) return libc.errnoName()
+  const type = new DataView(statfs.buffer).getUint32(0, true)
+  if (type !== NSFS_MAGIC) return 'not a namespace file'
+  return ''
+}
+
+let own = -1
+
+/** The namespace this process was started in: one descriptor, opened once and never closed. */
+export function ownNetns(): number {
+  if (own < 0) own = openNetns('/proc/self/ns/net')
+  return own
+}
+
+/** Whether two descriptors name the same namespace. */
+export function sameNetns(a: number, b: number): boolean {
+  const left = fstatSync(a)
+  const right = fstatSync(b)
+  return left.ino === right.ino && left.dev === right.dev
+}
+
+/**
+ * Runs `work` inside the namespace and comes back.
+ *
+ * @throws {NetnsError} `not-a-namespace` when the descriptor is a namespace of another kind
+ * @throws {SysError} EPERM without CAP_SYS_ADMIN
+ */
+export function inNamespace<T>(fd: number, work: () => T): T {
+  const home = ownNetns()
+  if (libc.setns(fd, CLONE_NEWNET) < 0) {
+    const errno = libc.errnoName()
+    if (errno === 'EINVAL') throw new NetnsError(`fd ${String(fd)}`, 'not-a-namespace', 'not a network namespace')
+    throw new SysError('setns', 'network namespace', errno, '')
+  }
+  try {
+    return work()
+  } finally {
+    // Going on in the container's namespace would configure the container with what is meant for the host.
+    if (libc.setns(home, CLONE_NEWNET) < 0) {
+      process.stderr.write(`patchbay: return to the own network namespace: ${libc.errnoName()}\n`)
+      process.exit(1)
+    }
+  }
+}
