@@ -15,6 +15,7 @@ const TASKS = {
   build: { script: 'build/build.ts', args: ['node'] },
   'build:native': { script: 'build/build.ts', args: ['native'] },
   'build:wanted': { script: 'build/build.ts', args: ['node', 'native', '--if-stale', '--native-if-possible'] },
+  lock: { script: 'build/lock.ts', args: ['--write'] },
   test: { script: 'build/test.ts' },
   'test:guest': { script: 'build/test.ts', args: ['--suites=guest'] },
   check: { script: 'node_modules/typescript/bin/tsc', args: ['-p', '.'] },
@@ -61,8 +62,8 @@ function whatIsMissing() {
 function install() {
   const why = whatIsMissing()
   if (why === '') return
-  process.stderr.write(`setting up: ${why}; running npm ci (about 400 MB on disk)\n`)
-  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund']
+  process.stderr.write(`setting up: ${why}; running npm ci (about 700 MB on disk)\n`)
+  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
   const npm = process.env.npm_execpath
   const child =
     npm !== undefined && /npm-cli\.[cm]?js$/.test(npm)
