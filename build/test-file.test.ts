@@ -1,0 +1,51 @@
+import { assert, suite } from '../lib/testing/suite.ts'
+import { countsOf, runProblems, sourceProblems, timeoutOf } from './test-file.ts'
+
+const test = suite('build/test-file')
+
+/** uvu's closing lines. */
+function summary(total: number, passed: number, skipped: number): string {
+  return `\n  Total:     ${total}\n  Passed:    ${passed}\n  Skipped:   ${skipped}\n  Duration:  1.00ms\n\n`
+}
+
+test('counts are read from one summary only', () => {
+  assert.equal(countsOf(summary(3, 2, 1)), { total: 3, passed: 2, skipped: 1 })
+  assert.is(countsOf(''), undefined)
+  assert.is(countsOf(summary(3, 2, 1) + summary(3, 2, 1)), undefined)
+})
+
+test('a run passes only when every test passed and none was skipped without a known reason', () => {
+  const run = (status: string, output: string, strict = false) => runProblems(status, output, strict).join('; ')
+  assert.is(run('exit 0', summary(2, 2, 0)), '')
+  assert.is(run('exit 1', summary(2, 2, 0)), 'exit 1')
+  assert.is(run('exit 0', summary(2, 0, 0)), '2 of 2 tests failed')
+  assert.is(run('exit 0', summary(0, 0, 0)), 'it holds no tests')
+  assert.is(run('exit 0', 'nothing'), 'it printed no summary, or several')
+  assert.is(run('exit 0', summary(2, 2, 1)), '1 tests skipped without a reason')
+  assert.is(run('exit 0', `skipped: "a": no moon\n${summary(2, 2, 1)}`), 'a test was skipped: no moon')
+  const known = `skipped: "a": needs the command nft (Debian package nftables)\n${summary(2, 2, 1)}`
+  assert.is(run('exit 0', known), '')
+  assert.match(run('exit 0', known, true), /a test was skipped: needs the command nft/)
+})
+
+test('hooks, singled out tests and a missing run() are found in the source', () => {
+  const body = "test('a', () => {})\n"
+  assert.equal(sourceProblems(`${body}test.run()`), [])
+  assert.match(sourceProblems(body).join(), /run\(\) is missing/)
+  for (const [word, problem] of [
+    ['only', /singles tests out/],
+    ['skip', /without a reason/],
+    ['before', /hooks/],
+    ['after.each', /hooks/]
+  ] as const) {
+    assert.match(sourceProblems(`test.${word}('a', () => {})\ntest.run()`).join(), problem)
+  }
+})
+
+test('a file may ask for more time', () => {
+  assert.is(timeoutOf('// time-out: 120 s\n'), 120)
+  assert.is(timeoutOf('/**\n * What it tests.\n * time-out: 90 s\n */'), 90)
+  assert.is(timeoutOf('const x = 1'), 60)
+})
+
+test.run()
