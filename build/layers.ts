@@ -1,0 +1,117 @@
+/** Who may import whom (DESIGN: layers), as a table and a judge of one import. Pure: the files come from check-layers.ts. */
+
+/** A folder's rule: which of ours it may import, as path beginnings, and whether npm packages are allowed. */
+interface Layer {
+  /** Path beginning; `*` stands for one folder name. */
+  readonly of: string
+  readonly mayImport: readonly string[]
+  readonly packages: boolean
+}
+
+/** A rule for files whose path begins with `of`. The first that fits counts. Everything may import its own folder. */
+const LAYERS: readonly Layer[] = [
+  { of: 'lib/ip/', mayImport: [], packages: false },
+  { of: 'lib/undo.', mayImport: [], packages: false },
+  { of: 'lib/config/', mayImport: ['lib/ip/'], packages: false },
+  { of: 'lib/netlink/', mayImport: ['lib/ip/'], packages: false },
+  { of: 'lib/sys/', mayImport: [], packages: false },
+  { of: 'lib/net/', mayImport: ['lib/netlink/', 'lib/sys/', 'lib/ip/'], packages: false },
+  { of: 'lib/state/', mayImport: ['lib/sys/', 'lib/config/', 'lib/ip/'], packages: false },
+  { of: 'lib/cni/', mayImport: ['lib/config/', 'lib/ip/', 'lib/sys/', 'lib/undo.ts'], packages: false },
+  { of: 'lib/runtime/', mayImport: ['lib/cni/', 'lib/config/', 'lib/ip/', 'lib/sys/', 'lib/state/'], packages: true },
+  { of: 'lib/testing/', mayImport: ['lib/'], packages: true },
+  { of: 'plugins/main.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
+  { of: 'plugins/registry.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
+  {
+    of: 'plugins/*/',
+    mayImport: ['lib/cni/', 'lib/net/', 'lib/ip/', 'lib/config/', 'lib/undo.ts', 'lib/state/'],
+    packages: false
+  },
+  {
+    of: 'ipam/*/',
+    mayImport: ['lib/cni/', 'lib/net/', 'lib/ip/', 'lib/config/', 'lib/undo.ts', 'lib/state/'],
+    packages: false
+  },
+  { of: 'cli/', mayImport: ['lib/', 'plugins/main.ts', 'plugins/registry.ts'], packages: true },
+  { of: 'conformance/', mayImport: ['lib/runtime/', 'lib/testing/'], packages: true },
+  { of: 'build/', mayImport: ['lib/', 'plugins/', 'ipam/', 'cli/', 'conformance/'], packages: true }
+]
+
+/** What a test may import beyond its subject's layer. conformance keeps its own rule: it must not share our arithmetic. */
+const TEST_MAY_IMPORT: readonly string[] = ['lib/']
+
+interface Place {
+  readonly layer: Layer
+  /** The folder (or file) the layer's beginning stands for here, such as `plugins/bridge/`. */
+  readonly folder: string
+}
+
+function placeOf(path: string): Place | undefined {
+  for (const layer of LAYERS) {
+    const pattern = new RegExp(`^${layer.of.replaceAll('.', '\\.').replace('*', '[^/]+')}`)
+    const folder = pattern.exec(path)?.[0]
+    if (folder !== undefined) return { layer, folder }
+  }
+  return undefined
+}
+
+/** One import of a file: `target` is a path from the root for ours, else the bare specifier. */
+export interface Import {
+  readonly from: string
+  readonly specifier: string
+  readonly target: string
+}
+
+/** Why this import is not allowed, or undefined. */
+export function layerProblem({ from, specifier, target }: Import): string | undefined {
+  const place = placeOf(from)
+  if (place === undefined) return `${from}: no layer holds this file`
+  const isTest = from.endsWith('.test.ts')
+  if (specifier.startsWith('node:')) return undefined
+  if (specifier === '#libc') {
+    return from.startsWith('lib/sys/') || isTest ? undefined : `${from}: only lib/sys may import ${specifier}`
+  }
+  if (!specifier.startsWith('.')) {
+    return place.layer.packages || isTest ? undefined : `${from}: imports the package ${specifier}: this layer has none`
+  }
+  if (!specifier.endsWith('.ts')) return `${from}: imports ${specifier}: write the .ts ending`
+  if (target.endsWith('.test.ts')) return `${from}: imports a test, ${target}`
+  if (target.startsWith(place.folder)) return undefined
+  const allowed = [...place.layer.mayImport, ...(isTest && place.layer.of !== 'conformance/' ? TEST_MAY_IMPORT : [])]
+  if (!isTest && target.startsWith('lib/testing/') && !['conformance/', 'build/'].includes(place.layer.of)) {
+    return `${from}: imports ${target}: only tests, conformance and build may`
+  }
+  if (allowed.some(beginning => target.startsWith(beginning))) return undefined
+  return `${from}: imports ${target}: ${place.layer.of} may import ${place.layer.mayImport.join(', ') || 'nothing of ours'}`
+}
+
+/** Every import and re-export of a source text, as specifiers. Comments and template texts do not count. */
+export function specifiersOf(source: string): readonly string[] {
+  const code = source.replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
+  const statements = /^(?:import|export)\s(?:[^'"`;]*?\sfrom\s+)?['"]([^'"\n]+)['"]|\bimport\(\s*['"]([^'"\n]+)['"]/gm
+  return [...code.matchAll(statements)].map(match => match[1] ?? match[2] ?? '')
+}
+
+/** The first cycle among files, as a path that ends where it began, or undefined. */
+export function findCycle(imports: ReadonlyMap<string, readonly string[]>): readonly string[] | undefined {
+  const done = new Set<string>()
+  const path: string[] = []
+  function visit(file: string): readonly string[] | undefined {
+    const at = path.indexOf(file)
+    if (at >= 0) return [...path.slice(at), file]
+    if (done.has(file)) return undefined
+    path.push(file)
+    for (const next of imports.get(file) ?? []) {
+      const cycle = visit(next)
+      if (cycle !== undefined) return cycle
+    }
+    path.pop()
+    done.add(file)
+    return undefined
+  }
+  for (const file of imports.keys()) {
+    const cycle = visit(file)
+    if (cycle !== undefined) return cycle
+  }
+  return undefined
+}

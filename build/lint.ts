@@ -1,0 +1,13 @@
+/** Format and lint, layers, rules and the lock file. With --write, formats and mends what can be mended. */
+import { spawnSync } from 'node:child_process'
+import { NODE_BIN, ROOT } from './project.ts'
+
+const biome = ['node_modules/@biomejs/biome/bin/biome', 'check']
+const steps: readonly (readonly string[])[] = process.argv.includes('--write')
+  ? [[...biome, '--write', '.']]
+  : [[...biome, '--error-on-warnings', '.'], ['build/check-layers.ts'], ['build/check-rules.ts'], ['build/lock.ts']]
+
+for (const step of steps) {
+  const { status } = spawnSync(NODE_BIN, ['--no-warnings', ...step], { cwd: ROOT, stdio: 'inherit' })
+  if (status !== 0) process.exitCode = 1
+}
