@@ -16,7 +16,8 @@ const KNOWN_KEYS: readonly string[] = [
   'K8S_POD_UID'
 ]
 
-const WHAT_TO_DO = 'pass KEY=value pairs separated by ";", with IgnoreUnknown=1 among them when other plugins read more keys'
+const WHAT_TO_DO =
+  'pass KEY=value pairs separated by ";", with IgnoreUnknown=1 among them when other plugins read more keys'
 
 /**
  * The pairs of CNI_ARGS. Nothing is judged before the first `get`: a plugin that reads no argument works whatever the
@@ -24,11 +25,13 @@ const WHAT_TO_DO = 'pass KEY=value pairs separated by ";", with IgnoreUnknown=1 
  */
 export class CniArgs {
   readonly #text: string
-  #pairs: Map<string, string> | undefined
+  #pairs: Map<string, string>
+  #parsed: boolean
 
   constructor(text: string) {
     this.#text = text
-    this.#pairs = undefined
+    this.#pairs = new Map<string, string>()
+    this.#parsed = false
   }
 
   /** The variable as it was given. */
@@ -41,9 +44,9 @@ export class CniArgs {
    * @throws CniError code 4 for a pair that isn't one, or an unknown key without IgnoreUnknown
    */
   get(key: string): string | undefined {
-    const pairs = this.#pairs ?? parsePairs(this.#text)
-    this.#pairs = pairs
-    const value = pairs.get(key)
+    if (!this.#parsed) this.#pairs = parsePairs(this.#text)
+    this.#parsed = true
+    const value = this.#pairs.get(key)
     return value === '' ? undefined : value
   }
 }
@@ -71,5 +74,9 @@ function isTrue(text: string): boolean {
   const lower = text.toLowerCase()
   if (lower === '1' || lower === 'true') return true
   if (lower === '0' || lower === 'false' || lower === '') return false
-  throw new CniError(INVALID_ENVIRONMENT, `read CNI_ARGS: IgnoreUnknown must be 1, true, 0 or false, got ${JSON.stringify(text)}`, WHAT_TO_DO)
+  throw new CniError(
+    INVALID_ENVIRONMENT,
+    `read CNI_ARGS: IgnoreUnknown must be 1, true, 0 or false, got ${JSON.stringify(text)}`,
+    WHAT_TO_DO
+  )
 }

@@ -3,8 +3,9 @@
  * other error.
  * @source CNI specification 1.1.0, "Error"; codes 8 and 999 are libcni's
  */
+
+import { type Json, JsonError, jsonNumber, jsonObject, jsonString, memberOf } from '../config/json.ts'
 import { ConfigError } from '../config/section.ts'
-import { type Json, JsonError, jsonNumber, jsonObject, jsonString } from '../config/json.ts'
 import { errnoOf } from '../sys/errors.ts'
 import { NetnsError } from '../sys/netns.ts'
 import { UndoError } from '../undo.ts'
@@ -39,4 +40,90 @@ export class CniError extends Error {
     this.code = code
     this.details = details
   }
+}
+
+/** What a reader can do about an errno, whatever was being done. */
+const ADVICE: ReadonlyMap<string, string> = adviceByErrno()
+
+function adviceByErrno(): ReadonlyMap<string, string> {
+  const advice = new Map<string, string>()
+  advice.set('EPERM', 'run as root: CAP_NET_ADMIN and CAP_SYS_ADMIN are needed')
+  advice.set('EACCES', 'run as root, and let the path be readable and its directories searchable')
+  advice.set('ENOSPC', 'free space or inodes on that file system, then try again')
+  advice.set('EROFS', 'make that file system writable, or configure a directory on another one')
+  advice.set('EIO', 'the device under that file system fails: see the kernel log')
+  advice.set('EBUSY', 'somebody else uses it at this moment: try again')
+  advice.set('EAGAIN', 'somebody else uses it at this moment: try again')
+  advice.set('EOPNOTSUPP', 'this kernel lacks the feature: load its module or leave the option out')
+  advice.set('EMFILE', 'raise the limit of open files of the runtime')
+  advice.set('ENFILE', "raise the system's limit of open files (fs.file-max)")
+  return advice
+}
+
+/**
+ * Gives every error its code. Errors are told apart by class and errno, never by text.
+ *
+ * @param command the verb that failed, '' when it is not known yet: a namespace that is gone means "container unknown,
+ * nothing to clean up" to an ADD, which has undone itself; to any other verb it doesn't, for leases may be left
+ */
+export function toCniError(error: unknown, command: string): CniError {
+  if (error instanceof Error) return withCode(error, command)
+  return new CniError(INTERNAL, 'something that is no error was thrown')
+}
+
+function withCode(error: Error, command: string): CniError {
+  if (error instanceof CniError) return error
+  if (error instanceof UndoError) {
+    const reason = withCode(error.reason, command)
+    return new CniError(reason.code, error.message, reason.details)
+  }
+  if (error instanceof ConfigError) {
+    const code = error.unsupported ? UNSUPPORTED_FIELD : INVALID_CONFIG
+    return new CniError(code, error.message, 'correct the network configuration')
+  }
+  if (error instanceof JsonError) {
+    return new CniError(DECODE_FAILURE, error.message, 'the text must be one JSON object in UTF-8')
+  }
+  if (error instanceof NetnsError) return netnsError(error, command)
+  return errnoError(error)
+}
+
+function netnsError(error: NetnsError, command: string): CniError {
+  if (error.reason === 'absent' && command === 'ADD') {
+    return new CniError(UNKNOWN_CONTAINER, error.message, 'create the namespace of the container before ADD')
+  }
+  if (error.reason === 'absent') {
+    return new CniError(INVALID_NETNS, error.message, 'the container is gone: release its attachment with DEL')
+  }
+  if (error.reason === 'unreadable') return new CniError(INVALID_NETNS, error.message, ADVICE.get('EACCES') ?? '')
+  const hint = 'CNI_NETNS must be the path of a network namespace, such as /run/netns/NAME or /proc/PID/ns/net'
+  return new CniError(INVALID_NETNS, error.message, hint)
+}
+
+function errnoError(error: Error): CniError {
+  const errno = errnoOf(error)
+  const details = ADVICE.get(errno) ?? ''
+  if (errno === 'ENOSPC' || errno === 'EROFS' || errno === 'EIO') {
+    return new CniError(IO_FAILURE, error.message, details)
+  }
+  if (errno === 'EBUSY' || errno === 'EAGAIN') return new CniError(TRY_AGAIN_LATER, error.message, details)
+  return new CniError(INTERNAL, error.message, details)
+}
+
+/** The object that a failing plugin prints. */
+export function errorToJson(error: CniError, cniVersion: string): Json {
+  return jsonObject([
+    ['cniVersion', jsonString(cniVersion)],
+    ['code', jsonNumber(error.code)],
+    ['msg', jsonString(error.message)],
+    ['details', error.details === '' ? undefined : jsonString(error.details)]
+  ])
+}
+
+/** Reads what another plugin printed when it failed; undefined when it is no error object. */
+export function errorFromJson(json: Json): CniError | undefined {
+  const code = memberOf(json, 'code')
+  const message = memberOf(json, 'msg')
+  if (code === undefined || code.type !== 'number' || message === undefined) return undefined
+  return new CniError(Number(code.text), message.text, memberOf(json, 'details')?.text ?? '')
 }

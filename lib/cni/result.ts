@@ -61,5 +61,7 @@ export const EMPTY_RESULT: Result = { interfaces: [], ips: [], routes: [], dns: 
 
 /** Whether nothing at all is set. */
 export function isEmptyDns(dns: Dns): boolean {
-  return dns.nameservers.length === 0 && dns.search.length === 0 && dns.options.length === 0 && (dns.domain ?? '') === ''
+  return (
+    dns.nameservers.length === 0 && dns.search.length === 0 && dns.options.length === 0 && (dns.domain ?? '') === ''
+  )
 }

@@ -1,0 +1,151 @@
+/**
+ * One call on its way to one plugin: the version gate, the Request, the five functions. The plugin that the runtime
+ * started and a delegate in the same process both come through here, so that both see the same.
+ */
+import { type Json, memberOf } from '../config/json.ts'
+import { Section } from '../config/section.ts'
+import { isSameFile } from '../sys/exec.ts'
+import { CniArgs } from './args.ts'
+import { delegateFor } from './delegate.ts'
+import type { Environment } from './env.ts'
+import { CniError, DECODE_FAILURE, INCOMPATIBLE_VERSION, INVALID_CONFIG, INVALID_NETNS } from './error.ts'
+import type { Io } from './io.ts'
+import type { Attachment, Command, Plugin, Request } from './plugin.ts'
+import type { Result } from './result.ts'
+import { resultFromJson } from './result-json.ts'
+import { isAtLeast, isVersion, versionsSince } from './version.ts'
+
+/** What a runtime handed over, read and judged. */
+export interface Call {
+  readonly environment: Environment
+  readonly network: string
+  readonly cniVersion: string
+  /** The configuration as it came, for delegates. */
+  readonly text: string
+  readonly config: Json
+  readonly builtins: readonly Plugin[]
+  readonly io: Io
+  /** Whether another plugin of this process makes the call. */
+  readonly delegated: boolean
+}
+
+/**
+ * Calls the plugin's function for `command`.
+ * @returns the result of ADD, undefined for the other verbs
+ */
+export function dispatch(plugin: Plugin, call: Call, command: Command): Result | undefined {
+  checkVersion(plugin, call, command)
+  const request = requestOf(call, command)
+  if (command === 'ADD') return plugin.add(request)
+  if (command === 'DEL') plugin.del(request)
+  if (command === 'CHECK') plugin.check(request)
+  if (command === 'GC') plugin.gc(request)
+  if (command === 'STATUS') plugin.status(request)
+  return undefined
+}
+
+/** The oldest version that has the verb. */
+function verbSince(command: Command): string {
+  if (command === 'CHECK') return '0.4.0'
+  return command === 'GC' || command === 'STATUS' ? '1.1.0' : '0.1.0'
+}
+
+function checkVersion(plugin: Plugin, call: Call, command: Command): void {
+  const version = call.cniVersion
+  const since = verbSince(command)
+  if (since !== '0.1.0') {
+    if (!isVersion(version)) {
+      throw new CniError(DECODE_FAILURE, `read configuration: cniVersion ${JSON.stringify(version)} is no version`)
+    }
+    if (!isAtLeast(version, since)) {
+      const message = `incompatible CNI versions: ${command} needs cniVersion ${since}, the configuration has ${version}`
+      throw new CniError(
+        INCOMPATIBLE_VERSION,
+        message,
+        `set cniVersion to ${since} or newer, or do not call ${command}`
+      )
+    }
+  }
+  const supported = versionsSince(plugin.since)
+  if (!supported.some(one => one === version)) {
+    const message = `incompatible CNI versions: ${plugin.name} does not support cniVersion ${JSON.stringify(version)}`
+    const details = `config is ${JSON.stringify(version)}, plugin supports ${JSON.stringify(supported)}`
+    throw new CniError(INCOMPATIBLE_VERSION, message, details)
+  }
+}
+
+function requestOf(call: Call, command: Command): Request {
+  const environment = call.environment
+  const attached = command === 'ADD' || command === 'DEL' || command === 'CHECK'
+  if (command === 'ADD' || command === 'DEL') refuseOwnNetns(environment)
+  return {
+    command,
+    containerId: attached ? environment.containerId : '',
+    netns: attached ? environment.netns : '',
+    ifName: attached ? environment.ifName : '',
+    network: call.network,
+    cniVersion: call.cniVersion,
+    args: new CniArgs(attached ? environment.args : ''),
+    config: new Section(call.config),
+    prevResult: attached ? prevResultOf(call, command) : undefined,
+    validAttachments: command === 'GC' ? validAttachmentsOf(call.config) : [],
+    ipam: delegateFor(call, command, dispatch)
+  }
+}
+
+/**
+ * An ADD into the runtime's own namespace would configure the host as if it were a container, and the DEL would take the
+ * host's interface away. A namespace that cannot be looked at is left to the plugin: a DEL may come after its end.
+ */
+function refuseOwnNetns(environment: Environment): void {
+  if (environment.netns === '' || environment.allowOwnNetns || !isOwnNetns(environment.netns)) return
+  const message = `check CNI_NETNS: ${JSON.stringify(environment.netns)} is the network namespace of the plugin itself`
+  const details =
+    'name the namespace of the container, none at all to only release its attachment, or set CNI_NETNS_OVERRIDE=1'
+  throw new CniError(INVALID_NETNS, message, details)
+}
+
+function isOwnNetns(path: string): boolean {
+  try {
+    return isSameFile(path, '/proc/self/ns/net')
+  } catch {
+    return false
+  }
+}
+
+function prevResultOf(call: Call, command: Command): Result | undefined {
+  const json = memberOf(call.config, 'prevResult')
+  if (json === undefined || json.type === 'null') return undefined
+  try {
+    return resultFromJson(json, call.cniVersion, 'prevResult')
+  } catch (error) {
+    // A damaged cache of the runtime must not keep a container from being removed: DEL does without.
+    if (command !== 'DEL') throw error
+    call.io.stderr(`ignore prevResult: ${error instanceof Error ? error.message : 'unreadable'}\n`)
+    return undefined
+  }
+}
+
+/**
+ * What GC must keep. The key has to be there: an absent list taken for an empty one would remove every container's
+ * network. A null is Go's way of writing an empty list.
+ */
+function validAttachmentsOf(config: Json): readonly Attachment[] {
+  const key =
+    memberOf(config, 'cni.dev/valid-attachments') === undefined ? 'cni.dev/attachments' : 'cni.dev/valid-attachments'
+  if (memberOf(config, key) === undefined) {
+    const message = 'read configuration: cni.dev/valid-attachments is missing'
+    throw new CniError(INVALID_CONFIG, message, 'pass the list of attachments to keep to GC, [] to remove all')
+  }
+  const section = new Section(config)
+  const attachments: Attachment[] = []
+  for (const one of section.sections(key)) {
+    const containerId = one.text('containerID')
+    const ifName = one.text('ifname')
+    if (containerId === undefined) one.problem('containerID', 'must be a string')
+    if (ifName === undefined) one.problem('ifname', 'must be a string')
+    attachments.push({ containerId: containerId ?? '', ifName: ifName ?? '' })
+  }
+  section.finish()
+  return attachments
+}

@@ -1,0 +1,165 @@
+/**
+ * Delegation to the IPAM plugin. It is looked up in CNI_PATH as runtimes look up plugins; when the file found is the one
+ * this process runs, the plugin is called here instead of being executed. Whoever calls cannot tell the difference.
+ */
+import { statSync } from 'node:fs'
+import { memberOf, parseJson } from '../config/json.ts'
+import { ConfigError, Section } from '../config/section.ts'
+import { errnoOf } from '../sys/errors.ts'
+import { type Finished, isSameFile } from '../sys/exec.ts'
+import { sleepMilliseconds } from '../sys/stdio.ts'
+import type { Call } from './call.ts'
+import {
+  CniError,
+  DECODE_FAILURE,
+  errorFromJson,
+  INTERNAL,
+  INVALID_CONFIG,
+  INVALID_ENVIRONMENT,
+  NOT_AVAILABLE
+} from './error.ts'
+import { type Command, Ipam, type Plugin } from './plugin.ts'
+import { EMPTY_RESULT, type Result } from './result.ts'
+import { asSeenIn, resultFromJson } from './result-json.ts'
+
+/** Calls a plugin of this process: call.ts's `dispatch`, handed over because it needs this module itself. */
+export type Dispatch = (plugin: Plugin, call: Call, command: Command) => Result | undefined
+
+/** The delegate that the configuration names; it is not looked for before it is called. */
+export function delegateFor(call: Call, command: Command, dispatch: Dispatch): Ipam {
+  return new Delegate(call, command, dispatch)
+}
+
+class Delegate extends Ipam {
+  readonly #call: Call
+  readonly #command: Command
+  readonly #dispatch: Dispatch
+
+  constructor(call: Call, command: Command, dispatch: Dispatch) {
+    super()
+    this.#call = call
+    this.#command = command
+    this.#dispatch = dispatch
+  }
+
+  override type(): string {
+    const ipam = memberOf(this.#call.config, 'ipam')
+    if (ipam === undefined || ipam.type === 'null') return ''
+    const problems: string[] = []
+    const type = new Section(ipam, 'ipam', problems).text('type') ?? ''
+    if (problems.length > 0) throw new ConfigError(problems)
+    if (/[/\\]/.test(type) || type === '.' || type === '..') {
+      throw new ConfigError([`ipam.type must be the name of a plugin, got ${JSON.stringify(type)}`])
+    }
+    return type
+  }
+
+  override add(): Result {
+    return this.#run('ADD') ?? EMPTY_RESULT
+  }
+
+  override del(): void {
+    this.#run('DEL')
+  }
+
+  override check(): void {
+    this.#run('CHECK')
+  }
+
+  override gc(): void {
+    this.#run('GC')
+  }
+
+  override status(): void {
+    this.#run('STATUS')
+  }
+
+  #run(command: Command): Result | undefined {
+    const type = this.type()
+    if (type === '') return undefined
+    const call = this.#call
+    // "ipam": { "type": "bridge" } would have bridge call itself until the stack ends.
+    if (call.delegated || type === ownType(call)) {
+      throw new ConfigError([`ipam.type must be a plugin that hands out addresses, got ${JSON.stringify(type)}`])
+    }
+    const file = findPlugin(type, call.environment.path, this.#command)
+    const builtin = call.builtins.find(one => one.name === type)
+    if (builtin === undefined || !isSameFile(file, call.io.executable)) return execute(call, command, type, file)
+    const local = this.#dispatch
+    const result = local(builtin, { ...call, delegated: true }, command)
+    return result === undefined ? undefined : asSeenIn(result, call.cniVersion)
+  }
+}
+
+function ownType(call: Call): string {
+  return memberOf(call.config, 'type')?.text ?? ''
+}
+
+/** The first file of that name in the directories of `path`. */
+function findPlugin(type: string, path: string, command: Command): string {
+  if (path === '') {
+    const message = `find ipam plugin ${JSON.stringify(type)}: missing CNI_PATH`
+    throw new CniError(INVALID_ENVIRONMENT, message, 'set CNI_PATH to the directories that hold the plugins')
+  }
+  for (const directory of path.split(':')) {
+    // An empty part would mean the working directory, where anybody may have put a file of that name.
+    if (directory !== '' && isFile(`${directory}/${type}`)) return `${directory}/${type}`
+  }
+  const message = `find ipam plugin ${JSON.stringify(type)}: not in CNI_PATH ${JSON.stringify(path)}`
+  const code = command === 'STATUS' ? NOT_AVAILABLE : INVALID_CONFIG
+  throw new CniError(code, message, 'install it there or correct ipam.type')
+}
+
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
+}
+
+function execute(call: Call, command: Command, type: string, file: string): Result | undefined {
+  const finished = executePatiently(call, command, file)
+  const what = `ipam plugin ${JSON.stringify(type)}`
+  if (finished.status !== 0) throw failureOf(finished, what)
+  if (command !== 'ADD') return undefined
+  const text = finished.stdout.trim()
+  if (text === '') throw new CniError(DECODE_FAILURE, `decode result of ${what}: it printed nothing`)
+  try {
+    const json = parseJson(text)
+    return json.type === 'null' ? undefined : resultFromJson(json, call.cniVersion, `result of ${what}`)
+  } catch (error) {
+    if (error instanceof CniError) throw error
+    const cause = error instanceof Error ? error.message : 'unreadable'
+    throw new CniError(DECODE_FAILURE, `decode result of ${what}: ${cause}`)
+  }
+}
+
+const BUSY_TRIES = 50
+const BUSY_PAUSE = 100
+
+/** A file that is being written by an installer cannot be executed ("text file busy"); it will be in a moment. */
+function executePatiently(call: Call, command: Command, file: string): Finished {
+  for (let left = BUSY_TRIES; ; left -= 1) {
+    try {
+      return call.io.execute(file, command, call.text)
+    } catch (error) {
+      if (errnoOf(error) !== 'ETXTBSY' || left <= 0) throw error
+      sleepMilliseconds(BUSY_PAUSE)
+    }
+  }
+}
+
+/** The delegate's own error where it printed one: its code and its words are for the runtime. */
+function failureOf(finished: Finished, what: string): CniError {
+  const text = finished.stdout.trim()
+  try {
+    const error = errorFromJson(parseJson(text))
+    if (error !== undefined) return error
+  } catch {
+    // not JSON: shown below as it is
+  }
+  const shown = text === '' ? 'it printed nothing' : `it printed ${JSON.stringify(text.slice(0, 200))}`
+  const message = `run ${what}: exit status ${String(finished.status)}, ${shown}`
+  return new CniError(INTERNAL, message, 'see its messages on standard error')
+}

@@ -1,0 +1,106 @@
+/**
+ * The variables that a runtime calls a plugin with: one table says which verb needs which, and what a value must be.
+ * @source CNI specification 1.1.0, "Parameters"; libcni's rules for container ids and interface names
+ */
+import { CniError, INVALID_ENVIRONMENT } from './error.ts'
+import type { Command } from './plugin.ts'
+
+/** The variables of one call; '' is absent. */
+export interface Environment {
+  readonly command: Command
+  readonly containerId: string
+  readonly netns: string
+  readonly ifName: string
+  readonly args: string
+  /** Directories to look for delegates in, separated by ":". */
+  readonly path: string
+  /** Whether CNI_NETNS may be the namespace of the runtime itself. */
+  readonly allowOwnNetns: boolean
+}
+
+interface Rule {
+  readonly variable: string
+  readonly requiredFor: readonly Command[]
+  /** What is wrong with a value, '' when nothing is. Asked only where the variable is required. */
+  readonly fault: (value: string) => string
+}
+
+const COMMANDS: readonly Command[] = ['ADD', 'CHECK', 'DEL', 'GC', 'STATUS', 'VERSION']
+
+const RULES: readonly Rule[] = [
+  { variable: 'CNI_CONTAINERID', requiredFor: ['ADD', 'CHECK', 'DEL'], fault: nameFault },
+  { variable: 'CNI_NETNS', requiredFor: ['ADD', 'CHECK'], fault: noFault },
+  { variable: 'CNI_IFNAME', requiredFor: ['ADD', 'CHECK', 'DEL'], fault: ifNameFault },
+  // Optional for the other verbs in the specification, though libcni demands it: missed where a delegate is looked for.
+  { variable: 'CNI_PATH', requiredFor: ['GC'], fault: noFault }
+]
+
+/**
+ * Reads and judges the variables.
+ * @throws CniError code 4 that names every variable missing or wrong
+ */
+export function readEnvironment(get: (name: string) => string): Environment {
+  const command = readCommand(get('CNI_COMMAND'))
+  const missing: string[] = []
+  const faults: string[] = []
+  for (const rule of RULES) {
+    if (!rule.requiredFor.some(verb => verb === command)) continue
+    const value = get(rule.variable)
+    if (value === '') {
+      missing.push(rule.variable)
+      continue
+    }
+    const fault = rule.fault(value)
+    if (fault !== '') faults.push(`${rule.variable} ${fault}, got ${JSON.stringify(value)}`)
+  }
+  if (missing.length > 0) faults.unshift(`missing ${missing.join(', ')}`)
+  if (faults.length > 0) {
+    const details = `for ${command} the runtime must set ${requiredFor(command).join(', ')}`
+    throw new CniError(INVALID_ENVIRONMENT, `read environment: ${faults.join('; ')}`, details)
+  }
+  const override = get('CNI_NETNS_OVERRIDE')
+  return {
+    command,
+    containerId: get('CNI_CONTAINERID'),
+    netns: get('CNI_NETNS'),
+    ifName: get('CNI_IFNAME'),
+    args: get('CNI_ARGS'),
+    path: get('CNI_PATH'),
+    allowOwnNetns: override === '1' || override.toUpperCase() === 'TRUE'
+  }
+}
+
+function readCommand(text: string): Command {
+  const command = COMMANDS.find(one => one === text)
+  if (command !== undefined) return command
+  const fault = text === '' ? 'missing CNI_COMMAND' : `CNI_COMMAND must be a verb, got ${JSON.stringify(text)}`
+  throw new CniError(INVALID_ENVIRONMENT, `read environment: ${fault}`, `the verbs are ${COMMANDS.join(', ')}`)
+}
+
+function requiredFor(command: Command): readonly string[] {
+  return RULES.filter(rule => rule.requiredFor.some(verb => verb === command)).map(rule => rule.variable)
+}
+
+function noFault(_value: string): string {
+  return ''
+}
+
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
+
+/** Whether `text` can be a container id or the name of a network: file names are made of both. */
+export function isName(text: string): boolean {
+  return NAME.test(text)
+}
+
+function nameFault(text: string): string {
+  return isName(text) ? '' : 'must begin with a letter or digit and hold only letters, digits and "_.-"'
+}
+
+/** What is wrong with an interface name, '' when nothing is. @source net/core/dev.c dev_valid_name */
+export function ifNameFault(name: string): string {
+  if (name === '') return 'must not be empty'
+  if (new TextEncoder().encode(name).length > 15) return 'must be at most 15 bytes'
+  if (name === '.' || name === '..') return 'must not be "." or ".."'
+  if (/[/:\s\0]/.test(name)) return 'must hold no "/", ":" or white space'
+  return ''
+}

@@ -1,0 +1,42 @@
+/** What a call touches of the process around it. Tests put memory in its place. */
+
+import { type Finished, runProgram } from '../sys/exec.ts'
+import { readStdin, stdinIsDevice, writeFully } from '../sys/stdio.ts'
+
+export interface Io {
+  /** The value of a variable; '' when it is not set. */
+  readonly env: (name: string) => string
+  /** Whether there may be something to read: false at a terminal, where reading would wait for a person. */
+  readonly hasStdin: () => boolean
+  /** The standard input, at most `limit` bytes of it. */
+  readonly stdin: (limit: number) => Uint8Array
+  readonly stdout: (text: string) => void
+  readonly stderr: (text: string) => void
+  /** Runs another plugin with our environment but for CNI_COMMAND; its stderr is ours. */
+  readonly execute: (path: string, command: string, stdin: string) => Finished
+  /** The file this process runs. */
+  readonly executable: string
+}
+
+/** The real process. */
+export function processIo(): Io {
+  return {
+    env: name => process.env[name] ?? '',
+    hasStdin: () => !stdinIsDevice(),
+    stdin: readStdin,
+    stdout: text => writeFully(1, text),
+    stderr: text => writeFully(2, text),
+    execute: executePlugin,
+    executable: '/proc/self/exe'
+  }
+}
+
+function executePlugin(path: string, command: string, stdin: string): Finished {
+  const before = process.env['CNI_COMMAND'] ?? ''
+  process.env['CNI_COMMAND'] = command
+  try {
+    return runProgram(path, [], stdin)
+  } finally {
+    process.env['CNI_COMMAND'] = before
+  }
+}

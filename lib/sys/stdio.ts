@@ -1,0 +1,81 @@
+/**
+ * The three standard streams of a process that a runtime starts: pipes that may be short, full, or closed on the other
+ * side.
+ */
+import { readSync, realpathSync, writeSync } from 'node:fs'
+import * as libc from '#libc'
+import { errnoOf, SysError } from './errors.ts'
+
+const CHUNK = 65_536
+
+/**
+ * Reads standard input to its end, or until `limit` bytes are there.
+ * @throws {SysError} when it cannot be read, for instance because it is closed
+ */
+export function readStdin(limit: number): Uint8Array {
+  let buffer = new Uint8Array(CHUNK)
+  let length = 0
+  while (length < limit) {
+    if (length === buffer.length) {
+      const larger = new Uint8Array(buffer.length * 2)
+      larger.set(buffer, 0)
+      buffer = larger
+    }
+    const count = readSome(buffer, length, Math.min(buffer.length, limit) - length)
+    if (count === 0) break
+    length += count
+  }
+  return buffer.subarray(0, length)
+}
+
+function readSome(buffer: Uint8Array, offset: number, length: number): number {
+  for (;;) {
+    try {
+      return readSync(0, buffer, offset, length, null)
+    } catch (error) {
+      const errno = errnoOf(error)
+      // A pipe that its other end made non-blocking says EAGAIN while the writer is thinking.
+      if (errno !== 'EAGAIN' && errno !== 'EINTR') throw new SysError('read', 'standard input', errno, '')
+      libc.usleep(500)
+    }
+  }
+}
+
+/** Whether standard input is a terminal or /dev/null: nobody wrote anything there before we were started. */
+export function stdinIsDevice(): boolean {
+  try {
+    return realpathSync('/proc/self/fd/0').startsWith('/dev/')
+  } catch {
+    return false // a pipe or a socket has no path
+  }
+}
+
+/**
+ * Writes all of `text` to a descriptor.
+ * @throws {SysError} EPIPE when nobody reads any more, ENOSPC, EBADF
+ */
+export function writeFully(fd: number, text: string): void {
+  // Without this, the native engine's process would die of SIGPIPE instead of saying what went wrong.
+  libc.ignoreSigpipe()
+  const bytes = new TextEncoder().encode(text)
+  let at = 0
+  while (at < bytes.length) {
+    try {
+      at += writeSync(fd, bytes, at, bytes.length - at)
+    } catch (error) {
+      const errno = errnoOf(error)
+      if (errno !== 'EAGAIN' && errno !== 'EINTR') throw new SysError('write', streamName(fd), errno, '')
+      libc.usleep(500)
+    }
+  }
+}
+
+function streamName(fd: number): string {
+  if (fd === 1) return 'standard output'
+  return fd === 2 ? 'standard error' : `fd ${String(fd)}`
+}
+
+/** Waits. For retries that a person would not notice; nothing of this process runs meanwhile. */
+export function sleepMilliseconds(milliseconds: number): void {
+  libc.usleep(milliseconds * 1000)
+}
