@@ -1,0 +1,116 @@
+/**
+ * The container's interface between its two descriptions: the protocol's Result, and links, addresses and routes of
+ * the kernel.
+ */
+import { CniError, INVALID_CONFIG } from '../cni/error.ts'
+import { requiredPrevResult } from '../cni/inputs.ts'
+import type { Request } from '../cni/plugin.ts'
+import type { Interface, IpConfig, Result, Route as ResultRoute } from '../cni/result.ts'
+import type { IpAddress } from '../ip/address.ts'
+import { formatMac, parseMac } from '../ip/mac.ts'
+import { checkInterface, configureInterface, type ExpectedInterface } from '../net/container.ts'
+import type { Link, Net, Route } from '../net/net.ts'
+import { ownerMark } from './owner.ts'
+
+/** CHECK found the attachment other than ADD left it. The codes from 100 on are the plugins' own. */
+export const ATTACHMENT_CHANGED = 100
+
+/** A link as a Result lists it. `sandbox` is the path of the namespace it is in, absent for the host's. */
+export function interfaceOf(link: Link, sandbox?: string): Interface {
+  return {
+    name: link.name,
+    mac: link.mac === undefined ? undefined : formatMac(link.mac),
+    mtu: link.mtu,
+    sandbox
+  }
+}
+
+/** The addresses as belonging to the interface at that place in the result's `interfaces`. */
+export function ipsOnInterface(ips: readonly IpConfig[], index: number): readonly IpConfig[] {
+  return ips.map(ip => ({ ...ip, interface: index }))
+}
+
+/**
+ * The result's routes for the kernel. A route without gateway takes that of the first address of its family that has
+ * one.
+ */
+export function kernelRoutes(result: Result): readonly Route[] {
+  return result.routes.map(route => kernelRoute(route, route.gw ?? gatewayFor(result.ips, route.dst.address.family)))
+}
+
+function kernelRoute(route: ResultRoute, gateway: IpAddress | undefined): Route {
+  return {
+    family: route.dst.address.family,
+    dst: route.dst.length === 0 ? undefined : route.dst,
+    gateway,
+    metric: route.priority,
+    mtu: route.mtu,
+    advmss: route.advmss,
+    table: route.table,
+    scope: route.scope
+  }
+}
+
+function gatewayFor(ips: readonly IpConfig[], family: 4 | 6): IpAddress | undefined {
+  return ips.find(ip => ip.address.address.family === family && ip.gateway !== undefined)?.gateway
+}
+
+/** Options of `configureAttachment` that differ between plugins. */
+export interface AttachmentOptions {
+  /** Wait until no other host claims the IPv6 addresses. */
+  readonly detectDuplicates?: boolean | undefined
+}
+
+/** Gives the container's link all addresses and routes of the result, marks it as this attachment's and sets it up. */
+export function configureAttachment(
+  container: Net,
+  link: Link,
+  request: Request,
+  result: Result,
+  options: AttachmentOptions
+): void {
+  configureInterface(container, link, {
+    addresses: result.ips.map(ip => ip.address),
+    routes: kernelRoutes(result),
+    detectDuplicates: options.detectDuplicates,
+    alias: ownerMark(request.network, request.containerId, request.ifName)
+  })
+}
+
+/**
+ * What CHECK has to find in the container: the interface of that name in prevResult with its MAC, MTU, addresses and
+ * all routes.
+ *
+ * @param kind as `ip -d link` shows it; not looked at when absent
+ * @throws CniError code 7 when prevResult is missing or does not have the interface
+ */
+export function expectedAttachment(request: Request, kind: string | undefined): ExpectedInterface {
+  const result = requiredPrevResult(request)
+  const index = result.interfaces.findIndex(one => one.name === request.ifName && (one.sandbox ?? '') !== '')
+  const one = result.interfaces[index]
+  if (one === undefined) {
+    const message = `read prevResult: no interface ${JSON.stringify(request.ifName)} of a container in it`
+    throw new CniError(INVALID_CONFIG, message, 'pass the result of this attachment to CHECK')
+  }
+  const ips = result.ips.filter(ip => ip.interface === undefined || ip.interface === index)
+  return {
+    name: request.ifName,
+    kind,
+    mac: one.mac === undefined ? undefined : parseMac(one.mac),
+    mtu: one.mtu,
+    addresses: ips.map(ip => ip.address),
+    routes: kernelRoutes({ ...result, ips })
+  }
+}
+
+/** Compares the container's interface with what is expected; every difference as a sentence. */
+export function attachmentProblems(container: Net, expected: ExpectedInterface): readonly string[] {
+  return checkInterface(container, expected)
+}
+
+/** @throws CniError code 100 naming all differences, when there are any */
+export function refuseChanges(request: Request, problems: readonly string[]): void {
+  if (problems.length === 0) return
+  const message = `check ${JSON.stringify(request.ifName)} of ${JSON.stringify(request.containerId)}: ${problems.join('; ')}`
+  throw new CniError(ATTACHMENT_CHANGED, message, 'somebody changed the attachment: DEL and ADD restore it')
+}

@@ -1,0 +1,38 @@
+/** Doing everything that can be done: for DEL and GC, where a failing step is no reason to leave the others undone. */
+import { CniError, toCniError } from '../cni/error.ts'
+
+/**
+ *     const steps = new Steps()
+ *     steps.attempt(() => container.removeLink(request.ifName))
+ *     steps.attempt(() => request.ipam.del())
+ *     steps.finish()
+ */
+export class Steps {
+  readonly #command: string
+  #failures: CniError[] = []
+
+  /** @param command the verb, for the code of a failure */
+  constructor(command: string) {
+    this.#command = command
+  }
+
+  /** Runs the step and remembers its failure. @returns whether it succeeded */
+  attempt(step: () => void): boolean {
+    try {
+      step()
+      return true
+    } catch (error) {
+      this.#failures.push(toCniError(error, this.#command))
+      return false
+    }
+  }
+
+  /** @throws CniError the only failure, or one that lists all of them under the first one's code */
+  finish(): void {
+    const first = this.#failures[0]
+    if (first === undefined) return
+    if (this.#failures.length === 1) throw first
+    const message = this.#failures.map(failure => failure.message).join('; ')
+    throw new CniError(first.code, message, first.details)
+  }
+}
