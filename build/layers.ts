@@ -19,12 +19,17 @@ const LAYERS: readonly Layer[] = [
   { of: 'lib/state/', mayImport: ['lib/sys/', 'lib/config/', 'lib/ip/'], packages: false },
   { of: 'lib/cni/', mayImport: ['lib/config/', 'lib/ip/', 'lib/sys/', 'lib/undo.ts'], packages: false },
   { of: 'lib/runtime/', mayImport: ['lib/cni/', 'lib/config/', 'lib/ip/', 'lib/sys/', 'lib/state/'], packages: true },
+  {
+    of: 'lib/attach/',
+    mayImport: ['lib/cni/', 'lib/net/', 'lib/ip/', 'lib/config/', 'lib/undo.ts', 'lib/state/'],
+    packages: false
+  },
   { of: 'lib/testing/', mayImport: ['lib/'], packages: true },
   { of: 'plugins/main.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
   { of: 'plugins/registry.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
   {
     of: 'plugins/*/',
-    mayImport: ['lib/cni/', 'lib/net/', 'lib/ip/', 'lib/config/', 'lib/undo.ts', 'lib/state/'],
+    mayImport: ['lib/attach/', 'lib/cni/', 'lib/net/', 'lib/ip/', 'lib/config/', 'lib/undo.ts', 'lib/state/'],
     packages: false
   },
   {
@@ -85,11 +90,22 @@ export function layerProblem({ from, specifier, target }: Import): string | unde
   return `${from}: imports ${target}: ${place.layer.of} may import ${place.layer.mayImport.join(', ') || 'nothing of ours'}`
 }
 
-/** Every import and re-export of a source text, as specifiers. Comments and template texts do not count. */
-export function specifiersOf(source: string): readonly string[] {
+/** One import or re-export in a source text. */
+export interface Specifier {
+  readonly text: string
+  /** `import type` and `export type`: nothing of it is left at run time. */
+  readonly erased: boolean
+}
+
+/** Every import and re-export of a source text. Comments do not count. */
+export function specifiersOf(source: string): readonly Specifier[] {
   const code = source.replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
-  const statements = /^(?:import|export)\s(?:[^'"`;]*?\sfrom\s+)?['"]([^'"\n]+)['"]|\bimport\(\s*['"]([^'"\n]+)['"]/gm
-  return [...code.matchAll(statements)].map(match => match[1] ?? match[2] ?? '')
+  const statements =
+    /^(?:import|export)\s(type\s(?!from\b))?(?:[^'"`;]*?\sfrom\s+)?['"]([^'"\n]+)['"]|\bimport\(\s*['"]([^'"\n]+)['"]/gm
+  return [...code.matchAll(statements)].map(match => ({
+    text: match[2] ?? match[3] ?? '',
+    erased: match[1] !== undefined
+  }))
 }
 
 /** The first cycle among files, as a path that ends where it began, or undefined. */
