@@ -11,6 +11,7 @@ interface Layer {
 /** A rule for files whose path begins with `of`. The first that fits counts. Everything may import its own folder. */
 const LAYERS: readonly Layer[] = [
   { of: 'lib/ip/', mayImport: [], packages: false },
+  { of: 'lib/hash/', mayImport: [], packages: false },
   { of: 'lib/undo.', mayImport: [], packages: false },
   { of: 'lib/config/', mayImport: ['lib/ip/'], packages: false },
   { of: 'lib/netlink/', mayImport: ['lib/ip/'], packages: false },
@@ -29,7 +30,16 @@ const LAYERS: readonly Layer[] = [
   { of: 'plugins/registry.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
   {
     of: 'plugins/*/',
-    mayImport: ['lib/attach/', 'lib/cni/', 'lib/net/', 'lib/ip/', 'lib/config/', 'lib/undo.ts', 'lib/state/'],
+    mayImport: [
+      'lib/attach/',
+      'lib/cni/',
+      'lib/net/',
+      'lib/ip/',
+      'lib/hash/',
+      'lib/config/',
+      'lib/undo.ts',
+      'lib/state/'
+    ],
     packages: false
   },
   {
