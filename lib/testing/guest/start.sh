@@ -8,7 +8,6 @@ mkdir -p /dev/shm /dev/pts /sys/fs/cgroup
 mount -t tmpfs tmpfs /dev/shm
 mount -t devpts devpts /dev/pts
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
-mount -t tmpfs tmpfs /tmp
 if [ -d /var/lib/cni ]; then mount -t tmpfs tmpfs /var/lib/cni; fi
 hostname patchbay-guest
 busybox ifconfig lo up
