@@ -1,0 +1,73 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { jsonText, parseJson } from '../config/json.ts'
+import { assert, suite } from '../testing/suite.ts'
+import { Journal } from './journal.ts'
+
+const test = suite('lib/state/journal')
+
+function inScratch(body: (stateDir: string) => void): void {
+  const directory = mkdtempSync(join(tmpdir(), 'journal-'))
+  try {
+    body(join(directory, 'state'))
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+const entry = parseJson('{"veth":"veth1a2b3c4d"}')
+
+test('write and read: one file per attachment and plugin, closed to others', () =>
+  inScratch(stateDir => {
+    const journal = new Journal({ network: 'net.a', plugin: 'bridge', stateDir })
+    assert.is(journal.read('c1', 'eth0'), undefined)
+    journal.write('c1', 'eth0', entry)
+    const path = join(stateDir, 'net.a', 'c1:eth0.bridge.json')
+    assert.equal(JSON.parse(readFileSync(path, 'utf8')), { veth: 'veth1a2b3c4d' })
+    assert.is(statSync(path).mode & 0o777, 0o600)
+    assert.is(statSync(join(stateDir, 'net.a')).mode & 0o777, 0o700)
+    const read = journal.read('c1', 'eth0')
+    assert.is(read && jsonText(read), '{"veth":"veth1a2b3c4d"}')
+  }))
+
+test('list: only this plugin, only this network, dots in names are no obstacle', () =>
+  inScratch(stateDir => {
+    const journal = new Journal({ network: 'n', plugin: 'bridge', stateDir })
+    assert.equal(journal.list(), [])
+    journal.write('c.1', 'eth0.5', entry)
+    journal.write('c.1', 'eth1', entry)
+    new Journal({ network: 'n', plugin: 'tuning', stateDir }).write('c.1', 'eth0.5', entry)
+    new Journal({ network: 'm', plugin: 'bridge', stateDir }).write('c2', 'eth0', entry)
+    writeFileSync(join(stateDir, 'n', '.c9:eth0.bridge.json.77.tmp'), 'left by a kill')
+    const names = journal.list().map(one => `${one.containerId} ${one.ifName}`)
+    assert.equal(names.sort(), ['c.1 eth0.5', 'c.1 eth1'])
+  }))
+
+test('a torn file is an attachment whose details are lost', () =>
+  inScratch(stateDir => {
+    const journal = new Journal({ network: 'n', plugin: 'bridge', stateDir })
+    journal.write('c1', 'eth0', entry)
+    for (const torn of ['', '{"veth":', '[1]', '\0\0']) {
+      writeFileSync(join(stateDir, 'n', 'c1:eth0.bridge.json'), torn)
+      assert.equal(
+        journal.list().map(one => [one.containerId, one.ifName, jsonText(one.entry)]),
+        [['c1', 'eth0', '{}']]
+      )
+    }
+  }))
+
+test('remove: absent is fine, the last one takes the directory with it', () =>
+  inScratch(stateDir => {
+    const journal = new Journal({ network: 'n', plugin: 'bridge', stateDir })
+    journal.remove('c1', 'eth0')
+    journal.write('c1', 'eth0', entry)
+    journal.write('c2', 'eth0', entry)
+    journal.remove('c1', 'eth0')
+    journal.remove('c1', 'eth0')
+    assert.equal(readdirSync(join(stateDir, 'n')), ['c2:eth0.bridge.json'])
+    journal.remove('c2', 'eth0')
+    assert.not.ok(existsSync(join(stateDir, 'n')))
+  }))
+
+test.run()
