@@ -28,6 +28,7 @@ const LAYERS: readonly Layer[] = [
   { of: 'lib/testing/', mayImport: ['lib/'], packages: true },
   { of: 'plugins/main.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
   { of: 'plugins/registry.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
+  { of: 'plugins/start.ts', mayImport: ['plugins/registry.ts', 'lib/cni/', 'lib/net/'], packages: false },
   {
     of: 'plugins/*/',
     mayImport: [
@@ -47,7 +48,7 @@ const LAYERS: readonly Layer[] = [
     mayImport: ['lib/cni/', 'lib/net/', 'lib/ip/', 'lib/config/', 'lib/undo.ts', 'lib/state/'],
     packages: false
   },
-  { of: 'cli/', mayImport: ['lib/', 'plugins/main.ts', 'plugins/registry.ts'], packages: true },
+  { of: 'cli/', mayImport: ['lib/', 'plugins/main.ts', 'plugins/registry.ts', 'plugins/start.ts'], packages: true },
   { of: 'conformance/', mayImport: ['lib/runtime/', 'lib/testing/'], packages: true },
   { of: 'build/', mayImport: ['lib/', 'plugins/', 'ipam/', 'cli/', 'conformance/'], packages: true }
 ]
