@@ -16,6 +16,7 @@ declare function cSetns(fd: number, kind: number): number
 declare function cUnshare(flags: number): number
 declare function cFlock(fd: number, operation: number): number
 declare function cFstatfs(fd: number, buffer: Uint8Array): number
+declare function cFutimens(fd: number, times: Uint8Array): number
 declare function cIoctl(fd: number, request: number, argument: Uint8Array): number
 declare function cDup(fd: number): number
 declare function cDup2(from: number, to: number): number
@@ -59,6 +60,9 @@ export function flock(fd: number, operation: number): number {
 }
 export function fstatfs(fd: number, buffer: Uint8Array): number {
   return cFstatfs(fd, buffer)
+}
+export function futimens(fd: number, times: Uint8Array): number {
+  return cFutimens(fd, times)
 }
 export function ioctl(fd: number, request: number, argument: Uint8Array): number {
   return cIoctl(fd, request, argument)

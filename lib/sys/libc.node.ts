@@ -16,6 +16,7 @@ const { functions: c } = dlopen('libc.so.6', {
   unshare: { arguments: ['i32'], return: 'i32' },
   flock: { arguments: ['i32', 'i32'], return: 'i32' },
   fstatfs: { arguments: ['i32', 'buffer'], return: 'i32' },
+  futimens: { arguments: ['i32', 'buffer'], return: 'i32' },
   ioctl: { arguments: ['i32', 'u64', 'buffer'], return: 'i32' },
   dup: { arguments: ['i32'], return: 'i32' },
   dup2: { arguments: ['i32', 'i32'], return: 'i32' },
@@ -58,6 +59,9 @@ export function flock(fd: number, operation: number): number {
 }
 export function fstatfs(fd: number, buffer: Uint8Array): number {
   return c.fstatfs(fd, buffer)
+}
+export function futimens(fd: number, times: Uint8Array): number {
+  return c.futimens(fd, times)
 }
 export function ioctl(fd: number, request: number, argument: Uint8Array): number {
   return c.ioctl(fd, BigInt(request >>> 0), argument)

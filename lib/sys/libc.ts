@@ -25,6 +25,8 @@ export interface Libc {
   readonly flock: (fd: number, operation: number) => number
   /** Fills `buffer` (at least 120 bytes) with struct statfs. */
   readonly fstatfs: (fd: number, buffer: Uint8Array) => number
+  /** `times` is two struct timespec (seconds, nanoseconds as 64-bit little endian): of access, of modification. */
+  readonly futimens: (fd: number, times: Uint8Array) => number
   readonly ioctl: (fd: number, request: number, argument: Uint8Array) => number
   readonly dup: (fd: number) => number
   readonly dup2: (from: number, to: number) => number
