@@ -1,7 +1,9 @@
 /**
  * Builds the executables.
  *
- *     node build/build.ts ENGINE... [--if-stale] [--native-if-possible]
+ *     node build/build.ts ENGINE... [--if-stale] [--native-if-possible] [--static]
+ *
+ * --static: the native executable brings its own libc and runs on any distribution.
  */
 import { statSync } from 'node:fs'
 import { relative } from 'node:path'
@@ -9,10 +11,10 @@ import { buildNativeEngine, CLANG_ADVICE, findClang } from './native-engine.ts'
 import { buildNodeEngine } from './node-engine.ts'
 import { binDir, ENGINES, type Engine, executable, pluginFolders, ROOT } from './project.ts'
 
-async function buildEngine(engine: Engine, ifStale: boolean): Promise<void> {
+async function buildEngine(engine: Engine, ifStale: boolean, isStatic: boolean): Promise<void> {
   const started = Date.now()
   const target = relative(ROOT, executable(engine))
-  const built = engine === 'node' ? await buildNodeEngine(ifStale) : buildNativeEngine(ifStale)
+  const built = engine === 'node' ? await buildNodeEngine(ifStale) : buildNativeEngine(ifStale, isStatic)
   if (!built) return
   const megabytes = (statSync(executable(engine)).size / 1e6).toFixed(1)
   const seconds = ((Date.now() - started) / 1000).toFixed(1)
@@ -27,7 +29,7 @@ async function main(args: readonly string[]): Promise<void> {
       continue
     }
     process.stderr.write(args.includes('--if-stale') ? '' : `building the ${engine} engine ...\n`)
-    await buildEngine(engine, args.includes('--if-stale'))
+    await buildEngine(engine, args.includes('--if-stale'), args.includes('--static'))
   }
 }
 

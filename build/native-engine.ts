@@ -1,6 +1,6 @@
 /** Builds dist/native: the plugins compiled to machine code by scriptc through clang. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
 import { entryPoint, ROOT } from './project.ts'
@@ -54,6 +54,17 @@ export function clangEnvironment(clang: Clang): NodeJS.ProcessEnv {
   return { ...process.env, PATH: `${folder}${delimiter}${process.env['PATH'] ?? ''}` }
 }
 
+/**
+ * Makes scriptc's last step link libc in, so that the file runs on any distribution: a plain build needs a libc at
+ * least as new as the one it was built with. clang only links there; scriptc generates the code itself.
+ */
+function staticEnvironment(clang: Clang): NodeJS.ProcessEnv {
+  const env = clangEnvironment(clang)
+  const linker = join(ROOT, '.cache', 'clang', 'link-static')
+  writeFileSync(linker, `#!/bin/sh\nexec '${clang.path}' -static "$@"\n`, { mode: 0o755 })
+  return { ...env, SCRIPTC_LINKER: linker }
+}
+
 /** Runs scriptc in the repository's root. @returns its exit status and both outputs */
 export function scriptc(
   args: readonly string[],
@@ -70,16 +81,16 @@ export function scriptc(
   return { status: child.status ?? 1, output: child.stdout + child.stderr }
 }
 
-/** Builds the native engine unless it is up to date. @returns whether it had to be built */
-export function buildNativeEngine(ifStale: boolean): boolean {
+/** Builds the native engine unless it is up to date, with its own libc inside if `isStatic`. @returns whether it had to be built */
+export function buildNativeEngine(ifStale: boolean, isStatic: boolean): boolean {
   const clang = findClang()
   if (clang === undefined) throw new Error(`build dist/native: no usable clang: ${CLANG_ADVICE}`)
-  const digest = inputsDigest('native', `${process.version} ${clang.version}`)
+  const digest = inputsDigest('native', `${process.version} ${clang.version}${isStatic ? ' static' : ''}`)
   if (ifStale && isUpToDate('native', digest)) return false
   const output = unfinished('native')
   try {
     const args = ['build', entryPoint('native'), '--ffi', 'lib/sys/ffi.json', '--strip', '--no-keep-c', '-o', output]
-    const result = scriptc(args, clangEnvironment(clang))
+    const result = scriptc(args, isStatic ? staticEnvironment(clang) : clangEnvironment(clang))
     if (result.status !== 0) throw new Error(`compile ${entryPoint('native')}: scriptc says\n${result.output}`)
     publish('native', output, digest)
   } finally {
