@@ -7,9 +7,11 @@
  * is a failure, and so is every skipped test.
  */
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { guestObstacle, runInGuest } from '../lib/testing/guest.ts'
 import { CLANG_ADVICE, findClang } from './native-engine.ts'
+import { missingNeeds, needsOf } from './needs.ts'
 import { ENGINES, type Engine, NODE_BIN, ROOT, sourceFiles } from './project.ts'
 import { runTestFile, timeoutOf } from './test-file.ts'
 import { SUITES, type Suite, suiteOf, type TestResult, type TestRun } from './test-kinds.ts'
@@ -150,6 +152,17 @@ function buildEngines(report: Report, options: Options): readonly Engine[] {
   })
 }
 
+/** Takes out the files whose needs this machine does not meet, and says which. */
+function keepRunnable(report: Report, runs: readonly TestRun[]): readonly TestRun[] {
+  const told = new Set<string>()
+  return runs.filter(({ path, suite }) => {
+    const why = missingNeeds(needsOf(readFileSync(join(ROOT, path), 'utf8'), suite))
+    if (why !== undefined && !told.has(path)) report.notRun(path, why)
+    told.add(path)
+    return why === undefined
+  })
+}
+
 function listRuns(options: Options, engines: readonly Engine[]): readonly TestRun[] {
   const chosen = sourceFiles('.test.ts').filter(path => options.files.length === 0 || options.files.includes(path))
   return chosen.flatMap((path): readonly TestRun[] => {
@@ -223,7 +236,7 @@ async function main(options: Options): Promise<number> {
   const needsEngines =
     options.checks || listRuns(options, options.engines).some(run => run.suite !== 'pure' && run.suite !== 'kernel')
   const engines = needsEngines ? buildEngines(report, options) : []
-  const runs = listRuns(options, engines)
+  const runs = keepRunnable(report, listRuns(options, engines))
   const isRoot = process.getuid?.() === 0
   const tell = async (run: TestRun) => report.file(await runTestFile(run, options.strict))
   for (const suite of options.suites) {
