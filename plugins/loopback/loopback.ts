@@ -1,0 +1,113 @@
+/**
+ * Sets up `lo`, the interface that every namespace is born with.
+ *
+ *     container
+ *     +----------------------+
+ *     | lo  127.0.0.1/8 up   |
+ *     |     ::1/128          |
+ *     +----------------------+
+ *
+ * The interface is always `lo`, whatever CNI_IFNAME says: a namespace has no other of its kind.
+ */
+import { CniError, INTERNAL } from '../../lib/cni/error.ts'
+import type { Plugin, Request } from '../../lib/cni/plugin.ts'
+import { NO_DNS, type Result } from '../../lib/cni/result.ts'
+import { isLoopback } from '../../lib/ip/address.ts'
+import { formatMac } from '../../lib/ip/mac.ts'
+import { formatPrefix, type IpPrefix, prefixesEqual } from '../../lib/ip/prefix.ts'
+import type { Kernel } from '../../lib/net/kernel.ts'
+import type { Link, Net } from '../../lib/net/net.ts'
+import { Undo } from '../../lib/undo.ts'
+
+const NAME = 'lo'
+
+export function loopback(kernel: Kernel): Plugin {
+  return {
+    name: 'loopback',
+    since: '0.1.0',
+    add: request => add(kernel, request),
+    check: request => check(kernel, request),
+    del: request => del(kernel, request),
+    // lo ends with its namespace: nothing of it can be left over, and nothing can keep an ADD from working.
+    gc: () => {},
+    status: () => {}
+  }
+}
+
+function add(kernel: Kernel, request: Request): Result {
+  request.config.finish()
+  const sandbox = kernel.open(request.netns)
+  const undo = new Undo()
+  try {
+    const before = sandbox.getLink(NAME)
+    if (!before.isUp) {
+      sandbox.setLink(before.index, { up: true })
+      undo.push('lo up', () => sandbox.setLink(before.index, { up: false }))
+    }
+    // A chained loopback changes nothing of the result: it is about the other interfaces.
+    return request.prevResult ?? describe(sandbox, sandbox.getLink(NAME), request.netns)
+  } catch (error) {
+    throw error instanceof Error ? undo.rollback(error) : error
+  } finally {
+    sandbox.close()
+  }
+}
+
+function describe(sandbox: Net, lo: Link, netns: string): Result {
+  const mac = lo.mac === undefined ? undefined : formatMac(lo.mac)
+  return {
+    interfaces: [{ name: NAME, mac, mtu: lo.mtu, sandbox: netns }],
+    ips: loopbackAddresses(sandbox, lo).map(address => ({ interface: 0, address })),
+    routes: [],
+    dns: NO_DNS
+  }
+}
+
+/** Without those that somebody else has put on lo: they are not ours to report. */
+function loopbackAddresses(sandbox: Net, lo: Link): readonly IpPrefix[] {
+  const prefixes = sandbox.listAddresses(lo.index).map(address => address.prefix)
+  return prefixes.filter(prefix => isLoopback(prefix.address))
+}
+
+/** lo is up and still has every loopback address that the result names. */
+function check(kernel: Kernel, request: Request): void {
+  request.config.finish()
+  const sandbox = kernel.open(request.netns)
+  try {
+    const lo = sandbox.getLink(NAME)
+    if (!lo.isUp) throw changed(`check link "lo": it is down in ${JSON.stringify(request.netns)}`)
+    const present = loopbackAddresses(sandbox, lo)
+    for (const expected of expectedAddresses(request)) {
+      if (present.some(one => prefixesEqual(one, expected))) continue
+      throw changed(`check link "lo": address ${formatPrefix(expected)} is gone from ${JSON.stringify(request.netns)}`)
+    }
+  } finally {
+    sandbox.close()
+  }
+}
+
+function expectedAddresses(request: Request): readonly IpPrefix[] {
+  const prev = request.prevResult
+  if (prev === undefined) return []
+  const ours = prev.ips.filter(ip => {
+    const owner = prev.interfaces[ip.interface ?? -1]
+    return owner !== undefined && owner.name === NAME && isLoopback(ip.address.address)
+  })
+  return ours.map(ip => ip.address)
+}
+
+function changed(message: string): CniError {
+  return new CniError(INTERNAL, message, 'attach the container anew: DEL, then ADD')
+}
+
+/** A namespace that is gone has taken lo along. */
+function del(kernel: Kernel, request: Request): void {
+  const sandbox = request.netns === '' ? undefined : kernel.find(request.netns)
+  if (sandbox === undefined) return
+  try {
+    const lo = sandbox.findLink(NAME)
+    if (lo !== undefined && lo.isUp) sandbox.setLink(lo.index, { up: false })
+  } finally {
+    sandbox.close()
+  }
+}

@@ -1,0 +1,32 @@
+/** Starting a plugin by the name the executable was started under. */
+import { processIo } from '../lib/cni/io.ts'
+import type { Plugin } from '../lib/cni/plugin.ts'
+import { run } from '../lib/cni/run.ts'
+import { PATCHBAY_VERSION } from '../lib/cni/version.ts'
+import { LinuxKernel } from '../lib/net/kernel-net.ts'
+import { allPlugins } from './registry.ts'
+
+/**
+ * Runs the plugin that `program` names, or shows how to get at the plugins.
+ *
+ * @param program the path the executable was started under
+ * @returns the exit status
+ */
+export function startPlugin(program: string): number {
+  const plugins = allPlugins(new LinuxKernel())
+  const name = program.slice(program.lastIndexOf('/') + 1)
+  const plugin = plugins.find(one => one.name === name)
+  const io = processIo()
+  if (plugin !== undefined) return run(plugin, plugins, io)
+  io.stderr(usage(name, plugins))
+  return 1
+}
+
+function usage(name: string, plugins: readonly Plugin[]): string {
+  const names = plugins.map(one => one.name).join(' ')
+  return `Patchbay v${PATCHBAY_VERSION}: CNI plugins in one file; no plugin is named ${JSON.stringify(name)}
+Start it under the name of a plugin, by a link to it:
+  ln patchbay-cni bridge
+Plugins: ${names}
+`
+}
