@@ -1,0 +1,119 @@
+/**
+ * Times whole processes. The clock runs from just before posix_spawn to the return of waitpid, both called directly:
+ * no pipes, no event loop, no copy of this process's memory. What is added to a plugin's own time is the kernel's exec
+ * alone, the same for all.
+ */
+import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
+import { continueTraced, type Prepared, prepare, rewind, seizeAtExit, spawn, WALL, wait } from '../libc.ts'
+import { SCRATCH } from '../sandbox.ts'
+
+/** One call of a program, ready to be timed any number of times. */
+export interface TimedCall {
+  readonly label: string
+  readonly program: Prepared
+  readonly env: Readonly<Record<string, string>>
+  readonly stdin: number
+  readonly stdout: number
+  readonly stderr: number
+  readonly outputPath: string
+}
+
+export interface Timing {
+  readonly milliseconds: number
+  readonly status: number
+}
+
+/** The programs' inputs and outputs lie in files in memory, whose names count up. */
+let serial = 0
+
+export function timedCall(
+  label: string,
+  path: string,
+  env: Readonly<Record<string, string>>,
+  input: string,
+  args: readonly string[] = []
+): TimedCall {
+  serial += 1
+  const inputPath = `${SCRATCH}/call-${serial}.in`
+  const outputPath = `${SCRATCH}/call-${serial}.out`
+  const stderr = openSync(`${SCRATCH}/call-${serial}.err`, 'a+')
+  writeFileSync(inputPath, input)
+  const stdin = openSync(inputPath, 'r')
+  const stdout = openSync(outputPath, 'a+')
+  return { label, program: prepare(path, args, env, [stdin, stdout, stderr]), env, stdin, stdout, stderr, outputPath }
+}
+
+export function closeCall(call: TimedCall): void {
+  closeSync(call.stdin)
+  closeSync(call.stdout)
+  closeSync(call.stderr)
+}
+
+/** What the last run printed on stdout. */
+export function outputOf(call: TimedCall): string {
+  return readFileSync(call.outputPath, 'utf8')
+}
+
+function exitStatus(raw: number): number {
+  return (raw & 0x7f) === 0 ? (raw >> 8) & 0xff : 128 + (raw & 0x7f)
+}
+
+function makeReady(call: TimedCall): void {
+  rewind(call.stdin)
+  ftruncateSync(call.stdout)
+  ftruncateSync(call.stderr)
+}
+
+export function run(call: TimedCall): Timing {
+  makeReady(call)
+  const started = process.hrtime.bigint()
+  const raw = wait(spawn(call.program))
+  return { milliseconds: Number(process.hrtime.bigint() - started) / 1e6, status: exitStatus(raw) }
+}
+
+/** Starts all at once and waits for all. `status` is the worst. */
+export function runTogether(calls: readonly TimedCall[]): Timing {
+  for (const call of calls) makeReady(call)
+  const started = process.hrtime.bigint()
+  const pids = calls.map(call => spawn(call.program))
+  const worst = Math.max(...pids.map(pid => exitStatus(wait(pid))))
+  return { milliseconds: Number(process.hrtime.bigint() - started) / 1e6, status: worst }
+}
+
+const WUNTRACED = 2
+const PTRACE_EVENT_EXIT = 6
+
+/**
+ * The most memory that one run of the program itself had resident, in KiB; programs that it starts do not count.
+ *
+ * The kernel's record for parents (ru_maxrss) begins at fork, so for a small program it shows the size of whoever
+ * forked. Instead the program is stopped on its way out, and its VmHWM, which begins at exec, is read.
+ */
+export function peakMemory(call: TimedCall): number {
+  makeReady(call)
+  // A shell that stops itself and then becomes the program: it can be seized before the program's first instruction.
+  const gate = prepare('/bin/sh', ['-c', 'kill -STOP $$; exec "$0"', call.program.path], call.env, [
+    call.stdin,
+    call.stdout,
+    call.stderr
+  ])
+  const pid = spawn(gate)
+  wait(pid, WUNTRACED)
+  seizeAtExit(pid)
+  process.kill(pid, 'SIGCONT')
+  for (;;) {
+    const raw = wait(pid, WALL)
+    if ((raw & 0xff) !== 0x7f) throw new Error(`measure ${call.label}: it ended before its memory could be read`)
+    const event = raw >> 16
+    if (event === PTRACE_EVENT_EXIT) {
+      const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+      continueTraced(pid, 0)
+      wait(pid, WALL)
+      return Number(/^VmHWM:\s+([0-9]+) kB$/m.exec(status)?.[1] ?? Number.NaN)
+    }
+    const signal = (raw >> 8) & 0xff
+    const pass = event === 0 && signal !== constants.signals.SIGTRAP && signal !== constants.signals.SIGSTOP
+    continueTraced(pid, pass ? signal : 0)
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * The few calls of the C library that a judge needs for itself: switching namespaces without a helper process, and
+ * starting a program so cheaply that its own time can be told from ours. Deliberately not shared with lib/sys: what is
+ * judged and what judges have no code in common.
+ */
+import { dlopen, getInt32, getRawPointer } from 'node:ffi'
+import { getSystemErrorMap } from 'node:util'
+
+const { functions: c } = dlopen('libc.so.6', {
+  unshare: { arguments: ['i32'], return: 'i32' },
+  setns: { arguments: ['i32', 'i32'], return: 'i32' },
+  mount: { arguments: ['string', 'string', 'string', 'u64', 'string'], return: 'i32' },
+  umount2: { arguments: ['string', 'i32'], return: 'i32' },
+  flock: { arguments: ['i32', 'i32'], return: 'i32' },
+  lseek: { arguments: ['i32', 'i64', 'i32'], return: 'i64' },
+  posix_spawn: { arguments: ['buffer', 'string', 'buffer', 'buffer', 'buffer', 'buffer'], return: 'i32' },
+  posix_spawn_file_actions_init: { arguments: ['buffer'], return: 'i32' },
+  posix_spawn_file_actions_adddup2: { arguments: ['buffer', 'i32', 'i32'], return: 'i32' },
+  posix_spawn_file_actions_destroy: { arguments: ['buffer'], return: 'i32' },
+  posix_spawnattr_init: { arguments: ['buffer'], return: 'i32' },
+  posix_spawnattr_setflags: { arguments: ['buffer', 'i16'], return: 'i32' },
+  posix_spawnattr_setsigdefault: { arguments: ['buffer', 'buffer'], return: 'i32' },
+  sigfillset: { arguments: ['buffer'], return: 'i32' },
+  sigemptyset: { arguments: ['buffer'], return: 'i32' },
+  posix_spawnattr_setsigmask: { arguments: ['buffer', 'buffer'], return: 'i32' },
+  waitpid: { arguments: ['i32', 'buffer', 'i32'], return: 'i32' },
+  ptrace: { arguments: ['i64', 'i64', 'u64', 'u64'], return: 'i64' },
+  __errno_location: { arguments: [], return: 'pointer' }
+})
+
+function check(result: number, operation: string): number {
+  if (result >= 0) return result
+  const errno = getInt32(c.__errno_location())
+  throw new Error(`${operation}: ${getSystemErrorMap().get(-errno)?.[0] ?? `errno ${errno}`}`)
+}
+
+export const CLONE_NEWNET = 0x40000000
+export const MS_RDONLY = 1
+export const MS_REMOUNT = 32
+export const MS_BIND = 4096
+const MNT_DETACH = 2
+
+/** Gives this thread fresh namespaces. */
+export function unshare(flags: number): void {
+  check(c.unshare(flags), 'unshare')
+}
+
+/** Moves this thread into the network namespace behind an open descriptor; later child processes inherit it. */
+export function enterNetns(fd: number): void {
+  check(c.setns(fd, CLONE_NEWNET), 'setns')
+}
+
+export function mount(source: string, target: string, type: string, flags: number, data: string): void {
+  check(c.mount(source, target, type, BigInt(flags), data), `mount ${type} on ${target}`)
+}
+
+export function unmount(target: string): void {
+  check(c.umount2(target, MNT_DETACH), `umount ${target}`)
+}
+
+const LOCK_EX = 2
+
+/** Takes an exclusive flock; the lock goes with the descriptor. */
+export function lockExclusive(fd: number): void {
+  check(c.flock(fd, LOCK_EX), 'flock')
+}
+
+/** Sets a descriptor back to the file's first byte. */
+export function rewind(fd: number): void {
+  check(Number(c.lseek(fd, 0n, 0)), 'lseek')
+}
+
+/** The addresses of NUL-terminated texts in a NULL-terminated array, as argv and envp are. */
+function pointerArray(texts: readonly string[]): { readonly array: BigUint64Array; readonly keep: readonly Buffer[] } {
+  const keep = texts.map(text => Buffer.from(`${text}\0`))
+  const array = new BigUint64Array(texts.length + 1)
+  keep.forEach((text, index) => {
+    array[index] = getRawPointer(text)
+  })
+  return { array, keep }
+}
+
+const POSIX_SPAWN_SETSIGMASK = 0x08
+const POSIX_SPAWN_SETSIGDEF = 0x04
+
+// Node ignores SIGPIPE; a plugin must start with every signal as the system has it.
+const spawnAttributes = new Uint8Array(512)
+c.posix_spawnattr_init(spawnAttributes)
+const allSignals = new Uint8Array(128)
+c.sigfillset(allSignals)
+c.posix_spawnattr_setsigdefault(spawnAttributes, allSignals)
+const noSignals = new Uint8Array(128)
+c.sigemptyset(noSignals)
+c.posix_spawnattr_setsigmask(spawnAttributes, noSignals)
+c.posix_spawnattr_setflags(spawnAttributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK)
+
+/** A program made ready to start, so that starting costs one call. */
+export interface Prepared {
+  readonly path: string
+  readonly argv: BigUint64Array
+  readonly envp: BigUint64Array
+  readonly actions: Uint8Array
+  /** What the pointers point to: must live as long as they. */
+  readonly keep: readonly unknown[]
+}
+
+/** @param stdio descriptors that become 0, 1 and 2 of the program */
+export function prepare(
+  path: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  stdio: readonly [number, number, number]
+): Prepared {
+  const argv = pointerArray([path, ...args])
+  const envp = pointerArray(Object.entries(env).map(([name, value]) => `${name}=${value}`))
+  const actions = new Uint8Array(256)
+  c.posix_spawn_file_actions_init(actions)
+  stdio.forEach((fd, target) => {
+    c.posix_spawn_file_actions_adddup2(actions, fd, target)
+  })
+  return { path, argv: argv.array, envp: envp.array, actions, keep: [argv, envp] }
+}
+
+/**
+ * Starts the program (vfork semantics: nothing of this large process is copied).
+ * @returns its process id
+ */
+export function spawn(program: Prepared): number {
+  const pid = new Int32Array(1)
+  const errno = c.posix_spawn(pid, program.path, program.actions, spawnAttributes, program.argv, program.envp)
+  if (errno !== 0) throw new Error(`run ${program.path}: ${getSystemErrorMap().get(-errno)?.[0] ?? errno}`)
+  return pid[0] ?? 0
+}
+
+/** Waits for a child. @returns the raw wait status */
+export function wait(pid: number, flags = 0): number {
+  const status = new Int32Array(1)
+  check(c.waitpid(pid, status, flags), 'waitpid')
+  return status[0] ?? 0
+}
+
+const PTRACE_CONT = 7n
+const PTRACE_SEIZE = 0x4206n
+const PTRACE_O_TRACEEXIT = 0x40n
+
+/** Attaches to a child so that it stops for us just before it ends. */
+export function seizeAtExit(pid: number): void {
+  check(Number(c.ptrace(PTRACE_SEIZE, BigInt(pid), 0n, PTRACE_O_TRACEEXIT)), 'ptrace')
+}
+
+export function continueTraced(pid: number, signal: number): void {
+  check(Number(c.ptrace(PTRACE_CONT, BigInt(pid), 0n, BigInt(signal))), 'ptrace')
+}
+
+export const WALL = 0x40000000

@@ -1,0 +1,90 @@
+/**
+ * A throw-away machine for the judge: own mounts, network and processes; what plugins write to /run, /var, /etc or
+ * /tmp lands in memory and is gone with it. Nothing of the real machine's network can be reached from inside.
+ */
+import { type StdioOptions, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeSync } from 'node:fs'
+import { constants } from 'node:os'
+import { mount, unmount } from './libc.ts'
+
+const MARK = 'PATCHBAY_CONFORMANCE_SANDBOX'
+
+/** Where the suite keeps what belongs to one run; inside the sandbox's private /run. */
+export const SCRATCH = '/run/patchbay-conformance'
+
+export function isInside(): boolean {
+  return process.env[MARK] === '1'
+}
+
+/** The command that starts `args` in a sandbox. */
+export function sandboxCommand(args: readonly string[]): readonly string[] {
+  const flags = ['--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private']
+  return ['unshare', ...flags, '--', process.execPath, '--no-warnings', ...args]
+}
+
+export function sandboxEnvironment(): NodeJS.ProcessEnv {
+  return { ...process.env, [MARK]: '1' }
+}
+
+/** Why no sandbox can be made here; undefined when one can. */
+export function whyNoSandbox(): string | undefined {
+  if (process.getuid?.() !== 0) return 'needs root: it makes network namespaces'
+  const probe = spawnSync('unshare', ['--mount', '--net', '--pid', '--fork', 'true'], { encoding: 'utf8' })
+  if (probe.error !== undefined) return 'needs the command unshare (Debian package util-linux)'
+  if (probe.status !== 0) return `cannot make namespaces: ${probe.stderr.trim()}`
+  return undefined
+}
+
+/** The descriptor on which the program inside hands its report to the one outside. */
+const REPORT_FD = 3
+
+/** Hands a report to the process outside, which alone can write files that last. */
+export function handOut(report: unknown): void {
+  const bytes = Buffer.from(JSON.stringify(report))
+  let done = 0
+  while (done < bytes.length) done += writeSync(REPORT_FD, bytes, done)
+}
+
+/**
+ * Runs this very program again inside a sandbox; its terminal is ours.
+ * @returns what it handed out, undefined when nothing, and its exit status
+ */
+export function runInside(
+  script: string,
+  argv: readonly string[]
+): { readonly status: number; readonly report: unknown } {
+  const [command = '', ...args] = sandboxCommand([script, ...argv])
+  const stdio: StdioOptions = ['inherit', 'inherit', 'inherit', 'pipe']
+  const child = spawnSync(command, args, { stdio, env: sandboxEnvironment(), maxBuffer: 1 << 30, encoding: 'utf8' })
+  if (child.error !== undefined) throw new Error(`run ${command}: ${child.error.message}`)
+  const text: unknown = child.output[REPORT_FD]
+  const report: unknown = typeof text === 'string' && text !== '' ? JSON.parse(text) : undefined
+  return { status: child.status ?? 128 + (constants.signals[child.signal ?? 'SIGKILL'] ?? 9), report }
+}
+
+/** Makes the mounts; the first thing to do inside. `keep` are paths that must stay visible (plugin directories). */
+export function furnish(keep: readonly string[]): void {
+  const hides = (target: string) =>
+    [process.cwd(), import.meta.dirname, process.execPath, ...keep].some(path => `${path}/`.startsWith(`${target}/`))
+  mount('none', '/run', 'tmpfs', 0, 'mode=755')
+  const layers = '/run/.layers'
+  mkdirSync(layers)
+  const overlay = readFileSync('/proc/filesystems', 'utf8').includes('\toverlay\n')
+  for (const target of ['/etc', '/var']) {
+    const upper = `${layers}${target}/upper`
+    const work = `${layers}${target}/work`
+    mkdirSync(upper, { recursive: true })
+    mkdirSync(work, { recursive: true })
+    if (overlay) mount('overlay', target, 'overlay', 0, `lowerdir=${target},upperdir=${upper},workdir=${work}`)
+    else if (target === '/var' && !hides('/var/lib')) mount('none', '/var/lib', 'tmpfs', 0, '')
+  }
+  if (!hides('/tmp')) mount('none', '/tmp', 'tmpfs', 0, 'mode=1777')
+  freshSysfs()
+  for (const folder of [SCRATCH, '/run/netns']) if (!existsSync(folder)) mkdirSync(folder, { recursive: true })
+}
+
+/** Makes /sys show the network namespace that this thread is in. */
+export function freshSysfs(): void {
+  unmount('/sys')
+  mount('sysfs', '/sys', 'sysfs', 0, '')
+}
