@@ -17,6 +17,8 @@ export interface InterfaceSetup {
   readonly routes: readonly Route[]
   /** Ask the network for another owner of each IPv6 address first, which takes a second or two. */
   readonly detectDuplicates?: boolean | undefined
+  /** Without the routes to the addresses' own prefixes, where everything goes through a gateway. */
+  readonly noPrefixRoutes?: boolean | undefined
   /** Who the interface belongs to, for `ip link` to show and for removing it by. */
   readonly alias?: string | undefined
 }
@@ -45,7 +47,11 @@ export function configureInterface(net: Net, link: Link, setup: InterfaceSetup):
   if (hasIpv6) enableIpv6(net, link.name, detect)
   net.ensureAddresses(
     link.index,
-    setup.addresses.map(prefix => ({ prefix, noDad: prefix.address.family === 6 && !detect }))
+    setup.addresses.map(prefix => ({
+      prefix,
+      noDad: prefix.address.family === 6 && !detect,
+      noPrefixRoute: setup.noPrefixRoutes
+    }))
   )
   net.setLink(link.index, { up: true, alias: setup.alias })
   if (hasIpv6 && detect) awaitDetection(net, link)
