@@ -13,7 +13,7 @@ const test = suite(`build/executables ${process.env['PATCHBAY_ENGINE'] ?? ''}`)
 function versionsOf(program: string, path = '/usr/bin:/bin'): readonly string[] {
   const env = { PATH: path, CNI_COMMAND: 'VERSION' }
   const child = spawnSync(program, [], { env, input: '{"cniVersion":"1.0.0"}', encoding: 'utf8', timeout: 20_000 })
-  assert.is(child.error, undefined, program)
+  // Not child.error: a plugin may end before it has read its input.
   assert.is(child.status, 0, `${program}: ${child.stdout}${child.stderr}`)
   return JSON.parse(child.stdout).supportedVersions
 }
