@@ -202,6 +202,16 @@ export class Rows {
     return read
   }
 
+  /** Text that the kernel wants without a NUL. */
+  plainText(type: number, symbol: string, value: string | undefined): string | undefined {
+    if (this.#writer === undefined) {
+      const attribute = this.take(type)
+      return attribute === undefined ? undefined : readText(attribute, symbol)
+    }
+    if (value !== undefined) this.#writer.attr(type, new TextEncoder().encode(checkedText(symbol, value, 256)))
+    return value
+  }
+
   /** @param length in bytes; undefined = any */
   bytes(type: number, symbol: string, value: Uint8Array | undefined, length?: number): Uint8Array | undefined {
     if (this.#writer === undefined) {
