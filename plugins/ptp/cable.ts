@@ -1,0 +1,102 @@
+/** The two ends of ptp's cable: their addresses and the routes that make every packet go through the host. */
+import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
+import type { Request } from '../../lib/cni/plugin.ts'
+import type { IpConfig } from '../../lib/cni/result.ts'
+import { addressesEqual, addToAddress, type IpAddress } from '../../lib/ip/address.ts'
+import { formatPrefix, hostPrefix, type IpPrefix, networkOf, prefixContains } from '../../lib/ip/prefix.ts'
+import { checkInterface, enableIpv6 } from '../../lib/net/container.ts'
+import { ensureForwarding } from '../../lib/net/forwarding.ts'
+import { type Link, type Net, type Route, SCOPE_LINK } from '../../lib/net/net.ts'
+
+/**
+ * Every address with the gateway that the host's end will have: IPAM's, else the first address of the network.
+ *
+ * @throws CniError code 7 when there is none: the container could reach nobody
+ */
+export function withGateways(ips: readonly IpConfig[]): readonly IpConfig[] {
+  return ips.map(ip => ({ ...ip, gateway: ip.gateway ?? firstAddress(ip.address) }))
+}
+
+function firstAddress(prefix: IpPrefix): IpAddress {
+  const first = addToAddress(networkOf(prefix).address, 1)
+  if (first !== undefined && prefixContains(prefix, first) && !addressesEqual(first, prefix.address)) return first
+  const message = `find gateway of ${formatPrefix(prefix)}: IPAM names none, and the network has no address for one`
+  throw new CniError(INVALID_CONFIG, message, 'configure a gateway in ipam')
+}
+
+/** To the gateway directly, to the rest of the network through it. */
+export function containerRoutes(ips: readonly IpConfig[]): readonly Route[] {
+  const routes: Route[] = []
+  for (const ip of ips) {
+    const gateway = ip.gateway
+    if (gateway === undefined) continue
+    routes.push({ dst: hostPrefix(gateway), scope: gateway.family === 4 ? SCOPE_LINK : undefined })
+    if (ip.address.length < ip.address.address.bytes.length * 8 && gateway.family === ip.address.address.family) {
+      routes.push({ dst: networkOf(ip.address), gateway, source: ip.address.address })
+    }
+  }
+  return routes
+}
+
+/** The host's side: gateway addresses as single ones, a route to each of the container's addresses, forwarding. */
+export function setUpHostEnd(host: Net, link: Link, ips: readonly IpConfig[]): void {
+  const gateways = gatewaysOf(ips)
+  if (gateways.some(gateway => gateway.family === 6)) enableIpv6(host, link.name, false)
+  host.ensureAddresses(
+    link.index,
+    gateways.map(gateway => ({ prefix: hostPrefix(gateway), noDad: gateway.family === 6 }))
+  )
+  host.setLink(link.index, { up: true })
+  host.ensureRoutes(ips.map(ip => hostRoute(ip, link.index)))
+  if (gateways.some(gateway => gateway.family === 4)) ensureForwarding(host, 4)
+  if (gateways.some(gateway => gateway.family === 6)) ensureForwarding(host, 6)
+}
+
+/** Each gateway once: two addresses of one network share theirs. */
+function gatewaysOf(ips: readonly IpConfig[]): readonly IpAddress[] {
+  const gateways: IpAddress[] = []
+  for (const ip of ips) {
+    const gateway = ip.gateway
+    if (gateway !== undefined && !gateways.some(one => addressesEqual(one, gateway))) gateways.push(gateway)
+  }
+  return gateways
+}
+
+function hostRoute(ip: IpConfig, index: number): Route {
+  const address = ip.address.address
+  return { dst: hostPrefix(address), index, scope: address.family === 4 ? SCOPE_LINK : undefined }
+}
+
+/** CHECK of the host's side; every difference as a sentence. */
+export function hostProblems(
+  host: Net,
+  container: Net,
+  request: Request,
+  name: string,
+  ips: readonly IpConfig[]
+): readonly string[] {
+  const link = findHostEnd(host, container, request, name)
+  if (link === undefined) return [`link ${JSON.stringify(name)} is missing on the host`]
+  const problems: string[] = checkInterface(host, {
+    name: link.name,
+    kind: 'veth',
+    addresses: gatewaysOf(ips).map(hostPrefix),
+    routes: ips.map(ip => ({ dst: hostPrefix(ip.address.address) }))
+  }).slice(0)
+  if (!isForwarding(host, ips, 4)) problems.push('the host does not forward IPv4')
+  if (!isForwarding(host, ips, 6)) problems.push('the host does not forward IPv6')
+  return problems
+}
+
+/** Our own by its name; another implementation's as the peer of the container's end. */
+function findHostEnd(host: Net, container: Net, request: Request, name: string): Link | undefined {
+  const ours = host.findLink(name)
+  if (ours !== undefined) return ours
+  const peerIndex = container.findLink(request.ifName)?.parentIndex
+  return peerIndex === undefined ? undefined : host.findLinkByIndex(peerIndex)
+}
+
+function isForwarding(host: Net, ips: readonly IpConfig[], family: 4 | 6): boolean {
+  if (!ips.some(ip => ip.address.address.family === family)) return true
+  return host.readSysctl(family === 4 ? 'ipv4/ip_forward' : 'ipv6/conf/all/forwarding') === '1'
+}

@@ -1,0 +1,180 @@
+/**
+ * ptp: a cable between host and container. Everything that the container sends goes through the host, even to its
+ * neighbours on the same network.
+ *
+ *     host                                      container
+ *       veth… (10.1.0.1/32) ================== eth0 (10.1.0.7/24)
+ *         10.1.0.7 dev veth…                     10.1.0.1 dev eth0
+ *                                                10.1.0.0/24 via 10.1.0.1
+ */
+import {
+  attachmentProblems,
+  expectedAttachment,
+  interfaceOf,
+  ipsOnInterface,
+  kernelRoutes,
+  refuseChanges
+} from '../../lib/attach/interface.ts'
+import { effectiveDns, leaseAddresses, requireIpam } from '../../lib/attach/ipam.ts'
+import { journalOf } from '../../lib/attach/journal.ts'
+import { ownerMark, stableName } from '../../lib/attach/owner.ts'
+import { readMtu } from '../../lib/attach/parent.ts'
+import { recordAttachment, refuseTakenName, removeFromContainer, takenName } from '../../lib/attach/single-link.ts'
+import { Steps } from '../../lib/attach/steps.ts'
+import { requestedMac } from '../../lib/cni/inputs.ts'
+import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plugin.ts'
+import type { Result } from '../../lib/cni/result.ts'
+import { jsonObject, jsonString } from '../../lib/config/json.ts'
+import { configureInterface } from '../../lib/net/container.ts'
+import { asError, errnoOf } from '../../lib/net/errors.ts'
+import type { Kernel } from '../../lib/net/kernel.ts'
+import type { Link, Net } from '../../lib/net/net.ts'
+import { Undo } from '../../lib/undo.ts'
+import { containerRoutes, hostProblems, setUpHostEnd, withGateways } from './cable.ts'
+
+/** Where the container's interface stands in the result: after the host's end. */
+const CONTAINER_INDEX = 1
+
+interface Config {
+  /** bytes */
+  readonly mtu: number | undefined
+  readonly mac: Uint8Array | undefined
+}
+
+export function ptp(kernel: Kernel): Plugin {
+  return {
+    name: 'ptp',
+    since: '0.1.0',
+    add: request => add(kernel, request),
+    check: request => check(kernel, request),
+    del: request => del(kernel, request),
+    gc: request => gc(kernel, request),
+    status: request => status(request)
+  }
+}
+
+function readConfig(request: Request): Config {
+  const mtu = readMtu(request.config)
+  const mac = requestedMac(request)
+  requireIpam(request)
+  request.config.finish()
+  return { mtu, mac }
+}
+
+/** The same attachment has the same name on the host again, so DEL needs neither namespace nor prevResult to find it. */
+function hostEndName(network: string, containerId: string, ifName: string): string {
+  return stableName('veth', network, containerId, ifName)
+}
+
+function add(kernel: Kernel, request: Request): Result {
+  const config = readConfig(request)
+  const container = kernel.open(request.netns)
+  const undo = new Undo()
+  try {
+    return attach(kernel.host(), container, request, config, undo)
+  } catch (error) {
+    throw undo.rollback(asError(error))
+  } finally {
+    container.close()
+  }
+}
+
+function attach(host: Net, container: Net, request: Request, config: Config, undo: Undo): Result {
+  refuseTakenName(container, request)
+  const name = hostEndName(request.network, request.containerId, request.ifName)
+  const entry = jsonObject([
+    ['netns', jsonString(request.netns)],
+    ['hostEnd', jsonString(name)]
+  ])
+  recordAttachment(journalOf(request, 'ptp'), request, entry, undo)
+  const hostEnd = addCable(host, container, request, name, config)
+  undo.push(`link ${JSON.stringify(name)}`, () => host.removeLinkByIndex(hostEnd.index))
+  const leased = leaseAddresses(request, undo)
+  const ips = withGateways(leased.ips)
+  setUpHostEnd(host, hostEnd, ips)
+  const end = container.getLink(request.ifName)
+  configureInterface(container, end, {
+    addresses: ips.map(ip => ip.address),
+    routes: containerRoutes(ips).concat(kernelRoutes({ ...leased, ips })),
+    noPrefixRoutes: true,
+    alias: ownerMark(request.network, request.containerId, request.ifName)
+  })
+  return {
+    interfaces: [interfaceOf(hostEnd), interfaceOf(end, request.netns)],
+    ips: ipsOnInterface(ips, CONTAINER_INDEX),
+    routes: leased.routes,
+    dns: effectiveDns(request, leased)
+  }
+}
+
+function addCable(host: Net, container: Net, request: Request, name: string, config: Config): Link {
+  try {
+    return host.addLink({
+      name,
+      kind: { kind: 'veth', peer: { name: request.ifName, netns: container, mtu: config.mtu, mac: config.mac } },
+      mtu: config.mtu
+    })
+  } catch (error) {
+    const known = asError(error)
+    const isTaken = errnoOf(known) === 'EEXIST' && container.findLink(request.ifName) !== undefined
+    throw isTaken ? takenName(request) : known
+  }
+}
+
+/** The cable first: addresses that are given back while it is there would soon be two containers'. */
+function del(kernel: Kernel, request: Request): void {
+  const steps = new Steps('DEL')
+  const journal = journalOf(request, 'ptp')
+  steps.attempt(() => removeCable(kernel, request))
+  steps.attempt(() => request.ipam.del())
+  steps.attempt(() => journal.remove(request.containerId, request.ifName))
+  steps.finish()
+}
+
+function removeCable(kernel: Kernel, request: Request): void {
+  const name = hostEndName(request.network, request.containerId, request.ifName)
+  if (removeHostEnd(kernel.host(), name)) return
+  // Another implementation's has a name that cannot be told: the container's end leads to it.
+  removeFromContainer(kernel, request, '', 'veth')
+}
+
+function removeHostEnd(host: Net, name: string): boolean {
+  const link = host.findLink(name)
+  return link !== undefined && link.kind === 'veth' && host.removeLinkByIndex(link.index)
+}
+
+function check(kernel: Kernel, request: Request): void {
+  readConfig(request)
+  const expected = expectedAttachment(request, 'veth')
+  request.ipam.check()
+  const container = kernel.open(request.netns)
+  try {
+    const ips = withGateways(request.prevResult?.ips ?? []).filter(ip =>
+      expected.addresses.some(address => address === ip.address)
+    )
+    const routes = containerRoutes(ips).concat(expected.routes)
+    const problems = attachmentProblems(container, { ...expected, routes })
+    const name = hostEndName(request.network, request.containerId, request.ifName)
+    refuseChanges(request, problems.concat(hostProblems(kernel.host(), container, request, name, ips)))
+  } finally {
+    container.close()
+  }
+}
+
+function gc(kernel: Kernel, request: Request): void {
+  const steps = new Steps('GC')
+  const journal = journalOf(request, 'ptp')
+  for (const { containerId, ifName } of journal.list()) {
+    if (isValidAttachment(request.validAttachments, containerId, ifName)) continue
+    const name = hostEndName(request.network, containerId, ifName)
+    const removed = steps.attempt(() => removeHostEnd(kernel.host(), name))
+    if (removed) steps.attempt(() => journal.remove(containerId, ifName))
+  }
+  steps.attempt(() => request.ipam.gc())
+  steps.finish()
+}
+
+function status(request: Request): void {
+  readConfig(request)
+  request.ipam.status()
+}
