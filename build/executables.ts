@@ -20,7 +20,7 @@ const STAMP = 'inputs.sha256'
 export function inputsDigest(engine: Engine, toolchain: string): string {
   const code = sourceFiles('.ts', ['lib', 'plugins', 'ipam', ...(engine === 'node' ? ['cli'] : [])])
   const files = [...code.filter(path => !path.endsWith('.test.ts')), 'package.json', 'package-lock.json']
-  for (const path of [`build/${engine}-engine.ts`, 'build/executables.ts', 'lib/sys/ffi.json']) {
+  for (const path of [`build/${engine}-engine.ts`, 'build/executables.ts', 'build/licenses.ts', 'lib/sys/ffi.json']) {
     if (existsSync(join(ROOT, path))) files.push(path)
   }
   const hash = createHash('sha256').update(`${toolchain}\n`)
@@ -39,7 +39,7 @@ export function isUpToDate(engine: Engine, digest: string): boolean {
  * Moves a finished file into place and links every plugin's name to it. Each name is replaced by one rename, so that
  * a runtime that execs a plugin during a build gets the old file or the new one, never a torn one.
  */
-export function publish(engine: Engine, built: string, digest: string): void {
+export function publish(engine: Engine, built: string, digest: string, licenses: string): void {
   const target = executable(engine)
   const bin = binDir(engine)
   const stamp = join(dirname(target), STAMP)
@@ -55,6 +55,7 @@ export function publish(engine: Engine, built: string, digest: string): void {
     renameSync(fresh, join(bin, name))
   }
   for (const name of readdirSync(bin)) if (!names.includes(name)) rmSync(join(bin, name), { force: true })
+  writeFileSync(join(dirname(target), 'THIRD_PARTY_LICENSES'), licenses)
   writeFileSync(stamp, digest)
 }
 

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
+import { licensesOf } from './licenses.ts'
 import { entryPoint, ROOT } from './project.ts'
 
 /** The oldest clang that reads the code scriptc makes (opaque pointers). */
@@ -92,7 +93,7 @@ export function buildNativeEngine(ifStale: boolean, isStatic: boolean): boolean 
     const args = ['build', entryPoint('native'), '--ffi', 'lib/sys/ffi.json', '--strip', '--no-keep-c', '-o', output]
     const result = scriptc(args, isStatic ? staticEnvironment(clang) : clangEnvironment(clang))
     if (result.status !== 0) throw new Error(`compile ${entryPoint('native')}: scriptc says\n${result.output}`)
-    publish('native', output, digest)
+    publish('native', output, digest, licensesOf(['scriptc', '@scriptc/runtime']))
   } finally {
     rmSync(output, { force: true })
   }

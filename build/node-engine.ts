@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
+import { licensesOf, packagesOf } from './licenses.ts'
 import { entryPoint, NODE_BIN, ROOT } from './project.ts'
 
 /** The part of pkg used here: it makes a single executable of a script and a given Node. */
@@ -29,7 +30,8 @@ export async function buildNodeEngine(ifStale: boolean): Promise<boolean> {
   const script = unfinished('node', '.cjs')
   const output = unfinished('node')
   try {
-    writeFileSync(script, await bundle())
+    const { text, files } = await bundle()
+    writeFileSync(script, text)
     const sea: { readonly default: MakeExecutable } = createRequire(import.meta.url)('pkg/lib-es5/sea')
     const target = { platform: 'linux', arch: process.arch, nodeRange: `node${process.versions.node}`, output }
     await quietly(() =>
@@ -40,7 +42,7 @@ export async function buildNodeEngine(ifStale: boolean): Promise<boolean> {
         seaConfig: { useCodeCache: true, execArgv: SWITCHES, execArgvExtension: 'none' }
       })
     )
-    publish('node', output, digest)
+    publish('node', output, digest, licensesOf([`node-linux-${process.arch}`, ...packagesOf(files)]))
   } finally {
     rmSync(script, { force: true })
     rmSync(output, { force: true })
@@ -49,12 +51,13 @@ export async function buildNodeEngine(ifStale: boolean): Promise<boolean> {
 }
 
 /** The command and all plugins as one CommonJS text: only that form gets a code cache, which is half the start-up. */
-async function bundle(): Promise<string> {
+async function bundle(): Promise<{ readonly text: string; readonly files: readonly string[] }> {
   const result = await build({
     entryPoints: [join(ROOT, entryPoint('node'))],
     absWorkingDir: ROOT,
     bundle: true,
     write: false,
+    metafile: true,
     platform: 'node',
     format: 'cjs',
     target: 'node26',
@@ -67,7 +70,7 @@ async function bundle(): Promise<string> {
   const [file] = result.outputFiles
   if (file === undefined || result.warnings.length > 0)
     throw new Error(`bundle ${entryPoint('node')}: see the warnings above`)
-  return file.text
+  return { text: file.text, files: Object.keys(result.metafile.inputs) }
 }
 
 /** Runs pkg without its progress lines, which it writes to stdout; ours tell what is being built. */
