@@ -12,6 +12,9 @@ const OLDEST_CLANG = 15
 export const CLANG_ADVICE =
   'install clang 15 or newer (Debian, Ubuntu: apt-get install clang-19), or set CLANG to its path'
 
+/** What ends up in the executable beside our own code: scriptc's runtime and the number printing in it. */
+const LINKED: readonly string[] = ['scriptc', '@scriptc/runtime', '@scriptc/runtime/vendor/ryu']
+
 /** A clang that is new enough. */
 export interface Clang {
   readonly path: string
@@ -93,7 +96,7 @@ export function buildNativeEngine(ifStale: boolean, isStatic: boolean): boolean 
     const args = ['build', entryPoint('native'), '--ffi', 'lib/sys/ffi.json', '--strip', '--no-keep-c', '-o', output]
     const result = scriptc(args, isStatic ? staticEnvironment(clang) : clangEnvironment(clang))
     if (result.status !== 0) throw new Error(`compile ${entryPoint('native')}: scriptc says\n${result.output}`)
-    publish('native', output, digest, licensesOf(['scriptc', '@scriptc/runtime']))
+    publish('native', output, digest, licensesOf(LINKED))
   } finally {
     rmSync(output, { force: true })
   }
