@@ -1,0 +1,107 @@
+/**
+ * libcni's cache of attachments: a file each with the configuration, the arguments and the result of ADD, from which DEL,
+ * CHECK and GC take what the caller no longer knows. Runtimes over libcni and this one read each other's files.
+ * @source libcni/api.go of containernetworking/cni, cachedInfo
+ */
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Json, jsonArray, jsonObject, jsonString, jsonText, memberOf, parseJson } from '../config/json.ts'
+
+const KIND = 'cniCacheV1'
+
+/** What the cache remembers of an attachment. */
+export interface CachedAttachment {
+  readonly network: string
+  readonly containerId: string
+  readonly ifName: string
+  /** '' when it was not recorded. */
+  readonly netns: string
+  /** The network's configuration at the time of ADD. */
+  readonly config: string
+  readonly args: readonly (readonly [string, string])[]
+  readonly capabilityArgs: Json | undefined
+  readonly result: Json | undefined
+}
+
+/** The files below `<directory>/results`. */
+export class AttachmentCache {
+  readonly #directory: string
+
+  /** @param directory libcni's default is /var/lib/cni */
+  constructor(directory: string) {
+    this.#directory = join(directory, 'results')
+  }
+
+  pathOf(network: string, containerId: string, ifName: string): string {
+    return join(this.#directory, `${network}-${containerId}-${ifName}`)
+  }
+
+  /** Remembers an attachment, replacing what was known of it. A reader sees the old file or the new one. */
+  write(attachment: CachedAttachment): void {
+    const path = this.pathOf(attachment.network, attachment.containerId, attachment.ifName)
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
+    const fresh = `${path}.${String(process.pid)}.tmp`
+    writeFileSync(fresh, jsonText(toJson(attachment)), { mode: 0o600 })
+    renameSync(fresh, path)
+  }
+
+  /** undefined when there is none, or the file is damaged. */
+  find(network: string, containerId: string, ifName: string): CachedAttachment | undefined {
+    return readCached(this.pathOf(network, containerId, ifName))
+  }
+
+  remove(network: string, containerId: string, ifName: string): void {
+    rmSync(this.pathOf(network, containerId, ifName), { force: true })
+  }
+
+  /** All attachments, or those of one network. Files that are none are passed over. */
+  list(network?: string): readonly CachedAttachment[] {
+    let names: readonly string[]
+    try {
+      names = readdirSync(this.#directory)
+    } catch {
+      return []
+    }
+    const all = [...names].sort().map(name => readCached(join(this.#directory, name)))
+    return all.filter(one => one !== undefined).filter(one => network === undefined || one.network === network)
+  }
+}
+
+function toJson(one: CachedAttachment): Json {
+  const args = one.args.map(pair => jsonArray(pair.map(jsonString)))
+  return jsonObject([
+    ['kind', jsonString(KIND)],
+    ['containerId', jsonString(one.containerId)],
+    ['config', jsonString(Buffer.from(one.config, 'utf8').toString('base64'))],
+    ['ifName', jsonString(one.ifName)],
+    ['networkName', jsonString(one.network)],
+    ['netns', one.netns === '' ? undefined : jsonString(one.netns)],
+    ['cniArgs', args.length === 0 ? undefined : jsonArray(args)],
+    ['capabilityArgs', one.capabilityArgs],
+    ['result', one.result]
+  ])
+}
+
+function readCached(path: string): CachedAttachment | undefined {
+  let json: Json
+  try {
+    json = parseJson(readFileSync(path, 'utf8'))
+  } catch {
+    return undefined
+  }
+  if (memberOf(json, 'kind')?.text !== KIND) return undefined
+  return {
+    network: memberOf(json, 'networkName')?.text ?? '',
+    containerId: memberOf(json, 'containerId')?.text ?? '',
+    ifName: memberOf(json, 'ifName')?.text ?? '',
+    netns: memberOf(json, 'netns')?.text ?? '',
+    config: Buffer.from(memberOf(json, 'config')?.text ?? '', 'base64').toString('utf8'),
+    args: (memberOf(json, 'cniArgs')?.items ?? []).map(pair => [pair.items[0]?.text ?? '', pair.items[1]?.text ?? '']),
+    capabilityArgs: objectOrNothing(memberOf(json, 'capabilityArgs')),
+    result: objectOrNothing(memberOf(json, 'result'))
+  }
+}
+
+function objectOrNothing(json: Json | undefined): Json | undefined {
+  return json?.type === 'object' ? json : undefined
+}

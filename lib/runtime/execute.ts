@@ -1,0 +1,149 @@
+/** Finding and running plugins from outside, as a runtime does. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { accessSync, constants, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { errorFromJson } from '../cni/error.ts'
+import { type Json, parseJson } from '../config/json.ts'
+
+/** A plugin failed, or could not be started. */
+export class PluginError extends Error {
+  /** The plugin's `type`. */
+  readonly plugin: string
+  readonly command: string
+  /** Of the error object it printed; undefined when it printed none. */
+  readonly code: number | undefined
+  /** What to do, in the plugin's words or ours. */
+  readonly details: string
+
+  constructor(plugin: string, command: string, message: string, details = '', code?: number) {
+    super(message)
+    this.name = 'PluginError'
+    this.plugin = plugin
+    this.command = command
+    this.code = code
+    this.details = details
+  }
+}
+
+/** What a call of a plugin left. */
+export interface Execution {
+  readonly status: number | null
+  readonly signal: string | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/**
+ * The first executable file of that name.
+ * @throws PluginError
+ */
+export function findPlugin(type: string, directories: readonly string[], command: string): string {
+  for (const directory of directories) {
+    const path = join(directory, type)
+    if (directory !== '' && isExecutable(path)) return path
+  }
+  const where = directories.map(directory => JSON.stringify(directory)).join(', ')
+  throw new PluginError(
+    type,
+    command,
+    `find plugin ${JSON.stringify(type)}: not in ${where}`,
+    'install the plugins there: patchbay install DIR'
+  )
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
+}
+
+const BUSY_TRIES = 50
+const BUSY_PAUSE = 100
+
+/**
+ * Runs a program with exactly this environment beside our own, and this standard input.
+ *
+ * @param timeout milliseconds after which it is killed; never when 0
+ */
+export async function execute(
+  path: string,
+  env: Readonly<Record<string, string>>,
+  stdin: string,
+  timeout = 0
+): Promise<Execution> {
+  for (let left = BUSY_TRIES; ; left -= 1) {
+    try {
+      return await executeOnce(path, env, stdin, timeout)
+    } catch (error) {
+      // An installer has the file open for writing at this moment.
+      if (!isBusy(error) || left <= 0) throw error
+      await pause(BUSY_PAUSE)
+    }
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ETXTBSY'
+}
+
+function executeOnce(
+  path: string,
+  env: Readonly<Record<string, string>>,
+  stdin: string,
+  timeout: number
+): Promise<Execution> {
+  return new Promise((resolve, reject) => {
+    const options = timeout > 0 ? { timeout, killSignal: 'SIGKILL' as const } : {}
+    const child = spawn(path, [], { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'], ...options })
+    const stdout = collect(child.stdout)
+    const stderr = collect(child.stderr)
+    child.on('error', reject)
+    child.on('close', (status, signal) => resolve({ status, signal, stdout: stdout(), stderr: stderr() }))
+    // A plugin may fail before it has read its input.
+    child.stdin.on('error', () => {})
+    child.stdin.end(stdin)
+  })
+}
+
+function collect(stream: NonNullable<ChildProcess['stdout']>): () => string {
+  const chunks: Buffer[] = []
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+  return () => Buffer.concat(chunks).toString('utf8')
+}
+
+/**
+ * The object that a plugin printed; undefined when it printed nothing.
+ * @throws PluginError with the plugin's own code and words when it failed
+ */
+export function outputOf(execution: Execution, plugin: string, command: string): Json | undefined {
+  const text = execution.stdout.trim()
+  if (execution.status !== 0) throw failure(execution, text, plugin, command)
+  if (text === '') return undefined
+  try {
+    return parseJson(text)
+  } catch (error) {
+    const cause = error instanceof Error ? error.message : String(error)
+    throw new PluginError(
+      plugin,
+      command,
+      `run plugin ${JSON.stringify(plugin)}: its output is no JSON object: ${cause}`
+    )
+  }
+}
+
+function failure(execution: Execution, text: string, plugin: string, command: string): PluginError {
+  try {
+    const error = errorFromJson(parseJson(text))
+    if (error !== undefined) return new PluginError(plugin, command, error.message, error.details, error.code)
+  } catch {
+    // no error object: what there is of output is shown instead
+  }
+  const how = execution.signal === null ? `exit status ${String(execution.status)}` : `killed by ${execution.signal}`
+  const said = (text === '' ? execution.stderr.trim() : text).slice(0, 500)
+  const message = `run plugin ${JSON.stringify(plugin)}: ${how}${said === '' ? '' : `: ${said}`}`
+  return new PluginError(plugin, command, message)
+}
