@@ -4,7 +4,7 @@
  */
 import { readMac } from '../config/addresses.ts'
 import type { Section } from '../config/section.ts'
-import { type IpAddress, parseAddress } from '../ip/address.ts'
+import { addressesEqual, type IpAddress, parseAddress } from '../ip/address.ts'
 import { parseMac } from '../ip/mac.ts'
 import { parsePrefix } from '../ip/prefix.ts'
 import { CniError, INVALID_CONFIG, INVALID_ENVIRONMENT } from './error.ts'
@@ -58,6 +58,21 @@ export function requestedAddresses(request: Request): readonly RequestedAddress[
   addMissingFamilies(asked, addressesOf(cniArgsSection(request.config)))
   addMissingFamilies(asked, addressesOfVariable(request))
   return asked
+}
+
+/**
+ * The addresses that the caller wants, each once, from all three places: what host-local gives, because one address is
+ * chosen from every range set and each place may speak of another set.
+ * @throws CniError as requestedAddresses
+ */
+export function everyRequestedAddress(request: Request): readonly IpAddress[] {
+  const all: IpAddress[] = []
+  const variable = addressesOfVariable(request)
+  const conventional = addressesOf(cniArgsSection(request.config))
+  for (const { address } of variable.concat(conventional, addressesOf(runtimeConfig(request.config)))) {
+    if (!all.some(other => addressesEqual(other, address))) all.push(address)
+  }
+  return all
 }
 
 function addMissingFamilies(asked: RequestedAddress[], more: readonly RequestedAddress[]): void {

@@ -186,7 +186,8 @@ function readIps(sections: readonly Section[]): readonly IpConfig[] {
   return ips
 }
 
-function readRoutes(sections: readonly Section[]): readonly Route[] {
+/** A list of `routes` of a result or a configuration. */
+export function readRoutes(sections: readonly Section[]): readonly Route[] {
   const routes: Route[] = []
   for (const section of sections) {
     const dst = requiredPrefix(section, 'dst')

@@ -77,10 +77,11 @@ export function writeAtomic(path: string, text: string, mode: number): void {
  * The text is written under another name first and then linked: a process that dies between creating a lease
  * and writing its owner would otherwise leave an empty file that belongs to nobody and blocks the address.
  *
+ * @param durable false where a power cut ends what the file tells of, too: waiting for the disk is most of the cost
  * @returns false when the file exists, untouched
  */
-export function createExclusive(path: string, text: string, mode: number): boolean {
-  const temporary = writeTemporary(path, text, mode)
+export function createExclusive(path: string, text: string, mode: number, durable = true): boolean {
+  const temporary = writeTemporary(path, text, mode, durable)
   try {
     linkSync(temporary, path)
     return true
@@ -93,7 +94,7 @@ export function createExclusive(path: string, text: string, mode: number): boole
 }
 
 /** A name beside `path` that no reader takes for its own: dot first, this process's id. */
-function writeTemporary(path: string, text: string, mode: number): string {
+function writeTemporary(path: string, text: string, mode: number, durable = true): string {
   const slash = path.lastIndexOf('/')
   const temporary = `${path.slice(0, slash + 1)}.${path.slice(slash + 1)}.${String(process.pid)}.tmp`
   try {
@@ -106,7 +107,7 @@ function writeTemporary(path: string, text: string, mode: number): string {
       const bytes = new TextEncoder().encode(text)
       let offset = 0
       while (offset < bytes.length) offset += writeSync(fd, bytes, offset, bytes.length - offset)
-      fsyncSync(fd)
+      if (durable) fsyncSync(fd)
     } finally {
       closeSync(fd)
     }
