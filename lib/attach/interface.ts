@@ -59,6 +59,8 @@ function gatewayFor(ips: readonly IpConfig[], family: 4 | 6): IpAddress | undefi
 export interface AttachmentOptions {
   /** Wait until no other host claims the IPv6 addresses. */
   readonly detectDuplicates?: boolean | undefined
+  /** Another alias than the attachment's mark. */
+  readonly alias?: string | undefined
 }
 
 /** Gives the container's link all addresses and routes of the result, marks it as this attachment's and sets it up. */
@@ -73,7 +75,7 @@ export function configureAttachment(
     addresses: result.ips.map(ip => ip.address),
     routes: kernelRoutes(result),
     detectDuplicates: options.detectDuplicates,
-    alias: ownerMark(request.network, request.containerId, request.ifName)
+    alias: options.alias ?? ownerMark(request.network, request.containerId, request.ifName)
   })
 }
 

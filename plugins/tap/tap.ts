@@ -1,0 +1,154 @@
+/**
+ * tap: an interface of the container whose other end is a program's file descriptor, such as a virtual machine's.
+ *
+ *     container
+ *       eth0 (tap) ==== /dev/net/tun, opened by the program under this name
+ *         |
+ *         +--- bridge of the container, when one is named
+ */
+import { presentText, readMtu } from '../../lib/attach/parent.ts'
+import {
+  addSingleLink,
+  checkSingleLink,
+  delSingleLink,
+  gcSingleLinks,
+  takenName
+} from '../../lib/attach/single-link.ts'
+import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
+import { requestedMac } from '../../lib/cni/inputs.ts'
+import type { Plugin, Request } from '../../lib/cni/plugin.ts'
+import type { Result } from '../../lib/cni/result.ts'
+import { readMac } from '../../lib/config/addresses.ts'
+import { asError, errnoOf } from '../../lib/net/errors.ts'
+import type { Kernel } from '../../lib/net/kernel.ts'
+import type { Link, Net } from '../../lib/net/net.ts'
+import { withSelinuxContext } from './selinux.ts'
+
+/** uid_t and gid_t, without the -1 that means nobody */
+const LARGEST_ID = 4_294_967_294
+
+interface Config {
+  /** bytes */
+  readonly mtu: number | undefined
+  readonly mac: Uint8Array | undefined
+  /** The user id that may open it, besides root. */
+  readonly owner: number | undefined
+  /** The group id that may open it. */
+  readonly group: number | undefined
+  readonly multiQueue: boolean
+  /** undefined = that of the plugin */
+  readonly selinuxContext: string | undefined
+  /** A bridge inside the container to put it on. */
+  readonly bridge: string | undefined
+}
+
+export function tap(kernel: Kernel): Plugin {
+  return {
+    name: 'tap',
+    since: '0.1.0',
+    add: request => add(kernel, request),
+    check: request => check(kernel, request),
+    del: request => delSingleLink(kernel, request, 'tap', 'tun'),
+    gc: request => gcSingleLinks(kernel, request, 'tap'),
+    status: request => status(request)
+  }
+}
+
+function readConfig(request: Request): Config {
+  const section = request.config
+  const configuredMac = readMac(section, 'mac')
+  const config = {
+    mtu: readMtu(section),
+    mac: requestedMac(request) ?? configuredMac,
+    owner: section.integer('owner', 0, LARGEST_ID),
+    group: section.integer('group', 0, LARGEST_ID),
+    multiQueue: section.boolean('multiQueue', false),
+    selinuxContext: presentText(section, 'selinuxContext'),
+    bridge: presentText(section, 'bridge')
+  }
+  request.ipam.type()
+  section.finish()
+  return config
+}
+
+function add(kernel: Kernel, request: Request): Result {
+  const config = readConfig(request)
+  return addSingleLink(kernel, request, {
+    plugin: 'tap',
+    kind: 'tun',
+    make: (_host, container) => addTap(container, request, config),
+    adoptsAddresses: false
+  })
+}
+
+/** A tap is made by its own device, not by rtnetlink, so what rtnetlink can say of it is said afterwards. */
+function addTap(container: Net, request: Request, config: Config): Link {
+  const bridge = config.bridge === undefined ? undefined : getBridge(container, config.bridge)
+  const made = makeTap(container, request, config)
+  if (config.mtu === undefined && config.mac === undefined && bridge === undefined) return made
+  try {
+    container.setLink(made.index, { mtu: config.mtu, mac: config.mac, masterIndex: bridge?.index })
+    return container.getLink(request.ifName)
+  } catch (error) {
+    container.removeLinkByIndex(made.index)
+    throw error
+  }
+}
+
+function makeTap(container: Net, request: Request, config: Config): Link {
+  const tap = { name: request.ifName, owner: config.owner, group: config.group, multiQueue: config.multiQueue }
+  try {
+    return withSelinuxContext(config.selinuxContext, () => container.addTap(tap))
+  } catch (error) {
+    const known = asError(error)
+    const isTaken = errnoOf(known) === 'EBUSY' && container.findLink(request.ifName) !== undefined
+    throw isTaken ? takenName(request) : known
+  }
+}
+
+/** @throws CniError code 7 when the container has no such bridge */
+function getBridge(container: Net, name: string): Link {
+  const link = container.findLink(name)
+  if (link !== undefined && link.kind === 'bridge') return link
+  const what = link === undefined ? 'no such link' : `it is of kind ${JSON.stringify(link.kind ?? 'device')}`
+  const message = `find bridge ${JSON.stringify(name)} in the container: ${what}`
+  throw new CniError(
+    INVALID_CONFIG,
+    message,
+    'let a plugin earlier in the chain make the bridge, or correct the key "bridge"'
+  )
+}
+
+function check(kernel: Kernel, request: Request): void {
+  const config = readConfig(request)
+  checkSingleLink(kernel, request, 'tun', (link, container) => differences(link, container, config))
+}
+
+function differences(link: Link, container: Net, config: Config): readonly string[] {
+  const problems: string[] = []
+  const name = JSON.stringify(link.name)
+  if (link.info.kind === 'tun') {
+    if (link.info.type === 'tun') problems.push(`link ${name} is a tun, not a tap`)
+    if (config.owner !== undefined && link.info.owner !== config.owner) {
+      problems.push(`link ${name} belongs to user ${String(link.info.owner ?? 'nobody')}, not ${String(config.owner)}`)
+    }
+    if (config.group !== undefined && link.info.group !== config.group) {
+      problems.push(`link ${name} belongs to group ${String(link.info.group ?? 'nobody')}, not ${String(config.group)}`)
+    }
+    if ((link.info.multiQueue ?? false) !== config.multiQueue) {
+      problems.push(`link ${name} has ${config.multiQueue ? 'one queue' : 'several queues'}`)
+    }
+  }
+  if (config.bridge !== undefined) {
+    const bridge = container.findLink(config.bridge)
+    if (bridge === undefined || link.masterIndex !== bridge.index) {
+      problems.push(`link ${name} is not on bridge ${JSON.stringify(config.bridge)}`)
+    }
+  }
+  return problems
+}
+
+function status(request: Request): void {
+  readConfig(request)
+  request.ipam.status()
+}
