@@ -105,3 +105,26 @@ export function inNamespace<T>(fd: number, work: () => T): T {
     }
   }
 }
+
+/**
+ * Makes a network namespace and stays where it was. It lives as long as somebody holds the descriptor.
+ *
+ * @returns a file descriptor; other processes open it as `/proc/<pid>/fd/<fd>`
+ * @throws {SysError} EPERM without CAP_SYS_ADMIN
+ */
+export function newNetns(): number {
+  const home = ownNetns()
+  unshareNetns()
+  const made = openNetns('/proc/thread-self/ns/net')
+  if (libc.setns(home, CLONE_NEWNET) < 0) throw new SysError('setns', 'network namespace', libc.errnoName(), '')
+  return made
+}
+
+/**
+ * Leaves the network namespace for a new one, for good: this thread and every program it starts from now on.
+ *
+ * @throws {SysError} EPERM without CAP_SYS_ADMIN
+ */
+export function unshareNetns(): void {
+  if (libc.unshare(CLONE_NEWNET) < 0) throw new SysError('unshare', 'network namespace', libc.errnoName(), '')
+}
