@@ -88,7 +88,7 @@ export type LinkInfo = BridgeInfo | VxlanInfo | MacvlanInfo | IpvlanInfo | VlanI
 
 /** A link to be made, by one request to the kernel: all of it exists afterwards or nothing does. */
 export interface NewLink {
-  /** 1 to 15 bytes; `%d` in it is replaced by the first free number. */
+  /** 1 to 15 bytes */
   readonly name: string
   readonly kind: LinkKind
   /** bytes; the kernel's default for the kind when absent */
@@ -100,7 +100,6 @@ export interface NewLink {
   readonly netns?: Net | undefined
   readonly txQueueLength?: number | undefined
   readonly groupId?: number | undefined
-  readonly alias?: string | undefined
 }
 
 export type LinkKind =
@@ -271,7 +270,7 @@ export interface Route {
   readonly table?: number | undefined
   /** RT_SCOPE_*; as `ip route` chooses when absent */
   readonly scope?: number | undefined
-  /** RTPROT_*; static when absent */
+  /** RTPROT_*; boot when absent, as `ip route` has it */
   readonly protocol?: number | undefined
   /** Take the gateway for a neighbour even where no prefix says so. */
   readonly onlink?: boolean | undefined
@@ -343,6 +342,8 @@ export interface FdbEntry {
   readonly master?: boolean | undefined
   /** Never expires; the default when adding. */
   readonly permanent?: boolean | undefined
+  /** In a bridge's table: an address of the host, not of what is behind the port. */
+  readonly local?: boolean | undefined
   readonly extLearn?: boolean | undefined
   /** VXLAN: another network identifier than the device's. */
   readonly vni?: number | undefined
@@ -352,7 +353,7 @@ export interface FdbEntry {
   readonly viaIndex?: number | undefined
 }
 
-export type RuleAction = 'table' | 'goto' | 'blackhole' | 'unreachable' | 'prohibit'
+export type RuleAction = 'table' | 'goto' | 'nop' | 'blackhole' | 'unreachable' | 'prohibit'
 
 /** A routing policy rule, as listed and as to be added. */
 export interface Rule {
@@ -371,6 +372,8 @@ export interface Rule {
   readonly invert?: boolean | undefined
   /** The master's table is looked up (VRF). */
   readonly l3mdev?: boolean | undefined
+  /** The priority of the rule to go on with; for action `goto`. */
+  readonly goto?: number | undefined
   readonly action?: RuleAction | undefined
 }
 
@@ -452,6 +455,8 @@ export abstract class Net {
   abstract addTap(tap: NewTap): Link
   /** @throws {KernelError} ENODEV, EEXIST for a name that is taken, EBUSY for a rename the kernel refuses */
   abstract setLink(index: number, change: LinkChange): void
+  /** @throws {KernelError} ENODEV */
+  abstract setLinkUp(name: string): void
   /** @returns false when there was none */
   abstract removeLink(name: string): boolean
   /** @returns false when there was none */
@@ -463,8 +468,8 @@ export abstract class Net {
   abstract addBridgeVlan(index: number, vlan: BridgeVlan): void
   /** Several, in one go. */
   abstract addBridgeVlans(index: number, vlans: readonly BridgeVlan[]): void
-  /** @returns false when the port had none of them */
-  abstract removeBridgeVlan(index: number, vlan: BridgeVlan): boolean
+  /** Removes those that are there; the kernel does not say whether there were any. */
+  abstract removeBridgeVlan(index: number, vlan: BridgeVlan): void
   /** The VLANs of a port, or of a bridge itself; ranges as the kernel compresses them, without `self`. */
   abstract listBridgeVlans(index: number): readonly BridgeVlan[]
 
@@ -498,7 +503,7 @@ export abstract class Net {
   /** @returns false when there was none */
   abstract removeNeighbour(index: number, address: IpAddress, proxy?: boolean): boolean
 
-  /** Of a port or a VXLAN link: its own entries and those in its bridge that point to it; of a bridge: all its own. */
+  /** The entries in the link's own table, and those in its bridge's table that lead out of it. */
   abstract listFdb(index: number): readonly FdbEntry[]
   /** Adds the entry or gives the one of this MAC a new destination. */
   abstract setFdb(index: number, entry: FdbEntry): void

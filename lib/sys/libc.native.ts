@@ -18,6 +18,7 @@ declare function cFlock(fd: number, operation: number): number
 declare function cFstatfs(fd: number, buffer: Uint8Array): number
 declare function cFutimens(fd: number, times: Uint8Array): number
 declare function cIoctl(fd: number, request: number, argument: Uint8Array): number
+declare function cSyscall(number: number, a: number, b: number, c: number): number
 declare function cDup(fd: number): number
 declare function cDup2(from: number, to: number): number
 declare function cMemfdCreate(name: Uint8Array): number
@@ -27,6 +28,9 @@ declare function cSnprintf(buffer: Uint8Array, format: Uint8Array): number
 
 const SIGPIPE = 13
 const SIG_IGN = 1
+/** asm/unistd_64.h, asm-generic/unistd.h */
+const SYS_IOCTL_X64 = 16
+const SYS_IOCTL_ARM64 = 29
 
 export function socket(domain: number, type: number, protocol: number): number {
   return cSocket(domain, type, protocol)
@@ -66,6 +70,10 @@ export function futimens(fd: number, times: Uint8Array): number {
 }
 export function ioctl(fd: number, request: number, argument: Uint8Array): number {
   return cIoctl(fd, request, argument)
+}
+/** A symbol can be declared only once, and `ioctl` is with a pointer: this goes by the call's number. */
+export function ioctlNumber(fd: number, request: number, argument: number): number {
+  return cSyscall(process.arch === 'arm64' ? SYS_IOCTL_ARM64 : SYS_IOCTL_X64, fd, request, argument | 0)
 }
 export function dup(fd: number): number {
   return cDup(fd)

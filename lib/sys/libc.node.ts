@@ -25,6 +25,9 @@ const { functions: c } = dlopen('libc.so.6', {
   __errno_location: { arguments: [], return: 'pointer' }
 })
 
+/** The same function once more, for the requests that take a number where others take a pointer. */
+const { functions: variadic } = dlopen('libc.so.6', { ioctl: { arguments: ['i32', 'u64', 'u64'], return: 'i32' } })
+
 const MFD_CLOEXEC = 1
 
 export function socket(domain: number, type: number, protocol: number): number {
@@ -65,6 +68,9 @@ export function futimens(fd: number, times: Uint8Array): number {
 }
 export function ioctl(fd: number, request: number, argument: Uint8Array): number {
   return c.ioctl(fd, BigInt(request >>> 0), argument)
+}
+export function ioctlNumber(fd: number, request: number, argument: number): number {
+  return variadic.ioctl(fd, BigInt(request >>> 0), BigInt(argument >>> 0))
 }
 export function dup(fd: number): number {
   return c.dup(fd)

@@ -28,6 +28,8 @@ export interface Libc {
   /** `times` is two struct timespec (seconds, nanoseconds as 64-bit little endian): of access, of modification. */
   readonly futimens: (fd: number, times: Uint8Array) => number
   readonly ioctl: (fd: number, request: number, argument: Uint8Array) => number
+  /** For requests whose argument is a number (32 bits), not a pointer. */
+  readonly ioctlNumber: (fd: number, request: number, argument: number) => number
   readonly dup: (fd: number) => number
   readonly dup2: (from: number, to: number) => number
   /** An anonymous file, close-on-exec. */

@@ -1,0 +1,155 @@
+/**
+ * Addresses of links by rtnetlink.
+ */
+import { addressesEqual, isLoopback } from '../ip/address.ts'
+import { formatPrefix, type IpPrefix, prefixesEqual } from '../ip/prefix.ts'
+import { NLM_F_CREATE, NLM_F_EXCL } from '../netlink/message.ts'
+import {
+  type AddressCache,
+  type AddressMessage,
+  decodeAddress,
+  EMPTY_ADDRESS,
+  encodeAddress,
+  IFA_F_DADFAILED,
+  IFA_F_NODAD,
+  IFA_F_NOPREFIXROUTE,
+  IFA_F_PERMANENT,
+  IFA_F_TENTATIVE,
+  RTM_DELADDR,
+  RTM_GETADDR,
+  RTM_NEWADDR
+} from '../netlink/rt/address.ts'
+import { AF_INET, AF_INET6 } from '../netlink/rt/link.ts'
+import { KernelError } from './errors.ts'
+import { linkNumber } from './kernel-links.ts'
+import { type Address, type Lifetime, type NewAddress, SCOPE_GLOBAL, SCOPE_HOST } from './net.ts'
+import type { Request, Rtnetlink } from './rtnetlink.ts'
+
+/** INFINITY_LIFE_TIME of net/addrconf.h */
+const FOR_EVER = 0xffffffff
+
+/** @param index 0 = of all links */
+export function listAddresses(rt: Rtnetlink, index: number): readonly Address[] {
+  const object = index === 0 ? '' : `of ${linkNumber(index)}`
+  const listed: Address[] = []
+  for (const payload of rt.dump('list addresses', object, RTM_GETADDR, encodeAddress({ ...EMPTY_ADDRESS, index }))) {
+    const address = addressOf(decodeAddress(payload))
+    if (address !== undefined) listed.push(address)
+  }
+  return listed
+}
+
+function addressOf(message: AddressMessage): Address | undefined {
+  const own = message.local ?? message.address
+  if (own === undefined || (message.family !== AF_INET && message.family !== AF_INET6)) return undefined
+  const far = message.address
+  const flags = message.flags ?? message.shortFlags
+  const isPeer = far !== undefined && !addressesEqual(own, far)
+  return {
+    index: message.index,
+    prefix: { address: own, length: message.prefixLength },
+    peer: isPeer ? { address: far, length: message.prefixLength } : undefined,
+    broadcast: message.broadcast,
+    scope: message.scope,
+    flags,
+    label: message.label,
+    isPermanent: (flags & IFA_F_PERMANENT) !== 0,
+    isTentative: (flags & IFA_F_TENTATIVE) !== 0,
+    isDuplicate: (flags & IFA_F_DADFAILED) !== 0,
+    lifetime: lifetimeOf(message.cache)
+  }
+}
+
+function lifetimeOf(cache: AddressCache | undefined): Lifetime | undefined {
+  if (cache === undefined || (cache.valid === FOR_EVER && cache.preferred === FOR_EVER)) return undefined
+  return {
+    preferred: cache.preferred === FOR_EVER ? undefined : cache.preferred,
+    valid: cache.valid === FOR_EVER ? undefined : cache.valid
+  }
+}
+
+function addressMessage(index: number, address: NewAddress): AddressMessage {
+  const { prefix, lifetime } = address
+  const flags = (address.noDad === true ? IFA_F_NODAD : 0) | (address.noPrefixRoute === true ? IFA_F_NOPREFIXROUTE : 0)
+  const own = prefix.address
+  return {
+    ...EMPTY_ADDRESS,
+    family: own.family === 4 ? AF_INET : AF_INET6,
+    prefixLength: address.peer === undefined ? prefix.length : address.peer.length,
+    scope: address.scope ?? (own.family === 4 && isLoopback(own) ? SCOPE_HOST : SCOPE_GLOBAL),
+    index,
+    address: address.peer === undefined ? own : address.peer.address,
+    local: own,
+    label: address.label,
+    broadcast: address.broadcast,
+    cache: lifetime === undefined ? undefined : cacheOf(lifetime),
+    flags: flags === 0 ? undefined : flags
+  }
+}
+
+function cacheOf(lifetime: Lifetime): AddressCache {
+  return { preferred: lifetime.preferred ?? FOR_EVER, valid: lifetime.valid ?? FOR_EVER, created: 0, updated: 0 }
+}
+
+function addRequest(index: number, address: NewAddress): Request {
+  return {
+    operation: 'add address',
+    object: `${formatPrefix(address.prefix)} to ${linkNumber(index)}`,
+    type: RTM_NEWADDR,
+    flags: NLM_F_CREATE | NLM_F_EXCL,
+    payload: encodeAddress(addressMessage(index, address)),
+    answer: 'acknowledgement'
+  }
+}
+
+export function addAddress(rt: Rtnetlink, index: number, address: NewAddress): void {
+  rt.request(addRequest(index, address))
+}
+
+/** All in one send; those that are there already are compared afterwards, by one dump. */
+export function ensureAddresses(rt: Rtnetlink, index: number, addresses: readonly NewAddress[]): void {
+  const answers = rt.exchange(addresses.map(address => addRequest(index, address)))
+  let present: readonly Address[] | undefined
+  for (let i = 0; i < addresses.length; i += 1) {
+    const error = answers[i]?.error
+    const wanted = addresses[i]
+    if (error === undefined || wanted === undefined) continue
+    if (error.errno !== 'EEXIST') throw error
+    present = present ?? listAddresses(rt, index)
+    explainDifference(error, wanted, present)
+  }
+}
+
+/** An IPv6 address has one prefix length per link, so the kernel takes another length for a duplicate. */
+function explainDifference(error: KernelError, wanted: NewAddress, present: readonly Address[]): void {
+  const same = present.find(address => addressesEqual(address.prefix.address, wanted.prefix.address))
+  const exact = present.some(address => prefixesEqual(address.prefix, wanted.prefix))
+  if (exact || (same !== undefined && wanted.peer !== undefined)) return
+  const seen = same === undefined ? 'not listed' : `there as ${formatPrefix(same.prefix)}`
+  throw new KernelError(error.operation, error.object, 'EEXIST', seen, error.extack)
+}
+
+/** @returns false when the link has no such address */
+export function removeAddress(rt: Rtnetlink, index: number, prefix: IpPrefix): boolean {
+  const family = prefix.address.family === 4 ? AF_INET : AF_INET6
+  const message: AddressMessage = {
+    ...EMPTY_ADDRESS,
+    family,
+    prefixLength: prefix.length,
+    index,
+    local: prefix.address
+  }
+  const answer = rt.exchange([
+    {
+      operation: 'remove address',
+      object: `${formatPrefix(prefix)} from ${linkNumber(index)}`,
+      type: RTM_DELADDR,
+      flags: 0,
+      payload: encodeAddress(message),
+      answer: 'acknowledgement'
+    }
+  ])[0]
+  if (answer?.error === undefined) return true
+  if (answer.error.errno === 'EADDRNOTAVAIL') return false
+  throw answer.error
+}

@@ -1,0 +1,346 @@
+/**
+ * Links by rtnetlink: find, make, change, remove; bridge ports and their VLANs.
+ */
+import { NLM_F_CREATE, NLM_F_EXCL } from '../netlink/message.ts'
+import {
+  AF_BRIDGE,
+  decodeLink,
+  EMPTY_LINK,
+  encodeLink,
+  IFF_ALLMULTI,
+  IFF_PROMISC,
+  IFF_UP,
+  type KindInfo,
+  type LinkInfoAttribute,
+  type LinkMessage,
+  RTEXT_FILTER_SKIP_STATS,
+  RTM_DELLINK,
+  RTM_GETLINK,
+  RTM_NEWLINK,
+  RTM_SETLINK
+} from '../netlink/rt/link.ts'
+import {
+  BRIDGE_FLAGS_SELF,
+  BRIDGE_VLAN_INFO_PVID,
+  BRIDGE_VLAN_INFO_RANGE_BEGIN,
+  BRIDGE_VLAN_INFO_RANGE_END,
+  BRIDGE_VLAN_INFO_UNTAGGED,
+  decodeVlanMessage,
+  encodeBridgeLink,
+  encodeVlanMessage,
+  RTM_GETVLAN,
+  type VlanEntry
+} from '../netlink/rt/vlan.ts'
+import { KernelError } from './errors.ts'
+import type { BridgePort, BridgeVlan, Link, LinkChange, LinkInfo, LinkKind, NewLink, OperState } from './net.ts'
+import type { Request, Rtnetlink } from './rtnetlink.ts'
+
+const OPER_STATES: readonly OperState[] = [
+  'unknown',
+  'not-present',
+  'down',
+  'lower-layer-down',
+  'testing',
+  'dormant',
+  'up'
+]
+
+/** A link that is only known by its number, in an error's words. */
+export function linkNumber(index: number): string {
+  return `link ${String(index)}`
+}
+
+function quoted(name: string): string {
+  return JSON.stringify(name)
+}
+
+function linkOf(payload: Uint8Array): Link {
+  const message = decodeLink(payload)
+  const info = message.linkInfo
+  return {
+    index: message.index,
+    name: message.name ?? '',
+    flags: message.flags,
+    isUp: (message.flags & IFF_UP) !== 0,
+    mtu: message.mtu ?? 0,
+    mac: message.mac === undefined || message.mac.length === 0 ? undefined : message.mac,
+    masterIndex: message.masterIndex,
+    // sit0 and its like say 0: by no particular link.
+    parentIndex: message.parentIndex === 0 ? undefined : message.parentIndex,
+    linkNetnsId: message.linkNetnsId,
+    alias: message.alias,
+    altNames: message.properties?.altNames ?? [],
+    txQueueLength: message.txQueueLength ?? 0,
+    promiscuity: message.promiscuity ?? 0,
+    isPromiscuous: (message.flags & IFF_PROMISC) !== 0,
+    isAllMulticast: (message.flags & IFF_ALLMULTI) !== 0,
+    groupId: message.groupId ?? 0,
+    operState: OPER_STATES[message.operState ?? 0] ?? 'unknown',
+    kind: info?.kind,
+    info: linkInfoOf(info?.info),
+    port: info?.port
+  }
+}
+
+function linkInfoOf(info: KindInfo | undefined): LinkInfo {
+  if (info === undefined || info.kind === 'veth') return { kind: 'other' }
+  return info
+}
+
+export function listLinks(rt: Rtnetlink): readonly Link[] {
+  const payload = encodeLink({ ...EMPTY_LINK, extMask: RTEXT_FILTER_SKIP_STATS })
+  return rt.dump('list', 'links', RTM_GETLINK, payload).map(linkOf)
+}
+
+function getRequest(operation: string, object: string, by: LinkMessage): Request {
+  const payload = encodeLink({ ...by, extMask: RTEXT_FILTER_SKIP_STATS })
+  return { operation, object, type: RTM_GETLINK, flags: 0, payload, answer: 'message' }
+}
+
+/** @throws {KernelError} ENODEV */
+export function getLink(rt: Rtnetlink, name: string): Link {
+  return onlyLink(rt.request(getRequest('get link', quoted(name), { ...EMPTY_LINK, name })), quoted(name))
+}
+
+export function findLink(rt: Rtnetlink, name: string): Link | undefined {
+  return firstLink(rt, getRequest('find link', quoted(name), { ...EMPTY_LINK, name }))
+}
+
+export function findLinkByIndex(rt: Rtnetlink, index: number): Link | undefined {
+  if (index <= 0) return undefined
+  return firstLink(rt, getRequest('find', linkNumber(index), { ...EMPTY_LINK, index }))
+}
+
+function firstLink(rt: Rtnetlink, request: Request): Link | undefined {
+  const answer = rt.exchange([request])[0]
+  if (answer === undefined || answer.error?.errno === 'ENODEV') return undefined
+  if (answer.error !== undefined) throw answer.error
+  return onlyLink(answer.payloads, request.object)
+}
+
+function onlyLink(payloads: readonly Uint8Array[], object: string): Link {
+  const payload = payloads[0]
+  if (payload === undefined) throw new KernelError('get link', object, 'ENODEV', 'the kernel sent none', '')
+  return linkOf(payload)
+}
+
+/**
+ * Makes a link; when it is made in this namespace, the same send asks for it.
+ *
+ * @returns undefined when it was made in another namespace, where the caller asks for it
+ */
+export function addLink(rt: Rtnetlink, link: NewLink): Link | undefined {
+  const object = quoted(link.name)
+  const add: Request = {
+    operation: 'add link',
+    object,
+    type: RTM_NEWLINK,
+    flags: NLM_F_CREATE | NLM_F_EXCL,
+    payload: encodeLink(newLinkMessage(link)),
+    answer: 'acknowledgement'
+  }
+  if (link.netns !== undefined) {
+    rt.request(add)
+    return undefined
+  }
+  const [added, got] = rt.exchange([add, getRequest('get link', object, { ...EMPTY_LINK, name: link.name })])
+  if (added?.error !== undefined) throw added.error
+  if (got?.error !== undefined) throw got.error
+  return onlyLink(got?.payloads ?? [], object)
+}
+
+function newLinkMessage(link: NewLink): LinkMessage {
+  return {
+    ...EMPTY_LINK,
+    flags: link.up === true ? IFF_UP : 0,
+    change: link.up === undefined ? 0 : IFF_UP,
+    mac: link.mac,
+    name: link.name,
+    mtu: link.mtu,
+    parentIndex: parentOf(link.kind),
+    masterIndex: link.masterIndex,
+    txQueueLength: link.txQueueLength,
+    linkInfo: newLinkInfo(link),
+    groupId: link.groupId,
+    netnsFd: link.netns === undefined ? undefined : link.netns.namespaceFd()
+  }
+}
+
+function parentOf(kind: LinkKind): number | undefined {
+  switch (kind.kind) {
+    case 'macvlan':
+    case 'ipvlan':
+    case 'vlan':
+      return kind.parentIndex
+    default:
+      return undefined
+  }
+}
+
+function newLinkInfo(link: NewLink): LinkInfoAttribute {
+  const { kind } = link
+  switch (kind.kind) {
+    case 'veth':
+      return { kind: 'veth', info: { kind: 'veth', peer: encodeLink(peerMessage(link)) } }
+    case 'macvlan':
+      return {
+        kind: 'macvlan',
+        info: {
+          kind: 'macvlan',
+          mode: kind.mode,
+          macsMode: kind.macs === undefined ? undefined : 'set',
+          macs: kind.macs,
+          bcQueueLength: kind.bcQueueLength
+        }
+      }
+    case 'ipvlan':
+      return { kind: 'ipvlan', info: { kind: 'ipvlan', mode: kind.mode, flag: kind.flag } }
+    case 'vlan':
+      return { kind: 'vlan', info: { kind: 'vlan', id: kind.id } }
+    case 'bridge':
+      return { kind: 'bridge', info: kind }
+    case 'vxlan':
+      return { kind: 'vxlan', info: kind }
+    case 'vrf':
+      return { kind: 'vrf', info: kind }
+    case 'dummy':
+      return { kind: 'dummy' }
+    case 'ifb':
+      return { kind: 'ifb' }
+  }
+}
+
+/** The other end. Without a namespace of its own the kernel would make it in the asker's, not beside the first end. */
+function peerMessage(link: NewLink): LinkMessage {
+  if (link.kind.kind !== 'veth') return EMPTY_LINK
+  const { peer } = link.kind
+  const netns = peer.netns ?? link.netns
+  return {
+    ...EMPTY_LINK,
+    mac: peer.mac,
+    name: peer.name,
+    mtu: peer.mtu,
+    netnsFd: netns === undefined ? undefined : netns.namespaceFd()
+  }
+}
+
+/**
+ * Sets a link up that is known by its name alone: the far end of a veth pair. The kernel configures that end before
+ * it ties the two together, so it cannot be made up (ENOTCONN).
+ */
+export function setUpByName(rt: Rtnetlink, name: string): void {
+  changeLink(rt, 'set up link', quoted(name), { ...EMPTY_LINK, name, flags: IFF_UP, change: IFF_UP })
+}
+
+export function setLink(rt: Rtnetlink, index: number, change: LinkChange): void {
+  const flag = (value: boolean | undefined, bit: number): number => (value === true ? bit : 0)
+  const meant = (value: boolean | undefined, bit: number): number => (value === undefined ? 0 : bit)
+  const bridge = change.vlanFiltering !== undefined || change.vlanDefaultPvid !== undefined
+  const { vlanFiltering, vlanDefaultPvid } = change
+  const message: LinkMessage = {
+    ...EMPTY_LINK,
+    index,
+    flags: flag(change.up, IFF_UP) | flag(change.promiscuous, IFF_PROMISC) | flag(change.allMulticast, IFF_ALLMULTI),
+    change:
+      meant(change.up, IFF_UP) | meant(change.promiscuous, IFF_PROMISC) | meant(change.allMulticast, IFF_ALLMULTI),
+    mac: change.mac,
+    name: change.name,
+    mtu: change.mtu,
+    masterIndex: change.masterIndex,
+    txQueueLength: change.txQueueLength,
+    linkInfo: bridge ? { kind: 'bridge', info: { kind: 'bridge', vlanFiltering, vlanDefaultPvid } } : undefined,
+    alias: change.alias,
+    groupId: change.groupId,
+    netnsFd: change.netns === undefined ? undefined : change.netns.namespaceFd()
+  }
+  changeLink(rt, 'set', linkNumber(index), message)
+}
+
+export function setBridgePort(rt: Rtnetlink, index: number, port: BridgePort): void {
+  const message: LinkMessage = { ...EMPTY_LINK, index, linkInfo: { slaveKind: 'bridge', port } }
+  changeLink(rt, 'set bridge port', linkNumber(index), message)
+}
+
+/** RTM_NEWLINK without NLM_F_CREATE: RTM_SETLINK does not take what is particular to a kind. */
+function changeLink(rt: Rtnetlink, operation: string, object: string, message: LinkMessage): void {
+  const payload = encodeLink(message)
+  rt.request({ operation, object, type: RTM_NEWLINK, flags: 0, payload, answer: 'acknowledgement' })
+}
+
+/** @returns false when there was none */
+export function removeLink(rt: Rtnetlink, name: string): boolean {
+  return removeBy(rt, quoted(name), { ...EMPTY_LINK, name })
+}
+
+export function removeLinkByIndex(rt: Rtnetlink, index: number): boolean {
+  return removeBy(rt, linkNumber(index), { ...EMPTY_LINK, index })
+}
+
+function removeBy(rt: Rtnetlink, object: string, by: LinkMessage): boolean {
+  const operation = by.index === 0 ? 'remove link' : 'remove'
+  const payload = encodeLink(by)
+  const answer = rt.exchange([
+    { operation, object, type: RTM_DELLINK, flags: 0, payload, answer: 'acknowledgement' }
+  ])[0]
+  if (answer?.error === undefined) return true
+  if (answer.error.errno === 'ENODEV') return false
+  throw answer.error
+}
+
+/** One message per VLAN or range, so that an error says which one it is about. */
+export function addBridgeVlans(rt: Rtnetlink, index: number, vlans: readonly BridgeVlan[]): void {
+  const requests = vlans.map(vlan => vlanRequest('add', RTM_SETLINK, index, vlan))
+  for (const answer of rt.exchange(requests)) if (answer.error !== undefined) throw answer.error
+}
+
+export function removeBridgeVlan(rt: Rtnetlink, index: number, vlan: BridgeVlan): void {
+  rt.request(vlanRequest('remove', RTM_DELLINK, index, vlan))
+}
+
+function vlanRequest(verb: string, type: number, index: number, vlan: BridgeVlan): Request {
+  const isRange = vlan.lastVid !== undefined && vlan.lastVid !== vlan.vid
+  const range = isRange ? `${String(vlan.vid)}-${String(vlan.lastVid)}` : String(vlan.vid)
+  const flags =
+    (vlan.pvid === true ? BRIDGE_VLAN_INFO_PVID : 0) | (vlan.untagged === true ? BRIDGE_VLAN_INFO_UNTAGGED : 0)
+  const vlans: VlanEntry[] = []
+  if (isRange && vlan.lastVid !== undefined) {
+    vlans.push({ flags: flags | BRIDGE_VLAN_INFO_RANGE_BEGIN, vid: vlan.vid })
+    vlans.push({ flags: flags | BRIDGE_VLAN_INFO_RANGE_END, vid: vlan.lastVid })
+  } else {
+    vlans.push({ flags, vid: vlan.vid })
+  }
+  const spec = { flags: vlan.self === true ? BRIDGE_FLAGS_SELF : undefined, vlans }
+  return {
+    operation: `${verb} bridge vlan`,
+    object: `${range} of ${linkNumber(index)}`,
+    type,
+    flags: 0,
+    payload: encodeBridgeLink({ family: AF_BRIDGE, index, spec }),
+    answer: 'acknowledgement'
+  }
+}
+
+/** A kernel without VLAN filtering has no such request, and no VLANs to list. */
+export function listBridgeVlans(rt: Rtnetlink, index: number): readonly BridgeVlan[] {
+  const payload = encodeVlanMessage({ family: AF_BRIDGE, index, entries: [] })
+  const vlans: BridgeVlan[] = []
+  let answers: readonly Uint8Array[]
+  try {
+    answers = rt.dump('list bridge vlans', `of ${linkNumber(index)}`, RTM_GETVLAN, payload)
+  } catch (error) {
+    if (error instanceof KernelError && error.errno === 'EOPNOTSUPP') return []
+    throw error
+  }
+  for (const answer of answers) {
+    for (const entry of decodeVlanMessage(answer).entries) {
+      if (entry.info === undefined) continue
+      vlans.push({
+        vid: entry.info.vid,
+        lastVid: entry.lastVid,
+        pvid: (entry.info.flags & BRIDGE_VLAN_INFO_PVID) !== 0,
+        untagged: (entry.info.flags & BRIDGE_VLAN_INFO_UNTAGGED) !== 0
+      })
+    }
+  }
+  return vlans
+}

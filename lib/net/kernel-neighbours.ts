@@ -1,0 +1,202 @@
+/**
+ * Neighbours and forwarding databases by rtnetlink.
+ */
+import { formatAddress, type IpAddress } from '../ip/address.ts'
+import { formatMac } from '../ip/mac.ts'
+import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/message.ts'
+import { AF_BRIDGE, AF_INET, AF_INET6, AF_UNSPEC } from '../netlink/rt/link.ts'
+import {
+  decodeNeighbour,
+  EMPTY_NEIGHBOUR,
+  encodeNeighbour,
+  type NeighbourMessage,
+  NTF_EXT_LEARNED,
+  NTF_MASTER,
+  NTF_PROXY,
+  NTF_ROUTER,
+  NTF_SELF,
+  NUD_NOARP,
+  NUD_PERMANENT,
+  NUD_REACHABLE,
+  RTM_DELNEIGH,
+  RTM_GETNEIGH,
+  RTM_NEWNEIGH
+} from '../netlink/rt/neighbour.ts'
+import { linkNumber } from './kernel-links.ts'
+import type { FdbEntry, Neighbour, NeighbourState, NewNeighbour } from './net.ts'
+import type { Request, Rtnetlink } from './rtnetlink.ts'
+
+/** linux/neighbour.h NUD_*: bit n is the n-th name */
+const STATES: readonly NeighbourState[] = [
+  'incomplete',
+  'reachable',
+  'stale',
+  'delay',
+  'probe',
+  'failed',
+  'noarp',
+  'permanent'
+]
+
+function stateOf(bits: number): NeighbourState {
+  for (let i = 0; i < STATES.length; i += 1) if ((bits & (1 << i)) !== 0) return STATES[i] ?? 'none'
+  return 'none'
+}
+
+/** @param index 0 = of all links */
+export function listNeighbours(rt: Rtnetlink, index: number): readonly Neighbour[] {
+  // Proxy entries are a table of their own.
+  return dumpNeighbours(rt, index, 0).concat(dumpNeighbours(rt, index, NTF_PROXY))
+}
+
+function dumpNeighbours(rt: Rtnetlink, index: number, flags: number): readonly Neighbour[] {
+  // The link to list is an attribute here; in the header a strictly checking kernel refuses it.
+  const viaIndex = index === 0 ? undefined : index
+  const payload = encodeNeighbour({ ...EMPTY_NEIGHBOUR, family: AF_UNSPEC, flags, viaIndex })
+  const listed: Neighbour[] = []
+  for (const answer of rt.dump('list', 'neighbours', RTM_GETNEIGH, payload)) {
+    const message = decodeNeighbour(answer)
+    if (message.dst === undefined || (message.family !== AF_INET && message.family !== AF_INET6)) continue
+    if (index !== 0 && message.index !== index) continue
+    listed.push({
+      index: message.index,
+      address: message.dst,
+      mac: message.mac,
+      state: stateOf(message.state),
+      proxy: (message.flags & NTF_PROXY) !== 0,
+      router: (message.flags & NTF_ROUTER) !== 0,
+      extLearn: (message.flags & NTF_EXT_LEARNED) !== 0
+    })
+  }
+  return listed
+}
+
+/** Adds or overwrites. */
+export function setNeighbour(rt: Rtnetlink, index: number, neighbour: NewNeighbour): void {
+  const state = STATES.indexOf(neighbour.state ?? 'permanent')
+  const payload = encodeNeighbour({
+    ...EMPTY_NEIGHBOUR,
+    family: neighbour.address.family === 4 ? AF_INET : AF_INET6,
+    index,
+    state: state < 0 ? 0 : 1 << state,
+    flags: (neighbour.proxy === true ? NTF_PROXY : 0) | (neighbour.extLearn === true ? NTF_EXT_LEARNED : 0),
+    dst: neighbour.address,
+    mac: neighbour.mac
+  })
+  rt.request({
+    operation: 'set neighbour',
+    object: `${formatAddress(neighbour.address)} of ${linkNumber(index)}`,
+    type: RTM_NEWNEIGH,
+    flags: NLM_F_CREATE | NLM_F_REPLACE,
+    payload,
+    answer: 'acknowledgement'
+  })
+}
+
+/** @returns false when there was none */
+export function removeNeighbour(rt: Rtnetlink, index: number, address: IpAddress, proxy: boolean): boolean {
+  const family = address.family === 4 ? AF_INET : AF_INET6
+  const payload = encodeNeighbour({
+    ...EMPTY_NEIGHBOUR,
+    family,
+    index,
+    flags: proxy ? NTF_PROXY : 0,
+    dst: address
+  })
+  return removed(rt, {
+    operation: 'remove neighbour',
+    object: `${formatAddress(address)} of ${linkNumber(index)}`,
+    type: RTM_DELNEIGH,
+    flags: 0,
+    payload,
+    answer: 'acknowledgement'
+  })
+}
+
+export function listFdb(rt: Rtnetlink, index: number): readonly FdbEntry[] {
+  const payload = encodeNeighbour({ ...EMPTY_NEIGHBOUR, family: AF_BRIDGE, index })
+  const listed: FdbEntry[] = []
+  for (const answer of rt.dump('list fdb', `of ${linkNumber(index)}`, RTM_GETNEIGH, payload)) {
+    const message = decodeNeighbour(answer)
+    if (message.mac === undefined || message.index !== index) continue
+    listed.push(fdbOf(message, message.mac))
+  }
+  return listed
+}
+
+function fdbOf(message: NeighbourMessage, mac: Uint8Array): FdbEntry {
+  const self = (message.flags & NTF_SELF) !== 0
+  return {
+    mac,
+    dst: message.dst,
+    vlan: message.vlan,
+    self,
+    master: !self && message.masterIndex !== undefined,
+    permanent: (message.state & (NUD_PERMANENT | NUD_NOARP)) !== 0,
+    local: !self && (message.state & NUD_PERMANENT) !== 0,
+    extLearn: (message.flags & NTF_EXT_LEARNED) !== 0,
+    vni: message.vni,
+    port: message.port,
+    viaIndex: message.viaIndex
+  }
+}
+
+/** As `bridge fdb`: in the device's own table unless the bridge's is asked for. */
+function fdbRequest(verb: string, type: number, flags: number, index: number, entry: FdbEntry): Request {
+  const ownTable = entry.self ?? entry.master !== true
+  const table = (ownTable ? NTF_SELF : 0) | (entry.master === true ? NTF_MASTER : 0)
+  return {
+    operation: `${verb} fdb entry`,
+    object: `${formatMac(entry.mac)} of ${linkNumber(index)}`,
+    type,
+    flags,
+    payload: encodeNeighbour({
+      ...EMPTY_NEIGHBOUR,
+      family: AF_BRIDGE,
+      index,
+      state: fdbState(entry, ownTable),
+      flags: table | (entry.extLearn === true ? NTF_EXT_LEARNED : 0),
+      dst: entry.dst,
+      mac: entry.mac,
+      vlan: entry.vlan,
+      port: entry.port,
+      vni: entry.vni,
+      viaIndex: entry.viaIndex
+    }),
+    answer: 'acknowledgement'
+  }
+}
+
+/**
+ * A bridge takes NUD_PERMANENT for "the port's own address", frames to which go up the host's stack; an entry
+ * that shall lead out of the port and never expire is NUD_NOARP there.
+ */
+function fdbState(entry: FdbEntry, ownTable: boolean): number {
+  if (entry.local === true) return NUD_PERMANENT
+  if (entry.permanent === false) return NUD_REACHABLE
+  return ownTable ? NUD_PERMANENT : NUD_NOARP
+}
+
+export function addFdb(rt: Rtnetlink, index: number, entry: FdbEntry): void {
+  rt.request(fdbRequest('add', RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL, index, entry))
+}
+
+export function setFdb(rt: Rtnetlink, index: number, entry: FdbEntry): void {
+  rt.request(fdbRequest('set', RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, index, entry))
+}
+
+export function appendFdb(rt: Rtnetlink, index: number, entry: FdbEntry): void {
+  rt.request(fdbRequest('append', RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_APPEND, index, entry))
+}
+
+/** @returns false when there was none */
+export function removeFdb(rt: Rtnetlink, index: number, entry: FdbEntry): boolean {
+  return removed(rt, fdbRequest('remove', RTM_DELNEIGH, 0, index, entry))
+}
+
+function removed(rt: Rtnetlink, request: Request): boolean {
+  const answer = rt.exchange([request])[0]
+  if (answer?.error === undefined) return true
+  if (answer.error.errno === 'ENOENT') return false
+  throw answer.error
+}

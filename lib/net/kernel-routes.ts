@@ -1,0 +1,281 @@
+/**
+ * Routes by rtnetlink.
+ */
+import { addressesEqual, formatAddress, type IpAddress } from '../ip/address.ts'
+import { formatPrefix, type IpPrefix, networkOf, prefixesEqual } from '../ip/prefix.ts'
+import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/message.ts'
+import { AF_INET, AF_INET6 } from '../netlink/rt/link.ts'
+import {
+  decodeRoute,
+  EMPTY_ROUTE,
+  encodeRoute,
+  type NextHopMessage,
+  type RouteMessage,
+  RTM_DELROUTE,
+  RTM_GETROUTE,
+  RTM_NEWROUTE,
+  RTNH_F_ONLINK
+} from '../netlink/rt/route.ts'
+import { KernelError } from './errors.ts'
+import {
+  type NextHop,
+  PROTOCOL_BOOT,
+  type Route,
+  type RouteFilter,
+  type RouteType,
+  SCOPE_GLOBAL,
+  SCOPE_HOST,
+  SCOPE_LINK,
+  SCOPE_NOWHERE,
+  TABLE_MAIN
+} from './net.ts'
+import type { Request, Rtnetlink } from './rtnetlink.ts'
+
+/** linux/rtnetlink.h RTN_*, by number */
+const TYPES: readonly (RouteType | 'unspec')[] = [
+  'unspec',
+  'unicast',
+  'local',
+  'broadcast',
+  'anycast',
+  'multicast',
+  'blackhole',
+  'unreachable',
+  'prohibit',
+  'throw',
+  'nat'
+]
+
+/** What the kernel takes for "no metric" with IPv6 (IP6_RT_PRIO_USER). */
+const METRIC6 = 1024
+
+function familyOf(route: Route): 4 | 6 {
+  return route.dst?.address.family ?? route.family ?? route.gateway?.family ?? 4
+}
+
+function describe(route: Route): string {
+  const dst = route.dst === undefined ? `default (IPv${String(familyOf(route))})` : formatPrefix(route.dst)
+  const via = route.gateway === undefined ? '' : ` via ${formatAddress(route.gateway)}`
+  const dev = route.index === undefined ? '' : ` dev ${String(route.index)}`
+  const metric = route.metric === undefined ? '' : ` metric ${String(route.metric)}`
+  const table = route.table === undefined || route.table === TABLE_MAIN ? '' : ` table ${String(route.table)}`
+  return dst + via + dev + metric + table
+}
+
+/** As `ip route add` chooses: a gateway is global, a link's own destinations are link, an own address is host. */
+function defaultScope(route: Route, family: 4 | 6): number {
+  if (family === 6) return SCOPE_GLOBAL
+  switch (route.type ?? 'unicast') {
+    case 'local':
+    case 'nat':
+      return SCOPE_HOST
+    case 'broadcast':
+    case 'multicast':
+    case 'anycast':
+      return SCOPE_LINK
+    case 'unicast':
+      return route.gateway === undefined && route.nextHops === undefined ? SCOPE_LINK : SCOPE_GLOBAL
+    default:
+      return SCOPE_GLOBAL
+  }
+}
+
+function routeMessage(route: Route): RouteMessage {
+  const family = familyOf(route)
+  const table = route.table ?? TABLE_MAIN
+  const { gateway, mtu, advmss } = route
+  const isVia = gateway !== undefined && gateway.family !== family
+  return {
+    ...EMPTY_ROUTE,
+    family: family === 4 ? AF_INET : AF_INET6,
+    dstLength: route.dst?.length ?? 0,
+    shortTable: table < 256 ? table : 0,
+    protocol: route.protocol ?? PROTOCOL_BOOT,
+    scope: route.scope ?? defaultScope(route, family),
+    type: TYPES.indexOf(route.type ?? 'unicast'),
+    flags: route.onlink === true ? RTNH_F_ONLINK : 0,
+    dst: route.dst === undefined ? undefined : networkOf(route.dst).address,
+    index: route.index,
+    gateway: isVia ? undefined : gateway,
+    metric: route.metric,
+    source: route.source,
+    metrics: mtu === undefined && advmss === undefined ? undefined : { mtu, advmss },
+    nextHops: route.nextHops?.map(hop => nextHopMessage(family, hop)),
+    table: table < 256 ? undefined : table,
+    via: isVia ? gateway : undefined
+  }
+}
+
+function nextHopMessage(family: 4 | 6, hop: NextHop): NextHopMessage {
+  const isVia = hop.gateway !== undefined && hop.gateway.family !== family
+  return {
+    flags: hop.onlink ? RTNH_F_ONLINK : 0,
+    hops: hop.weight - 1,
+    index: hop.index,
+    gateway: isVia ? undefined : hop.gateway,
+    via: isVia ? hop.gateway : undefined
+  }
+}
+
+function routeOf(message: RouteMessage): Route {
+  const family = message.family === AF_INET ? 4 : 6
+  const type = TYPES[message.type] ?? 'unspec'
+  return {
+    family,
+    dst: message.dst === undefined ? undefined : { address: message.dst, length: message.dstLength },
+    gateway: message.gateway ?? message.via,
+    index: message.index,
+    source: message.source,
+    metric: message.metric,
+    mtu: message.metrics?.mtu,
+    advmss: message.metrics?.advmss,
+    table: message.table ?? message.shortTable,
+    scope: message.scope,
+    protocol: message.protocol,
+    onlink: (message.flags & RTNH_F_ONLINK) !== 0,
+    type: type === 'unspec' ? 'unicast' : type,
+    nextHops: message.nextHops?.map(nextHopOf)
+  }
+}
+
+function nextHopOf(hop: NextHopMessage): NextHop {
+  return {
+    gateway: hop.gateway ?? hop.via,
+    index: hop.index,
+    weight: hop.hops + 1,
+    onlink: (hop.flags & RTNH_F_ONLINK) !== 0
+  }
+}
+
+export function listRoutes(rt: Rtnetlink, filter: RouteFilter): readonly Route[] {
+  const family = filter.dst?.address.family ?? filter.family
+  const families: readonly number[] = family === undefined ? [AF_INET, AF_INET6] : [family === 4 ? AF_INET : AF_INET6]
+  const listed: Route[] = []
+  for (const one of families) {
+    for (const route of dumpRoutes(rt, one, filter)) {
+      if (matches(route, filter)) listed.push(route)
+    }
+  }
+  return listed
+}
+
+/** The kernel filters by table and link; a table that was never used does not exist. */
+function dumpRoutes(rt: Rtnetlink, family: number, filter: RouteFilter): readonly Route[] {
+  const table = filter.table ?? TABLE_MAIN
+  const request: RouteMessage = {
+    ...EMPTY_ROUTE,
+    family,
+    shortTable: table < 256 ? table : 0,
+    index: filter.index,
+    table: table < 256 ? undefined : table
+  }
+  try {
+    return rt.dump('list', 'routes', RTM_GETROUTE, encodeRoute(request)).map(payload => routeOf(decodeRoute(payload)))
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error
+    if (error.errno === 'ENOENT' || error.errno === 'EOPNOTSUPP') return []
+    throw error
+  }
+}
+
+function matches(route: Route, filter: RouteFilter): boolean {
+  const table = filter.table ?? TABLE_MAIN
+  if (table !== 0 && route.table !== table) return false
+  if (filter.index !== undefined && !uses(route, filter.index)) return false
+  return filter.dst === undefined || sameDestination(route.dst, filter.dst)
+}
+
+function uses(route: Route, index: number): boolean {
+  return route.index === index || (route.nextHops ?? []).some(hop => hop.index === index)
+}
+
+/** An absent destination is 0.0.0.0/0 or ::/0. */
+function sameDestination(a: IpPrefix | undefined, b: IpPrefix | undefined): boolean {
+  if (a === undefined || b === undefined) return (a?.length ?? 0) === 0 && (b?.length ?? 0) === 0
+  return prefixesEqual(networkOf(a), networkOf(b))
+}
+
+function newRequest(operation: string, flags: number, route: Route): Request {
+  return {
+    operation,
+    object: describe(route),
+    type: RTM_NEWROUTE,
+    flags,
+    payload: encodeRoute(routeMessage(route)),
+    answer: 'acknowledgement'
+  }
+}
+
+export function addRoute(rt: Rtnetlink, route: Route): void {
+  rt.request(newRequest('add route', NLM_F_CREATE | NLM_F_EXCL, route))
+}
+
+export function replaceRoute(rt: Rtnetlink, route: Route): void {
+  rt.request(newRequest('replace route', NLM_F_CREATE | NLM_F_REPLACE, route))
+}
+
+/** All in one send and in order, so that a route may use the one before it as the way to its gateway. */
+export function ensureRoutes(rt: Rtnetlink, routes: readonly Route[]): void {
+  const answers = rt.exchange(routes.map(route => newRequest('add route', NLM_F_CREATE | NLM_F_EXCL, route)))
+  for (let i = 0; i < routes.length; i += 1) {
+    const error = answers[i]?.error
+    const route = routes[i]
+    if (error === undefined || route === undefined) continue
+    if (error.errno !== 'EEXIST') throw error
+    compareRoute(rt, route, error)
+  }
+}
+
+/** Accepts the route that is there when it is what was asked for, and says what it is otherwise. */
+function compareRoute(rt: Rtnetlink, wanted: Route, error: KernelError): void {
+  const family = familyOf(wanted)
+  const metric = metricOf(wanted, family)
+  const rivals = listRoutes(rt, { family, table: wanted.table }).filter(
+    route => sameDestination(route.dst, wanted.dst) && metricOf(route, family) === metric
+  )
+  if (rivals.some(route => isAsWanted(route, wanted))) return
+  const seen = rivals.length === 0 ? 'not listed' : `there as ${rivals.map(describe).join(', ')}`
+  throw new KernelError(error.operation, error.object, 'EEXIST', seen, error.extack)
+}
+
+function metricOf(route: Route, family: 4 | 6): number {
+  const metric = route.metric ?? 0
+  return metric === 0 && family === 6 ? METRIC6 : metric
+}
+
+function isAsWanted(route: Route, wanted: Route): boolean {
+  return (
+    sameGateway(route.gateway, wanted.gateway) &&
+    (wanted.index === undefined || route.index === wanted.index) &&
+    (wanted.type ?? 'unicast') === route.type &&
+    (wanted.mtu === undefined || route.mtu === wanted.mtu) &&
+    (wanted.advmss === undefined || route.advmss === wanted.advmss) &&
+    (wanted.scope === undefined || route.family === 6 || route.scope === wanted.scope) &&
+    (wanted.nextHops ?? []).length === (route.nextHops ?? []).length
+  )
+}
+
+function sameGateway(a: IpAddress | undefined, b: IpAddress | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  return addressesEqual(a, b)
+}
+
+/** @returns false when there was none */
+export function removeRoute(rt: Rtnetlink, route: Route): boolean {
+  const message = routeMessage(route)
+  const payload = encodeRoute({
+    ...message,
+    protocol: route.protocol ?? 0,
+    scope: route.scope ?? SCOPE_NOWHERE,
+    type: route.type === undefined ? 0 : message.type,
+    // A route is found by where it leads; its metrics need not be told again.
+    metrics: undefined
+  })
+  const object = describe(route)
+  const answer = rt.exchange([
+    { operation: 'remove route', object, type: RTM_DELROUTE, flags: 0, payload, answer: 'acknowledgement' }
+  ])[0]
+  if (answer?.error === undefined) return true
+  if (answer.error.errno === 'ESRCH') return false
+  throw answer.error
+}

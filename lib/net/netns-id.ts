@@ -1,0 +1,21 @@
+/**
+ * The numbers by which one namespace knows others (`ip netns list-id`).
+ */
+import { AF_UNSPEC } from '../netlink/rt/link.ts'
+import { decodeNetnsId, encodeNetnsId, RTM_GETNSID } from '../netlink/rt/netns-id.ts'
+import type { Rtnetlink } from './rtnetlink.ts'
+
+/** @returns undefined when this namespace has given the other one no number, because no link leads there */
+export function findNetnsId(rt: Rtnetlink, otherFd: number): number | undefined {
+  const payloads = rt.request({
+    operation: 'get',
+    object: 'namespace id',
+    type: RTM_GETNSID,
+    flags: 0,
+    payload: encodeNetnsId({ family: AF_UNSPEC, fd: otherFd }),
+    answer: 'message'
+  })
+  const payload = payloads[0]
+  const id = payload === undefined ? undefined : decodeNetnsId(payload).id
+  return id === undefined || id < 0 ? undefined : id
+}

@@ -1,0 +1,198 @@
+/**
+ * One rtnetlink socket: requests out, answers in, errors as KernelError.
+ *
+ * @source man 7 rtnetlink, man 7 netlink; linux/netlink.h
+ */
+import { errnoSymbol, errnoText } from '../netlink/errno.ts'
+import {
+  decodeMessages,
+  decodeVerdict,
+  encodeMessage,
+  type Message,
+  NLM_F_ACK,
+  NLM_F_DUMP,
+  NLM_F_DUMP_INTR,
+  NLM_F_REQUEST,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  NLMSG_NOOP,
+  NLMSG_OVERRUN
+} from '../netlink/message.ts'
+import { Writer } from '../netlink/writer.ts'
+import { closeNetlink, NETLINK_ROUTE, openNetlink, receiveNetlink, sendNetlink } from '../sys/netlink-socket.ts'
+import { inNamespace } from '../sys/netns.ts'
+import { KernelError, SysError } from './errors.ts'
+
+/** A request, and how to speak of it when it is refused: `add link`, `"veth0"`. */
+export interface Request {
+  readonly operation: string
+  readonly object: string
+  readonly type: number
+  /** NLM_F_* besides NLM_F_REQUEST and NLM_F_ACK */
+  readonly flags: number
+  readonly payload: Uint8Array
+  /** What kind of answer ends it: one message (a get) or an acknowledgement (everything else). */
+  readonly answer: 'message' | 'acknowledgement'
+}
+
+/** What became of a request: refused, or done with the payloads of the messages that came back. */
+export interface Answer {
+  readonly error: KernelError | undefined
+  readonly payloads: readonly Uint8Array[]
+}
+
+/**
+ * Acknowledgements queue up in the socket while the kernel works through one send; each takes about 1 KiB of the
+ * 208 KiB that a receive buffer has at least, and one that finds no room is lost.
+ */
+const REQUESTS_PER_SEND = 64
+
+/** A table that changes during every one of so many dumps is not going to hold still. */
+const DUMP_ATTEMPTS = 20
+
+export class Rtnetlink {
+  readonly #fd: number
+  #sequence = 0
+
+  /** @param namespaceFd the namespace to open the socket in; -1 = the one the process is in */
+  constructor(namespaceFd: number) {
+    this.#fd = openIn(namespaceFd)
+  }
+
+  close(): void {
+    closeNetlink(this.#fd)
+  }
+
+  /**
+   * Carries out one request.
+   *
+   * @returns the payloads of the messages that came back
+   * @throws {KernelError}
+   */
+  request(request: Request): readonly Uint8Array[] {
+    const answer = this.exchange([request])[0]
+    if (answer === undefined) return []
+    if (answer.error !== undefined) throw answer.error
+    return answer.payloads
+  }
+
+  /**
+   * Carries out requests in their order with one send for all. The kernel goes on after one that it refuses.
+   *
+   * @returns an answer per request
+   */
+  exchange(requests: readonly Request[]): readonly Answer[] {
+    const answers: Answer[] = []
+    for (let i = 0; i < requests.length; i += REQUESTS_PER_SEND) {
+      for (const answer of this.#exchangeSome(requests.slice(i, i + REQUESTS_PER_SEND))) answers.push(answer)
+    }
+    return answers
+  }
+
+  /**
+   * Lists: all messages of a dump, begun anew when the table changed under it.
+   *
+   * @throws {KernelError} EAGAIN when it changed every time
+   */
+  dump(operation: string, object: string, type: number, payload: Uint8Array): readonly Uint8Array[] {
+    for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt += 1) {
+      const payloads = this.#dumpOnce(operation, object, type, payload)
+      if (payloads !== undefined) return payloads
+    }
+    throw new KernelError(operation, object, 'EAGAIN', 'the table changed during every attempt to read it', '')
+  }
+
+  #exchangeSome(requests: readonly Request[]): readonly Answer[] {
+    const first = this.#sequence + 1
+    const datagram = new Writer()
+    for (const request of requests) {
+      this.#sequence += 1
+      const flags = request.flags | NLM_F_REQUEST | (request.answer === 'acknowledgement' ? NLM_F_ACK : 0)
+      datagram.bytes(encodeMessage(request.type, flags, this.#sequence, request.payload))
+    }
+    this.#send(requests[0], datagram.finish())
+    const errors: (KernelError | undefined)[] = requests.map(() => undefined)
+    const payloads: Uint8Array[][] = requests.map(() => [])
+    const done: boolean[] = requests.map(() => false)
+    let open = requests.length
+    while (open > 0) {
+      for (const message of this.#receive(requests[0])) {
+        const place = message.sequence - first
+        const request = requests[place]
+        if (request === undefined || done[place] === true) continue
+        if (message.type === NLMSG_ERROR) errors[place] = refusal(request.operation, request.object, message)
+        else payloads[place]?.push(message.payload.slice(0))
+        if (message.type !== NLMSG_ERROR && request.answer === 'acknowledgement') continue
+        done[place] = true
+        open -= 1
+      }
+    }
+    return requests.map((_, i): Answer => ({ error: errors[i], payloads: payloads[i] ?? [] }))
+  }
+
+  /** @returns undefined when the answer is incomplete or torn and must be asked for again */
+  #dumpOnce(operation: string, object: string, type: number, payload: Uint8Array): readonly Uint8Array[] | undefined {
+    this.#sequence += 1
+    const sequence = this.#sequence
+    const about: Request = { operation, object, type, flags: 0, payload, answer: 'message' }
+    this.#send(about, encodeMessage(type, NLM_F_REQUEST | NLM_F_DUMP, sequence, payload))
+    const payloads: Uint8Array[] = []
+    let torn = false
+    for (;;) {
+      let messages: readonly Message[]
+      try {
+        messages = this.#receive(about)
+      } catch (error) {
+        if (error instanceof KernelError && error.errno === 'ENOBUFS') return undefined
+        throw error
+      }
+      for (const message of messages) {
+        if (message.sequence !== sequence) continue
+        if (message.type === NLMSG_OVERRUN || (message.flags & NLM_F_DUMP_INTR) !== 0) torn = true
+        if (message.type === NLMSG_DONE || message.type === NLMSG_ERROR) {
+          const error = refusal(operation, object, message)
+          if (error !== undefined) throw error
+          return torn ? undefined : payloads
+        }
+        if (message.type !== NLMSG_NOOP && message.type !== NLMSG_OVERRUN) payloads.push(message.payload.slice(0))
+      }
+    }
+  }
+
+  #send(about: Request | undefined, datagram: Uint8Array): void {
+    try {
+      sendNetlink(this.#fd, datagram)
+    } catch (error) {
+      throw socketError(about, error)
+    }
+  }
+
+  #receive(about: Request | undefined): readonly Message[] {
+    let datagram: Uint8Array
+    try {
+      datagram = receiveNetlink(this.#fd)
+    } catch (error) {
+      throw socketError(about, error)
+    }
+    return decodeMessages(datagram)
+  }
+}
+
+function openIn(namespaceFd: number): number {
+  if (namespaceFd < 0) return openNetlink(NETLINK_ROUTE)
+  return inNamespace(namespaceFd, () => openNetlink(NETLINK_ROUTE))
+}
+
+/** The error in an NLMSG_ERROR or NLMSG_DONE; undefined when it says that all is well. */
+function refusal(operation: string, object: string, message: Message): KernelError | undefined {
+  const verdict = decodeVerdict(message)
+  if (verdict.errno === 0) return undefined
+  return new KernelError(operation, object, errnoSymbol(verdict.errno), errnoText(verdict.errno), verdict.text)
+}
+
+/** The socket's own failure, in the words of the request that met it. */
+function socketError(about: Request | undefined, error: unknown): Error {
+  if (!(error instanceof Error)) return new Error(String(error))
+  if (!(error instanceof SysError) || about === undefined) return error
+  return new KernelError(about.operation, about.object, error.errno, `netlink ${error.operation}`, '')
+}
