@@ -1,0 +1,122 @@
+/**
+ * host-local gives addresses out of ranges that belong to this host alone. Leases are files (lib/state/leases.ts), in
+ * the reference's format.
+ *
+ *     ipam.ranges[0] 10.1.0.0/24 ──┐                      ┌── 10.1.0.7/24, gateway 10.1.0.1
+ *     ipam.ranges[1] fd00::/64 ────┴── container + ifname ┴── fd00::7/64, gateway fd00::1
+ */
+import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
+import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plugin.ts'
+import type { IpConfig, Result } from '../../lib/cni/result.ts'
+import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
+import { isAttachment, type Lease, LeaseDirectory, type LeaseOwner } from '../../lib/state/leases.ts'
+import { allocate, isDead, takenOf } from './allocate.ts'
+import { readConfig, readDataDirOnly } from './config.ts'
+import { type RangeSet, setSize, setText, spanOf } from './range-set.ts'
+
+/** CHECK: the leases are not what prevResult says. */
+export const LEASE_DIFFERS = 102
+
+export function hostLocal(): Plugin {
+  return { name: 'host-local', since: '0.1.0', add, del, check, gc, status }
+}
+
+function add(request: Request): Result {
+  const config = readConfig(request)
+  const leases = new LeaseDirectory(config.dataDir, request.network)
+  const grants = leases.locked(() => allocate(leases, config.sets, ownerOf(request), config.requested))
+  const ips: readonly IpConfig[] = grants.map(grant => ({ address: grant.address, gateway: grant.gateway }))
+  return { interfaces: [], ips, routes: config.routes, dns: config.dns }
+}
+
+/** Needs nothing of the configuration but the place: ranges may have changed since. */
+function del(request: Request): void {
+  const leases = new LeaseDirectory(readDataDirOnly(request), request.network)
+  if (!leases.exists()) return
+  leases.locked(() => {
+    leases.release(ownerOf(request))
+    return true
+  })
+}
+
+/**
+ * One lease for each set, and the same addresses in prevResult: a result that is not ours has been changed by a later
+ * plugin or belongs to another attachment, and in either case two containers may use one address.
+ */
+function check(request: Request): void {
+  const config = readConfig(request)
+  const leases = new LeaseDirectory(config.dataDir, request.network)
+  const held = leases.exists() ? leases.locked(() => leases.heldBy(ownerOf(request))) : []
+  const faults: string[] = []
+  for (const set of config.sets) {
+    const own = held.filter(address => spanOf(set, address) !== undefined)
+    if (own.length === 0) faults.push(`no address of ${set.path} (${setText(set)}) is leased to it`)
+    else if (request.prevResult !== undefined) checkSet(set, own, request.prevResult, faults)
+  }
+  if (faults.length === 0) return
+  const who = `container ${JSON.stringify(request.containerId)} interface ${JSON.stringify(request.ifName)}`
+  const details = `leases are in ${JSON.stringify(leases.path())}: attach the container again`
+  throw new CniError(LEASE_DIFFERS, `check leases of ${who}: ${faults.join('; ')}`, details)
+}
+
+function checkSet(set: RangeSet, own: readonly IpAddress[], result: Result, faults: string[]): void {
+  const shown = result.ips.map(ip => ip.address.address).filter(address => spanOf(set, address) !== undefined)
+  for (const address of shown) {
+    if (own.some(one => addressesEqual(one, address))) continue
+    faults.push(`prevResult has ${JSON.stringify(formatAddress(address))}, which is not leased to it`)
+  }
+  if (shown.length > 0) return
+  faults.push(`prevResult lacks ${own.map(address => JSON.stringify(formatAddress(address))).join(', ')}`)
+}
+
+function gc(request: Request): void {
+  const leases = new LeaseDirectory(readDataDirOnly(request), request.network)
+  if (!leases.exists()) return
+  leases.locked(() => {
+    leases.remove(leases.list().filter(lease => isGarbage(lease, request)))
+    return true
+  })
+}
+
+/** What was made by hand, with a text that cannot be an attachment's, stays. */
+function isGarbage(lease: Lease, request: Request): boolean {
+  const owner = lease.owner
+  if (owner === undefined) return true
+  if (!isAttachment(owner)) return false
+  if (owner.ifName !== '') return !isValidAttachment(request.validAttachments, owner.containerId, owner.ifName)
+  return !request.validAttachments.some(one => one.containerId === owner.containerId)
+}
+
+function status(request: Request): void {
+  const config = readConfig(request)
+  const leases = new LeaseDirectory(config.dataDir, request.network)
+  const addresses: IpAddress[] = []
+  for (const name of leases.names()) {
+    const address = parseAddress(name)
+    if (address !== undefined) addresses.push(address)
+  }
+  const full: string[] = []
+  for (const set of config.sets) {
+    const [taken, size] = [takenOf(set, addresses), setSize(set)]
+    if (taken < size || hasDead(leases, set)) continue
+    full.push(`${set.path} (${setText(set)}) has ${String(taken)} of ${String(size)} addresses taken`)
+  }
+  if (full.length === 0) return
+  const details = 'remove containers, widen the range, or remove leases of containers that are gone with the verb GC'
+  throw new CniError(
+    NOT_AVAILABLE,
+    `find free addresses in ${JSON.stringify(leases.path())}: ${full.join('; ')}`,
+    details
+  )
+}
+
+/** Whether an ADD would find a lease to clear away. */
+function hasDead(leases: LeaseDirectory, set: RangeSet): boolean {
+  return leases.locked(() =>
+    leases.list().some(lease => spanOf(set, lease.address) !== undefined && isDead(leases, lease))
+  )
+}
+
+function ownerOf(request: Request): LeaseOwner {
+  return { containerId: request.containerId, ifName: request.ifName }
+}
