@@ -4,10 +4,19 @@
  */
 import { addressesEqual, formatAddress, type IpAddress, isLinkLocal } from '../ip/address.ts'
 import { formatMac } from '../ip/mac.ts'
-import { formatPrefix, type IpPrefix, networkOf, prefixContains, prefixesEqual } from '../ip/prefix.ts'
+import { formatPrefix, type IpPrefix, lastAddress, networkOf, prefixContains, prefixesEqual } from '../ip/prefix.ts'
 import { sleepMilliseconds } from '../sys/stdio.ts'
 import { KernelError } from './errors.ts'
-import { type Address, type Link, type Net, type NextHop, type Route, TABLE_LOCAL, TABLE_MAIN } from './net.ts'
+import {
+  type Address,
+  type Link,
+  type Net,
+  type NewAddress,
+  type NextHop,
+  type Route,
+  TABLE_LOCAL,
+  TABLE_MAIN
+} from './net.ts'
 
 /** What an interface is to have. */
 export interface InterfaceSetup {
@@ -47,15 +56,32 @@ export function configureInterface(net: Net, link: Link, setup: InterfaceSetup):
   if (hasIpv6) enableIpv6(net, link.name, detect)
   net.ensureAddresses(
     link.index,
-    setup.addresses.map(prefix => ({
-      prefix,
-      noDad: prefix.address.family === 6 && !detect,
-      noPrefixRoute: setup.noPrefixRoutes
-    }))
+    setup.addresses.map(prefix => newAddress(prefix, setup))
   )
   net.setLink(link.index, { up: true, alias: setup.alias })
   if (hasIpv6 && detect) awaitDetection(net, link)
   net.ensureRoutes(waysOf(setup).map(route => withLink(route, link.index)))
+}
+
+function newAddress(prefix: IpPrefix, setup: InterfaceSetup): NewAddress {
+  const isIpv4 = prefix.address.family === 4
+  return {
+    prefix,
+    // RFC 3021: the addresses of a /31 are both hosts'.
+    broadcast: isIpv4 && prefix.length < 31 ? lastAddress(prefix) : undefined,
+    noDad: !isIpv4 && setup.detectDuplicates !== true,
+    noPrefixRoute: !bringsPrefixRoute(prefix, setup)
+  }
+}
+
+/**
+ * Whether the kernel shall add the route to the address's own prefix: not where one of the setup's has its place. (With
+ * IPv6 they differ in their metric and stay apart.)
+ */
+function bringsPrefixRoute(prefix: IpPrefix, setup: InterfaceSetup): boolean {
+  if (setup.noPrefixRoutes === true) return false
+  const own: Route = { dst: prefix }
+  return prefix.address.family === 6 || !setup.routes.some(route => sharesPlace(route, own))
 }
 
 /**
@@ -155,8 +181,9 @@ function toWays(first: Route, group: readonly Route[], setup: InterfaceSetup): R
 }
 
 function isOffLink(gateway: IpAddress, setup: InterfaceSetup): boolean {
-  if (gateway.family === 6 && isLinkLocal(gateway)) return false
-  if (setup.addresses.some(prefix => prefixContains(prefix, gateway))) return false
+  // Where even the neighbours are behind a gateway, another gateway is nobody's neighbour: the kernel shall say so.
+  if (setup.noPrefixRoutes === true || (gateway.family === 6 && isLinkLocal(gateway))) return false
+  if (setup.addresses.some(prefix => bringsPrefixRoute(prefix, setup) && prefixContains(prefix, gateway))) return false
   return !setup.routes.some(
     route => route.gateway === undefined && route.dst !== undefined && prefixContains(route.dst, gateway)
   )
