@@ -1,9 +1,27 @@
 /** Every plugin of the executable: the one list to add a new one to. */
 import type { Plugin } from '../lib/cni/plugin.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
+import { bridge } from './bridge/bridge.ts'
+import { dummy } from './dummy/dummy.ts'
+import { hostDevice } from './host-device/host-device.ts'
+import { ipvlan } from './ipvlan/ipvlan.ts'
 import { loopback } from './loopback/loopback.ts'
+import { macvlan } from './macvlan/macvlan.ts'
+import { ptp } from './ptp/ptp.ts'
+import { tap } from './tap/tap.ts'
+import { vlan } from './vlan/vlan.ts'
 
 /** All plugins, over a kernel that opens nothing before a plugin asks. In the order of their names. */
 export function allPlugins(kernel: Kernel): readonly Plugin[] {
-  return [loopback(kernel)]
+  return [
+    bridge(kernel),
+    dummy(kernel),
+    hostDevice(kernel),
+    ipvlan(kernel),
+    loopback(kernel),
+    macvlan(kernel),
+    ptp(kernel),
+    tap(kernel),
+    vlan(kernel)
+  ]
 }

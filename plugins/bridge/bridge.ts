@@ -1,0 +1,162 @@
+/**
+ * bridge: containers of one network as ports of a bridge on the host.
+ *
+ *     host                                  container
+ *       bridge cni0 (10.1.0.1/16) --- vethXXXXXXXX ==== eth0 (10.1.0.7/16)
+ *         |                                                default via 10.1.0.1
+ *         +--- vethYYYYYYYY ==== eth0 of the next container
+ *
+ * The bridge is made by the first container and stays; everything else belongs to one attachment and goes with it.
+ */
+import {
+  attachmentProblems,
+  configureAttachment,
+  expectedAttachment,
+  interfaceOf,
+  ipsOnInterface,
+  refuseChanges
+} from '../../lib/attach/interface.ts'
+import { effectiveDns, leaseAddresses } from '../../lib/attach/ipam.ts'
+import { journalOf } from '../../lib/attach/journal.ts'
+import { isLinkOf, ownerMark } from '../../lib/attach/owner.ts'
+import { Steps } from '../../lib/attach/steps.ts'
+import { requestedMac } from '../../lib/cni/inputs.ts'
+import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plugin.ts'
+import type { Result } from '../../lib/cni/result.ts'
+import { asError } from '../../lib/net/errors.ts'
+import type { Kernel } from '../../lib/net/kernel.ts'
+import type { Link, Net } from '../../lib/net/net.ts'
+import { Undo } from '../../lib/undo.ts'
+import { checkBridge, checkPort, refuseUnusable } from './check.ts'
+import { type BridgeConfig, readConfig } from './config.ts'
+import { ensureBridge } from './device.ts'
+import { defaultRoutes, ensureGateway, withGateways } from './gateway.ts'
+import { attachmentEntry, hostEnds, removeHostEnd } from './owned.ts'
+import { addVeth, configurePort, refuseExisting } from './port.ts'
+
+/** Where the container's interface stands in the result: after the bridge and the host's end. */
+const CONTAINER_INDEX = 2
+
+export function bridge(kernel: Kernel): Plugin {
+  return {
+    name: 'bridge',
+    since: '0.1.0',
+    add: request => add(kernel, request),
+    del: request => del(kernel, request),
+    check: request => check(kernel, request),
+    gc: request => gc(kernel, request),
+    status: request => status(kernel, request)
+  }
+}
+
+function add(kernel: Kernel, request: Request): Result {
+  const mac = requestedMac(request)
+  const config = readConfig(request)
+  const container = kernel.open(request.netns)
+  const undo = new Undo()
+  try {
+    return attach(kernel.host(), container, request, config, mac, undo)
+  } catch (error) {
+    throw undo.rollback(asError(error))
+  } finally {
+    container.close()
+  }
+}
+
+function attach(
+  host: Net,
+  container: Net,
+  request: Request,
+  config: BridgeConfig,
+  mac: Uint8Array | undefined,
+  undo: Undo
+): Result {
+  refuseExisting(container, request)
+  const device = ensureBridge(host, config)
+  const journal = journalOf(request, 'bridge')
+  journal.write(request.containerId, request.ifName, attachmentEntry(request, config))
+  undo.push('journal entry', () => journal.remove(request.containerId, request.ifName))
+  const leased = leaseAddresses(request, undo)
+  const ips = withGateways(leased.ips, config)
+
+  const port = addVeth(host, container, request, device, config, mac)
+  undo.push(`link ${JSON.stringify(port.name)}`, () => host.removeLinkByIndex(port.index))
+  configurePort(host, port, config)
+  const gateway = config.isGateway && ips.length > 0 ? ensureGateway(host, device, ips, config) : undefined
+
+  const extra = config.isDefaultGateway ? defaultRoutes(ips, leased.routes) : []
+  const addressed = { ...leased, ips: ipsOnInterface(ips, CONTAINER_INDEX), routes: [...leased.routes, ...extra] }
+  const end = container.getLink(request.ifName)
+  if (!config.disableContainerInterface) {
+    configureAttachment(container, end, request, addressed, { detectDuplicates: config.enableDad })
+  }
+  const interfaces = [interfaceOf(device), interfaceOf(port), interfaceOf(end, request.netns)]
+  if (gateway !== undefined && config.vlan !== 0) interfaces.push(interfaceOf(gateway))
+  return { interfaces, ips: addressed.ips, routes: addressed.routes, dns: effectiveDns(request, leased) }
+}
+
+/**
+ * Links before addresses: an address given back while the container still has it would be given to the next one at
+ * once, and two would answer to it.
+ */
+function del(kernel: Kernel, request: Request): void {
+  const steps = new Steps('DEL')
+  const journal = journalOf(request, 'bridge')
+  for (const name of hostEnds(request)) steps.attempt(() => removeHostEnd(kernel.host(), name))
+  steps.attempt(() => removeFromInside(kernel, request))
+  steps.attempt(() => request.ipam.del())
+  steps.attempt(() => journal.remove(request.containerId, request.ifName))
+  steps.finish()
+}
+
+/** A pair that the reference plugin made has a random name on the host: the container's end leads to it. */
+function removeFromInside(kernel: Kernel, request: Request): void {
+  if (request.netns === '') return
+  const container = kernel.find(request.netns)
+  if (container === undefined) return
+  try {
+    const link = container.findLink(request.ifName)
+    if (link !== undefined && isOurs(link, request)) container.removeLinkByIndex(link.index)
+  } finally {
+    container.close()
+  }
+}
+
+function isOurs(link: Link, request: Request): boolean {
+  return isLinkOf(link, ownerMark(request.network, request.containerId, request.ifName), 'veth')
+}
+
+function check(kernel: Kernel, request: Request): void {
+  const config = readConfig(request)
+  request.ipam.check()
+  const host = kernel.host()
+  const expected = expectedAttachment(request, 'veth')
+  const container = kernel.open(request.netns)
+  try {
+    const problems = [...checkBridge(host, request, config), ...checkPort(host, container, request, config)]
+    if (!config.disableContainerInterface) problems.push(...attachmentProblems(container, expected))
+    refuseChanges(request, problems)
+  } finally {
+    container.close()
+  }
+}
+
+function gc(kernel: Kernel, request: Request): void {
+  const steps = new Steps('GC')
+  const journal = journalOf(request, 'bridge')
+  for (const { containerId, ifName } of journal.list()) {
+    if (isValidAttachment(request.validAttachments, containerId, ifName)) continue
+    for (const name of hostEnds({ ...request, containerId, ifName })) {
+      steps.attempt(() => removeHostEnd(kernel.host(), name))
+    }
+    steps.attempt(() => journal.remove(containerId, ifName))
+  }
+  steps.attempt(() => request.ipam.gc())
+  steps.finish()
+}
+
+function status(kernel: Kernel, request: Request): void {
+  const config = readConfig(request)
+  refuseUnusable(kernel.host(), config)
+  request.ipam.status()
+}

@@ -1,0 +1,121 @@
+/** CHECK and STATUS of bridge: what must still be so, beyond the container's own interface. */
+import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
+import type { Request } from '../../lib/cni/plugin.ts'
+import type { Interface } from '../../lib/cni/result.ts'
+import { formatMac } from '../../lib/ip/mac.ts'
+import { formatPrefix } from '../../lib/ip/prefix.ts'
+import type { BridgeVlan, Link, Net } from '../../lib/net/net.ts'
+import { type BridgeConfig, gatewayName, needsVlanFiltering } from './config.ts'
+import { hostEndName } from './owned.ts'
+import { wantedVlans } from './port.ts'
+
+/** Differences of the bridge itself from configuration and prevResult. */
+export function checkBridge(host: Net, request: Request, config: BridgeConfig): readonly string[] {
+  const name = JSON.stringify(config.bridge)
+  const link = host.findLink(config.bridge)
+  if (link === undefined) return [`bridge ${name} is missing`]
+  if (link.info.kind !== 'bridge')
+    return [`link ${name} is of kind ${JSON.stringify(link.kind ?? 'device')}, not "bridge"`]
+  const problems: string[] = []
+  if (!link.isUp) problems.push(`bridge ${name} is down`)
+  if (config.promiscMode && !link.isPromiscuous) problems.push(`bridge ${name} is not promiscuous`)
+  if (config.mtu !== undefined && link.mtu !== config.mtu) {
+    problems.push(`bridge ${name} has MTU ${String(link.mtu)}, not ${String(config.mtu)}`)
+  }
+  if (needsVlanFiltering(config) && link.info.vlanFiltering !== true)
+    problems.push(`bridge ${name} does not filter VLANs`)
+  const recorded = hostInterface(request, config.bridge)
+  if (recorded?.mac !== undefined && link.mac !== undefined && formatMac(link.mac) !== recorded.mac) {
+    problems.push(`bridge ${name} has MAC ${formatMac(link.mac)}, not ${recorded.mac}`)
+  }
+  if (config.isGateway) problems.push(...checkGateway(host, request, config))
+  return problems
+}
+
+function hostInterface(request: Request, name: string): Interface | undefined {
+  return request.prevResult?.interfaces.find(one => one.name === name && (one.sandbox ?? '') === '')
+}
+
+function checkGateway(host: Net, request: Request, config: BridgeConfig): readonly string[] {
+  const name = gatewayName(config)
+  const link = host.findLink(name)
+  if (link === undefined) return [`gateway interface ${JSON.stringify(name)} is missing`]
+  const present = host.listAddresses(link.index).map(address => formatPrefix(address.prefix))
+  const problems: string[] = []
+  for (const ip of request.prevResult?.ips ?? []) {
+    if (ip.gateway === undefined) continue
+    const wanted = formatPrefix({ address: ip.gateway, length: ip.address.length })
+    if (!present.some(text => text === wanted))
+      problems.push(`address ${wanted} is missing from ${JSON.stringify(name)}`)
+  }
+  return problems
+}
+
+/** Differences of the host's end: there, up, on the bridge, with its port settings, and the container's own peer. */
+export function checkPort(host: Net, container: Net, request: Request, config: BridgeConfig): readonly string[] {
+  const port = findPort(host, container, request)
+  if (port === undefined) return [`link ${JSON.stringify(hostEndName(request))} is missing on the host`]
+  const name = JSON.stringify(port.name)
+  const problems: string[] = []
+  if (!port.isUp) problems.push(`link ${name} is down`)
+  const master = port.masterIndex === undefined ? undefined : host.findLinkByIndex(port.masterIndex)
+  if (master?.name !== config.bridge) {
+    problems.push(
+      `link ${name} is a port of ${JSON.stringify(master?.name ?? 'nothing')}, not ${JSON.stringify(config.bridge)}`
+    )
+    return problems
+  }
+  if (config.mtu !== undefined && port.mtu !== config.mtu) {
+    problems.push(`link ${name} has MTU ${String(port.mtu)}, not ${String(config.mtu)}`)
+  }
+  if ((port.port?.hairpin === true) !== config.hairpinMode)
+    problems.push(`port ${name} has hairpin ${onOff(!config.hairpinMode)}`)
+  if ((port.port?.isolated === true) !== config.portIsolation)
+    problems.push(`port ${name} has isolation ${onOff(!config.portIsolation)}`)
+  if (needsVlanFiltering(config)) problems.push(...checkVlans(host, port, config))
+  return problems
+}
+
+function onOff(value: boolean): string {
+  return value ? 'on' : 'off'
+}
+
+/** By our name, or as the peer of the container's end where another implementation made the pair. */
+function findPort(host: Net, container: Net, request: Request): Link | undefined {
+  const ours = host.findLink(hostEndName(request))
+  if (ours !== undefined) return ours
+  const end = container.findLink(request.ifName)
+  return end?.parentIndex === undefined ? undefined : host.findLinkByIndex(end.parentIndex)
+}
+
+function checkVlans(host: Net, port: Link, config: BridgeConfig): readonly string[] {
+  const present = host.listBridgeVlans(port.index)
+  return wantedVlans(config)
+    .filter(wanted => !covers(present, wanted))
+    .map(wanted => `port ${JSON.stringify(port.name)} is not in VLAN ${vlanText(wanted)}`)
+}
+
+function covers(present: readonly BridgeVlan[], wanted: BridgeVlan): boolean {
+  for (let vid = wanted.vid; vid <= (wanted.lastVid ?? wanted.vid); vid += 1) {
+    const entry = present.find(one => one.vid <= vid && vid <= (one.lastVid ?? one.vid))
+    if (entry === undefined || (entry.pvid === true) !== (wanted.pvid === true)) return false
+    if ((entry.untagged === true) !== (wanted.untagged === true)) return false
+  }
+  return true
+}
+
+function vlanText(vlan: BridgeVlan): string {
+  const range = vlan.lastVid === undefined || vlan.lastVid === vlan.vid ? '' : `-${String(vlan.lastVid)}`
+  return `${String(vlan.vid)}${range}${vlan.pvid === true ? ' as its untagged one' : ''}`
+}
+
+/** @throws {CniError} code 50 when an ADD could not use the bridge */
+export function refuseUnusable(host: Net, config: BridgeConfig): void {
+  const link = host.findLink(config.bridge)
+  if (link === undefined || link.info.kind === 'bridge') return
+  throw new CniError(
+    NOT_AVAILABLE,
+    `use bridge ${JSON.stringify(config.bridge)}: an interface of kind ${JSON.stringify(link.kind ?? 'device')} has this name`,
+    'name another bridge in the key "bridge", or remove that interface'
+  )
+}

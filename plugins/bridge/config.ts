@@ -1,0 +1,120 @@
+/** The configuration of the bridge plugin: every key, its default, and what cannot go together. */
+
+import type { Request } from '../../lib/cni/plugin.ts'
+import type { Section } from '../../lib/config/section.ts'
+
+export interface BridgeConfig {
+  /** The bridge's interface name on the host. */
+  readonly bridge: string
+  /** The bridge carries the network's gateway address. */
+  readonly isGateway: boolean
+  /** And containers get a default route to it. */
+  readonly isDefaultGateway: boolean
+  /** A gateway address that disagrees with this network is replaced instead of refused. */
+  readonly forceAddress: boolean
+  /** Bytes, for the bridge and both ends of the veth pair; the kernel's default when absent. */
+  readonly mtu: number | undefined
+  readonly hairpinMode: boolean
+  readonly promiscMode: boolean
+  /** The untagged VLAN of the port; 0 = none. */
+  readonly vlan: number
+  /** Tagged VLANs of the port. */
+  readonly vlanTrunk: readonly VlanRange[]
+  /** Leave the port in the VLAN that the kernel gives every new one, normally 1. */
+  readonly preserveDefaultVlan: boolean
+  /** The port talks to ports that are not isolated, and to the host, only. */
+  readonly portIsolation: boolean
+  /** IPv6 duplicate address detection in the container. */
+  readonly enableDad: boolean
+  /** The container's interface stays down. */
+  readonly disableContainerInterface: boolean
+}
+
+export interface VlanRange {
+  readonly first: number
+  readonly last: number
+}
+
+const MAX_VLAN = 4094
+/** IFNAMSIZ without the NUL. */
+const MAX_NAME = 15
+
+/** @throws {ConfigError} naming every key that is wrong */
+export function readConfig(request: Request): BridgeConfig {
+  const { config } = request
+  const isDefaultGateway = config.boolean('isDefaultGateway', false)
+  const read: BridgeConfig = {
+    bridge: readBridgeName(config),
+    isGateway: config.boolean('isGateway', false) || isDefaultGateway,
+    isDefaultGateway,
+    forceAddress: config.boolean('forceAddress', false),
+    mtu: readMtu(config),
+    hairpinMode: config.boolean('hairpinMode', false),
+    promiscMode: config.boolean('promiscMode', false),
+    vlan: config.integer('vlan', 0, MAX_VLAN) ?? 0,
+    vlanTrunk: readTrunk(config),
+    preserveDefaultVlan: config.boolean('preserveDefaultVlan', false),
+    portIsolation: config.boolean('portIsolation', false),
+    enableDad: config.boolean('enabledad', false),
+    disableContainerInterface: config.boolean('disableContainerInterface', false)
+  }
+  refuseContradictions(config, read, request.ipam.type())
+  config.finish()
+  return read
+}
+
+/** Whether the bridge has to filter VLANs for this configuration. */
+export function needsVlanFiltering(config: BridgeConfig): boolean {
+  return config.vlan !== 0 || config.vlanTrunk.length > 0
+}
+
+/** The interface that carries the gateway's address: the bridge, or with `vlan` an interface in that VLAN. */
+export function gatewayName(config: BridgeConfig): string {
+  return config.vlan === 0 ? config.bridge : `${config.bridge}.${String(config.vlan)}`
+}
+
+function readBridgeName(config: Section): string {
+  const name = config.text('bridge') ?? ''
+  if (name === '') return 'cni0'
+  const isName = name.length <= MAX_NAME && name !== '.' && name !== '..' && /^[^\s/:%]+$/.test(name)
+  if (!isName)
+    config.problem('bridge', 'must be an interface name: 1 to 15 characters, no "/", ":", "%" or white space')
+  return name
+}
+
+/** 0 is the kernel's default, as in the reference plugin. */
+function readMtu(config: Section): number | undefined {
+  const mtu = config.integer('mtu', 0, 65535)
+  if (mtu === undefined || mtu === 0) return undefined
+  if (mtu < 68) config.problem('mtu', 'must be 0 (default) or from 68 to 65535')
+  return mtu
+}
+
+function readTrunk(config: Section): readonly VlanRange[] {
+  const ranges: VlanRange[] = []
+  for (const entry of config.sections('vlanTrunk')) {
+    const id = entry.integer('id', 1, MAX_VLAN)
+    const first = entry.integer('minID', 1, MAX_VLAN)
+    const last = entry.integer('maxID', 1, MAX_VLAN)
+    if (id !== undefined) ranges.push({ first: id, last: id })
+    if (first !== undefined && last !== undefined && first <= last) ranges.push({ first, last })
+    else if (first !== undefined && last !== undefined)
+      entry.problem('minID', `must not be above maxID ${String(last)}`)
+    else if (entry.has('minID') && !entry.has('maxID')) entry.problem('minID', 'needs maxID beside it')
+    else if (entry.has('maxID') && !entry.has('minID')) entry.problem('maxID', 'needs minID beside it')
+    else if (!entry.has('id') && !entry.has('minID')) entry.problem('id', 'or minID and maxID must be given')
+  }
+  return ranges
+}
+
+function refuseContradictions(config: Section, read: BridgeConfig, ipam: string): void {
+  // A hairpin port sends a frame back where it came from; a promiscuous bridge would then see it twice.
+  if (read.hairpinMode && read.promiscMode) config.problem('hairpinMode', 'and promiscMode cannot both be true')
+  if (read.disableContainerInterface && ipam !== '') {
+    config.problem('disableContainerInterface', 'cannot be used with ipam: an interface that is down has no address')
+  }
+  const gateway = gatewayName(read)
+  if (read.isGateway && gateway.length > MAX_NAME) {
+    config.problem('bridge', `must leave room for the gateway's interface ${JSON.stringify(gateway)} in 15 characters`)
+  }
+}
