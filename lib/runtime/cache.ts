@@ -4,7 +4,7 @@
  * @source libcni/api.go of containernetworking/cni, cachedInfo
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { type Json, jsonArray, jsonObject, jsonString, jsonText, memberOf, parseJson } from '../config/json.ts'
 
 const KIND = 'cniCacheV1'
@@ -40,14 +40,20 @@ export class AttachmentCache {
   write(attachment: CachedAttachment): void {
     const path = this.pathOf(attachment.network, attachment.containerId, attachment.ifName)
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
-    const fresh = `${path}.${String(process.pid)}.tmp`
+    // Not among the results: whoever lists them reads every file there.
+    const fresh = join(this.#directory, '..', `.${basename(path)}.${String(process.pid)}`)
     writeFileSync(fresh, jsonText(toJson(attachment)), { mode: 0o600 })
     renameSync(fresh, path)
   }
 
   /** undefined when there is none, or the file is damaged. */
   find(network: string, containerId: string, ifName: string): CachedAttachment | undefined {
-    return readCached(this.pathOf(network, containerId, ifName))
+    const path = this.pathOf(network, containerId, ifName)
+    const json = readObject(path)
+    if (json === undefined || memberOf(json, 'kind') !== undefined) return attachmentFromJson(json)
+    // Before the cache had kinds, the file held the result alone.
+    const nothing = { netns: '', config: '', args: [], capabilityArgs: undefined }
+    return { network, containerId, ifName, ...nothing, result: json }
   }
 
   remove(network: string, containerId: string, ifName: string): void {
@@ -62,8 +68,9 @@ export class AttachmentCache {
     } catch {
       return []
     }
-    const all = [...names].sort().map(name => readCached(join(this.#directory, name)))
-    return all.filter(one => one !== undefined).filter(one => network === undefined || one.network === network)
+    const all = [...names].sort().map(name => attachmentFromJson(readObject(join(this.#directory, name))))
+    const whole = all.filter(one => one !== undefined).filter(one => one.network !== '' && one.ifName !== '')
+    return whole.filter(one => network === undefined || one.network === network)
   }
 }
 
@@ -82,14 +89,16 @@ function toJson(one: CachedAttachment): Json {
   ])
 }
 
-function readCached(path: string): CachedAttachment | undefined {
-  let json: Json
+function readObject(path: string): Json | undefined {
   try {
-    json = parseJson(readFileSync(path, 'utf8'))
+    return objectOrNothing(parseJson(readFileSync(path, 'utf8')))
   } catch {
     return undefined
   }
-  if (memberOf(json, 'kind')?.text !== KIND) return undefined
+}
+
+function attachmentFromJson(json: Json | undefined): CachedAttachment | undefined {
+  if (json === undefined || memberOf(json, 'kind')?.text !== KIND) return undefined
   return {
     network: memberOf(json, 'networkName')?.text ?? '',
     containerId: memberOf(json, 'containerId')?.text ?? '',
