@@ -1,4 +1,5 @@
 /** Every plugin of the executable: the one list to add a new one to. */
+import { hostLocal } from '../ipam/host-local/host-local.ts'
 import type { Plugin } from '../lib/cni/plugin.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
 import { bridge } from './bridge/bridge.ts'
@@ -17,6 +18,7 @@ export function allPlugins(kernel: Kernel): readonly Plugin[] {
     bridge(kernel),
     dummy(kernel),
     hostDevice(kernel),
+    hostLocal(),
     ipvlan(kernel),
     loopback(kernel),
     macvlan(kernel),
