@@ -2,6 +2,7 @@
 import { hostLocal } from '../ipam/host-local/host-local.ts'
 import type { Plugin } from '../lib/cni/plugin.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
+import { bandwidth } from './bandwidth/bandwidth.ts'
 import { bridge } from './bridge/bridge.ts'
 import { dummy } from './dummy/dummy.ts'
 import { hostDevice } from './host-device/host-device.ts'
@@ -10,11 +11,13 @@ import { loopback } from './loopback/loopback.ts'
 import { macvlan } from './macvlan/macvlan.ts'
 import { ptp } from './ptp/ptp.ts'
 import { tap } from './tap/tap.ts'
+import { tuning } from './tuning/tuning.ts'
 import { vlan } from './vlan/vlan.ts'
 
 /** All plugins, over a kernel that opens nothing before a plugin asks. In the order of their names. */
 export function allPlugins(kernel: Kernel): readonly Plugin[] {
   return [
+    bandwidth(kernel),
     bridge(kernel),
     dummy(kernel),
     hostDevice(kernel),
@@ -24,6 +27,7 @@ export function allPlugins(kernel: Kernel): readonly Plugin[] {
     macvlan(kernel),
     ptp(kernel),
     tap(kernel),
+    tuning(kernel),
     vlan(kernel)
   ]
 }

@@ -1,0 +1,145 @@
+/**
+ * The two queues: one on the host's end of the veth for what the container receives, and, because a queue can only hold
+ * back what leaves a link, an ifb between host's end and host for what the container sends.
+ */
+import { isLinkOf, ownerMark } from '../../lib/attach/owner.ts'
+import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
+import type { Request } from '../../lib/cni/plugin.ts'
+import type { Link, Net, Tbf } from '../../lib/net/net.ts'
+import { isSameTbf } from '../../lib/net/tbf.ts'
+import type { Limits } from './config.ts'
+import { ownIfbName, referenceIfbName } from './names.ts'
+
+/** Of the filter that sends everything to the ifb, as the reference plugin has it. */
+const PRIORITY = 1
+
+/**
+ * The host's end of the container's interface.
+ *
+ * @throws CniError code 7 when it has none: it is no veth, or the other end is elsewhere
+ */
+export function hostEnd(host: Net, container: Net, ifName: string): Link {
+  const link = container.getLink(ifName)
+  if (link.kind !== 'veth') throw noHostEnd(ifName, `it is of kind ${JSON.stringify(link.kind ?? 'device')}`)
+  const isOnHost = link.linkNetnsId === container.findNetnsId(host) || container.isSameAs(host)
+  const end = isOnHost && link.parentIndex !== undefined ? host.findLinkByIndex(link.parentIndex) : undefined
+  if (end === undefined) throw noHostEnd(ifName, 'its other end is in another namespace')
+  return end
+}
+
+function noHostEnd(ifName: string, why: string): CniError {
+  const details = 'bandwidth limits interfaces with an end on the host, such as those of bridge and ptp'
+  return new CniError(INVALID_CONFIG, `limit bandwidth of ${JSON.stringify(ifName)}: ${why}`, details)
+}
+
+/** Sets or replaces the queue for what the container receives. */
+export function limitIngress(host: Net, end: Link, tbf: Tbf): void {
+  host.replaceQdisc(end.index, { kind: 'tbf', tbf })
+}
+
+/**
+ * A name for the ifb: the reference's, so that its DEL would find the link too, unless another interface of this container
+ * on this network has that one.
+ */
+export function freeIfbName(host: Net, request: Request): string {
+  const shared = referenceIfbName(request.network, request.containerId)
+  const holder = host.findLink(shared)
+  if (holder === undefined) return shared
+  if (holder.alias === markOf(request)) {
+    host.removeLinkByIndex(holder.index)
+    return shared
+  }
+  const own = ownIfbName(request.network, request.containerId, request.ifName)
+  host.removeLink(own)
+  return own
+}
+
+function markOf(request: Request): string {
+  return ownerMark(request.network, request.containerId, request.ifName)
+}
+
+/** Makes the ifb with its queue, and then sends there what comes in from the container: nothing passes unlimited. */
+export function limitEgress(host: Net, end: Link, name: string, request: Request, tbf: Tbf): Link {
+  const ifb = host.addLink({
+    name,
+    kind: { kind: 'ifb' },
+    mtu: end.mtu,
+    // The queue is the tbf's; without one of its own the link gets none before that either.
+    txQueueLength: 0,
+    up: true
+  })
+  host.setLink(ifb.index, { alias: markOf(request) })
+  host.replaceQdisc(ifb.index, { kind: 'tbf', tbf })
+  clearIngress(host, end)
+  host.replaceQdisc(end.index, { kind: 'ingress' })
+  host.addFilter(end.index, { hook: 'ingress', priority: PRIORITY, redirectIndex: ifb.index })
+  return ifb
+}
+
+/**
+ * Makes way for the ingress qdisc. One with nothing but redirections is what a killed ADD left, and would send the
+ * packets to an ifb that is gone.
+ *
+ * @throws CniError code 7 when another program filters there
+ */
+function clearIngress(host: Net, end: Link): void {
+  const present = host.listQdiscs(end.index).find(one => one.kind === 'ingress' || one.kind === 'clsact')
+  if (present === undefined) return
+  const filters = present.kind === 'ingress' ? host.listFilters(end.index, 'ingress') : []
+  if (present.kind === 'clsact' || filters.some(filter => filter.redirectIndex === undefined)) {
+    const message = `limit egress by ${JSON.stringify(end.name)}: its qdisc ${JSON.stringify(present.kind)} is in use`
+    throw new CniError(
+      INVALID_CONFIG,
+      message,
+      `see \`tc filter show dev ${end.name} ingress\` for whose filters there are`
+    )
+  }
+  host.removeQdisc(end.index, 'ingress')
+}
+
+/** Removes the queues from the host's end, which is left alone when another link has its index by now. */
+export function clearHostEnd(
+  host: Net,
+  name: string,
+  index: number,
+  limits: { ingress: boolean; egress: boolean }
+): void {
+  const end = host.findLinkByIndex(index)
+  if (end === undefined || end.name !== name) return
+  if (limits.egress) host.removeQdisc(index, 'ingress')
+  if (limits.ingress) host.removeQdisc(index, 'tbf')
+}
+
+/** Removes the ifb that this attachment, or the reference plugin for this container, has under the shared name. */
+export function removeSharedIfb(host: Net, network: string, containerId: string, ifName: string): void {
+  const link = host.findLink(referenceIfbName(network, containerId))
+  if (link !== undefined && isLinkOf(link, ownerMark(network, containerId, ifName), 'ifb')) {
+    host.removeLinkByIndex(link.index)
+  }
+}
+
+/** What of the limits is not in force, as sentences. */
+export function limitProblems(host: Net, end: Link, limits: Limits, ifbNames: readonly string[]): readonly string[] {
+  const problems: string[] = []
+  if (limits.ingress !== undefined) problems.push(...queueProblems(host, end, limits.ingress))
+  if (limits.egress === undefined) return problems
+  const redirect = host.listFilters(end.index, 'ingress').find(filter => filter.redirectIndex !== undefined)
+  const ifb = redirect?.redirectIndex === undefined ? undefined : host.findLinkByIndex(redirect.redirectIndex)
+  if (ifb === undefined || !ifbNames.some(name => name === ifb.name)) {
+    problems.push(`what comes in by ${JSON.stringify(end.name)} is not sent to an ifb of this container`)
+    return problems
+  }
+  if (!ifb.isUp) problems.push(`link ${JSON.stringify(ifb.name)} is down`)
+  return problems.concat(queueProblems(host, ifb, limits.egress))
+}
+
+function queueProblems(host: Net, link: Link, wanted: Tbf): readonly string[] {
+  const name = JSON.stringify(link.name)
+  const tbf = host.listQdiscs(link.index).find(qdisc => qdisc.kind === 'tbf')?.tbf
+  if (tbf === undefined) return [`link ${name} has no tbf`]
+  return isSameTbf(wanted, tbf) ? [] : [`the tbf of ${name} is ${tbfText(tbf)}, not ${tbfText(wanted)}`]
+}
+
+function tbfText(tbf: Tbf): string {
+  return `rate ${String(tbf.rate * 8)}bit burst ${String(tbf.burst)}b limit ${String(tbf.limit)}b`
+}

@@ -1,0 +1,93 @@
+/** What a network configuration and the caller's arguments ask of tuning. */
+
+import { cniArgsSection, requestedMac } from '../../lib/cni/inputs.ts'
+import type { Request } from '../../lib/cni/plugin.ts'
+import { readMac } from '../../lib/config/addresses.ts'
+import type { Section } from '../../lib/config/section.ts'
+import type { LinkChange } from '../../lib/net/net.ts'
+import { type Sysctl, sysctlPath } from './sysctl.ts'
+
+export interface TuningConfig {
+  readonly sysctls: readonly Sysctl[]
+  /** What to set of the interface; undefined when nothing. */
+  readonly link: LinkChange | undefined
+}
+
+const DATA_DIR = '/run/cni/tuning'
+
+/** The smallest MTU of Ethernet (linux/if_ether.h ETH_MIN_MTU). */
+const MIN_MTU = 68
+const MAX_MTU = 65536
+const MAX_QUEUE = 2_147_483_647
+
+/** The directory of the saved attributes; DEL needs it whatever else the configuration says. */
+export function dataDirectory(config: Section): string {
+  const directory = config.text('dataDir') ?? ''
+  if (directory === '') return DATA_DIR
+  if (!directory.startsWith('/')) config.problem('dataDir', 'must be an absolute path')
+  return directory
+}
+
+/** @throws CniError code 4 for a wrong MAC in CNI_ARGS; every other mistake is a problem of `request.config` */
+export function readConfig(request: Request): TuningConfig {
+  const { config } = request
+  const args = cniArgsSection(config)
+  dataDirectory(config)
+  const link: LinkChange = {
+    mac: requestedMac(request) ?? readMac(config, 'mac'),
+    mtu: mtuOf(args) ?? mtuOf(config),
+    // false leaves the mode alone, since it is also what an absent key means.
+    promiscuous: (booleanOf(args, 'promisc') ?? config.boolean('promisc', false)) ? true : undefined,
+    allMulticast: booleanOf(args, 'allmulti') ?? booleanOf(config, 'allmulti'),
+    txQueueLength: args?.integer('txQLen', 0, MAX_QUEUE) ?? config.integer('txQLen', 0, MAX_QUEUE)
+  }
+  return { sysctls: sysctlsOf(request, args), link: isEmpty(link) ? undefined : link }
+}
+
+function isEmpty(link: LinkChange): boolean {
+  return (
+    link.mac === undefined &&
+    link.mtu === undefined &&
+    link.promiscuous === undefined &&
+    link.allMulticast === undefined &&
+    link.txQueueLength === undefined
+  )
+}
+
+/** Zero leaves the MTU alone. */
+function mtuOf(section: Section | undefined): number | undefined {
+  const mtu = section?.integer('mtu', 0, MAX_MTU)
+  if (mtu === undefined || mtu === 0) return undefined
+  if (mtu < MIN_MTU) section?.problem('mtu', `must be 0 or an integer from ${String(MIN_MTU)} to ${String(MAX_MTU)}`)
+  return mtu
+}
+
+function booleanOf(section: Section | undefined, key: string): boolean | undefined {
+  return section?.has(key) === true ? section.boolean(key, false) : undefined
+}
+
+/** Those of the configuration, then those of the caller, who replaces what names the same file. */
+function sysctlsOf(request: Request, args: Section | undefined): readonly Sysctl[] {
+  const configured = sysctlsIn(request.config, request.ifName)
+  const asked = args === undefined ? [] : sysctlsIn(args, request.ifName)
+  return configured.filter(one => !asked.some(other => other.path === one.path)).concat(asked)
+}
+
+function sysctlsIn(parent: Section, ifName: string): readonly Sysctl[] {
+  const section = parent.section('sysctl')
+  const sysctls: Sysctl[] = []
+  for (const key of section?.value().keys ?? []) {
+    const value = section?.text(key)
+    const path = sysctlPath(key, ifName)
+    if (path === undefined) {
+      section?.problem(key, 'must be the key of a sysctl below net, such as "net.ipv4.conf.IFNAME.arp_filter"')
+    } else if (sysctls.some(other => other.path === path)) {
+      section?.problem(key, `must not name a sysctl that another key names (/proc/sys/net/${path})`)
+    } else if (value === undefined) {
+      if (section?.has(key) === false) section.problem(key, 'must be a string')
+    } else {
+      sysctls.push({ key, path, value })
+    }
+  }
+  return sysctls
+}
