@@ -139,7 +139,13 @@ function awaitDetection(net: Net, link: Link): void {
 }
 
 function withLink(route: Route, index: number): Route {
-  return { ...route, index, nextHops: route.nextHops?.map(hop => ({ ...hop, index })) }
+  const hops = route.nextHops
+  if (hops === undefined) return { ...route, index }
+  return { ...route, index, nextHops: hops.map(hop => hopThrough(hop, index)) }
+}
+
+function hopThrough(hop: NextHop, index: number): NextHop {
+  return { gateway: hop.gateway, index, weight: hop.weight, onlink: hop.onlink }
 }
 
 /**
@@ -151,7 +157,7 @@ function waysOf(setup: InterfaceSetup): readonly Route[] {
   for (const route of setup.routes) {
     const group = groups.find(one => one.some(other => sharesPlace(other, route)))
     if (group === undefined) groups.push([route])
-    else if (!group.some(other => sharesGateway(other, route))) group.push(route)
+    else if (!hasSameGateway(group, route)) group.push(route)
   }
   const routes: Route[] = []
   for (const group of groups) {
@@ -160,6 +166,10 @@ function waysOf(setup: InterfaceSetup): readonly Route[] {
   }
   // A route to a gateway has to be there before the routes through it.
   return routes.filter(route => !hasGateway(route)).concat(routes.filter(hasGateway))
+}
+
+function hasSameGateway(group: readonly Route[], route: Route): boolean {
+  return group.some(other => sharesGateway(other, route))
 }
 
 function hasGateway(route: Route): boolean {
