@@ -56,9 +56,14 @@ export function rangeOf(set: RangeSet, address: IpAddress): AddressRange | undef
 
 /** `10.1.0.2-10.1.0.15, 10.1.0.32-10.1.0.254`; many spans are cut short. */
 export function setText(set: RangeSet): string {
-  const shown = set.spans.slice(0, 4).map(span => `${formatAddress(span.first)}-${formatAddress(span.last)}`)
+  const shown = set.spans.slice(0, 4).map(spanText)
   const rest = set.spans.length - shown.length
   return shown.join(', ') + (rest > 0 ? ` and ${String(rest)} more` : '')
+}
+
+function spanText(span: Span): string {
+  const first = formatAddress(span.first)
+  return rangeSize(span) === 1 ? first : `${first}-${formatAddress(span.last)}`
 }
 
 /**
