@@ -139,13 +139,9 @@ function awaitDetection(net: Net, link: Link): void {
 }
 
 function withLink(route: Route, index: number): Route {
-  const hops = route.nextHops
-  if (hops === undefined) return { ...route, index }
-  return { ...route, index, nextHops: hops.map(hop => hopThrough(hop, index)) }
-}
-
-function hopThrough(hop: NextHop, index: number): NextHop {
-  return { gateway: hop.gateway, index, weight: hop.weight, onlink: hop.onlink }
+  const hops: NextHop[] = []
+  for (const { gateway, weight, onlink } of route.nextHops ?? []) hops.push({ gateway, index, weight, onlink })
+  return { ...route, index, nextHops: hops.length === 0 ? undefined : hops }
 }
 
 /**
