@@ -8,6 +8,7 @@ import type { Request } from '../cni/plugin.ts'
 import type { Interface, IpConfig, Result, Route as ResultRoute } from '../cni/result.ts'
 import type { IpAddress } from '../ip/address.ts'
 import { formatMac, parseMac } from '../ip/mac.ts'
+import { prefixContains } from '../ip/prefix.ts'
 import { checkInterface, configureInterface, type ExpectedInterface } from '../net/container.ts'
 import type { Link, Net, Route } from '../net/net.ts'
 import { ownerMark } from './owner.ts'
@@ -27,7 +28,11 @@ export function interfaceOf(link: Link, sandbox?: string): Interface {
 
 /** The addresses as belonging to the interface at that place in the result's `interfaces`. */
 export function ipsOnInterface(ips: readonly IpConfig[], index: number): readonly IpConfig[] {
-  return ips.map(ip => ({ ...ip, interface: index }))
+  return ips.map(ip => onInterface(ip, index))
+}
+
+function onInterface(ip: IpConfig, index: number): IpConfig {
+  return { interface: index, address: ip.address, gateway: ip.gateway }
 }
 
 /**
@@ -101,8 +106,20 @@ export function expectedAttachment(request: Request, kind: string | undefined): 
     mac: one.mac === undefined ? undefined : parseMac(one.mac),
     mtu: one.mtu,
     addresses: ips.map(ip => ip.address),
-    routes: kernelRoutes({ ...result, ips })
+    routes: kernelRoutes({ ...result, ips, routes: routesOfInterface(result, ips) })
   }
+}
+
+/**
+ * A result does not tell whose its routes are. Where the container has several interfaces of the chain, only those count
+ * as this one's whose gateway is its neighbour.
+ */
+function routesOfInterface(result: Result, ips: readonly IpConfig[]): readonly ResultRoute[] {
+  if (result.interfaces.filter(one => (one.sandbox ?? '') !== '').length === 1) return result.routes
+  return result.routes.filter(route => {
+    const gateway = route.gw
+    return gateway !== undefined && ips.some(ip => prefixContains(ip.address, gateway))
+  })
 }
 
 /** Compares the container's interface with what is expected; every difference as a sentence. */

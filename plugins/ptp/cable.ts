@@ -14,7 +14,11 @@ import { type Link, type Net, type Route, SCOPE_LINK } from '../../lib/net/net.t
  * @throws CniError code 7 when there is none: the container could reach nobody
  */
 export function withGateways(ips: readonly IpConfig[]): readonly IpConfig[] {
-  return ips.map(ip => ({ ...ip, gateway: ip.gateway ?? firstAddress(ip.address) }))
+  return ips.map(withGateway)
+}
+
+function withGateway(ip: IpConfig): IpConfig {
+  return { interface: ip.interface, address: ip.address, gateway: ip.gateway ?? firstAddress(ip.address) }
 }
 
 function firstAddress(prefix: IpPrefix): IpAddress {
