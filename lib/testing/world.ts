@@ -1,0 +1,191 @@
+/**
+ * A host and containers for black-box tests of built plugins: fresh network namespaces, scratch directories for
+ * leases and journal, and calls of the executables in PATCHBAY_BIN_DIR as a runtime makes them.
+ */
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Namespace } from './namespace.ts'
+
+/** The directory with the reference plugins, as Debian installs them. */
+export const REFERENCE_DIR = '/usr/lib/cni'
+
+/** What a plugin left: exit status, both streams, and standard output as JSON where it is. */
+export interface Reply {
+  readonly status: number
+  readonly stdout: string
+  readonly stderr: string
+  readonly json: any
+}
+
+export interface CallOptions {
+  /** Defaults to the first container. */
+  readonly container?: Namespace
+  /** CNI_NETNS itself instead, such as '' or a path that leads nowhere. */
+  readonly netns?: string
+  readonly containerId?: string
+  readonly ifName?: string
+  readonly args?: string
+  /** Where the plugin itself lies. */
+  readonly binDir?: string
+  /** CNI_PATH, where it looks for IPAM; `binDir` when absent. */
+  readonly path?: string
+  readonly env?: NodeJS.ProcessEnv
+}
+
+export class World {
+  readonly host: Namespace
+  readonly containers: readonly Namespace[]
+  readonly directory: string
+  readonly binDir: string
+
+  private constructor(host: Namespace, containers: readonly Namespace[], directory: string) {
+    this.host = host
+    this.containers = containers
+    this.directory = directory
+    this.binDir = process.env['PATCHBAY_BIN_DIR'] ?? ''
+  }
+
+  static create(containers: number): World {
+    const made: Namespace[] = []
+    for (let i = 0; i <= containers; i += 1) made.push(Namespace.create())
+    const [host, ...rest] = made
+    if (host === undefined) throw new Error('make a world: no host')
+    return new World(host, rest, mkdtempSync(join(tmpdir(), 'patchbay-test-')))
+  }
+
+  container(index = 0): Namespace {
+    const container = this.containers[index]
+    if (container === undefined) throw new Error(`there is no container ${index}`)
+    return container
+  }
+
+  /** Where the configuration of a test keeps its leases and its journal. */
+  get dataDir(): string {
+    return join(this.directory, 'leases')
+  }
+  get stateDir(): string {
+    return join(this.directory, 'state')
+  }
+
+  /** Calls one plugin in the host's namespace. */
+  call(plugin: string, command: string, config: object | string, options: CallOptions = {}): Reply {
+    const { program, env, input } = this.#command(plugin, command, config, options)
+    const outcome = this.host.run(program, [], { env, input })
+    return { ...outcome, json: jsonOf(outcome.stdout) }
+  }
+
+  /** The same without waiting, for calls that run side by side. */
+  start(plugin: string, command: string, config: object | string, options: CallOptions = {}): Promise<Reply> {
+    const { program, env, input } = this.#command(plugin, command, config, options)
+    return new Promise((resolve, reject) => {
+      const child = spawn('nsenter', [`--net=${this.host.path}`, program], { env, stdio: ['pipe', 'pipe', 'pipe'] })
+      let stdout = ''
+      let stderr = ''
+      child.stdout.on('data', chunk => {
+        stdout += chunk
+      })
+      child.stderr.on('data', chunk => {
+        stderr += chunk
+      })
+      child.on('error', reject)
+      child.on('close', status => resolve({ status: status ?? 255, stdout, stderr, json: jsonOf(stdout) }))
+      child.stdin.on('error', () => undefined)
+      child.stdin.end(input)
+    })
+  }
+
+  /** ADD that must succeed; its result. */
+  add(plugin: string, config: object, options: CallOptions = {}): any {
+    const reply = this.call(plugin, 'ADD', config, options)
+    if (reply.status !== 0) throw new Error(`ADD ${plugin}: ${reply.stdout}${reply.stderr}`)
+    return reply.json
+  }
+
+  /** DEL that must succeed and say nothing. */
+  del(plugin: string, config: object, options: CallOptions = {}): void {
+    const reply = this.call(plugin, 'DEL', config, options)
+    if (reply.status !== 0 || reply.stdout !== '') throw new Error(`DEL ${plugin}: ${reply.stdout}${reply.stderr}`)
+  }
+
+  /** The output of `ip -j -d …` (or another program that prints JSON) in a namespace. */
+  ip(namespace: Namespace, ...args: readonly string[]): any {
+    return this.json(namespace, 'ip', '-j', '-d', ...args)
+  }
+
+  json(namespace: Namespace, program: string, ...args: readonly string[]): any {
+    const outcome = namespace.run(program, args)
+    if (outcome.status !== 0) throw new Error(`${program} ${args.join(' ')}: ${outcome.stderr}`)
+    return outcome.stdout.trim() === '' ? [] : JSON.parse(outcome.stdout)
+  }
+
+  /** Runs a program that must succeed. */
+  sh(namespace: Namespace, program: string, ...args: readonly string[]): string {
+    const outcome = namespace.run(program, args)
+    if (outcome.status !== 0) throw new Error(`${program} ${args.join(' ')}: ${outcome.stderr}`)
+    return outcome.stdout
+  }
+
+  /** Links, addresses, routes, leases and journal entries: equal before ADD and after DEL. */
+  snapshot(): string {
+    const parts = [
+      ...this.host
+        .run('ip', ['-o', 'link'])
+        .stdout.split('\n')
+        .map(line => line.replace(/^\d+: /, '').replace(/ state \S+/, '')),
+      this.host.run('ip', ['-o', 'address']).stdout,
+      this.host.run('ip', ['route', 'show', 'table', 'all']).stdout,
+      this.host.run('ip', ['rule']).stdout,
+      ...filesBelow(this.directory).filter(name => !/last_reserved_ip|\/lock$/.test(name))
+    ]
+    return parts.join('\n')
+  }
+
+  close(): void {
+    this.host.close()
+    for (const container of this.containers) container.close()
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+
+  #command(plugin: string, command: string, config: object | string, options: CallOptions) {
+    const binDir = options.binDir ?? this.binDir
+    if (binDir === '') throw new Error('PATCHBAY_BIN_DIR is not set: run black-box tests through npm test')
+    const env: NodeJS.ProcessEnv = {
+      PATH: process.env['PATH'],
+      CNI_COMMAND: command,
+      CNI_CONTAINERID: options.containerId ?? 'c1',
+      CNI_NETNS: options.netns ?? (options.container ?? this.containers[0])?.path ?? '',
+      CNI_IFNAME: options.ifName ?? 'eth0',
+      CNI_PATH: options.path ?? binDir,
+      ...(options.args === undefined ? {} : { CNI_ARGS: options.args }),
+      ...options.env
+    }
+    return { program: join(binDir, plugin), env, input: typeof config === 'string' ? config : JSON.stringify(config) }
+  }
+}
+
+function jsonOf(text: string): any {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function filesBelow(directory: string): readonly string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile())
+    .map(entry => join(entry.parentPath, entry.name))
+    .sort()
+}
+
+/** Makes a world for `body` and takes it away after it, whatever happens. */
+export async function inWorld(containers: number, body: (world: World) => void | Promise<void>): Promise<void> {
+  const world = World.create(containers)
+  try {
+    await body(world)
+  } finally {
+    world.close()
+  }
+}
