@@ -23,7 +23,7 @@ import { AF_INET, AF_INET6 } from '../netlink/rt/link.ts'
 import { KernelError } from './errors.ts'
 import { linkNumber } from './kernel-links.ts'
 import { type Address, type Lifetime, type NewAddress, SCOPE_GLOBAL, SCOPE_HOST } from './net.ts'
-import type { Request, Rtnetlink } from './rtnetlink.ts'
+import { type Answer, type Request, type Rtnetlink, refusal } from './rtnetlink.ts'
 
 /** INFINITY_LIFE_TIME of net/addrconf.h */
 const FOR_EVER = 0xffffffff
@@ -111,22 +111,22 @@ export function ensureAddresses(rt: Rtnetlink, index: number, addresses: readonl
   const answers = rt.exchange(addresses.map(address => addRequest(index, address)))
   let present: readonly Address[] | undefined
   for (let i = 0; i < addresses.length; i += 1) {
-    const error = answers[i]?.error
+    const answer = answers[i]
     const wanted = addresses[i]
-    if (error === undefined || wanted === undefined) continue
-    if (error.errno !== 'EEXIST') throw error
+    if (answer === undefined || answer.errno === '' || wanted === undefined) continue
+    if (answer.errno !== 'EEXIST') throw refusal(answer)
     present = present ?? listAddresses(rt, index)
-    explainDifference(error, wanted, present)
+    explainDifference(answer, wanted, present)
   }
 }
 
 /** An IPv6 address has one prefix length per link, so the kernel takes another length for a duplicate. */
-function explainDifference(error: KernelError, wanted: NewAddress, present: readonly Address[]): void {
+function explainDifference(answer: Answer, wanted: NewAddress, present: readonly Address[]): void {
   const same = present.find(address => addressesEqual(address.prefix.address, wanted.prefix.address))
   const exact = present.some(address => prefixesEqual(address.prefix, wanted.prefix))
   if (exact || (same !== undefined && wanted.peer !== undefined)) return
   const seen = same === undefined ? 'not listed' : `there as ${formatPrefix(same.prefix)}`
-  throw new KernelError(error.operation, error.object, 'EEXIST', seen, error.extack)
+  throw new KernelError(answer.request.operation, answer.request.object, 'EEXIST', seen, '')
 }
 
 /** @returns false when the link has no such address */
@@ -139,17 +139,15 @@ export function removeAddress(rt: Rtnetlink, index: number, prefix: IpPrefix): b
     index,
     local: prefix.address
   }
-  const answer = rt.exchange([
-    {
-      operation: 'remove address',
-      object: `${formatPrefix(prefix)} from ${linkNumber(index)}`,
-      type: RTM_DELADDR,
-      flags: 0,
-      payload: encodeAddress(message),
-      answer: 'acknowledgement'
-    }
-  ])[0]
-  if (answer?.error === undefined) return true
-  if (answer.error.errno === 'EADDRNOTAVAIL') return false
-  throw answer.error
+  const answer = rt.attempt({
+    operation: 'remove address',
+    object: `${formatPrefix(prefix)} from ${linkNumber(index)}`,
+    type: RTM_DELADDR,
+    flags: 0,
+    payload: encodeAddress(message),
+    answer: 'acknowledgement'
+  })
+  if (answer.errno === '') return true
+  if (answer.errno === 'EADDRNOTAVAIL') return false
+  throw refusal(answer)
 }

@@ -10,7 +10,6 @@ import {
   IFF_ALLMULTI,
   IFF_PROMISC,
   IFF_UP,
-  type KindInfo,
   type LinkInfoAttribute,
   type LinkMessage,
   RTEXT_FILTER_SKIP_STATS,
@@ -31,9 +30,22 @@ import {
   RTM_GETVLAN,
   type VlanEntry
 } from '../netlink/rt/vlan.ts'
-import { KernelError } from './errors.ts'
-import type { BridgePort, BridgeVlan, Link, LinkChange, LinkInfo, LinkKind, NewLink, OperState } from './net.ts'
-import type { Request, Rtnetlink } from './rtnetlink.ts'
+import { errnoOf, KernelError } from './errors.ts'
+import type {
+  BridgePort,
+  BridgeVlan,
+  Link,
+  LinkChange,
+  LinkInfo,
+  LinkKind,
+  MacvlanInfo,
+  MacvlanKind,
+  NewLink,
+  OperState,
+  OtherInfo,
+  VethPeer
+} from './net.ts'
+import { type Request, type Rtnetlink, refusal } from './rtnetlink.ts'
 
 const OPER_STATES: readonly OperState[] = [
   'unknown',
@@ -77,14 +89,22 @@ function linkOf(payload: Uint8Array): Link {
     groupId: message.groupId ?? 0,
     operState: OPER_STATES[message.operState ?? 0] ?? 'unknown',
     kind: info?.kind,
-    info: linkInfoOf(info?.info),
+    info: linkInfoOf(info),
     port: info?.port
   }
 }
 
-function linkInfoOf(info: KindInfo | undefined): LinkInfo {
-  if (info === undefined || info.kind === 'veth') return { kind: 'other' }
-  return info
+function linkInfoOf(info: LinkInfoAttribute | undefined): LinkInfo {
+  const none: OtherInfo = { kind: 'other' }
+  if (info === undefined) return none
+  if (info.bridge !== undefined) return info.bridge
+  if (info.vxlan !== undefined) return info.vxlan
+  if (info.macvlan !== undefined) return info.macvlan
+  if (info.ipvlan !== undefined) return info.ipvlan
+  if (info.vlan !== undefined) return info.vlan
+  if (info.vrf !== undefined) return info.vrf
+  if (info.tun !== undefined) return info.tun
+  return info.other ?? none
 }
 
 export function listLinks(rt: Rtnetlink): readonly Link[] {
@@ -112,9 +132,9 @@ export function findLinkByIndex(rt: Rtnetlink, index: number): Link | undefined 
 }
 
 function firstLink(rt: Rtnetlink, request: Request): Link | undefined {
-  const answer = rt.exchange([request])[0]
-  if (answer === undefined || answer.error?.errno === 'ENODEV') return undefined
-  if (answer.error !== undefined) throw answer.error
+  const answer = rt.attempt(request)
+  if (answer.errno === 'ENODEV') return undefined
+  if (answer.errno !== '') throw refusal(answer)
   return onlyLink(answer.payloads, request.object)
 }
 
@@ -143,10 +163,9 @@ export function addLink(rt: Rtnetlink, link: NewLink): Link | undefined {
     rt.request(add)
     return undefined
   }
-  const [added, got] = rt.exchange([add, getRequest('get link', object, { ...EMPTY_LINK, name: link.name })])
-  if (added?.error !== undefined) throw added.error
-  if (got?.error !== undefined) throw got.error
-  return onlyLink(got?.payloads ?? [], object)
+  const answers = rt.exchange([add, getRequest('get link', object, { ...EMPTY_LINK, name: link.name })])
+  for (const answer of answers) if (answer.errno !== '') throw refusal(answer)
+  return onlyLink(answers[1]?.payloads ?? [], object)
 }
 
 function newLinkMessage(link: NewLink): LinkMessage {
@@ -167,42 +186,29 @@ function newLinkMessage(link: NewLink): LinkMessage {
 }
 
 function parentOf(kind: LinkKind): number | undefined {
-  switch (kind.kind) {
-    case 'macvlan':
-    case 'ipvlan':
-    case 'vlan':
-      return kind.parentIndex
-    default:
-      return undefined
-  }
+  if (kind.kind === 'macvlan') return kind.parentIndex
+  if (kind.kind === 'ipvlan') return kind.parentIndex
+  if (kind.kind === 'vlan') return kind.parentIndex
+  return undefined
 }
 
 function newLinkInfo(link: NewLink): LinkInfoAttribute {
   const { kind } = link
   switch (kind.kind) {
     case 'veth':
-      return { kind: 'veth', info: { kind: 'veth', peer: encodeLink(peerMessage(link)) } }
+      return { kind: 'veth', veth: { kind: 'veth', peer: encodeLink(peerMessage(link, kind.peer)) } }
     case 'macvlan':
-      return {
-        kind: 'macvlan',
-        info: {
-          kind: 'macvlan',
-          mode: kind.mode,
-          macsMode: kind.macs === undefined ? undefined : 'set',
-          macs: kind.macs,
-          bcQueueLength: kind.bcQueueLength
-        }
-      }
+      return { kind: 'macvlan', macvlan: macvlanInfo(kind) }
     case 'ipvlan':
-      return { kind: 'ipvlan', info: { kind: 'ipvlan', mode: kind.mode, flag: kind.flag } }
+      return { kind: 'ipvlan', ipvlan: { kind: 'ipvlan', mode: kind.mode, flag: kind.flag } }
     case 'vlan':
-      return { kind: 'vlan', info: { kind: 'vlan', id: kind.id } }
+      return { kind: 'vlan', vlan: { kind: 'vlan', id: kind.id } }
     case 'bridge':
-      return { kind: 'bridge', info: kind }
+      return { kind: 'bridge', bridge: kind }
     case 'vxlan':
-      return { kind: 'vxlan', info: kind }
+      return { kind: 'vxlan', vxlan: kind }
     case 'vrf':
-      return { kind: 'vrf', info: kind }
+      return { kind: 'vrf', vrf: kind }
     case 'dummy':
       return { kind: 'dummy' }
     case 'ifb':
@@ -210,10 +216,18 @@ function newLinkInfo(link: NewLink): LinkInfoAttribute {
   }
 }
 
+function macvlanInfo(kind: MacvlanKind): MacvlanInfo {
+  return {
+    kind: 'macvlan',
+    mode: kind.mode,
+    macsMode: kind.macs === undefined ? undefined : 'set',
+    macs: kind.macs,
+    bcQueueLength: kind.bcQueueLength
+  }
+}
+
 /** The other end. Without a namespace of its own the kernel would make it in the asker's, not beside the first end. */
-function peerMessage(link: NewLink): LinkMessage {
-  if (link.kind.kind !== 'veth') return EMPTY_LINK
-  const { peer } = link.kind
+function peerMessage(link: NewLink, peer: VethPeer): LinkMessage {
   const netns = peer.netns ?? link.netns
   return {
     ...EMPTY_LINK,
@@ -248,7 +262,7 @@ export function setLink(rt: Rtnetlink, index: number, change: LinkChange): void 
     mtu: change.mtu,
     masterIndex: change.masterIndex,
     txQueueLength: change.txQueueLength,
-    linkInfo: bridge ? { kind: 'bridge', info: { kind: 'bridge', vlanFiltering, vlanDefaultPvid } } : undefined,
+    linkInfo: bridge ? { kind: 'bridge', bridge: { kind: 'bridge', vlanFiltering, vlanDefaultPvid } } : undefined,
     alias: change.alias,
     groupId: change.groupId,
     netnsFd: change.netns === undefined ? undefined : change.netns.namespaceFd()
@@ -279,18 +293,16 @@ export function removeLinkByIndex(rt: Rtnetlink, index: number): boolean {
 function removeBy(rt: Rtnetlink, object: string, by: LinkMessage): boolean {
   const operation = by.index === 0 ? 'remove link' : 'remove'
   const payload = encodeLink(by)
-  const answer = rt.exchange([
-    { operation, object, type: RTM_DELLINK, flags: 0, payload, answer: 'acknowledgement' }
-  ])[0]
-  if (answer?.error === undefined) return true
-  if (answer.error.errno === 'ENODEV') return false
-  throw answer.error
+  const answer = rt.attempt({ operation, object, type: RTM_DELLINK, flags: 0, payload, answer: 'acknowledgement' })
+  if (answer.errno === '') return true
+  if (answer.errno === 'ENODEV') return false
+  throw refusal(answer)
 }
 
 /** One message per VLAN or range, so that an error says which one it is about. */
 export function addBridgeVlans(rt: Rtnetlink, index: number, vlans: readonly BridgeVlan[]): void {
   const requests = vlans.map(vlan => vlanRequest('add', RTM_SETLINK, index, vlan))
-  for (const answer of rt.exchange(requests)) if (answer.error !== undefined) throw answer.error
+  for (const answer of rt.exchange(requests)) if (answer.errno !== '') throw refusal(answer)
 }
 
 export function removeBridgeVlan(rt: Rtnetlink, index: number, vlan: BridgeVlan): void {
@@ -328,7 +340,7 @@ export function listBridgeVlans(rt: Rtnetlink, index: number): readonly BridgeVl
   try {
     answers = rt.dump('list bridge vlans', `of ${linkNumber(index)}`, RTM_GETVLAN, payload)
   } catch (error) {
-    if (error instanceof KernelError && error.errno === 'EOPNOTSUPP') return []
+    if (errnoOf(error) === 'EOPNOTSUPP') return []
     throw error
   }
   for (const answer of answers) {

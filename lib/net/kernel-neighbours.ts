@@ -24,7 +24,7 @@ import {
 } from '../netlink/rt/neighbour.ts'
 import { linkNumber } from './kernel-links.ts'
 import type { FdbEntry, Neighbour, NeighbourState, NewNeighbour } from './net.ts'
-import type { Request, Rtnetlink } from './rtnetlink.ts'
+import { type Request, type Rtnetlink, refusal } from './rtnetlink.ts'
 
 /** linux/neighbour.h NUD_*: bit n is the n-th name */
 const STATES: readonly NeighbourState[] = [
@@ -195,8 +195,8 @@ export function removeFdb(rt: Rtnetlink, index: number, entry: FdbEntry): boolea
 }
 
 function removed(rt: Rtnetlink, request: Request): boolean {
-  const answer = rt.exchange([request])[0]
-  if (answer?.error === undefined) return true
-  if (answer.error.errno === 'ENOENT') return false
-  throw answer.error
+  const answer = rt.attempt(request)
+  if (answer.errno === '') return true
+  if (answer.errno === 'ENOENT') return false
+  throw refusal(answer)
 }

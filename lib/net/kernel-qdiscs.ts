@@ -24,7 +24,7 @@ import {
   type TcMessage
 } from '../netlink/rt/tc.ts'
 import type { Filter, FilterHook, NewQdisc, Qdisc, RedirectFilter } from './net.ts'
-import type { Request, Rtnetlink } from './rtnetlink.ts'
+import { type Request, type Rtnetlink, refusal } from './rtnetlink.ts'
 import { tbfFromOptions, tbfOptions } from './tbf.ts'
 
 /**
@@ -49,12 +49,12 @@ function findQdisc(rt: Rtnetlink, index: number, parent: number): Qdisc | undefi
     payload: encodeTc({ index, handle: 0, parent, info: 0 }),
     answer: 'message'
   }
-  const answer = rt.exchange([request])[0]
-  const errno = answer?.error?.errno
+  const answer = rt.attempt(request)
+  const { errno } = answer
   // ENOENT: there is none. EINVAL: there is one that the kernel put there itself and does not show, such as noqueue.
   if (errno === 'ENOENT' || errno === 'EINVAL') return undefined
-  if (answer?.error !== undefined) throw answer.error
-  const payload = answer?.payloads[0]
+  if (errno !== '') throw refusal(answer)
+  const payload = answer.payloads[0]
   return payload === undefined ? undefined : qdiscOf(decodeTc(payload))
 }
 
@@ -91,19 +91,17 @@ export function removeQdisc(rt: Rtnetlink, index: number, kind: 'tbf' | 'ingress
   // The kernel compares no kind when it deletes, and at each place there can be others.
   const present = findQdisc(rt, index, parent)
   if (present === undefined || present.kind !== kind) return false
-  const answer = rt.exchange([
-    {
-      operation: 'remove qdisc',
-      object: `"${kind}" from link ${String(index)}`,
-      type: RTM_DELQDISC,
-      flags: 0,
-      payload: encodeTc({ index, handle: present.handle, parent, info: 0 }),
-      answer: 'acknowledgement'
-    }
-  ])[0]
-  const errno = answer?.error?.errno
+  const answer = rt.attempt({
+    operation: 'remove qdisc',
+    object: `"${kind}" from link ${String(index)}`,
+    type: RTM_DELQDISC,
+    flags: 0,
+    payload: encodeTc({ index, handle: present.handle, parent, info: 0 }),
+    answer: 'acknowledgement'
+  })
+  const { errno } = answer
   if (errno === 'ENOENT' || errno === 'ENODEV' || errno === 'EINVAL') return false
-  if (answer?.error !== undefined) throw answer.error
+  if (errno !== '') throw refusal(answer)
   return true
 }
 
@@ -147,16 +145,14 @@ export function addFilter(rt: Rtnetlink, index: number, filter: RedirectFilter):
 }
 
 export function removeFilters(rt: Rtnetlink, index: number, hook: FilterHook): void {
-  const answer = rt.exchange([
-    {
-      operation: 'remove filters',
-      object: `from link ${String(index)}`,
-      type: RTM_DELTFILTER,
-      flags: 0,
-      payload: encodeTc({ index, handle: 0, parent: hookParent(hook), info: 0 }),
-      answer: 'acknowledgement'
-    }
-  ])[0]
-  const errno = answer?.error?.errno
-  if (answer?.error !== undefined && errno !== 'ENOENT' && errno !== 'EINVAL') throw answer.error
+  const answer = rt.attempt({
+    operation: 'remove filters',
+    object: `from link ${String(index)}`,
+    type: RTM_DELTFILTER,
+    flags: 0,
+    payload: encodeTc({ index, handle: 0, parent: hookParent(hook), info: 0 }),
+    answer: 'acknowledgement'
+  })
+  const { errno } = answer
+  if (errno !== '' && errno !== 'ENOENT' && errno !== 'EINVAL') throw refusal(answer)
 }

@@ -16,7 +16,7 @@ import {
   RTM_NEWROUTE,
   RTNH_F_ONLINK
 } from '../netlink/rt/route.ts'
-import { KernelError } from './errors.ts'
+import { errnoOf, KernelError } from './errors.ts'
 import {
   type NextHop,
   PROTOCOL_BOOT,
@@ -29,7 +29,7 @@ import {
   SCOPE_NOWHERE,
   TABLE_MAIN
 } from './net.ts'
-import type { Request, Rtnetlink } from './rtnetlink.ts'
+import { type Answer, type Request, type Rtnetlink, refusal } from './rtnetlink.ts'
 
 /** linux/rtnetlink.h RTN_*, by number */
 const TYPES: readonly (RouteType | 'unspec')[] = [
@@ -172,8 +172,8 @@ function dumpRoutes(rt: Rtnetlink, family: number, filter: RouteFilter): readonl
   try {
     return rt.dump('list', 'routes', RTM_GETROUTE, encodeRoute(request)).map(payload => routeOf(decodeRoute(payload)))
   } catch (error) {
-    if (!(error instanceof KernelError)) throw error
-    if (error.errno === 'ENOENT' || error.errno === 'EOPNOTSUPP') return []
+    const errno = errnoOf(error)
+    if (errno === 'ENOENT' || errno === 'EOPNOTSUPP') return []
     throw error
   }
 }
@@ -218,16 +218,16 @@ export function replaceRoute(rt: Rtnetlink, route: Route): void {
 export function ensureRoutes(rt: Rtnetlink, routes: readonly Route[]): void {
   const answers = rt.exchange(routes.map(route => newRequest('add route', NLM_F_CREATE | NLM_F_EXCL, route)))
   for (let i = 0; i < routes.length; i += 1) {
-    const error = answers[i]?.error
+    const answer = answers[i]
     const route = routes[i]
-    if (error === undefined || route === undefined) continue
-    if (error.errno !== 'EEXIST') throw error
-    compareRoute(rt, route, error)
+    if (answer === undefined || answer.errno === '' || route === undefined) continue
+    if (answer.errno !== 'EEXIST') throw refusal(answer)
+    compareRoute(rt, route, answer)
   }
 }
 
 /** Accepts the route that is there when it is what was asked for, and says what it is otherwise. */
-function compareRoute(rt: Rtnetlink, wanted: Route, error: KernelError): void {
+function compareRoute(rt: Rtnetlink, wanted: Route, answer: Answer): void {
   const family = familyOf(wanted)
   const metric = metricOf(wanted, family)
   const rivals = listRoutes(rt, { family, table: wanted.table }).filter(
@@ -235,7 +235,7 @@ function compareRoute(rt: Rtnetlink, wanted: Route, error: KernelError): void {
   )
   if (rivals.some(route => isAsWanted(route, wanted))) return
   const seen = rivals.length === 0 ? 'not listed' : `there as ${rivals.map(describe).join(', ')}`
-  throw new KernelError(error.operation, error.object, 'EEXIST', seen, error.extack)
+  throw new KernelError(answer.request.operation, answer.request.object, 'EEXIST', seen, '')
 }
 
 function metricOf(route: Route, family: 4 | 6): number {
@@ -272,10 +272,9 @@ export function removeRoute(rt: Rtnetlink, route: Route): boolean {
     metrics: undefined
   })
   const object = describe(route)
-  const answer = rt.exchange([
-    { operation: 'remove route', object, type: RTM_DELROUTE, flags: 0, payload, answer: 'acknowledgement' }
-  ])[0]
-  if (answer?.error === undefined) return true
-  if (answer.error.errno === 'ESRCH') return false
-  throw answer.error
+  const operation = 'remove route'
+  const answer = rt.attempt({ operation, object, type: RTM_DELROUTE, flags: 0, payload, answer: 'acknowledgement' })
+  if (answer.errno === '') return true
+  if (answer.errno === 'ESRCH') return false
+  throw refusal(answer)
 }

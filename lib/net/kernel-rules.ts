@@ -17,7 +17,7 @@ import {
   type RuleMessage
 } from '../netlink/rt/rule.ts'
 import { type Rule, type RuleAction, TABLE_MAIN } from './net.ts'
-import type { Request, Rtnetlink } from './rtnetlink.ts'
+import { type Request, type Rtnetlink, refusal } from './rtnetlink.ts'
 
 /** linux/fib_rules.h FR_ACT_*, by number; the gaps are reserved */
 const ACTIONS: readonly (RuleAction | '')[] = [
@@ -106,8 +106,8 @@ export function addRule(rt: Rtnetlink, rule: Rule): void {
 
 /** @returns false when there was none */
 export function removeRule(rt: Rtnetlink, rule: Rule): boolean {
-  const answer = rt.exchange([ruleRequest('remove rule', RTM_DELRULE, 0, rule)])[0]
-  if (answer?.error === undefined) return true
-  if (answer.error.errno === 'ENOENT') return false
-  throw answer.error
+  const answer = rt.attempt(ruleRequest('remove rule', RTM_DELRULE, 0, rule))
+  if (answer.errno === '') return true
+  if (answer.errno === 'ENOENT') return false
+  throw refusal(answer)
 }

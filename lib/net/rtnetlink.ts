@@ -21,7 +21,7 @@ import {
 import { Writer } from '../netlink/writer.ts'
 import { closeNetlink, NETLINK_ROUTE, openNetlink, receiveNetlink, sendNetlink } from '../sys/netlink-socket.ts'
 import { inNamespace } from '../sys/netns.ts'
-import { KernelError, SysError } from './errors.ts'
+import { asError, errnoOf, KernelError } from './errors.ts'
 
 /** A request, and how to speak of it when it is refused: `add link`, `"veth0"`. */
 export interface Request {
@@ -35,10 +35,20 @@ export interface Request {
   readonly answer: 'message' | 'acknowledgement'
 }
 
-/** What became of a request: refused, or done with the payloads of the messages that came back. */
+/** What became of a request: refused with an errno, or done with the payloads of the messages that came back. */
 export interface Answer {
-  readonly error: KernelError | undefined
+  readonly request: Request
+  /** Empty when done. */
+  readonly errno: string
+  readonly explanation: string
+  readonly extack: string
   readonly payloads: readonly Uint8Array[]
+}
+
+/** The error that a refused request becomes. */
+export function refusal(answer: Answer): KernelError {
+  const { operation, object } = answer.request
+  return new KernelError(operation, object, answer.errno, answer.explanation, answer.extack)
 }
 
 /**
@@ -64,16 +74,20 @@ export class Rtnetlink {
   }
 
   /**
-   * Carries out one request.
+   * Carries out one request that must not be refused.
    *
    * @returns the payloads of the messages that came back
    * @throws {KernelError}
    */
   request(request: Request): readonly Uint8Array[] {
-    const answer = this.exchange([request])[0]
-    if (answer === undefined) return []
-    if (answer.error !== undefined) throw answer.error
+    const answer = this.attempt(request)
+    if (answer.errno !== '') throw refusal(answer)
     return answer.payloads
+  }
+
+  /** Carries out one request. */
+  attempt(request: Request): Answer {
+    return this.exchange([request])[0] ?? unanswered(request)
   }
 
   /**
@@ -105,29 +119,25 @@ export class Rtnetlink {
   #exchangeSome(requests: readonly Request[]): readonly Answer[] {
     const first = this.#sequence + 1
     const datagram = new Writer()
+    const pending: Pending[] = []
     for (const request of requests) {
       this.#sequence += 1
       const flags = request.flags | NLM_F_REQUEST | (request.answer === 'acknowledgement' ? NLM_F_ACK : 0)
       datagram.bytes(encodeMessage(request.type, flags, this.#sequence, request.payload))
+      pending.push(new Pending(request))
     }
     this.#send(requests[0], datagram.finish())
-    const errors: (KernelError | undefined)[] = requests.map(() => undefined)
-    const payloads: Uint8Array[][] = requests.map(() => [])
-    const done: boolean[] = requests.map(() => false)
-    let open = requests.length
+    let open = pending.length
     while (open > 0) {
       for (const message of this.#receive(requests[0])) {
-        const place = message.sequence - first
-        const request = requests[place]
-        if (request === undefined || done[place] === true) continue
-        if (message.type === NLMSG_ERROR) errors[place] = refusal(request.operation, request.object, message)
-        else payloads[place]?.push(message.payload.slice(0))
-        if (message.type !== NLMSG_ERROR && request.answer === 'acknowledgement') continue
-        done[place] = true
-        open -= 1
+        // Answers to earlier requests, given up after an error, fall out here.
+        const place = pending[message.sequence - first]
+        if (place === undefined || place.isDone) continue
+        place.take(message)
+        if (place.isDone) open -= 1
       }
     }
-    return requests.map((_, i): Answer => ({ error: errors[i], payloads: payloads[i] ?? [] }))
+    return pending.map(place => place.answer())
   }
 
   /** @returns undefined when the answer is incomplete or torn and must be asked for again */
@@ -143,15 +153,17 @@ export class Rtnetlink {
       try {
         messages = this.#receive(about)
       } catch (error) {
-        if (error instanceof KernelError && error.errno === 'ENOBUFS') return undefined
+        if (errnoOf(error) === 'ENOBUFS') return undefined
         throw error
       }
       for (const message of messages) {
         if (message.sequence !== sequence) continue
         if (message.type === NLMSG_OVERRUN || (message.flags & NLM_F_DUMP_INTR) !== 0) torn = true
         if (message.type === NLMSG_DONE || message.type === NLMSG_ERROR) {
-          const error = refusal(operation, object, message)
-          if (error !== undefined) throw error
+          const verdict = decodeVerdict(message)
+          if (verdict.errno !== 0) {
+            throw new KernelError(operation, object, errnoSymbol(verdict.errno), errnoText(verdict.errno), verdict.text)
+          }
           return torn ? undefined : payloads
         }
         if (message.type !== NLMSG_NOOP && message.type !== NLMSG_OVERRUN) payloads.push(message.payload.slice(0))
@@ -178,21 +190,56 @@ export class Rtnetlink {
   }
 }
 
+/** A request on its way and what has come back so far. */
+class Pending {
+  readonly request: Request
+  readonly payloads: Uint8Array[] = []
+  errno = 0
+  extack = ''
+  isDone = false
+
+  constructor(request: Request) {
+    this.request = request
+  }
+
+  take(message: Message): void {
+    if (message.type === NLMSG_ERROR) {
+      const verdict = decodeVerdict(message)
+      this.errno = verdict.errno
+      this.extack = verdict.text
+      this.isDone = true
+    } else {
+      this.payloads.push(message.payload.slice(0))
+      this.isDone = this.request.answer === 'message'
+    }
+  }
+
+  answer(): Answer {
+    const isRefused = this.errno !== 0
+    return {
+      request: this.request,
+      errno: isRefused ? errnoSymbol(this.errno) : '',
+      explanation: isRefused ? errnoText(this.errno) : '',
+      extack: isRefused ? this.extack : '',
+      payloads: this.payloads
+    }
+  }
+}
+
+/** For a list of requests that was empty. */
+function unanswered(request: Request): Answer {
+  return { request, errno: 'EIO', explanation: 'the kernel did not answer', extack: '', payloads: [] }
+}
+
 function openIn(namespaceFd: number): number {
   if (namespaceFd < 0) return openNetlink(NETLINK_ROUTE)
   return inNamespace(namespaceFd, () => openNetlink(NETLINK_ROUTE))
 }
 
-/** The error in an NLMSG_ERROR or NLMSG_DONE; undefined when it says that all is well. */
-function refusal(operation: string, object: string, message: Message): KernelError | undefined {
-  const verdict = decodeVerdict(message)
-  if (verdict.errno === 0) return undefined
-  return new KernelError(operation, object, errnoSymbol(verdict.errno), errnoText(verdict.errno), verdict.text)
-}
-
 /** The socket's own failure, in the words of the request that met it. */
 function socketError(about: Request | undefined, error: unknown): Error {
-  if (!(error instanceof Error)) return new Error(String(error))
-  if (!(error instanceof SysError) || about === undefined) return error
-  return new KernelError(about.operation, about.object, error.errno, `netlink ${error.operation}`, '')
+  const known = asError(error)
+  const errno = errnoOf(error)
+  if (errno === '' || about === undefined) return known
+  return new KernelError(about.operation, about.object, errno, 'netlink socket', '')
 }

@@ -66,26 +66,28 @@ export interface LinkMessage {
   readonly unknown?: readonly Attribute[] | undefined
 }
 
-/** IFLA_LINKINFO; `kind` selects what `info` is, `slaveKind` what `port` is. */
+/**
+ * IFLA_LINKINFO. `kind` selects which of the fields below it IFLA_INFO_DATA is, `slaveKind` likewise `port`; one
+ * that is not selected is not encoded.
+ */
 export interface LinkInfoAttribute {
   readonly kind?: string | undefined
-  readonly info?: KindInfo | undefined
+  readonly bridge?: BridgeInfo | undefined
+  readonly vxlan?: VxlanInfo | undefined
+  readonly macvlan?: MacvlanInfo | undefined
+  readonly ipvlan?: IpvlanInfo | undefined
+  readonly vlan?: VlanInfo | undefined
+  readonly vrf?: VrfInfo | undefined
+  readonly tun?: TunInfo | undefined
+  readonly veth?: VethInfo | undefined
+  /** Of any other kind: its attributes as they came. */
+  readonly other?: OtherInfo | undefined
   readonly slaveKind?: string | undefined
-  /** When slaveKind is `bridge`. */
   readonly port?: BridgePort | undefined
+  /** Of any other slave kind. */
+  readonly otherPort?: OtherInfo | undefined
   readonly unknown?: readonly Attribute[] | undefined
 }
-
-export type KindInfo =
-  | BridgeInfo
-  | VxlanInfo
-  | MacvlanInfo
-  | IpvlanInfo
-  | VlanInfo
-  | VrfInfo
-  | TunInfo
-  | VethInfo
-  | OtherInfo
 
 /** IFLA_PROP_LIST */
 export interface LinkProperties {
@@ -128,43 +130,28 @@ export function linkRows(rows: Rows, link: LinkMessage): LinkMessage {
   }
 }
 
-function linkInfoRows(rows: Rows, value: LinkInfoAttribute): LinkInfoAttribute {
-  const kind = rows.text(1, 'IFLA_INFO_KIND', value.kind, 64)
-  const info = kind === undefined ? undefined : kindRows(rows, kind, value.info)
-  const slaveKind = rows.text(4, 'IFLA_INFO_SLAVE_KIND', value.slaveKind, 64)
-  const port = slaveKind === 'bridge' ? value.port : undefined
-  return {
-    kind,
-    info,
-    slaveKind,
-    port: slaveKind === 'bridge' ? nest(rows, 5, 'IFLA_INFO_SLAVE_DATA', port, {}, bridgePortRows) : undefined,
-    unknown: rows.unknown(value.unknown)
-  }
-}
+const KINDS: readonly string[] = ['bridge', 'vxlan', 'macvlan', 'ipvlan', 'vlan', 'vrf', 'tun', 'veth']
 
-/** The sub-message whose form the kind selects. */
-function kindRows(rows: Rows, kind: string, info: KindInfo | undefined): KindInfo | undefined {
-  const symbol = 'IFLA_INFO_DATA'
-  switch (kind) {
-    case 'bridge':
-      return nest(rows, 2, symbol, info?.kind === 'bridge' ? info : undefined, { kind: 'bridge' }, bridgeRows)
-    case 'vxlan':
-      return nest(rows, 2, symbol, info?.kind === 'vxlan' ? info : undefined, { kind: 'vxlan' }, vxlanRows)
-    case 'macvlan':
-      return nest(rows, 2, symbol, info?.kind === 'macvlan' ? info : undefined, { kind: 'macvlan' }, macvlanRows)
-    case 'ipvlan':
-      return nest(rows, 2, symbol, info?.kind === 'ipvlan' ? info : undefined, { kind: 'ipvlan' }, ipvlanRows)
-    case 'vlan':
-      return nest(rows, 2, symbol, info?.kind === 'vlan' ? info : undefined, { kind: 'vlan' }, vlanRows)
-    case 'vrf':
-      return nest(rows, 2, symbol, info?.kind === 'vrf' ? info : undefined, { kind: 'vrf' }, vrfRows)
-    case 'tun':
-      return nest(rows, 2, symbol, info?.kind === 'tun' ? info : undefined, { kind: 'tun' }, tunRows)
-    case 'veth':
-      return nest(rows, 2, symbol, info?.kind === 'veth' ? info : undefined, { kind: 'veth' }, vethRows)
-    default:
-      return nest(rows, 2, symbol, info?.kind === 'other' ? info : undefined, { kind: 'other' }, otherRows)
-  }
+function linkInfoRows(rows: Rows, v: LinkInfoAttribute): LinkInfoAttribute {
+  const data = 'IFLA_INFO_DATA'
+  const slaveData = 'IFLA_INFO_SLAVE_DATA'
+  const kind = rows.text(1, 'IFLA_INFO_KIND', v.kind, 64)
+  const isOther = kind !== undefined && !KINDS.some(known => known === kind)
+  const bridge = kind === 'bridge' ? nest(rows, 2, data, v.bridge, { kind: 'bridge' }, bridgeRows) : undefined
+  const vxlan = kind === 'vxlan' ? nest(rows, 2, data, v.vxlan, { kind: 'vxlan' }, vxlanRows) : undefined
+  const macvlan = kind === 'macvlan' ? nest(rows, 2, data, v.macvlan, { kind: 'macvlan' }, macvlanRows) : undefined
+  const ipvlan = kind === 'ipvlan' ? nest(rows, 2, data, v.ipvlan, { kind: 'ipvlan' }, ipvlanRows) : undefined
+  const vlan = kind === 'vlan' ? nest(rows, 2, data, v.vlan, { kind: 'vlan' }, vlanRows) : undefined
+  const vrf = kind === 'vrf' ? nest(rows, 2, data, v.vrf, { kind: 'vrf' }, vrfRows) : undefined
+  const tun = kind === 'tun' ? nest(rows, 2, data, v.tun, { kind: 'tun' }, tunRows) : undefined
+  const veth = kind === 'veth' ? nest(rows, 2, data, v.veth, { kind: 'veth' }, vethRows) : undefined
+  const other = isOther ? nest(rows, 2, data, v.other, { kind: 'other' }, otherRows) : undefined
+  const slaveKind = rows.text(4, 'IFLA_INFO_SLAVE_KIND', v.slaveKind, 64)
+  const isOtherPort = slaveKind !== undefined && slaveKind !== 'bridge'
+  const port = slaveKind === 'bridge' ? nest(rows, 5, slaveData, v.port, {}, bridgePortRows) : undefined
+  const otherPort = isOtherPort ? nest(rows, 5, slaveData, v.otherPort, { kind: 'other' }, otherRows) : undefined
+  const unknown = rows.unknown(v.unknown)
+  return { kind, bridge, vxlan, macvlan, ipvlan, vlan, vrf, tun, veth, other, slaveKind, port, otherPort, unknown }
 }
 
 function propertyRows(rows: Rows, properties: LinkProperties): LinkProperties {
