@@ -1,5 +1,6 @@
 /** Every plugin of the executable: the one list to add a new one to. */
 import { hostLocal } from '../ipam/host-local/host-local.ts'
+import { staticAddresses } from '../ipam/static/static.ts'
 import type { Plugin } from '../lib/cni/plugin.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
 import { bandwidth } from './bandwidth/bandwidth.ts'
@@ -26,6 +27,7 @@ export function allPlugins(kernel: Kernel): readonly Plugin[] {
     loopback(kernel),
     macvlan(kernel),
     ptp(kernel),
+    staticAddresses(),
     tap(kernel),
     tuning(kernel),
     vlan(kernel)
