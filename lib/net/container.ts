@@ -6,7 +6,7 @@ import { addressesEqual, formatAddress, type IpAddress, isLinkLocal } from '../i
 import { formatMac } from '../ip/mac.ts'
 import { formatPrefix, type IpPrefix, lastAddress, networkOf, prefixContains, prefixesEqual } from '../ip/prefix.ts'
 import { sleepMilliseconds } from '../sys/stdio.ts'
-import { KernelError } from './errors.ts'
+import { errnoOf, KernelError } from './errors.ts'
 import {
   type Address,
   type Link,
@@ -60,7 +60,46 @@ export function configureInterface(net: Net, link: Link, setup: InterfaceSetup):
   )
   net.setLink(link.index, { up: true, alias: setup.alias })
   if (hasIpv6 && detect) awaitDetection(net, link)
-  net.ensureRoutes(waysOf(setup).map(route => withLink(route, link.index)))
+  ensureWays(
+    net,
+    waysOf(setup).map(route => withLink(route, link.index))
+  )
+}
+
+/** How many networks of one container may each bring a route to the same destination. */
+const RIVALS = 16
+
+/**
+ * Adds the routes; one whose place another interface's has goes behind it, with a higher metric.
+ *
+ * A container on two networks gets a default route from each. The first network keeps its traffic, whatever is attached
+ * later, and the others stand by.
+ */
+function ensureWays(net: Net, routes: readonly Route[]): void {
+  try {
+    net.ensureRoutes(routes)
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error
+    for (const route of routes) ensureBehind(net, route)
+  }
+}
+
+function ensureBehind(net: Net, route: Route): void {
+  const first = firstMetric(route)
+  for (let metric = first; ; metric += 1) {
+    try {
+      net.ensureRoute(metric === first ? route : { ...route, metric })
+      return
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST' || metric === first + RIVALS - 1) throw error
+    }
+  }
+}
+
+/** linux/ipv6_route.h IP6_RT_PRIO_USER: what "no metric" means to IPv6; to IPv4 it is 0. */
+function firstMetric(route: Route): number {
+  const metric = route.metric ?? 0
+  return metric === 0 && familyOf(route) === 6 ? 1024 : metric
 }
 
 function newAddress(prefix: IpPrefix, setup: InterfaceSetup): NewAddress {
@@ -288,11 +327,17 @@ function isThisRoute(present: Route, expected: Route, index: number): boolean {
     familyOf(present) === familyOf(expected) &&
     sameDestination(present.dst, expected.dst) &&
     leadsThrough(present, expected.gateway, index) &&
-    (expected.metric === undefined || expected.metric === present.metric) &&
+    hasMetric(present, expected) &&
     (expected.scope === undefined || expected.scope === present.scope || familyOf(present) === 6) &&
     (expected.mtu === undefined || expected.mtu === present.mtu) &&
     (expected.advmss === undefined || expected.advmss === present.advmss)
   )
+}
+
+/** As configured, or behind other networks' routes (see ensureWays). */
+function hasMetric(present: Route, expected: Route): boolean {
+  const behind = firstMetric(present) - firstMetric(expected)
+  return expected.metric === undefined || (behind >= 0 && behind < RIVALS)
 }
 
 function leadsThrough(route: Route, gateway: IpAddress | undefined, index: number): boolean {
