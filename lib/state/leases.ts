@@ -253,13 +253,16 @@ export class LeaseDirectory {
       if (others === undefined) addresses.set(name, [formatAddress(address)])
       else others.push(formatAddress(address))
     }
+    const names = listNames(this.#ownerPath)
+    const written = new Set<string>()
+    for (const name of names) written.add(name)
     for (const [name, owner] of owners) {
       const found = addresses.get(name) ?? []
-      const known = this.#readOwnerFile(owner)?.addresses ?? []
+      const known = written.has(name) ? (this.#readOwnerFile(owner)?.addresses ?? []) : []
       if (found.every(one => known.some(other => other === one))) continue
       this.#writeOwnerFile(owner, UNKNOWN_BOOT, found)
     }
-    for (const name of listNames(this.#ownerPath)) {
+    for (const name of names) {
       if (name !== SEAL && !owners.has(name)) removeFile(`${this.#ownerPath}/${name}`)
     }
     this.#isCovered = true
