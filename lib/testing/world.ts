@@ -11,12 +11,16 @@ import { Namespace } from './namespace.ts'
 /** The directory with the reference plugins, as Debian installs them. */
 export const REFERENCE_DIR = '/usr/lib/cni'
 
+/** What another program printed as JSON: the assertions of a test say what it must be. */
+// biome-ignore lint/suspicious/noExplicitAny: of unknown shape by nature
+export type Parsed = any
+
 /** What a plugin left: exit status, both streams, and standard output as JSON where it is. */
 export interface Reply {
   readonly status: number
   readonly stdout: string
   readonly stderr: string
-  readonly json: any
+  readonly json: Parsed
 }
 
 export interface CallOptions {
@@ -97,7 +101,7 @@ export class World {
   }
 
   /** ADD that must succeed; its result. */
-  add(plugin: string, config: object, options: CallOptions = {}): any {
+  add(plugin: string, config: object, options: CallOptions = {}): Parsed {
     const reply = this.call(plugin, 'ADD', config, options)
     if (reply.status !== 0) throw new Error(`ADD ${plugin}: ${reply.stdout}${reply.stderr}`)
     return reply.json
@@ -110,11 +114,11 @@ export class World {
   }
 
   /** The output of `ip -j -d …` (or another program that prints JSON) in a namespace. */
-  ip(namespace: Namespace, ...args: readonly string[]): any {
+  ip(namespace: Namespace, ...args: readonly string[]): Parsed {
     return this.json(namespace, 'ip', '-j', '-d', ...args)
   }
 
-  json(namespace: Namespace, program: string, ...args: readonly string[]): any {
+  json(namespace: Namespace, program: string, ...args: readonly string[]): Parsed {
     const outcome = namespace.run(program, args)
     if (outcome.status !== 0) throw new Error(`${program} ${args.join(' ')}: ${outcome.stderr}`)
     return outcome.stdout.trim() === '' ? [] : JSON.parse(outcome.stdout)
@@ -165,7 +169,7 @@ export class World {
   }
 }
 
-function jsonOf(text: string): any {
+function jsonOf(text: string): Parsed {
   try {
     return JSON.parse(text)
   } catch {

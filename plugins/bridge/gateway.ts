@@ -1,7 +1,7 @@
 /** The network's gateway address on the host: on the bridge itself, or in the port's VLAN. */
 import { createHash } from 'node:crypto'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
-import type { IpConfig } from '../../lib/cni/result.ts'
+import type { IpConfig, Route } from '../../lib/cni/result.ts'
 import { addressesEqual, addToAddress, type IpAddress, isLinkLocal } from '../../lib/ip/address.ts'
 import { hex } from '../../lib/ip/mac.ts'
 import { formatPrefix, type IpPrefix, networkOf, prefixesEqual, prefixesOverlap } from '../../lib/ip/prefix.ts'
@@ -106,17 +106,18 @@ function enable(host: Net, path: string): void {
 }
 
 /** Default routes of `isDefaultGateway`: one per family, unless IPAM gives one. */
-export function defaultRoutes(
-  ips: readonly IpConfig[],
-  present: readonly { readonly dst: IpPrefix }[]
-): readonly { readonly dst: IpPrefix; readonly gw: IpAddress }[] {
-  const routes: { readonly dst: IpPrefix; readonly gw: IpAddress }[] = []
+export function defaultRoutes(ips: readonly IpConfig[], present: readonly Route[]): readonly Route[] {
+  const routes: Route[] = []
   for (const ip of ips) {
     const gw = ip.gateway
-    if (gw === undefined) continue
-    const isThere = (dst: IpPrefix): boolean => dst.length === 0 && dst.address.family === gw.family
-    if (present.some(route => isThere(route.dst)) || routes.some(route => isThere(route.dst))) continue
-    routes.push({ dst: { address: { family: gw.family, bytes: new Uint8Array(gw.bytes.length) }, length: 0 }, gw })
+    if (gw === undefined || hasDefault(present, gw.family) || hasDefault(routes, gw.family)) continue
+    const dst: IpPrefix = { address: { family: gw.family, bytes: new Uint8Array(gw.bytes.length) }, length: 0 }
+    const route: Route = { dst, gw }
+    routes.push(route)
   }
   return routes
+}
+
+function hasDefault(routes: readonly Route[], family: 4 | 6): boolean {
+  return routes.some(route => route.dst.length === 0 && route.dst.address.family === family)
 }
