@@ -14,12 +14,26 @@ import { allPlugins } from './registry.ts'
  */
 export function startPlugin(program: string): number {
   const plugins = allPlugins(new LinuxKernel())
-  const name = program.slice(program.lastIndexOf('/') + 1)
+  const name = baseName(program)
   const plugin = plugins.find(one => one.name === name)
   const io = processIo()
   if (plugin !== undefined) return run(plugin, plugins, io)
   io.stderr(usage(name, plugins))
   return 1
+}
+
+/** Whether the file name of `program` is that of a plugin. */
+export function isPluginName(program: string): boolean {
+  return pluginNames().some(name => name === baseName(program))
+}
+
+/** The plugins' names, in order. */
+export function pluginNames(): readonly string[] {
+  return allPlugins(new LinuxKernel()).map(plugin => plugin.name)
+}
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1)
 }
 
 function usage(name: string, plugins: readonly Plugin[]): string {

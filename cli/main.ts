@@ -1,0 +1,19 @@
+/**
+ * The `patchbay` command, and in the Node engine's executable the plugins too: the name it is started under decides.
+ * A plugin's start loads nothing of the command, whose modules come by `import()`.
+ */
+import { isPluginName, startPlugin } from '../plugins/start.ts'
+
+const program = process.argv[1] ?? ''
+
+if (isPluginName(program)) {
+  process.exit(startPlugin(program))
+} else {
+  import('./command-line.ts').then(
+    ({ runCommandLine }) => runCommandLine(process.argv.slice(2)).then(status => process.exit(status)),
+    (error: unknown) => {
+      process.stderr.write(`patchbay: load the command: ${String(error)}\n`)
+      process.exit(1)
+    }
+  )
+}

@@ -1,0 +1,75 @@
+/** What the command writes: tables for people, JSON for programs, and errors that say what failed, where, and what to do. */
+
+import { PluginError } from '../lib/runtime/execute.ts'
+import { NetworkError } from '../lib/runtime/network.ts'
+import { writeFully } from '../lib/sys/stdio.ts'
+
+/** Where output goes. Tests put memory in its place. */
+export interface Output {
+  readonly out: (text: string) => void
+  readonly err: (text: string) => void
+}
+
+export function processOutput(): Output {
+  return { out: text => writeFully(1, text), err: text => writeFully(2, text) }
+}
+
+/** The command was used wrongly, or what it was asked for cannot be done. */
+export class CommandError extends Error {
+  /** What the person can do. */
+  readonly advice: string
+
+  constructor(message: string, advice = '') {
+    super(message)
+    this.name = 'CommandError'
+    this.advice = advice
+  }
+}
+
+interface Report {
+  readonly message: string
+  readonly plugin?: string
+  readonly command?: string
+  readonly code?: number
+  readonly advice?: string
+}
+
+/** Writes an error to standard error: as one JSON object for programs, as lines for people. */
+export function reportError(output: Output, error: unknown, asJson: boolean): void {
+  const report = reportOf(error)
+  if (asJson) output.err(`${JSON.stringify({ error: report })}\n`)
+  else output.err(reportText(report))
+}
+
+function reportOf(error: unknown): Report {
+  const message = error instanceof Error ? error.message : String(error)
+  if (error instanceof PluginError) {
+    return {
+      message,
+      ...(error.plugin === '' ? {} : { plugin: error.plugin, command: error.command }),
+      ...(error.code === undefined ? {} : { code: error.code }),
+      ...(error.details === '' ? {} : { advice: error.details })
+    }
+  }
+  const advice = error instanceof CommandError || error instanceof NetworkError ? error.advice : ''
+  return advice === '' ? { message } : { message, advice }
+}
+
+function reportText(report: Report): string {
+  const code = report.code === undefined ? '' : ` with code ${String(report.code)}`
+  const where = report.plugin === undefined ? '' : `  in plugin ${report.plugin}, ${report.command ?? ''}${code}\n`
+  const advice = report.advice === undefined ? '' : `  what to do: ${report.advice}\n`
+  return `patchbay: ${report.message}\n${where}${advice}`
+}
+
+/** Rows under their headings, in columns as wide as they need to be. */
+export function tableText(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [headings, ...rows]
+  const widths = headings.map((_, column) => Math.max(...all.map(row => (row[column] ?? '').length)))
+  const lines = all.map(row => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '))
+  return `${lines.map(line => line.trimEnd()).join('\n')}\n`
+}
+
+export function jsonLine(value: unknown): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`
+}
