@@ -5,6 +5,7 @@ import type { IpConfig } from '../../lib/cni/result.ts'
 import { addressesEqual, addToAddress, type IpAddress } from '../../lib/ip/address.ts'
 import { formatPrefix, hostPrefix, type IpPrefix, networkOf, prefixContains } from '../../lib/ip/prefix.ts'
 import { checkInterface, enableIpv6 } from '../../lib/net/container.ts'
+import { asError, errnoOf } from '../../lib/net/errors.ts'
 import { ensureForwarding } from '../../lib/net/forwarding.ts'
 import { type Link, type Net, type Route, SCOPE_LINK } from '../../lib/net/net.ts'
 
@@ -51,7 +52,7 @@ export function setUpHostEnd(host: Net, link: Link, ips: readonly IpConfig[]): v
     gateways.map(gateway => ({ prefix: hostPrefix(gateway), noDad: gateway.family === 6 }))
   )
   host.setLink(link.index, { up: true })
-  host.ensureRoutes(ips.map(ip => hostRoute(ip, link.index)))
+  addHostRoutes(host, ips, link.index)
   if (gateways.some(gateway => gateway.family === 4)) ensureForwarding(host, 4)
   if (gateways.some(gateway => gateway.family === 6)) ensureForwarding(host, 6)
 }
@@ -64,6 +65,18 @@ function gatewaysOf(ips: readonly IpConfig[]): readonly IpAddress[] {
     if (gateway !== undefined && !gateways.some(one => addressesEqual(one, gateway))) gateways.push(gateway)
   }
   return gateways
+}
+
+/** @throws CniError code 7 when the host knows another way to one of the addresses: another container has it */
+function addHostRoutes(host: Net, ips: readonly IpConfig[], index: number): void {
+  try {
+    host.ensureRoutes(ips.map(ip => hostRoute(ip, index)))
+  } catch (error) {
+    const known = asError(error)
+    if (errnoOf(known) !== 'EEXIST') throw known
+    const hint = 'give every container an address of its own: let ipam choose, or correct the one that is configured'
+    throw new CniError(INVALID_CONFIG, `${known.message}: the address is another container's`, hint)
+  }
 }
 
 function hostRoute(ip: IpConfig, index: number): Route {
