@@ -16,7 +16,7 @@ const LAYERS: readonly Layer[] = [
   { of: 'lib/config/', mayImport: ['lib/ip/'], packages: false },
   { of: 'lib/netlink/', mayImport: ['lib/ip/'], packages: false },
   { of: 'lib/sys/', mayImport: [], packages: false },
-  { of: 'lib/net/', mayImport: ['lib/netlink/', 'lib/sys/', 'lib/ip/'], packages: false },
+  { of: 'lib/net/', mayImport: ['lib/netlink/', 'lib/sys/', 'lib/ip/', 'lib/hash/'], packages: false },
   { of: 'lib/state/', mayImport: ['lib/sys/', 'lib/config/', 'lib/ip/'], packages: false },
   { of: 'lib/cni/', mayImport: ['lib/config/', 'lib/ip/', 'lib/sys/', 'lib/undo.ts'], packages: false },
   { of: 'lib/runtime/', mayImport: ['lib/cni/', 'lib/config/', 'lib/ip/', 'lib/sys/', 'lib/state/'], packages: true },

@@ -9,7 +9,7 @@ import type { IpAddress } from '../ip/address.ts'
 import type { IpPrefix } from '../ip/prefix.ts'
 import { inNamespace, openNetns, ownNetns, sameNetns } from '../sys/netns.ts'
 import { createTap } from '../sys/tap.ts'
-import { KernelError, NetnsError, SysError } from './errors.ts'
+import { errnoOf, KernelError, NetnsError } from './errors.ts'
 import { Kernel } from './kernel.ts'
 import * as addresses from './kernel-addresses.ts'
 import * as links from './kernel-links.ts'
@@ -40,6 +40,8 @@ import {
   type Rule
 } from './net.ts'
 import { findNetnsId } from './netns-id.ts'
+import type { Nft } from './nft.ts'
+import { KernelNft } from './nft-kernel.ts'
 import { Rtnetlink } from './rtnetlink.ts'
 import { readSysctl, writeSysctl } from './sysctl.ts'
 
@@ -56,7 +58,9 @@ export class LinuxKernel extends Kernel {
     try {
       return this.open(path)
     } catch (error) {
-      if (error instanceof NetnsError && error.reason !== 'unreadable') return undefined
+      if (error instanceof Error) {
+        if (error instanceof NetnsError && error.reason !== 'unreadable') return undefined
+      }
       throw error
     }
   }
@@ -66,6 +70,7 @@ export class KernelNet extends Net {
   readonly #path: string
   readonly #fd: number
   #socket: Rtnetlink | undefined = undefined
+  #nft: KernelNft | undefined = undefined
 
   /** @param fd of the namespace, closed with this Net; -1 = the one the process was started in */
   constructor(path: string, fd: number) {
@@ -94,7 +99,16 @@ export class KernelNet extends Net {
     const socket = this.#socket
     this.#socket = undefined
     if (socket !== undefined) socket.close()
+    const nft = this.#nft
+    this.#nft = undefined
+    if (nft !== undefined) nft.close()
     if (this.#fd >= 0) closeSync(this.#fd)
+  }
+
+  override nft(): Nft {
+    const open = this.#nft ?? new KernelNft(this.#fd)
+    this.#nft = open
+    return open
   }
 
   override listLinks(): readonly Link[] {
@@ -139,8 +153,9 @@ export class KernelNet extends Net {
         createTap(tap.name, tap.owner ?? -1, tap.group ?? -1, tap.multiQueue ?? false)
       )
     } catch (error) {
-      if (!(error instanceof Error) || !(error instanceof SysError)) throw error
-      throw new KernelError(error.operation, error.object, error.errno, '', '')
+      const errno = errnoOf(error)
+      if (errno === '') throw error
+      throw new KernelError('add tap', JSON.stringify(tap.name), errno, '', '')
     }
     return this.getLink(tap.name)
   }

@@ -18,6 +18,8 @@ import type { VlanInfo } from '../netlink/rt/kinds/vlan.ts'
 import type { VrfInfo } from '../netlink/rt/kinds/vrf.ts'
 import type { VxlanInfo } from '../netlink/rt/kinds/vxlan.ts'
 
+import type { Nft } from './nft.ts'
+
 export type { BridgeInfo } from '../netlink/rt/kinds/bridge.ts'
 export type { BridgePort } from '../netlink/rt/kinds/bridge-port.ts'
 export type { IpvlanFlag, IpvlanInfo, IpvlanMode } from '../netlink/rt/kinds/ipvlan.ts'
@@ -437,6 +439,8 @@ export abstract class Net {
   /** This namespace's number for the other one, which `Link.linkNetnsId` uses; undefined when it has none. */
   abstract findNetnsId(other: Net): number | undefined
   abstract close(): void
+  /** The packet filter of this namespace, opened on first use and closed with the Net. */
+  abstract nft(): Nft
 
   abstract listLinks(): readonly Link[]
   abstract findLink(name: string): Link | undefined

@@ -1,0 +1,37 @@
+/**
+ * Whose an element is, in its comment: `<network> <containerID> <ifname>`. nft refuses to read back comments of more
+ * than 127 characters, so names too long for that are replaced by a hash of theirs.
+ */
+import { createHash } from 'node:crypto'
+
+/** An attachment: one interface of one container on one network. */
+export interface Owner {
+  readonly network: string
+  readonly containerId: string
+  readonly ifName: string
+}
+
+const NETWORK_LIMIT = 38
+/** nerdctl's identifiers have 72 characters: `default-` and a hash of 64. */
+const CONTAINER_LIMIT = 72
+const HASH_DIGITS = 32
+
+export function ownerText(owner: Owner): string {
+  return `${ownerNetwork(owner.network)} ${shortened(owner.containerId, CONTAINER_LIMIT)} ${owner.ifName}`
+}
+
+/** What the comments of all elements of a network begin with. */
+export function ownerNetwork(network: string): string {
+  return shortened(network, NETWORK_LIMIT)
+}
+
+/** Whether a comment names an attachment of this network. */
+export function isOfNetwork(comment: string, network: string): boolean {
+  return comment.startsWith(`${ownerNetwork(network)} `)
+}
+
+function shortened(name: string, limit: number): string {
+  if (name.length <= limit) return name
+  const hash = createHash('sha256').update(name).digest('hex')
+  return `#${hash.slice(0, HASH_DIGITS)}`
+}
