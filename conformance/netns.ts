@@ -8,6 +8,7 @@ const OWN = '/proc/thread-self/ns/net'
 export class Netns {
   readonly path: string
   readonly #fd: number
+  #removed = false
 
   private constructor(path: string, fd: number) {
     this.path = path
@@ -48,8 +49,13 @@ export class Netns {
 
   /** Takes the path away, as a runtime does that forgets a container; the kernel removes the rest in its own time. */
   remove(): void {
+    this.#removed = true
     unmount(this.path)
     rmSync(this.path)
     closeSync(this.#fd)
+  }
+
+  isRemoved(): boolean {
+    return this.#removed
   }
 }

@@ -1,0 +1,3 @@
+import type { Clause } from './clauses.ts'
+
+export const BEHAVIOUR_CLAUSES: readonly Clause[] = []

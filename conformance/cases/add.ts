@@ -1,0 +1,190 @@
+/** ADD: what has to be there afterwards, and what must not be there after a failure. */
+import { type Attachment, type Case, type Context, hasLinkKind } from '../case.ts'
+import { isObject, objects, stable } from '../json.ts'
+import { describeOutcome, printed, succeeded } from '../plugin-call.ts'
+import { addressesOf } from '../result-form.ts'
+import { difference } from '../world.ts'
+
+/** Judges that a failed ADD left host and container as they were. */
+function judgeUnchanged(context: Context, clause: string, attachment: Attachment, before: Picture, what: string): void {
+  const after = picture(context, attachment)
+  const host = difference(before.host, after.host)
+  const inside = difference(before.container, after.container)
+  const changed = [...host.added, ...host.removed, ...inside.added, ...inside.removed]
+    // A bridge, a table or a chain for the whole network may stay; whatever is of this container may not.
+    .filter(line => !isShared(line))
+  context.judge(clause, changed.length === 0, `${what}: nothing is left behind`, () => changed.join('; '))
+}
+
+interface Picture {
+  readonly host: readonly string[]
+  readonly container: readonly string[]
+}
+
+export function picture(context: Context, attachment: Attachment): Picture {
+  const container = attachment.netns.isRemoved() ? [] : attachment.netns.inside(() => context.world.networkLines())
+  return { host: context.world.snapshot(), container }
+}
+
+/** Lines of things that a plugin makes once for a network and may keep: its bridge, tables, chains, locks. */
+export function isShared(line: string): boolean {
+  return (
+    /^link .*"kind":"(bridge|vxlan)"/.test(line) ||
+    /^address judge0 /.test(line) ||
+    /^route .*"dev":"judge0"/.test(line) ||
+    /^nft [^:]*$/.test(line) ||
+    /^nft [^:]*: (type|policy) /.test(line) ||
+    /^nft (?!.*judge-box)[^:]*: .*(jump|goto|accept|drop|return|mark|set)/.test(line) ||
+    /^file .*(\/lock|last_reserved_ip\.[0-9]+)/.test(line)
+  )
+}
+
+export const ADD_CASES: readonly Case[] = [
+  {
+    id: 'add-makes-the-interface',
+    title: 'the interface is there, up, with its addresses and routes',
+    part: 'protocol',
+    clauses: ['add.creates', 'add.addresses'],
+    roles: ['interface'],
+    run: context => {
+      const attachment = context.attachment()
+      const result = context.mustAdd(attachment)
+      const { link, addresses, routes } = attachment.netns.inside(() => ({
+        link: context.world.link(attachment.ifName),
+        addresses:
+          context.world.link(attachment.ifName) === undefined ? [] : context.world.addresses(attachment.ifName),
+        routes: context.world.routes()
+      }))
+      const up = Array.isArray(link?.['flags']) && link['flags'].includes('UP')
+      context.judge('add.creates', up, `${attachment.ifName} is there and up`, () => stable(link ?? null))
+      for (const address of addressesOf(result)) {
+        // ptp and others may narrow the prefix on the link; the address itself has to be there.
+        const [bare = ''] = address.split('/')
+        const holds = addresses.some(one => one.split('/')[0] === bare)
+        context.judge('add.addresses', holds, `${address} is set`, () => addresses.join(', '))
+      }
+      for (const { dst } of attachment.parts.routes) {
+        const wanted = dst === '0.0.0.0/0' ? 'default' : dst
+        const holds = routes.some(route => route['dst'] === wanted)
+        context.judge('add.addresses', holds, `a route to ${dst}`, () => stable(routes))
+      }
+    }
+  },
+  {
+    id: 'add-name-taken',
+    title: 'an interface of that name exists',
+    part: 'protocol',
+    clauses: ['add.exists'],
+    roles: ['interface'],
+    run: context => {
+      context.requireKernel()
+      const attachment = context.attachment()
+      const kind = hasLinkKind(context.world, 'dummy') ? 'dummy' : 'bridge'
+      attachment.netns.inside(() => context.world.run('ip', 'link', 'add', attachment.ifName, 'type', kind))
+      const outcome = context.call('ADD', attachment)
+      context.judgeOutcome('add.exists', !succeeded(outcome), 'ADD fails', outcome)
+      const left = attachment.netns.inside(() => context.world.link(attachment.ifName))
+      const info = left?.['linkinfo']
+      const same = isObject(info) && info['info_kind'] === kind
+      context.judge('add.exists', same, `${attachment.ifName} is still the ${kind} it was`, () => stable(left ?? null))
+    }
+  },
+  {
+    id: 'add-two-interfaces',
+    title: 'one container, two interfaces on one network',
+    part: 'protocol',
+    clauses: ['add.second-interface'],
+    roles: ['interface'],
+    when: ({ type }) => type !== 'host-device',
+    run: context => {
+      const first = context.attachment()
+      context.mustAdd(first)
+      const second = context.attachment({ netns: first.netns, ifName: 'net1', containerId: first.containerId })
+      const outcome = context.call('ADD', second, { config: context.profile.type === 'vlan' ? { vlanId: 6 } : {} })
+      context.judgeOutcome('add.second-interface', succeeded(outcome), 'ADD of net1 succeeds', outcome)
+      const del = context.call('DEL', first)
+      const names = first.netns.inside(() => context.world.links().map(link => link['ifname']))
+      const holds = succeeded(del) && names.includes('net1') && !names.includes('eth0')
+      context.judge(
+        'add.second-interface',
+        holds,
+        'DEL of eth0 leaves net1',
+        () => `${describeOutcome(del)}; ${names.join(', ')}`
+      )
+    }
+  },
+  {
+    id: 'add-ipam-fails',
+    title: 'IPAM refuses: nothing is left behind',
+    part: 'protocol',
+    clauses: ['add.failure-clean', 'delegate.error', 'delegate.error-kept'],
+    roles: ['interface'],
+    run: context => {
+      context.requireKernel()
+      const attachment = context.attachment()
+      const before = picture(context, attachment)
+      const error = { cniVersion: context.newest(), code: 117, msg: 'the judge says no', details: 'by design' }
+      const outcome = failingAdd(context, attachment, JSON.stringify(error), 1)
+      context.judgeOutcome('delegate.error', !succeeded(outcome), 'ADD fails', outcome)
+      const body = printed(outcome)
+      const kept = body?.['code'] === 117 && String(body['msg']).includes('the judge says no')
+      context.judgeOutcome('delegate.error-kept', kept, 'code 117 and `the judge says no`', outcome)
+      judgeUnchanged(context, 'add.failure-clean', attachment, before, 'after a refusal of IPAM')
+    }
+  },
+  {
+    id: 'add-fails-late',
+    title: 'a failure after IPAM succeeded: everything is undone and the address released',
+    part: 'protocol',
+    clauses: ['add.failure-clean', 'delegate.release'],
+    roles: ['interface'],
+    since: '0.3.0',
+    run: context => {
+      context.requireKernel()
+      const attachment = context.attachment()
+      const before = picture(context, attachment)
+      context.ipam.forget()
+      // The kernel refuses this route: its gateway is nowhere near.
+      const routes = [{ dst: '10.99.0.0/16', gw: '203.0.113.77' }]
+      const impossible = { ...attachment, parts: { ...attachment.parts, routes } }
+      const outcome = context.call('ADD', impossible)
+      context.judgeOutcome('add.failure-clean', !succeeded(outcome), 'ADD with an impossible route fails', outcome)
+      if (succeeded(outcome)) return
+      const asked = context.ipam.calls().map(({ verb }) => verb)
+      context.judge('delegate.release', asked.includes('DEL'), 'IPAM is asked to DEL', () => asked.join(', '))
+      judgeUnchanged(context, 'add.failure-clean', attachment, before, 'after a failure late in ADD')
+    }
+  },
+  {
+    id: 'add-needs-prev',
+    title: 'a plugin for chains, alone',
+    part: 'protocol',
+    clauses: ['add.needs-prev'],
+    roles: ['chained'],
+    since: '0.3.0',
+    when: ({ needsPrev }) => needsPrev === true,
+    run: context => {
+      const outcome = context.call('ADD', context.attachment(), { noPrevResult: true })
+      context.judgeOutcome('add.needs-prev', !succeeded(outcome), 'ADD without prevResult fails', outcome)
+    }
+  },
+  {
+    id: 'add-loopback',
+    title: 'lo comes up',
+    part: 'protocol',
+    clauses: ['add.creates'],
+    roles: ['loopback'],
+    run: context => {
+      const attachment = context.attachment()
+      context.mustAdd(attachment)
+      const link = attachment.netns.inside(() => context.world.link('lo'))
+      const up = Array.isArray(link?.['flags']) && link['flags'].includes('UP')
+      context.judge('add.creates', up, 'lo is up', () => stable(objects(link?.['flags'])))
+    }
+  }
+]
+
+/** ADD with an IPAM plugin that answers this and exits so. */
+export function failingAdd(context: Context, attachment: Attachment, stdout: string, status: number) {
+  return context.callWithAnswer('ADD', attachment, { stdout, status })
+}

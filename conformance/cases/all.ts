@@ -1,0 +1,27 @@
+/** Every case there is. */
+import type { Case } from '../case.ts'
+import { ADD_CASES } from './add.ts'
+import { CHECK_CASES } from './check.ts'
+import { CONFIGURATION_CASES } from './configuration.ts'
+import { CONVENTION_CASES } from './conventions.ts'
+import { DEL_CASES } from './del.ts'
+import { DELEGATION_CASES } from './delegation.ts'
+import { GC_AND_STATUS_CASES } from './gc-and-status.ts'
+import { OUTPUT_CASES } from './output.ts'
+import { PARAMETER_CASES } from './parameters.ts'
+import { RESULT_CASES } from './result.ts'
+import { VERSION_CASES } from './version.ts'
+
+export const CASES: readonly Case[] = [
+  ...PARAMETER_CASES,
+  ...CONFIGURATION_CASES,
+  ...VERSION_CASES,
+  ...OUTPUT_CASES,
+  ...RESULT_CASES,
+  ...ADD_CASES,
+  ...DEL_CASES,
+  ...CHECK_CASES,
+  ...GC_AND_STATUS_CASES,
+  ...DELEGATION_CASES,
+  ...CONVENTION_CASES
+]

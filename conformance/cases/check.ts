@@ -1,0 +1,226 @@
+/** CHECK: it must be content after ADD, and notice each thing that is taken away. */
+import { type Attachment, type Case, type Context, NotTestable } from '../case.ts'
+import { describeOutcome, succeeded } from '../plugin-call.ts'
+import { difference } from '../world.ts'
+import { picture } from './add.ts'
+
+/** A change after which CHECK must fail. */
+interface Change {
+  readonly id: string
+  readonly clause: string
+  readonly what: string
+  readonly roles: Case['roles']
+  readonly make: (context: Context, attachment: Attachment) => void
+}
+
+function inside(context: Context, attachment: Attachment, ...args: readonly string[]): void {
+  attachment.netns.inside(() => context.world.run('ip', ...args))
+}
+
+/** The first address of the family as the kernel holds it: a plugin may have narrowed the prefix. */
+function heldAddress(context: Context, attachment: Attachment, v6: boolean): string {
+  const held = attachment.netns.inside(() => context.world.addresses(attachment.ifName))
+  const found = held.find(address => address.includes(':') === v6)
+  if (found === undefined) throw new NotTestable('the attachment has no address of the family')
+  return found
+}
+
+const CHANGES: readonly Change[] = [
+  {
+    id: 'interface-removed',
+    clause: 'check.interface',
+    what: 'the interface is removed',
+    roles: ['interface'],
+    make: (context, attachment) => {
+      if (context.profile.type === 'host-device')
+        inside(context, attachment, 'link', 'set', attachment.ifName, 'down', 'name', 'away0')
+      else inside(context, attachment, 'link', 'del', attachment.ifName)
+    }
+  },
+  {
+    id: 'address-removed',
+    clause: 'check.address',
+    what: 'its IPv4 address is removed',
+    roles: ['interface'],
+    make: (context, attachment) =>
+      inside(context, attachment, 'address', 'del', heldAddress(context, attachment, false), 'dev', attachment.ifName)
+  },
+  {
+    id: 'address-v6-removed',
+    clause: 'check.address',
+    what: 'its IPv6 address is removed',
+    roles: ['interface'],
+    make: (context, attachment) =>
+      inside(context, attachment, 'address', 'del', heldAddress(context, attachment, true), 'dev', attachment.ifName)
+  },
+  {
+    id: 'address-changed',
+    clause: 'check.address',
+    what: 'its address is replaced by the next one',
+    roles: ['interface'],
+    make: (context, attachment) => {
+      inside(context, attachment, 'address', 'del', heldAddress(context, attachment, false), 'dev', attachment.ifName)
+      inside(context, attachment, 'address', 'add', '10.77.0.200/24', 'dev', attachment.ifName)
+    }
+  },
+  {
+    id: 'default-route-removed',
+    clause: 'check.route',
+    what: 'the default route is removed',
+    roles: ['interface'],
+    make: (context, attachment) => inside(context, attachment, 'route', 'del', 'default')
+  },
+  {
+    id: 'route-removed',
+    clause: 'check.route',
+    what: 'another route is removed',
+    roles: ['interface'],
+    make: (context, attachment) => inside(context, attachment, 'route', 'del', '10.99.0.0/16')
+  },
+  {
+    id: 'mac-changed',
+    clause: 'check.mac',
+    what: 'the hardware address is changed',
+    roles: ['interface'],
+    make: (context, attachment) =>
+      inside(context, attachment, 'link', 'set', attachment.ifName, 'address', '02:00:00:aa:bb:cc')
+  },
+  {
+    id: 'netns-gone',
+    clause: 'check.netns',
+    what: 'the namespace is gone',
+    roles: ['interface', 'chained', 'loopback'],
+    make: (_context, attachment) => attachment.netns.remove()
+  },
+  {
+    id: 'loopback-down',
+    clause: 'check.own-work',
+    what: 'lo is set down',
+    roles: ['loopback'],
+    make: (context, attachment) => inside(context, attachment, 'link', 'set', 'lo', 'down')
+  },
+  {
+    id: 'mtu-changed',
+    clause: 'check.own-work',
+    what: 'the MTU that tuning set is changed',
+    roles: ['chained'],
+    make: (context, attachment) => {
+      if (context.profile.type !== 'tuning') throw new NotTestable('sets no MTU')
+      inside(context, attachment, 'link', 'set', attachment.ifName, 'mtu', '1280')
+    }
+  }
+]
+
+function changeCase(change: Change): Case {
+  return {
+    id: `check-${change.id}`,
+    title: `CHECK when ${change.what}`,
+    part: 'protocol',
+    clauses: [change.clause],
+    ...(change.roles === undefined ? {} : { roles: change.roles }),
+    ...(change.id === 'mtu-changed' ? { when: ({ type }) => type === 'tuning' } : {}),
+    since: '0.4.0',
+    run: context => {
+      const attachment = context.attachment()
+      context.mustAdd(attachment)
+      context.must('CHECK', attachment)
+      change.make(context, attachment)
+      const outcome = context.call('CHECK', attachment)
+      context.judgeOutcome(change.clause, !succeeded(outcome), `CHECK fails when ${change.what}`, outcome)
+    }
+  }
+}
+
+export const CHECK_CASES: readonly Case[] = [
+  {
+    id: 'check-after-add',
+    title: 'CHECK right after ADD, and nothing changes',
+    part: 'protocol',
+    clauses: ['check.holds'],
+    since: '0.4.0',
+    run: context => {
+      for (const version of context.versions().filter(one => one >= '0.4.0')) {
+        const attachment = context.attachment()
+        context.mustAdd(attachment, { version })
+        const before = picture(context, attachment)
+        const outcome = context.call('CHECK', attachment, { version })
+        context.judgeOutcome('check.holds', succeeded(outcome), `CHECK in ${version} succeeds`, outcome)
+        const after = picture(context, attachment)
+        const changed = [difference(before.host, after.host), difference(before.container, after.container)]
+        const lines = changed.flatMap(({ added, removed }) => [...added, ...removed])
+        context.judge('check.holds', lines.length === 0, 'CHECK changes nothing', () => lines.join('; '))
+        context.call('DEL', attachment, { version })
+      }
+    }
+  },
+  {
+    id: 'check-needs-prev',
+    title: 'CHECK without prevResult',
+    part: 'protocol',
+    clauses: ['check.needs-prev'],
+    roles: ['interface'],
+    since: '0.4.0',
+    run: context => {
+      const attachment = context.attachment()
+      context.mustAdd(attachment)
+      const outcome = context.call('CHECK', attachment, { noPrevResult: true })
+      context.judgeOutcome('check.needs-prev', !succeeded(outcome), 'CHECK fails', outcome)
+    }
+  },
+  ...CHANGES.map(changeCase),
+  {
+    id: 'check-host-side',
+    title: 'CHECK when the host side was taken apart',
+    part: 'protocol',
+    clauses: ['check.host-side'],
+    roles: ['interface'],
+    when: ({ sabotage }) => sabotage !== undefined,
+    since: '0.4.0',
+    run: context => {
+      const attachment = context.attachment()
+      context.mustAdd(attachment)
+      context.must('CHECK', attachment)
+      context.profile.sabotage?.(context.world)
+      const outcome = context.call('CHECK', attachment)
+      context.judgeOutcome('check.host-side', !succeeded(outcome), 'CHECK fails', outcome)
+    }
+  },
+  {
+    id: 'check-own-work',
+    title: 'CHECK of a plugin in the chain whose work was removed',
+    part: 'protocol',
+    clauses: ['check.own-work'],
+    roles: ['chained'],
+    when: ({ sabotage }) => sabotage !== undefined,
+    since: '0.4.0',
+    run: context => {
+      const attachment = context.attachment()
+      context.mustAdd(attachment)
+      context.must('CHECK', attachment)
+      context.profile.sabotage?.(context.world)
+      const outcome = context.call('CHECK', attachment)
+      context.judgeOutcome('check.own-work', !succeeded(outcome), 'CHECK fails', outcome)
+    }
+  },
+  {
+    id: 'check-tolerates',
+    title: 'CHECK when others added something beside the attachment',
+    part: 'protocol',
+    clauses: ['check.tolerates'],
+    roles: ['interface'],
+    since: '0.4.0',
+    run: context => {
+      const attachment = context.attachment()
+      context.mustAdd(attachment)
+      attachment.netns.inside(() =>
+        context.world.ipBatch([
+          `address add 10.55.0.9/24 dev ${attachment.ifName}`,
+          `route add 10.66.0.0/16 dev ${attachment.ifName}`,
+          'link add other0 type bridge'
+        ])
+      )
+      const outcome = context.call('CHECK', attachment)
+      context.judge('check.tolerates', succeeded(outcome), 'CHECK succeeds', () => describeOutcome(outcome))
+    }
+  }
+]

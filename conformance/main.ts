@@ -1,0 +1,182 @@
+/**
+ * The CNI conformance suite: judges any directory of plugins from outside.
+ *
+ *     patchbay conformance --plugin-dir DIR ...        (or: npm run conformance -- --plugin-dir DIR ...)
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { BEHAVIOUR_CLAUSES } from './behaviour-clauses.ts'
+import type { Case } from './case.ts'
+import { CASES } from './cases/all.ts'
+import { PROTOCOL_CLAUSES } from './clauses.ts'
+import { type PlannedJob, runJobs } from './coordinator.ts'
+import { type Options, readOptions, USAGE } from './options.ts'
+import { PROFILES, type Profile } from './profiles.ts'
+import { countBrokenMusts, type Report, type SetReport } from './report.ts'
+import { htmlReport } from './report-html.ts'
+import { junitReport } from './report-junit.ts'
+import { textReport } from './report-text.ts'
+import { type CaseResult, isFor } from './run-case.ts'
+import { isInside, whyNoSandbox } from './sandbox.ts'
+import { work } from './worker.ts'
+
+const DEFAULT_SECONDS = 90
+
+export const CLAUSES = [...PROTOCOL_CLAUSES, ...BEHAVIOUR_CLAUSES]
+
+function listText(): string {
+  const lines = CLAUSES.flatMap(clause => {
+    const cases = CASES.filter(one => one.clauses.includes(clause.id))
+    return [
+      `${clause.level.padEnd(6)} ${clause.id} (${clause.section}, since ${clause.since})`,
+      `       ${clause.text}`,
+      ...cases.map(one => `         ${one.id} [${one.part}]: ${one.title}`)
+    ]
+  })
+  return `${lines.join('\n')}\n${CLAUSES.length} clauses, ${CASES.length} cases\n`
+}
+
+function isChosen(one: Case, options: Options): boolean {
+  if (options.parts.length > 0 && !options.parts.includes(one.part)) return false
+  if (options.only.length === 0) return true
+  return options.only.some(prefix => one.id.startsWith(prefix) || one.clauses.some(id => id.startsWith(prefix)))
+}
+
+/** Known profiles, the user's own instead of those of the same name. */
+function profilesFor(options: Options): readonly Profile[] {
+  const own = options.profiles
+  const all = [...own, ...PROFILES.filter(({ type }) => !own.some(one => one.type === type))]
+  return options.plugins.length === 0 ? all : all.filter(({ type }) => options.plugins.includes(type))
+}
+
+function plan(options: Options): {
+  readonly jobs: readonly PlannedJob[]
+  readonly skipped: readonly [number, CaseResult][]
+} {
+  const jobs: PlannedJob[] = []
+  const skipped: [number, CaseResult][] = []
+  options.sets.forEach((pluginSet, set) => {
+    for (const profile of profilesFor(options)) {
+      const { type } = profile
+      if (!existsSync(join(pluginSet.dir, type))) continue
+      for (const one of CASES.filter(candidate => isChosen(candidate, options) && isFor(candidate, profile))) {
+        const skip = options.skip.find(({ what }) => what === one.id || what === `${type}/${one.id}`)
+        if (skip !== undefined) {
+          skipped.push([set, skippedResult(one, type, skip.reason)])
+          continue
+        }
+        const { prepare: _prepare, sabotage: _sabotage, shared: _shared, ...plain } = profile
+        const job = {
+          caseId: one.id,
+          dir: pluginSet.dir,
+          plugin: type,
+          profile: plain,
+          seed: options.seed,
+          effort: options.effort
+        }
+        jobs.push({ job, set, clause: one.clauses[0] ?? '', seconds: one.seconds ?? DEFAULT_SECONDS })
+      }
+    }
+  })
+  return { jobs, skipped }
+}
+
+function skippedResult(one: Case, plugin: string, why: string): CaseResult {
+  return { caseId: one.id, plugin, verdict: 'skipped', why, findings: [], judged: [], milliseconds: 0 }
+}
+
+/** One line that is rewritten on a terminal; every hundredth case elsewhere. */
+function progress(options: Options, total: number): (result: CaseResult, setName: string) => void {
+  let done = 0
+  let failed = 0
+  const terminal = process.stderr.isTTY === true
+  return (result, setName) => {
+    done += 1
+    if (result.verdict === 'failed') failed += 1
+    if (options.quiet) return
+    const text = `${done}/${total} cases, ${failed} failed: ${setName} ${result.plugin} ${result.caseId}`
+    if (terminal) process.stderr.write(`\r\u001b[K${text.slice(0, 110)}${done === total ? '\n' : ''}`)
+    else if (done % 100 === 0 || done === total) process.stderr.write(`${text}\n`)
+  }
+}
+
+/** Runs the suite as the command line says. @returns the exit status: 0 only when all MUSTs hold */
+export async function conformance(argv: readonly string[]): Promise<number> {
+  let options: Options
+  try {
+    options = readOptions(argv)
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`)
+    return 2
+  }
+  if (options.list) {
+    process.stdout.write(listText())
+    return 0
+  }
+  if (options.sets.length === 0) {
+    process.stderr.write(USAGE)
+    return 2
+  }
+  const why = whyNoSandbox() ?? whyNoEyes()
+  if (why !== undefined) {
+    process.stderr.write(`conformance: ${why}\n`)
+    return 2
+  }
+  const report = await runSuite(options, argv)
+  process.stdout.write(textReport(report))
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, null, 1)}\n`)
+  if (options.junit !== undefined) writeFileSync(options.junit, junitReport(report))
+  if (options.html !== undefined) writeFileSync(options.html, htmlReport(report))
+  return countBrokenMusts(report) === 0 ? 0 : 1
+}
+
+/** The suite looks at the kernel with the eyes of others. */
+function whyNoEyes(): string | undefined {
+  for (const [command, packageName] of [
+    ['ip', 'iproute2'],
+    ['bridge', 'iproute2'],
+    ['tc', 'iproute2'],
+    ['nft', 'nftables']
+  ]) {
+    const child = spawnSync(command ?? '', ['-V'], { stdio: 'ignore' })
+    if (child.error !== undefined) return `needs the command ${command} (Debian package ${packageName})`
+  }
+  return undefined
+}
+
+/** Runs everything that was chosen. */
+export async function runSuite(options: Options, argv: readonly string[]): Promise<Report> {
+  const started = Date.now()
+  const { jobs, skipped } = plan(options)
+  const results: CaseResult[][] = options.sets.map(() => [])
+  for (const [set, result] of skipped) results[set]?.push(result)
+  const tell = progress(options, jobs.length)
+  const keep = options.sets.map(({ dir }) => dir)
+  await runJobs(jobs, options.jobs, keep, (planned, result) => {
+    results[planned.set]?.push(result)
+    tell(result, options.sets[planned.set]?.name ?? '')
+  })
+  const sets: SetReport[] = options.sets.map((pluginSet, index) => {
+    const own = [...(results[index] ?? [])].sort(
+      (a, b) => a.plugin.localeCompare(b.plugin) || a.caseId.localeCompare(b.caseId)
+    )
+    return { ...pluginSet, plugins: [...new Set(own.map(({ plugin }) => plugin))], results: own }
+  })
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    kernel: spawnSync('uname', ['-sr'], { encoding: 'utf8' }).stdout.trim(),
+    command: `patchbay conformance ${argv.join(' ')}`,
+    seed: options.seed,
+    seconds: (Date.now() - started) / 1000,
+    clauses: CLAUSES,
+    cases: CASES.map(({ id, title, part, clauses }) => ({ id, title, part, clauses })),
+    sets
+  }
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const argv = process.argv.slice(2)
+  if (isInside() && argv[0] === '--worker') work(argv.slice(1))
+  else process.exitCode = await conformance(argv)
+}

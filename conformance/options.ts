@@ -1,0 +1,131 @@
+/** The command line of the suite. */
+import { existsSync, readFileSync } from 'node:fs'
+import { basename, dirname, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { PARTS, type Part } from './case.ts'
+import { isObject, parsed } from './json.ts'
+import { type Profile, profileFromConfig } from './profiles.ts'
+
+export interface PluginSet {
+  readonly name: string
+  readonly dir: string
+  /** Its findings are shown but don't decide the exit status. */
+  readonly isReference: boolean
+}
+
+export interface Options {
+  readonly sets: readonly PluginSet[]
+  /** Plugins to judge; all that have a profile when empty. */
+  readonly plugins: readonly string[]
+  readonly profiles: readonly Profile[]
+  readonly parts: readonly Part[]
+  /** Prefixes of case ids, clause ids. */
+  readonly only: readonly string[]
+  /** Prefixes of case ids, or `plugin/case`, with the reason. */
+  readonly skip: readonly { readonly what: string; readonly reason: string }[]
+  readonly jobs: number
+  readonly seed: number
+  readonly effort: number
+  readonly junit: string | undefined
+  readonly json: string | undefined
+  readonly html: string | undefined
+  readonly list: boolean
+  readonly quiet: boolean
+}
+
+export const USAGE = `usage: patchbay conformance --plugin-dir [NAME=]DIR... [options]
+
+  --plugin-dir [NAME=]DIR  a directory of CNI plugins to judge; several are compared
+  --reference DIR          one more to compare with; its findings don't decide the exit status
+  --plugin NAME            only this plugin (may be repeated)
+  --config FILE            configuration of a plugin that the suite doesn't know: a JSON object with its type
+  --part PART              protocol, behaviour, endurance or hostile (may be repeated; all when left out)
+  --only PREFIX            only cases whose id, or whose clause's id, begins so (may be repeated)
+  --skip ID=REASON         leave a case out (ID, or PLUGIN/ID), with a reason that is reported
+  --jobs N                 cases at a time (2)
+  --seed N                 of the random cases (chosen and printed when left out)
+  --effort F               fraction of the full number of repetitions in endurance and hostile cases (0.1)
+  --json F, --junit F, --html F   reports
+  --list                   clauses and cases, without running them
+  --quiet                  no progress
+`
+
+/** @throws Error naming the option */
+export function readOptions(argv: readonly string[]): Options {
+  const many = { type: 'string', multiple: true } as const
+  const one = { type: 'string' } as const
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      'plugin-dir': many,
+      reference: one,
+      plugin: many,
+      config: many,
+      part: many,
+      only: many,
+      skip: many,
+      jobs: one,
+      seed: one,
+      effort: one,
+      json: one,
+      junit: one,
+      html: one,
+      list: { type: 'boolean' },
+      quiet: { type: 'boolean' }
+    }
+  })
+  const sets = (values['plugin-dir'] ?? []).map(text => pluginSet(text, false))
+  if (values.reference !== undefined) sets.push(pluginSet(`reference=${values.reference}`, true))
+  return {
+    sets,
+    plugins: values.plugin ?? [],
+    profiles: (values.config ?? []).map(readProfile),
+    parts: (values.part ?? []).flatMap(text => text.split(',')).map(asPart),
+    only: values.only ?? [],
+    skip: (values.skip ?? []).map(text => {
+      const at = text.indexOf('=')
+      if (at < 1 || at === text.length - 1)
+        throw new Error(`read --skip: ID=REASON expected, got ${JSON.stringify(text)}`)
+      return { what: text.slice(0, at), reason: text.slice(at + 1) }
+    }),
+    jobs: wholeNumber('--jobs', values.jobs ?? '2'),
+    seed: wholeNumber('--seed', values.seed ?? String(1 + (Date.now() % 1_000_000))),
+    effort: Number(values.effort ?? '0.1'),
+    junit: values.junit,
+    json: values.json,
+    html: values.html,
+    list: values.list ?? false,
+    quiet: values.quiet ?? false
+  }
+}
+
+function wholeNumber(option: string, text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new Error(`read ${option}: a whole number from 1 expected, got ${text}`)
+  return value
+}
+
+function pluginSet(text: string, isReference: boolean): PluginSet {
+  const at = text.indexOf('=')
+  const dir = resolve(at < 0 ? text : text.slice(at + 1))
+  if (!existsSync(dir)) throw new Error(`read --plugin-dir: there is no directory ${dir}`)
+  return { name: at < 0 ? nameOf(dir) : text.slice(0, at), dir, isReference }
+}
+
+/** `native` of dist/native/bin, `cni` of /usr/lib/cni. */
+function nameOf(dir: string): string {
+  return basename(dir) === 'bin' ? basename(dirname(dir)) : basename(dir)
+}
+
+function readProfile(path: string): Profile {
+  const config = parsed(readFileSync(path, 'utf8'))
+  if (!isObject(config)) throw new Error(`read --config ${path}: a JSON object expected`)
+  return profileFromConfig(config)
+}
+
+function asPart(text: string): Part {
+  const part = PARTS.find(name => name === text)
+  if (part === undefined) throw new Error(`read --part: one of ${PARTS.join(', ')} expected, got ${text}`)
+  return part
+}

@@ -1,0 +1,146 @@
+/**
+ * What the judge must know of a plugin to call it: a configuration that works, what has to be there before, and what
+ * part it plays in a chain. For plugins that are not listed the user gives a configuration file.
+ */
+import type { JsonObject } from './json.ts'
+import type { World } from './world.ts'
+
+/** interface: makes one and asks IPAM. chained: works on what earlier plugins made. ipam: gives addresses. loopback: sets lo up. */
+export type Role = 'interface' | 'chained' | 'ipam' | 'loopback'
+
+export interface Profile {
+  readonly type: string
+  readonly role: Role
+  /** The plugin's own keys; IPAM and prevResult are the judge's business. */
+  readonly config: JsonObject
+  /** The link kind of the kernel that it cannot do without. */
+  readonly kernelKind?: string
+  /** Whether addresses can be left out (a layer-2 attachment). */
+  readonly layer2?: boolean
+  /** Which sources of a hardware address it takes. */
+  readonly macFrom?: readonly ('CNI_ARGS' | 'args' | 'runtimeConfig')[]
+  /** Prepares the host, inside it. */
+  readonly prepare?: (world: World) => void
+  /** Whether it can do its work only on a prevResult. */
+  readonly needsPrev?: boolean
+  /** Takes the host side apart, so that CHECK has something to notice. */
+  readonly sabotage?: (world: World) => void
+  /** A configuration key and a value of the wrong type. */
+  readonly wrongType?: JsonObject
+  /** What ADD leaves for a whole network on purpose (a bridge), by pattern of snapshot lines. */
+  readonly shared?: RegExp
+}
+
+const PORTS = { portMappings: [{ hostPort: 18080, containerPort: 80, protocol: 'tcp' }] }
+
+function flushRuleset(world: World): void {
+  world.run('nft', 'flush', 'ruleset')
+}
+
+export const PROFILES: readonly Profile[] = [
+  {
+    type: 'bridge',
+    role: 'interface',
+    config: { bridge: 'judge0', isGateway: true },
+    layer2: true,
+    macFrom: ['CNI_ARGS', 'args', 'runtimeConfig'],
+    sabotage: world => {
+      for (const link of world.links()) {
+        if (link['master'] === 'judge0') world.run('ip', 'link', 'set', String(link['ifname']), 'nomaster')
+      }
+    },
+    wrongType: { mtu: 'large' }
+  },
+  {
+    type: 'ptp',
+    role: 'interface',
+    config: {},
+    wrongType: { mtu: 'large' }
+  },
+  {
+    type: 'macvlan',
+    role: 'interface',
+    config: { master: 'uplink' },
+    kernelKind: 'macvlan',
+    layer2: true,
+    macFrom: ['CNI_ARGS', 'runtimeConfig'],
+    wrongType: { mtu: 'large' }
+  },
+  {
+    type: 'ipvlan',
+    role: 'interface',
+    config: { master: 'uplink' },
+    kernelKind: 'ipvlan',
+    wrongType: { mtu: 'large' }
+  },
+  {
+    type: 'vlan',
+    role: 'interface',
+    config: { master: 'uplink', vlanId: 5 },
+    kernelKind: 'vlan',
+    wrongType: { vlanId: 'five' }
+  },
+  { type: 'dummy', role: 'interface', config: {}, kernelKind: 'dummy' },
+  { type: 'tap', role: 'interface', config: {}, layer2: true, wrongType: { mtu: 'large' } },
+  {
+    type: 'host-device',
+    role: 'interface',
+    config: { device: 'spare0' },
+    layer2: true,
+    prepare: world => world.ipBatch(['link add spare0 type veth peer name spare1', 'link set spare1 up']),
+    wrongType: { device: 7 }
+  },
+  { type: 'loopback', role: 'loopback', config: {} },
+  { type: 'host-local', role: 'ipam', config: {}, wrongType: {} },
+  { type: 'static', role: 'ipam', config: {} },
+  {
+    type: 'portmap',
+    role: 'chained',
+    config: { runtimeConfig: PORTS },
+    sabotage: flushRuleset,
+    wrongType: { snat: 'yes' }
+  },
+  {
+    type: 'firewall',
+    role: 'chained',
+    config: {},
+    needsPrev: true,
+    sabotage: flushRuleset,
+    wrongType: { ingressPolicy: 5 }
+  },
+  {
+    type: 'tuning',
+    role: 'chained',
+    config: { mtu: 1400 },
+    needsPrev: true,
+    wrongType: { mtu: 'large' }
+  },
+  {
+    type: 'bandwidth',
+    role: 'chained',
+    config: { ingressRate: 8_000_000, ingressBurst: 800_000, egressRate: 8_000_000, egressBurst: 800_000 },
+    needsPrev: true,
+    sabotage: world => world.run('tc', 'qdisc', 'del', 'dev', 'judgehost', 'root'),
+    wrongType: { ingressRate: 'fast' }
+  },
+  { type: 'sbr', role: 'chained', config: {}, needsPrev: true, wrongType: { table: 'main' } },
+  {
+    type: 'vrf',
+    role: 'chained',
+    config: { vrfname: 'blue' },
+    kernelKind: 'vrf',
+    needsPrev: true,
+    wrongType: { table: 'main' }
+  }
+]
+
+/** The profile of a plugin that is not ours to know, from a configuration its author gave. */
+export function profileFromConfig(config: JsonObject): Profile {
+  const type = config['type']
+  if (typeof type !== 'string') throw new Error('read --config: the key type must name the plugin')
+  const known = PROFILES.find(profile => profile.type === type)
+  const { cniVersion: _version, name: _name, ipam, type: _type, ...keys } = config
+  if (known !== undefined) return { ...known, config: { ...known.config, ...keys } }
+  const usesIpam = typeof ipam === 'object' && ipam !== null
+  return { type, role: usesIpam ? 'interface' : 'chained', config: keys, layer2: !usesIpam }
+}

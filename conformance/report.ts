@@ -1,0 +1,69 @@
+/** The suite's outcome as data: everything that the tables and files are made from. */
+import type { Case, Finding } from './case.ts'
+import type { Clause } from './clauses.ts'
+import type { CaseResult } from './run-case.ts'
+
+export interface SetReport {
+  readonly name: string
+  readonly dir: string
+  readonly isReference: boolean
+  readonly plugins: readonly string[]
+  readonly results: readonly CaseResult[]
+}
+
+export interface Report {
+  readonly date: string
+  readonly kernel: string
+  readonly command: string
+  readonly seed: number
+  readonly seconds: number
+  readonly clauses: readonly Clause[]
+  readonly cases: readonly Pick<Case, 'id' | 'title' | 'part' | 'clauses'>[]
+  readonly sets: readonly SetReport[]
+}
+
+/** How a set does on a clause, over all its plugins. */
+export interface ClauseScore {
+  readonly held: number
+  readonly broken: number
+  /** Plugins on which it could not be tried, with the reasons. */
+  readonly untestable: readonly string[]
+  readonly findings: readonly { readonly plugin: string; readonly caseId: string; readonly finding: Finding }[]
+}
+
+export function scoreOf(set: SetReport, clauseId: string): ClauseScore {
+  const broken = new Set<string>()
+  const held = new Set<string>()
+  const untestable = new Set<string>()
+  const findings: ClauseScore['findings'][number][] = []
+  for (const result of set.results) {
+    const own = result.findings.filter(finding => finding.clause === clauseId)
+    if (own.length > 0) broken.add(result.plugin)
+    else if (result.judged.includes(clauseId)) held.add(result.plugin)
+    for (const finding of own) findings.push({ plugin: result.plugin, caseId: result.caseId, finding })
+  }
+  for (const plugin of broken) held.delete(plugin)
+  return { held: held.size, broken: broken.size, untestable: [...untestable], findings }
+}
+
+/** Every finding of a set, with the clause it is about. */
+export function findingsOf(
+  report: Report,
+  set: SetReport
+): readonly { readonly clause: Clause | undefined; readonly result: CaseResult; readonly finding: Finding }[] {
+  return set.results.flatMap(result =>
+    result.findings.map(finding => ({
+      clause: report.clauses.find(({ id }) => id === finding.clause),
+      result,
+      finding
+    }))
+  )
+}
+
+/** Findings that break a MUST, in sets that are judged for themselves. */
+export function countBrokenMusts(report: Report): number {
+  return report.sets
+    .filter(({ isReference }) => !isReference)
+    .flatMap(set => findingsOf(report, set))
+    .filter(({ clause }) => clause === undefined || clause.level === 'MUST').length
+}

@@ -1,0 +1,220 @@
+/**
+ * The world of one case: a host that has only an uplink, containers on demand, and eyes (`ip -j`, `nft`, `tc`, files).
+ * It is made anew for every case, so that no case can disturb another.
+ */
+import { spawnSync } from 'node:child_process'
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { isObject, type JsonObject, objects, parsed, stable } from './json.ts'
+import { Netns } from './netns.ts'
+import { freshSysfs, SCRATCH } from './sandbox.ts'
+import { ScriptedPlugin } from './scripted-plugin.ts'
+
+export const UPLINK = 'uplink'
+/** What the uplink leads to: the other end, where traffic can be watched. */
+export const WIRE = 'wire0'
+export const UPLINK_ADDRESS = '192.0.2.2/24'
+
+/** Where plugins keep state, by convention; emptied between cases, compared for leftovers. */
+const STATE_FOLDERS = ['/var/lib/cni', '/var/lib/patchbay', '/run/cni', '/run/patchbay', '/etc/cni']
+
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+let serial = 0
+
+export class World {
+  readonly host: Netns
+  /** Scripted plugins live here; first in CNI_PATH. */
+  readonly scriptDir: string
+  /** A folder for the case's own files. */
+  readonly folder: string
+  readonly #containers: Netns[] = []
+  readonly #home: Netns
+  readonly #serial: number
+
+  /** @param home the namespace to go back to when the case is over */
+  constructor(home: Netns) {
+    serial += 1
+    this.#serial = serial
+    this.#home = home
+    for (const folder of STATE_FOLDERS) rmSync(folder, { recursive: true, force: true })
+    rmSync('/run/xtables.lock', { force: true })
+    this.folder = join(SCRATCH, `case-${serial}`)
+    this.scriptDir = join(this.folder, 'bin')
+    mkdirSync(this.scriptDir, { recursive: true })
+    this.host = Netns.make(`host-${serial}`)
+    this.host.enter()
+    freshSysfs()
+    this.ipBatch([
+      'link set lo up',
+      `link add ${UPLINK} type veth peer name ${WIRE}`,
+      `link set ${WIRE} up`,
+      `link set ${UPLINK} up`,
+      `address add ${UPLINK_ADDRESS} dev ${UPLINK}`,
+      `address add 2001:db8:0:2::2/64 dev ${UPLINK} nodad`,
+      `route add default via 192.0.2.1 dev ${UPLINK}`,
+      `route add default via 2001:db8:0:2::1 dev ${UPLINK}`
+    ])
+  }
+
+  /** A container's namespace as runtimes make it: only a loopback, which is down. */
+  newContainer(name = 'box'): Netns {
+    const made = Netns.make(`${name}-${this.#serial}-${this.#containers.length}`)
+    this.#containers.push(made)
+    return made
+  }
+
+  scripted(name: string): ScriptedPlugin {
+    return new ScriptedPlugin(name, this.scriptDir, join(this.folder, 'records'))
+  }
+
+  /** Ends the world; whatever is still in it goes with the namespaces. */
+  close(): void {
+    this.#home.enter()
+    for (const container of this.#containers) if (!container.isRemoved()) container.remove()
+    this.host.remove()
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  /** Runs a command, which must succeed, where this thread is. @returns its stdout */
+  run(name: string, ...args: readonly string[]): string {
+    const child = spawnSync(name, args, { encoding: 'utf8', env: { PATH }, maxBuffer: 1 << 28 })
+    if (child.error !== undefined) throw new Error(`run ${name}: ${child.error.message}`)
+    if (child.status !== 0)
+      throw new Error(`run ${name} ${args.join(' ')}: exit ${child.status}: ${child.stderr.trim()}`)
+    return child.stdout
+  }
+
+  /** Whether the command succeeds. */
+  try(name: string, ...args: readonly string[]): boolean {
+    return spawnSync(name, args, { stdio: 'ignore', env: { PATH } }).status === 0
+  }
+
+  ipBatch(lines: readonly string[]): void {
+    const child = spawnSync('ip', ['-batch', '-'], { input: `${lines.join('\n')}\n`, encoding: 'utf8', env: { PATH } })
+    if (child.error !== undefined) throw new Error(`run ip: ${child.error.message}`)
+    if (child.status !== 0) throw new Error(`run ip -batch: exit ${child.status}: ${child.stderr.trim()}`)
+  }
+
+  /** The objects that an iproute2 command with -j prints. */
+  json(name: string, ...args: readonly string[]): readonly JsonObject[] {
+    const text = this.run(name, ...args)
+    return objects(text.trim() === '' ? [] : parsed(text))
+  }
+
+  links(): readonly JsonObject[] {
+    return this.json('ip', '-j', '-d', 'link', 'show')
+  }
+
+  /** A link by its name, with details; undefined when there is none. */
+  link(name: string): JsonObject | undefined {
+    return this.links().find(link => link['ifname'] === name)
+  }
+
+  /** Addresses of one link as `a/len`, without link-local ones. */
+  addresses(name: string): readonly string[] {
+    const [link] = this.json('ip', '-j', 'address', 'show', 'dev', name)
+    return objects(link?.['addr_info'])
+      .filter(info => info['scope'] !== 'link')
+      .map(info => `${info['local']}/${info['prefixlen']}`)
+  }
+
+  /** Routes of both families and all tables, without those that the kernel makes by itself. */
+  routes(): readonly JsonObject[] {
+    const all = ['-4', '-6'].flatMap(family => this.json('ip', '-j', family, 'route', 'show', 'table', 'all'))
+    return all.filter(route => route['table'] !== 'local' && route['protocol'] !== 'kernel')
+  }
+
+  nftRuleset(): string {
+    return this.run('nft', 'list', 'ruleset').replaceAll(/packets \d+ bytes \d+/g, 'packets 0 bytes 0')
+  }
+
+  /** Everything that plugins could have left on the host, one line per thing, in order. */
+  snapshot(): readonly string[] {
+    return [...this.networkLines(), ...fileLines(STATE_FOLDERS)].sort()
+  }
+
+  networkLines(): readonly string[] {
+    const links = this.links().map(link => `link ${stable(linkFacts(link))}`)
+    const addresses = this.json('ip', '-j', 'address', 'show').flatMap(link =>
+      objects(link['addr_info'])
+        .filter(info => info['scope'] !== 'link')
+        .map(info => `address ${link['ifname']} ${info['local']}/${info['prefixlen']}`)
+    )
+    const routes = this.routes().map(route => `route ${stable(without(route, ['flags', 'expires', 'metric']))}`)
+    const rules = ['-4', '-6'].flatMap(family =>
+      this.json('ip', '-j', family, 'rule', 'show').map(rule => `rule ${family} ${stable(rule)}`)
+    )
+    const neighbours = this.json('ip', '-j', 'neigh', 'show', 'nud', 'permanent').map(one => `neighbour ${stable(one)}`)
+    const fdb = this.json('bridge', '-j', 'fdb', 'show')
+      .filter(one => !String(one['mac']).startsWith('33:33') && !String(one['mac']).startsWith('01:00:5e'))
+      .filter(one => one['state'] !== 'permanent' || one['dst'] !== undefined)
+      .map(one => `fdb ${stable(one)}`)
+    const qdiscs = this.json('tc', '-j', 'qdisc', 'show')
+      .filter(one => one['kind'] !== 'noqueue' && one['kind'] !== 'mq' && one['kind'] !== 'pfifo_fast')
+      .map(one => `qdisc ${one['kind']} on ${one['dev']}`)
+    return [...links, ...addresses, ...routes, ...rules, ...neighbours, ...fdb, ...qdiscs, ...this.ruleLines()]
+  }
+
+  /** Lines of the ruleset, each with the table and chain it stands in. */
+  ruleLines(): readonly string[] {
+    const found: string[] = []
+    const where: string[] = []
+    for (const raw of this.nftRuleset().split('\n')) {
+      const line = raw.trim()
+      if (line === '}') where.pop()
+      else if (line.endsWith('{') && !line.includes('elements')) {
+        where.push(line.slice(0, -1).trim())
+        found.push(`nft ${where.join(' / ')}`)
+      } else if (line !== '' && !line.startsWith('#')) found.push(`nft ${where.join(' / ')}: ${line}`)
+    }
+    return found
+  }
+}
+
+/** What identifies a link and is not chosen by chance or by the kernel. */
+function linkFacts(link: JsonObject): JsonObject {
+  const info = link['linkinfo']
+  const kind = isObject(info) ? info['info_kind'] : undefined
+  const master = link['master']
+  return { name: link['ifname'], kind, master, mtu: link['mtu'], alias: link['ifalias'] }
+}
+
+function without(value: JsonObject, keys: readonly string[]): JsonObject {
+  return Object.fromEntries(Object.entries(value).filter(([key]) => !keys.includes(key)))
+}
+
+/** Paths and contents of all files below. */
+export function fileLines(folders: readonly string[]): readonly string[] {
+  return folders.flatMap(folder => {
+    let names: readonly string[]
+    try {
+      names = readdirSync(folder)
+    } catch {
+      return []
+    }
+    return names.flatMap(name => {
+      const path = join(folder, name)
+      const found = lstatSync(path)
+      if (found.isDirectory()) return fileLines([path])
+      const content = found.isFile() ? readFileSync(path, 'utf8') : ''
+      return [`file ${path} ${JSON.stringify(content.slice(0, 200))}`]
+    })
+  })
+}
+
+/** Lines that are in one list only. */
+export function difference(
+  before: readonly string[],
+  after: readonly string[]
+): { readonly added: readonly string[]; readonly removed: readonly string[] } {
+  const left = new Map<string, number>()
+  for (const line of before) left.set(line, (left.get(line) ?? 0) + 1)
+  const added = after.filter(line => {
+    const count = left.get(line) ?? 0
+    left.set(line, count - 1)
+    return count <= 0
+  })
+  const removed = [...left].flatMap(([line, count]) => (count > 0 ? [line] : []))
+  return { added, removed }
+}
