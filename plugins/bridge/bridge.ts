@@ -8,6 +8,7 @@
  *
  * The bridge is made by the first container and stays; everything else belongs to one attachment and goes with it.
  */
+import { defaultRoutes, withGateways } from '../../lib/attach/gateway.ts'
 import {
   attachmentProblems,
   configureAttachment,
@@ -20,6 +21,7 @@ import { effectiveDns, leaseAddresses } from '../../lib/attach/ipam.ts'
 import { journalOf } from '../../lib/attach/journal.ts'
 import { isLinkOf, ownerMark } from '../../lib/attach/owner.ts'
 import { Steps } from '../../lib/attach/steps.ts'
+import { addVeth, hostEnds, refuseExisting, removeHostEnd } from '../../lib/attach/veth-port.ts'
 import { requestedMac } from '../../lib/cni/inputs.ts'
 import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plugin.ts'
 import type { Result } from '../../lib/cni/result.ts'
@@ -30,9 +32,9 @@ import { Undo } from '../../lib/undo.ts'
 import { checkBridge, checkPort, refuseUnusable } from './check.ts'
 import { type BridgeConfig, readConfig } from './config.ts'
 import { ensureBridge } from './device.ts'
-import { defaultRoutes, ensureGateway, withGateways } from './gateway.ts'
-import { attachmentEntry, hostEnds, removeHostEnd } from './owned.ts'
-import { addVeth, configurePort, refuseExisting } from './port.ts'
+import { ensureGateway } from './gateway.ts'
+import { attachmentEntry } from './owned.ts'
+import { configurePort } from './port.ts'
 
 /** Where the container's interface stands in the result: after the bridge and the host's end. */
 const CONTAINER_INDEX = 2
@@ -77,9 +79,9 @@ function attach(
   journal.write(request.containerId, request.ifName, attachmentEntry(request, config))
   undo.push('journal entry', () => journal.remove(request.containerId, request.ifName))
   const leased = leaseAddresses(request, undo)
-  const ips = withGateways(leased.ips, config)
+  const ips = config.isGateway ? withGateways(leased.ips) : leased.ips
 
-  const port = addVeth(host, container, request, device, config, mac)
+  const port = addVeth(host, container, request, { bridgeIndex: device.index, mtu: config.mtu, mac })
   undo.push(`link ${JSON.stringify(port.name)}`, () => host.removeLinkByIndex(port.index))
   configurePort(host, port, config)
   const gateway = config.isGateway && ips.length > 0 ? ensureGateway(host, device, ips, config) : undefined

@@ -1,4 +1,5 @@
 /** CHECK and STATUS of bridge: what must still be so, beyond the container's own interface. */
+import { hostEndName } from '../../lib/attach/veth-port.ts'
 import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import type { Interface } from '../../lib/cni/result.ts'
@@ -6,7 +7,6 @@ import { formatMac } from '../../lib/ip/mac.ts'
 import { formatPrefix } from '../../lib/ip/prefix.ts'
 import type { BridgeVlan, Link, Net } from '../../lib/net/net.ts'
 import { type BridgeConfig, gatewayName, needsVlanFiltering } from './config.ts'
-import { hostEndName } from './owned.ts'
 import { wantedVlans } from './port.ts'
 
 /** Differences of the bridge itself from configuration and prevResult. */

@@ -1,0 +1,75 @@
+/** A bridge on the host: made once, shared by all containers of its networks. */
+import { CniError, INVALID_CONFIG } from '../cni/error.ts'
+import { errnoOf } from '../net/errors.ts'
+import type { BridgeInfo, Link, Net } from '../net/net.ts'
+
+/** What a bridge has to be. */
+export interface BridgeDevice {
+  readonly name: string
+  /** The MAC address it gets when it is made. */
+  readonly mac: Uint8Array
+  /** bytes; undefined leaves it as it is */
+  readonly mtu: number | undefined
+  readonly vlanFiltering: boolean
+  readonly promiscuous: boolean
+}
+
+/**
+ * Makes the bridge, or brings the one that is there in line with what is wanted.
+ *
+ * A bridge left alone takes the lowest MAC of its ports and so changes its own whenever a container comes or goes;
+ * every neighbour then sends to a MAC that is gone until its cache runs out. So it gets one at birth.
+ *
+ * @throws {CniError} code 7 when an interface that is no bridge has the name
+ */
+export function ensureBridgeDevice(host: Net, wanted: BridgeDevice): Link {
+  const existing = host.findLink(wanted.name)
+  const bridge = existing ?? addBridge(host, wanted)
+  if (bridge.info.kind !== 'bridge') throw notABridge(wanted.name, bridge)
+  if (existing === undefined) ignoreRouterAdvertisements(host, wanted.name)
+  return reconcile(host, bridge, wanted)
+}
+
+/** Ten containers that start at once all find no bridge; nine of them then find that it exists. */
+function addBridge(host: Net, wanted: BridgeDevice): Link {
+  const kind: BridgeInfo = { kind: 'bridge', vlanFiltering: wanted.vlanFiltering ? true : undefined }
+  try {
+    return host.addLink({ name: wanted.name, kind, mac: wanted.mac, mtu: wanted.mtu, up: true })
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error
+    return host.getLink(wanted.name)
+  }
+}
+
+export function notABridge(name: string, link: Link): CniError {
+  return new CniError(
+    INVALID_CONFIG,
+    `use bridge ${JSON.stringify(name)}: an interface of kind ${JSON.stringify(link.kind ?? 'device')} has this name`,
+    'name another bridge in the key "bridge", or remove that interface'
+  )
+}
+
+/**
+ * What is wanted and an existing bridge lacks is set; what nobody asks for stays, because another network may have
+ * asked for it on the same bridge.
+ */
+function reconcile(host: Net, bridge: Link, wanted: BridgeDevice): Link {
+  const wantsFiltering = wanted.vlanFiltering && !(bridge.info.kind === 'bridge' && bridge.info.vlanFiltering === true)
+  const wantsMtu = wanted.mtu !== undefined && wanted.mtu !== bridge.mtu
+  const wantsPromisc = wanted.promiscuous && !bridge.isPromiscuous
+  if (bridge.isUp && !wantsFiltering && !wantsMtu && !wantsPromisc) return bridge
+  host.setLink(bridge.index, {
+    up: true,
+    mtu: wantsMtu ? wanted.mtu : undefined,
+    promiscuous: wantsPromisc ? true : undefined,
+    vlanFiltering: wantsFiltering ? true : undefined
+  })
+  return host.getLink(wanted.name)
+}
+
+/** A container that sends router advertisements must not be able to configure the host. */
+export function ignoreRouterAdvertisements(host: Net, name: string): void {
+  const path = `ipv6/conf/${name}/accept_ra`
+  const current = host.readSysctl(path)
+  if (current !== undefined && current !== '0') host.writeSysctl(path, '0')
+}

@@ -1,0 +1,83 @@
+/** A network's gateway address on the host, and the routes that lead containers to it. */
+import { CniError, INVALID_CONFIG } from '../cni/error.ts'
+import type { IpConfig, Route } from '../cni/result.ts'
+import { addressesEqual, addToAddress, type IpAddress, isLinkLocal } from '../ip/address.ts'
+import { formatPrefix, type IpPrefix, networkOf, prefixesEqual, prefixesOverlap } from '../ip/prefix.ts'
+import { ensureForwarding } from '../net/forwarding.ts'
+import type { Link, Net } from '../net/net.ts'
+
+/** IPAM's gateway, or the network's first address where IPAM names none. */
+export function withGateways(ips: readonly IpConfig[]): readonly IpConfig[] {
+  return ips.map(withGateway)
+}
+
+function withGateway(ip: IpConfig): IpConfig {
+  if (ip.gateway !== undefined) return ip
+  return { interface: ip.interface, address: ip.address, gateway: firstAddress(ip.address) }
+}
+
+function firstAddress(prefix: IpPrefix): IpAddress | undefined {
+  return addToAddress(networkOf(prefix).address, 1)
+}
+
+/**
+ * Puts the gateway addresses of `ips` on a link and lets the host forward between networks.
+ *
+ * @param force replaces an address of another network instead of refusing
+ * @throws {CniError} code 7 when the link has an address that disagrees with these
+ */
+export function ensureGatewayAddresses(host: Net, link: Link, ips: readonly IpConfig[], force: boolean): void {
+  const wanted: IpPrefix[] = []
+  for (const ip of ips) {
+    if (ip.gateway !== undefined) wanted.push({ address: ip.gateway, length: ip.address.length })
+  }
+  refuseOthers(host, link, wanted, force)
+  for (const prefix of wanted) host.ensureAddress(link.index, { prefix, noDad: true })
+  for (const prefix of wanted) ensureForwarding(host, prefix.address.family)
+}
+
+/**
+ * Another IPv4 address on the bridge, or an IPv6 one of an overlapping network, is most often the trace of a
+ * network that changed: containers of both would send to a gateway that half of them cannot reach.
+ */
+function refuseOthers(host: Net, link: Link, wanted: readonly IpPrefix[], force: boolean): void {
+  for (const { prefix } of host.listAddresses(link.index)) {
+    if (isLinkLocal(prefix.address) || !disagrees(prefix, wanted)) continue
+    if (!force) throw otherAddress(link.name, prefix, wanted)
+    host.removeAddress(link.index, prefix)
+  }
+}
+
+function disagrees(present: IpPrefix, wanted: readonly IpPrefix[]): boolean {
+  const family = present.address.family
+  const ofFamily = wanted.filter(prefix => prefix.address.family === family)
+  if (ofFamily.some(prefix => prefixesEqual(prefix, present))) return false
+  if (family === 4) return ofFamily.length > 0
+  return ofFamily.some(prefix => prefixesOverlap(prefix, present) && !addressesEqual(prefix.address, present.address))
+}
+
+function otherAddress(name: string, present: IpPrefix, wanted: readonly IpPrefix[]): CniError {
+  const wish = wanted.filter(prefix => prefix.address.family === present.address.family)
+  return new CniError(
+    INVALID_CONFIG,
+    `add address ${wish.map(formatPrefix).join(', ')} to ${JSON.stringify(name)}: it has ${formatPrefix(present)}, an address different from this network's gateway`,
+    `set "forceAddress": true to replace it, use another bridge, or remove it: ip address del ${formatPrefix(present)} dev ${name}`
+  )
+}
+
+/** Default routes of `isDefaultGateway`: one per family, unless IPAM gives one. */
+export function defaultRoutes(ips: readonly IpConfig[], present: readonly Route[]): readonly Route[] {
+  const routes: Route[] = []
+  for (const ip of ips) {
+    const gw = ip.gateway
+    if (gw === undefined || hasDefault(present, gw.family) || hasDefault(routes, gw.family)) continue
+    const dst: IpPrefix = { address: { family: gw.family, bytes: new Uint8Array(gw.bytes.length) }, length: 0 }
+    const route: Route = { dst, gw }
+    routes.push(route)
+  }
+  return routes
+}
+
+function hasDefault(routes: readonly Route[], family: 4 | 6): boolean {
+  return routes.some(route => route.dst.length === 0 && route.dst.address.family === family)
+}
