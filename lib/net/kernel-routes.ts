@@ -1,8 +1,7 @@
 /**
  * Routes by rtnetlink.
  */
-import { addressesEqual, formatAddress, type IpAddress } from '../ip/address.ts'
-import { formatPrefix, type IpPrefix, networkOf, prefixesEqual } from '../ip/prefix.ts'
+import { networkOf } from '../ip/prefix.ts'
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/message.ts'
 import { AF_INET, AF_INET6 } from '../netlink/rt/link.ts'
 import {
@@ -29,6 +28,7 @@ import {
   SCOPE_NOWHERE,
   TABLE_MAIN
 } from './net.ts'
+import { describeRoute, familyOf, isAsWanted, metricOf, sameDestination } from './route-match.ts'
 import { type Answer, type Request, type Rtnetlink, refusal } from './rtnetlink.ts'
 
 /** linux/rtnetlink.h RTN_*, by number */
@@ -45,22 +45,6 @@ const TYPES: readonly (RouteType | 'unspec')[] = [
   'throw',
   'nat'
 ]
-
-/** What the kernel takes for "no metric" with IPv6 (IP6_RT_PRIO_USER). */
-const METRIC6 = 1024
-
-function familyOf(route: Route): 4 | 6 {
-  return route.dst?.address.family ?? route.family ?? route.gateway?.family ?? 4
-}
-
-function describe(route: Route): string {
-  const dst = route.dst === undefined ? `default (IPv${String(familyOf(route))})` : formatPrefix(route.dst)
-  const via = route.gateway === undefined ? '' : ` via ${formatAddress(route.gateway)}`
-  const dev = route.index === undefined ? '' : ` dev ${String(route.index)}`
-  const metric = route.metric === undefined ? '' : ` metric ${String(route.metric)}`
-  const table = route.table === undefined || route.table === TABLE_MAIN ? '' : ` table ${String(route.table)}`
-  return dst + via + dev + metric + table
-}
 
 /** As `ip route add` chooses: a gateway is global, a link's own destinations are link, an own address is host. */
 function defaultScope(route: Route, family: 4 | 6): number {
@@ -189,16 +173,10 @@ function uses(route: Route, index: number): boolean {
   return route.index === index || (route.nextHops ?? []).some(hop => hop.index === index)
 }
 
-/** An absent destination is 0.0.0.0/0 or ::/0. */
-function sameDestination(a: IpPrefix | undefined, b: IpPrefix | undefined): boolean {
-  if (a === undefined || b === undefined) return (a?.length ?? 0) === 0 && (b?.length ?? 0) === 0
-  return prefixesEqual(networkOf(a), networkOf(b))
-}
-
 function newRequest(operation: string, flags: number, route: Route): Request {
   return {
     operation,
-    object: describe(route),
+    object: describeRoute(route),
     type: RTM_NEWROUTE,
     flags,
     payload: encodeRoute(routeMessage(route)),
@@ -234,30 +212,8 @@ function compareRoute(rt: Rtnetlink, wanted: Route, answer: Answer): void {
     route => sameDestination(route.dst, wanted.dst) && metricOf(route, family) === metric
   )
   if (rivals.some(route => isAsWanted(route, wanted))) return
-  const seen = rivals.length === 0 ? 'not listed' : `there as ${rivals.map(describe).join(', ')}`
+  const seen = rivals.length === 0 ? 'not listed' : `there as ${rivals.map(describeRoute).join(', ')}`
   throw new KernelError(answer.request.operation, answer.request.object, 'EEXIST', seen, '')
-}
-
-function metricOf(route: Route, family: 4 | 6): number {
-  const metric = route.metric ?? 0
-  return metric === 0 && family === 6 ? METRIC6 : metric
-}
-
-function isAsWanted(route: Route, wanted: Route): boolean {
-  return (
-    sameGateway(route.gateway, wanted.gateway) &&
-    (wanted.index === undefined || route.index === wanted.index) &&
-    (wanted.type ?? 'unicast') === route.type &&
-    (wanted.mtu === undefined || route.mtu === wanted.mtu) &&
-    (wanted.advmss === undefined || route.advmss === wanted.advmss) &&
-    (wanted.scope === undefined || route.family === 6 || route.scope === wanted.scope) &&
-    (wanted.nextHops ?? []).length === (route.nextHops ?? []).length
-  )
-}
-
-function sameGateway(a: IpAddress | undefined, b: IpAddress | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b
-  return addressesEqual(a, b)
 }
 
 /** @returns false when there was none */
@@ -271,7 +227,7 @@ export function removeRoute(rt: Rtnetlink, route: Route): boolean {
     // A route is found by where it leads; its metrics need not be told again.
     metrics: undefined
   })
-  const object = describe(route)
+  const object = describeRoute(route)
   const operation = 'remove route'
   const answer = rt.attempt({ operation, object, type: RTM_DELROUTE, flags: 0, payload, answer: 'acknowledgement' })
   if (answer.errno === '') return true
