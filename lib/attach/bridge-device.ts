@@ -1,5 +1,6 @@
 /** A bridge on the host: made once, shared by all containers of its networks. */
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
+import { formatMac } from '../ip/mac.ts'
 import { errnoOf } from '../net/errors.ts'
 import type { BridgeInfo, Link, Net } from '../net/net.ts'
 
@@ -41,6 +42,16 @@ function addBridge(host: Net, wanted: BridgeDevice): Link {
   }
 }
 
+/**
+ * The address to give a bridge that somebody else made, so that it keeps it: setting it, even to what it is, ends its
+ * following of the ports. A bridge that never had a port may have none at all.
+ */
+function macToPin(bridge: Link, mine: Uint8Array): Uint8Array | undefined {
+  const mac = formatMac(bridge.mac ?? mine)
+  if (mac === formatMac(mine)) return undefined
+  return mac === '00:00:00:00:00:00' ? mine : bridge.mac
+}
+
 export function notABridge(name: string, link: Link): CniError {
   return new CniError(
     INVALID_CONFIG,
@@ -57,9 +68,11 @@ function reconcile(host: Net, bridge: Link, wanted: BridgeDevice): Link {
   const wantsFiltering = wanted.vlanFiltering && !(bridge.info.kind === 'bridge' && bridge.info.vlanFiltering === true)
   const wantsMtu = wanted.mtu !== undefined && wanted.mtu !== bridge.mtu
   const wantsPromisc = wanted.promiscuous && !bridge.isPromiscuous
-  if (bridge.isUp && !wantsFiltering && !wantsMtu && !wantsPromisc) return bridge
+  const mac = macToPin(bridge, wanted.mac)
+  if (bridge.isUp && mac === undefined && !wantsFiltering && !wantsMtu && !wantsPromisc) return bridge
   host.setLink(bridge.index, {
     up: true,
+    mac,
     mtu: wantsMtu ? wanted.mtu : undefined,
     promiscuous: wantsPromisc ? true : undefined,
     vlanFiltering: wantsFiltering ? true : undefined

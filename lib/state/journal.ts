@@ -39,7 +39,8 @@ export class Journal {
     for (let tries = 1; ; tries += 1) {
       ensureDirectory(this.#directory, 0o700)
       try {
-        writeAtomic(path, `${jsonText(entry)}\n`, 0o600)
+        // What it tells of does not survive a power cut either.
+        writeAtomic(path, `${jsonText(entry)}\n`, 0o600, false)
         return
       } catch (error) {
         // A DEL that removed the last entry took the directory away between our two calls: make it again.

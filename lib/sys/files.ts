@@ -4,6 +4,7 @@
 import {
   closeSync,
   constants,
+  fchmodSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -60,9 +61,10 @@ export function ensureDirectory(path: string, mode: number): void {
  * Replaces a file as a whole: readers see the old text or the new.
  *
  * @param mode exact, whatever the umask
+ * @param durable false where a power cut ends what the file tells of, too: waiting for the disk is most of the cost
  */
-export function writeAtomic(path: string, text: string, mode: number): void {
-  const temporary = writeTemporary(path, text, mode)
+export function writeAtomic(path: string, text: string, mode: number, durable = true): void {
+  const temporary = writeTemporary(path, text, mode, durable)
   try {
     renameSync(temporary, path)
   } catch (error) {
@@ -104,6 +106,7 @@ function writeTemporary(path: string, text: string, mode: number, durable = true
       mode
     )
     try {
+      fchmodSync(fd, mode)
       const bytes = new TextEncoder().encode(text)
       let offset = 0
       while (offset < bytes.length) offset += writeSync(fd, bytes, offset, bytes.length - offset)

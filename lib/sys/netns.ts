@@ -90,6 +90,7 @@ export function sameNetns(a: number, b: number): boolean {
  */
 export function inNamespace<T>(fd: number, work: () => T): T {
   const home = ownNetns()
+  if (fd === home) return work()
   if (libc.setns(fd, CLONE_NEWNET) < 0) {
     const errno = libc.errnoName()
     if (errno === 'EINVAL') throw new NetnsError(`fd ${String(fd)}`, 'not-a-namespace', 'not a network namespace')

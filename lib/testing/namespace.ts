@@ -5,6 +5,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readlinkSync } from 'node:fs'
 
+/** By its path, because a test may run a plugin with a PATH that leads nowhere. */
+export const NSENTER = '/usr/bin/nsenter'
+
 /** What a program run inside a namespace left. */
 export interface Outcome {
   readonly status: number
@@ -46,7 +49,7 @@ export class Namespace {
     args: readonly string[],
     options: { readonly env?: NodeJS.ProcessEnv; readonly input?: string } = {}
   ): Outcome {
-    const child = spawnSync('nsenter', [`--net=${this.path}`, program, ...args], {
+    const child = spawnSync(NSENTER, [`--net=${this.path}`, program, ...args], {
       encoding: 'utf8',
       input: options.input ?? '',
       env: options.env ?? process.env,

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Namespace } from './namespace.ts'
+import { Namespace, NSENTER } from './namespace.ts'
 
 /** The directory with the reference plugins, as Debian installs them. */
 export const REFERENCE_DIR = '/usr/lib/cni'
@@ -84,7 +84,7 @@ export class World {
   start(plugin: string, command: string, config: object | string, options: CallOptions = {}): Promise<Reply> {
     const { program, env, input } = this.#command(plugin, command, config, options)
     return new Promise((resolve, reject) => {
-      const child = spawn('nsenter', [`--net=${this.host.path}`, program], { env, stdio: ['pipe', 'pipe', 'pipe'] })
+      const child = spawn(NSENTER, [`--net=${this.host.path}`, program], { env, stdio: ['pipe', 'pipe', 'pipe'] })
       let stdout = ''
       let stderr = ''
       child.stdout.on('data', chunk => {
@@ -131,19 +131,14 @@ export class World {
     return outcome.stdout
   }
 
-  /** Links, addresses, routes, leases and journal entries: equal before ADD and after DEL. */
+  /** Links, addresses, routes, rules, leases and journal entries: equal before ADD and after DEL. */
   snapshot(): string {
-    const parts = [
-      ...this.host
-        .run('ip', ['-o', 'link'])
-        .stdout.split('\n')
-        .map(line => line.replace(/^\d+: /, '').replace(/ state \S+/, '')),
-      this.host.run('ip', ['-o', 'address']).stdout,
-      this.host.run('ip', ['route', 'show', 'table', 'all']).stdout,
-      this.host.run('ip', ['rule']).stdout,
-      ...filesBelow(this.directory).filter(name => !/last_reserved_ip|\/lock$/.test(name))
-    ]
-    return parts.join('\n')
+    const links: Parsed[] = this.ip(this.host, 'address')
+    const lines = links.map(
+      link => `${link.ifname} ${link.linkinfo?.info_kind ?? ''} ${link.master ?? ''} ${addressTexts(link)}`
+    )
+    const files = filesBelow(this.directory).filter(name => !/last_reserved_ip|\/lock$|\/\.patchbay\//.test(name))
+    return [...lines, this.sh(this.host, 'ip', 'route'), this.sh(this.host, 'ip', 'rule'), ...files].join('\n')
   }
 
   close(): void {
@@ -167,6 +162,11 @@ export class World {
     }
     return { program: join(binDir, plugin), env, input: typeof config === 'string' ? config : JSON.stringify(config) }
   }
+}
+
+function addressTexts(link: Parsed): string {
+  const global = link.addr_info.filter((one: Parsed) => one.scope === 'global')
+  return global.map((one: Parsed) => `${one.local}/${one.prefixlen}`).join(' ')
 }
 
 function jsonOf(text: string): Parsed {
