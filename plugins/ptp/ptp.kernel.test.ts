@@ -253,4 +253,42 @@ test('a host whose IPv6 is off has it on the cable alone', () => {
   })
 })
 
+/** A network beyond the host that knows no way back to the container's. */
+function addOutside(host: Namespace, outside: Namespace): void {
+  ip(host, 'link add up0 type veth peer name up1')
+  ip(host, `link set up1 netns ${String(outside.pid)}`)
+  ip(host, 'addr add 203.0.113.1/24 dev up0')
+  ip(host, 'addr add 2001:db8:9::1/64 dev up0 nodad')
+  ip(host, 'link set up0 up')
+  ip(outside, 'addr add 203.0.113.9/24 dev up1')
+  ip(outside, 'addr add 2001:db8:9::9/64 dev up1 nodad')
+  ip(outside, 'link set up1 up')
+}
+
+test('ipMasq: the container reaches what knows no way back to it, on both families; DEL and GC take the rules away', () => {
+  for (const ipMasq of [false, true]) {
+    withNamespaces(1, outside => {
+      withHost({ ipMasq }, ({ host, box, caller }) => {
+        addOutside(host, outside)
+        const prevResult = caller.ok('ADD')
+        assert.is(reaches(box, '203.0.113.9'), ipMasq)
+        assert.is(reaches(box, '2001:db8:9::9'), ipMasq)
+        caller.ok('CHECK', { config: { prevResult } })
+        if (!ipMasq) return
+        const rules = (): string => must(host, 'nft', 'list', 'ruleset')
+        assert.match(rules(), /10\.1\.0\.7/)
+        caller.ok('DEL', { netns: '', config: { ipMasq: false } })
+        assert.not.match(rules(), /10\.1\.0\.7|fd00:1::7/)
+        caller.ok('ADD')
+        assert.is(caller.gc([]).status, 0)
+        assert.not.match(rules(), /10\.1\.0\.7|fd00:1::7/)
+        caller.ok('ADD')
+        must(host, 'nft', 'flush', 'ruleset')
+        assert.match(caller.fails('CHECK', { config: { prevResult } }).msg, /masquerade/)
+        caller.ok('DEL')
+      })
+    })
+  }
+})
+
 test.run()

@@ -17,6 +17,15 @@ import {
 } from '../../lib/attach/interface.ts'
 import { effectiveDns, leaseAddresses, requireIpam } from '../../lib/attach/ipam.ts'
 import { journalOf } from '../../lib/attach/journal.ts'
+import {
+  addMasquerade,
+  delMasquerade,
+  gcMasquerade,
+  gcStrayMasquerade,
+  type MasqueradeConfig,
+  masqueradeProblems,
+  readMasquerade
+} from '../../lib/attach/masquerade.ts'
 import { ownerMark, stableName } from '../../lib/attach/owner.ts'
 import { readMtu } from '../../lib/attach/parent.ts'
 import { recordAttachment, refuseTakenName, removeFromContainer, takenName } from '../../lib/attach/single-link.ts'
@@ -39,6 +48,7 @@ interface Config {
   /** bytes */
   readonly mtu: number | undefined
   readonly mac: Uint8Array | undefined
+  readonly masquerade: MasqueradeConfig
 }
 
 export function ptp(kernel: Kernel): Plugin {
@@ -56,9 +66,10 @@ export function ptp(kernel: Kernel): Plugin {
 function readConfig(request: Request): Config {
   const mtu = readMtu(request.config)
   const mac = requestedMac(request)
+  const masquerade = readMasquerade(request.config)
   requireIpam(request)
   request.config.finish()
-  return { mtu, mac }
+  return { mtu, mac, masquerade }
 }
 
 /** The same attachment has the same name on the host again, so DEL needs neither namespace nor prevResult to find it. */
@@ -86,12 +97,14 @@ function attach(host: Net, container: Net, request: Request, config: Config, und
     ['netns', jsonString(request.netns)],
     ['hostEnd', jsonString(name)]
   ])
-  recordAttachment(journalOf(request, 'ptp'), request, entry, undo)
+  const journal = journalOf(request, 'ptp')
+  recordAttachment(journal, request, entry, undo)
   const hostEnd = addCable(host, container, request, name, config)
   undo.push(`link ${JSON.stringify(name)}`, () => host.removeLinkByIndex(hostEnd.index))
   const leased = leaseAddresses(request, undo)
   const ips = withGateways(leased.ips)
   setUpHostEnd(host, hostEnd, ips)
+  addMasquerade(host, request, config.masquerade, ips, journal, entry, undo)
   const end = container.getLink(request.ifName)
   configureInterface(container, end, {
     addresses: ips.map(ip => ip.address),
@@ -121,19 +134,21 @@ function addCable(host: Net, container: Net, request: Request, name: string, con
   }
 }
 
-/** The cable first: addresses that are given back while it is there would soon be two containers'. */
+/** Rules, cable, addresses: addresses that are given back while it is there would soon be two containers'. */
 function del(kernel: Kernel, request: Request): void {
   const steps = new Steps('DEL')
   const journal = journalOf(request, 'ptp')
-  steps.attempt(() => removeCable(kernel, request))
+  const host = kernel.host()
+  steps.attempt(() => delMasquerade(host, request, journal.read(request.containerId, request.ifName)))
+  steps.attempt(() => removeCable(kernel, host, request))
   steps.attempt(() => request.ipam.del())
   steps.attempt(() => journal.remove(request.containerId, request.ifName))
   steps.finish()
 }
 
-function removeCable(kernel: Kernel, request: Request): void {
+function removeCable(kernel: Kernel, host: Net, request: Request): void {
   const name = hostEndName(request.network, request.containerId, request.ifName)
-  if (removeHostEnd(kernel.host(), name)) return
+  if (removeHostEnd(host, name)) return
   // Another implementation's has a name that cannot be told: the container's end leads to it.
   removeFromContainer(kernel, request, '', 'veth')
 }
@@ -144,7 +159,7 @@ function removeHostEnd(host: Net, name: string): boolean {
 }
 
 function check(kernel: Kernel, request: Request): void {
-  readConfig(request)
+  const config = readConfig(request)
   const expected = expectedAttachment(request, 'veth')
   request.ipam.check()
   const container = kernel.open(request.netns)
@@ -155,7 +170,14 @@ function check(kernel: Kernel, request: Request): void {
     const routes = containerRoutes(ips).concat(expected.routes)
     const problems = attachmentProblems(container, { ...expected, routes })
     const name = hostEndName(request.network, request.containerId, request.ifName)
-    refuseChanges(request, problems.concat(hostProblems(kernel.host(), container, request, name, ips)))
+    const host = kernel.host()
+    refuseChanges(
+      request,
+      problems.concat(
+        hostProblems(host, container, request, name, ips),
+        masqueradeProblems(host, request, config.masquerade, ips)
+      )
+    )
   } finally {
     container.close()
   }
@@ -164,12 +186,15 @@ function check(kernel: Kernel, request: Request): void {
 function gc(kernel: Kernel, request: Request): void {
   const steps = new Steps('GC')
   const journal = journalOf(request, 'ptp')
-  for (const { containerId, ifName } of journal.list()) {
+  const host = kernel.host()
+  for (const { containerId, ifName, entry } of journal.list()) {
     if (isValidAttachment(request.validAttachments, containerId, ifName)) continue
     const name = hostEndName(request.network, containerId, ifName)
-    const removed = steps.attempt(() => removeHostEnd(kernel.host(), name))
-    if (removed) steps.attempt(() => journal.remove(containerId, ifName))
+    const unmasked = steps.attempt(() => gcMasquerade(host, { network: request.network, containerId, ifName }, entry))
+    const removed = steps.attempt(() => removeHostEnd(host, name))
+    if (unmasked && removed) steps.attempt(() => journal.remove(containerId, ifName))
   }
+  steps.attempt(() => gcStrayMasquerade(host, request))
   steps.attempt(() => request.ipam.gc())
   steps.finish()
 }

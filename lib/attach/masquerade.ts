@@ -1,0 +1,123 @@
+/**
+ * `ipMasq` of a network: the host's address in place of the container's for what leaves the network. The journal has
+ * what was masqueraded, so that DEL and GC need neither configuration nor namespace.
+ */
+import type { Request } from '../cni/plugin.ts'
+import type { IpConfig } from '../cni/result.ts'
+import { type Json, jsonArray, jsonString, memberOf, withMember } from '../config/json.ts'
+import type { Section } from '../config/section.ts'
+import { formatPrefix, type IpPrefix, parsePrefix } from '../ip/prefix.ts'
+import { KernelError } from '../net/errors.ts'
+import {
+  checkMasquerade,
+  collectMasquerade,
+  ensureMasquerade,
+  type MasqueradeBackend,
+  type Owner,
+  removeMasquerade
+} from '../net/masquerade.ts'
+import type { Net } from '../net/net.ts'
+import { ownerText } from '../net/nft-owner.ts'
+import type { Journal } from '../state/journal.ts'
+import type { Undo } from '../undo.ts'
+
+const BACKENDS: readonly string[] = ['', 'nftables', 'iptables']
+
+export interface MasqueradeConfig {
+  readonly isOn: boolean
+  /** undefined = chosen here */
+  readonly backend: MasqueradeBackend | undefined
+}
+
+/** Reads `ipMasq` and `ipMasqBackend`. */
+export function readMasquerade(config: Section): MasqueradeConfig {
+  const isOn = config.boolean('ipMasq', false)
+  const backend = config.oneOf('ipMasqBackend', BACKENDS) ?? ''
+  return { isOn, backend: backend === '' ? undefined : (backend as MasqueradeBackend) }
+}
+
+/**
+ * Masquerades the addresses, after writing down that it will.
+ *
+ * @param entry the attachment's journal entry so far
+ */
+export function addMasquerade(
+  host: Net,
+  request: Request,
+  config: MasqueradeConfig,
+  ips: readonly IpConfig[],
+  journal: Journal,
+  entry: Json,
+  undo: Undo
+): void {
+  if (!config.isOn) return
+  const prefixes = ips.map(ip => ip.address)
+  const noted = withMember(entry, 'masquerade', jsonArray(prefixes.map(prefix => jsonString(formatPrefix(prefix)))))
+  journal.write(
+    request.containerId,
+    request.ifName,
+    config.backend === undefined ? noted : withMember(noted, 'masqueradeBackend', jsonString(config.backend))
+  )
+  undo.push('masquerade', () => removeMasquerade(host, ownerOf(request), prefixes, config.backend))
+  ensureMasquerade(host, ownerOf(request), prefixes, config.backend)
+}
+
+function ownerOf(request: Request): Owner {
+  return { network: request.network, containerId: request.containerId, ifName: request.ifName }
+}
+
+/**
+ * Takes it back as the journal has it. Without an entry the configuration and prevResult decide whether there is anything
+ * to look for: runtimes call DEL before every ADD, and a search with all backends takes longer than the ADD.
+ */
+export function delMasquerade(host: Net, request: Request, entry: Json | undefined): void {
+  if (entry !== undefined) {
+    removeNoted(host, ownerOf(request), entry)
+    return
+  }
+  if (!request.config.boolean('ipMasq', false)) return
+  const prefixes = request.prevResult?.ips.map(ip => ip.address)
+  removeMasquerade(host, ownerOf(request), prefixes, prefixes === undefined ? 'nftables' : undefined)
+}
+
+function removeNoted(host: Net, owner: Owner, entry: Json): void {
+  const prefixes: IpPrefix[] = []
+  for (const item of memberOf(entry, 'masquerade')?.items ?? []) {
+    const prefix = parsePrefix(item.text)
+    if (prefix !== undefined) prefixes.push(prefix)
+  }
+  if (prefixes.length === 0) return
+  const backend = memberOf(entry, 'masqueradeBackend')?.text === 'iptables' ? 'iptables' : 'nftables'
+  removeMasquerade(host, owner, prefixes, backend)
+}
+
+/** GC of one attachment that the runtime does not know. */
+export function gcMasquerade(host: Net, owner: Owner, entry: Json): void {
+  removeNoted(host, owner, entry)
+}
+
+/** GC of what has no journal entry any more. */
+export function gcStrayMasquerade(host: Net, request: Request): void {
+  const valid = request.validAttachments.map(one =>
+    ownerText({ network: request.network, containerId: one.containerId, ifName: one.ifName })
+  )
+  collectMasquerade(host, request.network, text => valid.some(one => one === text))
+}
+
+/** CHECK; the difference as a sentence. */
+export function masqueradeProblems(
+  host: Net,
+  request: Request,
+  config: MasqueradeConfig,
+  ips: readonly IpConfig[]
+): readonly string[] {
+  if (!config.isOn) return []
+  try {
+    const prefixes = ips.map(ip => ip.address)
+    checkMasquerade(host, ownerOf(request), prefixes, config.backend)
+    return []
+  } catch (error) {
+    if (error instanceof Error && error instanceof KernelError) return [error.message]
+    throw error
+  }
+}
