@@ -172,12 +172,23 @@ function inspected(one: Network, attachments: readonly CachedAttachment[]): obje
         ...(range.gateway === '' ? {} : { Gateway: range.gateway })
       }))
     },
-    Containers: Object.fromEntries(attachments.map(cached => [cached.containerId, shownContainer(cached)])),
+    Containers: shownContainers(attachments),
     Labels: labels,
     CniVersion: one.cniVersion,
     Plugins: one.plugins.map(pluginType),
     Path: one.path
   }
+}
+
+/** By container id, since a container may be on a network twice. */
+function shownContainers(attachments: readonly CachedAttachment[]): Readonly<Record<string, readonly object[]>> {
+  const byId: Record<string, object[]> = {}
+  for (const cached of attachments) {
+    const shown = byId[cached.containerId] ?? []
+    shown.push(shownContainer(cached))
+    byId[cached.containerId] = shown
+  }
+  return byId
 }
 
 function shownContainer(cached: CachedAttachment): object {
@@ -276,7 +287,7 @@ async function remove(argv: readonly string[], output: Output): Promise<number> 
 async function removeOne(place: Place, name: string, force: boolean, output: Output): Promise<void> {
   const runtime = runtimeAt(place, output)
   const found = loadNetwork(place.confDir, name)
-  const ids = runtime.cache.list(name).map(one => one.containerId)
+  const ids = [...new Set(runtime.cache.list(name).map(one => one.containerId))]
   if (ids.length > 0 && !force) {
     throw new CommandError(
       `remove network ${JSON.stringify(name)}: ${ids.join(', ')} attached`,
