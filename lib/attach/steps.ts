@@ -27,6 +27,11 @@ export class Steps {
     }
   }
 
+  /** Whether every step so far succeeded. */
+  isClean(): boolean {
+    return this.#failures.length === 0
+  }
+
   /** @throws CniError the only failure, or one that lists all of them under the first one's code */
   finish(): void {
     const first = this.#failures[0]

@@ -4,12 +4,14 @@
  * Changes are collected in an NftBatch and carried out as one transaction: all of it or nothing. Whatever can be asked
  * costs no transaction. A kernel without nf_tables answers every call with EPROTONOSUPPORT or EOPNOTSUPP.
  */
+
 import type { IpAddress } from '../ip/address.ts'
 import type { ConntrackEntry, ConntrackFilter } from '../netlink/nf/conntrack.ts'
 import type { NfVerdict } from '../netlink/nf/data.ts'
 import type { Expression } from '../netlink/nf/expression.ts'
 import type { NfField } from '../netlink/nf/set.ts'
 import type { NfElement } from '../netlink/nf/set-element.ts'
+import { Writer } from '../netlink/writer.ts'
 import { KernelError } from './errors.ts'
 
 export type { ConntrackEntry, ConntrackFilter } from '../netlink/nf/conntrack.ts'
@@ -248,15 +250,9 @@ export function keyElement(key: Uint8Array, comment: string): NftElement {
 
 /** The key of a concatenation: each field padded to a multiple of 4 bytes. A single field is not padded: pass it alone. */
 export function concatenate(fields: readonly Uint8Array[]): Uint8Array {
-  let length = 0
-  for (const field of fields) length += (field.length + 3) & ~3
-  const key = new Uint8Array(length)
-  let offset = 0
-  for (const field of fields) {
-    key.set(field, offset)
-    offset += (field.length + 3) & ~3
-  }
-  return key
+  const writer = new Writer()
+  for (const field of fields) writer.bytes(field).align(4)
+  return writer.finish()
 }
 
 export function protocolField(protocol: number): Uint8Array {

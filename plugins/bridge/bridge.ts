@@ -19,12 +19,14 @@ import {
 } from '../../lib/attach/interface.ts'
 import { effectiveDns, leaseAddresses } from '../../lib/attach/ipam.ts'
 import { journalOf } from '../../lib/attach/journal.ts'
+import { addMasquerade, delMasquerade, gcStrayMasquerade, masqueradeProblems } from '../../lib/attach/masquerade.ts'
 import { isLinkOf, ownerMark } from '../../lib/attach/owner.ts'
 import { Steps } from '../../lib/attach/steps.ts'
 import { addVeth, hostEnds, refuseExisting, removeHostEnd } from '../../lib/attach/veth-port.ts'
 import { requestedMac } from '../../lib/cni/inputs.ts'
 import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plugin.ts'
-import type { Result } from '../../lib/cni/result.ts'
+import type { IpConfig, Result } from '../../lib/cni/result.ts'
+import type { Json } from '../../lib/config/json.ts'
 import { asError } from '../../lib/net/errors.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Link, Net } from '../../lib/net/net.ts'
@@ -35,6 +37,7 @@ import { ensureBridge } from './device.ts'
 import { ensureGateway } from './gateway.ts'
 import { attachmentEntry } from './owned.ts'
 import { configurePort } from './port.ts'
+import { addSpoofCheck, delSpoofCheck, gcStraySpoofChecks, spoofProblems } from './spoof.ts'
 
 /** Where the container's interface stands in the result: after the bridge and the host's end. */
 const CONTAINER_INDEX = 2
@@ -76,7 +79,8 @@ function attach(
   refuseExisting(container, request)
   const device = ensureBridge(host, config)
   const journal = journalOf(request, 'bridge')
-  journal.write(request.containerId, request.ifName, attachmentEntry(request, config))
+  const entry = attachmentEntry(request, config)
+  journal.write(request.containerId, request.ifName, entry)
   undo.push('journal entry', () => journal.remove(request.containerId, request.ifName))
   const leased = leaseAddresses(request, undo)
   const ips = config.isGateway ? withGateways(leased.ips) : leased.ips
@@ -92,23 +96,33 @@ function attach(
   if (!config.disableContainerInterface) {
     configureAttachment(container, end, request, addressed, { detectDuplicates: config.enableDad })
   }
+  if (config.spoofCheck) addSpoofCheck(host, request, port, end, undo)
+  addMasquerade(host, request, config.masquerade, ips, journal, entry, undo)
   const interfaces = [interfaceOf(device), interfaceOf(port), interfaceOf(end, request.netns)]
   if (gateway !== undefined && config.vlan !== 0) interfaces.push(interfaceOf(gateway))
   return { interfaces, ips: addressed.ips, routes: addressed.routes, dns: effectiveDns(request, leased) }
 }
 
 /**
- * Links before addresses: an address given back while the container still has it would be given to the next one at
+ * Rules before links, since they speak of the links' names. Links before addresses: an address given back while the container still has it would be given to the next one at
  * once, and two would answer to it.
  */
 function del(kernel: Kernel, request: Request): void {
   const steps = new Steps('DEL')
   const journal = journalOf(request, 'bridge')
-  for (const name of hostEnds(request)) steps.attempt(() => removeHostEnd(kernel.host(), name))
+  const entry = journal.read(request.containerId, request.ifName)
+  removeRulesAndLinks(kernel.host(), request, entry, steps)
   steps.attempt(() => removeFromInside(kernel, request))
   steps.attempt(() => request.ipam.del())
-  steps.attempt(() => journal.remove(request.containerId, request.ifName))
+  // The entry stays while anything it tells of does: the next DEL or GC needs it.
+  if (steps.isClean()) steps.attempt(() => journal.remove(request.containerId, request.ifName))
   steps.finish()
+}
+
+function removeRulesAndLinks(host: Net, request: Request, entry: Json | undefined, steps: Steps): void {
+  steps.attempt(() => delMasquerade(host, request, entry))
+  steps.attempt(() => delSpoofCheck(host, request, entry))
+  for (const name of hostEnds(request)) steps.attempt(() => removeHostEnd(host, name))
 }
 
 /** A pair that the reference plugin made has a random name on the host: the container's end leads to it. */
@@ -137,22 +151,35 @@ function check(kernel: Kernel, request: Request): void {
   try {
     const problems = [...checkBridge(host, request, config), ...checkPort(host, container, request, config)]
     if (!config.disableContainerInterface) problems.push(...attachmentProblems(container, expected))
+    problems.push(...spoofProblems(host, container, request, config))
+    problems.push(...masqueradeProblems(host, request, config.masquerade, ipsOf(request)))
     refuseChanges(request, problems)
   } finally {
     container.close()
   }
 }
 
+/** The addresses of the container's interface, as prevResult has them. */
+function ipsOf(request: Request): readonly IpConfig[] {
+  const index = request.prevResult?.interfaces.findIndex(
+    one => one.name === request.ifName && (one.sandbox ?? '') !== ''
+  )
+  return (request.prevResult?.ips ?? []).filter(ip => ip.interface === undefined || ip.interface === index)
+}
+
 function gc(kernel: Kernel, request: Request): void {
   const steps = new Steps('GC')
+  const host = kernel.host()
   const journal = journalOf(request, 'bridge')
-  for (const { containerId, ifName } of journal.list()) {
+  for (const { containerId, ifName, entry } of journal.list()) {
     if (isValidAttachment(request.validAttachments, containerId, ifName)) continue
-    for (const name of hostEnds({ ...request, containerId, ifName })) {
-      steps.attempt(() => removeHostEnd(kernel.host(), name))
-    }
-    steps.attempt(() => journal.remove(containerId, ifName))
+    const removed = new Steps('GC')
+    removeRulesAndLinks(host, { ...request, containerId, ifName }, entry, removed)
+    if (removed.isClean()) removed.attempt(() => journal.remove(containerId, ifName))
+    steps.attempt(() => removed.finish())
   }
+  steps.attempt(() => gcStrayMasquerade(host, request))
+  steps.attempt(() => gcStraySpoofChecks(host, request))
   steps.attempt(() => request.ipam.gc())
   steps.finish()
 }

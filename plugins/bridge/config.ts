@@ -1,4 +1,5 @@
 /** The configuration of the bridge plugin: every key, its default, and what cannot go together. */
+import { type MasqueradeConfig, readMasquerade } from '../../lib/attach/masquerade.ts'
 
 import type { Request } from '../../lib/cni/plugin.ts'
 import type { Section } from '../../lib/config/section.ts'
@@ -24,6 +25,9 @@ export interface BridgeConfig {
   readonly preserveDefaultVlan: boolean
   /** The port talks to ports that are not isolated, and to the host, only. */
   readonly portIsolation: boolean
+  /** Frames that the container sends with another MAC than its own are dropped. */
+  readonly spoofCheck: boolean
+  readonly masquerade: MasqueradeConfig
   /** IPv6 duplicate address detection in the container. */
   readonly enableDad: boolean
   /** The container's interface stays down. */
@@ -55,6 +59,8 @@ export function readConfig(request: Request): BridgeConfig {
     vlanTrunk: readTrunk(config),
     preserveDefaultVlan: config.boolean('preserveDefaultVlan', false),
     portIsolation: config.boolean('portIsolation', false),
+    spoofCheck: config.boolean('macspoofchk', false),
+    masquerade: readMasquerade(config),
     enableDad: config.boolean('enabledad', false),
     disableContainerInterface: config.boolean('disableContainerInterface', false)
   }

@@ -2,15 +2,16 @@
 
 import { hostEndName } from '../../lib/attach/veth-port.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
-import { type Json, jsonObject, jsonString } from '../../lib/config/json.ts'
+import { type Json, jsonBoolean, jsonObject, jsonString } from '../../lib/config/json.ts'
 import type { BridgeConfig } from './config.ts'
 
-/** What ADD is about to make, for a person who finds it; GC needs no more than its name. */
+/** What ADD is about to make, for DEL, for GC and for a person who finds it. */
 export function attachmentEntry(request: Request, config: BridgeConfig): Json {
   return jsonObject([
     ['plugin', jsonString('bridge')],
     ['bridge', jsonString(config.bridge)],
     ['hostEnd', jsonString(hostEndName(request))],
-    ['netns', jsonString(request.netns)]
+    ['netns', jsonString(request.netns)],
+    ['macspoofchk', jsonBoolean(config.spoofCheck)]
   ])
 }

@@ -1,0 +1,51 @@
+/** `macspoofchk`: the container may send with the MAC of its interface and no other. */
+
+import { hostEndName } from '../../lib/attach/veth-port.ts'
+import type { Request } from '../../lib/cni/plugin.ts'
+import { type Json, memberOf } from '../../lib/config/json.ts'
+import { KernelError } from '../../lib/net/errors.ts'
+import type { Link, Net } from '../../lib/net/net.ts'
+import { type Owner, ownerText } from '../../lib/net/nft-owner.ts'
+import { checkSpoofCheck, collectSpoofChecks, ensureSpoofCheck, removeSpoofCheck } from '../../lib/net/spoof-check.ts'
+import type { Undo } from '../../lib/undo.ts'
+import type { BridgeConfig } from './config.ts'
+
+export function ownerOf(request: Request): Owner {
+  return { network: request.network, containerId: request.containerId, ifName: request.ifName }
+}
+
+/** Drops what the port lets in with another MAC than the container's end has. */
+export function addSpoofCheck(host: Net, request: Request, port: Link, end: Link, undo: Undo): void {
+  if (end.mac === undefined) return
+  undo.push('spoof check', () => removeSpoofCheck(host, ownerOf(request), port.name))
+  ensureSpoofCheck(host, ownerOf(request), { name: port.name, mac: end.mac })
+}
+
+/** By the journal, or by the configuration where there is no entry: nothing is looked for without either. */
+export function delSpoofCheck(host: Net, request: Request, entry: Json | undefined): void {
+  const noted = entry === undefined ? undefined : memberOf(entry, 'macspoofchk')
+  const isOn = entry === undefined ? request.config.boolean('macspoofchk', false) : noted?.text === 'true'
+  if (isOn) removeSpoofCheck(host, ownerOf(request), hostEndName(request))
+}
+
+/** GC of what has no journal entry any more. */
+export function gcStraySpoofChecks(host: Net, request: Request): void {
+  const valid = request.validAttachments.map(({ containerId, ifName }) =>
+    ownerText({ network: request.network, containerId, ifName })
+  )
+  collectSpoofChecks(host, request.network, text => valid.some(one => one === text))
+}
+
+/** CHECK; the difference as a sentence. */
+export function spoofProblems(host: Net, container: Net, request: Request, config: BridgeConfig): readonly string[] {
+  if (!config.spoofCheck) return []
+  const mac = container.findLink(request.ifName)?.mac
+  if (mac === undefined) return []
+  try {
+    checkSpoofCheck(host, ownerOf(request), { name: hostEndName(request), mac })
+    return []
+  } catch (error) {
+    if (error instanceof Error && error instanceof KernelError) return [error.message]
+    throw error
+  }
+}
