@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
+import { lazyBuiltins } from './lazy-builtins.ts'
 import { licensesOf, packagesOf } from './licenses.ts'
 import { entryPoint, NODE_BIN, ROOT } from './project.ts'
 
@@ -56,6 +57,7 @@ async function bundle(): Promise<{ readonly text: string; readonly files: readon
     entryPoints: [join(ROOT, entryPoint('node'))],
     absWorkingDir: ROOT,
     bundle: true,
+    plugins: [lazyBuiltins()],
     write: false,
     metafile: true,
     platform: 'node',
