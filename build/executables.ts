@@ -20,7 +20,13 @@ const STAMP = 'inputs.sha256'
 export function inputsDigest(engine: Engine, toolchain: string): string {
   const code = sourceFiles('.ts', ['lib', 'plugins', 'ipam', ...(engine === 'node' ? ['cli'] : [])])
   const files = [...code.filter(path => !path.endsWith('.test.ts')), 'package.json', 'package-lock.json']
-  for (const path of [`build/${engine}-engine.ts`, 'build/executables.ts', 'build/licenses.ts', 'lib/sys/ffi.json']) {
+  for (const path of [
+    `build/${engine}-engine.ts`,
+    'build/executables.ts',
+    'build/lazy-builtins.ts',
+    'build/licenses.ts',
+    'lib/sys/ffi.json'
+  ]) {
     if (existsSync(join(ROOT, path))) files.push(path)
   }
   const hash = createHash('sha256').update(`${toolchain}\n`)
