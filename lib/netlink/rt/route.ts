@@ -122,6 +122,8 @@ function metricRows(rows: Rows, metrics: RouteMetrics): RouteMetrics {
 }
 
 function nextHopRows(rows: Rows, hop: NextHopMessage): NextHopMessage {
+  // rtnh_len covers the attributes too: it is set when they are written.
+  rows.fixedU16('rtnh_len', 0)
   return {
     flags: rows.fixedU8('rtnh_flags', hop.flags),
     hops: rows.fixedU8('rtnh_hops', hop.hops),
@@ -132,7 +134,7 @@ function nextHopRows(rows: Rows, hop: NextHopMessage): NextHopMessage {
   }
 }
 
-/** The array of struct rtnexthop; rtnh_len, the first field of each, covers its attributes too. */
+/** The array of struct rtnexthop. */
 function encodeNextHops(hops: readonly NextHopMessage[] | undefined): Uint8Array | undefined {
   if (hops === undefined) return undefined
   const all = new Writer()
@@ -140,10 +142,8 @@ function encodeNextHops(hops: readonly NextHopMessage[] | undefined): Uint8Array
     const one = new Writer()
     nextHopRows(writingRows(one, 'rtnexthop'), hop)
     const bytes = one.finish()
-    all
-      .u16(2 + bytes.length)
-      .bytes(bytes)
-      .align(4)
+    new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).setUint16(0, bytes.length, true)
+    all.bytes(bytes).align(4)
   }
   return all.finish()
 }
@@ -158,7 +158,7 @@ function decodeNextHops(bytes: Uint8Array | undefined): readonly NextHopMessage[
     if (length < 8 || offset + length > bytes.length) {
       throw new DecodeError('RTA_MULTIPATH', `next hop claims ${String(length)} bytes`)
     }
-    hops.push(nextHopRows(readingRows(bytes.subarray(offset + 2, offset + length), 'rtnexthop'), empty))
+    hops.push(nextHopRows(readingRows(bytes.subarray(offset, offset + length), 'rtnexthop'), empty))
     offset += (length + 3) & ~3
   }
   return hops

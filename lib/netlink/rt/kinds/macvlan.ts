@@ -8,15 +8,19 @@ import { type Choice, nest, type Rows } from '../rows.ts'
 
 export type MacvlanMode = 'private' | 'vepa' | 'bridge' | 'passthru' | 'source'
 
+export type MacsMode = 'add' | 'del' | 'flush' | 'set'
+
 export interface MacvlanInfo {
   readonly kind: 'macvlan'
   readonly mode?: MacvlanMode | undefined
   /** MACVLAN_FLAG_* */
   readonly flags?: number | undefined
   /** What to do with `macs`; only ever sent. */
-  readonly macsMode?: 'add' | 'del' | 'flush' | 'set' | undefined
+  readonly macsMode?: MacsMode | undefined
   /** The senders that mode `source` lets in. */
   readonly macs?: readonly Uint8Array[] | undefined
+  /** What else is among `macs`. */
+  readonly unknownMacs?: readonly Attribute[] | undefined
   readonly macCount?: number | undefined
   /** packets; the length of the queue for broadcasts that was asked for */
   readonly bcQueueLength?: number | undefined
@@ -41,34 +45,35 @@ const MACS_MODES: readonly Choice[] = [
   { value: 3, name: 'set' }
 ]
 
+/** IFLA_MACVLAN_MACADDR_DATA */
 interface Macs {
-  readonly list: readonly Uint8Array[]
+  readonly macs: readonly Uint8Array[]
   readonly unknown: readonly Attribute[] | undefined
 }
 
-export function macvlanRows(rows: Rows, macvlan: MacvlanInfo): MacvlanInfo {
-  const macs: Macs | undefined = macvlan.macs === undefined ? undefined : { list: macvlan.macs, unknown: undefined }
+export function macvlanRows(rows: Rows, v: MacvlanInfo): MacvlanInfo {
+  const mode = rows.choiceU32(1, 'IFLA_MACVLAN_MODE', v.mode, MODES) as MacvlanMode | undefined
+  const flags = rows.u16(2, 'IFLA_MACVLAN_FLAGS', v.flags)
+  const macsMode = rows.choiceU32(3, 'IFLA_MACVLAN_MACADDR_MODE', v.macsMode, MACS_MODES) as MacsMode | undefined
+  const given: Macs | undefined = v.macs === undefined ? undefined : { macs: v.macs, unknown: v.unknownMacs }
+  const list = nest(rows, 5, 'IFLA_MACVLAN_MACADDR_DATA', given, { macs: [], unknown: undefined }, macRows)
   return {
     kind: 'macvlan',
-    mode: rows.choiceU32(1, 'IFLA_MACVLAN_MODE', macvlan.mode, MODES) as MacvlanMode | undefined,
-    flags: rows.u16(2, 'IFLA_MACVLAN_FLAGS', macvlan.flags),
-    macsMode: rows.choiceU32(3, 'IFLA_MACVLAN_MACADDR_MODE', macvlan.macsMode, MACS_MODES) as
-      | 'add'
-      | 'del'
-      | 'flush'
-      | 'set'
-      | undefined,
-    macs: nest(rows, 5, 'IFLA_MACVLAN_MACADDR_DATA', macs, { list: [], unknown: undefined }, macRows)?.list,
-    macCount: rows.u32(6, 'IFLA_MACVLAN_MACADDR_COUNT', macvlan.macCount),
-    bcQueueLength: rows.u32(7, 'IFLA_MACVLAN_BC_QUEUE_LEN', macvlan.bcQueueLength),
-    bcQueueLengthUsed: rows.u32(8, 'IFLA_MACVLAN_BC_QUEUE_LEN_USED', macvlan.bcQueueLengthUsed),
-    unknown: rows.unknown(macvlan.unknown)
+    mode,
+    flags,
+    macsMode,
+    macs: list?.macs,
+    unknownMacs: list?.unknown,
+    macCount: rows.u32(6, 'IFLA_MACVLAN_MACADDR_COUNT', v.macCount),
+    bcQueueLength: rows.u32(7, 'IFLA_MACVLAN_BC_QUEUE_LEN', v.bcQueueLength),
+    bcQueueLengthUsed: rows.u32(8, 'IFLA_MACVLAN_BC_QUEUE_LEN_USED', v.bcQueueLengthUsed),
+    unknown: rows.unknown(v.unknown)
   }
 }
 
 function macRows(rows: Rows, macs: Macs): Macs {
   return {
-    list: rows.bytesList(4, 'IFLA_MACVLAN_MACADDR', macs.list, 6),
+    macs: rows.bytesList(4, 'IFLA_MACVLAN_MACADDR', macs.macs, 6),
     unknown: rows.unknown(macs.unknown)
   }
 }
