@@ -5,7 +5,8 @@
 import { CniError } from '../../lib/cni/error.ts'
 import { addressesEqual, compareAddresses, formatAddress, type IpAddress } from '../../lib/ip/address.ts'
 import type { IpPrefix } from '../../lib/ip/prefix.ts'
-import type { Claim, Lease, LeaseDirectory, LeaseOwner } from '../../lib/state/leases.ts'
+import type { LeaseOwner } from '../../lib/state/lease-owners.ts'
+import type { Claim, Lease, LeaseDirectory } from '../../lib/state/leases.ts'
 import { type RangeSet, rangeOf, setSize, setText, spanOf, Walk } from './range-set.ts'
 
 /** ADD: every address of a set is taken. */

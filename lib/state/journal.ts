@@ -7,10 +7,16 @@
  * One file per attachment and plugin, `/run/patchbay/<network>/<containerID>:<ifname>.<plugin>.json`. On tmpfs,
  * because what it tells of does not survive the boot either.
  */
-import { readdirSync } from 'node:fs'
 import { type Json, jsonObject, jsonText, parseJson } from '../config/json.ts'
 import { errnoOf } from '../sys/errors.ts'
-import { ensureDirectory, fileError, readText, removeEmptyDirectory, removeFile, writeAtomic } from '../sys/files.ts'
+import {
+  ensureDirectory,
+  listDirectory,
+  readText,
+  removeEmptyDirectory,
+  removeFile,
+  writeAtomic
+} from '../sys/files.ts'
 
 export const DEFAULT_STATE_DIR = '/run/patchbay'
 
@@ -85,16 +91,5 @@ function entryOf(text: string): Json {
     return json.type === 'object' ? json : jsonObject([])
   } catch {
     return jsonObject([])
-  }
-}
-
-/** Names in a directory; none when it is absent. */
-function listDirectory(path: string): readonly string[] {
-  try {
-    return readdirSync(path)
-  } catch (error) {
-    const errno = errnoOf(error)
-    if (errno === 'ENOENT' || errno === 'ENOTDIR') return []
-    throw fileError('list', path, error)
   }
 }

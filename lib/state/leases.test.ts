@@ -17,7 +17,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { formatAddress, type IpAddress, parseAddress } from '../ip/address.ts'
 import { assert, suite, throwsLike } from '../testing/suite.ts'
-import { LeaseDirectory, type LeaseOwner } from './leases.ts'
+import type { LeaseOwner } from './lease-owners.ts'
+import { LeaseDirectory } from './leases.ts'
 
 const test = suite('lib/state/leases')
 

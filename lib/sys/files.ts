@@ -9,9 +9,11 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmdirSync,
+  statSync,
   unlinkSync,
   writeSync
 } from 'node:fs'
@@ -69,6 +71,25 @@ export function writeAtomic(path: string, text: string, mode: number, durable = 
     renameSync(temporary, path)
   } catch (error) {
     removeFile(temporary)
+    throw fileError('write', path, error)
+  }
+}
+
+/**
+ * Writes a file in its place, which costs a third of writeAtomic. A kill or a full disk leaves the beginning of the text
+ * or nothing: for files whose readers can tell.
+ */
+export function overwrite(path: string, text: string, mode: number): void {
+  try {
+    const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, mode)
+    try {
+      const bytes = new TextEncoder().encode(text)
+      let offset = 0
+      while (offset < bytes.length) offset += writeSync(fd, bytes, offset, bytes.length - offset)
+    } finally {
+      closeSync(fd)
+    }
+  } catch (error) {
     throw fileError('write', path, error)
   }
 }
@@ -166,6 +187,25 @@ export function removeFile(path: string): boolean {
   } catch (error) {
     if (isAbsence(errnoOf(error))) return false
     throw fileError('remove', path, error)
+  }
+}
+
+/** Names in a directory, in no order; none when it is absent. */
+export function listDirectory(path: string): readonly string[] {
+  try {
+    return readdirSync(path)
+  } catch (error) {
+    if (isAbsence(errnoOf(error))) return []
+    throw fileError('list', path, error)
+  }
+}
+
+/** When a file was modified, in milliseconds since 1970; undefined when it is absent or out of reach. */
+export function modifiedAt(path: string): number | undefined {
+  try {
+    return statSync(path).mtimeMs
+  } catch {
+    return undefined
   }
 }
 

@@ -1,0 +1,138 @@
+/**
+ * Which addresses an owner holds, a file per owner, so that the leases of others need not be read:
+ *
+ *     <dataDir>/.patchbay/<network>/<containerID>:<ifname>    "<boot id> 10.1.0.2 fd00::2\n"
+ *     <dataDir>/.patchbay/<network>/seal                      "<boot id> <inode> <seconds>\n"
+ *
+ * A help only. No network can be named `.patchbay`, and the reference reads nothing but its network's directory.
+ *
+ * Owner files are written before the leases they name, so they never name too few, unless somebody else made leases.
+ * The seal tells that: whoever of us leaves the lease directory sets its modification time to the second written there,
+ * which lies in the past. Any file made by anybody else, or by one of us who was killed before the end, moves that time
+ * on. Then, and once after every boot, all leases are read and the owner files are brought up to date.
+ */
+import { createHash } from 'node:crypto'
+import { statSync } from 'node:fs'
+import { hex } from '../ip/mac.ts'
+import { ensureDirectory, listDirectory, overwrite, readText, removeFile, setModified } from '../sys/files.ts'
+
+/** Who holds a lease. `ifName` is '' in leases of the oldest format. */
+export interface LeaseOwner {
+  readonly containerId: string
+  readonly ifName: string
+}
+
+/** `boot` is that in which the owner got the addresses; '-' when somebody else gave them; '' in a torn file. */
+export interface OwnerFile {
+  readonly boot: string
+  readonly addresses: readonly string[]
+}
+
+export const UNKNOWN_BOOT = '-'
+const SEAL = 'seal'
+
+export function isSameOwner(a: LeaseOwner, b: LeaseOwner): boolean {
+  return a.containerId === b.containerId && a.ifName === b.ifName
+}
+
+/** Whether a runtime can ask for this owner. Other texts in leases, made by hand, must not become file names. */
+export function isAttachment(owner: LeaseOwner): boolean {
+  return /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(owner.containerId) && !/[/:\s\0]/.test(owner.ifName)
+}
+
+/** The owner files of one network. */
+export class OwnerFiles {
+  readonly #path: string
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  makeDirectory(): void {
+    ensureDirectory(this.#path, 0o700)
+  }
+
+  read(owner: LeaseOwner): OwnerFile | undefined {
+    if (!isAttachment(owner)) return undefined
+    const text = readText(this.#pathOf(fileName(owner)))
+    if (text === undefined) return undefined
+    if (!text.endsWith('\n')) return { boot: '', addresses: [] }
+    const words = text.trim().split(' ')
+    return { boot: words[0] ?? '', addresses: words.slice(1) }
+  }
+
+  write(owner: LeaseOwner, boot: string, addresses: readonly string[]): void {
+    overwrite(this.#pathOf(fileName(owner)), `${boot} ${addresses.join(' ')}\n`, 0o600)
+  }
+
+  remove(owner: LeaseOwner): void {
+    if (isAttachment(owner)) removeFile(this.#pathOf(fileName(owner)))
+  }
+
+  /**
+   * Brings the files up to date with all leases that there are; files that name these addresses stay as they are.
+   *
+   * @param held every address with its owner
+   */
+  update(held: readonly { readonly address: string; readonly owner: LeaseOwner }[]): void {
+    const owners = new Map<string, LeaseOwner>()
+    const addresses = new Map<string, string[]>()
+    for (const { address, owner } of held) {
+      if (!isAttachment(owner)) continue
+      const name = fileName(owner)
+      owners.set(name, owner)
+      const others = addresses.get(name)
+      if (others === undefined) addresses.set(name, [address])
+      else others.push(address)
+    }
+    const written = new Set<string>()
+    for (const name of listDirectory(this.#path)) {
+      written.add(name)
+      if (name !== SEAL && !owners.has(name)) removeFile(this.#pathOf(name))
+    }
+    for (const [name, owner] of owners) {
+      const found = addresses.get(name) ?? []
+      const known = written.has(name) ? (this.read(owner)?.addresses ?? []) : []
+      if (!found.every(one => known.some(other => other === one))) this.write(owner, UNKNOWN_BOOT, found)
+    }
+  }
+
+  /** Whether nobody else has made a file in the directory since one of us sealed it in this boot. */
+  isSealed(directory: string, bootId: string): boolean {
+    const words = this.#sealWords()
+    if (words.length !== 3 || bootId === '' || words[0] !== bootId) return false
+    const status = statSync(directory)
+    return words[1] === String(status.ino) && Number(words[2]) * 1000 === status.mtimeMs
+  }
+
+  /**
+   * Sets the directory's time to that of the seal; makes a new seal unless the old one was whole.
+   * That it fails costs only time: the next call reads all leases.
+   */
+  seal(directory: string, bootId: string, wasSealed: boolean): void {
+    try {
+      const words = this.#sealWords()
+      const isKept = wasSealed && words.length === 3
+      const seconds = isKept ? Number(words[2]) : Math.floor(Date.now() / 1000) - 2
+      const inode = String(statSync(directory).ino)
+      if (!isKept) overwrite(this.#pathOf(SEAL), `${bootId} ${inode} ${String(seconds)}\n`, 0o600)
+      setModified(directory, seconds)
+    } catch (error) {
+      if (!(error instanceof Error)) throw error
+    }
+  }
+
+  #sealWords(): readonly string[] {
+    return (readText(this.#pathOf(SEAL)) ?? '').trim().split(' ')
+  }
+
+  #pathOf(name: string): string {
+    return `${this.#path}/${name}`
+  }
+}
+
+/** A name that no other owner has: an interface name holds no colon, a container id begins with a letter or digit. */
+function fileName(owner: LeaseOwner): string {
+  const key = `${owner.containerId}:${owner.ifName}`
+  return key.length <= 200 ? key : `.${hex(createHash('sha256').update(key).digest())}`
+}
