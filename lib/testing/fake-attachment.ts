@@ -1,0 +1,48 @@
+/** A plugin on a fake kernel: a host, one container, and a caller. */
+
+import type { Plugin } from '../cni/plugin.ts'
+import { FakeKernel } from '../net/fake-net.ts'
+import type { Kernel } from '../net/kernel.ts'
+import { PluginCaller } from './plugin-caller.ts'
+
+/** The container's namespace. */
+export const BOX = '/run/netns/box'
+
+/** IPAM's answer for most tests: both families, default routes, and a route through a gateway that is no neighbour. */
+export const DUAL_STACK = {
+  ips: [
+    { address: '192.0.2.7/24', gateway: '192.0.2.1' },
+    { address: '2001:db8::7/64', gateway: '2001:db8::1' }
+  ],
+  routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }]
+}
+
+export const DUAL_STACK_IPAM = { type: 'fixed', result: DUAL_STACK }
+
+export interface FakeAttachment {
+  readonly kernel: FakeKernel
+  readonly caller: PluginCaller
+  /** The container's part of the kernel's text, line by line. */
+  readonly box: () => readonly string[]
+}
+
+/** Calls `body` with a kernel that has the host's link `eth1` (dummy, up, MTU 1400) and an empty container. */
+export function withFakeKernel(
+  factory: (kernel: Kernel) => Plugin,
+  config: object,
+  body: (attachment: FakeAttachment) => void
+): void {
+  const kernel = new FakeKernel()
+  kernel.addNamespace(BOX)
+  kernel.host().addLink({ name: 'eth1', kind: { kind: 'dummy' }, up: true, mtu: 1400 })
+  const caller = new PluginCaller(factory(kernel), BOX, config)
+  const box = (): readonly string[] => {
+    const lines = kernel.toText().split('\n')
+    return lines.slice(lines.indexOf(`${BOX}:`) + 1)
+  }
+  try {
+    body({ kernel, caller, box })
+  } finally {
+    caller.close()
+  }
+}
