@@ -1,15 +1,19 @@
 /**
- * Which addresses an owner holds, a file per owner, so that the leases of others need not be read:
+ * Which addresses an owner holds, so that the leases of others need not be read:
  *
  *     <dataDir>/.patchbay/<network>/<containerID>:<ifname>    "<boot id> 10.1.0.2 fd00::2\n"
+ *     <dataDir>/.patchbay/<network>/found.<0 to 255>          "<containerID>:<ifname> 10.1.0.3\n", one line each
  *     <dataDir>/.patchbay/<network>/seal                      "<boot id> <inode> <seconds>\n"
+ *
+ * Owners that we gave addresses to have a file each. Leases that somebody else gave are found by reading all of them
+ * and listed in few files, by a hash of the owner: one for each would take seconds to make on a full host.
  *
  * A help only. No network can be named `.patchbay`, and the reference reads nothing but its network's directory.
  *
  * Owner files are written before the leases they name, so they never name too few, unless somebody else made leases.
  * The seal tells that: whoever of us leaves the lease directory sets its modification time to the second written there,
  * which lies in the past. Any file made by anybody else, or by one of us who was killed before the end, moves that time
- * on. Then, and once after every boot, all leases are read and the owner files are brought up to date.
+ * on. Then, and once after every boot, all leases are read and the files here are brought up to date.
  */
 import { createHash } from 'node:crypto'
 import { statSync } from 'node:fs'
@@ -22,13 +26,13 @@ export interface LeaseOwner {
   readonly ifName: string
 }
 
-/** `boot` is that in which the owner got the addresses; '-' when somebody else gave them; '' in a torn file. */
+/** `boot` is that in which the owner got the addresses; '' in a torn file. */
 export interface OwnerFile {
   readonly boot: string
   readonly addresses: readonly string[]
 }
 
-export const UNKNOWN_BOOT = '-'
+const BUCKETS = 256
 const SEAL = 'seal'
 
 export function isSameOwner(a: LeaseOwner, b: LeaseOwner): boolean {
@@ -61,6 +65,18 @@ export class OwnerFiles {
     return { boot: words[0] ?? '', addresses: words.slice(1) }
   }
 
+  /** Every address that the owner may hold; what it holds no longer may be among them. */
+  addressesOf(owner: LeaseOwner): readonly string[] {
+    if (!isAttachment(owner)) return []
+    const addresses = (this.read(owner)?.addresses ?? []).slice(0)
+    const name = fileName(owner)
+    for (const line of (readText(this.#pathOf(bucketName(bucketOf(name)))) ?? '').split('\n')) {
+      const [key, address] = line.split(' ')
+      if (key === name && address !== undefined && !addresses.some(one => one === address)) addresses.push(address)
+    }
+    return addresses
+  }
+
   write(owner: LeaseOwner, boot: string, addresses: readonly string[]): void {
     overwrite(this.#pathOf(fileName(owner)), `${boot} ${addresses.join(' ')}\n`, 0o600)
   }
@@ -70,31 +86,31 @@ export class OwnerFiles {
   }
 
   /**
-   * Brings the files up to date with all leases that there are; files that name these addresses stay as they are.
+   * Brings the files up to date with all leases that there are; owner files that name these addresses stay as they are.
    *
    * @param held every address with its owner
    */
   update(held: readonly { readonly address: string; readonly owner: LeaseOwner }[]): void {
-    const owners = new Map<string, LeaseOwner>()
-    const addresses = new Map<string, string[]>()
+    const written = new Set<string>()
+    for (const name of listDirectory(this.#path)) written.add(name)
+    const kept = new Set<string>()
+    const found: string[][] = []
+    for (let i = 0; i < BUCKETS; i += 1) found.push([])
     for (const { address, owner } of held) {
       if (!isAttachment(owner)) continue
       const name = fileName(owner)
-      owners.set(name, owner)
-      const others = addresses.get(name)
-      if (others === undefined) addresses.set(name, [address])
-      else others.push(address)
+      const file = written.has(name) ? this.read(owner) : undefined
+      if (file !== undefined && file.boot !== '') kept.add(name)
+      if (!(file?.addresses ?? []).some(one => one === address)) found[bucketOf(name)]?.push(`${name} ${address}\n`)
     }
-    const written = new Set<string>()
-    for (const name of listDirectory(this.#path)) {
-      written.add(name)
-      if (name !== SEAL && !owners.has(name)) removeFile(this.#pathOf(name))
+    for (let i = 0; i < BUCKETS; i += 1) {
+      const name = bucketName(i)
+      const text = (found[i] ?? []).sort().join('')
+      if (text === '') continue
+      kept.add(name)
+      if (!written.has(name) || readText(this.#pathOf(name)) !== text) overwrite(this.#pathOf(name), text, 0o600)
     }
-    for (const [name, owner] of owners) {
-      const found = addresses.get(name) ?? []
-      const known = written.has(name) ? (this.read(owner)?.addresses ?? []) : []
-      if (!found.every(one => known.some(other => other === one))) this.write(owner, UNKNOWN_BOOT, found)
-    }
+    for (const name of written) if (name !== SEAL && !kept.has(name)) removeFile(this.#pathOf(name))
   }
 
   /** Whether nobody else has made a file in the directory since one of us sealed it in this boot. */
@@ -135,4 +151,15 @@ export class OwnerFiles {
 function fileName(owner: LeaseOwner): string {
   const key = `${owner.containerId}:${owner.ifName}`
   return key.length <= 200 ? key : `.${hex(createHash('sha256').update(key).digest())}`
+}
+
+/** No owner file has such a name: those hold a colon or begin with a dot. */
+function bucketName(bucket: number): string {
+  return `found.${String(bucket)}`
+}
+
+function bucketOf(name: string): number {
+  let hash = 0
+  for (let i = 0; i < name.length; i += 1) hash = (hash * 31 + name.charCodeAt(i)) % 65521
+  return hash % BUCKETS
 }

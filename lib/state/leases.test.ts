@@ -139,6 +139,24 @@ test('leases that the reference makes or removes in between are seen', () =>
     assert.equal(held(leases, c2), ['10.1.0.2', '10.1.0.5'])
   }))
 
+test('leases of others are known without a file for each, and reading them again makes none', () =>
+  inScratch(({ leases, path, owners }) => {
+    for (let i = 0; i < 1000; i += 1) referenceLease(path, `10.1.${i >> 8}.${i & 255}`, `x${i}\r\neth0`)
+    assert.equal(held(leases, { containerId: 'x777', ifName: 'eth0' }), ['10.1.3.9'])
+    const files = readdirSync(owners)
+    assert.ok(files.length <= 257, `${files.length} files`)
+    referenceLease(path, '10.2.0.1', 'x777\r\neth0')
+    assert.equal(held(leases, { containerId: 'x777', ifName: 'eth0' }), ['10.1.3.9', '10.2.0.1'])
+    assert.equal(readdirSync(owners).sort(), files.sort())
+    leases.locked(() => leases.release({ containerId: 'x777', ifName: 'eth0' }))
+    assert.equal(held(leases, { containerId: 'x777', ifName: 'eth0' }), [])
+    assert.is(leases.names().size, 999)
+    leases.locked(() => leases.remove(leases.list()))
+    rmSync(join(path, 'lock'))
+    held(leases, c1)
+    assert.equal(readdirSync(owners), ['seal'], 'nothing is kept of leases that are gone')
+  }))
+
 test('no lease is read whose owner is not asked for, until somebody else makes one', () =>
   inScratch(({ leases, path }) => {
     claim(leases, c1, '10.1.0.2')

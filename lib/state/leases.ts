@@ -22,7 +22,7 @@ import {
   withLock
 } from '../sys/files.ts'
 import { Boot } from './boot.ts'
-import { isSameOwner, type LeaseOwner, OwnerFiles, UNKNOWN_BOOT } from './lease-owners.ts'
+import { isSameOwner, type LeaseOwner, OwnerFiles } from './lease-owners.ts'
 
 /** `owner` is undefined in a file that its maker never finished: nobody's lease, once its maker lost the lock. */
 export interface Lease {
@@ -171,7 +171,7 @@ export class LeaseDirectory {
       return false
     const file = this.#owners.read(owner)
     const name = formatAddress(lease.address)
-    if (file !== undefined && file.boot !== UNKNOWN_BOOT && file.addresses.some(one => one === name)) {
+    if (file !== undefined && file.addresses.some(one => one === name)) {
       return this.#boot.id() !== '' && file.boot !== this.#boot.id()
     }
     return this.#boot.isSurelyAfter(modified)
@@ -202,7 +202,7 @@ export class LeaseDirectory {
   /** Those addresses of the owner file that are the owner's indeed. */
   #verified(owner: LeaseOwner): readonly IpAddress[] {
     const held: IpAddress[] = []
-    for (const text of this.#owners.read(owner)?.addresses ?? []) {
+    for (const text of this.#owners.addressesOf(owner)) {
       const address = parseAddress(text)
       const holder = address === undefined ? undefined : this.find(address)?.owner
       if (address !== undefined && holder !== undefined && isSameOwner(holder, owner)) held.push(address)
