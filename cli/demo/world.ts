@@ -1,0 +1,72 @@
+/**
+ * A host and containers that are nothing but network namespaces. They hang on file descriptors of this process:
+ * when it ends, however it ends, they are gone, and the machine's own network was never part of it.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { inNamespace, newNetns, ownNetns, unshareNetns } from '../../lib/sys/netns.ts'
+
+const PROBE = fileURLToPath(new URL('./probe.ts', import.meta.url))
+
+export interface Namespace {
+  readonly fd: number
+  /** A path by which other processes open it, as long as this one lives. */
+  readonly path: string
+}
+
+/** Takes this process, and every program it starts from now on, into a network namespace of its own. */
+export function becomeHost(): Namespace {
+  unshareNetns()
+  return namespaceOf(ownNetns())
+}
+
+export function makeNamespace(): Namespace {
+  return namespaceOf(newNetns())
+}
+
+function namespaceOf(fd: number): Namespace {
+  return { fd, path: `/proc/${process.pid}/fd/${fd}` }
+}
+
+/** A program's answer: its exit status and both streams. */
+export interface Answer {
+  readonly status: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a program on the host to its end. */
+export function run(program: string, args: readonly string[]): Answer {
+  const child = spawnSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+  if (child.error) throw child.error
+  return { status: child.status ?? 255, stdout: child.stdout, stderr: child.stderr }
+}
+
+/** A TCP server in a namespace that answers each connection with the address it came from. */
+export interface Echo {
+  readonly stop: () => void
+}
+
+export function startEcho(namespace: Namespace, port: number): Promise<Echo> {
+  const child = inNamespace(namespace.fd, () =>
+    spawn(process.execPath, ['--no-warnings', PROBE, 'serve', String(port)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  )
+  return new Promise((resolve, reject) => {
+    child.once('exit', status => reject(new Error(`the probe's server ended with ${status}`)))
+    child.stdout.once('data', () => resolve({ stop: () => child.kill('SIGKILL') }))
+  })
+}
+
+/** What a connection from a namespace saw: who it was to the other side, and how long the first answer took. */
+export interface Reached {
+  readonly seenAs: string
+  readonly milliseconds: number
+}
+
+/** Connects from a namespace. @throws when there is no answer within two seconds */
+export function connectFrom(namespace: Namespace, address: string, port: number): Reached {
+  const args = ['--no-warnings', PROBE, 'connect', address, String(port)]
+  const answer = inNamespace(namespace.fd, () => run(process.execPath, args))
+  if (answer.status !== 0) throw new Error(`no answer from ${address} port ${port}: ${answer.stderr.trim()}`)
+  return JSON.parse(answer.stdout) as Reached
+}
