@@ -11,9 +11,12 @@ import { ipvlan } from './ipvlan/ipvlan.ts'
 import { loopback } from './loopback/loopback.ts'
 import { macvlan } from './macvlan/macvlan.ts'
 import { ptp } from './ptp/ptp.ts'
+import { sbr } from './sbr/sbr.ts'
 import { tap } from './tap/tap.ts'
 import { tuning } from './tuning/tuning.ts'
 import { vlan } from './vlan/vlan.ts'
+import { vrf } from './vrf/vrf.ts'
+import { vxlan } from './vxlan/vxlan.ts'
 
 /** All plugins, over a kernel that opens nothing before a plugin asks. In the order of their names. */
 export function allPlugins(kernel: Kernel): readonly Plugin[] {
@@ -27,9 +30,12 @@ export function allPlugins(kernel: Kernel): readonly Plugin[] {
     loopback(kernel),
     macvlan(kernel),
     ptp(kernel),
+    sbr(kernel),
     staticAddresses(),
     tap(kernel),
     tuning(kernel),
-    vlan(kernel)
+    vlan(kernel),
+    vrf(kernel),
+    vxlan(kernel)
   ]
 }

@@ -1,7 +1,7 @@
 /**
  * Queueing disciplines and filters by rtnetlink, in the words of `tc`.
  */
-import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/message.ts'
+import { NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/message.ts'
 import {
   CLSACT_EGRESS,
   CLSACT_INGRESS,
@@ -45,7 +45,8 @@ function findQdisc(rt: Rtnetlink, index: number, parent: number): Qdisc | undefi
     operation: 'list',
     object: `qdiscs of link ${String(index)}`,
     type: RTM_GETQDISC,
-    flags: 0,
+    // The answer is a notification, which the one who asked gets only for the asking.
+    flags: NLM_F_ECHO,
     payload: encodeTc({ index, handle: 0, parent, info: 0 }),
     answer: 'message'
   }

@@ -1,0 +1,132 @@
+/**
+ * What source-based routing makes of an interface's routes. Pure: from what is there and what is asked to what has to be
+ * added and removed.
+ */
+import type { IpConfig } from '../../lib/cni/result.ts'
+import { addressesEqual, type IpAddress, isLinkLocal } from '../../lib/ip/address.ts'
+import { hostPrefix, networkOf, prefixContains, prefixesEqual } from '../../lib/ip/prefix.ts'
+import { type Route, type Rule, SCOPE_LINK, TABLE_MAIN } from '../../lib/net/net.ts'
+import type { SbrConfig } from './config.ts'
+
+/** The first table that is tried, as the reference plugin has it. */
+const FIRST_TABLE = 100
+
+/** Default, main and local. */
+const LAST_RESERVED = 255
+const FIRST_RESERVED = 253
+
+/** One address and the table of its own. */
+export interface SourceTable {
+  readonly ip: IpConfig
+  readonly table: number
+}
+
+/** As many tables as there are addresses, that no rule looks up and no route is in. */
+export function freeTables(ips: readonly IpConfig[], rules: readonly Rule[], routes: readonly Route[]): SourceTable[] {
+  const used: number[] = []
+  for (const rule of rules) used.push(rule.table ?? 0)
+  for (const route of routes) used.push(route.table ?? TABLE_MAIN)
+  const tables: SourceTable[] = []
+  let table = FIRST_TABLE
+  for (const ip of ips) {
+    while (isTaken(table, used)) table += 1
+    tables.push({ ip, table })
+    table += 1
+  }
+  return tables
+}
+
+function isTaken(table: number, used: readonly number[]): boolean {
+  return (table >= FIRST_RESERVED && table <= LAST_RESERVED) || used.some(other => other === table)
+}
+
+/** The rule that sends what has this source address to the table. */
+export function sourceRule(address: IpAddress, table: number): Rule {
+  return { family: address.family, from: hostPrefix(address), table }
+}
+
+/** The gateway of an address: the configuration's for its family, else the result's. */
+export function gatewayOf(ip: IpConfig, config: SbrConfig): IpAddress | undefined {
+  return config.gateways.find(gateway => gateway.family === ip.address.address.family) ?? ip.gateway
+}
+
+/**
+ * The routes of an address's own table: those of the interface in the main table that concern it, and a default route
+ * through its gateway. Routes to neighbours first: the kernel accepts no gateway that it cannot reach.
+ *
+ * @param main the interface's routes in the main table
+ * @param ips all addresses of the interface; a route that none of them claims is everybody's
+ */
+export function tableRoutes(
+  one: SourceTable,
+  main: readonly Route[],
+  ips: readonly IpConfig[],
+  config: SbrConfig,
+  index: number
+): readonly Route[] {
+  const family = one.ip.address.address.family
+  const gateway = gatewayOf(one.ip, config)
+  const routes: Route[] = []
+  for (const route of main) {
+    if (familyOf(route) !== family || (gateway !== undefined && isDefault(route))) continue
+    if (concerns(route, one.ip) || !ips.some(other => concerns(route, other))) {
+      routes.push({ ...route, table: one.table })
+    }
+  }
+  if (gateway !== undefined) {
+    const onlink = !isLinkLocal(gateway) && !prefixContains(one.ip.address, gateway)
+    routes.push({ family, dst: undefined, gateway, index, table: one.table, onlink })
+  }
+  return neighboursFirst(routes)
+}
+
+function neighboursFirst(routes: readonly Route[]): readonly Route[] {
+  return routes.filter(route => !hasGateway(route)).concat(routes.filter(hasGateway))
+}
+
+/**
+ * The routes to be taken out of the main table, gateways first, so that putting them back in reverse order works.
+ *
+ * Left there is what holds the link together whatever the source: the link-local prefix, from which the interface speaks
+ * to its neighbours, and, with source hints, the routes to the interface's own networks.
+ */
+export function movedRoutes(main: readonly Route[], config: SbrConfig): readonly Route[] {
+  const moved = main.filter(route => !isLinkLocalRoute(route) && !(config.addSourceHints && !hasGateway(route)))
+  return moved.filter(hasGateway).concat(moved.filter(route => !hasGateway(route)))
+}
+
+/** The routes to the networks of the addresses, each with the address as the source to be preferred. */
+export function hintRoutes(ips: readonly IpConfig[], main: readonly Route[], index: number): readonly Route[] {
+  return ips.map(ip => hintRoute(ip, main, index))
+}
+
+function hintRoute(ip: IpConfig, main: readonly Route[], index: number): Route {
+  const dst = networkOf(ip.address)
+  const source = ip.address.address
+  const present = main.find(route => route.dst !== undefined && !hasGateway(route) && prefixesEqual(route.dst, dst))
+  if (present !== undefined) return { ...present, source }
+  return { dst, index, source, scope: source.family === 4 ? SCOPE_LINK : undefined, table: TABLE_MAIN }
+}
+
+export function familyOf(route: Route): 4 | 6 {
+  return route.dst?.address.family ?? route.family ?? route.gateway?.family ?? 4
+}
+
+export function isDefault(route: Route): boolean {
+  return route.dst === undefined || route.dst.length === 0
+}
+
+export function hasGateway(route: Route): boolean {
+  return route.gateway !== undefined || route.nextHops !== undefined
+}
+
+function isLinkLocalRoute(route: Route): boolean {
+  return route.dst !== undefined && route.dst.address.family === 6 && isLinkLocal(route.dst.address)
+}
+
+/** Whether the route is of this address's network: its gateway or its preferred source lies there. */
+function concerns(route: Route, ip: IpConfig): boolean {
+  if (route.gateway !== undefined) return prefixContains(ip.address, route.gateway)
+  if (route.source !== undefined) return addressesEqual(route.source, ip.address.address)
+  return route.dst !== undefined && prefixesEqual(route.dst, networkOf(ip.address))
+}

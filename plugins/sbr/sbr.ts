@@ -1,0 +1,255 @@
+/**
+ * Source-based routing: what a container sends from the address of an interface leaves by that interface, also when
+ * another one has the default route.
+ *
+ *     container
+ *     +--------------------------------------------------------------+
+ *     | rule: from 10.1.0.5 lookup 100      table 100: default via   |
+ *     | rule: from 10.2.0.9 lookup 101        10.1.0.1 dev eth0      |---> eth0
+ *     |                                     table 101: default via   |
+ *     |                                       10.2.0.1 dev net1      |---> net1
+ *     +--------------------------------------------------------------+
+ */
+import { refuseChanges } from '../../lib/attach/interface.ts'
+import { journalOf } from '../../lib/attach/journal.ts'
+import { ownerMark } from '../../lib/attach/owner.ts'
+import { netnsOf, recordAttachment } from '../../lib/attach/single-link.ts'
+import { Steps } from '../../lib/attach/steps.ts'
+import { requiredPrevResult } from '../../lib/cni/inputs.ts'
+import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plugin.ts'
+import type { IpConfig, Result } from '../../lib/cni/result.ts'
+import { addressesEqual, formatAddress, type IpAddress } from '../../lib/ip/address.ts'
+import { prefixesEqual } from '../../lib/ip/prefix.ts'
+import { asError, errnoOf } from '../../lib/net/errors.ts'
+import type { Kernel } from '../../lib/net/kernel.ts'
+import { withNamespaceLock } from '../../lib/net/namespace-lock.ts'
+import type { Net, Route, Rule } from '../../lib/net/net.ts'
+import { Undo } from '../../lib/undo.ts'
+import { checkSources } from './check.ts'
+import { addressesOf, readConfig, type SbrConfig } from './config.ts'
+import { entryOf, type RecordedSource, sourcesIn } from './entry.ts'
+import { freeTables, hasGateway, hintRoutes, movedRoutes, type SourceTable, sourceRule, tableRoutes } from './plan.ts'
+
+const NAME = 'sbr'
+
+export function sbr(kernel: Kernel): Plugin {
+  return {
+    name: NAME,
+    since: '0.1.0',
+    add: request => add(kernel, request),
+    check: request => check(kernel, request),
+    del: request => del(kernel, request),
+    gc: request => gc(kernel, request),
+    status
+  }
+}
+
+function add(kernel: Kernel, request: Request): Result {
+  const config = readConfig(request.config)
+  request.config.finish()
+  const result = requiredPrevResult(request)
+  const ips = addressesOf(request, result)
+  const container = kernel.open(request.netns)
+  const undo = new Undo()
+  try {
+    // Two ADDs for one container would find the same tables free.
+    withNamespaceLock(container, () => addSources(container, request, config, ips, undo))
+    return result
+  } catch (error) {
+    throw undo.rollback(asError(error))
+  } finally {
+    container.close()
+  }
+}
+
+function addSources(container: Net, request: Request, config: SbrConfig, ips: readonly IpConfig[], undo: Undo): void {
+  const { table } = config
+  const link = container.getLink(request.ifName)
+  const sources = table === undefined ? findTables(container, ips) : ips.map(ip => ({ ip, table }))
+  recordAttachment(journalOf(request, NAME), request, entryOf(request.netns, sources, table === undefined), undo)
+  if (table === undefined) moveRoutes(container, link.index, sources, config, undo)
+  for (const source of sources) ensureRule(container, sourceRule(source.ip.address.address, source.table), undo)
+}
+
+function findTables(container: Net, ips: readonly IpConfig[]): readonly SourceTable[] {
+  const rules = container.listRules(4).concat(container.listRules(6))
+  return freeTables(ips, rules, container.listRoutes({ table: 0 }))
+}
+
+/** The tables are filled before the rules lead there, and emptied of their routes is the main one last. */
+function moveRoutes(
+  container: Net,
+  index: number,
+  sources: readonly SourceTable[],
+  config: SbrConfig,
+  undo: Undo
+): void {
+  const ips = sources.map(source => source.ip)
+  const main = routesOf(container, index)
+  for (const source of sources) {
+    for (const route of tableRoutes(source, main, ips, config, index)) {
+      undo.push(routeName(route), () => removeRoute(container, route))
+      container.replaceRoute(route)
+    }
+  }
+  for (const route of config.addSourceHints ? hintRoutes(ips, main, index) : []) {
+    const before = main.find(other => isSameDestination(other, route))
+    undo.push(routeName(route), () => restoreRoute(container, route, before))
+    container.replaceRoute(route)
+  }
+  for (const route of movedRoutes(main, config)) {
+    undo.push(routeName(route), () => container.ensureRoute(route))
+    removeRoute(container, route)
+  }
+}
+
+function isSameDestination(a: Route, b: Route): boolean {
+  return a.dst !== undefined && b.dst !== undefined && !hasGateway(a) && prefixesEqual(a.dst, b.dst)
+}
+
+function routeName(route: Route): string {
+  return `route to ${route.dst === undefined ? 'default' : formatAddress(route.dst.address)}`
+}
+
+function removeRoute(container: Net, route: Route): void {
+  container.removeRoute(route)
+}
+
+function restoreRoute(container: Net, route: Route, before: Route | undefined): void {
+  if (before === undefined) container.removeRoute(route)
+  else container.replaceRoute(before)
+}
+
+/** The routes of the main table through this link. */
+function routesOf(container: Net, index: number): readonly Route[] {
+  return container.listRoutes({}).filter(route => leadsThrough(route, index))
+}
+
+function leadsThrough(route: Route, index: number): boolean {
+  return route.index === index || (route.nextHops ?? []).some(hop => hop.index === index)
+}
+
+/** The very same rule may be there: in a fixed table, from a container that had the address before. */
+function ensureRule(container: Net, rule: Rule, undo: Undo): void {
+  try {
+    container.addRule(rule)
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return
+    throw error
+  }
+  undo.push(`rule for table ${String(rule.table ?? 0)}`, () => removeRule(container, rule))
+}
+
+function removeRule(container: Net, rule: Rule): void {
+  container.removeRule(rule)
+}
+
+function check(kernel: Kernel, request: Request): void {
+  const config = readConfig(request.config)
+  request.config.finish()
+  const ips = addressesOf(request, requiredPrevResult(request))
+  const recorded = sourcesIn(journalOf(request, NAME).read(request.containerId, request.ifName))
+  const container = kernel.open(request.netns)
+  try {
+    refuseChanges(request, checkSources(container, request.ifName, config, ips, recorded))
+  } finally {
+    container.close()
+  }
+}
+
+/** Rules before routes: a rule that leads to an empty table does no harm, but is of no use either. */
+function del(kernel: Kernel, request: Request): void {
+  const journal = journalOf(request, NAME)
+  const entry = journal.read(request.containerId, request.ifName)
+  const container = request.netns === '' ? undefined : kernel.find(request.netns)
+  const steps = new Steps('DEL')
+  if (container !== undefined) {
+    const recorded = sourcesIn(entry)
+    const sources = recorded.length > 0 ? recorded : foreignSources(container, request)
+    removeSources(container, sources, steps)
+    container.close()
+  }
+  if (entry !== undefined) steps.attempt(() => journal.remove(request.containerId, request.ifName))
+  steps.finish()
+}
+
+/** Of an ADD by the reference plugin, which writes nothing down: the rules for addresses that the interface has. */
+function foreignSources(container: Net, request: Request): readonly RecordedSource[] {
+  const link = container.findLink(request.ifName)
+  if (link === undefined) return []
+  const fixed = request.config.integer('table', 1, 4_294_967_295)
+  const sources: RecordedSource[] = []
+  for (const { prefix } of container.listAddresses(link.index)) {
+    for (const rule of container.listRules(prefix.address.family)) {
+      if (rule.table === undefined || !isFrom(rule, prefix.address)) continue
+      if (fixed === undefined || fixed === rule.table) {
+        sources.push({ address: prefix.address, table: rule.table, ownsTable: false })
+      }
+    }
+  }
+  return sources
+}
+
+function isFrom(rule: Rule, address: IpAddress): boolean {
+  return rule.from !== undefined && addressesEqual(rule.from.address, address)
+}
+
+function removeSources(container: Net, sources: readonly RecordedSource[], steps: Steps): void {
+  for (const { address, table } of sources) {
+    steps.attempt(() => removeRule(container, sourceRule(address, table)))
+  }
+  for (const { table, ownsTable } of sources) {
+    if (ownsTable) steps.attempt(() => emptyTable(container, table))
+  }
+}
+
+function emptyTable(container: Net, table: number): void {
+  for (const route of container.listRoutes({ table })) container.removeRoute(route)
+}
+
+/** Rules and tables go with their namespace; where that is still there, what the journal tells of is removed from it. */
+function gc(kernel: Kernel, request: Request): void {
+  const journal = journalOf(request, NAME)
+  const steps = new Steps('GC')
+  for (const { containerId, ifName, entry } of journal.list()) {
+    if (isValidAttachment(request.validAttachments, containerId, ifName)) continue
+    const netns = netnsOf(entry)
+    const container = netns === '' ? undefined : kernel.find(netns)
+    if (container !== undefined) {
+      const mark = ownerMark(request.network, containerId, ifName)
+      steps.attempt(() => removeAbandoned(container, ifName, mark, sourcesIn(entry), steps))
+      container.close()
+    }
+    steps.attempt(() => journal.remove(containerId, ifName))
+  }
+  steps.finish()
+}
+
+/**
+ * The path may lead to another container's namespace by now. If the interface bears the attachment's mark all is ours; if
+ * not, rules for addresses that nobody has there are of no use to anybody.
+ */
+function removeAbandoned(
+  container: Net,
+  ifName: string,
+  mark: string,
+  sources: readonly RecordedSource[],
+  steps: Steps
+): void {
+  const link = container.findLink(ifName)
+  if (link !== undefined && link.alias === mark) {
+    removeSources(container, sources, steps)
+    return
+  }
+  const present = container.listAddresses()
+  for (const source of sources) {
+    if (present.some(one => addressesEqual(one.prefix.address, source.address))) continue
+    removeRule(container, sourceRule(source.address, source.table))
+  }
+}
+
+/** Nothing but its own configuration can keep an ADD from working. */
+function status(request: Request): void {
+  readConfig(request.config)
+  request.config.finish()
+}
