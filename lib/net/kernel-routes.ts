@@ -231,6 +231,7 @@ export function removeRoute(rt: Rtnetlink, route: Route): boolean {
   const operation = 'remove route'
   const answer = rt.attempt({ operation, object, type: RTM_DELROUTE, flags: 0, payload, answer: 'acknowledgement' })
   if (answer.errno === '') return true
-  if (answer.errno === 'ESRCH') return false
+  // ENOENT: IPv6 has no such table.
+  if (answer.errno === 'ESRCH' || answer.errno === 'ENOENT') return false
   throw refusal(answer)
 }

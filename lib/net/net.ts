@@ -515,7 +515,7 @@ export abstract class Net {
   abstract addFdb(index: number, entry: FdbEntry): void
   /** One more destination for a MAC; VXLAN only (several for 00:00:00:00:00:00 flood). */
   abstract appendFdb(index: number, entry: FdbEntry): void
-  /** @returns false when there was none */
+  /** @returns false when there was none; of a MAC with several destinations the kernel tells only whether it has any */
   abstract removeFdb(index: number, entry: FdbEntry): boolean
 
   abstract listRules(family: 4 | 6): readonly Rule[]
