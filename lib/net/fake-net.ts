@@ -157,6 +157,10 @@ export class FakeNet extends Net {
     // Nothing is open.
   }
 
+  override exclusively(work: () => void): void {
+    work()
+  }
+
   override nft(): FakeNft {
     return this.#namespace.nft
   }

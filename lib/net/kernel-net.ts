@@ -7,6 +7,7 @@
 import { closeSync } from 'node:fs'
 import type { IpAddress } from '../ip/address.ts'
 import type { IpPrefix } from '../ip/prefix.ts'
+import { withDescriptorLock } from '../sys/descriptor-lock.ts'
 import { inNamespace, openNetns, ownNetns, sameNetns } from '../sys/netns.ts'
 import { createTap } from '../sys/tap.ts'
 import { errnoOf, KernelError, NetnsError } from './errors.ts'
@@ -109,6 +110,10 @@ export class KernelNet extends Net {
     const open = this.#nft ?? new KernelNft(this.#fd)
     this.#nft = open
     return open
+  }
+
+  override exclusively(work: () => void): void {
+    withDescriptorLock(this.namespaceFd(), JSON.stringify(this.#path), work)
   }
 
   override listLinks(): readonly Link[] {

@@ -439,6 +439,12 @@ export abstract class Net {
   /** This namespace's number for the other one, which `Link.linkNetnsId` uses; undefined when it has none. */
   abstract findNetnsId(other: Net): number | undefined
   abstract close(): void
+  /**
+   * Runs `work` while no other process that asks for the same holds this namespace: for what has to be looked up and
+   * taken in one go, such as a free routing table. The lock is on the namespace's own file, whatever path it was opened
+   * by; the reference's sbr locks the same.
+   */
+  abstract exclusively(work: () => void): void
   /** The packet filter of this namespace, opened on first use and closed with the Net. */
   abstract nft(): Nft
 

@@ -22,7 +22,6 @@ import { addressesEqual, formatAddress, type IpAddress } from '../../lib/ip/addr
 import { prefixesEqual } from '../../lib/ip/prefix.ts'
 import { asError, errnoOf } from '../../lib/net/errors.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import { withNamespaceLock } from '../../lib/net/namespace-lock.ts'
 import type { Net, Route, Rule } from '../../lib/net/net.ts'
 import { Undo } from '../../lib/undo.ts'
 import { checkSources } from './check.ts'
@@ -53,7 +52,7 @@ function add(kernel: Kernel, request: Request): Result {
   const undo = new Undo()
   try {
     // Two ADDs for one container would find the same tables free.
-    withNamespaceLock(container, () => addSources(container, request, config, ips, undo))
+    container.exclusively(() => addSources(container, request, config, ips, undo))
     return result
   } catch (error) {
     throw undo.rollback(asError(error))

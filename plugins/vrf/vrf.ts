@@ -22,7 +22,6 @@ import { type Json, jsonObject, jsonString, memberOf } from '../../lib/config/js
 import type { Section } from '../../lib/config/section.ts'
 import { asError } from '../../lib/net/errors.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import { withNamespaceLock } from '../../lib/net/namespace-lock.ts'
 import type { Link, Net } from '../../lib/net/net.ts'
 import { Undo } from '../../lib/undo.ts'
 import { enslave, findVrf, freeTable, isTableOf, release } from './member.ts'
@@ -67,7 +66,7 @@ function add(kernel: Kernel, request: Request): Result {
   const undo = new Undo()
   try {
     // Two ADDs for one container would both make the VRF, or take the same table for two of them.
-    withNamespaceLock(container, () => join(container, request, config, undo))
+    container.exclusively(() => join(container, request, config, undo))
     return result
   } catch (error) {
     throw undo.rollback(asError(error))
@@ -155,7 +154,7 @@ function del(kernel: Kernel, request: Request): void {
     const recorded = vrfOf(entry)
     const vrfName = recorded === '' ? (request.config.text('vrfname') ?? '') : recorded
     const mayBeEmpty = entry !== undefined
-    steps.attempt(() => withNamespaceLock(container, () => release(container, request.ifName, vrfName, mayBeEmpty)))
+    steps.attempt(() => container.exclusively(() => release(container, request.ifName, vrfName, mayBeEmpty)))
     container.close()
   }
   if (entry !== undefined) steps.attempt(() => journal.remove(request.containerId, request.ifName))
@@ -188,7 +187,7 @@ function gc(kernel: Kernel, request: Request): void {
 function removeAbandoned(container: Net, ifName: string, mark: string, vrfName: string): void {
   const link = container.findLink(ifName)
   if (link === undefined || link.alias !== mark) return
-  withNamespaceLock(container, () => release(container, ifName, vrfName, true))
+  container.exclusively(() => release(container, ifName, vrfName, true))
 }
 
 /** Whether the kernel knows VRFs shows only when one is made; nothing else can keep an ADD from working. */

@@ -1,0 +1,54 @@
+/** Whose a port of the host is: one mapping per port, whoever made it. */
+import { CniError } from '../../lib/cni/error.ts'
+import type { Request } from '../../lib/cni/plugin.ts'
+import type { Net } from '../../lib/net/net.ts'
+import type { Nft } from '../../lib/net/nft.ts'
+import { type Conflict, findConflict } from './conflict.ts'
+import { containerChain, findIptablesConflict } from './iptables.ts'
+import { mappingText } from './mapping.ts'
+import { type Published, unpublish } from './nftables.ts'
+
+/** The jumps that the reference's first ADD makes to its chain of mappings, from PREROUTING and OUTPUT. */
+const JUMPS = 2
+
+/** The plugins' own code for a port that is taken. */
+export const PORT_TAKEN = 101
+
+/**
+ * Runs `work` while no other ADD of ours looks for free ports: the kernel refuses the same port twice, but not a port
+ * inside another's range, nor one of every address beside one of a single address.
+ */
+export function whilePortsAreOurs(host: Net, work: () => void): void {
+  host.exclusively(work)
+}
+
+/** @throws {CniError} code 101 naming the owner of a port that is taken */
+export function refuseConflict(host: Net, request: Request, published: Published): void {
+  const nft = host.nft()
+  let conflict: Conflict | undefined = findConflict(nft, published)
+  if (conflict !== undefined && conflict.owner === published.comment) {
+    // Our own, of an ADD whose journal is lost.
+    unpublish(nft, published.comment, undefined)
+    conflict = findConflict(nft, published)
+  }
+  if (conflict === undefined && hasIptablesMappings(nft, published)) {
+    conflict = findIptablesConflict(request, published.addresses, published.mappings)
+  }
+  if (conflict === undefined) return
+  const message = `map port ${mappingText(conflict.mapping)}: EEXIST (mapped already by ${conflict.owner})`
+  throw new CniError(PORT_TAKEN, message, 'choose another host port or host address, or remove the other container')
+}
+
+/** Whether the reference's chain has mappings; iptables itself is only asked if so. */
+function hasIptablesMappings(nft: Nft, published: Published): boolean {
+  return published.addresses.some(({ address }) => {
+    const chain = nft.findChain(address.family === 4 ? 'ip' : 'ip6', 'nat', 'CNI-HOSTPORT-DNAT')
+    return chain !== undefined && chain.use > JUMPS
+  })
+}
+
+/** Whether the reference plugin, or an ADD with the iptables backend, has left mappings of this container. */
+export function hasForeignRules(nft: Nft, request: Request): boolean {
+  const chain = containerChain(request)
+  return nft.findChain('ip', 'nat', chain) !== undefined || nft.findChain('ip6', 'nat', chain) !== undefined
+}
