@@ -45,7 +45,9 @@ function spawn(path: string, args: readonly string[]): Finished {
   const child = spawnSync(path, [...args], { encoding: 'utf8', stdio: ['inherit', 'pipe', 'inherit'] })
   if (child.error !== undefined && child.error !== null) {
     const code = (child.error as NodeJS.ErrnoException).code
-    throw new SysError('start', JSON.stringify(path), code ?? 'EIO', child.error.message)
+    // The native engine has no name for "text file busy". A file that is there and may be executed fails of little else.
+    const errno = code === 'EUNKNOWN' ? 'ETXTBSY' : code
+    throw new SysError('start', JSON.stringify(path), errno ?? 'EIO', child.error.message)
   }
   return { status: child.status ?? 255, stdout: child.stdout }
 }
