@@ -263,6 +263,7 @@ export class Context {
       ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs })
     })
     this.#last = outcome
+    if (outcome.timedOut) throw new Blocked(`${verb}: ${describeOutcome(outcome)}`)
     if (verb === 'ADD' && succeeded(outcome)) attachment.result = printed(outcome)
     return outcome
   }

@@ -97,6 +97,7 @@ class Worker {
   stop(): void {
     this.ended = true
     if (this.#child.connected) this.#child.disconnect()
-    this.#child.kill('SIGTERM')
+    // unshare takes its child along only when it is killed itself.
+    this.#child.kill('SIGKILL')
   }
 }

@@ -29,6 +29,8 @@ export function sameJson(a: unknown, b: unknown): boolean {
 export function stable(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(stable).join(',')}]`
   if (!isObject(value)) return JSON.stringify(value) ?? 'undefined'
-  const keys = Object.keys(value).sort()
+  const keys = Object.keys(value)
+    .filter(key => value[key] !== undefined)
+    .sort()
   return `{${keys.map(key => `${JSON.stringify(key)}:${stable(value[key])}`).join(',')}}`
 }

@@ -42,9 +42,9 @@ export const USAGE = `usage: patchbay conformance --plugin-dir [NAME=]DIR... [op
   --part PART              protocol, behaviour, endurance or hostile (may be repeated; all when left out)
   --only PREFIX            only cases whose id, or whose clause's id, begins so (may be repeated)
   --skip ID=REASON         leave a case out (ID, or PLUGIN/ID), with a reason that is reported
-  --jobs N                 cases at a time (2)
+  --jobs N                 cases at a time (4)
   --seed N                 of the random cases (chosen and printed when left out)
-  --effort F               fraction of the full number of repetitions in endurance and hostile cases (0.1)
+  --effort F               fraction of the full number of repetitions in endurance and hostile cases (0.05)
   --json F, --junit F, --html F   reports
   --list                   clauses and cases, without running them
   --quiet                  no progress
@@ -88,9 +88,9 @@ export function readOptions(argv: readonly string[]): Options {
         throw new Error(`read --skip: ID=REASON expected, got ${JSON.stringify(text)}`)
       return { what: text.slice(0, at), reason: text.slice(at + 1) }
     }),
-    jobs: wholeNumber('--jobs', values.jobs ?? '2'),
+    jobs: wholeNumber('--jobs', values.jobs ?? '4'),
     seed: wholeNumber('--seed', values.seed ?? String(1 + (Date.now() % 1_000_000))),
-    effort: Number(values.effort ?? '0.1'),
+    effort: Number(values.effort ?? '0.05'),
     junit: values.junit,
     json: values.json,
     html: values.html,

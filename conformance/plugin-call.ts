@@ -23,7 +23,7 @@ export interface Outcome {
   readonly stderr: string
 }
 
-const TIMEOUT_MS = 30_000
+const TIMEOUT_MS = 15_000
 
 export function callPlugin(call: PluginCall): Outcome {
   const [command = call.path, ...args] = [...(call.wrapper ?? []), call.path]

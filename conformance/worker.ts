@@ -28,7 +28,7 @@ export function work(keep: readonly string[]): void {
     const known = PROFILES.find(({ type }) => type === job.plugin)
     const subject = { dir: job.dir, profile: { ...known, ...job.profile }, seed: job.seed, effort: job.effort }
     const result: CaseResult = runCase(one, subject, home)
-    process.send?.(result)
+    process.send?.(result, undefined, undefined, () => {})
   })
   process.send?.('ready')
 }

@@ -6,7 +6,9 @@ import { CONFIGURATION_CASES } from './configuration.ts'
 import { CONVENTION_CASES } from './conventions.ts'
 import { DEL_CASES } from './del.ts'
 import { DELEGATION_CASES } from './delegation.ts'
+import { ENDURANCE_CASES } from './endurance.ts'
 import { GC_AND_STATUS_CASES } from './gc-and-status.ts'
+import { HOSTILE_CASES } from './hostile.ts'
 import { OUTPUT_CASES } from './output.ts'
 import { PARAMETER_CASES } from './parameters.ts'
 import { RESULT_CASES } from './result.ts'
@@ -23,5 +25,7 @@ export const CASES: readonly Case[] = [
   ...CHECK_CASES,
   ...GC_AND_STATUS_CASES,
   ...DELEGATION_CASES,
-  ...CONVENTION_CASES
+  ...CONVENTION_CASES,
+  ...ENDURANCE_CASES,
+  ...HOSTILE_CASES
 ]

@@ -3,6 +3,7 @@ import type { Attachment, Case, Context } from '../case.ts'
 import { objects, stable } from '../json.ts'
 import { describeOutcome, type Outcome, succeeded } from '../plugin-call.ts'
 import { difference } from '../world.ts'
+import { isSharedFile } from './add.ts'
 
 /** A way of asking for DEL when not everything is at hand any more. */
 interface Condition {
@@ -65,7 +66,7 @@ const CONDITIONS: readonly Condition[] = [
 function settled(context: Context, before: readonly string[]): readonly string[] {
   const until = Date.now() + 2000
   for (;;) {
-    const { added } = difference(before, context.world.snapshot())
+    const added = difference(before, context.world.snapshot()).added.filter(line => !isSharedFile(line))
     if (added.length === 0 || Date.now() > until) return added
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
   }
@@ -90,7 +91,7 @@ function conditionCase(condition: Condition): Case {
       context.judgeOutcome(condition.clause, succeeded(outcome), 'DEL succeeds', outcome)
       judgeGone(context, condition, attachment)
       if (context.profile.role !== 'chained') {
-        const left = settled(context, before).filter(line => !/last_reserved_ip/.test(line))
+        const left = settled(context, before)
         context.judge('del.complete', left.length === 0, 'the host is as before ADD', () => left.join('; '))
       } else {
         judgeChainedRest(context, before)

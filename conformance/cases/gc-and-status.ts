@@ -2,6 +2,7 @@
 import type { Attachment, Case, Context } from '../case.ts'
 import { errorCode, succeeded } from '../plugin-call.ts'
 import { difference } from '../world.ts'
+import { isSharedFile } from './add.ts'
 
 function gc(context: Context, valid: readonly Attachment[], name?: string) {
   const list = valid.map(one => ({ containerID: one.containerId, ifname: one.ifName }))

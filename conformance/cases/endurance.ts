@@ -1,0 +1,315 @@
+/** What a plugin must survive: crowds, sudden death at any moment, full disks, and long random histories. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { runTogether, type TimedCall, timedCall } from '../bench/measure.ts'
+import { type Attachment, Blocked, type CallOptions, type Case, type Context, NotTestable } from '../case.ts'
+import type { JsonObject } from '../json.ts'
+import { isObject, objects, parsed } from '../json.ts'
+import { MS_RDONLY, MS_REMOUNT, mount, unmount } from '../libc.ts'
+import { describeOutcome, succeeded } from '../plugin-call.ts'
+import { Random } from '../random.ts'
+import { difference } from '../world.ts'
+import { isShared } from './add.ts'
+
+const HOST_LOCAL = { ipam: { type: 'host-local', ranges: [[{ subnet: '10.77.0.0/16' }]] } }
+
+/** Plugins whose addresses come from host-local here, so that leases can leak. */
+function withLeases(context: Context): JsonObject {
+  const { role } = context.profile
+  if (role === 'ipam') return context.profile.type === 'host-local' ? HOST_LOCAL : {}
+  if (role !== 'interface') return {}
+  if (!context.has('host-local')) throw new NotTestable('there is no host-local beside it')
+  return HOST_LOCAL
+}
+
+/** What is on the host that was not there before and is of single containers. */
+function leftovers(context: Context, before: readonly string[]): readonly string[] {
+  const until = Date.now() + 1500
+  for (;;) {
+    const { added, removed } = difference(before, context.world.snapshot())
+    const left = [...added, ...removed.map(line => `gone: ${line}`)]
+      .filter(line => !isShared(line) && !isShared(line.replace('gone: ', '')))
+      .filter(line => !/judgehost|judgebr/.test(line))
+    if (left.length === 0 || Date.now() > until) return left
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
+  }
+}
+
+/** One line per way of dying: the n-th call of this name in a thread. */
+interface Death {
+  readonly syscall: string
+  readonly nth: number
+}
+
+/** System calls after which the world may be another. */
+const EFFECTS =
+  'sendto,sendmsg,write,pwrite64,openat,open,creat,rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,setns,ioctl,flock,fcntl,fsync,ftruncate,setsockopt,socket,execve,clone,clone3,vfork,exit_group'
+
+/** Every place where a call could die, from one traced run. */
+function placesToDie(context: Context, verb: string, attachment: Attachment, options: CallOptions): readonly Death[] {
+  const log = join(context.world.folder, 'strace.log')
+  const wrapper = ['strace', '-f', '-o', log, '-e', `trace=${EFFECTS}`, '-e', 'signal=none']
+  const outcome = context.call(verb, attachment, { ...options, wrapper, timeoutMs: 60_000 })
+  if (!succeeded(outcome)) throw new Blocked(`${verb} under strace: ${describeOutcome(outcome)}`)
+  const counts = new Map<string, number>()
+  const places = new Map<string, Death>()
+  // Only the plugin's own process: what it executes dies on its own account.
+  const lines = readFileSync(log, 'utf8').split('\n')
+  for (const line of lines) {
+    const match = /^([0-9]+) +([a-z0-9_]+)\(/.exec(line)
+    if (match === null) continue
+    const [, pid = '', syscall = ''] = match
+    if (syscall === 'execve') continue
+    const nth = (counts.get(`${pid} ${syscall}`) ?? 0) + 1
+    counts.set(`${pid} ${syscall}`, nth)
+    places.set(`${syscall} ${nth}`, { syscall, nth })
+  }
+  return [...places.values()]
+}
+
+function sampled<T>(list: readonly T[], most: number): readonly T[] {
+  if (list.length <= most) return list
+  return Array.from({ length: most }, (_none, i) => list[Math.floor((i * list.length) / most)]).filter(
+    one => one !== undefined
+  )
+}
+
+function killCase(verb: 'ADD' | 'DEL'): Case {
+  return {
+    id: `kill-in-${verb.toLowerCase()}`,
+    title: `${verb} killed at every system call, then DEL`,
+    part: 'endurance',
+    clauses: ['robust.kill'],
+    when: ({ type }) => !['static', 'loopback', 'host-device', 'sbr'].includes(type),
+    seconds: 600,
+    run: context => {
+      context.requireKernel()
+      if (!context.world.try('strace', '-V')) throw new NotTestable('needs the command strace (Debian package strace)')
+      const config = withLeases(context)
+      // Someone else is on the network throughout, so that everything shared is there.
+      context.mustAdd(context.attachment(), { config: { ...config, ...ports(context, 1) } })
+      const options = { config: { ...config, ...ports(context, 2) } }
+      const attachment = context.attachment()
+      context.mustAdd(attachment, options)
+      if (verb === 'ADD') context.must('DEL', attachment, options)
+      const before = verb === 'ADD' ? context.world.snapshot() : undefined
+      const places = placesToDie(context, verb, attachment, options)
+      if (verb === 'ADD') context.must('DEL', attachment, options)
+      const clean = before ?? context.world.snapshot()
+      const most = Math.max(12, Math.round(400 * context.effort))
+      for (const { syscall, nth } of sampled(places, most)) {
+        if (verb === 'DEL') context.mustAdd(attachment, options)
+        const inject = `inject=${syscall}:signal=KILL:when=${nth}`
+        const wrapper = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `trace=${syscall}`, '-e', inject]
+        context.call(verb, attachment, { ...options, wrapper, timeoutMs: 60_000 })
+        const del = context.call('DEL', attachment, { ...options, noPrevResult: true })
+        const where = `${verb} killed at ${syscall} number ${nth}`
+        context.judgeOutcome('robust.kill', succeeded(del), `${where}: DEL succeeds`, del)
+        const left = leftovers(context, clean)
+        context.judge('robust.kill', left.length === 0, `${where}: after DEL the host is as before`, () =>
+          left.join('; ')
+        )
+        const inside = attachment.netns.inside(() => context.world.links().map(link => link['ifname']))
+        const gone = context.profile.role !== 'interface' || !inside.includes(attachment.ifName)
+        context.judge('robust.kill', gone, `${where}: after DEL the interface is gone`, () => inside.join(', '))
+        if (!gone || left.length > 0) return
+      }
+    }
+  }
+}
+
+/** Two containers cannot publish one port. */
+function ports(context: Context, n: number): JsonObject {
+  if (context.profile.type !== 'portmap') return {}
+  return { runtimeConfig: { portMappings: [{ hostPort: 18080 + n, containerPort: 80, protocol: 'tcp' }] } }
+}
+
+const CROWD = 32
+
+/** All at once: starts the calls together and gives what each printed. */
+function together(calls: readonly TimedCall[]): readonly string[] {
+  runTogether(calls)
+  return calls.map(({ outputPath }) => readFileSync(outputPath, 'utf8'))
+}
+
+const PARALLEL: Case = {
+  id: 'parallel',
+  title: `${CROWD} containers added at once to a network that nobody used before, then removed at once`,
+  part: 'endurance',
+  clauses: ['robust.parallel'],
+  when: ({ type }) => !['loopback', 'host-device', 'static', 'vlan'].includes(type),
+  seconds: 300,
+  run: context => {
+    context.requireKernel()
+    const config = withLeases(context)
+    const attachments = Array.from({ length: CROWD }, () => context.attachment())
+    const before = context.world.snapshot()
+    const calls = (verb: string) =>
+      attachments.map((attachment, n) => {
+        const prevResult = context.prevResult(verb, attachment, context.newest())
+        const input = context.config(context.newest(), {
+          ...config,
+          ...ports(context, n),
+          ...(prevResult === undefined ? {} : { prevResult })
+        })
+        return timedCall(verb, context.path, context.env(verb, attachment), JSON.stringify(input))
+      })
+    const added = together(calls('ADD')).map(parsed)
+    const failed = added.filter(one => !isObject(one) || 'code' in one)
+    context.judge(
+      'robust.parallel',
+      failed.length === 0,
+      'every ADD succeeds',
+      () => `${failed.length} failed: ${JSON.stringify(failed[0])}`
+    )
+    const addresses = added.filter(isObject).flatMap(one => objects(one['ips']).map(ip => String(ip['address'])))
+    const distinct = new Set(addresses).size
+    const seen = () => `${addresses.length} addresses, ${distinct} different ones`
+    context.judge('robust.parallel', distinct === addresses.length, 'no address is given twice', seen)
+    const removed = together(calls('DEL')).filter(text => text.trim() !== '')
+    context.judge('robust.parallel', removed.length === 0, 'every DEL succeeds', () => removed.join(' ').slice(0, 500))
+    const left = leftovers(context, before)
+    context.judge('robust.parallel', left.length === 0, 'the host is as before', () => left.slice(0, 10).join('; '))
+  }
+}
+
+const STATE_PARENTS = ['/var/lib/cni', '/run/cni', '/run/patchbay']
+
+const DISK: Case = {
+  id: 'disk-full-or-read-only',
+  title: 'no room, or no right, to keep state',
+  part: 'endurance',
+  clauses: ['robust.disk'],
+  when: ({ type }) => !['static', 'loopback', 'host-device'].includes(type),
+  seconds: 120,
+  run: context => {
+    context.requireKernel()
+    const config = withLeases(context)
+    for (const kind of ['full', 'read-only']) {
+      const attachment = context.attachment()
+      const before = leftoversBase(context)
+      for (const folder of STATE_PARENTS) {
+        mkdirSync(folder, { recursive: true })
+        mount('none', folder, 'tmpfs', 0, 'size=16k')
+        if (kind === 'full') fill(join(folder, 'filler'))
+        else mount('none', folder, 'tmpfs', MS_REMOUNT | MS_RDONLY, '')
+      }
+      const add = context.call('ADD', attachment, { config })
+      for (const folder of STATE_PARENTS) unmount(folder)
+      const honest = succeeded(add) || isObject(parsed(add.stdout))
+      context.judgeOutcome('robust.disk', honest, `disk ${kind}: ADD succeeds, or fails with an error object`, add)
+      if (!succeeded(add)) {
+        const left = leftovers(context, before)
+        context.judge('robust.disk', left.length === 0, `disk ${kind}: a failed ADD leaves nothing`, () =>
+          left.join('; ')
+        )
+      }
+      const del = context.call('DEL', attachment, { config })
+      context.judgeOutcome('robust.disk', succeeded(del), `disk ${kind}: DEL succeeds once there is room again`, del)
+    }
+  }
+}
+
+function leftoversBase(context: Context): readonly string[] {
+  return context.world.snapshot()
+}
+
+function fill(path: string): void {
+  for (const size of [4096, 1]) {
+    try {
+      for (let i = 0; i < 20; i += 1) writeFileSync(path, 'x'.repeat(size), { flag: 'a' })
+    } catch {
+      // Full: that is the purpose.
+    }
+  }
+}
+
+const STATE: Case = {
+  id: 'state-damaged',
+  title: 'damaged files of its own state',
+  part: 'hostile',
+  clauses: ['robust.state'],
+  seconds: 120,
+  run: context => {
+    const config = withLeases(context)
+    const damage: readonly (readonly [string, string | Uint8Array])[] = [
+      ['empty', ''],
+      ['garbage', '\u0000\u0001{{{"'],
+      ['long', 'x'.repeat(100_000)],
+      ['another kind of JSON', '[1,2,3]']
+    ]
+    for (const [how, content] of damage) {
+      const attachment = context.attachment()
+      context.mustAdd(attachment, { config: { ...config, ...ports(context, 3) } })
+      const files = context.world.snapshot().flatMap(line => /^file (\S+)/.exec(line)?.[1] ?? [])
+      for (const file of files) writeFileSync(file, content)
+      const del = context.call('DEL', attachment, { config: { ...config, ...ports(context, 3) } })
+      context.judgeOutcome('robust.state', succeeded(del), `state files ${how}: DEL succeeds`, del)
+      const next = context.attachment()
+      const add = context.call('ADD', next, { config: { ...config, ...ports(context, 4) } })
+      context.judgeOutcome('robust.state', succeeded(add), `state files ${how}: another ADD succeeds`, add)
+      context.call('DEL', next, { config: { ...config, ...ports(context, 4) } })
+      for (const file of files) rmSync(file, { force: true })
+    }
+  }
+}
+
+type Condition = 'absent' | 'attached' | 'unknown'
+
+const HISTORY: Case = {
+  id: 'random-history',
+  title: 'random ADD, CHECK, DEL and kill, against a model',
+  part: 'endurance',
+  clauses: ['robust.random'],
+  when: ({ type }) => ['bridge', 'ptp', 'macvlan', 'host-local'].includes(type),
+  seconds: 1800,
+  run: context => {
+    context.requireKernel()
+    const steps = Math.max(60, Math.round(10_000 * context.effort))
+    const random = new Random(context.seed)
+    const options = { config: withLeases(context) }
+    const boxes = Array.from({ length: 5 }, () => ({
+      attachment: context.attachment(),
+      condition: 'absent' as Condition
+    }))
+    const before = context.world.snapshot()
+    const say = (holds: boolean, step: number, expected: string, seen: () => string) =>
+      context.judge('robust.random', holds, `seed ${context.seed}, step ${step}: ${expected}`, seen)
+    for (let step = 1; step <= steps; step += 1) {
+      const box = boxes[random.below(boxes.length)]
+      if (box === undefined) continue
+      const { attachment } = box
+      const dice = random.below(10)
+      if (box.condition === 'absent' && dice < 7) {
+        const outcome = context.call('ADD', attachment, options)
+        if (!say(succeeded(outcome), step, 'ADD succeeds', () => describeOutcome(outcome))) return
+        box.condition = 'attached'
+      } else if (box.condition === 'absent') {
+        const wrapper = ['timeout', '-s', 'KILL', String((1 + random.below(12)) / 1000)]
+        context.call('ADD', attachment, { ...options, wrapper })
+        box.condition = 'unknown'
+      } else if (box.condition === 'attached' && dice < 4 && context.supports('0.4.0')) {
+        const outcome = context.call('CHECK', attachment, options)
+        if (!say(succeeded(outcome), step, 'CHECK succeeds', () => describeOutcome(outcome))) return
+      } else {
+        const outcome = context.call('DEL', attachment, { ...options, noPrevResult: random.below(2) === 0 })
+        if (!say(succeeded(outcome), step, 'DEL succeeds', () => describeOutcome(outcome))) return
+        box.condition = 'absent'
+      }
+      if (step % 50 === 0 || step === steps) {
+        const wanted = boxes.filter(({ condition }) => condition === 'attached').length
+        const unknown = boxes.filter(({ condition }) => condition === 'unknown').length
+        const leases = context.world
+          .snapshot()
+          .filter(line => /^file \/var\/lib\/cni\/networks\/[^/]+\/[0-9.]+ /.test(line)).length
+        const holds = leases >= wanted && leases <= wanted + unknown
+        if (!say(holds, step, `${wanted} to ${wanted + unknown} leases`, () => `${leases} leases`)) return
+      }
+    }
+    for (const { attachment } of boxes) context.must('DEL', attachment, { ...options, noPrevResult: true })
+    const left = leftovers(context, before)
+    say(left.length === 0, steps, 'after the last DEL the host is as before', () => left.join('; '))
+  }
+}
+
+export const ENDURANCE_CASES: readonly Case[] = [PARALLEL, killCase('ADD'), killCase('DEL'), DISK, STATE, HISTORY]
