@@ -25,6 +25,11 @@ const LAYERS: readonly Layer[] = [
     mayImport: ['lib/cni/', 'lib/net/', 'lib/ip/', 'lib/config/', 'lib/undo.ts', 'lib/state/'],
     packages: false
   },
+  {
+    of: 'lib/overlay/',
+    mayImport: ['lib/attach/', 'lib/cni/', 'lib/net/', 'lib/ip/', 'lib/config/', 'lib/sys/'],
+    packages: false
+  },
   { of: 'lib/testing/', mayImport: ['lib/'], packages: true },
   { of: 'plugins/main.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
   { of: 'plugins/registry.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
@@ -33,6 +38,7 @@ const LAYERS: readonly Layer[] = [
     of: 'plugins/*/',
     mayImport: [
       'lib/attach/',
+      'lib/overlay/',
       'lib/cni/',
       'lib/net/',
       'lib/ip/',
@@ -45,10 +51,15 @@ const LAYERS: readonly Layer[] = [
   },
   {
     of: 'ipam/*/',
-    mayImport: ['lib/cni/', 'lib/net/', 'lib/ip/', 'lib/config/', 'lib/undo.ts', 'lib/state/'],
+    mayImport: ['lib/overlay/', 'lib/cni/', 'lib/net/', 'lib/ip/', 'lib/config/', 'lib/undo.ts', 'lib/state/'],
     packages: false
   },
-  { of: 'cli/', mayImport: ['lib/', 'plugins/main.ts', 'plugins/registry.ts', 'plugins/start.ts'], packages: true },
+  { of: 'agent/', mayImport: ['lib/'], packages: true },
+  {
+    of: 'cli/',
+    mayImport: ['lib/', 'agent/', 'plugins/main.ts', 'plugins/registry.ts', 'plugins/start.ts'],
+    packages: true
+  },
   { of: 'conformance/', mayImport: ['lib/runtime/', 'lib/testing/'], packages: true },
   { of: 'build/', mayImport: ['lib/', 'plugins/', 'ipam/', 'cli/', 'conformance/'], packages: true }
 ]

@@ -15,6 +15,9 @@ const NEEDS: ReadonlyMap<string, { readonly path?: string; readonly debianPackag
   ['ethtool', { debianPackage: 'ethtool' }],
   ['tcpdump', { debianPackage: 'tcpdump' }],
   ['strace', { debianPackage: 'strace' }],
+  ['ping', { debianPackage: 'iputils-ping' }],
+  ['etcd', { debianPackage: 'etcd-server' }],
+  ['etcdctl', { debianPackage: 'etcd-client' }],
   ['jq', { debianPackage: 'jq' }],
   ['reference-plugins', { path: '/usr/lib/cni/bridge', debianPackage: 'containernetworking-plugins' }]
 ])

@@ -1,0 +1,60 @@
+/**
+ * The other hosts of a tunnel without registry: frames to many and to unknown go to each of them (head-end replication);
+ * what comes back tells the tunnel which MAC is where.
+ */
+import { addressesEqual, formatAddress, type IpAddress } from '../ip/address.ts'
+import type { FdbEntry, Link, Net } from '../net/net.ts'
+import { bridgeMac, sameBytes, type Tunnel } from './tunnel.ts'
+
+/** linux/if_vxlan.h: the entry for what no other entry is for */
+export const ALL_ZEROS: Uint8Array = new Uint8Array(6)
+
+/** The peers that are not this host: a list may name all hosts and be the same on each. */
+export function othersOf(host: Net, peers: readonly IpAddress[]): readonly IpAddress[] {
+  if (peers.length === 0) return []
+  const own = host.listAddresses()
+  return peers.filter(peer => !own.some(address => addressesEqual(address.prefix.address, peer)))
+}
+
+/** Makes the tunnel send to exactly these. */
+export function ensurePeers(host: Net, link: Link, tunnel: Tunnel, peers: readonly IpAddress[]): void {
+  const present = host.listFdb(link.index)
+  const flooding = present.filter(isFlooding)
+  for (const peer of peers) {
+    if (!flooding.some(entry => leadsTo(entry, peer))) {
+      host.appendFdb(link.index, { mac: ALL_ZEROS, dst: peer, self: true, permanent: true })
+    }
+  }
+  for (const entry of flooding) {
+    if (!peers.some(peer => leadsTo(entry, peer))) host.removeFdb(link.index, { mac: ALL_ZEROS, dst: entry.dst, self: true })
+  }
+  if (tunnel.isGateway) pinGateway(host, link, tunnel, present)
+}
+
+/**
+ * Every host's bridge has the gateway's MAC address, and its questions reach all hosts. With a fixed entry that leads to
+ * nobody else the tunnel drops frames from another host's gateway instead of believing that ours has moved there.
+ *
+ * @source linux drivers/net/vxlan/vxlan_core.c vxlan_snoop
+ */
+export function pinGateway(host: Net, link: Link, tunnel: Tunnel, present: readonly FdbEntry[]): void {
+  const mac = bridgeMac(tunnel)
+  if (present.some(entry => entry.self === true && sameBytes(entry.mac, mac) && leadsTo(entry, tunnel.local))) return
+  host.setFdb(link.index, { mac, dst: tunnel.local, self: true, permanent: true })
+}
+
+/** What CHECK finds wrong with the list. */
+export function peerProblems(host: Net, link: Link, peers: readonly IpAddress[]): readonly string[] {
+  const flooding = host.listFdb(link.index).filter(isFlooding)
+  return peers
+    .filter(peer => !flooding.some(entry => leadsTo(entry, peer)))
+    .map(peer => `link ${JSON.stringify(link.name)} does not send to peer ${formatAddress(peer)}`)
+}
+
+export function isFlooding(entry: FdbEntry): boolean {
+  return entry.self === true && sameBytes(entry.mac, ALL_ZEROS)
+}
+
+export function leadsTo(entry: FdbEntry, host: IpAddress): boolean {
+  return entry.dst !== undefined && addressesEqual(entry.dst, host)
+}

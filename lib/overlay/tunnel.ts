@@ -1,0 +1,261 @@
+/**
+ * This host's end of an overlay network: a bridge, and on it a VXLAN tunnel to the other hosts.
+ *
+ *     bridge br-vx42 --- vx42 ==== UDP 4789 ==== other hosts
+ *       |
+ *       +--- veth... of each container
+ *
+ * The plugin makes both; the agent makes them again when somebody has taken them away.
+ */
+import { ensureBridgeDevice, ignoreRouterAdvertisements } from '../attach/bridge-device.ts'
+import { CniError, INVALID_CONFIG } from '../cni/error.ts'
+import { addressesEqual, formatAddress, type IpAddress } from '../ip/address.ts'
+import { stableMac } from '../ip/mac.ts'
+import { writeIfPresent } from '../net/container.ts'
+import { errnoOf } from '../net/errors.ts'
+import { ensureLinkFeature, TX_CHECKSUM } from '../net/ethtool.ts'
+import type { BridgePort, Link, Net, VxlanInfo } from '../net/net.ts'
+
+export interface Tunnel {
+  /** The VXLAN interface. */
+  readonly name: string
+  readonly bridge: string
+  /** The CNI network that it was made for. */
+  readonly network: string
+  readonly vni: number
+  /** UDP */
+  readonly port: number
+  /** This host's address on the underlay. */
+  readonly local: IpAddress
+  /** The underlay interface to bind to, '' = by route. */
+  readonly dev: string
+  /** Where frames to many and to unknown go, instead of a list of peers. */
+  readonly group: IpAddress | undefined
+  /** The tunnel learns which host a MAC is behind. Off where the agent knows it. */
+  readonly learning: boolean
+  /** bytes, of bridge, tunnel and containers */
+  readonly mtu: number
+  /** The bridge is the network's gateway, with the same address and MAC on every host. */
+  readonly isGateway: boolean
+  /** Leave checksums of what enters the tunnel to the underlay's hardware. */
+  readonly txChecksumOffload: boolean
+}
+
+/** Bytes that a frame grows by: Ethernet 14, IPv4 20 or IPv6 40, UDP 8, VXLAN 8. @source RFC 7348 section 5 */
+export function overheadOf(local: IpAddress): number {
+  return local.family === 4 ? 50 : 70
+}
+
+/** What bridges and tunnels made here bear as alias, so that they are taken away by us only. */
+export function tunnelMark(network: string): string {
+  return `patchbay overlay ${network}`
+}
+
+/**
+ * The bridge's MAC address. As gateway it is the same on every host, so that a container that moves keeps a valid entry
+ * for it. Otherwise every host has its own: two bridges with one address in a layer-2 network would take each other's
+ * neighbour discovery for their own.
+ */
+export function bridgeMac(tunnel: Tunnel): Uint8Array {
+  const seed = `overlay ${String(tunnel.vni)}`
+  return stableMac(tunnel.isGateway ? `${seed} gateway` : `${seed} bridge ${formatAddress(tunnel.local)}`)
+}
+
+/**
+ * The tunnel's MAC address. It follows from the underlay address, and the kernel marks it as set by somebody: udev and
+ * NetworkManager replace only what the kernel made up.
+ */
+export function tunnelMac(tunnel: Tunnel): Uint8Array {
+  return stableMac(`overlay ${String(tunnel.vni)} tunnel ${formatAddress(tunnel.local)}`)
+}
+
+/**
+ * Makes bridge and tunnel, or brings those that are there in line. The caller holds the bridge's lock.
+ *
+ * @returns both
+ * @throws {CniError} code 7 naming the field in which an existing device differs, when it is not this network's own
+ */
+export function ensureTunnel(host: Net, tunnel: Tunnel): { readonly bridge: Link; readonly link: Link } {
+  const bridge = ensureOverlayBridge(host, tunnel)
+  const existing = host.findLink(tunnel.name)
+  if (existing === undefined) return { bridge, link: configure(host, addTunnel(host, tunnel, bridge), tunnel, true) }
+  const differences = fixedDifferences(host, existing, tunnel)
+  if (differences.length === 0) return { bridge, link: reconcile(host, existing, tunnel, bridge) }
+  if (existing.alias !== tunnelMark(tunnel.network) || existing.info.kind !== 'vxlan') {
+    throw new CniError(
+      INVALID_CONFIG,
+      `use link ${JSON.stringify(tunnel.name)}: ${differences.join('; ')}`,
+      `name another link in the key "tunnel", correct the configuration, or remove it: ip link del ${tunnel.name}`
+    )
+  }
+  // Our own of an older configuration, or of an address that this host had before: the kernel cannot change these.
+  host.removeLinkByIndex(existing.index)
+  return { bridge, link: configure(host, addTunnel(host, tunnel, bridge), tunnel, true) }
+}
+
+function ensureOverlayBridge(host: Net, tunnel: Tunnel): Link {
+  const mac = bridgeMac(tunnel)
+  const isNew = host.findLink(tunnel.bridge) === undefined
+  const wanted = { name: tunnel.bridge, mac, mtu: tunnel.mtu, vlanFiltering: false, promiscuous: false }
+  const bridge = ensureBridgeDevice(host, wanted)
+  if (isNew) {
+    host.setLink(bridge.index, { alias: tunnelMark(tunnel.network) })
+    // The gateway's link-local address is on every host: to look for another owner of it would find one.
+    writeIfPresent(host, `ipv6/conf/${tunnel.bridge}/accept_dad`, '0')
+  }
+  if (!tunnel.isGateway || sameBytes(bridge.mac, mac)) return bridge
+  host.setLink(bridge.index, { mac })
+  return host.getLink(tunnel.bridge)
+}
+
+function addTunnel(host: Net, tunnel: Tunnel, bridge: Link): Link {
+  const parent = tunnel.dev === '' ? undefined : host.getLink(tunnel.dev)
+  const kind: VxlanInfo = {
+    kind: 'vxlan',
+    id: tunnel.vni,
+    group: tunnel.group,
+    parentIndex: parent?.index,
+    local: tunnel.local,
+    learning: tunnel.learning,
+    port: tunnel.port,
+    // With a zero checksum, older kernels' NAT writes a wrong one into packets whose inner checksum is still open.
+    udpChecksum: true
+  }
+  try {
+    return host.addLink({
+      name: tunnel.name,
+      kind,
+      mac: tunnelMac(tunnel),
+      mtu: tunnel.mtu,
+      masterIndex: bridge.index,
+      up: true
+    })
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error
+    throw vniTaken(host, tunnel)
+  }
+}
+
+/** The kernel has one device for each VNI, port and kind of underlay; its EEXIST does not say which. */
+function vniTaken(host: Net, tunnel: Tunnel): CniError {
+  const owner = host
+    .listLinks()
+    .find(link => link.info.kind === 'vxlan' && link.info.id === tunnel.vni && link.name !== tunnel.name)
+  const name = owner === undefined ? 'another link' : `link ${JSON.stringify(owner.name)}`
+  return new CniError(
+    INVALID_CONFIG,
+    `add link ${JSON.stringify(tunnel.name)}: ${name} has VNI ${String(tunnel.vni)} on UDP port ${String(tunnel.port)} already`,
+    'give this network another "vni", or name that link in the key "tunnel"'
+  )
+}
+
+/** What the kernel lets nobody change on an existing device; each difference as a sentence that names the field. */
+export function fixedDifferences(host: Net, link: Link, tunnel: Tunnel): readonly string[] {
+  const { info } = link
+  if (info.kind !== 'vxlan') {
+    return [`it is of kind ${JSON.stringify(link.kind ?? 'device')}, not "vxlan"`]
+  }
+  const differences: string[] = []
+  const compare = (field: string, present: string, wanted: string): void => {
+    if (present !== wanted) differences.push(`${field} is ${present}, not ${wanted}`)
+  }
+  compare('vni', String(info.id ?? 0), String(tunnel.vni))
+  compare('port', String(info.port ?? 0), String(tunnel.port))
+  compare('local', addressText(info.local), addressText(tunnel.local))
+  compare('group', addressText(info.group), addressText(tunnel.group))
+  compare('learning', onOff(info.learning === true), onOff(tunnel.learning))
+  if (tunnel.dev !== '') compare('dev', linkName(host, info.parentIndex), tunnel.dev)
+  return differences
+}
+
+function addressText(address: IpAddress | undefined): string {
+  return address === undefined ? 'none' : formatAddress(address)
+}
+
+function onOff(value: boolean): string {
+  return value ? 'on' : 'off'
+}
+
+function linkName(host: Net, index: number | undefined): string {
+  if (index === undefined || index === 0) return 'none'
+  return host.findLinkByIndex(index)?.name ?? 'none'
+}
+
+/** Sets what can be set: a port of the bridge, up, MTU, MAC. */
+function reconcile(host: Net, link: Link, tunnel: Tunnel, bridge: Link): Link {
+  const mac = tunnelMac(tunnel)
+  const isRight = link.isUp && link.mtu === tunnel.mtu && link.masterIndex === bridge.index && sameBytes(link.mac, mac)
+  if (!isRight) host.setLink(link.index, { up: true, mtu: tunnel.mtu, masterIndex: bridge.index, mac })
+  return configure(host, isRight ? link : host.getLink(tunnel.name), tunnel, false)
+}
+
+/** What a tunnel has beside its own attributes: its port settings, no IPv6 of its own, the mark. */
+function configure(host: Net, link: Link, tunnel: Tunnel, isNew: boolean): Link {
+  if (isNew) {
+    ignoreRouterAdvertisements(host, link.name)
+    // It only carries frames: a link-local address of its own would show up in the network.
+    writeIfPresent(host, `ipv6/conf/${link.name}/disable_ipv6`, '1')
+    host.setLink(link.index, { alias: tunnelMark(tunnel.network) })
+  }
+  // Where the agent knows every MAC, nothing is learned from frames and nothing unknown is sent everywhere.
+  const port: BridgePort = {
+    learning: tunnel.learning,
+    flood: tunnel.learning,
+    neighbourSuppress: !tunnel.learning
+  }
+  const now = link.port
+  const isRight =
+    now !== undefined &&
+    now.learning === port.learning &&
+    now.flood === port.flood &&
+    (now.neighbourSuppress ?? false) === port.neighbourSuppress
+  if (!isRight) host.setBridgePort(link.index, port)
+  if (!tunnel.txChecksumOffload) ensureLinkFeature(host, link.name, TX_CHECKSUM, false)
+  return link
+}
+
+/** Everything in which the devices are not as they should be. */
+export function tunnelProblems(host: Net, tunnel: Tunnel): readonly string[] {
+  const name = `link ${JSON.stringify(tunnel.name)}`
+  const link = host.findLink(tunnel.name)
+  const bridge = host.findLink(tunnel.bridge)
+  const problems: string[] = []
+  if (bridge === undefined) problems.push(`bridge ${JSON.stringify(tunnel.bridge)} is missing`)
+  else if (!bridge.isUp) problems.push(`bridge ${JSON.stringify(tunnel.bridge)} is down`)
+  if (link === undefined) return problems.concat([`${name} is missing`])
+  for (const difference of fixedDifferences(host, link, tunnel)) problems.push(`${name}: ${difference}`)
+  if (!link.isUp) problems.push(`${name} is down`)
+  if (link.mtu !== tunnel.mtu) problems.push(`${name} has MTU ${String(link.mtu)}, not ${String(tunnel.mtu)}`)
+  if (bridge !== undefined && link.masterIndex !== bridge.index) {
+    problems.push(`${name} is not a port of ${JSON.stringify(tunnel.bridge)}`)
+  }
+  if (!sameBytes(link.mac, tunnelMac(tunnel))) problems.push(`${name} has another MAC address than it was given`)
+  return problems
+}
+
+/** Takes tunnel and bridge away when they are ours and no container of any network is on the bridge. */
+export function removeUnused(host: Net, tunnelName: string, bridgeName: string, network: string): void {
+  const mark = tunnelMark(network)
+  const bridge = host.findLink(bridgeName)
+  const link = host.findLink(tunnelName)
+  const isOurs = link !== undefined && link.kind === 'vxlan' && link.alias === mark
+  if (bridge === undefined) {
+    if (isOurs) host.removeLinkByIndex(link.index)
+    return
+  }
+  const ports = host.listLinks().filter(one => one.masterIndex === bridge.index && one.name !== tunnelName)
+  if (ports.length > 0) return
+  if (isOurs) host.removeLinkByIndex(link.index)
+  if (bridge.kind === 'bridge' && bridge.alias === mark) host.removeLinkByIndex(bridge.index)
+}
+
+export function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  if (a === undefined || b === undefined || a.length !== b.length) return false
+  for (let i = 0; i < a.length; i += 1) if (a[i] !== b[i]) return false
+  return true
+}
+
+/** Whether both are the same tunnel to the kernel. */
+export function sameTunnel(a: Tunnel, b: Tunnel): boolean {
+  return a.name === b.name && a.vni === b.vni && a.port === b.port && addressesEqual(a.local, b.local)
+}

@@ -1,0 +1,115 @@
+/** The network that carries the tunnels: which interface and which address of this host. */
+import { CniError, INVALID_CONFIG } from '../cni/error.ts'
+import { addressesEqual, formatAddress, type IpAddress, isLinkLocal, isLoopback } from '../ip/address.ts'
+import { prefixContains } from '../ip/prefix.ts'
+import { type Address, type Link, type Net, type Route, SCOPE_GLOBAL } from '../net/net.ts'
+
+/** What the configuration says about it. */
+export interface UnderlayConfig {
+  /** The interface; '' = none named */
+  readonly dev: string
+  readonly local: IpAddress | undefined
+  /** The other hosts, as far as they are known here. */
+  readonly peers: readonly IpAddress[]
+  readonly group: IpAddress | undefined
+}
+
+export interface Underlay {
+  readonly link: Link
+  readonly local: IpAddress
+}
+
+/**
+ * Finds interface and address: those named; else the one whose address is in the list of peers (a list may name all
+ * hosts and be the same on each); else the one next to a peer; else that of the default route.
+ *
+ * @throws {CniError} code 7 saying what is missing
+ */
+export function findUnderlay(host: Net, config: UnderlayConfig): Underlay {
+  const addresses = host.listAddresses().filter(isUsable)
+  const family = config.group?.family ?? config.peers[0]?.family
+  if (config.local !== undefined) return ofLocal(host, addresses, config.local, config.dev)
+  const link = config.dev === '' ? chooseLink(host, addresses, config, family) : host.findLink(config.dev)
+  if (link === undefined) throw missing(config)
+  const here = addresses.filter(one => one.index === link.index && fits(one, family))
+  const own = here.find(one => isPeer(config, one.prefix.address)) ?? here.find(isIpv4) ?? here[0]
+  if (own !== undefined) return { link, local: own.prefix.address }
+  throw new CniError(
+    INVALID_CONFIG,
+    `find underlay: link ${JSON.stringify(link.name)} has no ${family === undefined ? 'IP' : `IPv${String(family)}`} address`,
+    'give it one, or name another interface in the key "dev"'
+  )
+}
+
+/** Of this host towards others: neither loopback nor link-local, and not still being checked. */
+function isUsable(one: Address): boolean {
+  const { address } = one.prefix
+  return one.scope === SCOPE_GLOBAL && !one.isDuplicate && !isLinkLocal(address) && !isLoopback(address)
+}
+
+function fits(one: Address, family: 4 | 6 | undefined): boolean {
+  return family === undefined || one.prefix.address.family === family
+}
+
+function isIpv4(one: Address): boolean {
+  return one.prefix.address.family === 4
+}
+
+function isPeer(config: UnderlayConfig, address: IpAddress): boolean {
+  return config.peers.some(peer => addressesEqual(peer, address))
+}
+
+function ofLocal(host: Net, addresses: readonly Address[], local: IpAddress, dev: string): Underlay {
+  const owner = addresses.find(one => addressesEqual(one.prefix.address, local))
+  const link = owner === undefined ? undefined : host.findLinkByIndex(owner.index)
+  if (link !== undefined && (dev === '' || link.name === dev)) return { link, local }
+  const where = dev === '' ? 'no interface of this host has it' : `it is not on interface ${JSON.stringify(dev)}`
+  throw new CniError(
+    INVALID_CONFIG,
+    `find underlay address ${JSON.stringify(formatAddress(local))}: ${where}`,
+    'correct the key "local", or leave it out to have the address chosen'
+  )
+}
+
+function chooseLink(
+  host: Net,
+  addresses: readonly Address[],
+  config: UnderlayConfig,
+  family: 4 | 6 | undefined
+): Link | undefined {
+  const owner =
+    addresses.find(one => isPeer(config, one.prefix.address)) ??
+    addresses.find(one => config.peers.some(peer => prefixContains(one.prefix, peer)))
+  if (owner !== undefined) return host.findLinkByIndex(owner.index)
+  const first = family ?? 4
+  const index = defaultLinkIndex(host, first) ?? (family === undefined ? defaultLinkIndex(host, 6) : undefined)
+  return index === undefined ? undefined : host.findLinkByIndex(index)
+}
+
+function defaultLinkIndex(host: Net, family: 4 | 6): number | undefined {
+  let best: Route | undefined
+  for (const route of host.listRoutes({ family })) {
+    if (route.dst !== undefined && route.dst.length > 0) continue
+    if (linkIndexOf(route) === undefined) continue
+    if (best === undefined || (route.metric ?? 0) < (best.metric ?? 0)) best = route
+  }
+  return best === undefined ? undefined : linkIndexOf(best)
+}
+
+function linkIndexOf(route: Route): number | undefined {
+  return route.index ?? route.nextHops?.find(hop => hop.index > 0)?.index
+}
+
+function missing(config: UnderlayConfig): CniError {
+  return config.dev === ''
+    ? new CniError(
+        INVALID_CONFIG,
+        'find underlay: no default route on the host, and no peer is next to it',
+        'name the interface that leads to the other hosts in the key "dev", or its address in "local"'
+      )
+    : new CniError(
+        INVALID_CONFIG,
+        `find underlay ${JSON.stringify(config.dev)}: no such interface on the host`,
+        'correct the key "dev"'
+      )
+}

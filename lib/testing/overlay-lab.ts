@@ -1,0 +1,228 @@
+/**
+ * Several hosts on one underlay for tests of overlay networks, each a network namespace with an address of both families:
+ *
+ *     host 0 (192.0.2.1, 2001:db8::1) --+
+ *     host 1 (192.0.2.2, 2001:db8::2) --+-- switch (a bridge in a namespace of its own)
+ *     host 2 ...                      --+
+ *
+ * Plugins are called on a host as a runtime would; each host has directories of its own.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Namespace, NSENTER, type Outcome } from './namespace.ts'
+
+/** What a plugin left, with its standard output as JSON where it is. */
+export interface LabReply extends Outcome {
+  // biome-ignore lint/suspicious/noExplicitAny: of unknown shape by nature
+  readonly json: any
+}
+
+export interface LabHost {
+  readonly number: number
+  readonly namespace: Namespace
+  readonly address: string
+  readonly address6: string
+  /** Journal, leases and sockets of this host. */
+  readonly directory: string
+}
+
+export interface LabOptions {
+  /** bytes, of every underlay interface */
+  readonly mtu?: number
+  readonly binDir?: string
+}
+
+export class OverlayLab {
+  readonly hosts: readonly LabHost[]
+  readonly directory: string
+  readonly switch: Namespace
+  readonly binDir: string
+  readonly #containers: Namespace[] = []
+  readonly #programs: ChildProcess[] = []
+
+  private constructor(hosts: readonly LabHost[], center: Namespace, directory: string, binDir: string) {
+    this.hosts = hosts
+    this.switch = center
+    this.directory = directory
+    this.binDir = binDir
+  }
+
+  static create(count: number, options: LabOptions = {}): OverlayLab {
+    const directory = mkdtempSync(join(tmpdir(), 'patchbay-lab-'))
+    const center = Namespace.create()
+    const mtu = String(options.mtu ?? 1500)
+    ok(center, 'ip link add name sw type bridge mcast_snooping 0')
+    ok(center, `ip link set sw up mtu ${mtu}`)
+    const hosts: LabHost[] = []
+    for (let i = 0; i < count; i += 1) {
+      const namespace = Namespace.create()
+      const address = `192.0.2.${i + 1}`
+      const address6 = `2001:db8::${(i + 1).toString(16)}`
+      const peer = `name eth0 netns ${namespace.pid} mtu ${mtu}`
+      ok(center, `ip link add name port${i} mtu ${mtu} master sw up type veth peer ${peer}`)
+      ok(namespace, 'ip link set lo up')
+      ok(namespace, 'ip link set eth0 up')
+      ok(namespace, `ip address add ${address}/24 dev eth0`)
+      ok(namespace, `ip address add ${address6}/64 dev eth0 nodad`)
+      ok(namespace, 'ip route add default via 192.0.2.254')
+      hosts.push({ number: i, namespace, address, address6, directory: join(directory, `host${i}`) })
+    }
+    return new OverlayLab(hosts, center, directory, options.binDir ?? process.env['PATCHBAY_BIN_DIR'] ?? '')
+  }
+
+  host(number: number): LabHost {
+    const host = this.hosts[number]
+    if (host === undefined) throw new Error(`there is no host ${number}`)
+    return host
+  }
+
+  container(): Namespace {
+    const container = Namespace.create()
+    this.#containers.push(container)
+    return container
+  }
+
+  /** Calls a plugin on a host. `stateDir` is laid under the configuration. */
+  call(
+    host: LabHost,
+    command: string,
+    config: Record<string, unknown>,
+    container: { readonly id: string; readonly netns: string; readonly ifName?: string }
+  ): LabReply {
+    const program = join(this.binDir, String(config['type']))
+    const env = this.#environment(command, container)
+    const outcome = host.namespace.run(program, [], { env, input: JSON.stringify(this.#complete(host, config)) })
+    return { ...outcome, json: parsed(outcome.stdout) }
+  }
+
+  /** The same without waiting. */
+  start(
+    host: LabHost,
+    command: string,
+    config: Record<string, unknown>,
+    container: { readonly id: string; readonly netns: string; readonly ifName?: string }
+  ): Promise<LabReply> {
+    const program = join(this.binDir, String(config['type']))
+    const { promise, resolve, reject } = Promise.withResolvers<LabReply>()
+    const child = spawn(NSENTER, [`--net=${host.namespace.path}`, program], {
+      env: this.#environment(command, container),
+      stdio: ['pipe', 'pipe', 'pipe']
+    })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.on('data', chunk => {
+      stdout += String(chunk)
+    })
+    child.stderr.on('data', chunk => {
+      stderr += String(chunk)
+    })
+    child.on('error', reject)
+    child.on('close', status => resolve({ status: status ?? 255, stdout, stderr, json: parsed(stdout) }))
+    child.stdin.on('error', () => undefined)
+    child.stdin.end(JSON.stringify(this.#complete(host, config)))
+    return promise
+  }
+
+  /** ADD that must succeed, in a new container. */
+  add(
+    host: LabHost,
+    config: Record<string, unknown>,
+    id: string
+  ): { readonly netns: Namespace; readonly reply: LabReply } {
+    const netns = this.container()
+    const reply = this.call(host, 'ADD', config, { id, netns: netns.path })
+    if (reply.status !== 0) throw new Error(`ADD ${id} on host ${host.number}: ${reply.stdout}${reply.stderr}`)
+    return { netns, reply }
+  }
+
+  /** A program that runs on until the lab closes, on a host. */
+  run(host: LabHost, program: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): ChildProcess {
+    const child = spawn(NSENTER, [`--net=${host.namespace.path}`, program, ...args], {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe']
+    })
+    this.#programs.push(child)
+    return child
+  }
+
+  /** Names of links in a namespace, sorted. */
+  links(namespace: Namespace): readonly string[] {
+    const listed: readonly { readonly ifname: string }[] = JSON.parse(ok(namespace, 'ip -j link'))
+    return listed.map(link => link.ifname).sort()
+  }
+
+  /** Files that calls on this host have left. */
+  files(host: LabHost): readonly string[] {
+    try {
+      const all = readdirSync(host.directory, { recursive: true, withFileTypes: true })
+      return all
+        .filter(one => one.isFile())
+        .map(one => `${one.parentPath}/${one.name}`.slice(host.directory.length + 1))
+    } catch {
+      return []
+    }
+  }
+
+  close(): void {
+    for (const program of this.#programs) program.kill('SIGKILL')
+    for (const one of [...this.#containers, ...this.hosts.map(host => host.namespace), this.switch]) one.close()
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+
+  #complete(host: LabHost, config: Record<string, unknown>): Record<string, unknown> {
+    return { cniVersion: '1.1.0', name: 'net1', stateDir: join(host.directory, 'state'), ...config }
+  }
+
+  #environment(
+    command: string,
+    container: { readonly id: string; readonly netns: string; readonly ifName?: string }
+  ): NodeJS.ProcessEnv {
+    if (this.binDir === '') throw new Error('PATCHBAY_BIN_DIR is not set: run black-box tests through npm test')
+    return {
+      PATH: process.env['PATH'],
+      CNI_COMMAND: command,
+      CNI_CONTAINERID: container.id,
+      CNI_NETNS: container.netns,
+      CNI_IFNAME: container.ifName ?? 'eth0',
+      CNI_PATH: this.binDir
+    }
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Runs a command line that must succeed, split at blanks. @returns its standard output */
+export function ok(namespace: Namespace, line: string): string {
+  const [program = '', ...args] = line.split(' ')
+  const { status, stdout, stderr } = namespace.run(program, args)
+  if (status !== 0) throw new Error(`${line}: ${stderr}${stdout}`)
+  return stdout
+}
+
+/** Whether one of two echo requests is answered; `bytes` of payload, never fragmented. */
+export function pings(from: Namespace, address: string, bytes = 56): boolean {
+  const args = ['-c', '1', '-W', '1', '-M', 'do', '-s', String(bytes), address]
+  return from.run('ping', args).status === 0 || from.run('ping', args).status === 0
+}
+
+/** Makes a lab for `body` and takes it away after it, whatever happens. */
+export async function inLab(
+  hosts: number,
+  options: LabOptions,
+  body: (lab: OverlayLab) => void | Promise<void>
+): Promise<void> {
+  const lab = OverlayLab.create(hosts, options)
+  try {
+    await body(lab)
+  } finally {
+    lab.close()
+  }
+}

@@ -1,0 +1,128 @@
+/** CHECK and STATUS of vxlan: what must still be so, beyond the container's own interface. */
+import { attachmentProblems, expectedAttachment, refuseChanges } from '../../lib/attach/interface.ts'
+import { masqueradeProblems } from '../../lib/attach/masquerade.ts'
+import { hostEndName } from '../../lib/attach/veth-port.ts'
+import { CniError, LIMITED_CONNECTIVITY, NOT_AVAILABLE, TRY_AGAIN_LATER } from '../../lib/cni/error.ts'
+import type { Request } from '../../lib/cni/plugin.ts'
+import type { IpConfig } from '../../lib/cni/result.ts'
+import { formatPrefix } from '../../lib/ip/prefix.ts'
+import type { Kernel } from '../../lib/net/kernel.ts'
+import type { Link, Net } from '../../lib/net/net.ts'
+import { othersOf, peerProblems } from '../../lib/overlay/peers.ts'
+import { bridgeMac, fixedDifferences, sameBytes, type Tunnel, tunnelProblems } from '../../lib/overlay/tunnel.ts'
+import { readConfig, type VxlanConfig } from './config.ts'
+import { planTunnel } from './devices.ts'
+import { checkAgent, checkPublished } from './publication.ts'
+
+export function check(kernel: Kernel, request: Request): void {
+  const config = readConfig(request)
+  const expected = expectedAttachment(request, 'veth')
+  request.ipam.check()
+  const host = kernel.host()
+  const container = kernel.open(request.netns)
+  try {
+    const problems: string[] = []
+    const add = (more: readonly string[]): void => {
+      for (const problem of more) problems.push(problem)
+    }
+    add(deviceProblems(host, request, config))
+    add(portProblems(host, config, request))
+    add(attachmentProblems(container, expected))
+    add(masqueradeProblems(host, request, config.masquerade, ipsOf(request)))
+    refuseChanges(request, problems)
+  } finally {
+    container.close()
+  }
+  if (config.agent !== undefined) checkPublished(config.agent, request)
+}
+
+function deviceProblems(host: Net, request: Request, config: VxlanConfig): readonly string[] {
+  const tunnel = asPresent(host, planTunnel(host, request, config))
+  const problems = tunnelProblems(host, tunnel).slice(0)
+  const link = host.findLink(tunnel.name)
+  if (link !== undefined && config.hasPeers) {
+    for (const problem of peerProblems(host, link, othersOf(host, config.underlay.peers))) problems.push(problem)
+  }
+  const bridge = host.findLink(tunnel.bridge)
+  if (bridge === undefined || !config.isGateway) return problems
+  if (!sameBytes(bridge.mac, bridgeMac(tunnel))) {
+    problems.push(`bridge ${JSON.stringify(tunnel.bridge)} has not the gateway's MAC address`)
+  }
+  const present = host.listAddresses(bridge.index).map(address => formatPrefix(address.prefix))
+  for (const ip of ipsOf(request)) {
+    if (ip.gateway === undefined) continue
+    const wanted = formatPrefix({ address: ip.gateway, length: ip.address.length })
+    if (!present.some(text => text === wanted)) {
+      problems.push(`address ${wanted} is missing from ${JSON.stringify(tunnel.bridge)}`)
+    }
+  }
+  return problems
+}
+
+/** Whether a registry's tunnel learns is the agent's choice, which CHECK does not ask for. */
+function asPresent(host: Net, tunnel: Tunnel): Tunnel {
+  if (tunnel.learning) return tunnel
+  const link = host.findLink(tunnel.name)
+  return link?.info.kind === 'vxlan' ? { ...tunnel, learning: link.info.learning === true } : tunnel
+}
+
+function portProblems(host: Net, config: VxlanConfig, request: Request): readonly string[] {
+  const name = JSON.stringify(hostEndName(request))
+  const port = host.findLink(hostEndName(request))
+  if (port === undefined) return [`link ${name} is missing on the host`]
+  const problems: string[] = []
+  if (!port.isUp) problems.push(`link ${name} is down`)
+  if (masterName(host, port) !== config.bridge) {
+    problems.push(`link ${name} is not a port of ${JSON.stringify(config.bridge)}`)
+  } else if ((port.port?.hairpin === true) !== config.hairpinMode) {
+    problems.push(`port ${name} has hairpin ${config.hairpinMode ? 'off' : 'on'}`)
+  }
+  return problems
+}
+
+function masterName(host: Net, port: Link): string {
+  return port.masterIndex === undefined ? '' : (host.findLinkByIndex(port.masterIndex)?.name ?? '')
+}
+
+/** The addresses of the container's interface, as prevResult has them. */
+function ipsOf(request: Request): readonly IpConfig[] {
+  const index = (request.prevResult?.interfaces ?? []).findIndex(
+    one => one.name === request.ifName && (one.sandbox ?? '') !== ''
+  )
+  return (request.prevResult?.ips ?? []).filter(ip => ip.interface === undefined || ip.interface === index)
+}
+
+/** @throws {CniError} code 50 when an ADD could not succeed, 51 when the other hosts' changes do not arrive either */
+export function status(kernel: Kernel, request: Request): void {
+  const config = readConfig(request)
+  const host = kernel.host()
+  refuseUnusable(host, request, config)
+  if (config.agent !== undefined) {
+    try {
+      checkAgent(config.agent)
+    } catch (error) {
+      if (!(error instanceof CniError) || error.code !== TRY_AGAIN_LATER) throw error
+      throw new CniError(LIMITED_CONNECTIVITY, error.message, error.details)
+    }
+  }
+  request.ipam.status()
+}
+
+function refuseUnusable(host: Net, request: Request, config: VxlanConfig): void {
+  try {
+    const tunnel = asPresent(host, planTunnel(host, request, config))
+    const bridge = host.findLink(tunnel.bridge)
+    const link = host.findLink(tunnel.name)
+    const faults = link === undefined ? [] : fixedDifferences(host, link, tunnel)
+    if (bridge !== undefined && bridge.info.kind !== 'bridge') {
+      throw new CniError(NOT_AVAILABLE, `use bridge ${JSON.stringify(tunnel.bridge)}: it is no bridge`, '')
+    }
+    if (faults.length > 0) {
+      const advice = `remove it, or name another link in the key "tunnel"`
+      throw new CniError(NOT_AVAILABLE, `use link ${JSON.stringify(tunnel.name)}: ${faults.join('; ')}`, advice)
+    }
+  } catch (error) {
+    if (!(error instanceof CniError)) throw error
+    throw new CniError(NOT_AVAILABLE, error.message, error.details)
+  }
+}

@@ -1,0 +1,97 @@
+/** Bridge and tunnel of a network on this host: planned from the configuration, made under a lock, gone with the last container. */
+import { journalOf } from '../../lib/attach/journal.ts'
+import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
+import type { Request } from '../../lib/cni/plugin.ts'
+import { type Json, jsonBoolean, jsonNumber, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
+import type { Link, Net } from '../../lib/net/net.ts'
+import type { AgentAddress } from '../../lib/overlay/agent-call.ts'
+import { ensurePeers, othersOf } from '../../lib/overlay/peers.ts'
+import { ensureTunnel, overheadOf, removeUnused, type Tunnel } from '../../lib/overlay/tunnel.ts'
+import { textOf, tunnelToJson } from '../../lib/overlay/tunnel-json.ts'
+import { findUnderlay } from '../../lib/overlay/underlay.ts'
+import { withNamedLock } from '../../lib/state/lock.ts'
+import type { VxlanConfig } from './config.ts'
+
+/**
+ * What the devices have to be.
+ *
+ * @throws {CniError} code 7 when there is no underlay, or frames of the configured size do not fit into it
+ */
+export function planTunnel(host: Net, request: Request, config: VxlanConfig): Tunnel {
+  const { link, local } = findUnderlay(host, config.underlay)
+  const largest = link.mtu - overheadOf(local)
+  if (config.mtu !== undefined && config.mtu > largest) {
+    throw new CniError(
+      INVALID_CONFIG,
+      `mtu must be at most ${String(largest)}, got ${String(config.mtu)}: ${JSON.stringify(link.name)} has ${String(link.mtu)} and the tunnel needs ${String(overheadOf(local))}`,
+      'lower mtu, leave it out, or raise the MTU of the underlay'
+    )
+  }
+  return {
+    name: config.tunnel,
+    bridge: config.bridge,
+    network: request.network,
+    vni: config.vni,
+    port: config.port,
+    local,
+    // The kernel joins a group on an interface; otherwise the routes of the moment are better than one for ever.
+    dev: config.underlay.group === undefined ? config.underlay.dev : link.name,
+    group: config.underlay.group,
+    learning: config.agent === undefined,
+    mtu: config.mtu ?? largest,
+    isGateway: config.isGateway,
+    txChecksumOffload: config.txChecksumOffload
+  }
+}
+
+/**
+ * Makes the devices and writes the attachment down, both under the lock: a DEL of the last container must see the one
+ * that is coming before it takes the devices away.
+ */
+export function ensureDevices(host: Net, request: Request, config: VxlanConfig, tunnel: Tunnel, entry: Json): Link {
+  return locked(request, tunnel.bridge, () => {
+    journalOf(request, 'vxlan').write(request.containerId, request.ifName, entry)
+    const { bridge, link } = ensureTunnel(host, tunnel)
+    if (config.hasPeers) ensurePeers(host, link, tunnel, othersOf(host, config.underlay.peers))
+    return bridge
+  })
+}
+
+/** What ADD is about to make, for DEL, for GC and for a person who finds it. */
+export function attachmentEntry(request: Request, config: VxlanConfig, tunnel: Tunnel): Json {
+  return jsonObject([
+    ['plugin', jsonString('vxlan')],
+    ['netns', jsonString(request.netns)],
+    ['tunnel', tunnelToJson(tunnel)],
+    ['keepDevices', jsonBoolean(config.keepDevices)],
+    ['agent', config.agent === undefined ? undefined : jsonString(config.agent.socket)],
+    ['agentMilliseconds', config.agent === undefined ? undefined : jsonNumber(config.agent.milliseconds)]
+  ])
+}
+
+/** The agent that an entry was published by. */
+export function agentOf(entry: Json): AgentAddress | undefined {
+  const socket = textOf(entry, 'agent')
+  return socket === '' ? undefined : { socket, milliseconds: Number(textOf(entry, 'agentMilliseconds')) }
+}
+
+/** Removes the entry, and with the network's last one its devices. */
+export function removeEntry(host: Net, request: Request, entry: Json): void {
+  const tunnel = memberOf(entry, 'tunnel')
+  const journal = journalOf(request, 'vxlan')
+  if (tunnel === undefined) {
+    journal.remove(request.containerId, request.ifName)
+    return
+  }
+  const bridge = textOf(tunnel, 'bridge')
+  locked(request, bridge, () => {
+    journal.remove(request.containerId, request.ifName)
+    if (textOf(entry, 'keepDevices') === 'true' || journal.list().length > 0) return true
+    removeUnused(host, textOf(tunnel, 'name'), bridge, textOf(tunnel, 'network'))
+    return true
+  })
+}
+
+function locked<T>(request: Request, bridge: string, work: () => T): T {
+  return withNamedLock(request.config.text('stateDir'), `overlay-${bridge}`, work)
+}

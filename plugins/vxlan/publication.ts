@@ -1,0 +1,88 @@
+/** The plugin's conversation with the agent: what is here is told to the other hosts, and withdrawn again. */
+import type { Request } from '../../lib/cni/plugin.ts'
+import { type Json, jsonArray, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
+import { formatAddress } from '../../lib/ip/address.ts'
+import { formatMac } from '../../lib/ip/mac.ts'
+import type { IpPrefix } from '../../lib/ip/prefix.ts'
+import { type AgentAddress, askAgent, attachmentMembers, isAgentAway } from '../../lib/overlay/agent-call.ts'
+import type { Tunnel } from '../../lib/overlay/tunnel.ts'
+import { tunnelToJson } from '../../lib/overlay/tunnel-json.ts'
+
+/**
+ * Asks before anything is made: a network whose registry is away takes no new containers.
+ *
+ * @returns the tunnel as this registry needs it: where it does not know every endpoint, the tunnel has to learn
+ * @throws {CniError} code 11 with the reason
+ */
+export function join(agent: AgentAddress, tunnel: Tunnel): Tunnel {
+  const answer = askAgent(
+    agent,
+    jsonObject([
+      ['do', jsonString('join')],
+      ['tunnel', tunnelToJson(tunnel)]
+    ])
+  )
+  return { ...tunnel, learning: memberOf(answer, 'learning')?.text === 'true' }
+}
+
+/** Returns when the registry has it and this host knows the others'. @throws {CniError} code 11 with the reason */
+export function publish(
+  agent: AgentAddress,
+  request: Request,
+  tunnel: Tunnel,
+  hostEnd: string,
+  mac: Uint8Array | undefined,
+  addresses: readonly IpPrefix[]
+): void {
+  const members: (readonly [string, Json | undefined])[] = [['do', jsonString('publish')]]
+  for (const member of attachmentMembers(request.network, request.containerId, request.ifName)) members.push(member)
+  members.push(['tunnel', tunnelToJson(tunnel)])
+  members.push(['hostEnd', jsonString(hostEnd)])
+  members.push(['mac', jsonString(mac === undefined ? '' : formatMac(mac))])
+  members.push(['ips', jsonArray(addresses.map(prefix => jsonString(formatAddress(prefix.address))))])
+  askAgent(agent, jsonObject(members))
+}
+
+/** An agent that does not run sees at its next start that the host's end is gone. */
+export function withdraw(agent: AgentAddress, request: Request): void {
+  try {
+    ask(agent, 'withdraw', request)
+  } catch (error) {
+    if (error instanceof Error && isAgentAway(error)) return
+    throw error
+  }
+}
+
+/** @throws {CniError} code 100 when the registry does not have the endpoint as it is */
+export function checkPublished(agent: AgentAddress, request: Request): void {
+  ask(agent, 'check', request)
+}
+
+function ask(agent: AgentAddress, what: string, request: Request): void {
+  const members: (readonly [string, Json | undefined])[] = [['do', jsonString(what)]]
+  for (const member of attachmentMembers(request.network, request.containerId, request.ifName)) members.push(member)
+  askAgent(agent, jsonObject(members))
+}
+
+/** @throws {CniError} code 50 or 51 when an ADD could not succeed */
+export function checkAgent(agent: AgentAddress): void {
+  askAgent(agent, jsonObject([['do', jsonString('status')]]))
+}
+
+/** GC: endpoints of this network that the runtime does not know. */
+export function collect(agent: AgentAddress, request: Request): void {
+  const keep = request.validAttachments.map(one =>
+    jsonObject([
+      ['containerId', jsonString(one.containerId)],
+      ['ifName', jsonString(one.ifName)]
+    ])
+  )
+  askAgent(
+    agent,
+    jsonObject([
+      ['do', jsonString('collect')],
+      ['network', jsonString(request.network)],
+      ['keep', jsonArray(keep)]
+    ])
+  )
+}

@@ -1,0 +1,245 @@
+/** Hosts as namespaces on an underlay; the executables are called as a runtime would call them. */
+// needs: bridge ethtool ping tcpdump
+// time-out: 150 s
+import { inLab, type LabHost, type OverlayLab, ok, pings } from '../../lib/testing/overlay-lab.ts'
+import { assert, suite } from '../../lib/testing/suite.ts'
+
+const test = suite('plugins/vxlan, black box')
+
+/** The same subnets on every host, a range of them for each. */
+function hostLocal(host: LabHost, v6 = true): object {
+  const h = String(host.number + 1)
+  const range4 = { subnet: '10.42.0.0/16', rangeStart: `10.42.${h}.10`, rangeEnd: `10.42.${h}.250` }
+  const range6 = { subnet: 'fd42::/64', rangeStart: `fd42::${h}:10`, rangeEnd: `fd42::${h}:ff` }
+  return { type: 'host-local', dataDir: `${host.directory}/leases`, ranges: v6 ? [[range4], [range6]] : [[range4]] }
+}
+
+function network(lab: OverlayLab, host: LabHost, more: object = {}): Record<string, unknown> {
+  const peers = lab.hosts.map(one => one.address)
+  return { type: 'vxlan', vni: 42, peers, isGateway: true, ipam: hostLocal(host), ...more }
+}
+
+function addresses(reply: { readonly json: { readonly ips: readonly { readonly address: string }[] } }): string[] {
+  return reply.json.ips.map(ip => ip.address.split('/')[0] ?? '')
+}
+
+test('any container reaches any other over IPv4 and IPv6 with frames of full size, and nothing is left', async () => {
+  await inLab(3, {}, lab => {
+    const before = lab.hosts.map(host => lab.links(host.namespace))
+    const boxes = lab.hosts.flatMap(host =>
+      [1, 2].map(n => ({
+        host,
+        id: `c${host.number}-${n}`,
+        ...lab.add(host, network(lab, host), `c${host.number}-${n}`)
+      }))
+    )
+    for (const from of boxes) {
+      for (const to of boxes) {
+        if (from === to) continue
+        const [four = '', six = ''] = addresses(to.reply)
+        assert.ok(pings(from.netns, four, 1450 - 28), `${from.id} to ${four}`)
+        assert.ok(pings(from.netns, six, 1450 - 48), `${from.id} to ${six}`)
+      }
+      assert.ok(pings(from.netns, '10.42.0.1'), 'the gateway on the own host')
+    }
+    const [first] = boxes
+    assert.equal(
+      first?.reply.json.interfaces.map((one: { name: string; mtu: number }) => `${one.name} ${one.mtu}`).slice(0, 2),
+      ['br-vx42 1450', 'vx42 1450']
+    )
+    assert.is(first?.reply.json.interfaces[3].mtu, 1450)
+    const gatewayMacs = lab.hosts.map(host => JSON.parse(ok(host.namespace, 'ip -j link show br-vx42'))[0].address)
+    assert.is(new Set(gatewayMacs).size, 1)
+    const tunnelMacs = lab.hosts.map(host => JSON.parse(ok(host.namespace, 'ip -j link show vx42'))[0].address)
+    assert.is(new Set(tunnelMacs).size, 3)
+    for (const { host, id, netns, reply } of boxes) {
+      const checked = lab.call(
+        host,
+        'CHECK',
+        { ...network(lab, host), prevResult: reply.json },
+        { id, netns: netns.path }
+      )
+      assert.is(checked.stdout, '')
+      const gone = lab.call(host, 'DEL', network(lab, host), { id, netns: '' })
+      assert.is(gone.stdout, '')
+      assert.is(lab.call(host, 'DEL', network(lab, host), { id, netns: '' }).status, 0)
+    }
+    lab.hosts.forEach((host, i) => {
+      assert.equal(lab.links(host.namespace), before[i])
+      assert.equal(
+        lab.files(host).filter(name => !/last_reserved_ip|lock$|\.locks|\.patchbay/.test(name)),
+        []
+      )
+    })
+  })
+})
+
+test('two networks with one subnet on the same hosts do not see each other', async () => {
+  await inLab(2, {}, lab => {
+    const [a, b] = [lab.host(0), lab.host(1)]
+    const blue = (host: LabHost, address: string) => ({
+      ...network(lab, host, { name: 'blue', vni: 7, isGateway: false }),
+      ipam: {
+        type: 'host-local',
+        dataDir: `${host.directory}/leases`,
+        ranges: [[{ subnet: '10.42.0.0/16', rangeStart: address, rangeEnd: address }]]
+      }
+    })
+    const red = (host: LabHost, address: string) => ({ ...blue(host, address), name: 'red', vni: 8 })
+    const blueA = lab.add(a, blue(a, '10.42.0.5'), 'blue-a')
+    const redA = lab.add(a, red(a, '10.42.0.5'), 'red-a')
+    lab.add(b, blue(b, '10.42.0.6'), 'blue-b')
+    const redB = lab.add(b, red(b, '10.42.0.7'), 'red-b')
+    assert.ok(pings(blueA.netns, '10.42.0.6'))
+    assert.ok(pings(redA.netns, '10.42.0.7'))
+    assert.not.ok(pings(blueA.netns, '10.42.0.7'))
+    assert.not.ok(pings(redA.netns, '10.42.0.6'))
+    assert.ok(pings(redB.netns, '10.42.0.5'))
+  })
+})
+
+test('over IPv6: 70 bytes less; the largest MTU fits, a larger one is refused', async () => {
+  await inLab(2, {}, lab => {
+    const peers = lab.hosts.map(host => host.address6)
+    const [a, b] = [lab.host(0), lab.host(1)]
+    const one = lab.add(a, network(lab, a, { peers }), 'c1')
+    const two = lab.add(b, network(lab, b, { peers, mtu: 1430 }), 'c2')
+    assert.is(one.reply.json.interfaces[3].mtu, 1430)
+    const [four = '', six = ''] = addresses(two.reply)
+    assert.ok(pings(one.netns, four, 1430 - 28))
+    assert.ok(pings(one.netns, six, 1430 - 48))
+    const refused = lab.call(b, 'ADD', network(lab, b, { peers, mtu: 1431 }), { id: 'c3', netns: lab.container().path })
+    assert.is(refused.json.code, 7)
+    assert.match(refused.json.msg, /mtu must be at most 1430, got 1431/)
+    const refused4 = lab.call(b, 'ADD', network(lab, b, { mtu: 1451 }), { id: 'c3', netns: lab.container().path })
+    assert.match(refused4.json.msg, /mtu must be at most 1450, got 1451/)
+  })
+})
+
+test('a multicast group instead of a list', async () => {
+  await inLab(2, {}, lab => {
+    const [a, b] = [lab.host(0), lab.host(1)]
+    const group = { peers: undefined, group: '239.1.1.1', dev: 'eth0' }
+    const one = lab.add(a, network(lab, a, group), 'c1')
+    const two = lab.add(b, network(lab, b, group), 'c2')
+    assert.ok(pings(one.netns, addresses(two.reply)[0] ?? ''))
+    assert.match(ok(a.namespace, 'ip -d link show vx42'), /group 239\.1\.1\.1 .*dev eth0/)
+  })
+})
+
+test('what somebody changed is set right by the next ADD; a foreign device is refused by the field that differs', async () => {
+  await inLab(2, {}, lab => {
+    const [a, b] = [lab.host(0), lab.host(1)]
+    const one = lab.add(a, network(lab, a), 'c1')
+    const two = lab.add(b, network(lab, b), 'c2')
+    const mac = JSON.parse(ok(a.namespace, 'ip -j link show vx42'))[0].address
+    ok(a.namespace, 'ip link set vx42 address 02:11:22:33:44:55 mtu 1300')
+    ok(a.namespace, 'ip link set vx42 nomaster')
+    ok(a.namespace, 'bridge fdb del 00:00:00:00:00:00 dev vx42 dst 192.0.2.2 self')
+    ok(a.namespace, 'bridge fdb append 00:00:00:00:00:00 dev vx42 dst 192.0.2.77 self permanent')
+    const checked = lab.call(
+      a,
+      'CHECK',
+      { ...network(lab, a), prevResult: one.reply.json },
+      { id: 'c1', netns: one.netns.path }
+    )
+    assert.is(checked.json.code, 100)
+    for (const part of [/MTU 1300, not 1450/, /not a port of "br-vx42"/, /another MAC/, /peer 192\.0\.2\.2/]) {
+      assert.match(checked.json.msg, part)
+    }
+    lab.add(a, network(lab, a), 'c3')
+    assert.is(JSON.parse(ok(a.namespace, 'ip -j link show vx42'))[0].address, mac)
+    assert.not.match(ok(a.namespace, 'bridge fdb show dev vx42'), /192\.0\.2\.77/)
+    assert.ok(pings(one.netns, addresses(two.reply)[0] ?? '', 1422))
+
+    ok(b.namespace, 'ip link add name mine type vxlan id 99 local 192.0.2.2 dstport 4789')
+    const taken = lab.call(b, 'ADD', network(lab, b, { name: 'other', vni: 98, tunnel: 'mine' }), {
+      id: 'c4',
+      netns: lab.container().path
+    })
+    assert.is(taken.json.code, 7)
+    assert.match(taken.json.msg, /"mine": vni is 99, not 98/)
+    const status = lab.call(b, 'STATUS', network(lab, b, { name: 'other', vni: 98, tunnel: 'mine' }), {
+      id: '',
+      netns: ''
+    })
+    assert.is(status.json.code, 50)
+    const vni = lab.call(b, 'ADD', network(lab, b, { name: 'other', vni: 99 }), {
+      id: 'c4',
+      netns: lab.container().path
+    })
+    assert.match(vni.json.msg, /"mine" has VNI 99 on UDP port 4789 already/)
+    assert.equal(
+      lab.links(b.namespace).filter(name => /99|98/.test(name)),
+      []
+    )
+  })
+})
+
+test('GC takes what the runtime does not know, keepDevices keeps bridge and tunnel, 20 ADDs at once make one of each', async () => {
+  await inLab(2, {}, async lab => {
+    const [a] = [lab.host(0)]
+    const calls = Array.from({ length: 20 }, (_, i) =>
+      lab.start(a, 'ADD', network(lab, a), { id: `c${i}`, netns: lab.container().path })
+    )
+    for (const reply of await Promise.all(calls)) assert.is(reply.status, 0, reply.stdout)
+    assert.is(lab.links(a.namespace).filter(name => name.startsWith('veth')).length, 20)
+    const keep = [{ containerID: 'c3', ifname: 'eth0' }]
+    const gc = lab.call(a, 'GC', network(lab, a, { 'cni.dev/valid-attachments': keep }), { id: '', netns: '' })
+    assert.is(gc.stdout, '')
+    assert.is(lab.links(a.namespace).filter(name => name.startsWith('veth')).length, 1)
+    const none = lab.call(a, 'GC', network(lab, a, { 'cni.dev/valid-attachments': [] }), { id: '', netns: '' })
+    assert.is(none.stdout, '')
+    assert.equal(lab.links(a.namespace), ['eth0', 'lo'])
+
+    const kept = network(lab, a, { keepDevices: true })
+    lab.add(a, kept, 'k1')
+    assert.is(lab.call(a, 'DEL', kept, { id: 'k1', netns: '' }).status, 0)
+    assert.equal(lab.links(a.namespace), ['br-vx42', 'eth0', 'lo', 'vx42'])
+  })
+})
+
+test("a frame of another host's gateway does not move ours; checksums are left to the hardware only on request", async () => {
+  await inLab(2, {}, lab => {
+    const [a, b] = [lab.host(0), lab.host(1)]
+    const one = lab.add(a, network(lab, a, { txChecksumOffload: false }), 'c1')
+    const two = lab.add(b, network(lab, b), 'c2')
+    assert.match(ok(a.namespace, 'ethtool -k vx42'), /tx-checksumming: off/)
+    assert.match(ok(b.namespace, 'ethtool -k vx42'), /tx-checksumming: on/)
+    // b's gateway asks the whole network for an address of a's.
+    b.namespace.run('ping', ['-c', '1', '-W', '1', addresses(one.reply)[0] ?? ''])
+    const gateway = JSON.parse(ok(a.namespace, 'ip -j link show br-vx42'))[0].address
+    const fdb = ok(a.namespace, 'bridge fdb show br br-vx42')
+      .split('\n')
+      .filter(line => line.startsWith(gateway))
+    assert.equal(
+      fdb.filter(line => line.includes('vx42 dst') && !line.includes('dst 192.0.2.1 ')),
+      []
+    )
+    assert.ok(pings(one.netns, '10.42.0.1'))
+    assert.ok(pings(two.netns, addresses(one.reply)[0] ?? ''))
+  })
+})
+
+test('ADD leaves nothing when it fails at its last steps', async () => {
+  await inLab(1, {}, lab => {
+    const a = lab.host(0)
+    const broken = network(lab, a, {
+      ipam: {
+        type: 'host-local',
+        dataDir: `${a.directory}/leases`,
+        ranges: [[{ subnet: '10.42.0.0/24' }]],
+        routes: [{ dst: '10.9.0.0/24', gw: '203.0.113.1', mtu: 1, scope: 254 }]
+      }
+    })
+    const reply = lab.call(a, 'ADD', broken, { id: 'c1', netns: lab.container().path })
+    assert.is(reply.status, 1, reply.stdout)
+    assert.equal(lab.links(a.namespace), ['eth0', 'lo'])
+    assert.equal(
+      lab.files(a).filter(name => !/last_reserved_ip|lock$|\.locks|\.patchbay/.test(name)),
+      []
+    )
+  })
+})
+
+test.run()
