@@ -2,7 +2,7 @@
  * Attachments that are one link, made in the container and gone with it: macvlan, ipvlan, vlan, dummy, tap. What their
  * plugins have in common is here; how the link is made is theirs.
  */
-import { CniError, INVALID_ENVIRONMENT } from '../cni/error.ts'
+import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import { isValidAttachment, type Request } from '../cni/plugin.ts'
 import { EMPTY_RESULT, type Interface, isEmptyDns, type Result } from '../cni/result.ts'
 import { type Json, jsonObject, jsonString, memberOf } from '../config/json.ts'
@@ -72,7 +72,7 @@ function mergeResults(request: Request, previous: Result, leased: Result, made: 
  * Refuses an interface name that the container has already. Asked before anything is written or made: the name belongs
  * to another attachment, or to this very one after an earlier ADD, whose journal entry must stay as it is.
  *
- * @throws CniError code 4
+ * @throws CniError code 7
  */
 export function refuseTakenName(container: Net, request: Request): void {
   if (container.findLink(request.ifName) !== undefined) throw takenName(request)
@@ -81,7 +81,7 @@ export function refuseTakenName(container: Net, request: Request): void {
 /** The error for a CNI_IFNAME that the container has already. */
 export function takenName(request: Request): CniError {
   const message = `add link ${JSON.stringify(request.ifName)}: the container ${JSON.stringify(request.netns)} has an interface of this name`
-  return new CniError(INVALID_ENVIRONMENT, message, 'DEL the attachment that has it first, or pass another CNI_IFNAME')
+  return new CniError(INVALID_CONFIG, message, 'DEL the attachment that has it first, or pass another CNI_IFNAME')
 }
 
 /** Writes the journal entry; `undo` brings back what was there before. */

@@ -66,7 +66,7 @@ test('without ipam, with a wrong MTU, with a name that is taken: refused, nothin
   })
   withBox({}, ({ box, caller }) => {
     caller.ok('ADD')
-    assert.is(caller.fails('ADD', { containerId: 'c2' }).code, 4)
+    assert.is(caller.fails('ADD', { containerId: 'c2' }).code, 7)
     caller.ok('DEL', { containerId: 'c2' })
     assert.equal(linkNames(box), ['eth0'])
     caller.failIpam = true

@@ -170,7 +170,7 @@ test('an ADD that fails after the move brings the device home', () => {
 test('a name that is taken in the container is refused before the device moves', () => {
   withDevice({ device: 'eth2' }, ({ host, box, caller }) => {
     ip(box, 'link add eth0 type veth peer name other')
-    assert.is(caller.fails('ADD').code, 4)
+    assert.is(caller.fails('ADD').code, 7)
     assertHome(host)
     caller.ok('DEL')
     assert.equal(linkNames(box), ['eth0', 'other'])

@@ -153,7 +153,7 @@ test('linkInContainer, a name that is taken, a failing pool, GC, DEL without a n
     ip(box, 'link add inside type veth peer name other')
     const prevResult = caller.ok('ADD')
     caller.ok('CHECK', { config: { prevResult } })
-    assert.is(caller.fails('ADD', { containerId: 'c2' }).code, 4)
+    assert.is(caller.fails('ADD', { containerId: 'c2' }).code, 7)
     caller.ok('DEL', { containerId: 'c2' })
     caller.ok('DEL', { netns: '' })
     assert.equal(linkNames(box), ['inside', 'other'])

@@ -211,12 +211,12 @@ test('a name that is taken is refused before an address is taken, and the DEL th
   withMaster({ ipam: IPAM }, ({ box, caller }) => {
     caller.ok('ADD')
     const again = caller.fails('ADD')
-    assert.is(again.code, 4)
+    assert.is(again.code, 7)
     assert.match(again.msg, /"eth0"/)
     assert.equal(caller.journal(), ['net1/c1:eth0.macvlan.json'])
 
     const other = { containerId: 'c1', config: { name: 'net2' } }
-    assert.is(caller.fails('ADD', other).code, 4)
+    assert.is(caller.fails('ADD', other).code, 7)
     caller.ok('DEL', other)
     assert.equal(linkNames(box), ['eth0'])
     caller.ok('DEL')

@@ -165,9 +165,9 @@ test('a neighbour as gateway of a route is refused: behind a cable there are non
 test('a name that is taken is refused, and the DEL that follows spares its owner', () => {
   withHost({}, ({ host, box, caller }) => {
     caller.ok('ADD')
-    assert.is(caller.fails('ADD').code, 4)
+    assert.is(caller.fails('ADD').code, 7)
     const other = { config: { name: 'net2' } }
-    assert.is(caller.fails('ADD', other).code, 4)
+    assert.is(caller.fails('ADD', other).code, 7)
     caller.ok('DEL', other)
     assert.equal(linkNames(box), ['eth0'])
     assert.is(linkNames(host).length, 1)

@@ -86,7 +86,7 @@ test('bridge: the tap becomes a port of a bridge of the container', () => {
 test('a name that is taken, an MTU that the kernel refuses, a failing pool: nothing left', () => {
   withBox({ ipam: { type: 'fixed', result: RESULT } }, ({ box, caller }) => {
     ip(box, 'link add eth0 type veth peer name other')
-    assert.is(caller.fails('ADD').code, 4)
+    assert.is(caller.fails('ADD').code, 7)
     caller.ok('DEL')
     assert.equal(linkNames(box), ['eth0', 'other'])
     ip(box, 'link del eth0')

@@ -93,7 +93,7 @@ test('a VLAN that another container has, and a name that is taken, are told apar
     const used = caller.fails('ADD', { containerId: 'c2', ifName: 'eth1' })
     assert.is(used.code, 7)
     assert.match(used.msg, /VLAN 5 of master "eth1" is in use already/)
-    assert.is(caller.fails('ADD', { containerId: 'c2', config: { vlanId: 6 } }).code, 4)
+    assert.is(caller.fails('ADD', { containerId: 'c2', config: { vlanId: 6 } }).code, 7)
     caller.ok('DEL', { containerId: 'c2', ifName: 'eth1' })
     assert.equal(linkNames(box), ['eth0'])
     assert.equal([...caller.leases], ['c1:eth0'])
