@@ -32,7 +32,7 @@ export function ensureGatewayAddresses(host: Net, link: Link, ips: readonly IpCo
     if (ip.gateway !== undefined) wanted.push({ address: ip.gateway, length: ip.address.length })
   }
   refuseOthers(host, link, wanted, force)
-  for (const prefix of wanted) host.ensureAddress(link.index, { prefix, noDad: true })
+  for (const prefix of wanted) host.ensureAddress(link.index, { prefix, noDad: prefix.address.family === 6 })
   for (const prefix of wanted) ensureForwarding(host, prefix.address.family)
 }
 

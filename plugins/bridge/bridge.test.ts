@@ -1,0 +1,90 @@
+import { sweepFailures } from '../../lib/testing/failure-sweep.ts'
+import { DUAL_STACK_IPAM, type FakeAttachment, withFakeKernel } from '../../lib/testing/fake-attachment.ts'
+import { assert, suite } from '../../lib/testing/suite.ts'
+import { bridge } from './bridge.ts'
+
+const test = suite('plugins/bridge')
+
+const CONFIG = {
+  bridge: 'br7',
+  isGateway: true,
+  mtu: 1400,
+  runtimeConfig: { mac: '02:00:00:00:00:07' },
+  ipam: DUAL_STACK_IPAM
+}
+
+/** What the first container leaves for all that follow: the bridge with its gateway addresses, and forwarding. */
+function afterFirst({ caller }: FakeAttachment): void {
+  caller.ok('ADD')
+  caller.ok('DEL')
+}
+
+test('host and container after ADD; everything as before after DEL', () => {
+  withFakeKernel(bridge, CONFIG, attachment => {
+    const { kernel, caller, box } = attachment
+    afterFirst(attachment)
+    const before = kernel.toText()
+    const hostEnd = caller.ok('ADD').interfaces[1]?.name ?? ''
+    assert.match(hostEnd, /^veth[0-9a-f]{11}$/)
+    assert.equal(box(), [
+      '  lo device down mtu 65536 mac 00:00:00:00:00:00',
+      `  eth0 veth up mtu 1400 mac 02:00:00:00:00:07 peer ${hostEnd}@host alias "cni net1 c1 eth0"`,
+      '    address 192.0.2.7/24 broadcast 192.0.2.255',
+      '    address 2001:db8::7/64 nodad',
+      '  route 192.0.2.0/24 dev eth0 src 192.0.2.7',
+      '  route 2001:db8::/64 dev eth0 metric 256',
+      '  route default IPv4 via 192.0.2.1 dev eth0',
+      '  route default IPv6 via 2001:db8::1 dev eth0',
+      '  sysctl ipv4/conf/eth0/arp_notify = 1',
+      '  sysctl ipv6/conf/eth0/accept_dad = 0',
+      '  sysctl ipv6/conf/eth0/keep_addr_on_down = 1',
+      '  sysctl ipv6/conf/eth0/ndisc_notify = 1'
+    ])
+    const outside = kernel.toText().split('\n')
+    assert.ok(outside.includes('    address 192.0.2.1/24'), kernel.toText())
+    assert.ok(outside.includes('    address 2001:db8::1/64 nodad'), kernel.toText())
+    caller.ok('DEL')
+    assert.is(kernel.toText(), before)
+  })
+})
+
+test('an ADD that fails at any step leaves nothing but the bridge, whatever keys are set', () => {
+  for (const more of [
+    {},
+    { hairpinMode: true, portIsolation: true },
+    { ipMasq: true },
+    { macspoofchk: true },
+    { isDefaultGateway: true }
+  ]) {
+    withFakeKernel(bridge, { ...CONFIG, ...more }, attachment => {
+      afterFirst(attachment)
+      const { kernel, caller } = attachment
+      const steps = sweepFailures(kernel, caller, () => caller.call('ADD'))
+      assert.ok(steps >= 8, `${JSON.stringify(more)}: ${steps}`)
+    })
+  }
+})
+
+test('DEL tries every step and keeps the journal entry while something is left', () => {
+  withFakeKernel(bridge, CONFIG, ({ kernel, caller }) => {
+    caller.ok('ADD')
+    kernel.failAt(1, 'EPERM')
+    // The host's end cannot be removed by its name; the container's end can, and the pair is gone with it.
+    assert.match(caller.fails('DEL').msg, /EPERM/)
+    assert.is(caller.leases.size, 0)
+    assert.is(caller.journal().length, 1)
+    caller.ok('DEL')
+    assert.is(caller.journal().length, 0)
+  })
+})
+
+test('a DEL for an attachment that was refused leaves the interface of another network', () => {
+  withFakeKernel(bridge, CONFIG, ({ caller, box, kernel }) => {
+    kernel.open('/run/netns/box').addLink({ name: 'eth0', kind: { kind: 'dummy' } })
+    assert.match(caller.fails('ADD').msg, /the container has an interface of this name/)
+    caller.ok('DEL')
+    assert.ok(box().some(line => line.startsWith('  eth0 dummy')))
+  })
+})
+
+test.run()
