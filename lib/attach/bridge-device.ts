@@ -31,11 +31,16 @@ export function ensureBridgeDevice(host: Net, wanted: BridgeDevice): Link {
   return reconcile(host, bridge, wanted)
 }
 
-/** Ten containers that start at once all find no bridge; nine of them then find that it exists. */
+/**
+ * Ten containers that start at once all find no bridge; nine of them then find that it exists.
+ *
+ * The MTU is set afterwards: one given at birth lasts until the last port leaves, and then falls back to 1500
+ * (net/bridge/br_if.c br_mtu_auto_adjust), while one that was set stays.
+ */
 function addBridge(host: Net, wanted: BridgeDevice): Link {
   const kind: BridgeInfo = { kind: 'bridge', vlanFiltering: wanted.vlanFiltering ? true : undefined }
   try {
-    return host.addLink({ name: wanted.name, kind, mac: wanted.mac, mtu: wanted.mtu, up: true })
+    return host.addLink({ name: wanted.name, kind, mac: wanted.mac, up: true })
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
     return host.getLink(wanted.name)

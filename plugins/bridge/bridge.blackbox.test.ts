@@ -210,6 +210,14 @@ test('the bridge keeps its MAC when containers come and go, and gets the same on
   })
 })
 
+test('the MTU of the bridge outlives its last container', async () => {
+  await inWorld(1, world => {
+    world.add('bridge', network(world, { mtu: 1400 }))
+    world.del('bridge', network(world, { mtu: 1400 }))
+    assert.is(world.ip(world.host, 'link', 'show', 'dev', 'br7')[0].mtu, 1400)
+  })
+})
+
 test('a bridge that somebody else made keeps its MAC from the first container on', async () => {
   await inWorld(1, world => {
     world.sh(world.host, 'ip', 'link', 'add', 'br7', 'type', 'bridge')
