@@ -1,5 +1,5 @@
 /** Doing everything that can be done: for DEL and GC, where a failing step is no reason to leave the others undone. */
-import { CniError, toCniError } from '../cni/error.ts'
+import { CniError, INTERNAL, toCniError } from '../cni/error.ts'
 
 /**
  *     const steps = new Steps()
@@ -34,8 +34,10 @@ export class Steps {
 
   /** @throws CniError the only failure, or one that lists all of them under the first one's code */
   finish(): void {
-    const first = this.#failures[0]
-    if (first === undefined) return
+    if (this.isClean()) return
+    // Of type CniError, not narrowed to it: thrown as `CniError | undefined` it would reach the native engine's catch as
+    // something that is no Error.
+    const first = this.#failures[0] ?? new CniError(INTERNAL, 'a failure without an error')
     if (this.#failures.length === 1) throw first
     const message = this.#failures.map(failure => failure.message).join('; ')
     throw new CniError(first.code, message, first.details)
