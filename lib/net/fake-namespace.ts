@@ -28,6 +28,8 @@ export interface FakeLink {
   info: LinkInfo
   isUp: boolean
   mtu: number
+  /** Changed by hand: a bridge then no longer takes the smallest of its ports'. */
+  isMtuSet: boolean
   mac: Uint8Array | undefined
   master: FakeLink | undefined
   /** macvlan, vlan, ipvlan, vxlan */

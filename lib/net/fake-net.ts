@@ -99,7 +99,7 @@ export class FakeKernel extends Kernel {
     const at = this.#world.namespaces.findIndex(one => one.path === path)
     const namespace = this.#world.namespaces[at]
     if (namespace === undefined) return
-    for (const link of [...namespace.links]) unlink(link)
+    for (const link of [...namespace.links]) unlink(this.#world, link)
     this.#world.namespaces.splice(at, 1)
   }
 
@@ -197,9 +197,9 @@ export class FakeNet extends Net {
     made.txQueueLength = link.txQueueLength ?? 1000
     made.groupId = link.groupId ?? 0
     made.isUp = link.up ?? false
-    if (made.master !== undefined) joinBridge(made)
     if (link.kind.kind === 'veth') this.#addPeer(link, made)
     home.links.push(made)
+    if (made.master !== undefined) joinBridge(made)
     return new FakeNet(this.#world, home).#show(made)
   }
 
@@ -229,7 +229,7 @@ export class FakeNet extends Net {
     }
     if (home !== link.home) move(link, home)
     link.name = name
-    link.mtu = change.mtu ?? link.mtu
+    if (change.mtu !== undefined) setMtu(link, change.mtu)
     link.mac = change.mac ?? link.mac
     link.txQueueLength = change.txQueueLength ?? link.txQueueLength
     link.groupId = change.groupId ?? link.groupId
@@ -254,7 +254,7 @@ export class FakeNet extends Net {
   override setBridgePort(index: number, port: BridgePort): void {
     this.#step('set bridge port', `link ${index}`)
     const link = linkAt(this.#namespace, index)
-    if (link.master === undefined) refuse('set bridge port', `link ${index}`, 'EINVAL', 'Invalid argument')
+    if (link.master === undefined) refuse('set bridge port', `link ${index}`, 'EOPNOTSUPP', 'Operation not supported')
     link.port = merged(link.port, port)
   }
 
@@ -547,7 +547,7 @@ export class FakeNet extends Net {
 
   #remove(link: FakeLink | undefined): boolean {
     if (link === undefined) return false
-    unlink(link)
+    unlink(this.#world, link)
     return true
   }
 
@@ -569,15 +569,17 @@ export class FakeNet extends Net {
   /** The link that a route leads through; its gateway must be reachable without a further gateway. */
   #linkFor(route: Route): FakeLink | undefined {
     const { gateway, index } = route
-    const link = index === undefined ? undefined : linkAt(this.#namespace, index)
-    if (link?.isUp === false) refuse('add route', describeRoute(route), 'ENETDOWN', 'Network is down')
-    if (gateway === undefined || route.onlink === true) return link
+    if (gateway === undefined || route.onlink === true) {
+      const link = index === undefined ? undefined : linkAt(this.#namespace, index)
+      if (link?.isUp === false) refuse('add route', describeRoute(route), 'ENETDOWN', 'Network is down')
+      return link
+    }
     const way = this.#namespace.routes.find(
       one =>
         one.route.gateway === undefined &&
         one.route.dst !== undefined &&
         prefixContains(networkOf(one.route.dst), gateway) &&
-        (link === undefined || one.link === link)
+        (index === undefined || one.link?.index === index)
     )
     if (way === undefined) refuse('add route', describeRoute(route), 'ENETUNREACH', 'Nexthop has invalid gateway')
     return way.link
@@ -660,6 +662,7 @@ function newLink(world: World, home: FakeNamespace, name: string, kind: string |
     info,
     isUp: false,
     mtu: 1500,
+    isMtuSet: false,
     mac: new Uint8Array([2, 0, 0, 0, world.macs >> 8, world.macs & 255]),
     master: undefined,
     parent: undefined,
@@ -714,15 +717,18 @@ function linkAt(namespace: FakeNamespace, index: number): FakeLink {
 }
 
 /** A link goes: its veth peer with it, what stands on it, its ports set free, and its routes. */
-function unlink(link: FakeLink): void {
+function unlink(world: World, link: FakeLink): void {
   const { home, peer } = link
   const at = home.links.indexOf(link)
   if (at < 0) return
   home.links.splice(at, 1)
   forget(link)
+  if (link.master !== undefined) adjustMtu(link.master)
   for (const one of home.links) if (one.master === link) one.master = undefined
-  if (peer !== undefined) unlink(peer)
-  for (const one of [...home.links]) if (one.parent === link) unlink(one)
+  if (peer !== undefined) unlink(world, peer)
+  for (const one of world.namespaces.flatMap(namespace => namespace.links)) {
+    if (one.parent === link) unlink(world, one)
+  }
 }
 
 /** What a namespace knows of a link that leaves it. */
@@ -746,8 +752,23 @@ function move(link: FakeLink, home: FakeNamespace): void {
   home.links.push(link)
 }
 
+function setMtu(link: FakeLink, mtu: number): void {
+  link.mtu = mtu
+  link.isMtuSet = true
+  if (link.master !== undefined) adjustMtu(link.master)
+}
+
+/** A bridge whose MTU nobody changed has the smallest of its ports'. */
+function adjustMtu(bridge: FakeLink): void {
+  if (bridge.kind !== 'bridge' || bridge.isMtuSet) return
+  const ports = bridge.home.links.filter(link => link.master === bridge)
+  bridge.mtu = ports.length === 0 ? 1500 : Math.min(...ports.map(port => port.mtu))
+}
+
 function setMaster(link: FakeLink, masterIndex: number): void {
+  const former = link.master
   link.master = masterIndex === 0 ? undefined : linkAt(link.home, masterIndex)
+  if (former !== undefined) adjustMtu(former)
   link.port = {}
   link.vlans = []
   if (link.master !== undefined) joinBridge(link)
@@ -757,6 +778,7 @@ function setMaster(link: FakeLink, masterIndex: number): void {
 function joinBridge(link: FakeLink): void {
   const bridge = link.master
   if (bridge?.info.kind !== 'bridge') return
+  adjustMtu(bridge)
   link.port = { learning: true, flood: true }
   const pvid = bridge.info.vlanDefaultPvid ?? 1
   if (bridge.info.vlanFiltering === true && pvid !== 0) link.vlans = [{ vid: pvid, pvid: true, untagged: true }]

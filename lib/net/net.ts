@@ -472,7 +472,7 @@ export abstract class Net {
   /** @returns false when there was none */
   abstract removeLinkByIndex(index: number): boolean
 
-  /** @throws {KernelError} EOPNOTSUPP or EINVAL when the link is no port of a bridge */
+  /** @throws {KernelError} EOPNOTSUPP when the link has no master, EINVAL when that is no bridge */
   abstract setBridgePort(index: number, port: BridgePort): void
   /** @throws {KernelError} EOPNOTSUPP when the kernel lacks VLAN filtering */
   abstract addBridgeVlan(index: number, vlan: BridgeVlan): void
