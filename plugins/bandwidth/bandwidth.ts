@@ -10,11 +10,12 @@
  */
 import { interfaceOf, refuseChanges } from '../../lib/attach/interface.ts'
 import { journalOf } from '../../lib/attach/journal.ts'
+import { isLinkOf, ownerMark } from '../../lib/attach/owner.ts'
 import { recordAttachment } from '../../lib/attach/single-link.ts'
 import { Steps } from '../../lib/attach/steps.ts'
 import { requiredPrevResult } from '../../lib/cni/inputs.ts'
 import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plugin.ts'
-import type { Result } from '../../lib/cni/result.ts'
+import type { Interface, Result } from '../../lib/cni/result.ts'
 import { type Json, jsonBoolean, jsonNumber, jsonObject, jsonString } from '../../lib/config/json.ts'
 import { Section } from '../../lib/config/section.ts'
 import { asError } from '../../lib/net/errors.ts'
@@ -27,6 +28,7 @@ import {
   clearHostEnd,
   freeIfbName,
   hostEnd,
+  isRedirected,
   limitEgress,
   limitIngress,
   limitProblems,
@@ -123,9 +125,31 @@ function del(kernel: Kernel, request: Request): void {
   const journal = journalOf(request, NAME)
   const entry = journal.read(request.containerId, request.ifName)
   const steps = new Steps('DEL')
-  removeLimits(kernel.host(), request.network, request.containerId, request.ifName, entry, steps)
+  const host = kernel.host()
+  // The reference's ADD leaves no entry: its ifb is known by its name, the host's end by the result.
+  if (entry === undefined) steps.attempt(() => clearForeignEnds(host, request))
+  removeLimits(host, request.network, request.containerId, request.ifName, entry, steps)
   if (entry !== undefined) steps.attempt(() => journal.remove(request.containerId, request.ifName))
   steps.finish()
+}
+
+/** The host's ends that send to the ifb about to be removed: without it they would drop all that the container sends. */
+function clearForeignEnds(host: Net, request: Request): void {
+  const ends = (request.prevResult?.interfaces ?? []).filter(isOnHost)
+  if (ends.length === 0) return
+  const ifb = host.findLink(referenceIfbName(request.network, request.containerId))
+  if (ifb === undefined || !isLinkOf(ifb, ownerMark(request.network, request.containerId, request.ifName), 'ifb'))
+    return
+  for (const { name } of ends) {
+    const end = host.findLink(name)
+    if (end !== undefined && isRedirected(host, end, ifb)) {
+      clearHostEnd(host, name, end.index, { ingress: true, egress: true })
+    }
+  }
+}
+
+function isOnHost(one: Interface): boolean {
+  return (one.sandbox ?? '') === ''
 }
 
 function removeLimits(

@@ -118,6 +118,11 @@ export function removeSharedIfb(host: Net, network: string, containerId: string,
   }
 }
 
+/** Whether what comes in by the link is sent to the ifb. */
+export function isRedirected(host: Net, end: Link, ifb: Link): boolean {
+  return host.listFilters(end.index, 'ingress').some(filter => filter.redirectIndex === ifb.index)
+}
+
 /** What of the limits is not in force, as sentences. */
 export function limitProblems(host: Net, end: Link, limits: Limits, ifbNames: readonly string[]): readonly string[] {
   const problems: string[] = []

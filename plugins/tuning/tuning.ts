@@ -81,12 +81,21 @@ function readableSysctl(container: Net, path: string): string | undefined {
 function changeLink(container: Net, request: Request, change: LinkChange, undo: Undo): void {
   const link = container.getLink(request.ifName)
   const before = attributesBefore(link, change)
-  const saved = new SavedFiles(dataDirectory(request.config))
-  saved.write(request.containerId, request.ifName, savedToJson(before, request))
-  undo.push('saved attributes', () => saved.remove(request.containerId, request.ifName))
+  save(before, request, undo)
   // Pushed first: the kernel may refuse the second attribute of a request after it has set the first.
   undo.push(`link ${JSON.stringify(link.name)}`, () => container.setLink(link.index, before))
   container.setLink(link.index, change)
+}
+
+function save(before: LinkChange, request: Request, undo: Undo): void {
+  const { containerId, ifName } = request
+  const files = new SavedFiles(dataDirectory(request.config))
+  const earlier = files.read(containerId, ifName)
+  files.write(containerId, ifName, savedToJson(before, request))
+  undo.push('saved attributes', () => {
+    if (earlier === undefined) files.remove(containerId, ifName)
+    else files.write(containerId, ifName, earlier)
+  })
 }
 
 function resultAfter(result: Result, request: Request, change: LinkChange): Result {

@@ -1,0 +1,155 @@
+// needs: iproute2 reference-plugins
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { ip, ipLink, must } from '../../lib/testing/ip-json.ts'
+import { type Namespace, withNamespaces } from '../../lib/testing/namespace.ts'
+import { HostedKernel, PluginCaller } from '../../lib/testing/plugin-caller.ts'
+import { assert, suite } from '../../lib/testing/suite.ts'
+import { REFERENCE_DIR } from '../../lib/testing/world.ts'
+import { tuning } from './tuning.ts'
+
+const test = suite('plugins/tuning on the kernel')
+
+const ALL = {
+  sysctl: {
+    'net.core.somaxconn': '500',
+    'net.ipv4.conf.IFNAME.arp_filter': '1',
+    'net.ipv4.tcp_rmem': '4096 8192 16384'
+  },
+  mac: '02:11:22:33:44:55',
+  mtu: 1400,
+  promisc: true,
+  allmulti: true,
+  txQLen: 77
+}
+
+interface Box {
+  readonly box: Namespace
+  readonly caller: PluginCaller
+  readonly dataDir: string
+  /** A configuration for `ifName`, with what ADD needs. */
+  readonly config: (more: object) => object
+  readonly sysctl: (path: string) => string
+  readonly state: () => readonly unknown[]
+}
+
+function withBox(ifName: string, body: (box: Box) => void): void {
+  withNamespaces(2, (host, box) => {
+    ip(host, 'link add vh type veth peer name vc')
+    ip(host, `link set vc netns ${String(box.pid)} name ${ifName} up`)
+    const prevResult = { interfaces: [{ name: 'vh' }, { name: ifName, sandbox: box.path }], ips: [] }
+    const caller = new PluginCaller(tuning(new HostedKernel(host.path), '/nonexistent'), box.path, {})
+    const dataDir = join(caller.directory, 'data')
+    try {
+      body({
+        box,
+        caller,
+        dataDir,
+        config: more => ({ cniVersion: '1.0.0', name: 'net1', type: 'tuning', dataDir, prevResult, ...more }),
+        sysctl: path => must(box, 'cat', `/proc/sys/net/${path}`).trim(),
+        state: () => {
+          const { address, mtu, flags, ...rest } = ipLink(box, ifName)
+          const modes = flags.filter(flag => flag === 'PROMISC' || flag === 'ALLMULTI')
+          return [address, mtu, modes, 'txqlen' in rest ? rest.txqlen : undefined]
+        }
+      })
+    } finally {
+      caller.close()
+    }
+  })
+}
+
+test('everything set as iproute2 and /proc see it; CHECK agrees; DEL restores', () => {
+  withBox('eth0', ({ caller, dataDir, config, sysctl, state }) => {
+    const before = state()
+    const result = caller.ok('ADD', { config: config(ALL) })
+    assert.equal(state(), ['02:11:22:33:44:55', 1400, ['ALLMULTI', 'PROMISC'], 77])
+    assert.is(sysctl('core/somaxconn'), '500')
+    assert.is(sysctl('ipv4/conf/eth0/arp_filter'), '1')
+    assert.is(sysctl('ipv4/tcp_rmem'), '4096\t8192\t16384')
+    assert.is(result.interfaces[1]?.mac, '02:11:22:33:44:55')
+    caller.ok('CHECK', { config: config({ ...ALL, prevResult: result }) })
+    caller.ok('DEL', { config: config(ALL) })
+    assert.equal(state(), before)
+    assert.equal(readdirSync(dataDir), [])
+  })
+})
+
+test('interface names with dots, by IFNAME and as they are', () => {
+  withBox('eth0.5', ({ caller, config, sysctl }) => {
+    const keys = [
+      ['net.ipv4.conf.IFNAME.arp_filter', 'ipv4/conf/eth0.5/arp_filter'],
+      ['net/ipv4/conf/IFNAME/arp_announce', 'ipv4/conf/eth0.5/arp_announce'],
+      ['net.ipv4.conf.eth0.5.arp_notify', 'ipv4/conf/eth0.5/arp_notify'],
+      ['net/ipv4/conf/eth0.5/arp_ignore', 'ipv4/conf/eth0.5/arp_ignore'],
+      ['net.ipv6.conf.IFNAME.autoconf', 'ipv6/conf/eth0.5/autoconf'],
+      ['net.ipv6.neigh.eth0/5.app_solicit', 'ipv6/neigh/eth0.5/app_solicit']
+    ] as const
+    const values = keys.map(([key]) => [key, key.includes('autoconf') ? '0' : '1'])
+    caller.ok('ADD', { config: config({ sysctl: Object.fromEntries(values) }), ifName: 'eth0.5' })
+    assert.equal(
+      keys.map(([, path]) => sysctl(path)),
+      values.map(([, value]) => value)
+    )
+  })
+})
+
+test('a failing attribute: the ones before it are as they were, and so are the sysctls', () => {
+  withBox('eth0', ({ caller, dataDir, config, sysctl, state }) => {
+    const before = [state(), sysctl('core/somaxconn')]
+    // A multicast address is none for an interface: the kernel refuses it, after the sysctls are written.
+    const error = caller.fails('ADD', { config: config({ ...ALL, mac: '01:00:5e:00:00:01' }) })
+    assert.match(error.msg, /EADDRNOTAVAIL/)
+    assert.equal([state(), sysctl('core/somaxconn')], before)
+    assert.equal(readdirSync(dataDir), [])
+    assert.match(caller.fails('ADD', { config: config({ mtu: 1400 }), ifName: 'eth7' }).msg, /"eth7": ENODEV/)
+  })
+})
+
+test('a sysctl that is only to be written', () => {
+  withBox('eth0', ({ caller, config }) => {
+    const flush = config({ sysctl: { 'net.ipv4.route.flush': '1' } })
+    const result = caller.ok('ADD', { config: flush })
+    caller.ok('CHECK', { config: { ...flush, prevResult: result } })
+    caller.ok('DEL', { config: flush })
+  })
+})
+
+test('the reference plugin: the DEL of either restores what the other has saved', () => {
+  for (const [first, second] of [
+    ['ours', 'theirs'],
+    ['theirs', 'ours']
+  ]) {
+    withBox('eth0', ({ box, caller, dataDir, config, state }) => {
+      const before = state()
+      // txQLen is younger than the packaged reference plugin.
+      const known = { ...ALL, txQLen: undefined }
+      const call = (who: string | undefined, command: string): void => {
+        if (who === 'ours') caller.ok(command, { config: config(known) })
+        else reference(box, command, config(known))
+      }
+      call(first, 'ADD')
+      const tuned = state()
+      assert.is(tuned[0], '02:11:22:33:44:55')
+      call(second, 'DEL')
+      assert.equal(state(), before, `${first} ADD, ${second} DEL`)
+      assert.equal(existsSync(dataDir) ? readdirSync(dataDir) : [], [])
+    })
+  }
+})
+
+function reference(box: Namespace, command: string, config: object): void {
+  const outcome = box.run(join(REFERENCE_DIR, 'tuning'), [], {
+    env: {
+      CNI_COMMAND: command,
+      CNI_CONTAINERID: 'c1',
+      CNI_NETNS: box.path,
+      CNI_IFNAME: 'eth0',
+      CNI_PATH: REFERENCE_DIR
+    },
+    input: JSON.stringify(config)
+  })
+  if (outcome.status !== 0) throw new Error(`reference ${command}: ${outcome.stdout}`)
+}
+
+test.run()
