@@ -4,8 +4,17 @@ import { NODE_BIN, ROOT } from './project.ts'
 
 const biome = ['node_modules/@biomejs/biome/bin/biome', 'check']
 const steps: readonly (readonly string[])[] = process.argv.includes('--write')
-  ? [[...biome, '--write', '.']]
-  : [[...biome, '--error-on-warnings', '.'], ['build/check-layers.ts'], ['build/check-rules.ts'], ['build/lock.ts']]
+  ? [
+      [...biome, '--write', '.'],
+      ['build/readme.ts', '--write']
+    ]
+  : [
+      [...biome, '--error-on-warnings', '.'],
+      ['build/check-layers.ts'],
+      ['build/check-rules.ts'],
+      ['build/lock.ts'],
+      ['build/readme.ts']
+    ]
 
 for (const step of steps) {
   const { status } = spawnSync(NODE_BIN, ['--no-warnings', ...step], { cwd: ROOT, stdio: 'inherit' })

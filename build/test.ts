@@ -138,6 +138,7 @@ function runChecks(report: Report): void {
   runStep(report, 'layers: who imports whom', ['build/check-layers.ts'])
   runStep(report, 'rules of the tree', ['build/check-rules.ts'])
   runStep(report, 'lock file', ['build/lock.ts'])
+  runStep(report, 'README tables', ['build/readme.ts'])
   runStep(report, 'static coverage of the plugins', ['build/check-static.ts'])
 }
 
