@@ -1,4 +1,5 @@
 // needs: ip strace reference-plugins
+import { sweepKills } from '../../lib/testing/kill-sweep.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { inWorld, type Parsed, REFERENCE_DIR, type World } from '../../lib/testing/world.ts'
 
@@ -156,40 +157,20 @@ test('an ADD that is killed between any two messages to the kernel: DEL and GC l
   await inHost(1, world => {
     const before = world.snapshot()
     const config = network(world)
-    let kills = 0
-    for (let when = 1; when < 60; when += 1) {
-      const reply = killedAt(world, 'macvlan', config, when)
-      if (reply === 0) break
-      kills += 1
+    const kills = sweepKills(world, 'macvlan', config, when => {
       // Every other time the runtime forgets the container, as after a crash of its own.
-      if (when % 2 === 0) world.del('macvlan', config)
-      else {
+      if (when % 2 === 0) {
         const gc = { ...config, 'cni.dev/valid-attachments': [] }
         assert.is(world.call('macvlan', 'GC', gc, { netns: '' }).status, 0)
-        world.del('macvlan', config)
       }
+      world.del('macvlan', config)
       assert.equal(namesIn(world), ['lo'], `killed at message ${when}`)
       assert.is(world.snapshot(), before, `killed at message ${when}`)
-    }
+    })
     assert.ok(kills >= 5, `${kills} kills`)
     world.del('macvlan', config)
   })
 })
-
-/** ADD that gets SIGKILL when it sends its `when`-th message; its exit status, 0 when it came to its end before. */
-function killedAt(world: World, plugin: string, config: object, when: number): number {
-  const env = {
-    PATH: process.env['PATH'],
-    CNI_COMMAND: 'ADD',
-    CNI_CONTAINERID: 'c1',
-    CNI_NETNS: world.container().path,
-    CNI_IFNAME: 'eth0',
-    CNI_PATH: world.binDir
-  }
-  const inject = `inject=sendto:signal=KILL:when=${when}`
-  const args = ['-f', '-o', '/dev/null', '-e', 'trace=sendto', '-e', inject, `${world.binDir}/${plugin}`]
-  return world.host.run('strace', args, { env, input: JSON.stringify(config) }).status
-}
 
 test('bad input: typed errors, and nothing stays', async () => {
   await inHost(1, world => {

@@ -1,0 +1,35 @@
+/** Killing a plugin between any two messages to the kernel: what a power cut or an impatient runtime does. */
+import type { World } from './world.ts'
+
+/**
+ * Runs ADD, which gets SIGKILL when it sends its `when`-th message to the kernel (sendto, which netlink takes).
+ *
+ * @returns its exit status: 0 when it came to its end before
+ */
+export function killedAt(world: World, plugin: string, config: object, when: number): number {
+  const env = {
+    PATH: process.env['PATH'],
+    CNI_COMMAND: 'ADD',
+    CNI_CONTAINERID: 'c1',
+    CNI_NETNS: world.container().path,
+    CNI_IFNAME: 'eth0',
+    CNI_PATH: world.binDir
+  }
+  const inject = `inject=sendto:signal=KILL:when=${when}`
+  const args = ['-f', '-o', '/dev/null', '-e', 'trace=sendto', '-e', inject, `${world.binDir}/${plugin}`]
+  return world.host.run('strace', args, { env, input: JSON.stringify(config) }).status
+}
+
+/**
+ * Kills ADD at its first message, then at its second, and so on until it comes to its end; after each kill `clean` has
+ * to bring everything back.
+ *
+ * @returns how often it was killed
+ */
+export function sweepKills(world: World, plugin: string, config: object, clean: (when: number) => void): number {
+  for (let when = 1; when < 100; when += 1) {
+    if (killedAt(world, plugin, config, when) === 0) return when - 1
+    clean(when)
+  }
+  throw new Error(`ADD of ${plugin} does not come to its end`)
+}

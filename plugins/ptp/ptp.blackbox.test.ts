@@ -1,0 +1,166 @@
+// needs: ip nft iptables strace reference-plugins
+import { sweepKills } from '../../lib/testing/kill-sweep.ts'
+import { assert, suite } from '../../lib/testing/suite.ts'
+import { inWorld, type Parsed, REFERENCE_DIR, type World } from '../../lib/testing/world.ts'
+
+const test = suite('plugins/ptp, the executable')
+
+function network(world: World, more: object = {}): object {
+  return {
+    cniVersion: '1.1.0',
+    name: 'cables',
+    type: 'ptp',
+    stateDir: world.stateDir,
+    ipam: {
+      type: 'host-local',
+      dataDir: world.dataDir,
+      ranges: [[{ subnet: '10.7.0.0/24' }], [{ subnet: 'fd07::/64' }]],
+      routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }]
+    },
+    ...more
+  }
+}
+
+/** Forwarding is on beforehand: it is what a cable leaves behind. */
+async function inHost(containers: number, body: (world: World) => void | Promise<void>): Promise<void> {
+  await inWorld(containers, async world => {
+    for (const path of ['ipv4/ip_forward', 'ipv6/conf/all/forwarding']) {
+      world.sh(world.host, 'sh', '-c', `echo 1 > /proc/sys/net/${path}`)
+    }
+    await body(world)
+  })
+}
+
+function namesIn(world: World, index = 0): readonly string[] {
+  return world.ip(world.container(index), 'link').map((one: Parsed) => one.ifname)
+}
+
+test('ADD, CHECK, DEL: host and container as the result says, and nothing stays', async () => {
+  await inHost(1, world => {
+    const before = world.snapshot()
+    const result = world.add('ptp', network(world, { mtu: 1400, ipMasq: true }))
+    const [hostEnd, end] = result.interfaces
+    assert.is(world.ip(world.host, 'link', 'show', 'dev', hostEnd.name)[0].address, hostEnd.mac)
+    assert.is(world.ip(world.container(), 'link', 'show', 'dev', 'eth0')[0].address, end.mac)
+    assert.match(world.sh(world.host, 'nft', 'list', 'ruleset'), /10\.7\.0\.2/)
+    const check = network(world, { mtu: 1400, ipMasq: true, prevResult: result })
+    assert.is(world.call('ptp', 'CHECK', check).status, 0)
+    world.del('ptp', network(world), { netns: '' })
+    world.del('ptp', network(world))
+    assert.equal(namesIn(world), ['lo'])
+    assert.is(world.snapshot(), before)
+    assert.not.match(world.sh(world.host, 'nft', 'list', 'ruleset'), /10\.7\.0\.2/)
+  })
+})
+
+test('every cniVersion: result, addresses and routes are those of the reference plugin', async () => {
+  for (const cniVersion of ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0']) {
+    await inHost(2, world => {
+      const ours = world.add('ptp', network(world, { cniVersion }))
+      const options = { container: world.container(1), containerId: 'c2', binDir: REFERENCE_DIR, path: REFERENCE_DIR }
+      const theirs = world.add('ptp', network(world, { cniVersion }), options)
+      assert.equal(normal(ours), normal(theirs), `at ${cniVersion}`)
+      assert.equal(routesIn(world, 0), routesIn(world, 1))
+    })
+  }
+})
+
+/** Without what differs between two attachments. */
+function normal(value: Parsed): Parsed {
+  const text = JSON.stringify(value)
+    .replace(/veth[0-9a-f]+/g, 'veth')
+    .replace(/([0-9a-f]{2}:){5}[0-9a-f]{2}/g, 'mac')
+    .replace(/\/proc\/\d+/g, '/proc/N')
+    .replace(/10\.7\.0\.[23]\b/g, '10.7.0.x')
+    .replace(/fd07::[23]\b/g, 'fd07::x')
+  return JSON.parse(text)
+}
+
+/** Where a container sends what: destination, gateway and source; what the kernel makes by itself left out. */
+function routesIn(world: World, index: number): Parsed {
+  const routes = ['-4', '-6'].flatMap(family => world.ip(world.container(index), family, 'route'))
+  const lines = routes
+    .filter((one: Parsed) => !one.dst.startsWith('fe80') && !(one.protocol === 'kernel' && one.dst.includes(':')))
+    .map((one: Parsed) => `${one.dst} via ${one.gateway ?? 'none'}`)
+  return normal(lines.sort())
+}
+
+test('either implementation removes what the other laid', async () => {
+  await inHost(2, world => {
+    const before = world.snapshot()
+    const config = network(world, { cniVersion: '1.0.0' })
+    const first = { container: world.container(0), containerId: 'c1' }
+    const second = { container: world.container(1), containerId: 'c2' }
+    const reference = { binDir: REFERENCE_DIR, path: REFERENCE_DIR }
+    const theirs = world.add('ptp', config, { ...first, ...reference })
+    world.add('ptp', config, second)
+    const check = world.call('ptp', 'CHECK', network(world, { cniVersion: '1.0.0', prevResult: theirs }), first)
+    assert.is(check.status, 0, check.stdout)
+    world.del('ptp', config, first)
+    world.del('ptp', config, { ...second, ...reference })
+    world.del('ptp', config, second)
+    assert.equal([namesIn(world, 0), namesIn(world, 1)], [['lo'], ['lo']])
+    assert.is(world.snapshot(), before)
+  })
+})
+
+test('masquerade by iptables, and what the reference masqueraded, goes with DEL', async () => {
+  await inHost(1, world => {
+    const rules = (): string => world.sh(world.host, 'iptables', '-t', 'nat', '-S')
+    const config = network(world, { cniVersion: '1.0.0', ipMasq: true, ipMasqBackend: 'iptables' })
+    world.add('ptp', config)
+    assert.match(rules(), /10\.7\.0\.2/)
+    world.del('ptp', network(world), { netns: '' })
+    assert.not.match(rules(), /10\.7\.0\.2|CNI-/)
+
+    const reference = { binDir: REFERENCE_DIR, path: REFERENCE_DIR }
+    const theirs = world.add('ptp', config, reference)
+    assert.match(rules(), /10\.7\.0\.3/)
+    world.del('ptp', { ...config, prevResult: theirs })
+    assert.not.match(rules(), /10\.7\.0\.3|CNI-/)
+    assert.equal(namesIn(world), ['lo'])
+  })
+})
+
+test('ten containers at once; two ADDs for one name: one wins', async () => {
+  await inHost(10, async world => {
+    const replies = await Promise.all(
+      world.containers.map((container, i) =>
+        world.start('ptp', 'ADD', network(world, { ipMasq: true }), { container, containerId: `c${i}` })
+      )
+    )
+    for (const reply of replies) assert.is(reply.status, 0, reply.stdout + reply.stderr)
+    assert.is(new Set(replies.map(reply => reply.json.ips[0].address)).size, 10)
+    for (let i = 0; i < 10; i += 1) {
+      world.del('ptp', network(world), { container: world.container(i), containerId: `c${i}` })
+    }
+    assert.is(world.ip(world.host, 'link').length, 1)
+
+    const same = await Promise.all(
+      ['c1', 'c2'].map(containerId => world.start('ptp', 'ADD', network(world), { containerId }))
+    )
+    assert.equal(same.map(reply => reply.status).sort(), [0, 1])
+    assert.is(same.find(reply => reply.status === 1)?.json.code, 7)
+    assert.is(world.ip(world.host, 'link').length, 2)
+  })
+})
+
+test('an ADD that is killed between any two messages to the kernel: DEL or GC leaves nothing', async () => {
+  await inHost(1, world => {
+    const before = world.snapshot()
+    const config = network(world, { ipMasq: true })
+    const kills = sweepKills(world, 'ptp', config, when => {
+      if (when % 2 === 0) world.del('ptp', config, { netns: '' })
+      else {
+        const gc = { ...config, 'cni.dev/valid-attachments': [] }
+        assert.is(world.call('ptp', 'GC', gc, { netns: '' }).status, 0)
+      }
+      assert.equal(namesIn(world), ['lo'], `killed at message ${when}`)
+      assert.is(world.snapshot(), before, `killed at message ${when}`)
+      assert.not.match(world.sh(world.host, 'nft', 'list', 'ruleset'), /10\.7\.0\.\d+ /)
+    })
+    assert.ok(kills >= 8, `${kills} kills`)
+  })
+})
+
+test.run()
