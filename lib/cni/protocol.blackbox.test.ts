@@ -233,6 +233,33 @@ exit 0
   }
 })
 
+test('an address plugin that an installer is still writing is waited for', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'patchbay-busy-'))
+  try {
+    const script = '#!/bin/sh\ncat > /dev/null\n'
+    runProgram('sh', ['-c', `cat > ${directory}/script && chmod 755 ${directory}/script`], { stdin: script })
+    symlinkSync(join(binDir(), 'bridge'), join(directory, 'bridge'))
+    const stdin = { ...CONFIG, type: 'bridge', stateDir: join(directory, 'run'), ipam: { type: 'script' } }
+    const env = callEnv('DEL', { CNI_NETNS: '', CNI_PATH: directory })
+    const line = `{ sleep 0.6; } 9>> ${directory}/script & sleep 0.1; ${directory}/bridge`
+    const started = Date.now()
+    assert.equal(runProgram('sh', ['-c', `exec 3<&0; ${line} <&3`], { env, stdin }), {
+      status: 0,
+      stdout: '',
+      stderr: ''
+    })
+    assert.ok(Date.now() - started > 400, 'it was in use meanwhile')
+    const broken = { ...stdin, ipam: { type: 'broken' } }
+    runProgram('sh', ['-c', `printf '\\177ELF' > ${directory}/broken && chmod 755 ${directory}/broken`], {})
+    // The engines differ here: one says ENOEXEC, for the other the C library lets a shell try.
+    const error = errorOf(callPlugin('bridge', { env, stdin: broken, directory }))
+    assert.match(error.msg, /broken/)
+    assert.is(error.code, 999)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+})
+
 test('after a failed ADD the executed address plugin is told to take its address back', () => {
   const directory = mkdtempSync(join(tmpdir(), 'patchbay-script-'))
   try {
