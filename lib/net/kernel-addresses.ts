@@ -1,5 +1,7 @@
 /**
  * Addresses of links by rtnetlink.
+ *
+ * @source linux/if_addr.h; net/ipv4/devinet.c, net/ipv6/addrconf.c
  */
 import { addressesEqual, isLoopback } from '../ip/address.ts'
 import { formatPrefix, type IpPrefix, prefixesEqual } from '../ip/prefix.ts'

@@ -1,5 +1,7 @@
 /**
  * Links by rtnetlink: find, make, change, remove; bridge ports and their VLANs.
+ *
+ * @source linux/if_link.h, linux/if_bridge.h; net/core/rtnetlink.c rtnl_newlink, do_setlink
  */
 import { NLM_F_CREATE, NLM_F_EXCL } from '../netlink/message.ts'
 import {

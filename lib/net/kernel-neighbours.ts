@@ -1,5 +1,7 @@
 /**
  * Neighbours and forwarding databases by rtnetlink.
+ *
+ * @source linux/neighbour.h; net/core/neighbour.c, net/core/rtnetlink.c rtnl_fdb_add, net/bridge/br_fdb.c
  */
 import { formatAddress, type IpAddress } from '../ip/address.ts'
 import { formatMac } from '../ip/mac.ts'

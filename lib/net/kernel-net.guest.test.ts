@@ -38,7 +38,7 @@ function shownVlans(box: Namespace, name: string): readonly ShownVlan[] {
     must(box, 'bridge', '-j', '-compressvlans', 'vlan', 'show', 'dev', name)
   )
   // Compressed, iproute2 6.1 lists absent flags as [].
-  return (ports[0]?.vlans ?? []).map(({ flags, ...rest }) => (flags?.length === 0 ? rest : { ...rest, flags }))
+  return (ports[0]?.vlans ?? []).map(({ flags, ...rest }) => ((flags ?? []).length === 0 ? rest : { ...rest, flags }))
 }
 
 test('links of the kinds that small kernels lack', () => {

@@ -1,5 +1,7 @@
 /**
  * Routes by rtnetlink.
+ *
+ * @source linux/rtnetlink.h; net/ipv4/fib_frontend.c, net/ipv6/route.c
  */
 import { networkOf } from '../ip/prefix.ts'
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/message.ts'

@@ -1,5 +1,7 @@
 /**
  * Routing policy rules by rtnetlink.
+ *
+ * @source linux/fib_rules.h; net/core/fib_rules.c
  */
 
 import type { IpAddress } from '../ip/address.ts'

@@ -1,5 +1,7 @@
 /**
  * The numbers by which one namespace knows others (`ip netns list-id`).
+ *
+ * @source linux/net_namespace.h; net/core/net_namespace.c rtnl_net_getid
  */
 import { AF_UNSPEC } from '../netlink/rt/link.ts'
 import { decodeNetnsId, encodeNetnsId, RTM_GETNSID } from '../netlink/rt/netns-id.ts'
