@@ -10,6 +10,7 @@ import { hostDevice } from './host-device/host-device.ts'
 import { ipvlan } from './ipvlan/ipvlan.ts'
 import { loopback } from './loopback/loopback.ts'
 import { macvlan } from './macvlan/macvlan.ts'
+import { portmap } from './portmap/portmap.ts'
 import { ptp } from './ptp/ptp.ts'
 import { sbr } from './sbr/sbr.ts'
 import { tap } from './tap/tap.ts'
@@ -29,6 +30,7 @@ export function allPlugins(kernel: Kernel): readonly Plugin[] {
     ipvlan(kernel),
     loopback(kernel),
     macvlan(kernel),
+    portmap(kernel),
     ptp(kernel),
     sbr(kernel),
     staticAddresses(),

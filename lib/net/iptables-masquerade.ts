@@ -23,7 +23,7 @@ export function addIptablesMasquerade(owner: Owner, addresses: readonly IpPrefix
     if (own.length === 0) continue
     const present = listIptables(family, 'nat', chain)
     const jumps = listIptables(family, 'nat', 'POSTROUTING') ?? []
-    const lines = present === undefined ? [`:${chain} - [0:0]`] : []
+    const lines = present === undefined ? [`-N ${chain}`] : []
     for (const rule of own.map(one => subnetRule(owner, chain, one))) {
       // Before the masquerade, which would have the packets first.
       if (!isPresent(present, rule)) lines.push(`-I${rule.slice(2)}`)

@@ -12,7 +12,7 @@ import { withLock } from '../sys/files.ts'
 import { KernelError } from './errors.ts'
 
 const DIRECTORIES: readonly string[] = ['/usr/sbin', '/sbin', '/usr/local/sbin', '/usr/bin', '/bin', '/usr/local/bin']
-const LOCK = '/run/patchbay/iptables.lock'
+const LOCK = '/run/patchbay/.locks/iptables'
 /** Seconds to wait for another iptables. */
 const WAIT = '30'
 /** What iptables-nft allows; older kernels allow one more. */
@@ -48,6 +48,35 @@ export function listIptables(family: 4 | 6, table: string, chain: string): reado
   return child.stdout.split('\n').filter(line => line.startsWith('-A '))
 }
 
+/**
+ * A whole table: `:CHAIN …` for each chain, `-A CHAIN …` for each rule.
+ *
+ * @throws {KernelError} ENOENT without iptables
+ */
+export function saveIptables(family: 4 | 6, table: string): readonly string[] {
+  const path = program(family, '-save')
+  const child = spawnSync(path, ['-t', table], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+  if (child.status !== 0) throw new KernelError('run', JSON.stringify(path), 'EIO', child.stderr.trim(), '')
+  return child.stdout.split('\n').filter(line => line.startsWith('-A ') || line.startsWith(':'))
+}
+
+/** Whether a saved table has the chain. */
+export function hasChain(saved: readonly string[], chain: string): boolean {
+  return saved.some(line => line.startsWith(`:${chain} `))
+}
+
+/** The rules of one chain of a saved table. */
+export function rulesOf(saved: readonly string[], chain: string): readonly string[] {
+  return saved.filter(line => line.startsWith(`-A ${chain} `))
+}
+
+/** The word after an option in a rule: `optionOf(rule, '--dport')`; the empty string when there is none. */
+export function optionOf(rule: string, option: string): string {
+  const words = rule.split(' ')
+  const at = words.indexOf(option)
+  return at < 0 ? '' : (words[at + 1] ?? '')
+}
+
 /** The policy of a built-in chain, `ACCEPT` or `DROP`; undefined when it cannot be told. */
 export function iptablesPolicy(family: 4 | 6, suffix: string, table: string, chain: string): string | undefined {
   const path = findIptables(family, suffix)
@@ -62,7 +91,7 @@ export function iptablesPolicy(family: 4 | 6, suffix: string, table: string, cha
 }
 
 /**
- * Carries out commands on one table in one go: `:CHAIN - [0:0]` makes a chain or empties it, `-A`, `-I`, `-D`, `-X` as
+ * Carries out commands on one table in one go: `-N CHAIN`, `-A`, `-I`, `-D`, `-F`, `-X` as
  * on the command line.
  *
  * @throws {KernelError} EINVAL when iptables-restore refuses, and then nothing is changed; ENOENT without iptables
@@ -77,9 +106,9 @@ export function changeIptables(family: 4 | 6, table: string, lines: readonly str
   throw new KernelError('run', JSON.stringify(path), 'EINVAL', explanation, '')
 }
 
-/** Runs `work` while no other Patchbay plugin looks at chains to change them. */
-export function withIptablesLock<T>(work: () => T): T {
-  return withLock(LOCK, 0o600, work)
+/** Runs `work` while no other Patchbay plugin looks at chains to change them. @returns what `work` does */
+export function withIptablesLock(work: () => boolean): boolean {
+  return withLock<boolean>(LOCK, 0o600, work)
 }
 
 function program(family: 4 | 6, suffix: string): string {

@@ -209,10 +209,12 @@ export class KernelNft extends Nft {
   override flushConntrack(filter: ConntrackFilter): void {
     const about = { operation: 'flush', object: 'connection table' }
     const type = nfType(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE)
-    const error = this.#acknowledge(type, encodeConntrackFilter(filter), about)
-    if (error === undefined || error.errno === 'ENOENT') return
-    // Before Linux 6.8 a deletion means one entry, and a tuple with holes is EINVAL.
-    if (error.errno !== 'EINVAL' && error.errno !== 'EOPNOTSUPP') throw error
+    if (filter.port === (filter.lastPort ?? filter.port)) {
+      const error = this.#acknowledge(type, encodeConntrackFilter(filter), about)
+      if (error === undefined || error.errno === 'ENOENT') return
+      // Before Linux 6.8 a deletion means one entry, and a tuple with holes is EINVAL.
+      if (error.errno !== 'EINVAL' && error.errno !== 'EOPNOTSUPP') throw error
+    }
     for (const entry of this.listConntrack(filter.family)) {
       if (!isMeant(entry, filter)) continue
       const refused = this.#acknowledge(type, encodeConntrackEntry(filter.family, entry.original), about)
@@ -391,7 +393,10 @@ function nftHookOf(hook: NfHook | undefined): NftHook | undefined {
 function isMeant(entry: ConntrackEntry, filter: ConntrackFilter): boolean {
   const { original, reply } = entry
   if (original.protocol !== filter.protocol) return false
-  if (filter.port !== undefined && original.destinationPort !== filter.port) return false
+  if (filter.port !== undefined) {
+    if (original.destinationPort < filter.port || original.destinationPort > (filter.lastPort ?? filter.port))
+      return false
+  }
   const { address, replySource } = filter
   if (address !== undefined && !isSame(original.destination, address)) return false
   return replySource === undefined || isSame(reply.source, replySource)

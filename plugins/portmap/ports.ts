@@ -6,7 +6,7 @@ import type { Nft } from '../../lib/net/nft.ts'
 import { type Conflict, findConflict } from './conflict.ts'
 import { containerChain, findIptablesConflict } from './iptables.ts'
 import { mappingText } from './mapping.ts'
-import { type Published, unpublish } from './nftables.ts'
+import { formerOwners, type Published, unpublish } from './nftables.ts'
 
 /** The jumps that the reference's first ADD makes to its chain of mappings, from PREROUTING and OUTPUT. */
 const JUMPS = 2
@@ -25,6 +25,7 @@ export function whilePortsAreOurs(host: Net, work: () => void): void {
 /** @throws {CniError} code 101 naming the owner of a port that is taken */
 export function refuseConflict(host: Net, request: Request, published: Published): void {
   const nft = host.nft()
+  for (const former of formerOwners(nft, published)) unpublish(nft, former, undefined)
   let conflict: Conflict | undefined = findConflict(nft, published)
   if (conflict !== undefined && conflict.owner === published.comment) {
     // Our own, of an ADD whose journal is lost.

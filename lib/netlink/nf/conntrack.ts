@@ -47,6 +47,8 @@ export interface ConntrackFilter {
   readonly protocol: number
   /** Where the first packet was sent to, before any translation. */
   readonly port: number | undefined
+  /** The end of a range of ports, included; the kernel itself only knows single ports. */
+  readonly lastPort: number | undefined
   readonly address: IpAddress | undefined
   /** Who answers: after a DNAT its new destination. */
   readonly replySource: IpAddress | undefined

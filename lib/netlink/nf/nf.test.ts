@@ -142,6 +142,7 @@ test('conntrack: a filter is tuples and flags of what counts in them', () => {
     family: 4,
     protocol: 17,
     port: 53,
+    lastPort: 53,
     address: { family: 4, bytes: new Uint8Array([192, 0, 2, 1]) },
     replySource: { family: 4, bytes: new Uint8Array([10, 4, 0, 5]) }
   } as const

@@ -1,0 +1,73 @@
+/**
+ * One plugin as a program of its own, from source: `node plugin-program.ts FILE EXPORT`. For tests of what depends on
+ * the namespace of the process itself, such as plugins that execute iptables.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { processIo } from '../cni/io.ts'
+import { run } from '../cni/run.ts'
+import { LinuxKernel } from '../net/kernel-net.ts'
+import { callEnv } from './memory-io.ts'
+import type { Namespace } from './namespace.ts'
+
+const PROGRAM = fileURLToPath(import.meta.url)
+
+/** What a call answered. */
+export interface ProgramAnswer {
+  readonly status: number
+  /** The parsed standard output; undefined when there was none. */
+  // biome-ignore lint/suspicious/noExplicitAny: a test looks into it by name
+  readonly json: any
+  readonly stderr: string
+}
+
+/** Calls of one plugin in one namespace, as a runtime makes them. */
+export class PluginProgram {
+  /** Below it the journal. */
+  readonly directory = mkdtempSync(join(tmpdir(), 'patchbay-program-'))
+  readonly #host: Namespace
+  readonly #command: readonly string[]
+  readonly #type: string
+
+  /** @param command the program and its first arguments: an executable, or `PluginProgram.fromSource(…)` */
+  constructor(host: Namespace, type: string, command: readonly string[]) {
+    this.#host = host
+    this.#type = type
+    this.#command = command
+  }
+
+  /** @param url of the plugin's module, whose export of that name is the factory */
+  static fromSource(url: URL, name: string): readonly string[] {
+    return [process.execPath, '--no-warnings', PROGRAM, fileURLToPath(url), name]
+  }
+
+  call(verb: string, containerId: string, ifName: string, config: object, netns = ''): ProgramAnswer {
+    const env = { PATH: process.env['PATH'] ?? '', ...callEnv(verb) }
+    const own = { CNI_CONTAINERID: containerId, CNI_IFNAME: ifName, CNI_NETNS: netns, CNI_ARGS: '' }
+    const stateDir = join(this.directory, 'state')
+    const base = { cniVersion: '1.1.0', name: 'net1', type: this.#type, stateDir }
+    const [program = '', ...args] = this.#command
+    const input = JSON.stringify({ ...base, ...config })
+    const done = this.#host.run(program, args, { env: { ...env, ...own }, input })
+    return { status: done.status, json: done.stdout === '' ? undefined : JSON.parse(done.stdout), stderr: done.stderr }
+  }
+
+  /** Calls and wants success. */
+  ok(verb: string, containerId: string, ifName: string, config: object, netns = ''): ProgramAnswer {
+    const answer = this.call(verb, containerId, ifName, config, netns)
+    if (answer.status !== 0) throw new Error(`${verb} failed: ${JSON.stringify(answer.json)} ${answer.stderr}`)
+    return answer
+  }
+
+  close(): void {
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+}
+
+if (process.argv[1] === PROGRAM) {
+  const [, , file = '', name = ''] = process.argv
+  const loaded = await import(pathToFileURL(file).href)
+  process.exit(run(loaded[name](new LinuxKernel()), [], processIo()))
+}

@@ -1,0 +1,132 @@
+/** What portmap is told: options of the network, mappings of the call. */
+import { runtimeConfig } from '../../lib/cni/inputs.ts'
+import type { Request } from '../../lib/cni/plugin.ts'
+import { readAddress } from '../../lib/config/addresses.ts'
+import { ConfigError, type Section } from '../../lib/config/section.ts'
+import { formatAddress } from '../../lib/ip/address.ts'
+import { findIptables } from '../../lib/net/iptables.ts'
+import { joinRanges, type Mapping, mappingText, overlap, parseProtocol, specificAddress } from './mapping.ts'
+
+export type Backend = 'nftables' | 'iptables'
+
+export interface Config {
+  readonly backend: Backend
+  /** Replace the source address where the answer would not find its way back: own subnet, localhost. */
+  readonly snat: boolean
+  /** Replace every source address. */
+  readonly masqAll: boolean
+  /** iptables: the packet mark that asks for masquerade, one bit. */
+  readonly markMasqBit: number
+  /** iptables: the chain that sets another mark, made by somebody else. */
+  readonly externalSetMarkChain: string | undefined
+  /** iptables: further conditions, as arguments. */
+  readonly conditionsV4: readonly string[]
+  readonly conditionsV6: readonly string[]
+  readonly mappings: readonly Mapping[]
+}
+
+const DEFAULT_MARK_BIT = 13
+
+/** @throws {ConfigError} naming every wrong key with its value */
+export function readConfig(request: Request): Config {
+  const section = request.config
+  const config: Config = {
+    backend: 'nftables',
+    snat: section.boolean('snat', true),
+    masqAll: section.boolean('masqAll', false),
+    markMasqBit: section.integer('markMasqBit', 0, 31) ?? DEFAULT_MARK_BIT,
+    externalSetMarkChain: section.text('externalSetMarkChain'),
+    conditionsV4: section.textList('conditionsV4'),
+    conditionsV6: section.textList('conditionsV6'),
+    mappings: readMappings(runtimeConfig(section))
+  }
+  if (section.has('markMasqBit') && config.externalSetMarkChain !== undefined) {
+    section.problem('externalSetMarkChain', 'must be absent where markMasqBit is given')
+  }
+  const asked = section.oneOf('backend', ['nftables', 'iptables'])
+  section.finish()
+  return { ...config, backend: chooseBackend(section, config, asked) }
+}
+
+/** nftables, unless something is asked for that exists in iptables alone. */
+function chooseBackend(section: Section, config: Config, asked: string | undefined): Backend {
+  const only = iptablesOnly(config)
+  if (asked === 'nftables' && only !== '') {
+    throw section.unsupported(only, 'the backend "nftables" does not have it: remove it, or set "backend": "iptables"')
+  }
+  if (asked !== 'iptables' && only === '') return 'nftables'
+  for (const key of ['conditionsV4', 'conditionsV6']) {
+    const list = key === 'conditionsV4' ? config.conditionsV4 : config.conditionsV6
+    const first = list[0] ?? '-'
+    if (!first.startsWith('-') && first !== '!') {
+      throw section.unsupported(key, 'conditions are arguments of iptables, such as ["!", "-d", "192.0.2.0/24"]')
+    }
+  }
+  if (config.mappings.length > 0 && findIptables(4) === undefined && findIptables(6) === undefined) {
+    const key = asked === 'iptables' ? 'backend' : only
+    throw section.unsupported(key, 'neither iptables nor ip6tables is installed')
+  }
+  return 'iptables'
+}
+
+/** The first key that needs iptables; '' when none does. */
+function iptablesOnly(config: Config): string {
+  if (config.externalSetMarkChain !== undefined) return 'externalSetMarkChain'
+  if (config.conditionsV4.length > 0) return 'conditionsV4'
+  return config.conditionsV6.length > 0 ? 'conditionsV6' : ''
+}
+
+function readMappings(runtime: Section | undefined): readonly Mapping[] {
+  const mappings: Mapping[] = []
+  if (runtime === undefined) return mappings
+  for (const section of runtime.sections('portMappings')) {
+    const mapping = readMapping(section)
+    if (mapping === undefined) continue
+    const other = mappings.find(one => overlap(one, mapping))
+    if (other === undefined) mappings.push(mapping)
+    else if (!isRepetition(other, mapping)) {
+      section.problem('hostPort', `is mapped twice in this call (${mappingText(other)})`)
+    }
+  }
+  return joinRanges(mappings)
+}
+
+function isRepetition(a: Mapping, b: Mapping): boolean {
+  const addressOf = (one: Mapping): string => (one.hostAddress === undefined ? '' : formatAddress(one.hostAddress))
+  return a.containerPort === b.containerPort && addressOf(a) === addressOf(b)
+}
+
+function readMapping(section: Section): Mapping | undefined {
+  const hostPort = readPort(section, 'hostPort')
+  const containerPort = readPort(section, 'containerPort')
+  const name = section.text('protocol') ?? ''
+  const protocol = parseProtocol(name === '' ? 'tcp' : name)
+  if (protocol === undefined) section.problem('protocol', 'must be "tcp", "udp" or "sctp"')
+  const hostAddress = readAddress(section, 'hostIP')
+  if (hostPort === undefined || containerPort === undefined || protocol === undefined) return undefined
+  return { protocol, hostAddress, first: hostPort, last: hostPort, containerPort }
+}
+
+function readPort(section: Section, key: string): number | undefined {
+  if (!section.has(key)) {
+    section.problem(key, 'is missing: a port from 1 to 65535')
+    return undefined
+  }
+  return section.integer(key, 1, 65_535)
+}
+
+/** @throws {ConfigError} when a mapping asks for an address of the host in a family that the container has not */
+export function refuseOtherFamilies(mappings: readonly Mapping[], has4: boolean, has6: boolean): void {
+  const problems: string[] = []
+  for (const mapping of mappings) {
+    const { hostAddress } = mapping
+    // 0.0.0.0 means "wherever possible": nerdctl sends it with every `-p`, on networks without IPv4 too.
+    if (hostAddress === undefined || specificAddress(mapping) === undefined) continue
+    if (hostAddress.family === 4 ? has4 : has6) continue
+    const key = 'runtimeConfig.portMappings[].hostIP'
+    const family = `IPv${String(hostAddress.family)}`
+    const value = JSON.stringify(formatAddress(hostAddress))
+    problems.push(`${key} must be of a family that the container has: it has no ${family} address, got ${value}`)
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+}

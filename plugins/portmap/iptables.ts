@@ -1,0 +1,247 @@
+/**
+ * Port mappings by iptables, in the chains and comments of the reference plugin, so that either removes what the other
+ * made and tools that read them (nerdctl looks for used ports there) find what they look for:
+ *
+ *     *nat
+ *     -A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT             (and OUTPUT)
+ *     -A POSTROUTING -m comment --comment "CNI portfwd requiring masquerade" -j CNI-HOSTPORT-MASQ
+ *     -A CNI-HOSTPORT-DNAT -p tcp -m comment --comment "dnat name: …" -m multiport --dports 8080 -j CNI-DN-<hash>
+ *     -A CNI-DN-<hash> -s 10.4.0.0/24 -p tcp -m tcp --dport 8080 -j CNI-HOSTPORT-SETMARK
+ *     -A CNI-DN-<hash> -s 127.0.0.1/32 -p tcp -m tcp --dport 8080 -j CNI-HOSTPORT-SETMARK
+ *     -A CNI-DN-<hash> -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.4.0.2:80
+ *     -A CNI-HOSTPORT-SETMARK -m comment --comment "CNI portfwd masquerade mark" -j MARK --set-xmark 0x2000/0x2000
+ *     -A CNI-HOSTPORT-MASQ -m mark --mark 0x2000/0x2000 -j MASQUERADE
+ */
+import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
+import { formatPrefix, hostPrefix, type IpPrefix, networkOf } from '../../lib/ip/prefix.ts'
+import {
+  attachmentChain,
+  changeIptables,
+  findIptables,
+  hasChain,
+  optionOf,
+  quoted,
+  rulesOf,
+  saveIptables,
+  withIptablesLock
+} from '../../lib/net/iptables.ts'
+import type { Config } from './config.ts'
+import type { Conflict } from './conflict.ts'
+import {
+  isOfFamily,
+  type Mapping,
+  overlap,
+  type Protocol,
+  parseProtocol,
+  protocolName,
+  specificAddress
+} from './mapping.ts'
+
+const DNAT = 'CNI-HOSTPORT-DNAT'
+const SETMARK = 'CNI-HOSTPORT-SETMARK'
+const MASQ = 'CNI-HOSTPORT-MASQ'
+/** Of `-m multiport`; a range counts twice. */
+const PORTS_PER_RULE = 15
+
+const FAMILIES: readonly (4 | 6)[] = [4, 6]
+const PROTOCOLS: readonly Protocol[] = [6, 17, 132]
+
+/** Whose mappings they are, as far as chains and comments tell: not which interface. */
+export interface ChainOwner {
+  readonly network: string
+  readonly containerId: string
+}
+
+/** Adds the mappings, in place of what the same container had on the same network. */
+export function publishByIptables(owner: ChainOwner, addresses: readonly IpPrefix[], config: Config): void {
+  withIptablesLock(() => {
+    for (const address of addresses) {
+      const { family } = address.address
+      const saved = saveIptables(family, 'nat')
+      const lines = removal(saved, owner).concat(missingBase(saved, config), rulesFor(owner, address, config))
+      changeIptables(family, 'nat', lines)
+    }
+    return true
+  })
+}
+
+/** @returns false when there was nothing */
+export function unpublishByIptables(owner: ChainOwner): boolean {
+  return withIptablesLock(() => {
+    let removed = false
+    for (const family of FAMILIES) {
+      if (findIptables(family) === undefined) continue
+      const lines = removal(saveIptables(family, 'nat'), owner)
+      changeIptables(family, 'nat', lines)
+      removed = removed || lines.length > 0
+    }
+    return removed
+  })
+}
+
+/** The chain whose existence says that a container has mappings here. */
+export function containerChain(owner: ChainOwner): string {
+  return attachmentChain('CNI-DN-', owner.network, owner.containerId)
+}
+
+/** What is not as `publishByIptables` left it, as sentences. */
+export function iptablesProblems(owner: ChainOwner, addresses: readonly IpPrefix[], config: Config): readonly string[] {
+  const problems: string[] = []
+  for (const address of addresses) {
+    const saved = saveIptables(address.address.family, 'nat')
+    const missing = missingBase(saved, config).concat(
+      rulesFor(owner, address, config).filter(line => !saved.some(one => isSameRule(one, line)))
+    )
+    const rules = missing.filter(line => !line.startsWith('-N '))
+    if (rules.length > 0) problems.push(`iptables rules are missing: ${rules.join('; ')}`)
+  }
+  return problems
+}
+
+/** What iptables prints differs from what it is told in the order of options; the words are the same. */
+function isSameRule(a: string, b: string): boolean {
+  return a.split(' ').sort().join(' ') === b.split(' ').sort().join(' ')
+}
+
+/** The comment of whoever has a mapping here that one of these would meet; undefined when none has. */
+export function findIptablesConflict(
+  owner: ChainOwner,
+  addresses: readonly IpPrefix[],
+  mappings: readonly Mapping[]
+): Conflict | undefined {
+  const own = containerChain(owner)
+  for (const { address } of addresses) {
+    const saved = findIptables(address.family) === undefined ? [] : saveIptables(address.family, 'nat')
+    for (const rule of saved) {
+      if (!rule.startsWith('-A CNI-DN-') || optionOf(rule, '-j') !== 'DNAT' || optionOf(rule, '-A') === own) continue
+      const theirs = mappingOf(rule, address.family)
+      const mapping = mappings.find(one => isOfFamily(one, address.family) && overlap(one, theirs))
+      if (mapping !== undefined) return { owner: ownerOf(saved, optionOf(rule, '-A')), mapping }
+    }
+  }
+  return undefined
+}
+
+function mappingOf(rule: string, family: 4 | 6): Mapping {
+  const ports = optionOf(rule, '--dport').split(':')
+  const first = Number(ports[0] ?? '0')
+  const hostAddress = parseAddress(optionOf(rule, '-d').split('/')[0] ?? '') ?? anyAddress(family)
+  const protocol = parseProtocol(optionOf(rule, '-p')) ?? 6
+  return { protocol, hostAddress, first, last: Number(ports[1] ?? String(first)), containerPort: 0 }
+}
+
+function anyAddress(family: 4 | 6): IpAddress {
+  return { family, bytes: new Uint8Array(family === 4 ? 4 : 16) }
+}
+
+/** `name: "net1" id: "cid1"`, from the comment of the rule that leads to the chain. */
+function ownerOf(saved: readonly string[], chain: string): string {
+  const rule = rulesOf(saved, DNAT).find(one => optionOf(one, '-j') === chain) ?? ''
+  const start = rule.indexOf('--comment "dnat ')
+  const end = rule.indexOf('" -m multiport')
+  if (start < 0 || end < start) return chain
+  return rule
+    .slice(start + '--comment "dnat '.length, end)
+    .split('\\')
+    .join('')
+}
+
+function removal(saved: readonly string[], owner: ChainOwner): string[] {
+  const chain = containerChain(owner)
+  if (!hasChain(saved, chain)) return []
+  const jumps = rulesOf(saved, DNAT).filter(rule => optionOf(rule, '-j') === chain)
+  return jumps.map(rule => `-D${rule.slice(2)}`).concat([`-F ${chain}`, `-X ${chain}`])
+}
+
+function missingBase(saved: readonly string[], config: Config): string[] {
+  const chains = [DNAT]
+  const rules = [
+    `-A PREROUTING -m addrtype --dst-type LOCAL -j ${DNAT}`,
+    `-A OUTPUT -m addrtype --dst-type LOCAL -j ${DNAT}`
+  ]
+  const lines: string[] = []
+  if (config.snat && config.externalSetMarkChain === undefined) {
+    chains.push(SETMARK, MASQ)
+    const mark = markText(config.markMasqBit)
+    rules.push(
+      `-A ${SETMARK} -m comment --comment "CNI portfwd masquerade mark" -j MARK --set-xmark ${mark}`,
+      `-A ${MASQ} -m mark --mark ${mark} -j MASQUERADE`
+    )
+    const first = `-A POSTROUTING -m comment --comment "CNI portfwd requiring masquerade" -j ${MASQ}`
+    // Before the chains of networks, which let packets to their own subnet pass as they are.
+    if (!saved.some(one => one === first)) lines.push(`-I${first.slice(2)}`)
+  }
+  const news = chains.filter(chain => !hasChain(saved, chain)).map(chain => `-N ${chain}`)
+  return news.concat(
+    lines,
+    rules.filter(rule => !saved.some(one => one === rule))
+  )
+}
+
+/** `0x2000/0x2000` */
+function markText(bit: number): string {
+  const digits = `${['1', '2', '4', '8'][bit % 4] ?? '1'}${'0'.repeat(Math.floor(bit / 4))}`
+  return `0x${digits}/0x${digits}`
+}
+
+function rulesFor(owner: ChainOwner, address: IpPrefix, config: Config): string[] {
+  const { family } = address.address
+  const chain = containerChain(owner)
+  const mappings = config.mappings.filter(one => isOfFamily(one, family))
+  if (mappings.length === 0) return []
+  const lines = [`-N ${chain}`]
+  const text = `dnat name: ${JSON.stringify(owner.network)} id: ${JSON.stringify(owner.containerId)}`
+  const conditions = (family === 4 ? config.conditionsV4 : config.conditionsV6).map(one => argument(one))
+  for (const protocol of PROTOCOLS) {
+    for (const ports of portLists(mappings.filter(one => one.protocol === protocol))) {
+      const start = `-A ${DNAT} -p ${protocolName(protocol)} -m comment --comment ${quoted(text)}`
+      lines.push([start, `-m multiport --dports ${ports}`].concat(conditions, [`-j ${chain}`]).join(' '))
+    }
+  }
+  for (const mapping of mappings) for (const line of rulesOfMapping(chain, address, mapping, config)) lines.push(line)
+  return lines
+}
+
+/** Quoted where iptables-restore would otherwise see several. */
+function argument(text: string): string {
+  return text.indexOf(' ') < 0 && text.indexOf('"') < 0 ? text : quoted(text)
+}
+
+function portLists(mappings: readonly Mapping[]): readonly string[] {
+  const lists: string[] = []
+  let ports: string[] = []
+  let count = 0
+  for (const { first, last } of mappings) {
+    const size = first === last ? 1 : 2
+    if (count + size > PORTS_PER_RULE) {
+      lists.push(ports.join(','))
+      ports = []
+      count = 0
+    }
+    ports.push(first === last ? String(first) : `${String(first)}:${String(last)}`)
+    count += size
+  }
+  if (ports.length > 0) lists.push(ports.join(','))
+  return lists
+}
+
+function rulesOfMapping(chain: string, address: IpPrefix, mapping: Mapping, config: Config): readonly string[] {
+  const target = address.address
+  const name = protocolName(mapping.protocol)
+  const specific = specificAddress(mapping)
+  const toHost = specific === undefined ? '' : `-d ${formatPrefix(hostPrefix(specific))} `
+  const isRange = mapping.first !== mapping.last
+  const ports = isRange ? `${String(mapping.first)}:${String(mapping.last)}` : String(mapping.first)
+  const match = `${toHost}-p ${name} -m ${name} --dport ${ports}`
+  const setMark = config.externalSetMarkChain ?? SETMARK
+  const lines: string[] = []
+  if (config.snat) {
+    const from = config.masqAll ? '' : `-s ${formatPrefix(networkOf(address))} `
+    lines.push(`-A ${chain} ${from}${match} -j ${setMark}`)
+    if (target.family === 4) lines.push(`-A ${chain} -s 127.0.0.1/32 ${match} -j ${setMark}`)
+  }
+  const bare = formatAddress(target)
+  const withPort = `${target.family === 6 ? `[${bare}]` : bare}:${String(mapping.containerPort)}`
+  lines.push(`-A ${chain} ${match} -j DNAT --to-destination ${isRange ? bare : withPort}`)
+  return lines
+}

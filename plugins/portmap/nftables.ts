@@ -1,0 +1,248 @@
+/** Port mappings as elements of the maps in table.ts: added, removed, looked for. */
+import type { IpAddress } from '../../lib/ip/address.ts'
+import type { IpPrefix } from '../../lib/ip/prefix.ts'
+import {
+  addressField,
+  concatenate,
+  gotoElement,
+  keyElement,
+  type Nft,
+  type NftBatch,
+  type NftElement,
+  portField,
+  protocolField
+} from '../../lib/net/nft.ts'
+import {
+  addMembers,
+  type FoundMember,
+  type Group,
+  type GroupTable,
+  type Member,
+  nothingMore,
+  removeMembers
+} from '../../lib/net/nft-groups.ts'
+import { isOfNetwork } from '../../lib/net/nft-owner.ts'
+import { sameBytes } from './conflict.ts'
+import { isOfFamily, type Mapping, specificAddress } from './mapping.ts'
+import {
+  ADDRESS_PORTS,
+  addressPortKey,
+  allOnes,
+  baseRules,
+  groupOf,
+  INDEX,
+  PORTS,
+  portKey,
+  RANGES,
+  rulesOfChain,
+  type SourceTreatment,
+  TABLE,
+  TARGETS,
+  tableOf
+} from './table.ts'
+
+/** One container's mappings, for both families. */
+export interface Published {
+  /** The container's address of each family, with its subnet's length. */
+  readonly addresses: readonly IpPrefix[]
+  readonly mappings: readonly Mapping[]
+  readonly sources: SourceTreatment
+  /** `ownerText` */
+  readonly comment: string
+}
+
+/** An element and the map that it is in. */
+interface Placed {
+  readonly map: string
+  readonly element: NftElement
+}
+
+/** @throws {NftError} EEXIST of `add element` when a port is taken */
+export function publish(nft: Nft, published: Published): void {
+  addMembers(
+    nft,
+    published.addresses.map(address => memberOf(address, published))
+  )
+}
+
+/**
+ * Removes one container's mappings.
+ *
+ * @param published what ADD wrote down; undefined looks through all elements for the owner
+ * @returns false when there was nothing, which costs no transaction
+ */
+export function unpublish(nft: Nft, comment: string, published: Published | undefined): boolean {
+  if (published !== undefined) return removeMembers(nft, () => findPublished(nft, published))
+  return removeMembers(nft, () => findAll(nft, one => one === comment))
+}
+
+/** Others that have mappings to these addresses. The addresses are ours now, so those containers went without DEL. */
+export function formerOwners(nft: Nft, published: Published): readonly string[] {
+  const owners: string[] = []
+  for (const { address } of published.addresses) {
+    const element = nft.findElement(tableOf(address.family).family, TABLE, TARGETS, addressField(address))
+    if (element !== undefined && element.comment !== published.comment) owners.push(element.comment)
+  }
+  return owners
+}
+
+/** Removes what belongs to the network and to no valid attachment. */
+export function collectMappings(nft: Nft, network: string, isValid: (comment: string) => boolean): boolean {
+  return removeMembers(nft, () => findAll(nft, comment => isOfNetwork(comment, network) && !isValid(comment)))
+}
+
+/** What is not as `publish` left it, as sentences. */
+export function mappingProblems(nft: Nft, published: Published): readonly string[] {
+  const problems: string[] = []
+  for (const address of published.addresses) {
+    const table = tableOf(address.address.family)
+    for (const { map, element } of elementsOf(address, published)) {
+      const found = nft.findElement(table.family, TABLE, map, element.key)
+      const isSame = found !== undefined && found.comment === element.comment && isSameTarget(found, element)
+      if (!isSame) problems.push(`an element of table ${table.family} ${TABLE}, map ${map}, is missing or another's`)
+    }
+    for (const [chain, count] of baseRules(table.family)) {
+      if (nft.listRules(table.family, TABLE, chain).length === count) continue
+      problems.push(`chain ${chain} of table ${table.family} ${TABLE} has lost rules`)
+    }
+  }
+  return problems
+}
+
+function isSameTarget(a: NftElement, b: NftElement): boolean {
+  if (b.verdict !== undefined) return a.verdict?.chain === b.verdict.chain
+  if (b.data === undefined) return true
+  return a.data !== undefined && sameBytes(a.data, b.data)
+}
+
+function memberOf(address: IpPrefix, published: Published): Member {
+  const table = tableOf(address.address.family)
+  const group = groupOf(address, published.sources)
+  const placed = elementsOf(address, published)
+  const element = gotoElement(addressField(address.address), group.chain, published.comment)
+  function addMore(batch: NftBatch): void {
+    for (const map of [PORTS, ADDRESS_PORTS, RANGES, INDEX]) {
+      const elements = placed.filter(one => one.map === map).map(one => one.element)
+      // Several containers share an element of the index: the same port at different addresses.
+      batch.addElements(table.family, TABLE, map, elements, map !== INDEX)
+    }
+  }
+  return { table, group, element, addMore }
+}
+
+/** Everything of one family that a container has in the maps; the element in `targets` first. */
+function elementsOf(address: IpPrefix, published: Published): readonly Placed[] {
+  const { comment } = published
+  const target = address.address
+  const chain = groupOf(address, published.sources).chain
+  const placed: Placed[] = [{ map: TARGETS, element: gotoElement(addressField(target), chain, comment) }]
+  for (const mapping of published.mappings) {
+    if (!isOfFamily(mapping, target.family)) continue
+    const specific = specificAddress(mapping)
+    const { protocol, first } = mapping
+    const data = concatenate([addressField(target), portField(mapping.containerPort)])
+    if (first !== mapping.last) placed.push({ map: RANGES, element: rangeElement(mapping, target, comment) })
+    else if (specific === undefined)
+      placed.push({ map: PORTS, element: dataElement(portKey(protocol, first), data, comment) })
+    else {
+      const key = addressPortKey(specific, protocol, first)
+      placed.push({ map: ADDRESS_PORTS, element: dataElement(key, data, comment) })
+      placed.push({ map: INDEX, element: keyElement(portKey(protocol, first), '') })
+    }
+  }
+  return placed
+}
+
+function dataElement(key: Uint8Array, data: Uint8Array, comment: string): NftElement {
+  return { key, keyEnd: undefined, data, verdict: undefined, comment }
+}
+
+function rangeElement(mapping: Mapping, target: IpAddress, comment: string): NftElement {
+  const specific = specificAddress(mapping)
+  const lowest = specific === undefined ? new Uint8Array(target.bytes.length) : specific.bytes
+  const highest = specific === undefined ? allOnes(target.bytes.length) : specific.bytes
+  const protocol = protocolField(mapping.protocol)
+  return {
+    key: concatenate([lowest, protocol, portField(mapping.first)]),
+    keyEnd: concatenate([highest, protocol, portField(mapping.last)]),
+    data: addressField(target),
+    verdict: undefined,
+    comment
+  }
+}
+
+/** What ADD wrote down and is still there, the owner's alone. */
+function findPublished(nft: Nft, published: Published): readonly FoundMember[] {
+  const members: FoundMember[] = []
+  for (const address of published.addresses) {
+    const table = tableOf(address.address.family)
+    const found: Placed[] = []
+    for (const { map, element } of elementsOf(address, published)) {
+      if (map === INDEX) continue
+      const there = nft.findElement(table.family, TABLE, map, element.key)
+      if (there !== undefined && there.comment === published.comment) found.push({ map, element: there })
+    }
+    const member = foundMember(nft, table, found)
+    if (member !== undefined) members.push(member)
+  }
+  return members
+}
+
+function findAll(nft: Nft, isWanted: (comment: string) => boolean): readonly FoundMember[] {
+  const members: FoundMember[] = []
+  for (const table of [tableOf(4), tableOf(6)]) {
+    const found: Placed[] = []
+    for (const map of [TARGETS, PORTS, ADDRESS_PORTS, RANGES]) {
+      for (const element of nft.listElements(table.family, TABLE, map)) {
+        if (isWanted(element.comment)) found.push({ map, element })
+      }
+    }
+    for (const target of found.filter(one => one.map === TARGETS)) {
+      const own = found.filter(one => one.map !== TARGETS && one.element.comment === target.element.comment)
+      const member = foundMember(nft, table, [target].concat(own))
+      if (member !== undefined) members.push(member)
+    }
+  }
+  return members
+}
+
+function foundMember(nft: Nft, table: GroupTable, found: readonly Placed[]): FoundMember | undefined {
+  const target = found.find(one => one.map === TARGETS)
+  if (target === undefined) return undefined
+  const chain = target.element.verdict?.chain ?? ''
+  const group: Group = {
+    chain,
+    rules: rulesOfChain(chain, table.family),
+    addMore: nothingMore,
+    removeMore: nothingMore
+  }
+  const index = unusedIndex(nft, table, found)
+  return {
+    table,
+    group,
+    element: target.element,
+    removeMore: (batch: NftBatch): void => {
+      for (const { map, element } of found) {
+        if (map !== TARGETS) batch.removeElements(table.family, TABLE, map, [element])
+      }
+      batch.removeElements(table.family, TABLE, INDEX, index)
+    }
+  }
+}
+
+/** The elements of the index that no other mapping of the same port needs. */
+function unusedIndex(nft: Nft, table: GroupTable, found: readonly Placed[]): readonly NftElement[] {
+  const leaving = found.filter(one => one.map === ADDRESS_PORTS).map(one => one.element)
+  if (leaving.length === 0) return []
+  const staying = nft
+    .listElements(table.family, TABLE, ADDRESS_PORTS)
+    .filter(one => !leaving.some(other => sameBytes(other.key, one.key)))
+  const unused: NftElement[] = []
+  for (const { key } of leaving) {
+    const port = key.slice(key.length - 8)
+    const isUsed = staying.some(one => sameBytes(one.key.subarray(one.key.length - 8), port))
+    const isListed = unused.some(one => sameBytes(one.key, port))
+    if (!isUsed && !isListed) unused.push(keyElement(port, ''))
+  }
+  return unused
+}

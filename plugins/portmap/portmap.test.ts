@@ -1,0 +1,116 @@
+import type { Plugin } from '../../lib/cni/plugin.ts'
+import { parseAddress } from '../../lib/ip/address.ts'
+import { FakeKernel } from '../../lib/net/fake-net.ts'
+import { PluginCaller } from '../../lib/testing/plugin-caller.ts'
+import { assert, suite } from '../../lib/testing/suite.ts'
+import { joinRanges, type Mapping, mappingText, overlap, parseProtocol } from './mapping.ts'
+import { portmap } from './portmap.ts'
+
+const test = suite('plugins/portmap')
+
+const PREV_RESULT = {
+  cniVersion: '1.1.0',
+  interfaces: [{ name: 'br0' }, { name: 'eth0', sandbox: '/run/netns/c1' }],
+  ips: [{ interface: 1, address: '10.4.0.5/24' }]
+}
+
+function withCaller(body: (caller: PluginCaller) => void): void {
+  const plugin: Plugin = portmap(new FakeKernel())
+  const caller = new PluginCaller(plugin, '/run/netns/c1', { prevResult: PREV_RESULT })
+  try {
+    body(caller)
+  } finally {
+    caller.close()
+  }
+}
+
+function mapped(...portMappings: object[]): { config: object } {
+  return { config: { runtimeConfig: { portMappings } } }
+}
+
+function single(first: number, containerPort = first, protocol: Mapping['protocol'] = 6): Mapping {
+  return { protocol, hostAddress: undefined, first, last: first, containerPort }
+}
+
+test('bad input: one error names every key and value, and nothing is written', () =>
+  withCaller(caller => {
+    const cases: readonly (readonly [object, RegExp])[] = [
+      [{ hostPort: 0, containerPort: 80 }, /portMappings\[0\]\.hostPort must be an integer from 1 to 65535, got 0/],
+      [{ hostPort: 8080, containerPort: 70000 }, /containerPort must be an integer from 1 to 65535, got 70000/],
+      [{ containerPort: 80 }, /hostPort is missing/],
+      [{ hostPort: 1, containerPort: 1, protocol: 'icmp' }, /protocol must be "tcp", "udp" or "sctp", got "icmp"/],
+      [{ hostPort: 1, containerPort: 1, hostIP: '1.2.3' }, /hostIP must be an IP address, got "1\.2\.3"/],
+      [{ hostPort: 1, containerPort: 1, hostIP: '::1' }, /hostIP must be of a family that the container has.*got "::1"/]
+    ]
+    for (const [mapping, message] of cases) {
+      const error = caller.fails('ADD', mapped(mapping))
+      assert.is(error.code, 7)
+      assert.match(error.msg, message)
+    }
+    const both = caller.fails('ADD', mapped({ hostPort: 0, containerPort: -1 }))
+    assert.match(both.msg, /hostPort.*containerPort/)
+    const twice = caller.fails('ADD', mapped({ hostPort: 1, containerPort: 1 }, { hostPort: 1, containerPort: 2 }))
+    assert.match(twice.msg, /portMappings\[1\]\.hostPort is mapped twice/)
+    assert.equal(caller.journal(), [])
+  }))
+
+test('options that belong to another backend are refused with key and value', () =>
+  withCaller(caller => {
+    const config = { backend: 'nftables', externalSetMarkChain: 'KUBE-MARK-MASQ' }
+    const error = caller.fails('ADD', { config })
+    assert.is(error.code, 2)
+    assert.match(error.msg, /externalSetMarkChain "KUBE-MARK-MASQ" is not supported/)
+    const nft = caller.fails('ADD', { config: { conditionsV4: ['ip', 'saddr', '10.0.0.0/8'] } })
+    assert.is(nft.code, 2)
+    assert.match(nft.msg, /conditionsV4/)
+    assert.is(caller.fails('ADD', { config: { backend: 'ipfw' } }).code, 7)
+    assert.is(caller.fails('ADD', { config: { markMasqBit: 32 } }).code, 7)
+    assert.is(caller.fails('ADD', { config: { markMasqBit: 3, externalSetMarkChain: 'X' } }).code, 7)
+  }))
+
+test('without mappings the result goes through and nothing is done', () =>
+  withCaller(caller => {
+    assert.equal(caller.ok('ADD').ips, PREV_RESULT.ips)
+    caller.ok('CHECK')
+    caller.ok('DEL')
+    assert.equal(caller.journal(), [])
+  }))
+
+test('0.0.0.0 is no family that the container must have', () =>
+  withCaller(caller => {
+    caller.ok('ADD', mapped({ hostPort: 1, containerPort: 1, hostIP: '::' }, { HOSTPORT: 2, ContainerPort: 2 }))
+    caller.ok('DEL')
+    assert.equal(caller.journal(), [])
+  }))
+
+test('ranges: neighbouring ports that keep their number, whatever their order', () => {
+  const joined = joinRanges([single(9002), single(9000), single(80, 8080), single(9001), single(53, 53, 17)])
+  assert.equal(
+    joined.map(one => `${mappingText(one)}>${String(one.containerPort)}`),
+    ['udp *:53>53', 'tcp *:80>8080', 'tcp *:9000-9002>9000']
+  )
+  const moved = joinRanges([single(100, 200), single(101, 201), single(102, 202)])
+  assert.equal(moved.map(mappingText), ['tcp *:100', 'tcp *:101', 'tcp *:102'])
+  assert.equal(joinRanges([]), [])
+})
+
+test('overlap: by protocol, address and port', () => {
+  const at = (address: string, first: number, last = first): Mapping => ({
+    ...single(first),
+    last,
+    hostAddress: parseAddress(address)
+  })
+  assert.ok(overlap(single(80), single(80)))
+  assert.not(overlap(single(80), single(80, 80, 17)))
+  assert.ok(overlap(single(80), at('10.0.0.1', 80)))
+  assert.ok(overlap(at('0.0.0.0', 80), at('10.0.0.1', 70, 90)))
+  assert.not(overlap(at('10.0.0.1', 80), at('10.0.0.2', 80)))
+  assert.not(overlap(at('0.0.0.0', 80), at('::', 80)))
+  assert.not(overlap(at('10.0.0.1', 80, 90), at('10.0.0.1', 91)))
+})
+
+test('protocols in any case', () => {
+  assert.equal(['TCP', 'udp', 'Sctp', 'icmp', ''].map(parseProtocol), [6, 17, 132, undefined, undefined])
+})
+
+test.run()

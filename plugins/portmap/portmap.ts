@@ -1,0 +1,193 @@
+/**
+ * Publishes ports of a container on the host.
+ *
+ *     outside          host                                    container
+ *     +---------+     +----------------------------------+     +-------------+
+ *     | client  |---->| 192.0.2.1:8080 --+               |     |             |
+ *     +---------+     | 127.0.0.1:8080 --+--> translated |---->| 10.4.0.5:80 |
+ *                     | 10.4.0.1:8080  --+    (nf_tables |     |             |
+ *                     |                   or iptables)   |     |             |
+ *                     +----------------------------------+     +-------------+
+ *
+ * Runs after the plugin that gave the container its addresses. What is mapped comes with each call in
+ * `runtimeConfig.portMappings`; DEL and GC need neither that nor the namespace.
+ */
+import { refuseChanges } from '../../lib/attach/interface.ts'
+import { journalOf } from '../../lib/attach/journal.ts'
+import { recordAttachment } from '../../lib/attach/single-link.ts'
+import { Steps } from '../../lib/attach/steps.ts'
+import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
+import { requiredPrevResult } from '../../lib/cni/inputs.ts'
+import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plugin.ts'
+import type { Result } from '../../lib/cni/result.ts'
+import type { IpPrefix } from '../../lib/ip/prefix.ts'
+import { asError, messageOf } from '../../lib/net/errors.ts'
+import { findIptables } from '../../lib/net/iptables.ts'
+import type { Kernel } from '../../lib/net/kernel.ts'
+import type { Net } from '../../lib/net/net.ts'
+import { ownerText } from '../../lib/net/nft-owner.ts'
+import { Undo } from '../../lib/undo.ts'
+import { type Config, readConfig, refuseOtherFamilies } from './config.ts'
+import { flushConnections } from './connections.ts'
+import { entryOf, publishedIn, type Recorded } from './entry.ts'
+import { iptablesProblems, publishByIptables, unpublishByIptables } from './iptables.ts'
+import { openLocalhost } from './localhost.ts'
+import { collectMappings, mappingProblems, type Published, publish, unpublish } from './nftables.ts'
+import { hasForeignRules, refuseConflict, whilePortsAreOurs } from './ports.ts'
+
+const NAME = 'portmap'
+
+export function portmap(kernel: Kernel): Plugin {
+  return {
+    name: NAME,
+    since: '0.1.0',
+    add: request => add(kernel, request),
+    check: request => check(kernel, request),
+    del: request => del(kernel, request),
+    gc: request => gc(kernel, request),
+    status: request => status(kernel, request)
+  }
+}
+
+function add(kernel: Kernel, request: Request): Result {
+  const config = readConfig(request)
+  const result = requiredPrevResult(request)
+  if (config.mappings.length === 0) return result
+  const host = kernel.host()
+  const published = publishedFor(request, result, config)
+  if (published.addresses.length === 0) return result
+  removeEarlier(host, request)
+  const undo = new Undo()
+  try {
+    whilePortsAreOurs(host, () => {
+      refuseConflict(host, request, published)
+      const entry = entryOf({ backend: config.backend, published })
+      recordAttachment(journalOf(request, NAME), request, entry, undo)
+      undo.push('port mappings', () => unpublishFrom(host, request, { backend: config.backend, published }))
+      if (config.backend === 'iptables') publishByIptables(request, published.addresses, config)
+      else publish(host.nft(), published)
+    })
+    if (config.snat) openLocalhost(host, result, published)
+    flushConnections(host.nft(), published, 'ports')
+    return result
+  } catch (error) {
+    throw undo.rollback(asError(error))
+  } finally {
+    host.close()
+  }
+}
+
+/** What an ADD of the same attachment made before it was killed. */
+function removeEarlier(host: Net, request: Request): void {
+  const entry = journalOf(request, NAME).read(request.containerId, request.ifName)
+  if (entry !== undefined) unpublishFrom(host, request, publishedIn(entry, request))
+}
+
+function publishedFor(request: Request, result: Result, config: Config): Published {
+  const addresses = addressesOf(result, request.ifName)
+  const has4 = addresses.some(one => one.address.family === 4)
+  const has6 = addresses.some(one => one.address.family === 6)
+  refuseOtherFamilies(config.mappings, has4, has6)
+  const sources = config.masqAll ? 'all' : 'subnet'
+  return {
+    addresses,
+    mappings: config.mappings,
+    sources: config.snat ? sources : 'none',
+    comment: ownerText(request)
+  }
+}
+
+/** The container's first address of each family, on this interface. */
+function addressesOf(result: Result, ifName: string): readonly IpPrefix[] {
+  const addresses: IpPrefix[] = []
+  for (const ip of result.ips) {
+    const holder = ip.interface === undefined ? undefined : result.interfaces[ip.interface]
+    if (holder !== undefined && (holder.name !== ifName || (holder.sandbox ?? '') === '')) continue
+    const isFirst = !addresses.some(one => one.address.family === ip.address.address.family)
+    if (isFirst) addresses.push(ip.address)
+  }
+  return addresses
+}
+
+function unpublishFrom(host: Net, request: Request, recorded: Recorded): void {
+  const { backend, published } = recorded
+  if (backend !== 'iptables') unpublish(host.nft(), ownerText(request), published)
+  if (backend !== 'nftables') unpublishByIptables(request)
+}
+
+function check(kernel: Kernel, request: Request): void {
+  const config = readConfig(request)
+  const result = requiredPrevResult(request)
+  const published = publishedFor(request, result, config)
+  if (config.mappings.length === 0 || published.addresses.length === 0) return
+  const host = kernel.host()
+  try {
+    const isIptables = config.backend === 'iptables'
+    const problems = isIptables
+      ? iptablesProblems(request, published.addresses, config)
+      : mappingProblems(host.nft(), published)
+    refuseChanges(request, problems)
+  } finally {
+    host.close()
+  }
+}
+
+/** With nothing to remove it costs one look for a file and one for a chain of the reference plugin. */
+function del(kernel: Kernel, request: Request): void {
+  const journal = journalOf(request, NAME)
+  const entry = journal.read(request.containerId, request.ifName)
+  const host = kernel.host()
+  const steps = new Steps('DEL')
+  if (entry !== undefined) {
+    const recorded = publishedIn(entry, request)
+    const isGone = steps.attempt(() => unpublishFrom(host, request, recorded))
+    // After the rules are gone: a packet in between would make the connection anew.
+    if (recorded.published !== undefined) {
+      const { published } = recorded
+      steps.attempt(() => flushConnections(host.nft(), published, 'container'))
+    }
+    if (isGone) steps.attempt(() => journal.remove(request.containerId, request.ifName))
+  } else if (request.config.text('backend') === 'iptables' || hasForeignRules(host.nft(), request)) {
+    steps.attempt(() => {
+      unpublishByIptables(request)
+    })
+  }
+  steps.attempt(() => host.close())
+  steps.finish()
+}
+
+function gc(kernel: Kernel, request: Request): void {
+  const { network, validAttachments } = request
+  const journal = journalOf(request, NAME)
+  const host = kernel.host()
+  const steps = new Steps('GC')
+  for (const { containerId, ifName, entry } of journal.list()) {
+    if (isValidAttachment(validAttachments, containerId, ifName)) continue
+    const gone: Request = { ...request, containerId, ifName }
+    const isGone = steps.attempt(() => unpublishFrom(host, gone, publishedIn(entry, gone)))
+    if (isGone) steps.attempt(() => journal.remove(containerId, ifName))
+  }
+  // What has lost its journal.
+  const valid = validAttachments.map(({ containerId, ifName }) => ownerText({ network, containerId, ifName }))
+  steps.attempt(() => {
+    collectMappings(host.nft(), network, comment => valid.some(one => one === comment))
+  })
+  steps.attempt(() => host.close())
+  steps.finish()
+}
+
+function status(kernel: Kernel, request: Request): void {
+  const backend = request.config.text('backend')
+  if (backend === 'iptables') {
+    if (findIptables(4) !== undefined || findIptables(6) !== undefined) return
+    throw new CniError(NOT_AVAILABLE, 'find iptables: it is not installed', 'install it, or set "backend": "nftables"')
+  }
+  const host = kernel.host()
+  try {
+    host.nft().generation()
+  } catch (error) {
+    throw new CniError(NOT_AVAILABLE, messageOf(error), 'port mappings need nf_tables in the kernel (CONFIG_NF_TABLES)')
+  } finally {
+    host.close()
+  }
+}

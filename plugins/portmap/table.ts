@@ -1,0 +1,193 @@
+/**
+ * Port mappings as elements of maps, so that neither a packet nor an ADD meets the other mappings:
+ *
+ *     table ip patchbay-portmap {
+ *       map ports { type inet_proto . inet_service : ipv4_addr . inet_service; }
+ *       map address-ports { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
+ *       map ranges { type ipv4_addr . inet_proto . inet_service : ipv4_addr; flags interval; }
+ *       map targets { type ipv4_addr : verdict; }
+ *       set address-port-index { type inet_proto . inet_service; }
+ *       chain prerouting { type nat hook prerouting priority -100; fib daddr type local jump translate; }
+ *       chain output { type nat hook output priority -100; fib daddr type local jump translate; }
+ *       chain translate {
+ *         meta mark set meta mark | 0x1000
+ *         dnat ip to ip daddr . meta l4proto . th dport map @address-ports
+ *         dnat ip to meta l4proto . th dport map @ports
+ *         dnat ip to ip daddr . meta l4proto . th dport map @ranges
+ *         meta mark set meta mark & 0xffffefff
+ *       }
+ *       chain postrouting { type nat hook postrouting priority 100; meta mark & 0x1000 == 0x1000 ip daddr vmap @targets; }
+ *       chain from-10.4.0.0/24 { ip saddr 10.4.0.0/24 masquerade; ip saddr 127.0.0.0/8 masquerade; }
+ *       chain loopback { type filter hook prerouting priority -300;
+ *         iifname != "lo" ip daddr 127.0.0.0/8 drop; iifname != "lo" ip saddr 127.0.0.0/8 drop; }
+ *     }
+ *
+ * Every container with mappings has an element in `targets`, whose chain says whose source address is replaced: of its
+ * own subnet and of localhost (`from-…`), everybody's (`from-all`), nobody's (`from-none`). The mark lives from the
+ * translation to the end of the same packet's way and keeps translations by others apart. `loopback` takes back what
+ * route_localnet would open: without it neighbours on the wire could reach services on 127.0.0.1.
+ */
+import type { IpAddress } from '../../lib/ip/address.ts'
+import { type IpPrefix, networkOf, parsePrefix } from '../../lib/ip/prefix.ts'
+import { subnetChain } from '../../lib/net/masquerade.ts'
+import {
+  addressField,
+  concatenate,
+  type Expression,
+  type NftBatch,
+  type NftFamily,
+  type NftField,
+  type NftHookName,
+  nftFamily,
+  portField,
+  protocolField
+} from '../../lib/net/nft.ts'
+import { type Group, type GroupTable, nothingMore } from '../../lib/net/nft-groups.ts'
+import {
+  clearMark,
+  jump,
+  masquerade,
+  matchAddress,
+  matchLocalDestination,
+  matchMark,
+  matchName,
+  rule,
+  setMark,
+  translateFrom,
+  verdict,
+  verdictFrom
+} from '../../lib/net/nft-rule.ts'
+
+export const TABLE = 'patchbay-portmap'
+export const PORTS = 'ports'
+export const ADDRESS_PORTS = 'address-ports'
+export const RANGES = 'ranges'
+export const TARGETS = 'targets'
+/** Which ports `address-ports` has, whatever the address: what a mapping of all addresses must look at. */
+export const INDEX = 'address-port-index'
+const TRANSLATE = 'translate'
+const DNAT_PRIORITY = -100
+const SNAT_PRIORITY = 100
+const RAW_PRIORITY = -300
+/** Not the reference's 0x2000, whose chains outlive it and masquerade whatever bears that mark. */
+const MARK = 0x1000
+const HOOKS: readonly NftHookName[] = ['prerouting', 'output', 'postrouting']
+const SIDES: readonly ('daddr' | 'saddr')[] = ['daddr', 'saddr']
+
+/** Whose source addresses are replaced. */
+export type SourceTreatment = 'subnet' | 'all' | 'none'
+
+export function groupOf(address: IpPrefix, sources: SourceTreatment): Group {
+  const subnet = networkOf(address)
+  const family = nftFamily(subnet.address.family)
+  if (sources === 'none') return chainGroup('from-none', [])
+  if (sources === 'all') return chainGroup('from-all', [masquerade()])
+  const rules = [rule([matchAddress('saddr', subnet), masquerade()])]
+  if (family === 'ip') rules.push(rule([matchAddress('saddr', loopbackPrefix()), masquerade()]))
+  return chainGroup(subnetChain(subnet), rules)
+}
+
+function chainGroup(chain: string, rules: readonly (readonly Expression[])[]): Group {
+  return { chain, rules, addMore: nothingMore, removeMore: nothingMore }
+}
+
+/** As many rules as `groupOf` gives the chain; only their number counts. */
+export function rulesOfChain(chain: string, family: NftFamily): readonly (readonly Expression[])[] {
+  if (chain === 'from-none') return []
+  return chain === 'from-all' || family === 'ip6' ? [[]] : [[], []]
+}
+
+function loopbackPrefix(): IpPrefix {
+  const prefix = parsePrefix('127.0.0.0/8')
+  if (prefix === undefined) throw new Error('loopback prefix')
+  return prefix
+}
+
+/** The chains that are always there, and how many rules each has. */
+export function baseRules(family: NftFamily): readonly (readonly [string, number])[] {
+  const common: (readonly [string, number])[] = [
+    ['prerouting', 1],
+    ['output', 1],
+    ['postrouting', 1],
+    [TRANSLATE, 5]
+  ]
+  if (family === 'ip') common.push(['loopback', 2])
+  return common
+}
+
+export function tableOf(number: 4 | 6): GroupTable {
+  const family = nftFamily(number)
+  return {
+    family,
+    table: TABLE,
+    map: TARGETS,
+    baseUse: 5 + baseRules(family).length,
+    addBase: (batch: NftBatch): void => {
+      addMaps(batch, family)
+      addTranslation(batch, family)
+      if (family === 'ip') addLoopbackGuard(batch)
+    }
+  }
+}
+
+function addMaps(batch: NftBatch, family: NftFamily): void {
+  const address: NftField = family === 'ip' ? 'ipv4_addr' : 'ipv6_addr'
+  const port: readonly NftField[] = ['inet_proto', 'inet_service']
+  const key: readonly NftField[] = [address, 'inet_proto', 'inet_service']
+  const data: readonly NftField[] = [address, 'inet_service']
+  batch.addSet(family, TABLE, { name: PORTS, key: port, data, isInterval: false })
+  batch.addSet(family, TABLE, { name: ADDRESS_PORTS, key, data, isInterval: false })
+  batch.addSet(family, TABLE, { name: RANGES, key, data: [address], isInterval: true })
+  batch.addSet(family, TABLE, { name: TARGETS, key: [address], data: [], isInterval: false })
+  batch.addSet(family, TABLE, { name: INDEX, key: port, data: undefined, isInterval: false })
+}
+
+function addTranslation(batch: NftBatch, family: NftFamily): void {
+  const add = (chain: string, expressions: readonly Expression[]): void => {
+    batch.addRule(family, TABLE, chain, expressions, '')
+  }
+  batch.addChain(family, TABLE, TRANSLATE, undefined, false)
+  for (const hook of HOOKS) {
+    const priority = hook === 'postrouting' ? SNAT_PRIORITY : DNAT_PRIORITY
+    batch.addChain(family, TABLE, hook, { type: 'nat', hook, priority, policy: undefined }, false)
+  }
+  // meta mark set meta mark | 0x1000
+  add(TRANSLATE, setMark(MARK))
+  // dnat ip to ip daddr . meta l4proto . th dport map @address-ports
+  add(TRANSLATE, translateFrom(family, ['daddr', 'l4proto', 'dport'], ADDRESS_PORTS, true))
+  // dnat ip to meta l4proto . th dport map @ports
+  add(TRANSLATE, translateFrom(family, ['l4proto', 'dport'], PORTS, true))
+  // dnat ip to ip daddr . meta l4proto . th dport map @ranges
+  add(TRANSLATE, translateFrom(family, ['daddr', 'l4proto', 'dport'], RANGES, false))
+  // meta mark set meta mark & 0xffffefff
+  add(TRANSLATE, clearMark(MARK))
+  // fib daddr type local jump translate
+  add('prerouting', rule([matchLocalDestination(), jump(TRANSLATE)]))
+  add('output', rule([matchLocalDestination(), jump(TRANSLATE)]))
+  // meta mark & 0x1000 == 0x1000 ip daddr vmap @targets
+  add('postrouting', rule([matchMark(MARK), verdictFrom(family, ['daddr'], TARGETS)]))
+}
+
+function addLoopbackGuard(batch: NftBatch): void {
+  const hook = { type: 'filter', hook: 'prerouting', priority: RAW_PRIORITY, policy: undefined } as const
+  batch.addChain('ip', TABLE, 'loopback', hook, false)
+  for (const side of SIDES) {
+    // iifname != "lo" ip daddr 127.0.0.0/8 drop
+    const parts = [matchName('iifname', 'lo', true), matchAddress(side, loopbackPrefix()), verdict('drop')]
+    batch.addRule('ip', TABLE, 'loopback', rule(parts), '')
+  }
+}
+
+export function allOnes(length: number): Uint8Array {
+  const bytes = new Uint8Array(length)
+  for (let i = 0; i < length; i += 1) bytes[i] = 255
+  return bytes
+}
+
+export function portKey(protocol: number, port: number): Uint8Array {
+  return concatenate([protocolField(protocol), portField(port)])
+}
+
+export function addressPortKey(address: IpAddress, protocol: number, port: number): Uint8Array {
+  return concatenate([addressField(address), protocolField(protocol), portField(port)])
+}
