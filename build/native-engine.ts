@@ -1,6 +1,15 @@
 /** Builds dist/native: the plugins compiled to machine code by scriptc through clang. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
 import { licensesOf } from './licenses.ts'
@@ -59,14 +68,34 @@ export function clangEnvironment(clang: Clang): NodeJS.ProcessEnv {
 }
 
 /**
- * Makes scriptc's last step link libc in, so that the file runs on any distribution: a plain build needs a libc at
- * least as new as the one it was built with. clang only links there; scriptc generates the code itself.
+ * What the linker step does before it links: it compiles the program again, for size, over scriptc's own object.
+ *
+ * scriptc generates code at -O2 and offers nothing else. The plugins wait for the kernel, not for their own arithmetic,
+ * and a file that is a fifth smaller has a fifth fewer pages to map at every start. The LLVM text that scriptc leaves
+ * beside its output is the same program.
  */
-function staticEnvironment(clang: Clang): NodeJS.ProcessEnv {
+const COMPILE_FOR_SIZE = `
+for argument; do
+  case "$argument" in */.scriptc-native-program-object-*.o) object=$argument ;; esac
+done
+if [ -n "$object" ] && [ -f "$PATCHBAY_PROGRAM" ]; then
+  "$PATCHBAY_CLANG" -Oz -fPIC -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \\
+    -mllvm -enable-machine-outliner=always -Wno-override-module -c "$PATCHBAY_PROGRAM" -o "$object" || exit 1
+fi`
+
+/**
+ * The environment in which scriptc's last step makes the program small.
+ *
+ * @param program the LLVM text that scriptc will leave
+ * @param isStatic links libc in, so that the file runs on any distribution: a plain build needs a libc at least as new as
+ *   the one it was built with
+ */
+function linkingEnvironment(clang: Clang, program: string, isStatic: boolean): NodeJS.ProcessEnv {
   const env = clangEnvironment(clang)
-  const linker = join(ROOT, '.cache', 'clang', 'link-static')
-  writeFileSync(linker, `#!/bin/sh\nexec '${clang.path}' -static "$@"\n`, { mode: 0o755 })
-  return { ...env, SCRIPTC_LINKER: linker }
+  const linker = join(ROOT, '.cache', 'clang', isStatic ? 'link-static' : 'link')
+  const link = `exec "$PATCHBAY_CLANG"${isStatic ? ' -static' : ''} "$@"`
+  writeFileSync(linker, `#!/bin/sh${COMPILE_FOR_SIZE}\n${link}\n`, { mode: 0o755 })
+  return { ...env, SCRIPTC_LINKER: linker, PATCHBAY_CLANG: clang.path, PATCHBAY_PROGRAM: program }
 }
 
 /** Runs scriptc in the repository's root. @returns its exit status and both outputs */
@@ -92,13 +121,19 @@ export function buildNativeEngine(ifStale: boolean, isStatic: boolean): boolean 
   const digest = inputsDigest('native', `${process.version} ${clang.version}${isStatic ? ' static' : ''}`)
   if (ifStale && isUpToDate('native', digest)) return false
   const output = unfinished('native')
+  const workshop = mkdtempSync(join(ROOT, '.cache', 'native-'))
   try {
-    const args = ['build', entryPoint('native'), '--ffi', 'lib/sys/ffi.json', '--strip', '--no-keep-c', '-o', output]
-    const result = scriptc(args, isStatic ? staticEnvironment(clang) : clangEnvironment(clang))
+    const program = join(workshop, 'main.ll')
+    const built = join(workshop, 'patchbay-cni')
+    const args = ['build', entryPoint('native'), '--ffi', 'lib/sys/ffi.json', '--strip', '-o', built]
+    const result = scriptc(args, linkingEnvironment(clang, program, isStatic))
     if (result.status !== 0) throw new Error(`compile ${entryPoint('native')}: scriptc says\n${result.output}`)
+    if (!existsSync(program)) throw new Error(`compile ${entryPoint('native')}: scriptc left no ${program}`)
+    renameSync(built, output)
     publish('native', output, digest, licensesOf(LINKED))
   } finally {
     rmSync(output, { force: true })
+    rmSync(workshop, { recursive: true, force: true })
   }
   return true
 }
