@@ -1,8 +1,8 @@
 /** Deals the cases out to workers; one that hangs or dies is replaced, and its case has failed. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { join } from 'node:path'
 import type { CaseResult } from './run-case.ts'
 import { sandboxCommand, sandboxEnvironment } from './sandbox.ts'
+import { selfCommand } from './self.ts'
 import type { Job } from './worker.ts'
 
 export interface PlannedJob {
@@ -12,8 +12,6 @@ export interface PlannedJob {
   readonly clause: string
   readonly seconds: number
 }
-
-const MAIN = join(import.meta.dirname, 'main.ts')
 
 /**
  * Runs all jobs, `workers` at a time, and hands each result to `done` as it comes.
@@ -53,7 +51,7 @@ class Worker {
   }
 
   static async start(keep: readonly string[]): Promise<Worker> {
-    const [command = '', ...args] = sandboxCommand([MAIN, '--worker', ...keep])
+    const [command = '', ...args] = sandboxCommand(selfCommand(['--worker', ...keep]))
     const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: sandboxEnvironment() })
     const worker = new Worker(child)
     const first = await worker.#next(30_000)

@@ -12,6 +12,7 @@ import { CASES } from './cases/all.ts'
 import { PROTOCOL_CLAUSES } from './clauses.ts'
 import { type PlannedJob, runJobs } from './coordinator.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
+import { probeMain } from './probe.ts'
 import { PROFILES, type Profile } from './profiles.ts'
 import { countBrokenMusts, type Report, type SetReport } from './report.ts'
 import { htmlReport } from './report-html.ts'
@@ -103,6 +104,8 @@ function progress(options: Options, total: number): (result: CaseResult, setName
 
 /** Runs the suite as the command line says. @returns the exit status: 0 only when all MUSTs hold */
 export async function conformance(argv: readonly string[]): Promise<number> {
+  if (argv[0] === '--probe') return run(() => probeMain(argv.slice(1)))
+  if (argv[0] === '--worker' && isInside()) return run(() => work(argv.slice(1)))
   let options: Options
   try {
     options = readOptions(argv)
@@ -129,6 +132,12 @@ export async function conformance(argv: readonly string[]): Promise<number> {
   if (options.junit !== undefined) writeFileSync(options.junit, junitReport(report))
   if (options.html !== undefined) writeFileSync(options.html, htmlReport(report))
   return countBrokenMusts(report) === 0 ? 0 : 1
+}
+
+/** Processes of the suite that go on by events: they end by themselves. */
+function run(start: () => void): Promise<number> {
+  start()
+  return new Promise(() => undefined)
 }
 
 /** The suite looks at the kernel with the eyes of others. */
@@ -176,7 +185,5 @@ export async function runSuite(options: Options, argv: readonly string[]): Promi
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const argv = process.argv.slice(2)
-  if (isInside() && argv[0] === '--worker') work(argv.slice(1))
-  else process.exitCode = await conformance(argv)
+  process.exitCode = await conformance(process.argv.slice(2))
 }

@@ -16,10 +16,10 @@ export function isInside(): boolean {
   return process.env[MARK] === '1'
 }
 
-/** The command that starts `args` in a sandbox. */
+/** The command that starts the command `args` in a sandbox. */
 export function sandboxCommand(args: readonly string[]): readonly string[] {
   const flags = ['--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private']
-  return ['unshare', ...flags, '--', process.execPath, '--no-warnings', ...args]
+  return ['unshare', ...flags, '--', ...args]
 }
 
 export function sandboxEnvironment(): NodeJS.ProcessEnv {
@@ -53,7 +53,7 @@ export function runInside(
   script: string,
   argv: readonly string[]
 ): { readonly status: number; readonly report: unknown } {
-  const [command = '', ...args] = sandboxCommand([script, ...argv])
+  const [command = '', ...args] = sandboxCommand([process.execPath, '--no-warnings', script, ...argv])
   const stdio: StdioOptions = ['inherit', 'inherit', 'inherit', 'pipe']
   const child = spawnSync(command, args, { stdio, env: sandboxEnvironment(), maxBuffer: 1 << 30, encoding: 'utf8' })
   if (child.error !== undefined) throw new Error(`run ${command}: ${child.error.message}`)

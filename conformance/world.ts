@@ -3,7 +3,7 @@
  * It is made anew for every case, so that no case can disturb another.
  */
 import { spawnSync } from 'node:child_process'
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isObject, type JsonObject, objects, parsed, stable } from './json.ts'
 import { Netns } from './netns.ts'
@@ -62,6 +62,30 @@ export class World {
     const made = Netns.make(`${name}-${this.#serial}-${this.#containers.length}`)
     this.#containers.push(made)
     return made
+  }
+
+  /** A machine at the other end of the uplink: 192.0.2.1 and 2001:db8:0:2::1, which knows no way to containers. */
+  outside(): Netns {
+    const netns = this.newContainer('outside')
+    this.run('ip', 'link', 'set', WIRE, 'netns', netns.path.slice('/run/netns/'.length))
+    netns.inside(() =>
+      this.ipBatch([
+        'link set lo up',
+        `link set ${WIRE} up`,
+        `address add 192.0.2.1/24 dev ${WIRE}`,
+        `address add 2001:db8:0:2::1/64 dev ${WIRE} nodad`
+      ])
+    )
+    return netns
+  }
+
+  /** Reads a value below /proc/sys/net where this thread is. */
+  sysctl(path: string): string {
+    return readFileSync(`/proc/sys/net/${path}`, 'utf8').trim()
+  }
+
+  setSysctl(path: string, value: string): void {
+    writeFileSync(`/proc/sys/net/${path}`, value)
   }
 
   scripted(name: string): ScriptedPlugin {

@@ -1,4 +1,5 @@
 /** Every case there is. */
+import { BEHAVIOURS } from '../behaviour-clauses.ts'
 import type { Case } from '../case.ts'
 import { ADD_CASES } from './add.ts'
 import { CHECK_CASES } from './check.ts'
@@ -26,6 +27,7 @@ export const CASES: readonly Case[] = [
   ...GC_AND_STATUS_CASES,
   ...DELEGATION_CASES,
   ...CONVENTION_CASES,
+  ...BEHAVIOURS.map(({ one }) => one),
   ...ENDURANCE_CASES,
   ...HOSTILE_CASES
 ]

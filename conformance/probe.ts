@@ -1,0 +1,95 @@
+/** Traffic: a server that tells each client who it seems to be, and the client. Each runs in a process of its own. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { createSocket } from 'node:dgram'
+import { existsSync, writeFileSync } from 'node:fs'
+import { createConnection, createServer } from 'node:net'
+import { join } from 'node:path'
+import type { Netns } from './netns.ts'
+import { selfCommand } from './self.ts'
+import type { World } from './world.ts'
+
+export type Transport = 'tcp' | 'udp'
+
+let serial = 0
+
+/** A server inside a namespace; ended with the world or by `stop`. */
+export class Server {
+  readonly #child: ChildProcess
+
+  private constructor(child: ChildProcess) {
+    this.#child = child
+  }
+
+  /** Starts one and waits until it listens. */
+  static start(world: World, netns: Netns, transport: Transport, port: number): Server {
+    serial += 1
+    const ready = join(world.folder, `server-${serial}`)
+    const [command, ...args] = selfCommand(['--probe', 'server', transport, String(port), ready])
+    const child = netns.inside(() => spawn(command, args, { stdio: 'ignore' }))
+    const until = Date.now() + 5000
+    while (!existsSync(ready)) {
+      if (Date.now() > until) throw new Error(`start ${transport} server on port ${port}: not ready in 5 s`)
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
+    }
+    return new Server(child)
+  }
+
+  stop(): void {
+    this.#child.kill('SIGKILL')
+  }
+}
+
+/**
+ * Connects from where this thread is.
+ * @returns the address that the server saw, undefined when there was no answer within a second
+ */
+export function ask(transport: Transport, host: string, port: number): string | undefined {
+  const [command, ...args] = selfCommand(['--probe', 'client', transport, host, String(port)])
+  const child = spawnSync(command, args, { encoding: 'utf8', timeout: 5000 })
+  return child.status === 0 ? child.stdout.trim() : undefined
+}
+
+const CLIENT_TIMEOUT_MS = 1000
+
+/** The process's own side: `server TRANSPORT PORT READYFILE` or `client TRANSPORT HOST PORT`. */
+export function probeMain(args: readonly string[]): void {
+  const [role = '', transport = '', first = '', second = ''] = args
+  if (role === 'server') serve(transport, Number(first), second)
+  else connect(transport, first, Number(second))
+}
+
+/** Without the IPv6 clothes of an IPv4 address. */
+function plain(address: string | undefined): string {
+  return (address ?? '').replace(/^::ffff:/, '')
+}
+
+function serve(transport: string, port: number, ready: string): void {
+  if (transport === 'tcp') {
+    createServer(socket => {
+      socket.on('error', () => undefined)
+      socket.end(plain(socket.remoteAddress))
+    }).listen(port, '::', () => writeFileSync(ready, ''))
+    return
+  }
+  const socket = createSocket({ type: 'udp6', ipv6Only: false })
+  socket.on('message', (_message, from) => socket.send(plain(from.address), from.port, from.address))
+  socket.bind(port, '::', () => writeFileSync(ready, ''))
+}
+
+function connect(transport: string, host: string, port: number): void {
+  setTimeout(() => process.exit(1), CLIENT_TIMEOUT_MS)
+  const done = (text: string) => {
+    process.stdout.write(text)
+    process.exit(0)
+  }
+  if (transport === 'tcp') {
+    const socket = createConnection({ host, port })
+    socket.on('data', data => done(data.toString()))
+    socket.on('error', () => process.exit(1))
+    return
+  }
+  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+  socket.on('message', message => done(message.toString()))
+  socket.on('error', () => process.exit(1))
+  socket.send('hello', port, host)
+}
