@@ -1,6 +1,7 @@
 /**
  * The real namespaces, judged by iproute2: what we make, `ip`, `bridge` and `tc` must see; what they make, we must see.
  */
+import { spawn } from 'node:child_process'
 import { readdirSync, readlinkSync } from 'node:fs'
 import { formatAddress, type IpAddress, parseAddress } from '../ip/address.ts'
 import { formatMac, parseMac } from '../ip/mac.ts'
@@ -673,9 +674,26 @@ test('the process stays in its namespace, and no descriptor is left open', () =>
 
 test('lists are whole while others change them', () => {
   withNet((net, box) => {
-    for (let i = 0; i < 100; i += 1) net.addLink({ name: `i${i}`, kind: { kind: 'ifb' } })
-    assert.is(net.listLinks().length, 101)
-    assert.is(ipLinks(box).length, 101)
+    const names: string[] = []
+    for (let i = 0; i < 100; i += 1) names.push(net.addLink({ name: `i${i}`, kind: { kind: 'ifb' } }).name)
+    const script = 'while :; do ip link add x type veth peer name y; ip link del x; done'
+    const changer = spawn('nsenter', [`--net=${box.path}`, 'sh', '-c', script], { stdio: 'ignore' })
+    try {
+      const seen = new Set<number>()
+      const deadline = Date.now() + 10_000
+      for (let round = 0; round < 300 || seen.size < 2; round += 1) {
+        const listed = net.listLinks().map(link => link.name)
+        seen.add(listed.length)
+        assert.equal(
+          listed.filter(name => name.startsWith('i')),
+          names,
+          `round ${round}`
+        )
+        assert.ok(Date.now() < deadline, 'the other program changes nothing')
+      }
+    } finally {
+      changer.kill('SIGKILL')
+    }
   })
 })
 

@@ -43,7 +43,7 @@ import {
 import { findNetnsId } from './netns-id.ts'
 import type { Nft } from './nft.ts'
 import { KernelNft } from './nft-kernel.ts'
-import { Rtnetlink } from './rtnetlink.ts'
+import { RouteSocket, Rtnetlink } from './rtnetlink.ts'
 import { readSysctl, writeSysctl } from './sysctl.ts'
 
 export class LinuxKernel extends Kernel {
@@ -319,7 +319,7 @@ export class KernelNet extends Net {
 
   /** The socket, opened by the first verb that needs it. */
   #rt(): Rtnetlink {
-    const socket = this.#socket ?? new Rtnetlink(this.#fd)
+    const socket = this.#socket ?? new Rtnetlink(new RouteSocket(this.#fd))
     this.#socket = socket
     return socket
   }

@@ -1,5 +1,5 @@
 /**
- * One rtnetlink socket: requests out, answers in, errors as KernelError.
+ * The conversation on an rtnetlink socket: requests out, answers in, errors as KernelError.
  *
  * @source man 7 rtnetlink, man 7 netlink; linux/netlink.h
  */
@@ -60,17 +60,47 @@ const REQUESTS_PER_SEND = 64
 /** A table that changes during every one of so many dumps is not going to hold still. */
 const DUMP_ATTEMPTS = 20
 
-export class Rtnetlink {
-  readonly #fd: number
-  #sequence = 0
+/** What carries the datagrams: the kernel's socket, or a test. */
+export abstract class Datagrams {
+  abstract send(datagram: Uint8Array): void
+  /** @returns bytes that the next call may overwrite */
+  abstract receive(): Uint8Array
+  abstract close(): void
+}
 
-  /** @param namespaceFd the namespace to open the socket in; -1 = the one the process is in */
+/** A socket of one namespace, wherever the process is. */
+export class RouteSocket extends Datagrams {
+  readonly #fd: number
+
+  /** @param namespaceFd the namespace to open it in; -1 = the one the process is in */
   constructor(namespaceFd: number) {
+    super()
     this.#fd = openIn(namespaceFd)
   }
 
-  close(): void {
+  override send(datagram: Uint8Array): void {
+    sendNetlink(this.#fd, datagram)
+  }
+
+  override receive(): Uint8Array {
+    return receiveNetlink(this.#fd)
+  }
+
+  override close(): void {
     closeNetlink(this.#fd)
+  }
+}
+
+export class Rtnetlink {
+  readonly #datagrams: Datagrams
+  #sequence = 0
+
+  constructor(datagrams: Datagrams) {
+    this.#datagrams = datagrams
+  }
+
+  close(): void {
+    this.#datagrams.close()
   }
 
   /**
@@ -173,7 +203,7 @@ export class Rtnetlink {
 
   #send(about: Request | undefined, datagram: Uint8Array): void {
     try {
-      sendNetlink(this.#fd, datagram)
+      this.#datagrams.send(datagram)
     } catch (error) {
       throw socketError(about, error)
     }
@@ -182,7 +212,7 @@ export class Rtnetlink {
   #receive(about: Request | undefined): readonly Message[] {
     let datagram: Uint8Array
     try {
-      datagram = receiveNetlink(this.#fd)
+      datagram = this.#datagrams.receive()
     } catch (error) {
       throw socketError(about, error)
     }
