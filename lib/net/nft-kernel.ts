@@ -69,7 +69,7 @@ import {
   setNetlinkBuffers
 } from '../sys/netlink-socket.ts'
 import { inNamespace } from '../sys/netns.ts'
-import { KernelError } from './errors.ts'
+import { KernelError, thrown } from './errors.ts'
 import {
   type ConntrackEntry,
   type ConntrackFilter,
@@ -213,12 +213,12 @@ export class KernelNft extends Nft {
       const error = this.#acknowledge(type, encodeConntrackFilter(filter), about)
       if (error === undefined || error.errno === 'ENOENT') return
       // Before Linux 6.8 a deletion means one entry, and a tuple with holes is EINVAL.
-      if (error.errno !== 'EINVAL' && error.errno !== 'EOPNOTSUPP') throw error
+      if (error.errno !== 'EINVAL' && error.errno !== 'EOPNOTSUPP') throw thrown(error)
     }
     for (const entry of this.listConntrack(filter.family)) {
       if (!isMeant(entry, filter)) continue
       const refused = this.#acknowledge(type, encodeConntrackEntry(filter.family, entry.original), about)
-      if (refused !== undefined && refused.errno !== 'ENOENT') throw refused
+      if (refused !== undefined && refused.errno !== 'ENOENT') throw thrown(refused)
     }
   }
 
@@ -237,7 +237,7 @@ export class KernelNft extends Nft {
         if (message.type !== NLMSG_ERROR) return message.payload.slice(0)
         const error = refusal(about, message)
         if (error === undefined || error.errno === 'ENOENT') return undefined
-        throw error
+        throw thrown(error)
       }
     }
   }
@@ -277,7 +277,7 @@ export class KernelNft extends Nft {
         if (error.errno === 'ENOENT') return []
         // A dump that is overtaken by a change may also end so.
         if (error.errno === 'EINTR') return undefined
-        throw error
+        throw thrown(error)
       }
     }
   }
