@@ -31,15 +31,17 @@ export interface ClauseScore {
   readonly findings: readonly { readonly plugin: string; readonly caseId: string; readonly finding: Finding }[]
 }
 
-export function scoreOf(set: SetReport, clauseId: string): ClauseScore {
+export function scoreOf(report: Report, set: SetReport, clauseId: string): ClauseScore {
   const broken = new Set<string>()
   const held = new Set<string>()
   const untestable = new Set<string>()
+  const proving = new Set(report.cases.filter(({ clauses }) => clauses.includes(clauseId)).map(({ id }) => id))
   const findings: ClauseScore['findings'][number][] = []
   for (const result of set.results) {
     const own = result.findings.filter(finding => finding.clause === clauseId)
     if (own.length > 0) broken.add(result.plugin)
     else if (result.judged.includes(clauseId)) held.add(result.plugin)
+    else if (result.why !== '' && proving.has(result.caseId)) untestable.add(`${result.plugin}: ${result.why}`)
     for (const finding of own) findings.push({ plugin: result.plugin, caseId: result.caseId, finding })
   }
   for (const plugin of broken) held.delete(plugin)

@@ -17,10 +17,14 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { run } from './command.ts'
+import { STORE } from './host.ts'
 
 /** The image of the suites' containers; its pause image is the same one with another command. */
 export const IMAGE = 'localhost/patchbay-e2e:1'
 export const PAUSE_IMAGE = 'localhost/patchbay-pause:1'
+
+export const IMAGE_ARCHIVE = join(STORE, 'image.tar')
+export const PAUSE_ARCHIVE = join(STORE, 'pause.tar')
 
 const BUSYBOX = '/bin/busybox'
 const COMMANDS: readonly string[] = [
@@ -46,8 +50,14 @@ function tar(directory: string, archive: string, members: readonly string[]): vo
   run('tar', [...fixed, '-C', directory, '-cf', archive, ...members])
 }
 
-/** Makes the archive of one image. */
-export function makeImage(archive: string, name: string, command: readonly string[]): void {
+/** Makes both archives. */
+export function makeImages(): void {
+  mkdirSync(STORE, { recursive: true })
+  makeImage(IMAGE_ARCHIVE, IMAGE, ['/bin/httpd', '-f', '-p', '80', '-h', '/www'])
+  makeImage(PAUSE_ARCHIVE, PAUSE_IMAGE, ['/bin/sleep', '2147483647'])
+}
+
+function makeImage(archive: string, name: string, command: readonly string[]): void {
   const work = mkdtempSync(`${archive}.`)
   try {
     const root = makeRoot(join(work, 'root'))

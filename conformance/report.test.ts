@@ -1,0 +1,85 @@
+import { assert, suite } from '../lib/testing/suite.ts'
+import type { Finding } from './case.ts'
+import type { Clause } from './clauses.ts'
+import { countBrokenMusts, type Report, scoreOf } from './report.ts'
+import { htmlReport } from './report-html.ts'
+import { junitReport } from './report-junit.ts'
+import { textReport } from './report-text.ts'
+import type { CaseResult } from './run-case.ts'
+
+const test = suite('conformance/report')
+
+const must: Clause = { id: 'a.must', level: 'MUST', section: 'SPEC A', since: '0.1.0', text: 'It must.' }
+const should: Clause = { id: 'a.should', level: 'SHOULD', section: 'SPEC A', since: '0.1.0', text: 'It should.' }
+
+function finding(clause: string): Finding {
+  return { clause, expected: 'x < 1 & "y"', seen: 'exit 0\u0001', call: "printf %s '{}' | env -i /p" }
+}
+
+function result(plugin: string, findings: readonly Finding[], more: Partial<CaseResult> = {}): CaseResult {
+  const verdict = findings.length > 0 ? 'failed' : 'passed'
+  return { caseId: 'one', plugin, verdict, why: '', findings, judged: [must.id, should.id], milliseconds: 5, ...more }
+}
+
+function report(results: readonly CaseResult[], isReference = false): Report {
+  return {
+    date: '2026-01-01',
+    kernel: 'Linux 6',
+    command: 'patchbay conformance --plugin-dir x',
+    seed: 7,
+    seconds: 1,
+    clauses: [must, should],
+    cases: [{ id: 'one', title: 'One', part: 'protocol', clauses: [must.id, should.id] }],
+    sets: [{ name: 'x', dir: '/x', isReference, plugins: ['p', 'q'], results }]
+  }
+}
+
+test('scoreOf: a plugin with one finding does not count as holding', () => {
+  const whole = report([result('p', []), result('p', [finding(must.id)]), result('q', [])])
+  const [set] = whole.sets
+  assert.ok(set)
+  const score = scoreOf(whole, set, must.id)
+  assert.equal([score.held, score.broken, score.findings.length], [1, 1, 1])
+  assert.equal(scoreOf(whole, set, should.id).held, 2)
+})
+
+test('scoreOf: tells why a clause was not tried', () => {
+  const whole = report([result('p', [], { verdict: 'not testable', why: 'no such kernel', judged: [] })])
+  const [set] = whole.sets
+  assert.ok(set)
+  assert.equal(scoreOf(whole, set, must.id).untestable, ['p: no such kernel'])
+})
+
+test('countBrokenMusts: SHOULDs and the reference do not decide', () => {
+  assert.is(countBrokenMusts(report([result('p', [finding(should.id)])])), 0)
+  assert.is(countBrokenMusts(report([result('p', [finding(must.id)])])), 1)
+  assert.is(countBrokenMusts(report([result('p', [finding(must.id)])], true)), 0)
+})
+
+test('countBrokenMusts: a finding about an unknown clause counts', () => {
+  assert.is(countBrokenMusts(report([result('p', [finding('nowhere')])])), 1)
+})
+
+test('textReport: names clause, expected, seen and call', () => {
+  const text = textReport(report([result('p', [finding(must.id)])]))
+  for (const part of ['MUST a.must (SPEC A, since 0.1.0)', 'x < 1 & "y"', 'exit 0', 'env -i /p', '1 findings break']) {
+    assert.ok(text.includes(part), part)
+  }
+})
+
+test('junitReport: is well-formed for what plugins may print', () => {
+  const xml = junitReport(
+    report([result('p', [finding(must.id)]), result('q', [], { verdict: 'skipped', why: 'a<b' })])
+  )
+  assert.match(xml, /<failure message="x &lt; 1 &amp; &quot;y&quot;">/)
+  assert.match(xml, /<skipped message="a&lt;b"\/>/)
+  assert.not.match(xml, /\u0001/)
+})
+
+test('htmlReport: escapes what plugins printed and marks the broken clause', () => {
+  const html = htmlReport(report([result('p', [finding(must.id)]), result('q', [])]))
+  assert.match(html, /class="score no" title="p">&#10007; 1 of 2</)
+  assert.ok(html.includes('x &lt; 1 &amp; &quot;y&quot;'))
+})
+
+test.run()
