@@ -219,6 +219,9 @@ function emulate(kernel: GuestKernel, scratch: string, command: GuestCommand): P
     ['-numa', 'node,memdev=memory'],
     ['-chardev', `socket,id=files,path=${join(scratch, 'virtiofs')}`],
     ['-device', 'vhost-user-fs-pci,chardev=files,tag=host'],
+    // A physical network interface whose cable leads nowhere: what only such a one does can be seen there.
+    ['-netdev', 'hubport,id=wire,hubid=0'],
+    ['-device', 'virtio-net-pci,netdev=wire,romfile='],
     ['-serial', `file:${join(scratch, 'console')}`],
     ['-serial', 'stdio'],
     ['-kernel', kernel.image],
