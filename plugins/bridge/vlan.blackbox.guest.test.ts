@@ -1,3 +1,4 @@
+// needs: bridge
 // time-out: 180 s
 import { spawn } from 'node:child_process'
 import { type Namespace, NSENTER } from '../../lib/testing/namespace.ts'
