@@ -64,6 +64,8 @@ function gatewayFor(ips: readonly IpConfig[], family: 4 | 6): IpAddress | undefi
 export interface AttachmentOptions {
   /** Wait until no other host claims the IPv6 addresses. */
   readonly detectDuplicates?: boolean | undefined
+  /** Whether routers may give it further IPv6 addresses and routes; the kernel's default when absent. */
+  readonly acceptRa?: boolean | undefined
   /** Another alias than the attachment's mark. */
   readonly alias?: string | undefined
 }
@@ -80,6 +82,7 @@ export function configureAttachment(
     addresses: result.ips.map(ip => ip.address),
     routes: kernelRoutes(result),
     detectDuplicates: options.detectDuplicates,
+    acceptRouterAdvertisements: options.acceptRa,
     alias: options.alias ?? ownerMark(request.network, request.containerId, request.ifName)
   })
 }

@@ -6,12 +6,14 @@ import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import { isValidAttachment, type Request } from '../cni/plugin.ts'
 import { EMPTY_RESULT, type Interface, isEmptyDns, type Result } from '../cni/result.ts'
 import { type Json, jsonObject, jsonString, memberOf } from '../config/json.ts'
+import type { Section } from '../config/section.ts'
 import { asError } from '../net/errors.ts'
 import type { Kernel } from '../net/kernel.ts'
 import type { Link, Net } from '../net/net.ts'
 import type { Journal } from '../state/journal.ts'
 import { Undo } from '../undo.ts'
 import {
+  type AttachmentOptions,
   attachmentProblems,
   configureAttachment,
   expectedAttachment,
@@ -33,6 +35,12 @@ export interface SingleLink {
   readonly make: (host: Net, container: Net) => Link
   /** Whether the addresses of prevResult become the link's, instead of ones from IPAM. */
   readonly adoptsAddresses: boolean
+  readonly options: AttachmentOptions
+}
+
+/** Reads `acceptRa`, for interfaces that hear the routers of a network outside. */
+export function readAttachmentOptions(config: Section): AttachmentOptions {
+  return { acceptRa: config.has('acceptRa') ? config.boolean('acceptRa', true) : undefined }
 }
 
 /** ADD. Everything made is undone when it fails. */
@@ -46,7 +54,7 @@ export function addSingleLink(kernel: Kernel, request: Request, way: SingleLink)
     undo.push(`link ${JSON.stringify(link.name)}`, () => container.removeLinkByIndex(link.index))
     const previous = request.prevResult ?? EMPTY_RESULT
     const leased = way.adoptsAddresses ? previous : leaseAddresses(request, undo)
-    configureAttachment(container, link, request, leased, {})
+    configureAttachment(container, link, request, leased, way.options)
     return mergeResults(request, previous, leased, interfaceOf(link, request.netns))
   } catch (error) {
     throw undo.rollback(asError(error))

@@ -26,6 +26,8 @@ export interface InterfaceSetup {
   readonly routes: readonly Route[]
   /** Ask the network for another owner of each IPv6 address first, which takes a second or two. */
   readonly detectDuplicates?: boolean | undefined
+  /** Whether routers may give it further IPv6 addresses and routes; the kernel's default (they may) when absent. */
+  readonly acceptRouterAdvertisements?: boolean | undefined
   /** Without the routes to the addresses' own prefixes, where everything goes through a gateway. */
   readonly noPrefixRoutes?: boolean | undefined
   /** Who the interface belongs to, for `ip link` to show and for removing it by. */
@@ -54,6 +56,9 @@ export function configureInterface(net: Net, link: Link, setup: InterfaceSetup):
   const hasIpv6 = setup.addresses.some(prefix => prefix.address.family === 6)
   announceWhenUp(net, link.name)
   if (hasIpv6) enableIpv6(net, link.name, detect)
+  // Before the link is up: an advertisement may follow at once, and what it brought would stay.
+  const acceptRa = setup.acceptRouterAdvertisements
+  if (acceptRa !== undefined) writeIfPresent(net, `ipv6/conf/${link.name}/accept_ra`, acceptRa ? '1' : '0')
   net.ensureAddresses(
     link.index,
     setup.addresses.map(prefix => newAddress(prefix, setup))

@@ -41,7 +41,8 @@ function add(kernel: Kernel, request: Request): Result {
     plugin: 'dummy',
     kind: 'dummy',
     make: (_host, container) => container.addLink({ name: request.ifName, kind: { kind: 'dummy' }, mtu: config.mtu }),
-    adoptsAddresses: false
+    adoptsAddresses: false,
+    options: {}
   })
 }
 

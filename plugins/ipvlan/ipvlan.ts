@@ -11,6 +11,8 @@
  * passes the host's netfilter). Chained behind another plugin it takes that one's interface as master and its addresses
  * as its own.
  */
+
+import type { AttachmentOptions } from '../../lib/attach/interface.ts'
 import {
   getParent,
   type ParentConfig,
@@ -23,6 +25,7 @@ import {
   checkSingleLink,
   delSingleLink,
   gcSingleLinks,
+  readAttachmentOptions,
   takenName
 } from '../../lib/attach/single-link.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
@@ -37,6 +40,7 @@ const FLAGS: readonly string[] = ['', 'bridge', 'private', 'vepa']
 
 interface Config {
   readonly parent: ParentConfig
+  readonly options: AttachmentOptions
   readonly mode: IpvlanMode
   readonly flag: IpvlanFlag | undefined
   readonly adoptsAddresses: boolean
@@ -57,6 +61,7 @@ export function ipvlan(kernel: Kernel): Plugin {
 function readConfig(request: Request): Config {
   const section = request.config
   const configured = readParentConfig(section)
+  const options = readAttachmentOptions(section)
   const mode = section.oneOf('mode', MODES) ?? ''
   const flag = section.oneOf('flag', FLAGS) ?? ''
   const parent = { ...configured, master: configured.master ?? chainedMaster(request) }
@@ -68,6 +73,7 @@ function readConfig(request: Request): Config {
   section.finish()
   return {
     parent,
+    options,
     mode: (mode === '' ? 'l2' : mode) as IpvlanMode,
     flag: flag === '' ? undefined : (flag as IpvlanFlag),
     adoptsAddresses
@@ -92,7 +98,8 @@ function add(kernel: Kernel, request: Request): Result {
     plugin: 'ipvlan',
     kind: 'ipvlan',
     make: (host, container) => addIpvlan(host, container, request, config),
-    adoptsAddresses: config.adoptsAddresses
+    adoptsAddresses: config.adoptsAddresses,
+    options: config.options
   })
 }
 

@@ -347,6 +347,22 @@ test('a container whose IPv6 is off gets its IPv6 address all the same', () => {
   })
 })
 
+test('acceptRa: the kernel default unless it is given', () => {
+  for (const [acceptRa, expected] of [
+    [undefined, '1'],
+    [true, '1'],
+    [false, '0']
+  ] as const) {
+    withMaster({ acceptRa, ipam: IPAM }, ({ box, caller }) => {
+      caller.ok('ADD')
+      assert.is(must(box, 'cat', '/proc/sys/net/ipv6/conf/eth0/accept_ra').trim(), expected)
+    })
+  }
+  withMaster({ acceptRa: 1 }, ({ caller }) => {
+    assert.match(caller.fails('ADD').msg, /acceptRa must be true or false, got 1/)
+  })
+})
+
 test('in a chain the earlier interfaces and addresses stay in the result', () => {
   const prevResult = {
     cniVersion: '1.1.0',

@@ -8,6 +8,8 @@
  *
  * Host and containers do not hear each other through the master; containers on the same master do, in mode bridge.
  */
+
+import type { AttachmentOptions } from '../../lib/attach/interface.ts'
 import {
   getParent,
   type ParentConfig,
@@ -20,6 +22,7 @@ import {
   checkSingleLink,
   delSingleLink,
   gcSingleLinks,
+  readAttachmentOptions,
   takenName
 } from '../../lib/attach/single-link.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
@@ -36,6 +39,7 @@ const MODES: readonly string[] = ['bridge', 'private', 'vepa', 'passthru', 'sour
 
 interface Config {
   readonly parent: ParentConfig
+  readonly options: AttachmentOptions
   readonly mode: MacvlanMode
   readonly mac: Uint8Array | undefined
   /** packets */
@@ -69,6 +73,7 @@ function readConfig(request: Request): Config {
       'pass another MAC address'
     )
   }
+  const options = readAttachmentOptions(section)
   const bcQueueLength = section.integer('bcqueuelen', 0, 4_294_967_295)
   const sourceMacs = readSourceMacs(request, mode)
   // A wrong ipam.type shall be found before anything is made.
@@ -76,6 +81,7 @@ function readConfig(request: Request): Config {
   section.finish()
   return {
     parent,
+    options,
     mode: (mode === '' ? 'bridge' : mode) as MacvlanMode,
     mac,
     bcQueueLength: bcQueueLength === 0 ? undefined : bcQueueLength,
@@ -105,6 +111,7 @@ function add(kernel: Kernel, request: Request): Result {
     plugin: 'macvlan',
     kind: 'macvlan',
     make: (host, container) => addMacvlan(host, container, request, config),
+    options: config.options,
     adoptsAddresses: false
   })
 }

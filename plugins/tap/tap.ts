@@ -77,7 +77,8 @@ function add(kernel: Kernel, request: Request): Result {
     plugin: 'tap',
     kind: 'tun',
     make: (_host, container) => addTap(container, request, config),
-    adoptsAddresses: false
+    adoptsAddresses: false,
+    options: {}
   })
 }
 

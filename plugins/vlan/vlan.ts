@@ -6,6 +6,8 @@
  *
  * A VLAN of a master is one interface, so it is one container's.
  */
+
+import type { AttachmentOptions } from '../../lib/attach/interface.ts'
 import { requireIpam } from '../../lib/attach/ipam.ts'
 import {
   getParent,
@@ -19,6 +21,7 @@ import {
   checkSingleLink,
   delSingleLink,
   gcSingleLinks,
+  readAttachmentOptions,
   takenName
 } from '../../lib/attach/single-link.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
@@ -33,6 +36,7 @@ const LARGEST_VLAN_ID = 4094
 
 interface Config {
   readonly parent: ParentConfig
+  readonly options: AttachmentOptions
   readonly id: number
 }
 
@@ -55,9 +59,10 @@ function readConfig(request: Request): Config {
     section.problem('master', 'must name the interface that carries the VLANs')
   }
   const id = section.integer('vlanId', 0, LARGEST_VLAN_ID) ?? 0
+  const options = readAttachmentOptions(section)
   requireIpam(request)
   section.finish()
-  return { parent, id }
+  return { parent, options, id }
 }
 
 function add(kernel: Kernel, request: Request): Result {
@@ -66,6 +71,7 @@ function add(kernel: Kernel, request: Request): Result {
     plugin: 'vlan',
     kind: 'vlan',
     make: (host, container) => addVlan(host, container, request, config),
+    options: config.options,
     adoptsAddresses: false
   })
 }
