@@ -2,7 +2,7 @@
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import { formatMac } from '../ip/mac.ts'
 import { errnoOf } from '../net/errors.ts'
-import type { BridgeInfo, Link, Net } from '../net/net.ts'
+import type { Link, LinkKind, Net } from '../net/net.ts'
 
 /** What a bridge has to be. */
 export interface BridgeDevice {
@@ -38,7 +38,7 @@ export function ensureBridgeDevice(host: Net, wanted: BridgeDevice): Link {
  * (net/bridge/br_if.c br_mtu_auto_adjust), while one that was set stays.
  */
 function addBridge(host: Net, wanted: BridgeDevice): Link {
-  const kind: BridgeInfo = { kind: 'bridge', vlanFiltering: wanted.vlanFiltering ? true : undefined }
+  const kind: LinkKind = { kind: 'bridge', vlanFiltering: wanted.vlanFiltering ? true : undefined }
   try {
     return host.addLink({ name: wanted.name, kind, mac: wanted.mac, up: true })
   } catch (error) {

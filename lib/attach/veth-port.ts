@@ -5,7 +5,7 @@
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { Request } from '../cni/plugin.ts'
 import { errnoOf } from '../net/errors.ts'
-import type { Link, Net, NewLink, VethKind } from '../net/net.ts'
+import type { Link, LinkKind, Net, NewLink } from '../net/net.ts'
 import { stableName } from './owner.ts'
 
 /** A veth pair to be made. */
@@ -27,7 +27,7 @@ export interface VethPort {
  */
 export function addVeth(host: Net, container: Net, request: Request, pair: VethPort): Link {
   const name = hostEndName(request)
-  const kind: VethKind = {
+  const kind: LinkKind = {
     kind: 'veth',
     peer: { name: request.ifName, netns: container, mtu: pair.mtu, mac: pair.mac }
   }

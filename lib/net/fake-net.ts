@@ -24,9 +24,11 @@ import {
   type FdbEntry,
   type Filter,
   type FilterHook,
+  type IpvlanMode,
   type Link,
   type LinkChange,
   type LinkInfo,
+  type MacvlanMode,
   type Neighbour,
   Net,
   type NewAddress,
@@ -521,17 +523,14 @@ export class FakeNet extends Net {
   }
 
   #parentOf(link: NewLink): FakeLink | undefined {
-    const { kind } = link
-    if (kind.kind === 'macvlan' || kind.kind === 'ipvlan' || kind.kind === 'vlan') {
-      return linkAt(this.#namespace, kind.parentIndex)
-    }
-    if (kind.kind === 'vxlan' && kind.parentIndex !== undefined) return linkAt(this.#namespace, kind.parentIndex)
-    return undefined
+    const { kind, parentIndex } = link.kind
+    if (kind === 'macvlan' || kind === 'ipvlan' || kind === 'vlan') return linkAt(this.#namespace, parentIndex ?? 0)
+    return kind === 'vxlan' && parentIndex !== undefined ? linkAt(this.#namespace, parentIndex) : undefined
   }
 
   #addPeer(link: NewLink, made: FakeLink): void {
-    if (link.kind.kind !== 'veth') return
     const { peer } = link.kind
+    if (peer === undefined) refuse('add link', JSON.stringify(link.name), 'EINVAL', 'kind "veth" needs peer')
     const home = peer.netns === undefined ? made.home : this.#namespaceOf(peer.netns)
     if (isTaken(home, peer.name) || (home === made.home && peer.name === made.name)) {
       refuse('add link', JSON.stringify(link.name), 'EEXIST', 'File exists')
@@ -683,20 +682,20 @@ function newLink(world: World, home: FakeNamespace, name: string, kind: string |
 }
 
 function infoOf(link: NewLink): LinkInfo {
-  const { kind } = link
-  switch (kind.kind) {
+  const { kind, peer: _peer, mode, flag, parentIndex: _parentIndex, ...options } = link.kind
+  switch (kind) {
     case 'bridge':
-      return { vlanFiltering: false, vlanDefaultPvid: 1, ...kind }
+      return { vlanFiltering: false, vlanDefaultPvid: 1, ...options, kind }
     case 'vxlan':
-      return { learning: true, port: 8472, ...kind }
+      return { learning: true, port: 8472, ...options, kind }
     case 'vrf':
-      return kind
+      return { ...options, kind }
     case 'macvlan':
-      return { kind: 'macvlan', mode: kind.mode, bcQueueLength: kind.bcQueueLength, macs: kind.macs }
+      return { ...options, kind, mode: mode as MacvlanMode }
     case 'ipvlan':
-      return { kind: 'ipvlan', mode: kind.mode, flag: kind.flag ?? 'bridge' }
+      return { kind, mode: mode as IpvlanMode, flag: flag ?? 'bridge' }
     case 'vlan':
-      return { kind: 'vlan', id: kind.id }
+      return { kind, id: options.id }
     default:
       return { kind: 'other' }
   }

@@ -34,18 +34,21 @@ import {
 } from '../netlink/rt/vlan.ts'
 import { errnoOf, KernelError } from './errors.ts'
 import type {
+  BridgeInfo,
   BridgePort,
   BridgeVlan,
+  IpvlanMode,
   Link,
   LinkChange,
   LinkInfo,
   LinkKind,
   MacvlanInfo,
-  MacvlanKind,
+  MacvlanMode,
   NewLink,
   OperState,
   OtherInfo,
-  VethPeer
+  VethPeer,
+  VxlanInfo
 } from './net.ts'
 import { type Request, type Rtnetlink, refusal } from './rtnetlink.ts'
 
@@ -187,44 +190,89 @@ function newLinkMessage(link: NewLink): LinkMessage {
   }
 }
 
+/** The link below, where the kind has one as an attribute of the link itself. */
 function parentOf(kind: LinkKind): number | undefined {
-  if (kind.kind === 'macvlan') return kind.parentIndex
-  if (kind.kind === 'ipvlan') return kind.parentIndex
-  if (kind.kind === 'vlan') return kind.parentIndex
-  return undefined
+  return kind.kind === 'macvlan' || kind.kind === 'ipvlan' || kind.kind === 'vlan' ? kind.parentIndex : undefined
 }
 
 function newLinkInfo(link: NewLink): LinkInfoAttribute {
   const { kind } = link
   switch (kind.kind) {
-    case 'veth':
-      return { kind: 'veth', veth: { kind: 'veth', peer: encodeLink(peerMessage(link, kind.peer)) } }
+    case 'veth': {
+      const { peer } = kind
+      if (peer === undefined) throw incomplete(link, 'peer')
+      return { kind: 'veth', veth: { kind: 'veth', peer: encodeLink(peerMessage(link, peer)) } }
+    }
     case 'macvlan':
       return { kind: 'macvlan', macvlan: macvlanInfo(kind) }
     case 'ipvlan':
-      return { kind: 'ipvlan', ipvlan: { kind: 'ipvlan', mode: kind.mode, flag: kind.flag } }
+      return { kind: 'ipvlan', ipvlan: { kind: 'ipvlan', mode: kind.mode as IpvlanMode | undefined, flag: kind.flag } }
     case 'vlan':
       return { kind: 'vlan', vlan: { kind: 'vlan', id: kind.id } }
     case 'bridge':
-      return { kind: 'bridge', bridge: kind }
+      return { kind: 'bridge', bridge: bridgeInfo(kind) }
     case 'vxlan':
-      return { kind: 'vxlan', vxlan: kind }
+      return { kind: 'vxlan', vxlan: vxlanInfo(kind) }
     case 'vrf':
-      return { kind: 'vrf', vrf: kind }
-    case 'dummy':
-      return { kind: 'dummy' }
-    case 'ifb':
-      return { kind: 'ifb' }
+      return { kind: 'vrf', vrf: { kind: 'vrf', table: kind.table } }
+    default:
+      return { kind: kind.kind }
   }
 }
 
-function macvlanInfo(kind: MacvlanKind): MacvlanInfo {
+function incomplete(link: NewLink, option: string): KernelError {
+  return new KernelError('add link', quoted(link.name), 'EINVAL', `kind "${link.kind.kind}" needs ${option}`, '')
+}
+
+function macvlanInfo(kind: LinkKind): MacvlanInfo {
   return {
     kind: 'macvlan',
-    mode: kind.mode,
+    mode: kind.mode as MacvlanMode | undefined,
     macsMode: kind.macs === undefined ? undefined : 'set',
     macs: kind.macs,
     bcQueueLength: kind.bcQueueLength
+  }
+}
+
+function bridgeInfo(kind: LinkKind): BridgeInfo {
+  return {
+    kind: 'bridge',
+    forwardDelay: kind.forwardDelay,
+    ageingTime: kind.ageingTime,
+    stp: kind.stp,
+    priority: kind.priority,
+    vlanFiltering: kind.vlanFiltering,
+    groupForwardMask: kind.groupForwardMask,
+    multicastSnooping: kind.multicastSnooping,
+    vlanDefaultPvid: kind.vlanDefaultPvid
+  }
+}
+
+function vxlanInfo(kind: LinkKind): VxlanInfo {
+  return {
+    kind: 'vxlan',
+    id: kind.id,
+    group: kind.group,
+    parentIndex: kind.parentIndex,
+    local: kind.local,
+    ttl: kind.ttl,
+    tos: kind.tos,
+    learning: kind.learning,
+    ageing: kind.ageing,
+    limit: kind.limit,
+    sourcePorts: kind.sourcePorts,
+    proxy: kind.proxy,
+    routeShortCircuit: kind.routeShortCircuit,
+    l2miss: kind.l2miss,
+    l3miss: kind.l3miss,
+    port: kind.port,
+    udpChecksum: kind.udpChecksum,
+    udpZeroChecksum6Tx: kind.udpZeroChecksum6Tx,
+    udpZeroChecksum6Rx: kind.udpZeroChecksum6Rx,
+    gbp: kind.gbp,
+    collectMetadata: kind.collectMetadata,
+    label: kind.label,
+    df: kind.df
   }
 }
 

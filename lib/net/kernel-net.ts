@@ -135,8 +135,8 @@ export class KernelNet extends Net {
   override addLink(link: NewLink): Link {
     const added = links.addLink(this.#rt(), link)
     const home: Net = link.netns ?? this
-    if (link.kind.kind === 'veth' && link.kind.peer.up === true) {
-      const { peer } = link.kind
+    const peer = link.kind.kind === 'veth' ? link.kind.peer : undefined
+    if (peer !== undefined && peer.up === true) {
       const far: Net = peer.netns ?? home
       try {
         far.setLinkUp(peer.name)

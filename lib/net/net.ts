@@ -104,20 +104,69 @@ export interface NewLink {
   readonly groupId?: number | undefined
 }
 
-export type LinkKind =
-  | VethKind
-  | BridgeInfo
-  | MacvlanKind
-  | IpvlanKind
-  | VlanKind
-  | VxlanInfo
-  | VrfInfo
-  | { readonly kind: 'dummy' }
-  | { readonly kind: 'ifb' }
+/** What `ip link add … type` names. */
+export type LinkKindName = 'veth' | 'bridge' | 'macvlan' | 'ipvlan' | 'vlan' | 'vxlan' | 'vrf' | 'dummy' | 'ifb'
 
-export interface VethKind {
-  readonly kind: 'veth'
-  readonly peer: VethPeer
+/**
+ * The kind of a link to be made and its options, as `ip link add … type KIND OPTIONS` takes them; an option of
+ * another kind is not sent.
+ *
+ * One record and not a union of one per kind: the native compiler tells the members of a union apart by their fields
+ * alone, and `{ kind: 'bridge' }` and `{ kind: 'dummy' }` have the same.
+ */
+export interface LinkKind {
+  readonly kind: LinkKindName
+
+  /** veth, needed. */
+  readonly peer?: VethPeer | undefined
+
+  /** macvlan, ipvlan, vlan: needed. vxlan: the link to send by; by route when absent. */
+  readonly parentIndex?: number | undefined
+  /** macvlan, ipvlan: needed. */
+  readonly mode?: MacvlanMode | IpvlanMode | undefined
+  /** ipvlan; bridge when absent. */
+  readonly flag?: IpvlanFlag | undefined
+  /** macvlan: packets; the length of the queue for broadcasts. */
+  readonly bcQueueLength?: number | undefined
+  /** macvlan: the senders that mode `source` lets in. */
+  readonly macs?: readonly Uint8Array[] | undefined
+
+  /** vlan: 0 to 4094. vxlan: the network identifier, 24 bits. Needed by both. */
+  readonly id?: number | undefined
+  /** vrf, needed. */
+  readonly table?: number | undefined
+
+  // bridge
+  readonly forwardDelay?: BridgeInfo['forwardDelay']
+  readonly ageingTime?: BridgeInfo['ageingTime']
+  readonly stp?: BridgeInfo['stp']
+  readonly priority?: BridgeInfo['priority']
+  readonly vlanFiltering?: BridgeInfo['vlanFiltering']
+  readonly vlanDefaultPvid?: BridgeInfo['vlanDefaultPvid']
+  readonly groupForwardMask?: BridgeInfo['groupForwardMask']
+  readonly multicastSnooping?: BridgeInfo['multicastSnooping']
+
+  // vxlan
+  readonly group?: VxlanInfo['group']
+  readonly local?: VxlanInfo['local']
+  readonly ttl?: VxlanInfo['ttl']
+  readonly tos?: VxlanInfo['tos']
+  readonly learning?: VxlanInfo['learning']
+  readonly ageing?: VxlanInfo['ageing']
+  readonly limit?: VxlanInfo['limit']
+  readonly sourcePorts?: VxlanInfo['sourcePorts']
+  readonly proxy?: VxlanInfo['proxy']
+  readonly routeShortCircuit?: VxlanInfo['routeShortCircuit']
+  readonly l2miss?: VxlanInfo['l2miss']
+  readonly l3miss?: VxlanInfo['l3miss']
+  readonly port?: VxlanInfo['port']
+  readonly udpChecksum?: VxlanInfo['udpChecksum']
+  readonly udpZeroChecksum6Tx?: VxlanInfo['udpZeroChecksum6Tx']
+  readonly udpZeroChecksum6Rx?: VxlanInfo['udpZeroChecksum6Rx']
+  readonly gbp?: VxlanInfo['gbp']
+  readonly collectMetadata?: VxlanInfo['collectMetadata']
+  readonly label?: VxlanInfo['label']
+  readonly df?: VxlanInfo['df']
 }
 
 /** The other end of a veth pair. */
@@ -128,30 +177,6 @@ export interface VethPeer {
   readonly mtu?: number | undefined
   readonly mac?: Uint8Array | undefined
   readonly up?: boolean | undefined
-}
-
-export interface MacvlanKind {
-  readonly kind: 'macvlan'
-  readonly parentIndex: number
-  readonly mode: MacvlanMode
-  /** packets; the length of the queue for broadcasts */
-  readonly bcQueueLength?: number | undefined
-  /** The senders that mode `source` lets in. */
-  readonly macs?: readonly Uint8Array[] | undefined
-}
-
-export interface IpvlanKind {
-  readonly kind: 'ipvlan'
-  readonly parentIndex: number
-  readonly mode: IpvlanMode
-  readonly flag?: IpvlanFlag | undefined
-}
-
-export interface VlanKind {
-  readonly kind: 'vlan'
-  readonly parentIndex: number
-  /** 0 to 4094 */
-  readonly id: number
 }
 
 /** A tap interface. It lives until it is removed, whether a program holds it open or not. */

@@ -5,7 +5,7 @@ import { ensureGatewayAddresses } from '../../lib/attach/gateway.ts'
 import type { IpConfig } from '../../lib/cni/result.ts'
 import { hex } from '../../lib/ip/mac.ts'
 import { errnoOf } from '../../lib/net/errors.ts'
-import type { Link, Net, VethKind } from '../../lib/net/net.ts'
+import type { Link, LinkKind, Net } from '../../lib/net/net.ts'
 import { type BridgeConfig, gatewayName } from './config.ts'
 
 /**
@@ -31,7 +31,7 @@ function ensureVlanInterface(host: Net, bridge: Link, config: BridgeConfig): Lin
   // The name's own 15 bytes are taken by bridge and VLAN: the port is called by its hash.
   const portName = `vgw${hex(createHash('sha256').update(name).digest()).slice(0, 8)}`
   try {
-    const kind: VethKind = { kind: 'veth', peer: { name, mtu: config.mtu, up: true } }
+    const kind: LinkKind = { kind: 'veth', peer: { name, mtu: config.mtu, up: true } }
     const port = host.addLink({ name: portName, kind, mtu: config.mtu, masterIndex: bridge.index, up: true })
     for (const vlan of host.listBridgeVlans(port.index)) host.removeBridgeVlan(port.index, vlan)
     host.addBridgeVlan(port.index, { vid: config.vlan, pvid: true, untagged: true })
