@@ -47,8 +47,13 @@ export function isLinkOf(link: Link, mark: string, kind: string): boolean {
   return link.kind === kind && !(link.alias ?? '').startsWith(PREFIX)
 }
 
-/** Removes the link of that name if it bears exactly this mark. */
-export function removeMarkedLink(net: Net, name: string, mark: string): void {
+/**
+ * Removes the link of that name if it bears exactly this mark, or if it is what a killed ADD left: of the plugin's kind,
+ * still down and without any mark, for mark and up come with one request.
+ */
+export function removeMarkedLink(net: Net, name: string, mark: string, kind: string): void {
   const link = net.findLink(name)
-  if (link !== undefined && link.alias === mark) net.removeLinkByIndex(link.index)
+  if (link === undefined) return
+  const isUnfinished = link.kind === kind && !link.isUp && (link.alias ?? '') === ''
+  if (link.alias === mark || isUnfinished) net.removeLinkByIndex(link.index)
 }

@@ -133,7 +133,7 @@ export function netnsOf(entry: Json | undefined): string {
 export function removeFromContainer(kernel: Kernel, request: Request, recorded: string, kind: string): void {
   const mark = ownerMark(request.network, request.containerId, request.ifName)
   if (request.netns === '') {
-    removeMarked(kernel, recorded, request.ifName, mark)
+    removeMarked(kernel, recorded, request.ifName, mark, kind)
     return
   }
   const container = kernel.find(request.netns)
@@ -146,11 +146,11 @@ export function removeFromContainer(kernel: Kernel, request: Request, recorded: 
   }
 }
 
-function removeMarked(kernel: Kernel, netns: string, name: string, mark: string): void {
+function removeMarked(kernel: Kernel, netns: string, name: string, mark: string, kind: string): void {
   const container = netns === '' ? undefined : kernel.find(netns)
   if (container === undefined) return
   try {
-    removeMarkedLink(container, name, mark)
+    removeMarkedLink(container, name, mark, kind)
   } finally {
     container.close()
   }
@@ -177,13 +177,13 @@ export function checkSingleLink(
 }
 
 /** GC: links and journal entries of attachments that the runtime does not know, then IPAM's leases. */
-export function gcSingleLinks(kernel: Kernel, request: Request, plugin: string): void {
+export function gcSingleLinks(kernel: Kernel, request: Request, plugin: string, kind: string): void {
   const steps = new Steps('GC')
   const journal = journalOf(request, plugin)
   for (const { containerId, ifName, entry } of journal.list()) {
     if (isValidAttachment(request.validAttachments, containerId, ifName)) continue
     const mark = ownerMark(request.network, containerId, ifName)
-    const removed = steps.attempt(() => removeMarked(kernel, netnsOf(entry), ifName, mark))
+    const removed = steps.attempt(() => removeMarked(kernel, netnsOf(entry), ifName, mark, kind))
     // What could not be removed now shall be tried again by the next GC.
     if (removed) steps.attempt(() => journal.remove(containerId, ifName))
   }

@@ -23,7 +23,7 @@ export function dummy(kernel: Kernel): Plugin {
     add: request => add(kernel, request),
     check: request => check(kernel, request),
     del: request => delSingleLink(kernel, request, 'dummy', 'dummy'),
-    gc: request => gcSingleLinks(kernel, request, 'dummy'),
+    gc: request => gcSingleLinks(kernel, request, 'dummy', 'dummy'),
     status: request => status(request)
   }
 }

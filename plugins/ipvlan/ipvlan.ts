@@ -53,7 +53,7 @@ export function ipvlan(kernel: Kernel): Plugin {
     add: request => add(kernel, request),
     check: request => check(kernel, request),
     del: request => delSingleLink(kernel, request, 'ipvlan', 'ipvlan'),
-    gc: request => gcSingleLinks(kernel, request, 'ipvlan'),
+    gc: request => gcSingleLinks(kernel, request, 'ipvlan', 'ipvlan'),
     status: request => status(kernel, request)
   }
 }

@@ -158,12 +158,11 @@ test('an ADD that is killed between any two messages to the kernel: DEL and GC l
     const before = world.snapshot()
     const config = network(world)
     const kills = sweepKills(world, 'macvlan', config, when => {
-      // Every other time the runtime forgets the container, as after a crash of its own.
+      // Every other time the runtime has forgotten the container, as after a crash of its own.
       if (when % 2 === 0) {
         const gc = { ...config, 'cni.dev/valid-attachments': [] }
         assert.is(world.call('macvlan', 'GC', gc, { netns: '' }).status, 0)
-      }
-      world.del('macvlan', config)
+      } else world.del('macvlan', config, { netns: when % 4 === 1 ? '' : world.container().path })
       assert.equal(namesIn(world), ['lo'], `killed at message ${when}`)
       assert.is(world.snapshot(), before, `killed at message ${when}`)
     })

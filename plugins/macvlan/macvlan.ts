@@ -55,7 +55,7 @@ export function macvlan(kernel: Kernel): Plugin {
     add: request => add(kernel, request),
     check: request => check(kernel, request),
     del: request => delSingleLink(kernel, request, 'macvlan', 'macvlan'),
-    gc: request => gcSingleLinks(kernel, request, 'macvlan'),
+    gc: request => gcSingleLinks(kernel, request, 'macvlan', 'macvlan'),
     status: request => status(kernel, request)
   }
 }

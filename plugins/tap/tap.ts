@@ -49,7 +49,7 @@ export function tap(kernel: Kernel): Plugin {
     add: request => add(kernel, request),
     check: request => check(kernel, request),
     del: request => delSingleLink(kernel, request, 'tap', 'tun'),
-    gc: request => gcSingleLinks(kernel, request, 'tap'),
+    gc: request => gcSingleLinks(kernel, request, 'tap', 'tun'),
     status: request => status(request)
   }
 }

@@ -47,7 +47,7 @@ export function vlan(kernel: Kernel): Plugin {
     add: request => add(kernel, request),
     check: request => check(kernel, request),
     del: request => delSingleLink(kernel, request, 'vlan', 'vlan'),
-    gc: request => gcSingleLinks(kernel, request, 'vlan'),
+    gc: request => gcSingleLinks(kernel, request, 'vlan', 'vlan'),
     status: request => status(kernel, request)
   }
 }
