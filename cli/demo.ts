@@ -14,6 +14,8 @@ const PATCHBAY = join(ROOT, 'dist/node/patchbay')
 const NETWORK = 'demo'
 const BRIDGE = 'patch0'
 const ECHO_PORT = 7
+/** The host's port that leads to the first container's echo. */
+const PUBLISHED_PORT = 8080
 
 interface Container {
   readonly name: string
@@ -43,10 +45,10 @@ async function main(): Promise<number> {
   }
   const directory = mkdtempSync(join(tmpdir(), 'patchbay-demo-'))
   try {
-    becomeHost()
+    const host = becomeHost()
     for (const engine of ['native', 'node']) {
       const binDir = join(ROOT, 'dist', engine, 'bin')
-      if (existsSync(binDir)) return await show(directory, binDir, engine)
+      if (existsSync(binDir)) return await show(host, directory, binDir, engine)
     }
     process.stderr.write('no executables in dist: npm run build\n')
     return 1
@@ -55,21 +57,24 @@ async function main(): Promise<number> {
   }
 }
 
-async function show(directory: string, binDir: string, engine: string): Promise<number> {
+async function show(host: Namespace, directory: string, binDir: string, engine: string): Promise<number> {
   say(`A host of its own (a network namespace), two containers, and the plugins of the ${engine} engine in ${binDir}.`)
   const containers = ['red', 'blue'].map(name => ({ name, namespace: makeNamespace() }))
   const flags = ['--conf-dir', directory, '--bin-dir', binDir, '--cache-dir', join(directory, 'cache')]
   writeFileSync(join(directory, `${NETWORK}.conflist`), JSON.stringify(network(directory), undefined, 2))
 
   say(`\n1. Attach: patchbay attach ${NETWORK} NETNS`)
-  const attached = containers.map(container => attach(container, flags))
+  const attached = containers.map((container, i) => attach(container, i === 0 ? [...flags, ...publish()] : flags))
   table(attached)
   draw(attached)
 
   say('2. Talk')
   await talk(containers, attached)
 
-  say('\n3. Detach')
+  say(`\n3. Reach ${containers[0]?.name} from the host by its published port ${PUBLISHED_PORT}`)
+  await reachPublished(host, containers[0])
+
+  say('\n4. Detach')
   for (const container of containers) {
     patchbay(['detach', NETWORK, container.namespace.path, '--container-id', container.name, ...flags])
   }
@@ -93,9 +98,16 @@ function network(directory: string): object {
           dataDir: join(directory, 'leases'),
           ranges: [[{ subnet: '10.77.0.0/24' }], [{ subnet: 'fd77::/64' }]]
         }
-      }
+      },
+      { type: 'portmap', capabilities: { portMappings: true }, stateDir }
     ]
   }
+}
+
+/** As `docker run -p 8080:7` asks for it. */
+function publish(): readonly string[] {
+  const mapping = { hostPort: PUBLISHED_PORT, containerPort: ECHO_PORT, protocol: 'tcp' }
+  return ['--cap', `portMappings=${JSON.stringify([mapping])}`]
 }
 
 function patchbay(args: readonly string[]): string {
@@ -199,6 +211,25 @@ async function talk(containers: readonly Container[], attached: readonly Attache
     } finally {
       echo.stop()
     }
+  }
+}
+
+/** By the loopback address and by the bridge's, as a program on the host would. */
+async function reachPublished(host: Namespace, container: Container | undefined): Promise<void> {
+  if (container === undefined) return
+  const net = new LinuxKernel().host()
+  net.setLink(net.getLink('lo').index, { up: true })
+  const echo = await startEcho(container.namespace, ECHO_PORT)
+  try {
+    for (const address of ['127.0.0.1', '10.77.0.1']) {
+      const reached = connectFrom(host, address, PUBLISHED_PORT)
+      const time = `${reached.milliseconds.toFixed(1)} ms`
+      say(
+        `   host -> ${address} port ${PUBLISHED_PORT}: answered by ${container.name} in ${time}, seen as ${reached.seenAs}`
+      )
+    }
+  } finally {
+    echo.stop()
   }
 }
 
