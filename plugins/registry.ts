@@ -6,6 +6,7 @@ import type { Kernel } from '../lib/net/kernel.ts'
 import { bandwidth } from './bandwidth/bandwidth.ts'
 import { bridge } from './bridge/bridge.ts'
 import { dummy } from './dummy/dummy.ts'
+import { firewall } from './firewall/firewall.ts'
 import { hostDevice } from './host-device/host-device.ts'
 import { ipvlan } from './ipvlan/ipvlan.ts'
 import { loopback } from './loopback/loopback.ts'
@@ -25,6 +26,7 @@ export function allPlugins(kernel: Kernel): readonly Plugin[] {
     bandwidth(kernel),
     bridge(kernel),
     dummy(kernel),
+    firewall(kernel),
     hostDevice(kernel),
     hostLocal(),
     ipvlan(kernel),

@@ -30,6 +30,8 @@ export class PluginProgram {
   readonly #host: Namespace
   readonly #command: readonly string[]
   readonly #type: string
+  /** More variables; by default a system bus that is not there. */
+  env: Readonly<Record<string, string>> = { DBUS_SYSTEM_BUS_ADDRESS: 'unix:path=/nonexistent' }
 
   /** @param command the program and its first arguments: an executable, or `PluginProgram.fromSource(…)` */
   constructor(host: Namespace, type: string, command: readonly string[]) {
@@ -50,7 +52,7 @@ export class PluginProgram {
     const base = { cniVersion: '1.1.0', name: 'net1', type: this.#type, stateDir }
     const [program = '', ...args] = this.#command
     const input = JSON.stringify({ ...base, ...config })
-    const done = this.#host.run(program, args, { env: { ...env, ...own }, input })
+    const done = this.#host.run(program, args, { env: { ...env, ...own, ...this.env }, input })
     return { status: done.status, json: done.stdout === '' ? undefined : JSON.parse(done.stdout), stderr: done.stderr }
   }
 

@@ -1,0 +1,49 @@
+/** Which part of the host a container belongs to, as far as isolation goes: its bridge. */
+import type { Result } from '../../lib/cni/result.ts'
+import type { IpAddress } from '../../lib/ip/address.ts'
+import type { Link, Net } from '../../lib/net/net.ts'
+
+/** The container's place. */
+export interface Domain {
+  /** The interfaces that its packets come to the host by: the bridge, the gateway of a VLAN on it, or a veth alone. */
+  readonly interfaces: readonly string[]
+  /** The container's own port of the bridge; undefined without a bridge. */
+  readonly port: string | undefined
+}
+
+/**
+ * Looks at the host's interfaces in the result. The first one is the bridge by custom only: what is a bridge or a port
+ * of one, the kernel knows.
+ */
+export function domainOf(host: Net, result: Result): Domain {
+  const interfaces: string[] = []
+  let port: string | undefined
+  for (const one of result.interfaces) {
+    if ((one.sandbox ?? '') !== '') continue
+    const link = host.findLink(one.name)
+    if (link === undefined) continue
+    const bridge = bridgeAbove(host, link)
+    if (bridge !== undefined) port = link.name
+    const name = bridge ?? link.name
+    if (!interfaces.some(other => other === name)) interfaces.push(name)
+  }
+  return { interfaces, port }
+}
+
+function bridgeAbove(host: Net, link: Link): string | undefined {
+  if (link.masterIndex === undefined) return undefined
+  const master = host.findLinkByIndex(link.masterIndex)
+  return master?.kind === 'bridge' ? master.name : undefined
+}
+
+/** The container's addresses on this interface. */
+export function addressesOf(result: Result, ifName: string): readonly IpAddress[] {
+  const addresses: IpAddress[] = []
+  for (const ip of result.ips) {
+    const holder = ip.interface === undefined ? undefined : result.interfaces[ip.interface]
+    if (holder === undefined || (holder.name === ifName && (holder.sandbox ?? '') !== '')) {
+      addresses.push(ip.address.address)
+    }
+  }
+  return addresses
+}

@@ -1,0 +1,49 @@
+/** What ADD wrote down about an attachment, for DEL and GC. */
+import { type Json, jsonArray, jsonObject, jsonString } from '../../lib/config/json.ts'
+import { Section } from '../../lib/config/section.ts'
+import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
+import { type Backend, backendOf, type IngressPolicy, policyOf } from './config.ts'
+
+/** A container as the firewall sees it. */
+export interface Place {
+  readonly backend: Backend
+  readonly policy: IngressPolicy
+  /** firewalld's, for its backend */
+  readonly zone: string
+  readonly addresses: readonly IpAddress[]
+  /** The host's interfaces that its packets come by. */
+  readonly interfaces: readonly string[]
+  /** Its port of the bridge. */
+  readonly port: string | undefined
+}
+
+export function entryOf(place: Place): Json {
+  return jsonObject([
+    ['backend', jsonString(place.backend)],
+    ['policy', jsonString(place.policy)],
+    ['zone', jsonString(place.zone)],
+    ['addresses', jsonArray(place.addresses.map(one => jsonString(formatAddress(one))))],
+    ['interfaces', jsonArray(place.interfaces.map(one => jsonString(one)))],
+    ['port', place.port === undefined ? undefined : jsonString(place.port)]
+  ])
+}
+
+/** @returns undefined when the entry is torn */
+export function placeIn(entry: Json): Place | undefined {
+  const section = new Section(entry)
+  const backend = section.text('backend')
+  if (backend === undefined) return undefined
+  const addresses: IpAddress[] = []
+  for (const text of section.textList('addresses')) {
+    const address = parseAddress(text)
+    if (address !== undefined) addresses.push(address)
+  }
+  return {
+    backend: backendOf(backend),
+    policy: policyOf(section.text('policy') ?? ''),
+    zone: section.text('zone') ?? '',
+    addresses,
+    interfaces: section.textList('interfaces'),
+    port: section.text('port')
+  }
+}

@@ -1,0 +1,243 @@
+/**
+ * Decides who may open connections to a container, and gets a container past other firewalls of the host.
+ *
+ *     other bridge            host                                container
+ *     +-----------+          +-----------------------------+     +--------------+
+ *     | 10.5.0.2  |--X-------| forward: not between bridges|---->| 10.4.0.5     |
+ *     +-----------+    ,---->|   (same-bridge, isolated)   |     +--------------+
+ *     outside  -------'      | exception for 10.4.0.5 where|     +--------------+
+ *     (and published ports)  |   somebody drops the rest   |--X--| neighbour    |  X: isolated only
+ *                            +-----------------------------+     +--------------+
+ *
+ * Isolation is done by nf_tables, exceptions where the others are: in iptables, in firewalld, or not at all where nobody
+ * drops. With the backend `iptables` both are done there, in the chains of the reference plugin.
+ */
+import { refuseChanges } from '../../lib/attach/interface.ts'
+import { journalOf } from '../../lib/attach/journal.ts'
+import { recordAttachment } from '../../lib/attach/single-link.ts'
+import { Steps } from '../../lib/attach/steps.ts'
+import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
+import { requiredPrevResult } from '../../lib/cni/inputs.ts'
+import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plugin.ts'
+import type { Result } from '../../lib/cni/result.ts'
+import { asError, messageOf } from '../../lib/net/errors.ts'
+import { addToZone, areInZone, isFirewalldRunning, removeFromZone } from '../../lib/net/firewalld.ts'
+import type { Kernel } from '../../lib/net/kernel.ts'
+import type { Net } from '../../lib/net/net.ts'
+import { ownerText } from '../../lib/net/nft-owner.ts'
+import { Undo } from '../../lib/undo.ts'
+import { collectPorts, isolatePort, liftPort, portProblems } from './bridge-ports.ts'
+import { type Backend, type Config, chooseBackend, readConfig } from './config.ts'
+import { addressesOf, domainOf } from './domain.ts'
+import { entryOf, type Place, placeIn } from './entry.ts'
+import { allowByIptables, exceptionProblems, forbidByIptables } from './iptables.ts'
+import { collect, type Isolated, isolate, isolationProblems, lift } from './nftables.ts'
+
+const NAME = 'firewall'
+
+export function firewall(kernel: Kernel): Plugin {
+  return {
+    name: NAME,
+    since: '0.4.0',
+    add: request => add(kernel, request),
+    check: request => check(kernel, request),
+    del: request => del(kernel, request),
+    gc: request => gc(kernel, request),
+    status: request => status(kernel, request)
+  }
+}
+
+function add(kernel: Kernel, request: Request): Result {
+  const config = readConfig(request)
+  const result = requiredPrevResult(request)
+  const host = kernel.host()
+  const undo = new Undo()
+  try {
+    removeEarlier(host, request)
+    const place = placeOf(host, request, result, config, config.backend ?? chooseBackend(host.nft()))
+    if (place.addresses.length === 0 || isNothing(place)) return result
+    recordAttachment(journalOf(request, NAME), request, entryOf(place), undo)
+    undo.push('firewall rules', () => removePlace(host, request, place))
+    if (place.backend === 'iptables') allowByIptables({ ...place, adminChain: config.adminChain })
+    if (place.backend === 'firewalld') addToZone(place.zone, place.addresses)
+    if (isolatesByNft(place)) isolate(host.nft(), isolatedIn(place, request))
+    if (place.policy === 'isolated' && place.port !== undefined) {
+      isolatePort(host.nft(), place.port, ownerText(request))
+    }
+    return result
+  } catch (error) {
+    throw undo.rollback(asError(error))
+  } finally {
+    host.close()
+  }
+}
+
+function placeOf(host: Net, request: Request, result: Result, config: Config, backend: Backend): Place {
+  const domain = domainOf(host, result)
+  return {
+    backend,
+    policy: config.policy,
+    zone: config.zone,
+    addresses: addressesOf(result, request.ifName),
+    interfaces: domain.interfaces,
+    port: domain.port
+  }
+}
+
+/** Where nobody drops and everybody is welcome there is nothing to do. */
+function isNothing(place: Place): boolean {
+  return place.backend === 'nftables' && !isolatesByNft(place)
+}
+
+function isolatesByNft(place: Place): boolean {
+  return place.backend !== 'iptables' && place.policy !== 'open' && place.interfaces.length > 0
+}
+
+function isolatedIn(place: Place, request: Request): Isolated {
+  const { interfaces, addresses } = place
+  const policy = place.policy === 'isolated' ? 'isolated' : 'same-bridge'
+  return { policy, interfaces, addresses, comment: ownerText(request) }
+}
+
+/** What an ADD of the same attachment made before it was killed. */
+function removeEarlier(host: Net, request: Request): void {
+  const entry = journalOf(request, NAME).read(request.containerId, request.ifName)
+  if (entry !== undefined) removePlace(host, request, placeIn(entry))
+}
+
+/** @param place undefined when the journal is torn: then only the owner's elements can be found */
+function removePlace(host: Net, request: Request, place: Place | undefined): void {
+  const steps = new Steps(request.command)
+  steps.attempt(() => {
+    lift(host.nft(), ownerText(request), place?.addresses)
+  })
+  if (place === undefined || (place.policy === 'isolated' && place.port !== undefined)) {
+    steps.attempt(() => {
+      liftPort(host.nft(), ownerText(request), place?.port)
+    })
+  }
+  if (place !== undefined) {
+    if (place.backend === 'iptables') {
+      steps.attempt(() => forbidByIptables(place.addresses, unusedInterfaces(request, place)))
+    }
+    if (place.backend === 'firewalld' && isFirewalldRunning()) {
+      steps.attempt(() => removeFromZone(place.zone, place.addresses))
+    }
+  }
+  steps.finish()
+}
+
+/** Interfaces that no other attachment of the network is behind. */
+function unusedInterfaces(request: Request, place: Place): readonly string[] {
+  if (place.policy === 'open') return []
+  const others = journalOf(request, NAME)
+    .list()
+    .filter(one => one.containerId !== request.containerId || one.ifName !== request.ifName)
+    .map(one => placeIn(one.entry))
+  return place.interfaces.filter(name => !others.some(one => one?.interfaces.some(other => other === name) === true))
+}
+
+function check(kernel: Kernel, request: Request): void {
+  const config = readConfig(request)
+  const result = requiredPrevResult(request)
+  const host = kernel.host()
+  try {
+    const recorded = journalOf(request, NAME).read(request.containerId, request.ifName)
+    const made = recorded === undefined ? undefined : placeIn(recorded)
+    const backend = made?.backend ?? config.backend ?? chooseBackend(host.nft())
+    refuseChanges(request, problemsOf(host, request, config, placeOf(host, request, result, config, backend)))
+  } finally {
+    host.close()
+  }
+}
+
+function problemsOf(host: Net, request: Request, config: Config, place: Place): readonly string[] {
+  const problems: string[] = []
+  if (place.addresses.length === 0) return problems
+  if (place.backend === 'iptables') {
+    for (const one of exceptionProblems({ ...place, adminChain: config.adminChain })) problems.push(one)
+  }
+  if (place.backend === 'firewalld' && !areInZone(place.zone, place.addresses)) {
+    problems.push(`firewalld zone ${JSON.stringify(place.zone)} has lost the container's addresses`)
+  }
+  if (isolatesByNft(place)) {
+    for (const one of isolationProblems(host.nft(), isolatedIn(place, request))) problems.push(one)
+  }
+  if (place.policy === 'isolated' && place.port !== undefined) {
+    for (const one of portProblems(host.nft(), place.port, ownerText(request))) problems.push(one)
+  }
+  return problems
+}
+
+/** Without an entry in the journal there is nothing to remove: it costs one look for a file. */
+function del(kernel: Kernel, request: Request): void {
+  const journal = journalOf(request, NAME)
+  const entry = journal.read(request.containerId, request.ifName)
+  if (entry === undefined) {
+    removeReferenceRules(kernel, request)
+    return
+  }
+  const host = kernel.host()
+  const steps = new Steps('DEL')
+  if (steps.attempt(() => removePlace(host, request, placeIn(entry)))) {
+    steps.attempt(() => journal.remove(request.containerId, request.ifName))
+  }
+  steps.attempt(() => host.close())
+  steps.finish()
+}
+
+/** The reference leaves no journal; what it made can be told from the result alone, as it does itself. */
+function removeReferenceRules(kernel: Kernel, request: Request): void {
+  if (request.prevResult === undefined) return
+  const addresses = addressesOf(request.prevResult, request.ifName)
+  const host = kernel.host()
+  const nft = host.nft()
+  // The jump to the administrator's chain stays for ever: it counts one, and the jump from FORWARD another.
+  const isUsed = (family: 'ip' | 'ip6'): boolean => (nft.findChain(family, 'filter', 'CNI-FORWARD')?.use ?? 0) > 2
+  const isThere = addresses.length > 0 && (isUsed('ip') || isUsed('ip6'))
+  host.close()
+  if (isThere) forbidByIptables(addresses, [])
+}
+
+function gc(kernel: Kernel, request: Request): void {
+  const { network, validAttachments } = request
+  const journal = journalOf(request, NAME)
+  const host = kernel.host()
+  const steps = new Steps('GC')
+  for (const { containerId, ifName, entry } of journal.list()) {
+    if (isValidAttachment(validAttachments, containerId, ifName)) continue
+    const gone: Request = { ...request, containerId, ifName }
+    if (steps.attempt(() => removePlace(host, gone, placeIn(entry)))) {
+      steps.attempt(() => journal.remove(containerId, ifName))
+    }
+  }
+  // What has lost its journal.
+  const valid = validAttachments.map(({ containerId, ifName }) => ownerText({ network, containerId, ifName }))
+  steps.attempt(() => {
+    collect(host.nft(), network, comment => valid.some(one => one === comment))
+  })
+  steps.attempt(() => {
+    collectPorts(host.nft(), network, comment => valid.some(one => one === comment))
+  })
+  steps.attempt(() => host.close())
+  steps.finish()
+}
+
+function status(kernel: Kernel, request: Request): void {
+  const config = readConfig(request)
+  if (config.backend === 'firewalld' && !isFirewalldRunning()) {
+    throw new CniError(
+      NOT_AVAILABLE,
+      'find firewalld: it is not on the system bus',
+      'start it, or choose another backend'
+    )
+  }
+  const host = kernel.host()
+  try {
+    host.nft().generation()
+  } catch (error) {
+    throw new CniError(NOT_AVAILABLE, messageOf(error), 'isolation needs nf_tables in the kernel (CONFIG_NF_TABLES)')
+  } finally {
+    host.close()
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * Exceptions and isolation by iptables, in the chains and comments of the reference plugin:
+ *
+ *     *filter
+ *     -A FORWARD -m comment --comment "CNI firewall plugin rules (ingressPolicy: same-bridge)" -j CNI-ISOLATION-STAGE-1
+ *     -A FORWARD -m comment --comment "CNI firewall plugin rules" -j CNI-FORWARD
+ *     -A CNI-FORWARD -m comment --comment "CNI firewall plugin admin overrides" -j CNI-ADMIN
+ *     -A CNI-FORWARD -d 10.4.0.2/32 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+ *     -A CNI-FORWARD -s 10.4.0.2/32 -j ACCEPT
+ *     -A CNI-ISOLATION-STAGE-1 -i cni0 ! -o cni0 … -j CNI-ISOLATION-STAGE-2
+ *     -A CNI-ISOLATION-STAGE-1 … -j RETURN
+ *     -A CNI-ISOLATION-STAGE-2 -o cni0 … -j DROP
+ *     -A CNI-ISOLATION-STAGE-2 … -j RETURN
+ *
+ * `isolated` adds `-A CNI-ISOLATION-STAGE-1 -i cni0 -o cni0 … -j DROP`.
+ */
+import type { IpAddress } from '../../lib/ip/address.ts'
+import { formatPrefix, hostPrefix } from '../../lib/ip/prefix.ts'
+import {
+  changeIptables,
+  findIptables,
+  hasChain,
+  optionOf,
+  quoted,
+  rulesOf,
+  saveIptables,
+  withIptablesLock
+} from '../../lib/net/iptables.ts'
+import type { IngressPolicy } from './config.ts'
+
+const FORWARD = 'CNI-FORWARD'
+const STAGE_1 = 'CNI-ISOLATION-STAGE-1'
+const STAGE_2 = 'CNI-ISOLATION-STAGE-2'
+const FAMILIES: readonly (4 | 6)[] = [4, 6]
+
+const RULES = 'CNI firewall plugin rules'
+
+/** What one container has in the filter table. */
+export interface Exceptions {
+  readonly addresses: readonly IpAddress[]
+  readonly adminChain: string
+  readonly policy: IngressPolicy
+  readonly interfaces: readonly string[]
+}
+
+/** Adds what is missing. */
+export function allowByIptables(exceptions: Exceptions): void {
+  withIptablesLock(() => {
+    for (const family of usedFamilies(exceptions.addresses)) {
+      const saved = saveIptables(family, 'filter')
+      const lines = missingExceptions(saved, exceptions, family).concat(missingIsolation(saved, exceptions))
+      changeIptables(family, 'filter', lines)
+    }
+    return true
+  })
+}
+
+/**
+ * Removes the container's exceptions.
+ *
+ * @param unusedInterfaces bridges that no other container is on: their isolation goes too
+ */
+export function forbidByIptables(addresses: readonly IpAddress[], unusedInterfaces: readonly string[]): void {
+  withIptablesLock(() => {
+    for (const family of FAMILIES) {
+      if (findIptables(family) === undefined) continue
+      const saved = saveIptables(family, 'filter')
+      const own = addresses.filter(one => one.family === family)
+      const exceptions = rulesOf(saved, FORWARD).filter(rule => own.some(one => isAbout(rule, one)))
+      const isolation = saved.filter(rule => unusedInterfaces.some(name => isIsolationOf(rule, name)))
+      changeIptables(
+        family,
+        'filter',
+        exceptions.concat(isolation).map(rule => `-D${rule.slice(2)}`)
+      )
+    }
+    return true
+  })
+}
+
+/** What is not as `allowByIptables` left it, as sentences. */
+export function exceptionProblems(exceptions: Exceptions): readonly string[] {
+  const problems: string[] = []
+  for (const family of usedFamilies(exceptions.addresses)) {
+    const saved = saveIptables(family, 'filter')
+    const missing = missingExceptions(saved, exceptions, family).concat(missingIsolation(saved, exceptions))
+    if (missing.length > 0) problems.push(`iptables rules are missing: ${missing.join('; ')}`)
+  }
+  return problems
+}
+
+/** Families that the container has and the host has a tool for. */
+function usedFamilies(addresses: readonly IpAddress[]): readonly (4 | 6)[] {
+  return FAMILIES.filter(family => addresses.some(one => one.family === family) && findIptables(family) !== undefined)
+}
+
+function missingExceptions(saved: readonly string[], exceptions: Exceptions, family: 4 | 6): string[] {
+  const { adminChain } = exceptions
+  const lines = [FORWARD, adminChain].filter(chain => !hasChain(saved, chain)).map(chain => `-N ${chain}`)
+  const forward = rulesOf(saved, 'FORWARD').map(rule => optionOf(rule, '-j'))
+  if (!forward.some(target => target === FORWARD)) {
+    // First, but after the isolation, which would otherwise never see what the exceptions accept.
+    const place = forward.indexOf(STAGE_1) + 2
+    lines.push(`-I FORWARD ${String(place < 2 ? 1 : place)} ${comment(RULES)} -j ${FORWARD}`)
+  }
+  if (!rulesOf(saved, FORWARD).some(rule => optionOf(rule, '-j') === adminChain)) {
+    lines.push(`-I ${FORWARD} ${comment('CNI firewall plugin admin overrides')} -j ${adminChain}`)
+  }
+  for (const address of exceptions.addresses.filter(one => one.family === family)) {
+    for (const rule of exceptionRules(address)) if (!saved.some(one => one === rule)) lines.push(rule)
+  }
+  return lines
+}
+
+function exceptionRules(address: IpAddress): readonly string[] {
+  const host = formatPrefix(hostPrefix(address))
+  return [
+    `-A ${FORWARD} -d ${host} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
+    `-A ${FORWARD} -s ${host} -j ACCEPT`
+  ]
+}
+
+function isAbout(rule: string, address: IpAddress): boolean {
+  return exceptionRules(address).some(one => one === rule)
+}
+
+function missingIsolation(saved: readonly string[], exceptions: Exceptions): string[] {
+  if (exceptions.policy === 'open') return []
+  const text = `${RULES} (ingressPolicy: ${exceptions.policy})`
+  const lines = [STAGE_1, STAGE_2].filter(chain => !hasChain(saved, chain)).map(chain => `-N ${chain}`)
+  const add = (command: string, chain: string, match: string, target: string): void => {
+    const isThere = rulesOf(saved, chain).some(rule => matchOf(rule) === match && optionOf(rule, '-j') === target)
+    const words = [command, chain, match, comment(text), '-j', target].filter(word => word !== '')
+    if (!isThere) lines.push(words.join(' '))
+  }
+  for (const name of exceptions.interfaces) {
+    add('-I', STAGE_1, `-i ${name} ! -o ${name}`, STAGE_2)
+    if (exceptions.policy === 'isolated') add('-I', STAGE_1, `-i ${name} -o ${name}`, 'DROP')
+    add('-I', STAGE_2, `-o ${name}`, 'DROP')
+  }
+  add('-A', STAGE_1, '', 'RETURN')
+  add('-A', STAGE_2, '', 'RETURN')
+  add('-I', 'FORWARD', '', STAGE_1)
+  return lines
+}
+
+/** The part of an isolation rule between chain and comment: `-i cni0 ! -o cni0`. */
+function matchOf(rule: string): string {
+  const words = rule.split(' ').slice(2)
+  const end = words.findIndex(word => word === '-m' || word === '-j')
+  return words.slice(0, end).join(' ')
+}
+
+function isIsolationOf(rule: string, name: string): boolean {
+  const chain = optionOf(rule, '-A')
+  if (chain !== STAGE_1 && chain !== STAGE_2) return false
+  return optionOf(rule, '-i') === name || optionOf(rule, '-o') === name
+}
+
+function comment(text: string): string {
+  return `-m comment --comment ${quoted(text)}`
+}
