@@ -63,6 +63,8 @@ export interface Attachment {
   readonly netns: Netns
   /** What IPAM will answer (interface plugins), or what earlier plugins made (chained plugins). */
   readonly parts: ResultParts
+  /** Keys that differ from container to container because they can be had only once: a host port, a VLAN tag. */
+  readonly keys: JsonObject
   /** What ADD printed. */
   result: JsonObject | undefined
 }
@@ -170,7 +172,8 @@ export class Context {
     const ifName = more.ifName ?? (this.profile.role === 'loopback' ? 'lo' : 'eth0')
     const containerId = more.containerId ?? `judge-box-${n}`
     const parts = this.profile.role === 'chained' ? this.#wire(netns, ifName, n) : addresses(n)
-    return { containerId, ifName, netns, parts, result: undefined }
+    const keys = this.profile.ownKeys?.(n) ?? {}
+    return { containerId, ifName, netns, parts, keys, result: undefined }
   }
 
   /** What a bridge plugin before this one would have made. */
@@ -254,7 +257,11 @@ export class Context {
     }
     const prev =
       options.noPrevResult === true ? undefined : (options.prevResult ?? this.prevResult(verb, attachment, version))
-    const config = this.config(version, { ...(prev === undefined ? {} : { prevResult: prev }), ...options.config })
+    const config = this.config(version, {
+      ...attachment.keys,
+      ...(prev === undefined ? {} : { prevResult: prev }),
+      ...options.config
+    })
     const outcome = callPlugin({
       path: this.path,
       env: this.env(verb, attachment, options.env),
@@ -356,6 +363,7 @@ export function hasLinkKind(world: World, kind: string): boolean {
   const more: Readonly<Record<string, readonly string[]>> = {
     vlan: ['link', 'uplink', 'name', 'probe0', 'type', 'vlan', 'id', '4000'],
     ipvlan: ['link', 'uplink', 'name', 'probe0', 'type', 'ipvlan'],
+    vxlan: ['name', 'probe0', 'type', 'vxlan', 'id', '4000', 'dstport', '4790'],
     macvlan: ['link', 'uplink', 'name', 'probe0', 'type', 'macvlan'],
     vrf: ['name', 'probe0', 'type', 'vrf', 'table', '4000']
   }

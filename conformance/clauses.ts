@@ -395,6 +395,13 @@ const CHECK: readonly Clause[] = [
   ),
   clause('check.netns', 'MUST', 'SPEC CHECK', '0.4.0', 'CHECK fails when the namespace is gone.'),
   clause(
+    'check.netns-of-chain',
+    'SHOULD',
+    'SPEC CHECK',
+    '0.4.0',
+    'CHECK of a plugin in the chain fails when the namespace is gone.'
+  ),
+  clause(
     'check.own-work',
     'MUST',
     'SPEC CHECK',

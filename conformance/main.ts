@@ -4,25 +4,21 @@
  *     patchbay conformance --plugin-dir DIR ...        (or: npm run conformance -- --plugin-dir DIR ...)
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { writeFileSync } from 'node:fs'
 import { BEHAVIOUR_CLAUSES } from './behaviour-clauses.ts'
-import type { Case } from './case.ts'
 import { CASES } from './cases/all.ts'
 import { PROTOCOL_CLAUSES } from './clauses.ts'
-import { type PlannedJob, runJobs } from './coordinator.ts'
+import { runJobs } from './coordinator.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
+import { plan } from './plan.ts'
 import { probeMain } from './probe.ts'
-import { PROFILES, type Profile } from './profiles.ts'
 import { countBrokenMusts, type Report, type SetReport } from './report.ts'
 import { htmlReport } from './report-html.ts'
 import { junitReport } from './report-junit.ts'
 import { textReport } from './report-text.ts'
-import { type CaseResult, isFor } from './run-case.ts'
+import type { CaseResult } from './run-case.ts'
 import { isInside, whyNoSandbox } from './sandbox.ts'
 import { work } from './worker.ts'
-
-const DEFAULT_SECONDS = 90
 
 export const CLAUSES = [...PROTOCOL_CLAUSES, ...BEHAVIOUR_CLAUSES]
 
@@ -36,55 +32,6 @@ function listText(): string {
     ]
   })
   return `${lines.join('\n')}\n${CLAUSES.length} clauses, ${CASES.length} cases\n`
-}
-
-function isChosen(one: Case, options: Options): boolean {
-  if (options.parts.length > 0 && !options.parts.includes(one.part)) return false
-  if (options.only.length === 0) return true
-  return options.only.some(prefix => one.id.startsWith(prefix) || one.clauses.some(id => id.startsWith(prefix)))
-}
-
-/** Known profiles, the user's own instead of those of the same name. */
-function profilesFor(options: Options): readonly Profile[] {
-  const own = options.profiles
-  const all = [...own, ...PROFILES.filter(({ type }) => !own.some(one => one.type === type))]
-  return options.plugins.length === 0 ? all : all.filter(({ type }) => options.plugins.includes(type))
-}
-
-function plan(options: Options): {
-  readonly jobs: readonly PlannedJob[]
-  readonly skipped: readonly [number, CaseResult][]
-} {
-  const jobs: PlannedJob[] = []
-  const skipped: [number, CaseResult][] = []
-  options.sets.forEach((pluginSet, set) => {
-    for (const profile of profilesFor(options)) {
-      const { type } = profile
-      if (!existsSync(join(pluginSet.dir, type))) continue
-      for (const one of CASES.filter(candidate => isChosen(candidate, options) && isFor(candidate, profile))) {
-        const skip = options.skip.find(({ what }) => what === one.id || what === `${type}/${one.id}`)
-        if (skip !== undefined) {
-          skipped.push([set, skippedResult(one, type, skip.reason)])
-          continue
-        }
-        const { prepare: _prepare, sabotage: _sabotage, shared: _shared, ...plain } = profile
-        const job = {
-          caseId: one.id,
-          dir: pluginSet.dir,
-          plugin: type,
-          profile: plain,
-          seed: options.seed,
-          effort: options.effort
-        }
-        jobs.push({ job, set, clause: one.clauses[0] ?? '', seconds: one.seconds ?? DEFAULT_SECONDS })
-      }
-    }
-  })
-  return { jobs, skipped }
-}
-
-function skippedResult(one: Case, plugin: string, why: string): CaseResult {
-  return { caseId: one.id, plugin, verdict: 'skipped', why, findings: [], judged: [], milliseconds: 0 }
 }
 
 /** One line that is rewritten on a terminal; every hundredth case elsewhere. */

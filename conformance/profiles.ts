@@ -27,11 +27,15 @@ export interface Profile {
   readonly sabotage?: (world: World) => void
   /** A configuration key and a value of the wrong type. */
   readonly wrongType?: JsonObject
+  /** Keys for the n-th container of a network, where two cannot have the same. */
+  readonly ownKeys?: (n: number) => JsonObject
   /** What ADD leaves for a whole network on purpose (a bridge), by pattern of snapshot lines. */
   readonly shared?: RegExp
 }
 
-const PORTS = { portMappings: [{ hostPort: 18080, containerPort: 80, protocol: 'tcp' }] }
+function port(n: number): JsonObject {
+  return { runtimeConfig: { portMappings: [{ hostPort: 18080 + n, containerPort: 80, protocol: 'tcp' }] } }
+}
 
 function flushRuleset(world: World): void {
   world.run('nft', 'flush', 'ruleset')
@@ -78,7 +82,15 @@ export const PROFILES: readonly Profile[] = [
     role: 'interface',
     config: { master: 'uplink', vlanId: 5 },
     kernelKind: 'vlan',
+    ownKeys: n => ({ vlanId: 5 + n }),
     wrongType: { vlanId: 'five' }
+  },
+  {
+    type: 'vxlan',
+    role: 'interface',
+    config: { vni: 42, peers: ['192.0.2.1'], bridge: 'judge0', isGateway: true },
+    kernelKind: 'vxlan',
+    wrongType: { vni: 'many' }
   },
   { type: 'dummy', role: 'interface', config: {}, kernelKind: 'dummy' },
   { type: 'tap', role: 'interface', config: {}, layer2: true, wrongType: { mtu: 'large' } },
@@ -96,7 +108,8 @@ export const PROFILES: readonly Profile[] = [
   {
     type: 'portmap',
     role: 'chained',
-    config: { runtimeConfig: PORTS },
+    config: port(0),
+    ownKeys: port,
     sabotage: flushRuleset,
     wrongType: { snat: 'yes' }
   },

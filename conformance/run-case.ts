@@ -5,6 +5,9 @@ import type { Profile } from './profiles.ts'
 import { atLeast } from './versions.ts'
 import { World } from './world.ts'
 
+/** What a finding expects when the case could not even get to its point. */
+export const PRECONDITION = 'what this case builds upon works'
+
 export type Verdict = 'passed' | 'failed' | 'not testable' | 'skipped'
 
 export interface CaseResult {
@@ -55,7 +58,7 @@ export function runCase(one: Case, subject: Subject, home: Netns): CaseResult {
     } else {
       // The judge's own mistakes look different from the plugin's: they carry a stack.
       const seen = error instanceof Blocked ? error.message : `the judge stumbled: ${stackOf(error)}`
-      const expected = 'what this case builds upon works'
+      const expected = PRECONDITION
       extra.push({ clause: one.clauses[0] ?? '', expected, seen, call: context?.lastCall() ?? '' })
     }
   } finally {

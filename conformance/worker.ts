@@ -11,7 +11,7 @@ export interface Job {
   readonly caseId: string
   readonly dir: string
   readonly plugin: string
-  readonly profile: Omit<Profile, 'prepare' | 'sabotage' | 'shared'>
+  readonly profile: Omit<Profile, 'prepare' | 'sabotage' | 'shared' | 'ownKeys'>
   readonly seed: number
   readonly effort: number
 }

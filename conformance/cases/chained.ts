@@ -396,6 +396,7 @@ function strangersAdd(context: Context, netns: ReturnType<typeof otherBridge>): 
     ifName: 'eth0',
     netns,
     parts: { interfaces: [], ips: [], routes: [], dns: {} },
+    keys: {},
     result: undefined
   }
   context.mustAdd(attachment, { prevResult, config: { name: 'strangers', ingressPolicy: 'same-bridge' } })

@@ -89,7 +89,14 @@ const CHANGES: readonly Change[] = [
     id: 'netns-gone',
     clause: 'check.netns',
     what: 'the namespace is gone',
-    roles: ['interface', 'chained', 'loopback'],
+    roles: ['interface', 'loopback'],
+    make: (_context, attachment) => attachment.netns.remove()
+  },
+  {
+    id: 'netns-of-chain-gone',
+    clause: 'check.netns-of-chain',
+    what: 'the namespace is gone',
+    roles: ['chained'],
     make: (_context, attachment) => attachment.netns.remove()
   },
   {

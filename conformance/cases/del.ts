@@ -86,7 +86,7 @@ function conditionCase(condition: Condition): Case {
       if (context.profile.type !== 'host-device') context.mustAdd(keeper)
       const attachment = context.attachment()
       const before = context.world.snapshot()
-      context.mustAdd(attachment, context.profile.type === 'vlan' ? { config: { vlanId: 6 } } : {})
+      context.mustAdd(attachment)
       const outcome = condition.run(context, attachment)
       context.judgeOutcome(condition.clause, succeeded(outcome), 'DEL succeeds', outcome)
       judgeGone(context, condition, attachment)
@@ -146,19 +146,12 @@ export const DEL_CASES: readonly Case[] = [
       const one = context.attachment()
       const other = context.attachment()
       context.mustAdd(one)
-      const config = context.profile.type === 'vlan' ? { vlanId: 6 } : otherPorts(context)
-      context.mustAdd(other, { config })
+      context.mustAdd(other)
       context.must('DEL', one)
       const names = other.netns.inside(() => objects(context.world.links()).map(link => link['ifname']))
       context.judge('del.others', names.includes(other.ifName), 'the other interface is there', () => stable(names))
-      const check = context.call('CHECK', other, { config })
+      const check = context.call('CHECK', other)
       context.judge('del.others', succeeded(check), 'CHECK of the other succeeds', () => describeOutcome(check))
     }
   }
 ]
-
-/** Two containers cannot publish the same port. */
-function otherPorts(context: Context) {
-  if (context.profile.type !== 'portmap') return {}
-  return { runtimeConfig: { portMappings: [{ hostPort: 18081, containerPort: 80, protocol: 'tcp' }] } }
-}

@@ -23,10 +23,9 @@ export const GC_AND_STATUS_CASES: readonly Case[] = [
     run: context => {
       const keeper = context.attachment()
       context.mustAdd(keeper)
-      const config = context.profile.type === 'vlan' ? { vlanId: 6 } : otherPorts(context)
       const lost = context.attachment()
       const before = context.world.snapshot()
-      context.mustAdd(lost, { config })
+      context.mustAdd(lost)
       const foreign = gc(context, [], 'othernet')
       context.judgeOutcome('gc.keeps', succeeded(foreign), 'GC of another network succeeds', foreign)
       context.judgeOutcome(
@@ -104,9 +103,4 @@ function unready(context: Context) {
   const config = { ipam: { type, ranges: [[{ subnet: '10.78.0.0/30' }]] } }
   context.mustAdd(context.attachment(), { config })
   return config
-}
-
-function otherPorts(context: Context) {
-  if (context.profile.type !== 'portmap') return {}
-  return { runtimeConfig: { portMappings: [{ hostPort: 18081, containerPort: 80, protocol: 'tcp' }] } }
 }

@@ -1,5 +1,5 @@
 /** What is printed where, how calls end, and the error object. */
-import type { Attachment, CallOptions, Case, Context } from '../case.ts'
+import { type Attachment, type CallOptions, type Case, type Context, hasLinkKind } from '../case.ts'
 import { errorCode, type Outcome, printed, succeeded } from '../plugin-call.ts'
 import { atLeast } from '../versions.ts'
 
@@ -12,7 +12,9 @@ function failures(context: Context): readonly (readonly [string, string, CallOpt
     ['no container ID', 'ADD', { env: { CNI_CONTAINERID: undefined } }],
     ['no name', 'ADD', { config: { name: undefined } }]
   ]
-  if (context.profile.role === 'interface') {
+  const { role, kernelKind } = context.profile
+  const possible = kernelKind === undefined || hasLinkKind(context.world, kernelKind)
+  if (role === 'interface' && possible) {
     found.push(['IPAM not found', 'ADD', { config: { ipam: { type: 'no-such-plugin' } } }])
     found.push(['no such namespace', 'ADD', { env: { CNI_NETNS: '/run/netns/none' } }])
   }

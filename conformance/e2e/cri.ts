@@ -5,7 +5,7 @@ import { loadSync } from '@grpc/proto-loader'
 import { until } from './command.ts'
 import { SCRATCH } from './host.ts'
 import { IMAGE } from './image.ts'
-import { HERE } from './reach.ts'
+import { HERE, who } from './reach.ts'
 
 export interface PortMapping {
   readonly protocol?: 'TCP' | 'UDP' | 'SCTP'
@@ -112,6 +112,7 @@ export class Cri {
     const { pod_sandbox_id: id } = await this.#call<{ pod_sandbox_id: string }>('RunPodSandbox', { config })
     const containerId = options.empty === true ? '' : await this.#startServer(id, config)
     const { addresses, pid, netns } = await this.status(id)
+    if (containerId !== '') await until(`the server of ${name}`, CALL_MS, () => who(netns, '127.0.0.1', 80))
     return { id, name, containerId, addresses, pid, netns }
   }
 
@@ -165,7 +166,7 @@ function podConfig(name: string, options: PodOptions): object {
   const network = options.hostNetwork === true ? 'NODE' : 'POD'
   return {
     metadata: { name, uid: `uid-${name}`, namespace: 'e2e', attempt: 0 },
-    hostname: name,
+    hostname: network === 'NODE' ? '' : name,
     log_directory: join(SCRATCH, 'logs', name),
     port_mappings: options.ports ?? [],
     annotations: options.annotations ?? {},

@@ -7,7 +7,16 @@
  *      uplink 198.51.100.1  ---- veth ----    uplink 198.51.100.2
  *             2001:db8:51::1                         2001:db8:51::2
  */
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { MS_BIND, mount, unmount } from '../libc.ts'
 import { run } from './command.ts'
@@ -105,9 +114,11 @@ export function shippedConfig(name: string): string {
   return readFileSync(join(ROOT, 'docs', 'runtimes', name), 'utf8')
 }
 
-/** Writes a network's configuration where runtimes look for it. */
+/** Puts a network's configuration where runtimes look for it, at once: they watch the directory. */
 export function configure(fileName: string, text: string): void {
-  writeFileSync(join(CONF_DIR, fileName), text)
+  const fresh = join(CONF_DIR, `.${fileName}.new`)
+  writeFileSync(fresh, text)
+  renameSync(fresh, join(CONF_DIR, fileName))
 }
 
 export function unconfigure(fileName: string): void {

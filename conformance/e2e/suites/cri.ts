@@ -1,11 +1,14 @@
 /** containerd as the kubelet uses it: pods over CRI. */
 import { equal, ok } from 'node:assert/strict'
-import { rmSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Netmask } from 'netmask'
 import { unmount } from '../../libc.ts'
-import { outcomeOf, run, runIn, until } from '../command.ts'
+import { run, until } from '../command.ts'
 import { Containerd, type Generation } from '../containerd.ts'
 import { Cri, type Pod, type PodOptions } from '../cri.ts'
 import {
+  BIN_DIR,
   configure,
   HOST_IPV4,
   HOST_IPV6,
@@ -238,11 +241,19 @@ async function manyAtOnce(...pods: readonly Pod[]): Promise<void> {
   for (const pod of pods) equal(who(HERE, pod.addresses[0] ?? '', 80)?.name, pod.name)
 }
 
-/** A chain whose last plugin isn't there: what the first ones made must be undone. */
+/** The last plugin of a chain fails: what the first ones made must be undone. */
+const FAILING_PLUGIN = `#!/bin/sh
+[ "$CNI_COMMAND" = ADD ] || exit 0
+echo '{"cniVersion":"1.0.0","code":999,"msg":"fails on purpose"}'
+exit 1
+`
+
 async function failing(lab: Lab): Promise<void> {
   const before = left()
+  const program = join(BIN_DIR, 'failing')
+  writeFileSync(program, FAILING_PLUGIN, { mode: 0o755 })
   const config = JSON.parse(shippedConfig(lab.shipped)) as { plugins: object[] }
-  config.plugins.push({ type: 'not-installed' })
+  config.plugins.push({ type: 'failing' })
   configure(FILE, JSON.stringify(config))
   try {
     const problem = await until('the changed configuration', 10_000, async () => {
@@ -253,21 +264,34 @@ async function failing(lab: Lab): Promise<void> {
         return error instanceof Error ? error.message : String(error)
       }
     })
-    ok(problem.includes('not-installed'), problem)
+    ok(problem.includes('fails on purpose'), problem)
+    for (const pod of await lab.cri.list()) await lab.cri.remove(pod)
+    expectNone(left().filter(line => !before.includes(line)))
   } finally {
-    configure(FILE, shippedConfig(lab.shipped))
+    await restoreConfig(lab)
+    rmSync(program)
   }
-  for (const pod of await lab.cri.list()) await lab.cri.remove(pod)
-  expectNone(left().filter(line => !before.includes(line)))
-  await until('the network', 10_000, async () => ((await lab.cri.networkCondition()).status ? true : undefined))
-  await until('the old configuration', 10_000, () =>
-    lab
-      .withPods(1, {}, () => undefined)
+}
+
+/** Puts the shipped configuration back, and waits until the runtime uses it. */
+async function restoreConfig(lab: Lab): Promise<void> {
+  const { plugins } = JSON.parse(shippedConfig(lab.shipped)) as {
+    plugins: readonly { ipam?: { ranges: readonly (readonly { subnet: string }[])[] } }[]
+  }
+  const subnet = plugins[0]?.ipam?.ranges[0]?.[0]?.subnet ?? ''
+  configure(FILE, shippedConfig(lab.shipped))
+  await until('the shipped configuration', 10_000, async () => {
+    let address = ''
+    const used = await lab
+      .withPods(1, { empty: true }, pod => {
+        address = pod.addresses[0] ?? ''
+      })
       .then(
         () => true,
-        () => undefined
+        () => false
       )
-  )
+    return used && new Netmask(subnet).contains(address) ? true : undefined
+  })
 }
 
 async function unconfigured(lab: Lab): Promise<void> {
@@ -314,18 +338,7 @@ async function statusFails(lab: Lab): Promise<void> {
     await lab.cri.remove(pod)
     await until('NetworkReady=true', 5000, async () => ((await lab.cri.networkCondition()).status ? true : undefined))
   } finally {
-    configure(FILE, shippedConfig(lab.shipped))
-    outcomeOf('ip', ['link', 'delete', 'small0'])
+    await restoreConfig(lab)
+    run('ip', ['link', 'delete', 'small0'])
   }
-  await until('the old network', 10_000, async () => {
-    try {
-      let first = ''
-      await lab.withPods(1, {}, pod => {
-        first = runIn(pod.netns, 'ip', ['-4', 'route', 'show', 'default']).stdout
-      })
-      return first === '' ? undefined : true
-    } catch {
-      return undefined
-    }
-  })
 }

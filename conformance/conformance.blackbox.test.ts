@@ -1,0 +1,28 @@
+// time-out: 180 s
+/** The protocol part of the suite on the built plugins: a fast choice of them, one of each role. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { assert, suite } from '../lib/testing/suite.ts'
+import { runSuite } from './main.ts'
+import { readOptions } from './options.ts'
+import { findingsOf } from './report.ts'
+
+const test = suite('conformance/protocol')
+const bin = process.env['PATCHBAY_BIN_DIR'] ?? ''
+const PLUGINS = ['bridge', 'macvlan', 'host-local', 'loopback', 'tuning', 'portmap']
+
+test('no MUST of the protocol is broken', async () => {
+  const present = PLUGINS.filter(name => existsSync(join(bin, name)))
+  assert.ok(bin !== '' && present.includes('bridge'), 'PATCHBAY_BIN_DIR names a directory of plugins')
+  const argv = ['--plugin-dir', bin, '--part', 'protocol', '--quiet', ...present.flatMap(name => ['--plugin', name])]
+  const report = await runSuite(readOptions(argv), argv)
+  const [set] = report.sets
+  assert.ok(set !== undefined && set.results.length > 200, 'the cases were run')
+  const broken = findingsOf(report, set).filter(({ clause }) => clause === undefined || clause.level === 'MUST')
+  assert.equal(
+    broken.map(({ result, finding }) => `${result.plugin} ${result.caseId}: ${finding.expected}; seen ${finding.seen}`),
+    []
+  )
+})
+
+test.run()

@@ -1,0 +1,425 @@
+/**
+ * Broken plugins, one per class of clause: shell scripts around a plugin that works. The suite's own test demands that
+ * each is caught, because a judge that never finds anything proves nothing.
+ */
+
+export interface Mutation {
+  /** What is wrong with it. */
+  readonly name: string
+  readonly plugin: string
+  /**
+   * A script in which `$real` is the plugin that works and `real` runs it; what it prints and its exit status are what
+   * the judge sees.
+   */
+  readonly script: string
+  readonly caseId: string
+  /** The clause that must be found broken. */
+  readonly clause: string
+}
+
+function mutation(clause: string, caseId: string, name: string, script: string, plugin = 'bridge'): Mutation {
+  return { name, plugin, script, caseId, clause }
+}
+
+/** Passes the real output through sed. */
+function edited(expression: string, verbs = 'ADD'): string {
+  return `case "$CNI_COMMAND" in ${verbs}) ;; *) exec "$real";; esac
+out=$("$real"); status=$?
+printf '%s' "$out" | tr -d '\\n' | sed -E '${expression}'
+exit $status`
+}
+
+/** Passes the input through sed. */
+function fed(expression: string, verbs = '*'): string {
+  return `case "$CNI_COMMAND" in ${verbs}) sed -E '${expression}' | "$real";; *) exec "$real";; esac`
+}
+
+const MEMORY = '/run/patchbay-conformance/mutation-$CNI_CONTAINERID-$CNI_IFNAME'
+
+export const MUTATIONS: readonly Mutation[] = [
+  mutation(
+    'env.command',
+    'env-unknown-command',
+    'a code of its own for unknown verbs',
+    edited('s/"code": *4/"code": 100/', '*')
+  ),
+  mutation(
+    'env.container-id',
+    'env-without-containerid',
+    'makes up a container ID',
+    'CNI_CONTAINERID=${CNI_CONTAINERID:-made-up} exec "$real"'
+  ),
+  mutation(
+    'env.container-id-form',
+    'env-container-id-form',
+    'launders the container ID',
+    'CNI_CONTAINERID=x$(printf %s "$CNI_CONTAINERID" | tr -cd a-z0-9-) exec "$real"'
+  ),
+  mutation(
+    'env.netns',
+    'env-without-netns',
+    'adds to its own namespace when none is given',
+    '[ -n "$CNI_NETNS" ] || { echo "{}"; exit 0; }\nexec "$real"'
+  ),
+  mutation('env.ifname', 'env-without-ifname', 'takes eth0 for granted', 'CNI_IFNAME=${CNI_IFNAME:-eth0} exec "$real"'),
+  mutation(
+    'env.ifname-form',
+    'env-ifname-form',
+    'cuts names to 15 bytes',
+    'CNI_IFNAME=$(printf %s "$CNI_IFNAME" | cut -c1-15) exec "$real"'
+  ),
+  mutation('env.netns-not-a-namespace', 'env-bad-netns', 'says it went well whatever the namespace', '"$real"; exit 0'),
+  mutation('env.none', 'env-none', 'no banner', '[ -n "$CNI_COMMAND" ] || exit 1\nexec "$real"'),
+  mutation('stdin.not-json', 'stdin-not-json', 'code 100 for bad JSON', edited('s/"code": *6/"code": 100/', '*')),
+  mutation(
+    'stdin.name',
+    'stdin-name',
+    'names the network itself',
+    fed('s/^\\{("cniVersion":"[^"]*"),"type"/{\\1,"name":"own","type"/; s/"name":""/"name":"own"/')
+  ),
+  mutation(
+    'stdin.unknown-keys',
+    'stdin-keys-of-others',
+    'refuses keys it does not know',
+    'in=$(cat); case "$in" in *nerdctlID*) echo "{\\"code\\":7,\\"msg\\":\\"nerdctlID\\"}"; exit 1;; esac\nprintf %s "$in" | "$real"'
+  ),
+  mutation(
+    'stdin.key-case',
+    'stdin-key-case',
+    'reads keys in one letter case only',
+    'in=$(cat); case "$in" in *BRIDGE*) echo "{\\"code\\":7,\\"msg\\":\\"no bridge\\"}"; exit 1;; esac\nprintf %s "$in" | "$real"'
+  ),
+  mutation('stdin.wrong-type', 'stdin-wrong-type', 'takes any type', fed('s/"mtu":"large"/"mtu":0/')),
+  mutation(
+    'version.reply',
+    'version-reply',
+    'VERSION without the list',
+    edited('s/"supportedVersions"/"versions"/', 'VERSION')
+  ),
+  mutation(
+    'version.echo',
+    'version-reply',
+    'VERSION in one version only',
+    edited('s/"cniVersion": *"[^"]*"/"cniVersion":"0.0.9"/', 'VERSION')
+  ),
+  mutation(
+    'version.unsupported',
+    'version-unsupported',
+    'takes any version for 1.0.0',
+    fed('s/"cniVersion":"(9.0.0|0.3.9)"/"cniVersion":"1.0.0"/')
+  ),
+  mutation(
+    'version.all-work',
+    'version-add-in-each',
+    'fails in the version it lists first',
+    `in=$(cat); case "$in" in *'"cniVersion":"0.3.1"'*) echo '{"code":100,"msg":"not in 0.3.1"}'; exit 1;; esac\nprintf %s "$in" | "$real"`
+  ),
+  mutation(
+    'out.one-object',
+    'output-success',
+    'prints more than the result',
+    '"$real"; status=$?; echo done; exit $status'
+  ),
+  mutation(
+    'out.silent',
+    'output-success',
+    'DEL that talks',
+    '"$real"; status=$?; [ "$CNI_COMMAND" = DEL ] && echo "{}"; exit $status'
+  ),
+  mutation('out.exit', 'output-errors', 'exits 0 after errors', '"$real"; exit 0'),
+  mutation('error.object', 'output-errors', 'errors without msg', edited('s/"msg"/"message"/', '*')),
+  mutation(
+    'error.version',
+    'output-errors',
+    'errors without cniVersion',
+    edited('s/"cniVersion": *"[^"]*", *("code")/\\1/', '*')
+  ),
+  mutation(
+    'error.reserved',
+    'output-errors',
+    'a code from the reserved numbers',
+    edited('s/"code": *[0-9]+/"code": 42/', '*')
+  ),
+  mutation('result.version', 'result-forms', 'results without cniVersion', edited('s/"cniVersion": *"[^"]*",?//')),
+  mutation('result.form-legacy', 'result-forms', 'newer keys in old results', edited('s/"ip4": */"ips":[],"ip4":/')),
+  mutation(
+    'result.form-ip-version',
+    'result-forms',
+    'ips with version in every form',
+    edited('s/"address": */"version":"4","address":/g')
+  ),
+  mutation(
+    'result.form-newest',
+    'result-forms',
+    'MTU in every form',
+    edited('s/"name": *"eth0"/"name":"eth0","mtu":1500/')
+  ),
+  mutation('result.interface', 'result-interfaces', 'results without sandbox', edited('s/"sandbox"/"sandpit"/')),
+  mutation(
+    'result.host-interface',
+    'result-interfaces',
+    'every interface in the sandbox',
+    edited('s/"name": *"judge0"/"name":"judge0","sandbox":"\\/run\\/netns\\/elsewhere"/')
+  ),
+  mutation(
+    'result.mac',
+    'result-interfaces',
+    'a made-up hardware address',
+    edited('s/"mac": *"[^"]*"/"mac":"02:00:00:00:00:01"/g')
+  ),
+  mutation(
+    'result.ip-index',
+    'result-addresses',
+    'addresses that lead to the bridge',
+    edited('s/"interface": *2/"interface": 0/g')
+  ),
+  mutation(
+    'result.addresses',
+    'result-addresses',
+    'addresses without prefix',
+    edited('s/"10.77.0.5\\/24"/"10.77.0.5"/')
+  ),
+  mutation('result.routes', 'result-addresses', 'results without routes', edited('s/"routes"/"roads"/')),
+  mutation('result.dns', 'result-addresses', 'results without DNS', edited('s/"nameservers"/"servers"/')),
+  mutation('result.prev', 'result-prev-passed-on', 'forgets what came before', edited('s/"routes"/"roads"/'), 'tuning'),
+  mutation(
+    'result.ipam',
+    'result-of-ipam',
+    'IPAM that lists interfaces',
+    edited('s/"ips"/"interfaces":[{"name":"eth0"}],"ips"/'),
+    'host-local'
+  ),
+  mutation(
+    'add.creates',
+    'add-makes-the-interface',
+    'leaves the interface down',
+    '"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && ip -n "${CNI_NETNS##*/}" link set eth0 down; exit $status'
+  ),
+  mutation(
+    'add.addresses',
+    'add-makes-the-interface',
+    'forgets an address',
+    '"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && ip -n "${CNI_NETNS##*/}" address del 10.77.0.5/24 dev eth0; exit $status'
+  ),
+  mutation(
+    'add.exists',
+    'add-name-taken',
+    'replaces what has the name',
+    '[ "$CNI_COMMAND" = ADD ] && ip -n "${CNI_NETNS##*/}" link del "$CNI_IFNAME" 2>/dev/null\nexec "$real"'
+  ),
+  mutation(
+    'add.failure-clean',
+    'add-ipam-fails',
+    'leaves a link after a failure',
+    '"$real" && exit 0; ip link add junk0 type veth peer name junk1; exit 1'
+  ),
+  mutation(
+    'delegate.error-kept',
+    'add-ipam-fails',
+    'hides the words of IPAM',
+    edited('s/the judge says no/something failed/')
+  ),
+  mutation(
+    'delegate.release',
+    'add-fails-late',
+    'does not release the address',
+    `if [ "$CNI_COMMAND" = ADD ]; then
+here=$(dirname "$(printf %s "$CNI_PATH" | cut -d: -f1)")
+in=$(cat); printf %s "$in" | "$real"; status=$?
+sed -i '/ DEL$/d' "$here"/records/judge-ipam/log
+exit $status; fi
+exec "$real"`
+  ),
+  mutation('del.removes', 'del-usual', 'DEL that does nothing', '[ "$CNI_COMMAND" = DEL ] && exit 0\nexec "$real"'),
+  mutation(
+    'del.repeat',
+    'del-usual',
+    'a second DEL fails',
+    `if [ "$CNI_COMMAND" = DEL ]; then [ -e "${MEMORY}" ] && { echo '{"code":3,"msg":"gone"}'; exit 1; }; touch "${MEMORY}"; fi\nexec "$real"`
+  ),
+  mutation(
+    'del.no-netns',
+    'del-empty-netns',
+    'DEL insists on a namespace',
+    `[ "$CNI_COMMAND" = DEL ] && [ -z "$CNI_NETNS" ] && { echo '{"code":4,"msg":"CNI_NETNS"}'; exit 1; }\nexec "$real"`
+  ),
+  mutation(
+    'del.vanished-netns',
+    'del-vanished-netns',
+    'DEL insists that the namespace is there',
+    `[ "$CNI_COMMAND" = DEL ] && [ -n "$CNI_NETNS" ] && [ ! -e "$CNI_NETNS" ] && { echo '{"code":3,"msg":"netns"}'; exit 1; }\nexec "$real"`
+  ),
+  mutation(
+    'del.no-prev',
+    'del-no-prev-result',
+    'DEL insists on prevResult',
+    `in=$(cat); [ "$CNI_COMMAND" = DEL ] && case "$in" in *prevResult*) ;; *) echo '{"code":7,"msg":"prevResult"}'; exit 1;; esac\nprintf %s "$in" | "$real"`
+  ),
+  mutation(
+    'del.complete',
+    'del-usual',
+    'leaves a file per container',
+    'mkdir -p /run/cni; [ "$CNI_COMMAND" = ADD ] && touch "/run/cni/$CNI_CONTAINERID"\nexec "$real"'
+  ),
+  mutation(
+    'del.others',
+    'del-others',
+    'DEL removes the bridge',
+    '"$real"; status=$?; [ "$CNI_COMMAND" = DEL ] && ip link del judge0; exit $status'
+  ),
+  mutation(
+    'check.holds',
+    'check-after-add',
+    'CHECK that always fails',
+    `[ "$CNI_COMMAND" = CHECK ] && { echo '{"code":100,"msg":"no"}'; exit 1; }\nexec "$real"`
+  ),
+  ...[
+    ['check.interface', 'check-interface-removed'],
+    ['check.address', 'check-address-removed'],
+    ['check.route', 'check-route-removed'],
+    ['check.mac', 'check-mac-changed'],
+    ['check.netns', 'check-netns-gone'],
+    ['check.host-side', 'check-host-side'],
+    ['delegate.check', 'delegate-check-fails']
+  ].map(([clause = '', caseId = '']) =>
+    mutation(clause, caseId, `CHECK that is blind (${caseId})`, '[ "$CNI_COMMAND" = CHECK ] && exit 0\nexec "$real"')
+  ),
+  mutation(
+    'check.needs-prev',
+    'check-needs-prev',
+    'CHECK is content with nothing',
+    `in=$(cat); [ "$CNI_COMMAND" = CHECK ] && case "$in" in *prevResult*) ;; *) exit 0;; esac\nprintf %s "$in" | "$real"`
+  ),
+  mutation(
+    'check.tolerates',
+    'check-tolerates',
+    'CHECK wants to be alone',
+    `[ "$CNI_COMMAND" = CHECK ] && [ "$(ip -n "\${CNI_NETNS##*/}" -o -4 address show dev eth0 | wc -l)" -gt 1 ] && { echo '{"code":100,"msg":"more"}'; exit 1; }\nexec "$real"`
+  ),
+  mutation(
+    'check.own-work',
+    'check-mtu-changed',
+    'tuning whose CHECK is blind',
+    '[ "$CNI_COMMAND" = CHECK ] && exit 0\nexec "$real"',
+    'tuning'
+  ),
+  mutation(
+    'gc.keeps',
+    'gc-keeps-and-removes',
+    'GC that removes everybody',
+    fed('s/"cni.dev\\/(valid-)?attachments":\\[[^]]*\\]/"cni.dev\\/\\1attachments":[]/g', 'GC')
+  ),
+  mutation(
+    'gc.removes',
+    'gc-keeps-and-removes',
+    'GC that does nothing',
+    '[ "$CNI_COMMAND" = GC ] && exit 0\nexec "$real"'
+  ),
+  mutation(
+    'status.ready',
+    'status-ready',
+    'STATUS that always fails',
+    `[ "$CNI_COMMAND" = STATUS ] && { echo '{"code":50,"msg":"no"}'; exit 1; }\nexec "$real"`
+  ),
+  mutation(
+    'status.not-ready',
+    'status-not-ready',
+    'STATUS that is always content',
+    '[ "$CNI_COMMAND" = STATUS ] && exit 0\nexec "$real"',
+    'host-local'
+  ),
+  mutation('delegate.call', 'delegate-call', 'IPAM gets another environment', 'CNI_ARGS= exec "$real"'),
+  mutation(
+    'delegate.search',
+    'delegate-search',
+    'the last folder of CNI_PATH wins',
+    'CNI_PATH=$(printf "%s\\n" "$CNI_PATH" | tr : "\\n" | tac | paste -sd:) exec "$real"'
+  ),
+  mutation(
+    'delegate.missing',
+    'delegate-missing',
+    'does without IPAM when there is none',
+    fed('s/"ipam":\\{"type":"no-such-plugin"\\}/"ipam":{}/')
+  ),
+  mutation('delegate.error', 'add-ipam-fails', 'a failure of IPAM is none', '"$real"; exit 0'),
+  mutation(
+    'delegate.garbage',
+    'delegate-garbage',
+    'prints what IPAM prints',
+    `[ "$CNI_COMMAND" = ADD ] && { cat >/dev/null; "$(printf %s "$CNI_PATH" | cut -d: -f1)/judge-ipam" </dev/null; exit $?; }\nexec "$real"`
+  ),
+  mutation(
+    'delegate.del',
+    'delegate-call',
+    'forgets IPAM on DEL',
+    fed('s/"ipam":\\{.*\\},"args"/"ipam":{},"args"/', 'DEL')
+  ),
+  mutation(
+    'delegate.gc',
+    'delegate-newer-verbs',
+    'keeps GC to itself',
+    '[ "$CNI_COMMAND" = GC ] && exit 0\nexec "$real"'
+  ),
+  mutation(
+    'delegate.status',
+    'delegate-newer-verbs',
+    'keeps STATUS to itself',
+    '[ "$CNI_COMMAND" = STATUS ] && exit 0\nexec "$real"'
+  ),
+  mutation('mac.sources', 'mac-sources', 'ignores CNI_ARGS', 'CNI_ARGS= exec "$real"'),
+  mutation(
+    'robust.input',
+    'fuzz-input',
+    'crashes on lists',
+    'in=$(cat); case "$in" in "["*) kill -SEGV $$;; esac\nprintf %s "$in" | "$real"'
+  ),
+  mutation('robust.signals', 'streams', 'ignores SIGTERM', `trap '' TERM; in=$(cat); printf %s "$in" | "$real"`),
+  mutation(
+    'robust.parallel',
+    'parallel',
+    'gives one address to everybody',
+    edited('s/10\\.77\\.[0-9]+\\.[0-9]+/10.77.0.9/'),
+    'host-local'
+  ),
+  mutation(
+    'robust.state',
+    'state-damaged',
+    'trips over its own damaged files',
+    `for f in /var/lib/cni/networks/judgenet/10.*; do [ -e "$f" ] && ! grep -q judge-box "$f" && { echo '{"code":100,"msg":"torn"}'; exit 1; }; done\nexec "$real"`,
+    'host-local'
+  ),
+  mutation(
+    'robust.random',
+    'random-history',
+    'loses every lease',
+    '"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && rm -f /var/lib/cni/networks/judgenet/10.*; exit $status',
+    'host-local'
+  ),
+  mutation(
+    'robust.kill',
+    'kill-in-add',
+    'a file per ADD that nobody removes',
+    'mkdir -p /run/cni; [ "$CNI_COMMAND" = ADD ] && touch "/run/cni/$CNI_CONTAINERID-$$"\nexec "$real"',
+    'host-local'
+  ),
+  mutation('bridge.mtu', 'bridge-mtu', 'ignores mtu', fed('s/"mtu":1400,?//; s/,\\}/}/')),
+  mutation(
+    'bridge.hairpin-mode',
+    'bridge-hairpin-mode',
+    'ignores hairpinMode',
+    fed('s/"hairpinMode":true/"hairpinMode":false/')
+  ),
+  mutation(
+    'host-local.range',
+    'host-local-range',
+    'ignores rangeStart',
+    fed('s/"rangeStart"/"rangeBegin"/'),
+    'host-local'
+  ),
+  mutation('tuning.link', 'tuning-link', 'ignores promisc', fed('s/"promisc":true/"promisc":false/'), 'tuning')
+]
+
+/** The script as a file's content. */
+export function mutationScript(one: Mutation, realPath: string): string {
+  return `#!/bin/sh\nreal=${realPath}\n${one.script}\n`
+}
