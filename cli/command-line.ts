@@ -46,6 +46,13 @@ const COMMANDS: readonly Command[] = [
     run: network
   },
   {
+    name: 'agent',
+    form: 'agent [--config /etc/patchbay/agent.json]',
+    summary: 'keep the overlay networks of this host, as a daemon',
+    // Its modules are loaded for it alone: the other commands do without HTTP/2.
+    run: async argv => (await import('../agent/main.ts')).runAgent(argv)
+  },
+  {
     name: 'install',
     form: 'install [DIR] [--engine native|node]',
     summary: 'put the plugins into a directory, /opt/cni/bin by default',

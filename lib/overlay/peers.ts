@@ -17,18 +17,17 @@ export function othersOf(host: Net, peers: readonly IpAddress[]): readonly IpAdd
 }
 
 /** Makes the tunnel send to exactly these. */
-export function ensurePeers(host: Net, link: Link, tunnel: Tunnel, peers: readonly IpAddress[]): void {
-  const present = host.listFdb(link.index)
-  const flooding = present.filter(isFlooding)
+export function ensurePeers(host: Net, link: Link, peers: readonly IpAddress[]): void {
+  const flooding = host.listFdb(link.index).filter(isFlooding)
   for (const peer of peers) {
     if (!flooding.some(entry => leadsTo(entry, peer))) {
       host.appendFdb(link.index, { mac: ALL_ZEROS, dst: peer, self: true, permanent: true })
     }
   }
   for (const entry of flooding) {
-    if (!peers.some(peer => leadsTo(entry, peer))) host.removeFdb(link.index, { mac: ALL_ZEROS, dst: entry.dst, self: true })
+    if (!peers.some(peer => leadsTo(entry, peer)))
+      host.removeFdb(link.index, { mac: ALL_ZEROS, dst: entry.dst, self: true })
   }
-  if (tunnel.isGateway) pinGateway(host, link, tunnel, present)
 }
 
 /**
@@ -37,10 +36,8 @@ export function ensurePeers(host: Net, link: Link, tunnel: Tunnel, peers: readon
  *
  * @source linux drivers/net/vxlan/vxlan_core.c vxlan_snoop
  */
-export function pinGateway(host: Net, link: Link, tunnel: Tunnel, present: readonly FdbEntry[]): void {
-  const mac = bridgeMac(tunnel)
-  if (present.some(entry => entry.self === true && sameBytes(entry.mac, mac) && leadsTo(entry, tunnel.local))) return
-  host.setFdb(link.index, { mac, dst: tunnel.local, self: true, permanent: true })
+export function pinGateway(host: Net, link: Link, tunnel: Tunnel): void {
+  host.setFdb(link.index, { mac: bridgeMac(tunnel), dst: tunnel.local, self: true, permanent: true })
 }
 
 /** What CHECK finds wrong with the list. */

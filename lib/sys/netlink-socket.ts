@@ -25,6 +25,7 @@ const NETLINK_EXT_ACK = 11
 const NETLINK_GET_STRICT_CHK = 12
 const MSG_PEEK = 2
 const MSG_TRUNC = 0x20
+const MSG_DONTWAIT = 0x40
 /** A dump comes in datagrams of at most 32 KiB (NLMSG_GOODSIZE grown by the kernel to the reader's size). */
 const RECEIVE_BYTES = 32768
 
@@ -100,6 +101,20 @@ export function receiveNetlink(fd: number): Uint8Array {
     const errno = libc.errnoName()
     if (errno !== 'EINTR') throw new SysError('receive', 'netlink', errno, '')
   }
+}
+
+/**
+ * Receives a datagram if one has come.
+ *
+ * @returns bytes that the next call overwrites; undefined when there is nothing
+ * @throws {SysError} ENOBUFS when the kernel had to drop events
+ */
+export function receiveWaiting(fd: number): Uint8Array | undefined {
+  const waiting = libc.recv(fd, receiveBuffer, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT)
+  if (waiting >= 0) return receiveNetlink(fd)
+  const errno = libc.errnoName()
+  if (errno === 'EAGAIN' || errno === 'EINTR') return undefined
+  throw new SysError('receive', 'netlink', errno, '')
 }
 
 /** Closes the socket. A netfilter socket's close waits for the kernel's pending deletions. */

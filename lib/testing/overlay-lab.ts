@@ -57,17 +57,7 @@ export class OverlayLab {
     ok(center, `ip link set sw up mtu ${mtu}`)
     const hosts: LabHost[] = []
     for (let i = 0; i < count; i += 1) {
-      const namespace = Namespace.create()
-      const address = `192.0.2.${i + 1}`
-      const address6 = `2001:db8::${(i + 1).toString(16)}`
-      const peer = `name eth0 netns ${namespace.pid} mtu ${mtu}`
-      ok(center, `ip link add name port${i} mtu ${mtu} master sw up type veth peer ${peer}`)
-      ok(namespace, 'ip link set lo up')
-      ok(namespace, 'ip link set eth0 up')
-      ok(namespace, `ip address add ${address}/24 dev eth0`)
-      ok(namespace, `ip address add ${address6}/64 dev eth0 nodad`)
-      ok(namespace, 'ip route add default via 192.0.2.254')
-      hosts.push({ number: i, namespace, address, address6, directory: join(directory, `host${i}`) })
+      hosts.push({ number: i, ...plug(center, i + 1, mtu), directory: join(directory, `host${i}`) })
     }
     return new OverlayLab(hosts, center, directory, options.binDir ?? process.env['PATCHBAY_BIN_DIR'] ?? '')
   }
@@ -76,6 +66,18 @@ export class OverlayLab {
     const host = this.hosts[number]
     if (host === undefined) throw new Error(`there is no host ${number}`)
     return host
+  }
+
+  /** One more machine on the underlay, with the address 192.0.2.<number>. Its port is `port<number>` of the switch. */
+  plug(number: number): { readonly namespace: Namespace; readonly address: string } {
+    const plugged = plug(this.switch, number, '1500')
+    this.#containers.push(plugged.namespace)
+    return plugged
+  }
+
+  /** Cuts a machine off, or connects it again. */
+  setPort(number: number, isUp: boolean): void {
+    ok(this.switch, `ip link set port${number} ${isUp ? 'up' : 'down'}`)
   }
 
   container(): Namespace {
@@ -137,12 +139,9 @@ export class OverlayLab {
     return { netns, reply }
   }
 
-  /** A program that runs on until the lab closes, on a host. */
-  run(host: LabHost, program: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): ChildProcess {
-    const child = spawn(NSENTER, [`--net=${host.namespace.path}`, program, ...args], {
-      env,
-      stdio: ['ignore', 'pipe', 'pipe']
-    })
+  /** A program that runs on until the lab closes. */
+  run(namespace: Namespace, program: string, args: readonly string[]): ChildProcess {
+    const child = spawn(NSENTER, [`--net=${namespace.path}`, program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#programs.push(child)
     return child
   }
@@ -189,6 +188,20 @@ export class OverlayLab {
       CNI_PATH: this.binDir
     }
   }
+}
+
+function plug(center: Namespace, number: number, mtu: string) {
+  const namespace = Namespace.create()
+  const address = `192.0.2.${number}`
+  const address6 = `2001:db8::${number.toString(16)}`
+  const peer = `name eth0 netns ${namespace.pid} mtu ${mtu}`
+  ok(center, `ip link add name port${number} mtu ${mtu} master sw up type veth peer ${peer}`)
+  ok(namespace, 'ip link set lo up')
+  ok(namespace, 'ip link set eth0 up')
+  ok(namespace, `ip address add ${address}/24 dev eth0`)
+  ok(namespace, `ip address add ${address6}/64 dev eth0 nodad`)
+  ok(namespace, 'ip route add default via 192.0.2.254')
+  return { namespace, address, address6 }
 }
 
 function parsed(text: string): unknown {

@@ -5,7 +5,7 @@ import type { Request } from '../../lib/cni/plugin.ts'
 import { type Json, jsonBoolean, jsonNumber, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
 import type { Link, Net } from '../../lib/net/net.ts'
 import type { AgentAddress } from '../../lib/overlay/agent-call.ts'
-import { ensurePeers, othersOf } from '../../lib/overlay/peers.ts'
+import { ensurePeers, othersOf, pinGateway } from '../../lib/overlay/peers.ts'
 import { ensureTunnel, overheadOf, removeUnused, type Tunnel } from '../../lib/overlay/tunnel.ts'
 import { textOf, tunnelToJson } from '../../lib/overlay/tunnel-json.ts'
 import { findUnderlay } from '../../lib/overlay/underlay.ts'
@@ -52,7 +52,8 @@ export function ensureDevices(host: Net, request: Request, config: VxlanConfig, 
   return locked(request, tunnel.bridge, () => {
     journalOf(request, 'vxlan').write(request.containerId, request.ifName, entry)
     const { bridge, link } = ensureTunnel(host, tunnel)
-    if (config.hasPeers) ensurePeers(host, link, tunnel, othersOf(host, config.underlay.peers))
+    if (config.hasPeers) ensurePeers(host, link, othersOf(host, config.underlay.peers))
+    if (tunnel.learning && tunnel.isGateway) pinGateway(host, link, tunnel)
     return bridge
   })
 }

@@ -1,9 +1,10 @@
 /** The plugin's conversation with the agent: what is here is told to the other hosts, and withdrawn again. */
 import type { Request } from '../../lib/cni/plugin.ts'
+import type { IpConfig } from '../../lib/cni/result.ts'
 import { type Json, jsonArray, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
 import { formatAddress } from '../../lib/ip/address.ts'
 import { formatMac } from '../../lib/ip/mac.ts'
-import type { IpPrefix } from '../../lib/ip/prefix.ts'
+import { formatPrefix } from '../../lib/ip/prefix.ts'
 import { type AgentAddress, askAgent, attachmentMembers, isAgentAway } from '../../lib/overlay/agent-call.ts'
 import type { Tunnel } from '../../lib/overlay/tunnel.ts'
 import { tunnelToJson } from '../../lib/overlay/tunnel-json.ts'
@@ -32,15 +33,27 @@ export function publish(
   tunnel: Tunnel,
   hostEnd: string,
   mac: Uint8Array | undefined,
-  addresses: readonly IpPrefix[]
+  ips: readonly IpConfig[]
 ): void {
   const members: (readonly [string, Json | undefined])[] = [['do', jsonString('publish')]]
   for (const member of attachmentMembers(request.network, request.containerId, request.ifName)) members.push(member)
   members.push(['tunnel', tunnelToJson(tunnel)])
   members.push(['hostEnd', jsonString(hostEnd)])
   members.push(['mac', jsonString(mac === undefined ? '' : formatMac(mac))])
-  members.push(['ips', jsonArray(addresses.map(prefix => jsonString(formatAddress(prefix.address))))])
+  members.push(['ips', jsonArray(ips.map(ip => jsonString(formatAddress(ip.address.address))))])
+  members.push(['gateways', jsonArray(tunnel.isGateway ? gatewaysOf(ips) : [])])
+  members.push(['stateDir', jsonString(request.config.text('stateDir') ?? '')])
   askAgent(agent, jsonObject(members))
+}
+
+/** The bridge's addresses, for when somebody takes the bridge away. */
+function gatewaysOf(ips: readonly IpConfig[]): readonly Json[] {
+  const gateways: Json[] = []
+  for (const ip of ips) {
+    if (ip.gateway === undefined) continue
+    gateways.push(jsonString(formatPrefix({ address: ip.gateway, length: ip.address.length })))
+  }
+  return gateways
 }
 
 /** An agent that does not run sees at its next start that the host's end is gone. */

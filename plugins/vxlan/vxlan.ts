@@ -89,8 +89,7 @@ function attach(
   if (agent !== undefined) {
     undo.push('endpoint', () => withdraw(agent, request))
     // Before the container can speak: its first question must find the answer here.
-    const addresses = ips.map(ip => ip.address)
-    publish(agent, request, tunnel, port.name, end.mac, addresses)
+    publish(agent, request, tunnel, port.name, end.mac, ips)
   }
   configureAttachment(container, end, request, addressed, {})
   addMasquerade(host, request, config.masquerade, ips, journalOf(request, 'vxlan'), entry, undo)

@@ -1,0 +1,86 @@
+/** The agent's configuration file: every key and its default. */
+import { hostname } from 'node:os'
+import { parseJson } from '../lib/config/json.ts'
+import { Section } from '../lib/config/section.ts'
+import { DEFAULT_SOCKET } from '../lib/overlay/agent-call.ts'
+
+export const DEFAULT_CONFIG = '/etc/patchbay/agent.json'
+
+export interface EtcdConfig {
+  readonly endpoints: readonly string[]
+  readonly prefix: string
+  /** Paths of PEM files, '' = none */
+  readonly ca: string
+  readonly cert: string
+  readonly key: string
+  readonly username: string
+  /** A file, so that the password is in no configuration that others read. */
+  readonly passwordFile: string
+  readonly leaseSeconds: number
+  readonly addressLeaseSeconds: number
+}
+
+export interface AgentConfig {
+  /** This host's name in the registry. */
+  readonly host: string
+  readonly socket: string
+  readonly stateDir: string
+  /** `unix:PATH` or `HOST:PORT`; '' = no HTTP */
+  readonly http: string
+  readonly compareSeconds: number
+  readonly etcd: EtcdConfig | undefined
+  /** The registry's file, '' when it is etcd. */
+  readonly file: string
+}
+
+/** @throws {ConfigError} naming every key that is wrong, {JsonError} */
+export function parseConfig(text: string): AgentConfig {
+  const config = new Section(parseJson(text))
+  const etcd = config.section('etcd')
+  const read: AgentConfig = {
+    host: textOr(config, 'host', hostname()),
+    socket: textOr(config, 'socket', DEFAULT_SOCKET),
+    stateDir: textOr(config, 'stateDir', '/run/patchbay/agent'),
+    http: textOr(config, 'http', ''),
+    compareSeconds: config.integer('compareSeconds', 1, 3600) ?? 15,
+    etcd: etcd === undefined ? undefined : readEtcd(etcd),
+    file: textOr(config, 'file', '')
+  }
+  if (!/^[^\s/:]+$/.test(read.host)) config.problem('host', 'must be a name without "/", ":" and blanks')
+  if ((read.etcd === undefined) === (read.file === '')) config.problem('etcd', 'or "file" must be there, and not both')
+  if (read.http !== '' && !/^(?:unix:\/.+|(?:127\.[0-9.]+|localhost|\[::1\]):[0-9]+)$/.test(read.http)) {
+    config.problem('http', 'must be "unix:/PATH" or a port of the loopback, as in "127.0.0.1:9469"')
+  }
+  config.finish()
+  return read
+}
+
+function readEtcd(etcd: Section): EtcdConfig {
+  const endpoints = etcd.textList('endpoints')
+  if (endpoints.length === 0 || !endpoints.every(one => /^https?:\/\/[^/]+$/.test(one))) {
+    etcd.problem('endpoints', 'must be a list of URLs, as in ["https://10.0.0.1:2379"]')
+  }
+  const prefix = textOr(etcd, 'prefix', '/patchbay')
+  if (!/^\/.*[^/]$/.test(prefix)) etcd.problem('prefix', 'must begin with "/" and not end so')
+  const leaseSeconds = etcd.integer('leaseSeconds', 2, 3600) ?? 15
+  const read: EtcdConfig = {
+    endpoints,
+    prefix,
+    ca: textOr(etcd, 'ca', ''),
+    cert: textOr(etcd, 'cert', ''),
+    key: textOr(etcd, 'key', ''),
+    username: textOr(etcd, 'username', ''),
+    passwordFile: textOr(etcd, 'passwordFile', ''),
+    leaseSeconds,
+    addressLeaseSeconds: etcd.integer('addressLeaseSeconds', 2, 86_400) ?? Math.max(300, leaseSeconds)
+  }
+  if ((read.cert === '') !== (read.key === '')) etcd.problem('cert', 'and "key" need each other')
+  if ((read.username === '') !== (read.passwordFile === ''))
+    etcd.problem('username', 'and "passwordFile" need each other')
+  return read
+}
+
+function textOr(section: Section, key: string, fallback: string): string {
+  const text = section.text(key) ?? ''
+  return text === '' ? fallback : text
+}

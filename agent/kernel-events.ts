@@ -1,0 +1,72 @@
+/**
+ * What happens to links and neighbours in this namespace. The socket cannot be waited for together with Node's own, so it
+ * is looked into ten times a second, which costs one system call each.
+ */
+import { decodeMessages } from '../lib/netlink/message.ts'
+import { decodeLink, RTM_DELLINK, RTM_NEWLINK } from '../lib/netlink/rt/link.ts'
+import { decodeNeighbour, type NeighbourMessage, RTM_DELNEIGH } from '../lib/netlink/rt/neighbour.ts'
+import { SysError } from '../lib/sys/errors.ts'
+import {
+  closeNetlink,
+  joinNetlinkGroup,
+  NETLINK_ROUTE,
+  openNetlink,
+  receiveWaiting,
+  setNetlinkBuffers
+} from '../lib/sys/netlink-socket.ts'
+
+const RTNLGRP_LINK = 1
+const RTNLGRP_NEIGH = 3
+const POLL_MS = 100
+const BUFFER = 4 * 1024 * 1024
+
+export interface EventListener {
+  readonly linkChanged: (index: number, name: string, isGone: boolean) => void
+  readonly neighbourGone: (entry: NeighbourMessage) => void
+  /** Events were lost: everything has to be looked at. */
+  readonly lost: () => void
+}
+
+export class KernelEvents {
+  readonly #fd: number
+  readonly #listener: EventListener
+  readonly #timer: NodeJS.Timeout
+
+  constructor(listener: EventListener) {
+    this.#listener = listener
+    this.#fd = openNetlink(NETLINK_ROUTE)
+    setNetlinkBuffers(this.#fd, BUFFER)
+    joinNetlinkGroup(this.#fd, RTNLGRP_LINK)
+    joinNetlinkGroup(this.#fd, RTNLGRP_NEIGH)
+    this.#timer = setInterval(() => this.#drain(), POLL_MS)
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    closeNetlink(this.#fd)
+  }
+
+  #drain(): void {
+    for (;;) {
+      let datagram: Uint8Array | undefined
+      try {
+        datagram = receiveWaiting(this.#fd)
+      } catch (error) {
+        if (!(error instanceof SysError) || error.errno !== 'ENOBUFS') throw error
+        this.#listener.lost()
+        continue
+      }
+      if (datagram === undefined) return
+      for (const { type, payload } of decodeMessages(datagram)) this.#tell(type, payload)
+    }
+  }
+
+  #tell(type: number, payload: Uint8Array): void {
+    if (type === RTM_NEWLINK || type === RTM_DELLINK) {
+      const link = decodeLink(payload)
+      // A bridge tells of its ports in messages of another family, also when a port only leaves it.
+      this.#listener.linkChanged(link.index, link.name ?? '', type === RTM_DELLINK && link.family === 0)
+    }
+    if (type === RTM_DELNEIGH) this.#listener.neighbourGone(decodeNeighbour(payload))
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * Forwarding and neighbour entries in bulk: one send for many. What the agent writes bears the mark "learned by a control
+ * plane" (extern_learn), by which it knows its own again.
+ *
+ * @source linux/neighbour.h; net/bridge/br_fdb.c, drivers/net/vxlan/vxlan_core.c, net/bridge/br_arp_nd_proxy.c
+ */
+import { formatAddress, type IpAddress, parseAddress } from '../lib/ip/address.ts'
+import { formatMac, parseMac } from '../lib/ip/mac.ts'
+import { type Answer, type Request, RouteSocket, Rtnetlink, refusal } from '../lib/net/rtnetlink.ts'
+import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE } from '../lib/netlink/message.ts'
+import { AF_BRIDGE, AF_INET, AF_INET6, AF_UNSPEC } from '../lib/netlink/rt/link.ts'
+import {
+  decodeNeighbour,
+  EMPTY_NEIGHBOUR,
+  encodeNeighbour,
+  type NeighbourMessage,
+  NTF_EXT_LEARNED,
+  NTF_MASTER,
+  NTF_SELF,
+  NUD_PERMANENT,
+  NUD_REACHABLE,
+  RTM_DELNEIGH,
+  RTM_GETNEIGH,
+  RTM_NEWNEIGH
+} from '../lib/netlink/rt/neighbour.ts'
+
+const ZERO_MAC = '00:00:00:00:00:00'
+/** The event loop gets its turn after so many. */
+const AT_ONCE = 512
+
+/** What the kernel has for one overlay network, of ours. */
+export interface KernelEntries {
+  /** MAC to VTEP, in the tunnel's table. */
+  readonly remote: ReadonlyMap<string, string>
+  /** MACs that the bridge sends into the tunnel. */
+  readonly bridged: ReadonlySet<string>
+  readonly flooded: ReadonlySet<string>
+  /** Address to MAC, on the bridge. */
+  readonly neighbours: ReadonlyMap<string, string>
+}
+
+export class KernelTables {
+  readonly #rt = new Rtnetlink(new RouteSocket(-1))
+  /** Entries written and removed, for the metrics. */
+  written = 0
+  removed = 0
+
+  close(): void {
+    this.#rt.close()
+  }
+
+  read(tunnelIndex: number, bridgeIndex: number): KernelEntries {
+    const remote = new Map<string, string>()
+    const bridged = new Set<string>()
+    const flooded = new Set<string>()
+    for (const entry of this.#dump({ ...EMPTY_NEIGHBOUR, family: AF_BRIDGE, index: tunnelIndex })) {
+      if (entry.index !== tunnelIndex || entry.mac === undefined) continue
+      const mac = formatMac(entry.mac)
+      const isOurs = (entry.flags & NTF_EXT_LEARNED) !== 0
+      if ((entry.flags & NTF_SELF) === 0) {
+        if (isOurs) bridged.add(mac)
+      } else if (entry.dst !== undefined) {
+        if (mac === ZERO_MAC) flooded.add(formatAddress(entry.dst))
+        else if (isOurs) remote.set(mac, formatAddress(entry.dst))
+      }
+    }
+    return { remote, bridged, flooded, neighbours: this.#readNeighbours(bridgeIndex) }
+  }
+
+  #readNeighbours(bridgeIndex: number): ReadonlyMap<string, string> {
+    const neighbours = new Map<string, string>()
+    for (const entry of this.#dump({ ...EMPTY_NEIGHBOUR, family: AF_UNSPEC, viaIndex: bridgeIndex })) {
+      if (entry.index !== bridgeIndex || entry.dst === undefined || entry.mac === undefined) continue
+      if ((entry.flags & NTF_EXT_LEARNED) !== 0) neighbours.set(formatAddress(entry.dst), formatMac(entry.mac))
+    }
+    return neighbours
+  }
+
+  #dump(filter: NeighbourMessage): readonly NeighbourMessage[] {
+    return this.#rt.dump('list', 'entries', RTM_GETNEIGH, encodeNeighbour(filter)).map(decodeNeighbour)
+  }
+
+  /** Carries the requests out in their order. @returns the first refusal that matters */
+  async apply(requests: readonly Request[]): Promise<Error | undefined> {
+    let failure: Error | undefined
+    for (let i = 0; i < requests.length; i += AT_ONCE) {
+      const some = requests.slice(i, i + AT_ONCE)
+      const answers = this.#rt.exchange(some)
+      for (const answer of answers) failure ??= this.#judge(answer)
+      if (i + AT_ONCE < requests.length) await new Promise(resolve => setImmediate(resolve))
+    }
+    return failure
+  }
+
+  #judge(answer: Answer): Error | undefined {
+    const isRemoval = answer.request.type === RTM_DELNEIGH
+    if (answer.errno === '') {
+      if (isRemoval) this.removed += 1
+      else this.written += 1
+      return undefined
+    }
+    return answer.errno === (isRemoval ? 'ENOENT' : 'EEXIST') ? undefined : refusal(answer)
+  }
+}
+
+/** Frames to the MAC go into the tunnel and there to the host. One request for both tables. */
+export function sendTo(tunnelIndex: number, mac: string, vtep: string): Request {
+  return bridgeEntry(`set fdb entry ${mac}`, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, {
+    index: tunnelIndex,
+    // Not "permanent", which would be the bridge's own address; ours never age all the same.
+    state: NUD_REACHABLE,
+    flags: NTF_SELF | NTF_MASTER | NTF_EXT_LEARNED,
+    mac: parseMac(mac),
+    dst: parseAddress(vtep)
+  })
+}
+
+/** Two requests: when one table has lost the entry, the kernel would not look into the other. */
+export function stopSending(tunnelIndex: number, mac: string): readonly Request[] {
+  return [NTF_SELF, NTF_MASTER].map(flags =>
+    bridgeEntry(`remove fdb entry ${mac}`, RTM_DELNEIGH, 0, { index: tunnelIndex, flags, mac: parseMac(mac) })
+  )
+}
+
+export function flood(tunnelIndex: number, vtep: string, isWanted: boolean): Request {
+  return bridgeEntry(
+    `${isWanted ? 'flood to' : 'stop flooding to'} ${vtep}`,
+    isWanted ? RTM_NEWNEIGH : RTM_DELNEIGH,
+    isWanted ? NLM_F_CREATE | NLM_F_APPEND : 0,
+    { index: tunnelIndex, state: NUD_PERMANENT, flags: NTF_SELF, mac: parseMac(ZERO_MAC), dst: parseAddress(vtep) }
+  )
+}
+
+/** The bridge answers questions for the address itself. */
+export function setNeighbour(bridgeIndex: number, ip: string, mac: string): Request {
+  return neighbour(bridgeIndex, ip, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, {
+    state: NUD_PERMANENT,
+    flags: NTF_EXT_LEARNED,
+    mac: parseMac(mac)
+  })
+}
+
+export function removeNeighbour(bridgeIndex: number, ip: string): Request {
+  return neighbour(bridgeIndex, ip, RTM_DELNEIGH, 0, {})
+}
+
+function bridgeEntry(operation: string, type: number, flags: number, entry: Partial<NeighbourMessage>): Request {
+  const payload = encodeNeighbour({ ...EMPTY_NEIGHBOUR, family: AF_BRIDGE, ...entry })
+  return { operation, object: `of link ${entry.index}`, type, flags, payload, answer: 'acknowledgement' }
+}
+
+function neighbour(index: number, ip: string, type: number, flags: number, entry: Partial<NeighbourMessage>): Request {
+  const dst: IpAddress | undefined = parseAddress(ip)
+  const family = dst?.family === 6 ? AF_INET6 : AF_INET
+  return {
+    operation: `${type === RTM_NEWNEIGH ? 'set' : 'remove'} neighbour ${ip}`,
+    object: `of link ${index}`,
+    type,
+    flags,
+    payload: encodeNeighbour({ ...EMPTY_NEIGHBOUR, family, index, dst, ...entry }),
+    answer: 'acknowledgement'
+  }
+}

@@ -1,0 +1,151 @@
+/** `patchbay agent`: one per host, until it is told to stop. */
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { lock } from 'proper-lockfile'
+import { LinuxKernel } from '../lib/net/kernel-net.ts'
+import { machineId } from '../lib/state/machine.ts'
+import { ensureDirectory, readText, removeFile, writeAtomic } from '../lib/sys/files.ts'
+import { Agent, ownRecords } from './agent.ts'
+import { type AgentConfig, DEFAULT_CONFIG, type EtcdConfig, parseConfig } from './config.ts'
+import { EtcdRegistry } from './etcd-registry.ts'
+import { FileRegistry } from './file-registry.ts'
+import { LocalStore } from './local-store.ts'
+import { Metrics } from './metrics.ts'
+import type { Registry } from './registry.ts'
+import { serveHttp, servePlugins } from './servers.ts'
+
+const USAGE = `usage: patchbay agent [--config FILE]
+
+Keeps the containers of overlay networks (plugin "vxlan" with "registry") known on every host, and gives out addresses
+for ipam "cluster". Reads ${DEFAULT_CONFIG}; docs/overlay.md explains it.
+`
+
+/** How old a lock must be that nobody renews; renewed five times as often. */
+const STALE_MS = 10_000
+
+/** Runs until SIGTERM or SIGINT. @returns the exit status */
+export async function runAgent(args: readonly string[]): Promise<number> {
+  let config: AgentConfig
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: { config: { type: 'string' }, help: { type: 'boolean' } }
+    })
+    if (values.help === true) {
+      process.stdout.write(USAGE)
+      return 0
+    }
+    config = parseConfig(readFileSync(values.config ?? DEFAULT_CONFIG, 'utf8'))
+  } catch (error) {
+    process.stderr.write(`patchbay agent: ${messageOf(error)}\n${USAGE}`)
+    return 2
+  }
+  try {
+    await serve(config)
+    return 0
+  } catch (error) {
+    log(messageOf(error))
+    return 1
+  }
+}
+
+async function serve(config: AgentConfig): Promise<void> {
+  ensureDirectory(config.stateDir, 0o700)
+  const unlock = await lockHost(config.stateDir)
+  const metrics = new Metrics()
+  const store = new LocalStore(config.stateDir)
+  const agent = new Agent({
+    host: config.host,
+    kernel: new LinuxKernel(),
+    store,
+    registry: makeRegistry(config, store, metrics),
+    metrics,
+    compareSeconds: config.compareSeconds,
+    log
+  })
+  metrics.gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
+  agent.start()
+  const servers = [await servePlugins(agent, metrics, config.socket)]
+  if (config.http !== '') servers.push(await serveHttp(agent, metrics, config.http))
+  log(`host ${JSON.stringify(config.host)}: listening on ${config.socket}`)
+  await new Promise(resolve => {
+    process.once('SIGTERM', resolve)
+    process.once('SIGINT', resolve)
+  })
+  for (const server of servers) server.close()
+  await agent.stop()
+  await unlock()
+}
+
+/** A second agent would take away what the first one writes. A lock whose holder was killed is nobody's. */
+async function lockHost(stateDir: string): Promise<() => Promise<void>> {
+  const holder = Number(readText(`${stateDir}/pid`) ?? '0')
+  const isAlive = holder > 0 && readText(`/proc/${holder}/stat`) !== undefined
+  const options = {
+    realpath: false,
+    lockfilePath: `${stateDir}/lock`,
+    stale: isAlive ? STALE_MS : 2000,
+    update: STALE_MS / 5
+  }
+  try {
+    const retries = isAlive ? 0 : { retries: 60, factor: 1, minTimeout: 50 }
+    const release = await lock(stateDir, {
+      ...options,
+      retries,
+      onCompromised: error => {
+        log(`the lock of this host was taken: ${error.message}`)
+        process.exit(1)
+      }
+    })
+    writeAtomic(`${stateDir}/pid`, `${process.pid}\n`, 0o600, false)
+    return async () => {
+      removeFile(`${stateDir}/pid`)
+      await release()
+    }
+  } catch (error) {
+    const who = isAlive ? `process ${holder}` : 'another agent'
+    throw new Error(`lock ${JSON.stringify(stateDir)}: ${who} is this host's agent (${messageOf(error)})`)
+  }
+}
+
+function makeRegistry(config: AgentConfig, store: LocalStore, metrics: Metrics): Registry {
+  if (config.etcd === undefined) return new FileRegistry(config.file, log)
+  const { etcd } = config
+  return new EtcdRegistry({
+    endpoints: etcd.endpoints,
+    tls: { ca: fileOf(etcd.ca), cert: fileOf(etcd.cert), key: fileOf(etcd.key) },
+    user: userOf(etcd),
+    count: (sent, received) => {
+      if (sent > 0) metrics.add('patchbay_agent_registry_bytes_total{direction="sent"}', sent)
+      if (received > 0) metrics.add('patchbay_agent_registry_bytes_total{direction="received"}', received)
+    },
+    prefix: etcd.prefix,
+    host: config.host,
+    machine: machineId(),
+    leaseSeconds: etcd.leaseSeconds,
+    addressLeaseSeconds: etcd.addressLeaseSeconds,
+    leases: store,
+    own: ownRecords(config.host, store, (key, owner) => {
+      metrics.add('patchbay_agent_address_conflicts_total')
+      log(`address ${key} was taken while this host was cut off, by ${owner}: detach one of the two containers`)
+    }),
+    log
+  })
+}
+
+function fileOf(path: string): Buffer | undefined {
+  return path === '' ? undefined : readFileSync(path)
+}
+
+function userOf(etcd: EtcdConfig): { readonly name: string; readonly password: string } | undefined {
+  if (etcd.username === '') return undefined
+  return { name: etcd.username, password: readFileSync(etcd.passwordFile, 'utf8').trimEnd() }
+}
+
+function log(message: string): void {
+  process.stderr.write(`patchbay agent: ${message}\n`)
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

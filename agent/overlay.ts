@@ -1,0 +1,274 @@
+/**
+ * One overlay network on this host: what the registry says about it on one side, the kernel's tables on the other.
+ *
+ * Changes go to the kernel as they come. Beside that the whole is compared whenever something of it has been touched by
+ * others, and from time to time: then devices are made again and entries come back.
+ */
+
+import { formatAddress } from '../lib/ip/address.ts'
+import { formatMac } from '../lib/ip/mac.ts'
+import { parsePrefix } from '../lib/ip/prefix.ts'
+import { errnoOf } from '../lib/net/errors.ts'
+import type { Kernel } from '../lib/net/kernel.ts'
+import type { Net } from '../lib/net/net.ts'
+import type { Request } from '../lib/net/rtnetlink.ts'
+import type { NeighbourMessage } from '../lib/netlink/rt/neighbour.ts'
+import { pinGateway } from '../lib/overlay/peers.ts'
+import { ensureTunnel, type Tunnel, tunnelProblems } from '../lib/overlay/tunnel.ts'
+import { withNamedLock } from '../lib/state/lock.ts'
+import type { Endpoint, LocalEndpoint } from './endpoint.ts'
+import { EndpointTable } from './endpoint-table.ts'
+import { flood, type KernelTables, removeNeighbour, sendTo, setNeighbour, stopSending } from './kernel-tables.ts'
+import type { Entry, Following, Registry } from './registry.ts'
+import { endpointPrefix } from './registry.ts'
+
+/** linux/neighbour.h: the family of a bridge's or tunnel's own entries */
+const AF_BRIDGE = 7
+
+export interface OverlayContext {
+  readonly host: string
+  readonly kernel: Kernel
+  readonly tables: KernelTables
+  readonly registry: Registry
+  readonly log: (message: string) => void
+  /** Devices had to be made again, entries written again. */
+  readonly onRepair: (what: 'device' | 'entry', count: number) => void
+}
+
+export class Overlay {
+  readonly tunnel: Tunnel
+  readonly table: EndpointTable
+  readonly #context: OverlayContext
+  readonly #following: Following
+  /** The devices' numbers, as of the last look; -1 = to be looked up. */
+  #tunnelIndex = -1
+  #bridgeIndex = -1
+  /** Everything has to be compared. */
+  #isSuspect = true
+  #work: Promise<void> | undefined
+  #locals: () => readonly LocalEndpoint[]
+
+  /** @param locals this host's endpoints of the network at the moment */
+  constructor(tunnel: Tunnel, context: OverlayContext, locals: () => readonly LocalEndpoint[]) {
+    this.tunnel = tunnel
+    this.#context = context
+    this.#locals = locals
+    this.table = new EndpointTable(context.host, formatAddress(tunnel.local))
+    this.#following = context.registry.follow(endpointPrefix(tunnel.vni), {
+      reset: entries => this.table.reset(new Map(entries.flatMap(entry => placed(entry)))),
+      change: (name, value, revision) => {
+        if (value === undefined) this.table.remove(name)
+        else for (const [key, one] of placed({ name, value, revision })) this.table.set(key, one)
+      },
+      settled: () => this.#schedule()
+    })
+  }
+
+  /** Resolves when the registry's content is in the kernel. @throws AgentFailure code 11 when that takes too long */
+  async whenProgrammed(milliseconds: number): Promise<void> {
+    await this.#following.whenSynced(milliseconds)
+    do await this.#schedule()
+    while (this.table.hasChanges())
+  }
+
+  whenSynced(milliseconds: number): Promise<void> {
+    return this.#following.whenSynced(milliseconds)
+  }
+
+  /** An own endpoint, known here before the registry's echo. */
+  placeOwn(name: string, endpoint: Endpoint, revision: number): void {
+    const { mac, ips, vtep } = endpoint
+    this.table.set(name, { host: this.#context.host, mac, ips, vtep, revision })
+  }
+
+  removeOwn(name: string): void {
+    this.table.remove(name)
+    this.#schedule()
+  }
+
+  /** A link of this host is no longer what it was. */
+  linkChanged(index: number, name: string): void {
+    const isOurs =
+      index === this.#tunnelIndex ||
+      index === this.#bridgeIndex ||
+      name === this.tunnel.name ||
+      name === this.tunnel.bridge ||
+      this.#locals().some(local => local.hostEnd === name)
+    if (isOurs) this.compare()
+  }
+
+  /** Somebody removed an entry; it was us when the table does not want it. */
+  entryGone(entry: NeighbourMessage): void {
+    if (entry.index === this.#bridgeIndex && entry.dst !== undefined && entry.family !== AF_BRIDGE) {
+      const ip = formatAddress(entry.dst)
+      if (this.table.macOf(ip) === undefined) return
+      this.table.touch(undefined, ip, undefined)
+    } else if (entry.index === this.#tunnelIndex && entry.family === AF_BRIDGE && entry.mac !== undefined) {
+      const mac = formatMac(entry.mac)
+      const vtep = entry.dst === undefined ? '' : formatAddress(entry.dst)
+      if (this.table.vtepOf(mac) !== undefined) this.table.touch(mac, undefined, undefined)
+      else if (mac === '00:00:00:00:00:00' && this.table.isPeer(vtep)) this.table.touch(undefined, undefined, vtep)
+      else return
+    } else return
+    this.#context.onRepair('entry', 1)
+    this.#schedule()
+  }
+
+  /** Compares devices and tables as a whole. */
+  compare(): Promise<void> {
+    this.#isSuspect = true
+    return this.#schedule()
+  }
+
+  /** Forgets it. What is in the kernel goes with the devices, or is taken out of those that stay. */
+  async close(): Promise<void> {
+    this.#following.stop()
+    await this.#work
+    this.table.reset(new Map())
+    if (!this.#findDevices()) return
+    await this.#applyAll().catch(() => undefined)
+  }
+
+  /** Brings the kernel up to date; several calls share one run. */
+  #schedule(): Promise<void> {
+    this.#work ??= this.#update().finally(() => {
+      this.#work = undefined
+      if (this.#isSuspect || this.table.hasChanges()) this.#schedule()
+    })
+    return this.#work
+  }
+
+  async #update(): Promise<void> {
+    // What comes in the same moment is done in one go.
+    await new Promise(resolve => setImmediate(resolve))
+    try {
+      if (this.#isSuspect || this.#tunnelIndex < 0) {
+        this.#isSuspect = false
+        this.#repairDevices()
+        // Without devices there is nothing to write to; when they come, everything is.
+        if (this.#findDevices()) await this.#applyAll()
+        else this.table.takeChanges()
+        return
+      }
+      await this.#apply(this.#requestsForChanges())
+    } catch (error) {
+      this.#tunnelIndex = -1
+      this.#context.log(`overlay ${this.tunnel.vni}: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+
+  #findDevices(): boolean {
+    const host = this.#context.kernel.host()
+    try {
+      this.#tunnelIndex = host.findLink(this.tunnel.name)?.index ?? -1
+      this.#bridgeIndex = host.findLink(this.tunnel.bridge)?.index ?? -1
+    } finally {
+      host.close()
+    }
+    return this.#tunnelIndex >= 0 && this.#bridgeIndex >= 0
+  }
+
+  /** Only while a container is here: what the last DEL takes away stays away. */
+  #repairDevices(): void {
+    const locals = this.#locals()
+    if (locals.length === 0) return
+    const host = this.#context.kernel.host()
+    try {
+      const names = new Set(host.listLinks().map(link => link.name))
+      if (!locals.some(local => names.has(local.hostEnd))) return
+      if (tunnelProblems(host, this.tunnel).length > 0) {
+        withNamedLock(locals[0]?.stateDir, `overlay-${this.tunnel.bridge}`, () => ensureOverlay(host, this.tunnel))
+        this.#context.onRepair('device', 1)
+        this.#context.log(`overlay ${this.tunnel.vni}: set ${this.tunnel.name} on ${this.tunnel.bridge} right`)
+      }
+      const bridge = host.getLink(this.tunnel.bridge)
+      for (const link of host.listLinks()) {
+        if (link.masterIndex === bridge.index || !locals.some(local => local.hostEnd === link.name)) continue
+        host.setLink(link.index, { masterIndex: bridge.index, up: true })
+      }
+      for (const text of new Set(locals.flatMap(local => local.gateways))) {
+        const prefix = parsePrefix(text)
+        if (prefix !== undefined) host.ensureAddress(bridge.index, { prefix, noDad: true })
+      }
+    } finally {
+      host.close()
+    }
+  }
+
+  #requestsForChanges(): readonly Request[] {
+    const { macs, ips, vteps } = this.table.takeChanges()
+    const requests: Request[] = []
+    for (const mac of macs) {
+      const vtep = this.table.vtepOf(mac)
+      if (vtep === undefined) requests.push(...stopSending(this.#tunnelIndex, mac))
+      else requests.push(sendTo(this.#tunnelIndex, mac, vtep))
+    }
+    for (const ip of ips) {
+      const mac = this.table.macOf(ip)
+      requests.push(
+        mac === undefined ? removeNeighbour(this.#bridgeIndex, ip) : setNeighbour(this.#bridgeIndex, ip, mac)
+      )
+    }
+    for (const vtep of vteps) requests.push(flood(this.#tunnelIndex, vtep, this.table.isPeer(vtep)))
+    return requests
+  }
+
+  /** Compares everything and writes what differs. */
+  async #applyAll(): Promise<void> {
+    this.table.takeChanges()
+    const present = this.#context.tables.read(this.#tunnelIndex, this.#bridgeIndex)
+    const requests: Request[] = []
+    for (const mac of this.table.macs()) {
+      const vtep = this.table.vtepOf(mac)
+      if (vtep === undefined) continue
+      const isThere = present.remote.get(mac) === vtep && present.bridged.has(mac)
+      if (!isThere) requests.push(sendTo(this.#tunnelIndex, mac, vtep))
+    }
+    for (const ip of this.table.ips()) {
+      const mac = this.table.macOf(ip)
+      if (mac === undefined || present.neighbours.get(ip) === mac) continue
+      requests.push(setNeighbour(this.#bridgeIndex, ip, mac))
+    }
+    for (const vtep of this.table.vteps()) {
+      if (!present.flooded.has(vtep)) requests.push(flood(this.#tunnelIndex, vtep, true))
+    }
+    for (const mac of new Set([...present.remote.keys(), ...present.bridged])) {
+      if (this.table.vtepOf(mac) === undefined) requests.push(...stopSending(this.#tunnelIndex, mac))
+    }
+    for (const ip of present.neighbours.keys()) {
+      if (this.table.macOf(ip) === undefined) requests.push(removeNeighbour(this.#bridgeIndex, ip))
+    }
+    for (const vtep of present.flooded) {
+      if (!this.table.isPeer(vtep)) requests.push(flood(this.#tunnelIndex, vtep, false))
+    }
+    await this.#apply(requests)
+  }
+
+  async #apply(requests: readonly Request[]): Promise<void> {
+    const failure = await this.#context.tables.apply(requests)
+    if (failure === undefined) return
+    // The devices went away under it: their disappearance is an event that has everything compared again.
+    this.#tunnelIndex = -1
+    if (errnoOf(failure) !== 'ENODEV') this.#context.log(`overlay ${this.tunnel.vni}: ${failure.message}`)
+  }
+}
+
+/** As the plugin makes them. */
+function ensureOverlay(host: Net, tunnel: Tunnel): void {
+  const { link } = ensureTunnel(host, tunnel)
+  if (tunnel.learning && tunnel.isGateway) pinGateway(host, link, tunnel)
+}
+
+/** An entry of the registry; none when it is not of a form that we know. */
+function placed(entry: Entry): readonly (readonly [string, EndpointPlace])[] {
+  try {
+    const { mac, ips, vtep }: Endpoint = JSON.parse(entry.value)
+    const host = entry.name.split('/')[0] ?? ''
+    if (typeof mac !== 'string' || typeof vtep !== 'string' || !Array.isArray(ips)) return []
+    return [[entry.name, { host, mac, ips, vtep, revision: entry.revision }]]
+  } catch {
+    return []
+  }
+}
+
+type EndpointPlace = Parameters<EndpointTable['set']>[1]
