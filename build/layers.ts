@@ -30,6 +30,7 @@ const LAYERS: readonly Layer[] = [
     mayImport: ['lib/attach/', 'lib/cni/', 'lib/net/', 'lib/ip/', 'lib/config/', 'lib/sys/'],
     packages: false
   },
+  { of: 'lib/ranges/', mayImport: ['lib/cni/', 'lib/config/', 'lib/ip/'], packages: false },
   { of: 'lib/testing/', mayImport: ['lib/'], packages: true },
   { of: 'plugins/main.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
   { of: 'plugins/registry.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
@@ -51,7 +52,16 @@ const LAYERS: readonly Layer[] = [
   },
   {
     of: 'ipam/*/',
-    mayImport: ['lib/overlay/', 'lib/cni/', 'lib/net/', 'lib/ip/', 'lib/config/', 'lib/undo.ts', 'lib/state/'],
+    mayImport: [
+      'lib/overlay/',
+      'lib/ranges/',
+      'lib/cni/',
+      'lib/net/',
+      'lib/ip/',
+      'lib/config/',
+      'lib/undo.ts',
+      'lib/state/'
+    ],
     packages: false
   },
   { of: 'agent/', mayImport: ['lib/'], packages: true },

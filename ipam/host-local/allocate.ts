@@ -5,9 +5,9 @@
 import { CniError } from '../../lib/cni/error.ts'
 import { addressesEqual, compareAddresses, formatAddress, type IpAddress } from '../../lib/ip/address.ts'
 import type { IpPrefix } from '../../lib/ip/prefix.ts'
+import { type RangeSet, rangeOf, setSize, setText, spanOf, Walk } from '../../lib/ranges/range-set.ts'
 import type { LeaseOwner } from '../../lib/state/lease-owners.ts'
 import type { Claim, Lease, LeaseDirectory } from '../../lib/state/leases.ts'
-import { type RangeSet, rangeOf, setSize, setText, spanOf, Walk } from './range-set.ts'
 
 /** ADD: every address of a set is taken. */
 export const NO_FREE_ADDRESS = 100

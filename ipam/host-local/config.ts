@@ -1,16 +1,14 @@
 /**
  * The configuration of host-local: `ipam` of the network, and what the caller adds for one attachment.
  */
-import { everyRequestedAddress, runtimeConfig } from '../../lib/cni/inputs.ts'
+import { everyRequestedAddress } from '../../lib/cni/inputs.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import { type Dns, NO_DNS, type Route } from '../../lib/cni/result.ts'
 import { readRoutes } from '../../lib/cni/result-json.ts'
-import { isAtLeast } from '../../lib/cni/version.ts'
 import { ConfigError, type Section } from '../../lib/config/section.ts'
-import { formatAddress, type IpAddress } from '../../lib/ip/address.ts'
-import { type IpRange, rangesOverlap } from '../../lib/ip/range.ts'
-import { readExcludes, readRange } from './range-config.ts'
-import { type AddressRange, type RangeSet, rangeSet, setSize } from './range-set.ts'
+import type { IpAddress } from '../../lib/ip/address.ts'
+import type { RangeSet } from '../../lib/ranges/range-set.ts'
+import { readRangeSets } from '../../lib/ranges/range-sets.ts'
 import { readResolvConf } from './resolv-conf.ts'
 
 export const DEFAULT_DATA_DIR = '/var/lib/cni/networks'
@@ -24,30 +22,10 @@ export interface HostLocalConfig {
   readonly requested: readonly IpAddress[]
 }
 
-/** A range set being read: one path, ranges, and what they exclude. */
-interface Draft {
-  readonly path: string
-  readonly section: Section
-  readonly key: string
-  readonly ranges: AddressRange[]
-}
-
 /** @throws {ConfigError} that lists everything wrong */
 export function readConfig(request: Request): HostLocalConfig {
   const ipam = ipamSection(request)
-  const never: IpRange[] = readExcludes(ipam, undefined)
-  const drafts = readDrafts(request, ipam, never)
-  if (drafts.length === 0 && ipam.problems().length === 0) {
-    ipam.problem('ranges', 'must hold at least one range, as in [[{"subnet": "10.1.0.0/24"}]]')
-  }
-  judgeDrafts(drafts, ipam, request.cniVersion)
-  const sets = drafts.map(draft => rangeSet(draft.path, draft.ranges, never))
-  for (let i = 0; i < sets.length; i += 1) {
-    const set = sets[i]
-    const draft = drafts[i]
-    if (set === undefined || draft === undefined || set.ranges.length === 0 || setSize(set) > 0) continue
-    draft.section.problem(draft.key, 'must leave at least one address to give away')
-  }
+  const sets = readRangeSets(request, ipam)
   const config = {
     dataDir: readDataDir(ipam),
     sets,
@@ -84,89 +62,4 @@ function readDnsOf(ipam: Section): Dns {
   const dns = readResolvConf(path)
   if (dns === undefined) ipam.problem('resolvConf', 'must be the path of a readable file')
   return dns ?? NO_DNS
-}
-
-/** The sets in the order that numbers them: runtimeConfig.ipRanges, the flat form, ranges. */
-function readDrafts(request: Request, ipam: Section, never: IpRange[]): readonly Draft[] {
-  const drafts: Draft[] = []
-  const runtime = runtimeConfig(request.config)
-  if (runtime !== undefined) for (const draft of readRuntimeRanges(runtime, never)) drafts.push(draft)
-  if ((ipam.text('subnet') ?? '') !== '') {
-    drafts.push(readDraft(ipam.path(), ipam, 'subnet', [ipam], never))
-  }
-  const lists = ipam.sectionLists('ranges')
-  for (let i = 0; i < lists.length; i += 1) {
-    drafts.push(readDraft(`${ipam.pathOf('ranges')}[${String(i)}]`, ipam, 'ranges', lists[i] ?? [], never))
-  }
-  return drafts
-}
-
-/**
- * Lists of lists are the convention. go-cni (containerd) sends one flat list, with "" for what it has no value for:
- * then the entries of one family are alternatives.
- */
-function readRuntimeRanges(runtime: Section, never: IpRange[]): readonly Draft[] {
-  const json = runtime.json('ipRanges')
-  const path = runtime.pathOf('ipRanges')
-  const isFlat = json !== undefined && json.items.every(item => item.type === 'object')
-  if (!isFlat) {
-    const lists = runtime.sectionLists('ipRanges')
-    return lists.map((list, i) => readDraft(`${path}[${String(i)}]`, runtime, 'ipRanges', list, never))
-  }
-  const entries = runtime.sections('ipRanges').filter(entry => (entry.text('subnet') ?? '') !== '')
-  const drafts: Draft[] = []
-  for (const isIpv6 of [false, true]) {
-    const same = entries.filter(entry => (entry.text('subnet') ?? '').indexOf(':') >= 0 === isIpv6)
-    if (same.length > 0) drafts.push(readDraft(path, runtime, 'ipRanges', same, never))
-  }
-  return drafts
-}
-
-/** Reads the ranges of one set; adds to `never` what they say must not be given away. */
-function readDraft(path: string, section: Section, key: string, list: readonly Section[], never: IpRange[]): Draft {
-  const ranges: AddressRange[] = []
-  if (list.length === 0) section.problem(key, 'must hold no empty set')
-  for (const one of list) {
-    const range = readRange(one)
-    if (range === undefined) continue
-    ranges.push(range)
-    // Nobody may get the address of any gateway, not even of another range's.
-    if (range.gateway !== undefined) never.push({ first: range.gateway, last: range.gateway })
-    // The flat form shares its `exclude` with all sets, and that has been read.
-    if (one !== section) for (const exclude of readExcludes(one, range.subnet)) never.push(exclude)
-  }
-  return { path, section, key, ranges }
-}
-
-interface Seen extends IpRange {
-  readonly path: string
-}
-
-function overlapping(seen: readonly Seen[], range: IpRange): Seen | undefined {
-  return seen.find(one => rangesOverlap(one, range))
-}
-
-/** What only all ranges together show: mixed families, overlaps, more than an old version can say. */
-function judgeDrafts(drafts: readonly Draft[], ipam: Section, cniVersion: string): void {
-  const seen: Seen[] = []
-  for (const draft of drafts) {
-    const family = draft.ranges[0]?.first.family
-    if (draft.ranges.some(range => range.first.family !== family)) {
-      draft.section.problem(draft.key, 'must not mix IPv4 and IPv6 in one set')
-    }
-    for (const { first, last } of draft.ranges) {
-      const other = overlapping(seen, { first, last })
-      if (other !== undefined) {
-        const text = `${formatAddress(first)}-${formatAddress(last)} of ${draft.path}`
-        draft.section.problem(draft.key, `must not overlap: ${text} has addresses of ${other.path}`)
-      }
-      seen.push({ path: draft.path, first, last })
-    }
-  }
-  for (const family of [4, 6]) {
-    const count = drafts.filter(draft => draft.ranges[0]?.first.family === family).length
-    if (count > 1 && !isAtLeast(cniVersion, '0.3.0')) {
-      ipam.problem('ranges', `must hold one set per family in cniVersion ${cniVersion}, which has no more addresses`)
-    }
-  }
 }

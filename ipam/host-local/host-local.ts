@@ -9,11 +9,11 @@ import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plugin.ts'
 import type { IpConfig, Result } from '../../lib/cni/result.ts'
 import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
+import { type RangeSet, setSize, setText, spanOf } from '../../lib/ranges/range-set.ts'
 import { isAttachment, type LeaseOwner } from '../../lib/state/lease-owners.ts'
 import { type Lease, LeaseDirectory } from '../../lib/state/leases.ts'
 import { allocate, isDead, takenOf } from './allocate.ts'
 import { readConfig, readDataDirOnly } from './config.ts'
-import { type RangeSet, setSize, setText, spanOf } from './range-set.ts'
 
 /** CHECK: the leases are not what prevResult says. */
 export const LEASE_DIFFERS = 102

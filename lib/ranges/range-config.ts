@@ -1,7 +1,7 @@
 /** One range of the configuration: its keys, their defaults, what it excludes. */
-import { readAddress, readPrefix } from '../../lib/config/addresses.ts'
-import type { Section } from '../../lib/config/section.ts'
-import { addToAddress, compareAddresses, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
+import { readAddress, readPrefix } from '../config/addresses.ts'
+import type { Section } from '../config/section.ts'
+import { addToAddress, compareAddresses, type IpAddress, parseAddress } from '../ip/address.ts'
 import {
   formatPrefix,
   type IpPrefix,
@@ -10,8 +10,8 @@ import {
   parsePrefix,
   prefixContains,
   prefixesEqual
-} from '../../lib/ip/prefix.ts'
-import { type IpRange, rangesOverlap } from '../../lib/ip/range.ts'
+} from '../ip/prefix.ts'
+import { type IpRange, rangesOverlap } from '../ip/range.ts'
 import type { AddressRange } from './range-set.ts'
 
 /** One range, its defaults filled in; undefined when there is no telling where it would be. */

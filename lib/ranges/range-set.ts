@@ -5,9 +5,9 @@
  *
  *     subnet 10.1.0.0/24, exclude 10.1.0.16/28   ->   10.1.0.2-10.1.0.15, 10.1.0.32-10.1.0.254
  */
-import { addToAddress, compareAddresses, formatAddress, type IpAddress } from '../../lib/ip/address.ts'
-import { type IpPrefix, lastAddress } from '../../lib/ip/prefix.ts'
-import { type IpRange, rangeContains, rangeSize } from '../../lib/ip/range.ts'
+import { addToAddress, compareAddresses, formatAddress, type IpAddress } from '../ip/address.ts'
+import { type IpPrefix, lastAddress } from '../ip/prefix.ts'
+import { type IpRange, rangeContains, rangeSize } from '../ip/range.ts'
 
 /** One range as configured, its defaults filled in. `gateway` may lie outside of the subnet, or be absent. */
 export interface AddressRange extends IpRange {

@@ -1,11 +1,11 @@
 import { Netmask } from 'netmask'
-import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
-import { lastAddress, networkOf, parsePrefix } from '../../lib/ip/prefix.ts'
-import type { IpRange } from '../../lib/ip/range.ts'
-import { assert, suite } from '../../lib/testing/suite.ts'
+import { formatAddress, type IpAddress, parseAddress } from '../ip/address.ts'
+import { lastAddress, networkOf, parsePrefix } from '../ip/prefix.ts'
+import type { IpRange } from '../ip/range.ts'
+import { assert, suite } from '../testing/suite.ts'
 import { type AddressRange, type RangeSet, rangeOf, rangeSet, setSize, setText, spanOf, Walk } from './range-set.ts'
 
-const test = suite('ipam/host-local/range-set')
+const test = suite('lib/ranges/range-set')
 
 function address(text: string): IpAddress {
   const parsed = parseAddress(text)
