@@ -79,12 +79,17 @@ function iptablesOnly(config: Config): string {
 function readMappings(runtime: Section | undefined): readonly Mapping[] {
   const mappings: Mapping[] = []
   if (runtime === undefined) return mappings
+  const byPort = new Map<number, Mapping[]>()
   for (const section of runtime.sections('portMappings')) {
     const mapping = readMapping(section)
     if (mapping === undefined) continue
-    const other = mappings.find(one => overlap(one, mapping))
-    if (other === undefined) mappings.push(mapping)
-    else if (!isRepetition(other, mapping)) {
+    const samePort = byPort.get(mapping.first) ?? []
+    const other = samePort.find(one => overlap(one, mapping))
+    if (other === undefined) {
+      mappings.push(mapping)
+      samePort.push(mapping)
+      byPort.set(mapping.first, samePort)
+    } else if (!isRepetition(other, mapping)) {
       section.problem('hostPort', `is mapped twice in this call (${mappingText(other)})`)
     }
   }
