@@ -90,6 +90,9 @@ export const NETWORK = 'judgenet'
 const IPAM_NAME = 'judge-ipam'
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
+/** What each plugin answered to VERSION: asked once per process. */
+const versionsOf = new Map<string, readonly Version[]>()
+
 export class Context {
   readonly world: World
   readonly profile: Profile
@@ -103,7 +106,6 @@ export class Context {
   readonly findings: Finding[] = []
   readonly judged = new Set<string>()
   #last: Outcome | undefined
-  #versions: readonly Version[] | undefined
   #attachments = 0
 
   constructor(world: World, profile: Profile, dir: string, seed: number, effort: number) {
@@ -141,13 +143,16 @@ export class Context {
 
   /** The versions that the plugin says it supports, oldest first, as far as the judge knows them. */
   versions(): readonly Version[] {
-    if (this.#versions !== undefined) return this.#versions
+    const known = versionsOf.get(this.path)
+    if (known !== undefined) return known
     const env = { PATH, CNI_COMMAND: 'VERSION', CNI_PATH: this.cniPath() }
     const reply = printed(callPlugin({ path: this.path, env, stdin: '{"cniVersion":"1.1.0"}' }))
     const listed = reply?.['supportedVersions']
-    const known = Array.isArray(listed) ? VERSIONS.filter(version => listed.includes(version)) : []
-    this.#versions = known.length > 0 ? known : ['0.4.0']
-    return this.#versions
+    const found = Array.isArray(listed) ? VERSIONS.filter(version => listed.includes(version)) : []
+    // One that doesn't answer VERSION is taken for what most plugins of that time were.
+    const versions: readonly Version[] = found.length > 0 ? found : ['0.4.0']
+    versionsOf.set(this.path, versions)
+    return versions
   }
 
   newest(): Version {

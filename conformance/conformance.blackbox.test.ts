@@ -1,4 +1,5 @@
-// time-out: 180 s
+// time-out: 240 s
+// needs: ip bridge tc nft strace iptables
 /** The protocol part of the suite on the built plugins: a fast choice of them, one of each role. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,7 +10,7 @@ import { findingsOf } from './report.ts'
 
 const test = suite('conformance/protocol')
 const bin = process.env['PATCHBAY_BIN_DIR'] ?? ''
-const PLUGINS = ['bridge', 'macvlan', 'host-local', 'loopback', 'tuning', 'portmap']
+const PLUGINS = ['bridge', 'host-local', 'tuning']
 
 test('no MUST of the protocol is broken', async () => {
   const present = PLUGINS.filter(name => existsSync(join(bin, name)))
@@ -17,7 +18,7 @@ test('no MUST of the protocol is broken', async () => {
   const argv = ['--plugin-dir', bin, '--part', 'protocol', '--quiet', ...present.flatMap(name => ['--plugin', name])]
   const report = await runSuite(readOptions(argv), argv)
   const [set] = report.sets
-  assert.ok(set !== undefined && set.results.length > 200, 'the cases were run')
+  assert.ok(set !== undefined && set.results.length > 100, 'the cases were run')
   const broken = findingsOf(report, set).filter(({ clause }) => clause === undefined || clause.level === 'MUST')
   assert.equal(
     broken.map(({ result, finding }) => `${result.plugin} ${result.caseId}: ${finding.expected}; seen ${finding.seen}`),

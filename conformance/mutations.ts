@@ -47,7 +47,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'env.container-id',
     'env-without-containerid',
     'makes up a container ID',
-    'CNI_CONTAINERID=${CNI_CONTAINERID:-made-up} exec "$real"'
+    '[ -n "$CNI_CONTAINERID" ] || export CNI_CONTAINERID=made-up\nexec "$real"'
   ),
   mutation(
     'env.container-id-form',
@@ -61,7 +61,12 @@ export const MUTATIONS: readonly Mutation[] = [
     'adds to its own namespace when none is given',
     '[ -n "$CNI_NETNS" ] || { echo "{}"; exit 0; }\nexec "$real"'
   ),
-  mutation('env.ifname', 'env-without-ifname', 'takes eth0 for granted', 'CNI_IFNAME=${CNI_IFNAME:-eth0} exec "$real"'),
+  mutation(
+    'env.ifname',
+    'env-without-ifname',
+    'takes eth0 for granted',
+    '[ -n "$CNI_IFNAME" ] || export CNI_IFNAME=eth0\nexec "$real"'
+  ),
   mutation(
     'env.ifname-form',
     'env-ifname-form',
@@ -193,19 +198,19 @@ export const MUTATIONS: readonly Mutation[] = [
     'add.creates',
     'add-makes-the-interface',
     'leaves the interface down',
-    '"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && ip -n "${CNI_NETNS##*/}" link set eth0 down; exit $status'
+    '"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && ip -n "$(basename "$CNI_NETNS")" link set eth0 down; exit $status'
   ),
   mutation(
     'add.addresses',
     'add-makes-the-interface',
     'forgets an address',
-    '"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && ip -n "${CNI_NETNS##*/}" address del 10.77.0.5/24 dev eth0; exit $status'
+    '"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && ip -n "$(basename "$CNI_NETNS")" address del 10.77.0.5/24 dev eth0; exit $status'
   ),
   mutation(
     'add.exists',
     'add-name-taken',
     'replaces what has the name',
-    '[ "$CNI_COMMAND" = ADD ] && ip -n "${CNI_NETNS##*/}" link del "$CNI_IFNAME" 2>/dev/null\nexec "$real"'
+    '[ "$CNI_COMMAND" = ADD ] && ip -n "$(basename "$CNI_NETNS")" link del "$CNI_IFNAME" 2>/dev/null\nexec "$real"'
   ),
   mutation(
     'add.failure-clean',
@@ -294,7 +299,7 @@ exec "$real"`
     'check.tolerates',
     'check-tolerates',
     'CHECK wants to be alone',
-    `[ "$CNI_COMMAND" = CHECK ] && [ "$(ip -n "\${CNI_NETNS##*/}" -o -4 address show dev eth0 | wc -l)" -gt 1 ] && { echo '{"code":100,"msg":"more"}'; exit 1; }\nexec "$real"`
+    `[ "$CNI_COMMAND" = CHECK ] && [ "$(ip -n "$(basename "$CNI_NETNS")" -o -4 address show dev eth0 | wc -l)" -gt 1 ] && { echo '{"code":100,"msg":"more"}'; exit 1; }\nexec "$real"`
   ),
   mutation(
     'check.own-work',
