@@ -132,5 +132,5 @@ export async function runSuite(options: Options, argv: readonly string[]): Promi
 }
 
 if (process.argv[1] === import.meta.filename) {
-  process.exitCode = await conformance(process.argv.slice(2))
+  conformance(process.argv.slice(2)).then(status => process.exit(status))
 }

@@ -46,7 +46,9 @@ test('every mutation is caught by the clause it breaks, which holds without it',
   assert.ok(bin !== '' && existsSync(join(bin, 'bridge')), 'PATCHBAY_BIN_DIR names a directory of plugins')
   const root = mkdtempSync(join(tmpdir(), 'patchbay-mutations-'))
   try {
-    const indices = MUTATIONS.map((_one, index) => index)
+    // The table proves the suite, not the engine: the slower one gets a sample.
+    const every = process.env['PATCHBAY_ENGINE'] === 'node' ? 8 : 1
+    const indices = MUTATIONS.map((_one, index) => index).filter(index => index % every === 0)
     const broken = await run(
       indices.map(index => jobOf(index, index, brokenDirectory(root, index))),
       [bin, root]

@@ -65,7 +65,9 @@ export function runInside(
 /** Makes the mounts; the first thing to do inside. `keep` are paths that must stay visible (plugin directories). */
 export function furnish(keep: readonly string[]): void {
   const hides = (target: string) =>
-    [process.cwd(), import.meta.dirname, process.execPath, ...keep].some(path => `${path}/`.startsWith(`${target}/`))
+    [process.cwd(), import.meta.dirname ?? '/', process.execPath, ...keep].some(path =>
+      `${path}/`.startsWith(`${target}/`)
+    )
   mount('none', '/run', 'tmpfs', 0, 'mode=755')
   const layers = '/run/.layers'
   mkdirSync(layers)

@@ -2,7 +2,7 @@
 import { type Behaviour, behaviour } from '../behaviour.ts'
 import type { Attachment, Context } from '../case.ts'
 import { isObject, type JsonObject, objects, stable } from '../json.ts'
-import { succeeded } from '../plugin-call.ts'
+import { describeOutcome, succeeded } from '../plugin-call.ts'
 import { ask, Server } from '../probe.ts'
 
 const BRIDGE = 'judge0'
@@ -24,6 +24,39 @@ function portFlag(context: Context, flag: string): unknown {
   const data = isObject(info) ? info['info_slave_data'] : undefined
   return isObject(data) ? data[flag] : undefined
 }
+
+/** Changes that the reference's CHECK overlooks. */
+const CHECK_NOTICES: readonly {
+  readonly id: string
+  readonly what: string
+  readonly config: JsonObject
+  readonly change: (context: Context, attachment: Attachment) => void
+}[] = [
+  {
+    id: 'mtu',
+    what: 'the MTU is another',
+    config: { mtu: 1400 },
+    change: (context, attachment) => {
+      attachment.netns.inside(() => context.world.run('ip', 'link', 'set', 'eth0', 'mtu', '1300'))
+    }
+  },
+  {
+    id: 'hairpin',
+    what: 'hairpin was turned off',
+    config: { hairpinMode: true },
+    change: context => {
+      context.world.run('bridge', 'link', 'set', 'dev', String(hostEnd(context)['ifname']), 'hairpin', 'off')
+    }
+  },
+  {
+    id: 'masquerade',
+    what: 'the masquerading was flushed',
+    config: { ipMasq: true },
+    change: context => {
+      context.world.run('nft', 'flush', 'ruleset')
+    }
+  }
+]
 
 export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
   behaviour(
@@ -260,5 +293,34 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
       const holds = names[0] === BRIDGE && names[1] === hostEnd(context)['ifname'] && names[2] === 'eth0'
       say(holds, `${BRIDGE}, its port, eth0`, () => names.join(', '))
     }
+  ),
+  behaviour(
+    'bridge',
+    'v6-at-once',
+    'SHOULD',
+    'IPv6 addresses can be used as soon as ADD is over, and ADD does not wait for it.',
+    (context, say) => {
+      const attachment = context.attachment()
+      const started = Date.now()
+      context.mustAdd(attachment)
+      const milliseconds = Date.now() - started
+      say(milliseconds < 1000, 'ADD within a second', () => `${milliseconds} ms`)
+      const inside = attachment.netns.inside(() =>
+        context.world.run('ip', '-6', 'address', 'show', 'dev', 'eth0', 'tentative')
+      )
+      say(!inside.includes('fd77::5'), "the container's address is settled", () => inside)
+      const outside = context.world.run('ip', '-6', 'address', 'show', 'dev', BRIDGE, 'tentative')
+      say(!outside.includes('fd77::1'), "the gateway's address is settled", () => outside)
+    }
+  ),
+  ...CHECK_NOTICES.map(({ id, what, config, change }) =>
+    behaviour('bridge', `check-${id}`, 'SHOULD', `CHECK notices that ${what}.`, (context, say) => {
+      const attachment = context.attachment()
+      context.mustAdd(attachment, { config })
+      context.must('CHECK', attachment, { config })
+      change(context, attachment)
+      const outcome = context.call('CHECK', attachment, { config })
+      say(!succeeded(outcome), 'CHECK fails', () => describeOutcome(outcome))
+    })
   )
 ]

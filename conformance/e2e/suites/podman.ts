@@ -32,9 +32,7 @@ export const podmanSuite: Suite = {
       cases: casesOf(lab),
       warmUp: () => {
         const flags = ['--subnet', '10.90.0.0/24', '--ipv6', '--subnet', 'fd50:6174:6368:90::/64']
-        return lab.withNetwork('warm', flags, () =>
-          lab.with(['--network', 'warm', '-p', '8079:80'], () => undefined)
-        )
+        return lab.withNetwork('warm', flags, () => lab.with(['--network', 'warm', '-p', '8079:80'], () => undefined))
       },
       close: async () => {
         lab.podman.outcome('rm', '-f', '-a', '-t', '0')
