@@ -42,7 +42,11 @@ const COMMANDS: readonly string[] = [
 ]
 
 /** Asked over HTTP, a container says its name and whom it was asked by. */
-const WHO_CGI = '#!/bin/sh\necho\necho "$(hostname) $REMOTE_ADDR"\n'
+const WHO_CGI = `#!/bin/sh
+[ -n "$NAME" ] || NAME=$(hostname)
+echo
+echo "$NAME $REMOTE_ADDR"
+`
 
 /** `--sort` and the fixed times: the same busybox gives the same image. */
 function tar(directory: string, archive: string, members: readonly string[]): void {

@@ -1,10 +1,15 @@
 /** Every suite. */
 import type { Suite } from '../suite.ts'
 import { criSuite } from './cri.ts'
+import { ctrSuite } from './ctr.ts'
+import { nerdctlSuite } from './nerdctl.ts'
 import { podmanSuite } from './podman.ts'
 
+/** The slowest first: the others run beside them. */
 export const SUITES: readonly Suite[] = [
+  podmanSuite,
   criSuite('containerd-1', 'containerd.conflist', ['native', 'node']),
   criSuite('containerd-2', 'kubelet-dual-stack.conflist', ['native']),
-  podmanSuite
+  nerdctlSuite,
+  ctrSuite
 ]

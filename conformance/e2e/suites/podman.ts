@@ -17,7 +17,7 @@ import { IMAGE, IMAGE_ARCHIVE } from '../image.ts'
 import { Podman } from '../podman.ts'
 import { answerOf, askUdp, HERE, pings, serveUdp, who } from '../reach.ts'
 import { type Case, expectNone, type Suite } from '../suite.ts'
-import { left, rulesNaming } from '../traces.ts'
+import { left, processes, rulesNaming } from '../traces.ts'
 
 export const podmanSuite: Suite = {
   name: 'podman',
@@ -36,9 +36,7 @@ export const podmanSuite: Suite = {
       },
       close: async () => {
         lab.podman.outcome('rm', '-f', '-a', '-t', '0')
-        await until('conmon to end', 10_000, () =>
-          run('ps', ['-e', '-o', 'stat,comm']).match(/^[^Z]\S* +conmon$/m) ? undefined : true
-        )
+        await until('conmon to end', 10_000, () => (processes().some(one => one.includes('conmon')) ? undefined : true))
       },
       log: () => ''
     }
