@@ -48,12 +48,12 @@ function findQdisc(rt: Rtnetlink, index: number, parent: number): Qdisc | undefi
     // The answer is a notification, which the one who asked gets only for the asking.
     flags: NLM_F_ECHO,
     payload: encodeTc({ index, handle: 0, parent, info: 0 }),
-    answer: 'message'
+    // Not 'message': of one that the kernel has put there itself, such as noqueue, it shows nothing, without an error.
+    answer: 'acknowledgement'
   }
   const answer = rt.attempt(request)
   const { errno } = answer
-  // ENOENT: there is none. EINVAL: there is one that the kernel put there itself and does not show, such as noqueue.
-  if (errno === 'ENOENT' || errno === 'EINVAL') return undefined
+  if (errno === 'ENOENT' || errno === 'EINVAL' || errno === 'ENODEV') return undefined
   if (errno !== '') throw refusal(answer)
   const payload = answer.payloads[0]
   return payload === undefined ? undefined : qdiscOf(decodeTc(payload))
