@@ -12,15 +12,7 @@
  * its translation, and that flag would drop it. Such packets bear the mark that table ip sets (nftables.ts).
  */
 import { gotoElement, keyElement, type Nft, type NftBatch, type NftElement, nameField } from '../../lib/net/nft.ts'
-import {
-  addMembers,
-  type FoundMember,
-  type Group,
-  type GroupTable,
-  nothingMore,
-  removeMembers
-} from '../../lib/net/nft-groups.ts'
-import { isOfNetwork } from '../../lib/net/nft-owner.ts'
+import { type FoundMember, type Group, type GroupTable, type Member, nothingMore } from '../../lib/net/nft-groups.ts'
 import { matchMark, matchSet, rule, verdict, verdictFrom } from '../../lib/net/nft-rule.ts'
 
 const FAMILY = 'bridge'
@@ -34,43 +26,20 @@ const PRIORITY = -200
 /** Bridged packets of published ports. */
 export const PUBLISHED_MARK = 0x800
 
-/** Lets no frame pass from this port to another isolated one. */
-export function isolatePort(nft: Nft, port: string, comment: string): void {
-  if (findPort(nft, port).length > 0) removeMembers(nft, () => findPort(nft, port))
+/** What keeps frames from passing from this port to another isolated one. */
+export function portMember(port: string, comment: string): Member {
   const key = nameField(port)
-  addMembers(nft, [
-    {
-      table: BRIDGE_TABLE,
-      group: GROUP,
-      element: gotoElement(key, ISOLATED, comment),
-      addMore: (batch: NftBatch): void => {
-        batch.addElements(FAMILY, TABLE, MEMBERS, [keyElement(key, comment)], false)
-      }
+  return {
+    table: BRIDGE_TABLE,
+    group: GROUP,
+    element: gotoElement(key, ISOLATED, comment),
+    addMore: (batch: NftBatch): void => {
+      batch.addElements(FAMILY, TABLE, MEMBERS, [keyElement(key, comment)], false)
     }
-  ])
+  }
 }
 
-/**
- * Lifts it.
- *
- * @param port undefined looks through all ports for the owner
- * @returns false when there was nothing, which costs no transaction
- */
-export function liftPort(nft: Nft, comment: string, port: string | undefined): boolean {
-  return removeMembers(nft, () => {
-    const found = port === undefined ? findAll(nft) : findPort(nft, port)
-    return found.filter(member => member.element.comment === comment)
-  })
-}
-
-/** Lifts what belongs to the network and to no valid attachment. */
-export function collectPorts(nft: Nft, network: string, isValid: (comment: string) => boolean): boolean {
-  return removeMembers(nft, () =>
-    findAll(nft).filter(({ element }) => isOfNetwork(element.comment, network) && !isValid(element.comment))
-  )
-}
-
-/** What is not as `isolatePort` left it, as sentences. */
+/** What is not as `portMember` says, as sentences. */
 export function portProblems(nft: Nft, port: string, comment: string): readonly string[] {
   const problems: string[] = []
   const element = nft.findElement(FAMILY, TABLE, PORTS, nameField(port))
@@ -85,12 +54,14 @@ export function portProblems(nft: Nft, port: string, comment: string): readonly 
   return problems
 }
 
-function findPort(nft: Nft, port: string): readonly FoundMember[] {
+/** The port's element, whoever's it is. */
+export function findPort(nft: Nft, port: string): readonly FoundMember[] {
   const element = nft.findElement(FAMILY, TABLE, PORTS, nameField(port))
   return element === undefined ? [] : [foundMember(nft, element)]
 }
 
-function findAll(nft: Nft): readonly FoundMember[] {
+/** All isolated ports. */
+export function findPorts(nft: Nft): readonly FoundMember[] {
   return nft.listElements(FAMILY, TABLE, PORTS).map(element => foundMember(nft, element))
 }
 

@@ -243,6 +243,20 @@ test('iptables: the same rules as the reference makes, and either removes what t
     assert.equal(ofContainer(), [])
   }))
 
+test('iptables: isolated holds within one bridge too, with br_netfilter and without', () =>
+  onStage(stage => {
+    const { lab } = stage
+    attachAll(stage, { backend: 'iptables', ingressPolicy: 'isolated' })
+    for (const call of ['1', '0']) {
+      const knobs = ['iptables', 'ip6tables'].map(one => `/proc/sys/net/bridge/bridge-nf-call-${one}`)
+      lab.host.run('sh', ['-c', `for f in ${knobs.join(' ')}; do echo ${call} > $f; done`])
+      assert.is(reach(lab), '-- -- oo 11 11', `bridge-nf-call ${call}`)
+    }
+    detachAll(stage)
+    assert.not.match(rules(lab.host), /patchbay/)
+    assert.is(reach(lab), '22 33 oo 11 11')
+  }))
+
 test('firewalld: chosen when it is on the bus; isolation is still ours', () =>
   onStage(({ lab, ours }) => {
     const firewalld = new FakeFirewalld()

@@ -26,7 +26,6 @@ import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Net } from '../../lib/net/net.ts'
 import { ownerText } from '../../lib/net/nft-owner.ts'
 import { Undo } from '../../lib/undo.ts'
-import { collectPorts, isolatePort, liftPort, portProblems } from './bridge-ports.ts'
 import { type Backend, type Config, chooseBackend, readConfig } from './config.ts'
 import { addressesOf, domainOf } from './domain.ts'
 import { entryOf, type Place, placeIn } from './entry.ts'
@@ -61,9 +60,6 @@ function add(kernel: Kernel, request: Request): Result {
     if (place.backend === 'iptables') allowByIptables({ ...place, adminChain: config.adminChain })
     if (place.backend === 'firewalld') addToZone(place.zone, place.addresses)
     if (isolatesByNft(place)) isolate(host.nft(), isolatedIn(place, request))
-    if (place.policy === 'isolated' && place.port !== undefined) {
-      isolatePort(host.nft(), place.port, ownerText(request))
-    }
     return result
   } catch (error) {
     throw undo.rollback(asError(error))
@@ -90,13 +86,21 @@ function isNothing(place: Place): boolean {
 }
 
 function isolatesByNft(place: Place): boolean {
-  return place.backend !== 'iptables' && place.policy !== 'open' && place.interfaces.length > 0
+  if (place.policy === 'open') return false
+  if (place.backend === 'iptables') return place.policy === 'isolated' && place.port !== undefined
+  return place.interfaces.length > 0
 }
 
+/** With iptables only what it cannot do: frames between ports of one bridge pass it by, unless br_netfilter is on. */
 function isolatedIn(place: Place, request: Request): Isolated {
-  const { interfaces, addresses } = place
-  const policy = place.policy === 'isolated' ? 'isolated' : 'same-bridge'
-  return { policy, interfaces, addresses, comment: ownerText(request) }
+  const isIsolated = place.policy === 'isolated'
+  return {
+    policy: isIsolated ? 'isolated' : 'same-bridge',
+    interfaces: place.interfaces,
+    addresses: place.backend === 'iptables' ? [] : place.addresses,
+    port: isIsolated ? place.port : undefined,
+    comment: ownerText(request)
+  }
 }
 
 /** What an ADD of the same attachment made before it was killed. */
@@ -109,13 +113,8 @@ function removeEarlier(host: Net, request: Request): void {
 function removePlace(host: Net, request: Request, place: Place | undefined): void {
   const steps = new Steps(request.command)
   steps.attempt(() => {
-    lift(host.nft(), ownerText(request), place?.addresses)
+    lift(host.nft(), ownerText(request), place === undefined ? undefined : isolatedIn(place, request))
   })
-  if (place === undefined || (place.policy === 'isolated' && place.port !== undefined)) {
-    steps.attempt(() => {
-      liftPort(host.nft(), ownerText(request), place?.port)
-    })
-  }
   if (place !== undefined) {
     if (place.backend === 'iptables') {
       steps.attempt(() => forbidByIptables(place.addresses, unusedInterfaces(request, place)))
@@ -162,9 +161,6 @@ function problemsOf(host: Net, request: Request, config: Config, place: Place): 
   }
   if (isolatesByNft(place)) {
     for (const one of isolationProblems(host.nft(), isolatedIn(place, request))) problems.push(one)
-  }
-  if (place.policy === 'isolated' && place.port !== undefined) {
-    for (const one of portProblems(host.nft(), place.port, ownerText(request))) problems.push(one)
   }
   return problems
 }
@@ -215,9 +211,6 @@ function gc(kernel: Kernel, request: Request): void {
   const valid = validAttachments.map(({ containerId, ifName }) => ownerText({ network, containerId, ifName }))
   steps.attempt(() => {
     collect(host.nft(), network, comment => valid.some(one => one === comment))
-  })
-  steps.attempt(() => {
-    collectPorts(host.nft(), network, comment => valid.some(one => one === comment))
   })
   steps.attempt(() => host.close())
   steps.finish()

@@ -38,6 +38,7 @@ import {
   type FoundMember,
   type Group,
   type GroupTable,
+  type Member,
   nothingMore,
   removeMembers
 } from '../../lib/net/nft-groups.ts'
@@ -52,7 +53,7 @@ import {
   verdict,
   verdictFrom
 } from '../../lib/net/nft-rule.ts'
-import { PUBLISHED_MARK } from './bridge-ports.ts'
+import { findPort, findPorts, PUBLISHED_MARK, portMember, portProblems } from './bridge-ports.ts'
 
 const TABLE = 'patchbay-firewall'
 const CONTAINERS = 'containers'
@@ -67,32 +68,34 @@ export interface Isolated {
   /** Of its domain; the first names the chain. */
   readonly interfaces: readonly string[]
   readonly addresses: readonly IpAddress[]
+  /** Its port of the bridge, when it is to be isolated from the others. */
+  readonly port: string | undefined
   /** `ownerText` */
   readonly comment: string
 }
 
-/** Isolates the container. What others left behind at its addresses goes. */
+/** Isolates the container, in one transaction. What others left behind at its addresses and its port goes. */
 export function isolate(nft: Nft, isolated: Isolated): void {
-  if (findAt(nft, isolated.addresses).length > 0) removeMembers(nft, () => findAt(nft, isolated.addresses))
-  addMembers(
-    nft,
-    isolated.addresses.map(address => {
-      const group = groupOf(nft, isolated, address.family)
-      const element = gotoElement(addressField(address), group.chain, isolated.comment)
-      return { table: tableOf(address.family), group, element, addMore: nothingMore }
-    })
-  )
+  const { addresses, port, comment } = isolated
+  if (findPlaces(nft, addresses, port).length > 0) removeMembers(nft, () => findPlaces(nft, addresses, port))
+  const members: Member[] = addresses.map(address => {
+    const group = groupOf(nft, isolated, address.family)
+    const element = gotoElement(addressField(address), group.chain, comment)
+    return { table: tableOf(address.family), group, element, addMore: nothingMore }
+  })
+  if (port !== undefined) members.push(portMember(port, comment))
+  addMembers(nft, members)
 }
 
 /**
  * Lifts it.
  *
- * @param addresses as the journal has them; undefined looks through all elements for the owner
+ * @param places as the journal has them; undefined looks through all elements for the owner
  * @returns false when there was nothing, which costs no transaction
  */
-export function lift(nft: Nft, comment: string, addresses: readonly IpAddress[] | undefined): boolean {
+export function lift(nft: Nft, comment: string, places: Isolated | undefined): boolean {
   return removeMembers(nft, () => {
-    const found = addresses === undefined ? findAll(nft) : findAt(nft, addresses)
+    const found = places === undefined ? findAll(nft) : findPlaces(nft, places.addresses, places.port)
     return found.filter(member => member.element.comment === comment)
   })
 }
@@ -124,7 +127,15 @@ export function isolationProblems(nft: Nft, isolated: Isolated): readonly string
       }
     }
   }
+  if (isolated.port !== undefined) {
+    for (const one of portProblems(nft, isolated.port, isolated.comment)) problems.push(one)
+  }
   return problems
+}
+
+function findPlaces(nft: Nft, addresses: readonly IpAddress[], port: string | undefined): readonly FoundMember[] {
+  const containers = findAt(nft, addresses)
+  return port === undefined ? containers : containers.concat(findPort(nft, port))
 }
 
 function findAt(nft: Nft, addresses: readonly IpAddress[]): readonly FoundMember[] {
@@ -143,7 +154,7 @@ function findAll(nft: Nft): readonly FoundMember[] {
       found.push(foundMember(nft, table, element))
     }
   }
-  return found
+  return found.concat(findPorts(nft))
 }
 
 function foundMember(nft: Nft, table: GroupTable, element: NftElement): FoundMember {
