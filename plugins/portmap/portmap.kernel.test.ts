@@ -262,6 +262,42 @@ test("the reference's DEL removes our iptables rules, ours the reference's", () 
     assert.not.match(saved(), /CNI-DN-/)
   }))
 
+test('iptables: conditions and a foreign chain for the mark', () =>
+  onStage(({ lab, ours }) => {
+    const base = { prevResult: lab.prevResult(lab.first, [4]), runtimeConfig: { portMappings: MAPPINGS.slice(0, 1) } }
+    const server = EchoServer.start(lab.first, 'c', ['tcp 80'])
+    try {
+      const conditionsV4 = ['!', '-s', '192.0.2.9', '-m', 'comment', '--comment', 'with blanks']
+      ours.ok('ADD', 'c1', 'eth0', { ...base, conditionsV4 }, lab.first.path)
+      assert.equal(askAll(lab.outside, ['tcp 192.0.2.1 8080']), [''])
+      assert.equal(askAll(lab.host, ['tcp 127.0.0.1 8080']), ['c 10.4.0.1'])
+      ours.ok('DEL', 'c1', 'eth0', {})
+      lab.host.run('nft', ['flush', 'ruleset'])
+      lab.host.run('iptables', ['-t', 'nat', '-N', 'MARK-IT'])
+      ours.ok('ADD', 'c1', 'eth0', { ...base, externalSetMarkChain: 'MARK-IT' }, lab.first.path)
+      const saved = lab.host.run('iptables-save', ['-t', 'nat']).stdout
+      assert.match(saved, /-A CNI-DN-\w+ -s 10\.4\.0\.0\/24 -p tcp -m tcp --dport 8080 -j MARK-IT/)
+      assert.not.match(saved, /CNI-HOSTPORT-(SETMARK|MASQ)/)
+      assert.equal(askAll(lab.outside, ['tcp 192.0.2.1 8080']), ['c 192.0.2.9'])
+      ours.ok('DEL', 'c1', 'eth0', {})
+      ours.ok('ADD', 'c1', 'eth0', { ...base, backend: 'iptables', markMasqBit: 6 }, lab.first.path)
+      assert.match(lab.host.run('iptables-save', ['-t', 'nat']).stdout, /--set-xmark 0x40\/0x40/)
+      assert.equal(askAll(lab.host, ['tcp 127.0.0.1 8080']), ['c 10.4.0.1'])
+    } finally {
+      server.close()
+    }
+  }))
+
+test('with nft, iptables and ip out of PATH the default backend works', () =>
+  onStage(({ lab, ours }) => {
+    ours.env = { ...ours.env, PATH: '/nonexistent' }
+    const config = { prevResult: lab.prevResult(lab.first), runtimeConfig: { portMappings: MAPPINGS } }
+    ours.ok('ADD', 'c1', 'eth0', config, lab.first.path)
+    ours.ok('CHECK', 'c1', 'eth0', config, lab.first.path)
+    ours.ok('DEL', 'c1', 'eth0', {})
+    assert.is(rules(lab.host), '')
+  }))
+
 test('UDP: a client that never stops reaches the new container', () =>
   onStage(({ lab, ours }) => {
     const runtimeConfig = { portMappings: [{ hostPort: 53, containerPort: 53, protocol: 'udp' }] }
