@@ -54,8 +54,8 @@ const COMMANDS: readonly Command[] = [
   },
   {
     name: 'install',
-    form: 'install [DIR] [--engine native|node]',
-    summary: 'put the plugins into a directory, /opt/cni/bin by default',
+    form: 'install [DIR] [--runtime containerd|kubelet|nerdctl|podman] [--engine native|node] [--dry-run] [--force]',
+    summary: 'put the plugins where runtimes look for them, and a network for one of them',
     run: install
   },
   { name: 'version', form: 'version', summary: 'show versions and plugins', run: version }

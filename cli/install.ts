@@ -1,6 +1,7 @@
 /**
  * `patchbay install`: puts the plugins into a directory of CNI plugins. Every name appears, or is replaced, by one rename,
- * so that a runtime that starts a plugin meanwhile gets the old file or the new one and never a part of one.
+ * so that a runtime that starts a plugin meanwhile gets the old file or the new one and never a part of one. With
+ * `--runtime` it writes that runtime's network too.
  */
 import {
   chmodSync,
@@ -14,29 +15,125 @@ import {
   mkdirSync,
   openSync,
   renameSync,
-  rmSync
+  rmSync,
+  writeFileSync
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { isSea } from 'node:sea'
 import { parseArgs } from 'node:util'
 import { pluginNames } from '../plugins/start.ts'
+import {
+  filesBefore,
+  KEPT,
+  keptPath,
+  MULTI_CALL,
+  planConfig,
+  planPlugins,
+  type Step,
+  stepText
+} from './install-plan.ts'
 import { CommandError, jsonLine, type Output } from './output.ts'
+import { RUNTIMES, type RuntimeTarget } from './runtime-config.ts'
 
-/** The file that all names are links to. */
-const MULTI_CALL = 'patchbay-cni'
+interface Options {
+  readonly directory: string
+  readonly source: string
+  readonly names: readonly string[]
+  readonly network: { readonly path: string; readonly runtime: RuntimeTarget } | undefined
+}
 
-/** `install [DIR]` */
+/** `install [DIR] [--runtime NAME] …` */
 export async function install(argv: readonly string[], output: Output): Promise<number> {
-  const options = { engine: { type: 'string' }, json: { type: 'boolean' } } as const
+  const options = {
+    engine: { type: 'string' },
+    runtime: { type: 'string' },
+    'conf-dir': { type: 'string' },
+    'dry-run': { type: 'boolean' },
+    force: { type: 'boolean' },
+    json: { type: 'boolean' }
+  } as const
   const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true })
   if (positionals.length > 1) throw new CommandError('read the command: the form is: patchbay install [DIR]')
-  const directory = resolve(positionals[0] ?? '/opt/cni/bin')
-  const source = executableOf(values.engine)
-  const names = pluginNames()
-  installInto(directory, source, names)
-  if (values.json === true) output.out(jsonLine({ directory, source, plugins: names }))
-  else output.out(`installed ${String(names.length)} plugins in ${directory}: ${names.join(' ')}\n`)
+  const runtime = values.runtime === undefined ? undefined : runtimeNamed(values.runtime)
+  const chosen: Options = {
+    directory: resolve(positionals[0] ?? runtime?.binDir ?? '/opt/cni/bin'),
+    source: executableOf(values.engine),
+    names: pluginNames(),
+    network: runtime && { path: join(resolve(values['conf-dir'] ?? runtime.confDir), runtime.fileName), runtime }
+  }
+  const isDry = values['dry-run'] === true
+  const steps = planOf(chosen)
+  refuseReplacing(steps, isDry || values.force === true)
+  if (!isDry) carryOut(chosen, steps)
+  report(output, chosen, steps, { isDry, asJson: values.json === true })
   return 0
+}
+
+function runtimeNamed(name: string): RuntimeTarget {
+  const runtime = RUNTIMES.find(one => one.name === name)
+  if (runtime !== undefined) return runtime
+  const known = RUNTIMES.map(one => one.name).join(', ')
+  throw new CommandError(`read --runtime ${JSON.stringify(name)}: must be one of ${known}`)
+}
+
+function planOf({ directory, names, network }: Options): readonly Step[] {
+  const plugins = planPlugins(directory, names)
+  return network === undefined ? plugins : [...plugins, planConfig(network.path, network.runtime.config)]
+}
+
+function refuseReplacing(steps: readonly Step[], isAllowed: boolean): void {
+  const foreign = steps.filter(step => step.action === 'replace')
+  if (foreign.length === 0 || isAllowed) return
+  throw new CommandError(
+    `install: there already, and not Patchbay's: ${foreign.map(step => step.path).join(', ')}`,
+    `--force replaces them and keeps the former ones in ${KEPT}; --dry-run shows what would be done`
+  )
+}
+
+function carryOut({ directory, source, names, network }: Options, steps: readonly Step[]): void {
+  for (const step of steps.filter(one => one.action === 'replace')) keep(step.path)
+  installInto(directory, source, names)
+  const configStep = steps.find(one => one.path === network?.path)
+  if (network === undefined || configStep === undefined || configStep.action === 'leave') return
+  try {
+    mkdirSync(dirname(network.path), { recursive: true, mode: 0o755 })
+    const text = `${JSON.stringify(network.runtime.config, undefined, 2)}\n`
+    replace(network.path, fresh => writeFileSync(fresh, text, { mode: 0o644, flush: true }))
+    syncDirectory(dirname(network.path))
+  } catch (error) {
+    const cause = error instanceof Error ? error.message : String(error)
+    throw new CommandError(`write network ${JSON.stringify(network.path)}: ${cause}`, 'run as root')
+  }
+}
+
+/** Keeps what is about to be replaced. It is a second name of the file: the first one never goes missing. */
+function keep(path: string): void {
+  const kept = keptPath(path)
+  try {
+    if (lstatSync(path).isDirectory()) throw new Error('it is a directory')
+    mkdirSync(dirname(kept), { recursive: true, mode: 0o755 })
+    replace(kept, fresh => linkOrCopy(path, fresh))
+  } catch (error) {
+    const cause = error instanceof Error ? error.message : String(error)
+    throw new CommandError(`keep ${JSON.stringify(path)}: ${cause}`, 'run as root')
+  }
+}
+
+function report(
+  output: Output,
+  { directory, source, names, network }: Options,
+  steps: readonly Step[],
+  { isDry, asJson }: { readonly isDry: boolean; readonly asJson: boolean }
+): void {
+  const before = network === undefined ? [] : filesBefore(network.path)
+  if (asJson) {
+    output.out(jsonLine({ directory, source, plugins: names, dryRun: isDry, steps, filesBefore: before }))
+    return
+  }
+  if (isDry || network !== undefined) for (const step of steps) output.out(`${stepText(step, isDry)}\n`)
+  if (!isDry) output.out(`installed ${String(names.length)} plugins in ${directory}: ${names.join(' ')}\n`)
+  for (const path of before) output.out(`note: ${path} comes first; a runtime that takes one network takes that\n`)
+  if (network !== undefined) output.out(`note: ${network.runtime.hint}\n`)
 }
 
 /**

@@ -1,0 +1,76 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { assert, suite } from '../lib/testing/suite.ts'
+import { installInto } from './install.ts'
+import { filesBefore, planConfig, planPlugins } from './install-plan.ts'
+import { RUNTIMES } from './runtime-config.ts'
+
+const test = suite('cli/install --runtime')
+
+function withDirectory(body: (directory: string) => void): void {
+  const directory = mkdtempSync(join(tmpdir(), 'patchbay-install-'))
+  try {
+    body(directory)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+test('the networks it writes are those of docs/runtimes', () => {
+  const documents = join(import.meta.dirname, '..', 'docs', 'runtimes')
+  for (const { document, config } of RUNTIMES) {
+    assert.equal(JSON.parse(readFileSync(join(documents, document), 'utf8')), config, document)
+  }
+  const written = RUNTIMES.map(one => one.document).sort()
+  assert.equal(
+    readdirSync(documents)
+      .filter(name => name.endsWith('.conflist'))
+      .sort(),
+    written
+  )
+})
+
+test('plugins of others are told from our own, by link and by copy', () =>
+  withDirectory(directory => {
+    const source = join(directory, 'source')
+    const target = join(directory, 'bin')
+    writeFileSync(source, 'one')
+    const actions = () => planPlugins(target, ['bridge', 'portmap']).map(step => step.action)
+    assert.equal(actions(), ['create', 'create', 'create'])
+    mkdirSync(target)
+    writeFileSync(join(target, 'bridge'), 'of somebody else')
+    assert.equal(actions(), ['create', 'replace', 'create'])
+    installInto(target, source, ['bridge', 'portmap'])
+    assert.equal(actions(), ['update', 'update', 'update'])
+    // Where there are no hard links, names are copies.
+    rmSync(join(target, 'portmap'))
+    writeFileSync(join(target, 'portmap'), 'one')
+    assert.is.not(statSync(join(target, 'portmap')).ino, statSync(join(target, 'bridge')).ino)
+    assert.equal(actions(), ['update', 'update', 'update'])
+    writeFileSync(join(target, 'portmap'), 'two')
+    assert.equal(actions(), ['update', 'update', 'replace'])
+  }))
+
+test('a network that says the same is left, another one is not replaced unasked', () =>
+  withDirectory(directory => {
+    const path = join(directory, '10-net.conflist')
+    const config = { name: 'net', plugins: [{ type: 'bridge', isGateway: true }] }
+    assert.is(planConfig(path, config).action, 'create')
+    writeFileSync(path, '{"plugins":[{"isGateway":true,"type":"bridge"}],  "name":"net"}')
+    assert.is(planConfig(path, config).action, 'leave')
+    writeFileSync(path, '{"plugins":[],"name":"net"}')
+    assert.is(planConfig(path, config).action, 'replace')
+    writeFileSync(path, 'torn {')
+    assert.is(planConfig(path, config).action, 'replace')
+  }))
+
+test('networks that a runtime would take instead are named', () =>
+  withDirectory(directory => {
+    const path = join(directory, '10-net.conflist')
+    for (const name of ['05-other.conflist', '09-notes.txt', '20-later.conf']) writeFileSync(join(directory, name), '')
+    assert.equal(filesBefore(path), [join(directory, '05-other.conflist')])
+    assert.not.ok(existsSync(path))
+  }))
+
+test.run()
