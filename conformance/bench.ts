@@ -4,7 +4,7 @@
  *     npm run bench -- [--runs N] [--only ID|GROUP...] [--engine native,node] [--reference DIR] [--plugin-dir NAME=DIR]
  *                      [--json F] [--markdown F] [--svg DIR] [--list]
  */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { plots } from './bench/plot.ts'
@@ -86,11 +86,23 @@ function measure(values: Options): BenchReport {
   }
 }
 
+const RESULTS_BEGIN = '<!-- results: written by npm run bench -- --markdown FILE -->\n'
+const RESULTS_END = '<!-- end of results -->\n'
+
+/** Puts the results between their marks when the file has them, else makes the file of them alone. */
+function writeMarkdown(path: string, results: string): void {
+  const old = existsSync(path) ? readFileSync(path, 'utf8') : ''
+  const [from, to] = [old.indexOf(RESULTS_BEGIN), old.indexOf(RESULTS_END)]
+  const marked = from >= 0 && to > from
+  const before = marked ? old.slice(0, from + RESULTS_BEGIN.length) : ''
+  writeFileSync(path, marked ? `${before}\n${results}\n${old.slice(to)}` : results)
+}
+
 /** Prints and writes; the part that runs outside. */
 function publish(values: Options, report: BenchReport): void {
   process.stdout.write(textReport(report))
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`)
-  if (values.markdown !== undefined) writeFileSync(values.markdown, markdownReport(report))
+  if (values.markdown !== undefined) writeMarkdown(values.markdown, markdownReport(report))
   if (values.svg === undefined) return
   mkdirSync(values.svg, { recursive: true })
   for (const [name, svg] of plots(report)) writeFileSync(join(values.svg, name), svg)

@@ -203,8 +203,8 @@ export class Context {
         `link set ${ifName} up`,
         `address add 10.88.0.${n + 5}/24 dev ${ifName}`,
         `address add fd88::${n + 5}/64 dev ${ifName} nodad`,
-        'route add default via 10.88.0.1',
-        'route add default via fd88::1'
+        'route replace default via 10.88.0.1',
+        'route replace default via fd88::1'
       ])
     )
     const mac = (link: string) => String(this.world.link(link)?.['address'])

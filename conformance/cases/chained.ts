@@ -143,7 +143,8 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
     (context, say) => {
       const { attachment, outside, server } = published(context, 'tcp', publishing(mapping()))
       const config = { ...publishing(mapping({ hostPort: 18081 })), name: 'othernet' }
-      const twin = { ...attachment, result: undefined }
+      const { netns, containerId } = attachment
+      const twin = context.attachment({ netns, containerId, ifName: 'eth1' })
       context.mustAdd(twin, { config })
       context.must('DEL', twin, { config })
       const seen = outside.inside(() => ask('tcp', '192.0.2.2', 18080))

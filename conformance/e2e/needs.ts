@@ -35,7 +35,14 @@ const COMMON: readonly Need[] = [
   { name: 'control groups', advice: 'mount them at /sys/fs/cgroup', isMet: () => existsSync('/proc/self/cgroup') }
 ]
 
+const REFERENCE: Need = {
+  name: 'the reference plugins',
+  debianPackage: 'containernetworking-plugins',
+  isMet: () => existsSync(join(REFERENCE_DIR, 'bridge'))
+}
+
 const NAMED: readonly Need[] = [
+  { ...REFERENCE, name: 'reference' },
   command('containerd', 'containerd'),
   command('runc', 'runc'),
   command('podman', 'podman'),
@@ -60,10 +67,7 @@ export function missing(names: readonly string[], set: PluginSet): string | unde
 }
 
 function pluginsOf(set: PluginSet): Need {
-  if (set === 'reference') {
-    const isMet = () => existsSync(join(REFERENCE_DIR, 'bridge'))
-    return { name: 'the reference plugins', debianPackage: 'containernetworking-plugins', isMet }
-  }
+  if (set === 'reference') return REFERENCE
   const isMet = () =>
     existsSync(join(ROOT, 'dist', set, 'bin', 'bridge')) && existsSync(join(ROOT, 'dist', 'node', 'patchbay'))
   return { name: `dist/${set}`, advice: `npm run ${set === 'node' ? 'build' : 'build:native'}`, isMet }

@@ -2,6 +2,7 @@
 import type { Suite } from '../suite.ts'
 import { criSuite } from './cri.ts'
 import { ctrSuite } from './ctr.ts'
+import { migrationSuite } from './migration.ts'
 import { nerdctlSuite } from './nerdctl.ts'
 import { podmanSuite } from './podman.ts'
 
@@ -11,5 +12,6 @@ export const SUITES: readonly Suite[] = [
   criSuite('containerd-1', 'containerd.conflist', ['native', 'node']),
   criSuite('containerd-2', 'kubelet-dual-stack.conflist', ['native']),
   nerdctlSuite,
+  migrationSuite,
   ctrSuite
 ]
