@@ -7,6 +7,7 @@
 import { LIMITED_CONNECTIVITY } from '../lib/cni/error.ts'
 import { formatAddress } from '../lib/ip/address.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
+import { takeReleased } from '../lib/overlay/released.ts'
 import { sameTunnel, type Tunnel } from '../lib/overlay/tunnel.ts'
 import { AddressPool } from './address-pool.ts'
 import {
@@ -33,6 +34,8 @@ const JOIN_PATIENCE_MS = 60_000
 
 export interface AgentOptions {
   readonly host: string
+  /** The plugins' door, beside which they leave notes when nobody answers. */
+  readonly socket: string
   readonly kernel: Kernel
   readonly store: LocalStore
   readonly registry: Registry
@@ -90,7 +93,7 @@ export class Agent {
   start(): void {
     const { registry, store, compareSeconds, metrics } = this.#options
     this.#dropVanished()
-    for (const attachment of store.takeReleased()) this.#release(attachment)
+    this.#takeReleased()
     registry.start()
     for (const { tunnel } of store.endpoints.values()) this.#overlayOf(tunnel)
     this.#events = new KernelEvents({
@@ -237,6 +240,7 @@ export class Agent {
     const { host, store } = this.#options
     const attachment = question.attachment()
     const pool = question.pool()
+    this.#takeReleased()
     const ips = await this.#poolOf(pool).take(question.sets(), ownerOf(host, attachment), question.milliseconds)
     const before = store.leasesOf(attachment).find(lease => lease.pool === pool)
     store.putLease({ ...attachment, pool, ips: [...new Set([...(before?.ips ?? []), ...ips])] })
@@ -269,6 +273,11 @@ export class Agent {
       sets.push({ path: set.path, ...(await pool.usage(set, question.milliseconds)) })
     }
     return { sets }
+  }
+
+  /** What plugins gave back while no agent ran. */
+  #takeReleased(): void {
+    for (const attachment of takeReleased(this.#options.socket)) this.#release(attachment)
   }
 
   #release(attachment: Attachment): void {
@@ -347,7 +356,7 @@ export class Agent {
 
   #compareAll(): void {
     this.#dropVanished()
-    for (const attachment of this.#options.store.takeReleased()) this.#release(attachment)
+    this.#takeReleased()
     for (const overlay of this.#overlays.values()) overlay.compare().catch(() => undefined)
   }
 

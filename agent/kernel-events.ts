@@ -8,7 +8,7 @@ import { decodeNeighbour, type NeighbourMessage, RTM_DELNEIGH } from '../lib/net
 import { SysError } from '../lib/sys/errors.ts'
 import {
   closeNetlink,
-  joinNetlinkGroup,
+  joinNetlinkGroups,
   NETLINK_ROUTE,
   openNetlink,
   receiveWaiting,
@@ -36,8 +36,7 @@ export class KernelEvents {
     this.#listener = listener
     this.#fd = openNetlink(NETLINK_ROUTE)
     setNetlinkBuffers(this.#fd, BUFFER)
-    joinNetlinkGroup(this.#fd, RTNLGRP_LINK)
-    joinNetlinkGroup(this.#fd, RTNLGRP_NEIGH)
+    joinNetlinkGroups(this.#fd, [RTNLGRP_LINK, RTNLGRP_NEIGH])
     this.#timer = setInterval(() => this.#drain(), POLL_MS)
   }
 

@@ -4,7 +4,6 @@
  *
  *     endpoints/<network>:<containerID>:<ifname>.json
  *     addresses/<network>:<containerID>:<ifname>.json
- *     released/<network>:<containerID>:<ifname>.json     written by plugins while no agent runs
  *     leases.json
  */
 import { readdirSync } from 'node:fs'
@@ -25,7 +24,7 @@ export class LocalStore implements LeaseStore {
     this.#directory = directory
     this.endpoints = this.#endpoints
     this.addresses = this.#addresses
-    for (const part of ['endpoints', 'addresses', 'released']) ensureDirectory(`${directory}/${part}`, 0o700)
+    for (const part of ['endpoints', 'addresses']) ensureDirectory(`${directory}/${part}`, 0o700)
     for (const text of this.#read('endpoints')) {
       const one = endpointFromText(text)
       if (one !== undefined) this.#endpoints.set(attachmentKey(one), one)
@@ -62,17 +61,6 @@ export class LocalStore implements LeaseStore {
 
   leasesOf(one: Attachment): readonly LocalLease[] {
     return [...this.#addresses.values()].filter(lease => attachmentKey(lease) === attachmentKey(one))
-  }
-
-  /** What was given back while no agent ran; forgets it. */
-  takeReleased(): readonly Attachment[] {
-    const released: Attachment[] = []
-    for (const name of this.#names('released')) {
-      const [network = '', containerId = '', ifName = ''] = name.slice(0, -'.json'.length).split(':')
-      released.push({ network, containerId, ifName })
-      removeFile(`${this.#directory}/released/${name}`)
-    }
-    return released
   }
 
   read(): LeaseIds | undefined {

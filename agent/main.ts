@@ -56,6 +56,7 @@ async function serve(config: AgentConfig): Promise<void> {
   const store = new LocalStore(config.stateDir)
   const agent = new Agent({
     host: config.host,
+    socket: config.socket,
     kernel: new LinuxKernel(),
     store,
     registry: makeRegistry(config, store, metrics),

@@ -1,4 +1,5 @@
 /** Every plugin of the executable: the one list to add a new one to. */
+import { cluster } from '../ipam/cluster/cluster.ts'
 import { hostLocal } from '../ipam/host-local/host-local.ts'
 import { staticAddresses } from '../ipam/static/static.ts'
 import type { Plugin } from '../lib/cni/plugin.ts'
@@ -25,6 +26,7 @@ export function allPlugins(kernel: Kernel): readonly Plugin[] {
   return [
     bandwidth(kernel),
     bridge(kernel),
+    cluster(),
     dummy(kernel),
     firewall(kernel),
     hostDevice(kernel),

@@ -185,7 +185,7 @@ function isTokenRefused(error: GrpcError): boolean {
 
 /** Another endpoint, or the same a moment later, may do better. */
 function isPassing(error: GrpcError): boolean {
-  return error.code === UNAVAILABLE || error.code === DEADLINE_EXCEEDED || error.code === 1
+  return error.code === UNAVAILABLE || error.code === DEADLINE_EXCEEDED
 }
 
 export function put(key: string, value: string, lease: bigint): Operation {

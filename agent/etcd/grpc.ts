@@ -10,7 +10,6 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } f
 export const UNAVAILABLE = 14
 export const DEADLINE_EXCEEDED = 4
 export const UNAUTHENTICATED = 16
-const CANCELLED = 1
 const UNKNOWN = 2
 const WINDOW = 8 * 1024 * 1024
 const LARGEST_MESSAGE = 256 * 1024 * 1024
@@ -65,7 +64,10 @@ export class GrpcConnection {
       ...(cert === undefined ? {} : { cert }),
       ...(key === undefined ? {} : { key })
     })
-    this.#session.on('connect', () => this.#session.setLocalWindowSize(2 * WINDOW))
+    this.#session.on('connect', () => {
+      // It may have been given up in the same moment.
+      if (!this.#session.destroyed) this.#session.setLocalWindowSize(2 * WINDOW)
+    })
     this.#session.on('error', error => this.#fail(error.message))
     this.#session.on('goaway', () => this.#fail('the server closes the connection'))
     this.#session.on('close', () => this.#fail('the connection was closed'))
@@ -181,7 +183,11 @@ export class GrpcConnection {
     })
     stream.on('error', error => end(this.#failure ?? new GrpcError(UNAVAILABLE, error.message)))
     stream.on('close', () => {
-      end(status === null ? (this.#failure ?? new GrpcError(CANCELLED, `${path}: ended without a status`)) : status)
+      end(
+        status === null
+          ? (this.#failure ?? new GrpcError(UNAVAILABLE, `the connection to ${this.#url} was lost`))
+          : status
+      )
     })
     return stream
   }

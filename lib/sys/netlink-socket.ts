@@ -55,14 +55,25 @@ export function setNetlinkBuffers(fd: number, bytes: number): void {
 }
 
 /**
- * Subscribes to a multicast group.
+ * Subscribes to multicast groups; once for a socket.
  *
- * @param group its number, such as RTNLGRP_LINK
+ * @param groups their numbers, such as RTNLGRP_LINK
  */
-export function joinNetlinkGroup(fd: number, group: number): void {
-  if (setOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group) < 0) {
-    throw new SysError('join netlink group', String(group), libc.errnoName(), '')
+export function joinNetlinkGroups(fd: number, groups: readonly number[]): void {
+  // The kernel sends no event to the port that it came from, and takes a socket without a port for its own.
+  if (libc.bind(fd, anyPort()) < 0) throw new SysError('bind', 'netlink', libc.errnoName(), '')
+  for (const group of groups) {
+    if (setOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group) < 0) {
+      throw new SysError('join netlink group', String(group), libc.errnoName(), '')
+    }
   }
+}
+
+/** struct sockaddr_nl with port and groups 0: the kernel chooses the port */
+function anyPort(): Uint8Array {
+  const address = new Uint8Array(12)
+  address[0] = AF_NETLINK
+  return address
 }
 
 function setOption(fd: number, level: number, name: number, value: number): number {

@@ -1,0 +1,202 @@
+/** The plugin beside an agent that gives prepared answers, in a process of its own: the plugin's call blocks. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { takeReleased } from '../../lib/overlay/released.ts'
+import { callEnv, callInMemory, type MemoryAnswer } from '../../lib/testing/memory-io.ts'
+import { assert, suite } from '../../lib/testing/suite.ts'
+import { cluster } from './cluster.ts'
+
+const test = suite('ipam/cluster')
+
+/** Answers each question with the answer for its `do`; the question comes back with it. */
+const AGENT = `
+const answers = JSON.parse(process.argv[2])
+require('node:net').createServer({ allowHalfOpen: true }, socket => {
+  let text = ''
+  socket.on('data', chunk => {
+    text += chunk
+    if (!text.includes('\\n')) return
+    const question = JSON.parse(text)
+    process.stdout.write(text)
+    const answer = answers[question.do]
+    if (answer !== undefined) socket.end(JSON.stringify(answer) + '\\n')
+  })
+}).listen(process.argv[1], () => process.stdout.write('ready\\n'))
+`
+
+class FakeAgent {
+  readonly directory = mkdtempSync(join(tmpdir(), 'patchbay-cluster-'))
+  readonly socket = join(this.directory, 'agent.sock')
+  #said = ''
+  #process: ChildProcess | undefined
+
+  async start(answers: object): Promise<void> {
+    const child = spawn(process.execPath, ['-e', AGENT, this.socket, JSON.stringify(answers)], {
+      stdio: ['ignore', 'pipe', 'inherit']
+    })
+    this.#process = child
+    await new Promise<void>(resolve =>
+      child.stdout.on('data', chunk => {
+        this.#said += String(chunk)
+        if (this.#said.startsWith('ready')) resolve()
+      })
+    )
+  }
+
+  /** What it was asked, after a moment for its output to arrive. */
+  async questions(): Promise<readonly Record<string, unknown>[]> {
+    await new Promise(resolve => setTimeout(resolve, 100))
+    return this.#said
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map(line => JSON.parse(line))
+  }
+
+  call(command: string, ipam: object, more: object = {}, args = ''): MemoryAnswer {
+    const registry = { socket: this.socket, timeout: 1 }
+    const config = {
+      cniVersion: '1.1.0',
+      name: 'net1',
+      type: 'vxlan',
+      ipam: { type: 'cluster', registry, ...ipam },
+      ...more
+    }
+    const env = callEnv(command, {
+      CNI_NETNS: '/run/netns/x',
+      CNI_CONTAINERID: 'c1',
+      CNI_IFNAME: 'eth0',
+      CNI_ARGS: args
+    })
+    return callInMemory(cluster(), { env, stdin: config })
+  }
+
+  close(): void {
+    this.#process?.kill('SIGKILL')
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+}
+
+async function withAgent(answers: object | undefined, body: (agent: FakeAgent) => void | Promise<void>): Promise<void> {
+  const agent = new FakeAgent()
+  try {
+    if (answers !== undefined) await agent.start(answers)
+    await body(agent)
+  } finally {
+    agent.close()
+  }
+}
+
+const RANGES = {
+  ranges: [[{ subnet: '10.1.0.0/29', exclude: ['10.1.0.3'] }], [{ subnet: 'fd00::/64', gateway: 'fd00::99' }]]
+}
+
+test('ADD asks for one address of each set, without gateways and excluded ones; the answer gets length and gateway', async () => {
+  await withAgent({ 'take-addresses': { ok: true, ips: ['10.1.0.4', 'fd00::5'] } }, async agent => {
+    const answer = agent.call('ADD', { ...RANGES, routes: [{ dst: '0.0.0.0/0' }] }, {}, 'IP=fd00::5')
+    assert.is(answer.status, 0, answer.stdout)
+    assert.equal(JSON.parse(answer.stdout), {
+      cniVersion: '1.1.0',
+      ips: [
+        { address: '10.1.0.4/29', gateway: '10.1.0.1' },
+        { address: 'fd00::5/64', gateway: 'fd00::99' }
+      ],
+      routes: [{ dst: '0.0.0.0/0' }],
+      dns: {}
+    })
+    const [question] = await agent.questions()
+    assert.equal(question, {
+      do: 'take-addresses',
+      network: 'net1',
+      containerId: 'c1',
+      ifName: 'eth0',
+      pool: 'net1',
+      sets: [
+        {
+          path: 'ipam.ranges[0]',
+          spans: [
+            { first: '10.1.0.2', last: '10.1.0.2' },
+            { first: '10.1.0.4', last: '10.1.0.6' }
+          ]
+        },
+        {
+          path: 'ipam.ranges[1]',
+          spans: [
+            { first: 'fd00::1', last: 'fd00::98' },
+            { first: 'fd00::9a', last: 'fd00::ffff:ffff:ffff:ffff' }
+          ],
+          wanted: 'fd00::5'
+        }
+      ],
+      milliseconds: 500
+    })
+  })
+})
+
+test('codes of the agent come through; an answer out of the ranges is refused; no answer in time is code 11', async () => {
+  const refusal = { ok: false, code: 100, msg: 'allocate from ipam.ranges[0]: 5 of 5', details: 'widen it' }
+  await withAgent({ 'take-addresses': refusal }, agent => {
+    const answer = agent.call('ADD', RANGES)
+    assert.equal(JSON.parse(answer.stdout), { cniVersion: '1.1.0', code: 100, msg: refusal.msg, details: 'widen it' })
+    assert.is(JSON.parse(agent.call('ADD', RANGES, {}, 'IP=10.9.9.9').stdout).code, 101)
+  })
+  await withAgent({ 'take-addresses': { ok: true, ips: ['10.9.0.4', 'fd00::5'] } }, agent => {
+    assert.is(JSON.parse(agent.call('ADD', RANGES).stdout).code, 11)
+  })
+  await withAgent({}, agent => {
+    const started = Date.now()
+    const { code, msg } = JSON.parse(agent.call('ADD', RANGES).stdout)
+    assert.is(code, 11)
+    assert.match(msg, /reach the agent: .*no answer in time/)
+    assert.ok(Date.now() - started < 2000)
+  })
+})
+
+test('without an agent ADD is code 11 and DEL succeeds: its note waits for the agent', async () => {
+  await withAgent(undefined, agent => {
+    assert.is(JSON.parse(agent.call('ADD', RANGES).stdout).code, 11)
+    assert.is(agent.call('DEL', RANGES).stdout, '')
+    assert.is(agent.call('DEL', {}).status, 0)
+    assert.equal(readdirSync(`${agent.socket}.released`), ['net1:c1:eth0'])
+    assert.equal(takeReleased(agent.socket), [{ network: 'net1', containerId: 'c1', ifName: 'eth0' }])
+    assert.equal(takeReleased(agent.socket), [])
+  })
+})
+
+test('CHECK compares what the agent has with prevResult; STATUS counts', async () => {
+  const answers = {
+    addresses: { ok: true, ips: ['10.1.0.4', 'fd00::5'] },
+    usage: {
+      ok: true,
+      sets: [
+        { path: 'ipam.ranges[0]', taken: 4, size: 4 },
+        { path: 'ipam.ranges[1]', taken: 1, size: 9 }
+      ]
+    }
+  }
+  await withAgent(answers, agent => {
+    const result = (four: string): object => ({
+      prevResult: { cniVersion: '1.1.0', ips: [{ address: four }, { address: 'fd00::5/64' }] }
+    })
+    assert.is(agent.call('CHECK', RANGES, result('10.1.0.4/29')).stdout, '')
+    const wrong = JSON.parse(agent.call('CHECK', RANGES, result('10.1.0.5/29')).stdout)
+    assert.is(wrong.code, 102)
+    assert.match(wrong.msg, /prevResult has "10\.1\.0\.5", which is not leased to it/)
+    const full = JSON.parse(agent.call('STATUS', RANGES).stdout)
+    assert.is(full.code, 50)
+    assert.match(full.msg, /ipam\.ranges\[0\] has 4 of 4 addresses taken$/)
+  })
+})
+
+test('the configuration: ranges as in host-local, every mistake at once', async () => {
+  await withAgent(undefined, agent => {
+    const { code, msg } = JSON.parse(agent.call('ADD', { pool: 'a/b', ranges: [[{ subnet: '10.1.0.1/24' }]] }).stdout)
+    assert.is(code, 7)
+    for (const part of [/ipam\.pool must be a name/, /ranges\[0\]\[0\]\.subnet must have no host bits/])
+      assert.match(msg, part)
+  })
+})
+
+test.run()

@@ -1,0 +1,172 @@
+/**
+ * cluster gives addresses that are unique across hosts: all hosts take them from one pool, by way of the agent and its
+ * registry.
+ *
+ *     plugin on A --+                                     +-- plugin on B
+ *                   +--> agent A --> etcd <-- agent B <---+
+ *                        one transaction decides who gets 10.42.0.7
+ */
+import { CniError, NOT_AVAILABLE, TRY_AGAIN_LATER } from '../../lib/cni/error.ts'
+import type { Plugin, Request } from '../../lib/cni/plugin.ts'
+import { type IpConfig, NO_DNS, type Result } from '../../lib/cni/result.ts'
+import { type Json, jsonArray, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
+import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
+import { askAgent, attachmentMembers, isAgentAway } from '../../lib/overlay/agent-call.ts'
+import { noteReleased } from '../../lib/overlay/released.ts'
+import { type RangeSet, rangeOf, setText, spanOf } from '../../lib/ranges/range-set.ts'
+import { type ClusterConfig, readAgentOnly, readConfig } from './config.ts'
+
+/** ADD: the address that was asked for cannot be had. As host-local's. */
+const ADDRESS_NOT_AVAILABLE = 101
+/** CHECK: the leases are not what prevResult says. As host-local's. */
+const LEASE_DIFFERS = 102
+
+export function cluster(): Plugin {
+  return { name: 'cluster', since: '0.1.0', add, del, check, gc, status }
+}
+
+function add(request: Request): Result {
+  const config = readConfig(request)
+  const answer = askAgent(
+    config.agent,
+    question('take-addresses', request, [
+      ['pool', jsonString(config.pool)],
+      ['sets', setsToJson(config, config.requested)]
+    ])
+  )
+  const addresses = addressesOf(answer)
+  const ips: IpConfig[] = []
+  for (let i = 0; i < config.sets.length; i += 1) {
+    const set = config.sets[i]
+    const address = addresses[i]
+    const range = set === undefined || address === undefined ? undefined : rangeOf(set, address)
+    if (address === undefined || range === undefined) throw strangeAnswer(config)
+    ips.push({ address: { address, length: range.subnet.length }, gateway: range.gateway })
+  }
+  return { interfaces: [], ips, routes: config.routes, dns: NO_DNS }
+}
+
+/** Every set's spans, and the address that is wanted of it. */
+function setsToJson(config: ClusterConfig, requested: readonly IpAddress[]): Json {
+  const asked = requested.slice(0)
+  const sets = config.sets.map(set => {
+    const index = asked.findIndex(address => spanOf(set, address) !== undefined)
+    const wanted = index < 0 ? undefined : asked[index]
+    if (index >= 0) asked.splice(index, 1)
+    return setToJson(set, wanted)
+  })
+  if (asked.length > 0) throw notInSets(config, asked)
+  return jsonArray(sets)
+}
+
+function setToJson(set: RangeSet, wanted: IpAddress | undefined): Json {
+  const spans = set.spans.map(span =>
+    jsonObject([
+      ['first', jsonString(formatAddress(span.first))],
+      ['last', jsonString(formatAddress(span.last))]
+    ])
+  )
+  return jsonObject([
+    ['path', jsonString(set.path)],
+    ['spans', jsonArray(spans)],
+    ['wanted', wanted === undefined ? undefined : jsonString(formatAddress(wanted))]
+  ])
+}
+
+function notInSets(config: ClusterConfig, asked: readonly IpAddress[]): CniError {
+  const texts = asked.map(address => JSON.stringify(formatAddress(address))).join(', ')
+  const ranges = config.sets.map(set => `${set.path} (${setText(set)})`).join(', ')
+  return new CniError(
+    ADDRESS_NOT_AVAILABLE,
+    `allocate ${texts}: not in a range set that has an address to give for it`,
+    `one address of each of ${ranges} is given`
+  )
+}
+
+function strangeAnswer(config: ClusterConfig): CniError {
+  const message = `take addresses from pool ${JSON.stringify(config.pool)}: the agent gave others than were asked for`
+  return new CniError(TRY_AGAIN_LATER, message, 'plugin and agent are of different versions: install one of them anew')
+}
+
+/** An agent that does not run gives it back when it starts. */
+function del(request: Request): void {
+  const agent = readAgentOnly(request)
+  try {
+    askAgent(agent, question('release-addresses', request, []))
+  } catch (error) {
+    if (!(error instanceof Error && isAgentAway(error))) throw error
+    const { network, containerId, ifName } = request
+    noteReleased(agent.socket, { network, containerId, ifName })
+  }
+}
+
+/** One address of each set, and the same in prevResult: another one belongs to somebody else. */
+function check(request: Request): void {
+  const config = readConfig(request)
+  const held = addressesOf(askAgent(config.agent, question('addresses', request, [])))
+  const faults: string[] = []
+  for (const set of config.sets) {
+    const own = held.filter(address => spanOf(set, address) !== undefined)
+    if (own.length === 0) faults.push(`no address of ${set.path} (${setText(set)}) is leased to it`)
+    for (const ip of request.prevResult?.ips ?? []) {
+      const address = ip.address.address
+      if (spanOf(set, address) === undefined || own.some(one => addressesEqual(one, address))) continue
+      faults.push(`prevResult has ${JSON.stringify(formatAddress(address))}, which is not leased to it`)
+    }
+  }
+  if (faults.length === 0) return
+  const who = `container ${JSON.stringify(request.containerId)} interface ${JSON.stringify(request.ifName)}`
+  const message = `check leases of ${who}: ${faults.join('; ')}`
+  throw new CniError(LEASE_DIFFERS, message, `pool ${JSON.stringify(config.pool)}: attach the container again`)
+}
+
+/** This host's leases only: of other hosts' containers this runtime knows nothing. */
+function gc(request: Request): void {
+  const keep = request.validAttachments.map(one =>
+    jsonObject([
+      ['containerId', jsonString(one.containerId)],
+      ['ifName', jsonString(one.ifName)]
+    ])
+  )
+  askAgent(readAgentOnly(request), question('collect-addresses', request, [['keep', jsonArray(keep)]]))
+}
+
+function status(request: Request): void {
+  const config = readConfig(request)
+  const usage = askAgent(
+    config.agent,
+    question('usage', request, [
+      ['pool', jsonString(config.pool)],
+      ['sets', setsToJson(config, [])]
+    ])
+  )
+  const full: string[] = []
+  for (const set of memberOf(usage, 'sets')?.items ?? []) {
+    const taken = memberOf(set, 'taken')?.text ?? '0'
+    const size = memberOf(set, 'size')?.text ?? '0'
+    if (Number(taken) < Number(size)) continue
+    full.push(`${memberOf(set, 'path')?.text ?? ''} has ${taken} of ${size} addresses taken`)
+  }
+  if (full.length === 0) return
+  throw new CniError(
+    NOT_AVAILABLE,
+    `find free addresses in pool ${JSON.stringify(config.pool)}: ${full.join('; ')}`,
+    'remove containers, widen the range, or remove leases of containers that are gone with the verb GC'
+  )
+}
+
+function question(what: string, request: Request, more: readonly (readonly [string, Json | undefined])[]): Json {
+  const members: (readonly [string, Json | undefined])[] = [['do', jsonString(what)]]
+  for (const member of attachmentMembers(request.network, request.containerId, request.ifName)) members.push(member)
+  for (const member of more) members.push(member)
+  return jsonObject(members)
+}
+
+function addressesOf(answer: Json): readonly IpAddress[] {
+  const addresses: IpAddress[] = []
+  for (const item of memberOf(answer, 'ips')?.items ?? []) {
+    const address = parseAddress(item.text)
+    if (address !== undefined) addresses.push(address)
+  }
+  return addresses
+}

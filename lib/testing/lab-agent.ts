@@ -1,0 +1,140 @@
+/** `patchbay agent` on a host of an overlay lab. */
+import type { ChildProcess } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import type { LabHost, OverlayLab } from './overlay-lab.ts'
+
+const COMMAND = join(import.meta.dirname, '..', '..', 'cli', 'main.ts')
+
+export class LabAgent {
+  readonly host: LabHost
+  readonly socket: string
+  readonly #lab: OverlayLab
+  readonly #config: string
+  #process: ChildProcess
+  /** What it has printed. */
+  log = ''
+
+  /** @param registry the configuration's `etcd` or `file` */
+  constructor(lab: OverlayLab, host: LabHost, registry: object) {
+    this.host = host
+    this.#lab = lab
+    this.socket = join(host.directory, 'agent.sock')
+    this.#config = join(host.directory, 'agent.json')
+    mkdirSync(host.directory, { recursive: true })
+    const config = {
+      host: `h${host.number}`,
+      socket: this.socket,
+      stateDir: join(host.directory, 'agent'),
+      http: `unix:${this.#http}`,
+      compareSeconds: 5,
+      ...registry
+    }
+    writeFileSync(this.#config, JSON.stringify(config))
+    this.#process = this.#start()
+  }
+
+  get #http(): string {
+    return join(this.host.directory, 'http.sock')
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0
+  }
+
+  #start(): ChildProcess {
+    const args = ['--no-warnings', COMMAND, 'agent', '--config', this.#config]
+    const child = this.#lab.run(this.host.namespace, process.execPath, args)
+    child.stderr?.on('data', chunk => {
+      this.log += String(chunk)
+    })
+    child.stdout?.resume()
+    return child
+  }
+
+  /** As a crash does. */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL')
+  }
+
+  async stop(): Promise<void> {
+    await this.#end('SIGTERM')
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const gone = new Promise(resolve => this.#process.once('exit', resolve))
+    this.#process.kill(signal)
+    await gone
+  }
+
+  restart(): void {
+    this.#process = this.#start()
+  }
+
+  /** Asks as a plugin does. */
+  ask(question: object): Promise<{ readonly ok: boolean; readonly code?: number; readonly msg?: string }> {
+    const { promise, resolve, reject } = Promise.withResolvers<{ readonly ok: boolean }>()
+    const socket = connect(this.socket)
+    let text = ''
+    socket.on('connect', () => socket.write(`${JSON.stringify(question)}\n`))
+    socket.on('data', chunk => {
+      text += String(chunk)
+    })
+    socket.on('error', reject)
+    socket.on('end', () => resolve(JSON.parse(text)))
+    return promise
+  }
+
+  /** `/healthz` or `/metrics`. */
+  get(path: string): Promise<{ readonly status: number; readonly text: string }> {
+    const { promise, resolve, reject } = Promise.withResolvers<{ readonly status: number; readonly text: string }>()
+    const asked = request({ socketPath: this.#http, path }, response => {
+      let text = ''
+      response.on('data', chunk => {
+        text += String(chunk)
+      })
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }))
+    })
+    asked.on('error', reject)
+    asked.end()
+    return promise
+  }
+
+  async metric(name: string): Promise<number> {
+    const { text } = await this.get('/metrics')
+    return Number(
+      text
+        .split('\n')
+        .find(line => line.startsWith(`${name} `))
+        ?.split(' ')[1] ?? NaN
+    )
+  }
+
+  async whenReady(): Promise<void> {
+    await until(
+      `agent of host ${this.host.number}: ${this.log}`,
+      async () => (await this.ask({ do: 'status' })).ok,
+      15_000
+    )
+  }
+}
+
+/** Waits until `isSo` is true; what throws is not so yet. @returns milliseconds it took */
+export async function until(
+  what: string,
+  isSo: () => boolean | Promise<boolean>,
+  milliseconds = 5000
+): Promise<number> {
+  const started = performance.now()
+  for (;;) {
+    try {
+      if (await isSo()) return performance.now() - started
+    } catch {
+      // Not yet.
+    }
+    if (performance.now() - started > milliseconds) throw new Error(`waited ${milliseconds} ms in vain for: ${what}`)
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+}
