@@ -1,3 +1,4 @@
+// needs: iptables ip6tables
 import { spawnSync } from 'node:child_process'
 import { BridgedContainers } from '../testing/bridged-containers.ts'
 import { ask, EchoServer } from '../testing/echo.ts'

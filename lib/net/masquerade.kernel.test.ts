@@ -1,3 +1,4 @@
+// needs: nft
 import { spawn } from 'node:child_process'
 import { parsePrefix } from '../ip/prefix.ts'
 import { Namespace, withNamespaces } from '../testing/namespace.ts'

@@ -1,3 +1,4 @@
+// needs: nft
 import { parseMac } from '../ip/mac.ts'
 import { ask, EchoServer } from '../testing/echo.ts'
 import { type Namespace, withNamespaces } from '../testing/namespace.ts'

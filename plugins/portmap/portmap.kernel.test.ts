@@ -1,3 +1,4 @@
+// needs: nft iptables ip6tables conntrack reference-plugins
 import { BridgedContainers } from '../../lib/testing/bridged-containers.ts'
 import { askAll, EchoServer } from '../../lib/testing/echo.ts'
 import type { Namespace } from '../../lib/testing/namespace.ts'
