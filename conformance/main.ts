@@ -4,7 +4,7 @@
  *     patchbay conformance --plugin-dir DIR ...        (or: npm run conformance -- --plugin-dir DIR ...)
  */
 import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { BEHAVIOUR_CLAUSES } from './behaviour-clauses.ts'
 import { CASES } from './cases/all.ts'
 import { PROTOCOL_CLAUSES } from './clauses.ts'
@@ -12,7 +12,7 @@ import { runJobs } from './coordinator.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
 import { plan } from './plan.ts'
 import { probeMain } from './probe.ts'
-import { countBrokenMusts, type Report, type SetReport } from './report.ts'
+import { countBrokenMusts, mergedReport, type Report, type SetReport } from './report.ts'
 import { htmlReport } from './report-html.ts'
 import { junitReport } from './report-junit.ts'
 import { textReport } from './report-text.ts'
@@ -64,6 +64,7 @@ export async function conformance(argv: readonly string[]): Promise<number> {
     process.stdout.write(listText())
     return 0
   }
+  if (options.from.length > 0) return publish(options, mergedReport(options.from.map(readReport)))
   if (options.sets.length === 0) {
     process.stderr.write(USAGE)
     return 2
@@ -73,7 +74,16 @@ export async function conformance(argv: readonly string[]): Promise<number> {
     process.stderr.write(`conformance: ${why}\n`)
     return 2
   }
-  const report = await runSuite(options, argv)
+  return publish(options, await runSuite(options, argv))
+}
+
+/** A report that this program wrote. */
+function readReport(path: string): Report {
+  return JSON.parse(readFileSync(path, 'utf8')) as Report
+}
+
+/** Prints and writes the reports. @returns the exit status */
+function publish(options: Options, report: Report): number {
   process.stdout.write(textReport(report))
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, null, 1)}\n`)
   if (options.junit !== undefined) writeFileSync(options.junit, junitReport(report))

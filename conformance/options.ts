@@ -29,6 +29,8 @@ export interface Options {
   readonly junit: string | undefined
   readonly json: string | undefined
   readonly html: string | undefined
+  /** JSON reports of earlier runs to make reports from, instead of running anything. */
+  readonly from: readonly string[]
   readonly list: boolean
   readonly quiet: boolean
 }
@@ -46,6 +48,7 @@ export const USAGE = `usage: patchbay conformance --plugin-dir [NAME=]DIR... [op
   --seed N                 of the random cases (chosen and printed when left out)
   --effort F               fraction of the full number of repetitions in endurance and hostile cases (0.05)
   --json F, --junit F, --html F   reports
+  --from F                 reports from the JSON of earlier runs, without running anything (several are put together)
   --list                   clauses and cases, without running them
   --quiet                  no progress
 `
@@ -70,6 +73,7 @@ export function readOptions(argv: readonly string[]): Options {
       json: one,
       junit: one,
       html: one,
+      from: many,
       list: { type: 'boolean' },
       quiet: { type: 'boolean' }
     }
@@ -94,6 +98,7 @@ export function readOptions(argv: readonly string[]): Options {
     junit: values.junit,
     json: values.json,
     html: values.html,
+    from: values.from ?? [],
     list: values.list ?? false,
     quiet: values.quiet ?? false
   }

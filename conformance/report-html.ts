@@ -1,6 +1,6 @@
 /** The scoreboard: one HTML file, no scripts from elsewhere, readable without any. */
 import type { Clause } from './clauses.ts'
-import { type ClauseScore, findingsOf, type Report, type SetReport, scoreOf } from './report.ts'
+import { type ClauseScore, findingsOf, type Report, type SetReport, scoreOf, withoutFolder } from './report.ts'
 
 function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
@@ -108,7 +108,8 @@ function sections(report: Report): readonly (readonly [string, readonly Clause[]
   return [...found]
 }
 
-export function htmlReport(report: Report): string {
+/** @param folder left out of paths, so that the file says the same wherever it was made */
+export function htmlReport(report: Report, folder = process.cwd()): string {
   const head = report.sets.map(set => `<th class="score">${escaped(set.name)}</th>`).join('')
   const tables = sections(report).map(
     ([section, clauses]) =>
@@ -118,7 +119,7 @@ export function htmlReport(report: Report): string {
     set =>
       `<p><small><b>${escaped(set.name)}</b> <span class="soft">${escaped(set.plugins.join(', '))}</span></small></p>`
   )
-  return `<!doctype html>
+  const page = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>CNI plugin scoreboard</title><style>${STYLE}</style></head><body><main>
 <h1>CNI plugins, judged from outside</h1>
@@ -133,4 +134,5 @@ ${plugins.join('')}
 ${tables.join('\n')}
 </main></body></html>
 `
+  return withoutFolder(page, folder)
 }

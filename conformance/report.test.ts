@@ -1,7 +1,7 @@
 import { assert, suite } from '../lib/testing/suite.ts'
 import type { Finding } from './case.ts'
 import type { Clause } from './clauses.ts'
-import { countBrokenMusts, type Report, scoreOf } from './report.ts'
+import { countBrokenMusts, mergedReport, type Report, scoreOf } from './report.ts'
 import { htmlReport } from './report-html.ts'
 import { junitReport } from './report-junit.ts'
 import { textReport } from './report-text.ts'
@@ -80,6 +80,21 @@ test('htmlReport: escapes what plugins printed and marks the broken clause', () 
   const html = htmlReport(report([result('p', [finding(must.id)]), result('q', [])]))
   assert.match(html, /class="score no" title="p">&#10007; 1 of 2</)
   assert.ok(html.includes('x &lt; 1 &amp; &quot;y&quot;'))
+})
+
+test('mergedReport: two runs on one set become one', () => {
+  const merged = mergedReport([report([result('p', [])]), report([result('q', [finding(must.id)])])])
+  assert.equal(
+    merged.sets.map(set => [set.name, set.results.length]),
+    [['x', 2]]
+  )
+  assert.is(merged.seconds, 2)
+})
+
+test('htmlReport: leaves out the folder it was made in', () => {
+  const own = { ...finding(must.id), call: '/some/where/dist/bin/p' }
+  const html = htmlReport(report([result('p', [own])]), '/some/where')
+  assert.ok(html.includes('<pre>dist/bin/p</pre>'))
 })
 
 test.run()

@@ -69,3 +69,23 @@ export function countBrokenMusts(report: Report): number {
     .flatMap(set => findingsOf(report, set))
     .filter(({ clause }) => clause === undefined || clause.level === 'MUST').length
 }
+
+/** Several runs as one report: sets of one name become one, the last run says what clauses there are. */
+export function mergedReport(reports: readonly Report[]): Report {
+  const last = reports.at(-1)
+  if (last === undefined) throw new Error('merge reports: there is none')
+  const sets = new Map<string, SetReport>()
+  for (const set of reports.flatMap(report => report.sets)) {
+    const known = sets.get(set.name)
+    const plugins = [...new Set([...(known?.plugins ?? []), ...set.plugins])].sort()
+    sets.set(set.name, { ...set, plugins, results: [...(known?.results ?? []), ...set.results] })
+  }
+  const seconds = reports.reduce((total, report) => total + report.seconds, 0)
+  const command = reports.map(report => report.command).join(' ; ')
+  return { ...last, seconds, command, sets: [...sets.values()] }
+}
+
+/** A text of the report without the folder that the suite was started in: `dist/native/bin/bridge`. */
+export function withoutFolder(text: string, folder: string): string {
+  return text.replaceAll(`${folder}/`, '')
+}
