@@ -74,8 +74,8 @@ export function tableRoutes(
     }
   }
   if (gateway !== undefined) {
-    const onlink = !isLinkLocal(gateway) && !prefixContains(one.ip.address, gateway)
-    routes.push({ family, dst: undefined, gateway, index, table: one.table, onlink })
+    const isNeighbour = prefixContains(one.ip.address, gateway) || (gateway.family === 6 && isLinkLocal(gateway))
+    routes.push({ family, dst: undefined, gateway, index, table: one.table, onlink: !isNeighbour })
   }
   return neighboursFirst(routes)
 }
