@@ -6,6 +6,9 @@ import { closeSync, statSync, writeSync } from 'node:fs'
 import * as libc from '#libc'
 import { SysError } from './errors.ts'
 
+/** asm-generic/ioctls.h: close-on-exec. */
+const FIOCLEX = 0x5451
+
 /** What a finished program left: its exit status (128 + n after signal n, as shells count) and its stdout. */
 export interface Finished {
   readonly status: number
@@ -25,6 +28,7 @@ export function runProgram(path: string, args: readonly string[], stdin: string)
   const input = libc.memfdCreate()
   if (input < 0) throw new SysError('memfd_create', '', libc.errnoName(), '')
   const saved = libc.dup(0)
+  if (saved >= 0) libc.ioctlNumber(saved, FIOCLEX, 0)
   try {
     const bytes = new TextEncoder().encode(stdin)
     // A write at a position leaves the file's offset at 0, where the child starts to read.

@@ -28,15 +28,22 @@ const LOCK_NB = 4
 /** The file's text; undefined when it is absent. */
 export function readText(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8')
+    // O_NONBLOCK: a FIFO in the file's place would otherwise wait for a writer for ever; so it reads as empty.
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    try {
+      return readFileSync(fd, 'utf8')
+    } finally {
+      closeSync(fd)
+    }
   } catch (error) {
     if (isAbsence(errnoOf(error))) return undefined
     throw fileError('read', path, error)
   }
 }
 
+/** No file can have a name that is too long: DEL and GC of an attachment that ADD had to refuse find nothing of it. */
 function isAbsence(errno: string): boolean {
-  return errno === 'ENOENT' || errno === 'ENOTDIR'
+  return errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ENAMETOOLONG'
 }
 
 /** A failure of node:fs as ours. */

@@ -12,6 +12,10 @@ import { errnoOf, SysError } from './errors.ts'
 
 const CLONE_NEWNET = 0x40000000
 const NSFS_MAGIC = 0x6e736673
+/** linux/nsfs.h NS_GET_NSTYPE: which kind of namespace it is, as its CLONE_ flag (since Linux 4.11). */
+const NS_GET_NSTYPE = 0xb703
+/** asm-generic/ioctls.h: close-on-exec, which node:fs sets on the Node engine only. */
+const FIOCLEX = 0x5451
 
 /** Why a path did not open as a network namespace. */
 export type NetnsReason = 'absent' | 'not-a-namespace' | 'unreadable'
@@ -19,12 +23,15 @@ export type NetnsReason = 'absent' | 'not-a-namespace' | 'unreadable'
 export class NetnsError extends Error {
   readonly reason: NetnsReason
   readonly path: string
+  /** In words; of `unreadable` the symbol of errno. */
+  readonly explanation: string
 
   constructor(path: string, reason: NetnsReason, explanation: string) {
     super(`open network namespace ${JSON.stringify(path)}: ${explanation}`)
     this.name = 'NetnsError'
     this.path = path
     this.reason = reason
+    this.explanation = explanation
   }
 }
 
@@ -50,21 +57,27 @@ function openPath(path: string): number {
     return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (error) {
     const errno = errnoOf(error)
-    const absent = errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ESRCH'
+    // ENXIO: a socket, or a device that is not there.
+    if (errno === 'ENXIO') throw new NetnsError(path, 'not-a-namespace', NOT_A_NAMESPACE)
+    const absent = errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ENAMETOOLONG' || errno === 'ESRCH'
     throw new NetnsError(path, absent ? 'absent' : 'unreadable', absent ? 'no such file' : errno)
   }
 }
 
+const NOT_A_NAMESPACE = 'not a namespace file'
+
 /**
  * A namespace is a file of nsfs. Once `ip netns del` or a crash has unmounted it, the same path is an ordinary
- * empty file; and any kind of namespace is a file of nsfs, so setns's own check of the kind decides the rest.
+ * empty file. Any kind of namespace is a file of nsfs, so the kernel is asked which it is.
  */
 function whyNotNetns(fd: number): string {
   const statfs = new Uint8Array(120)
   if (libc.fstatfs(fd, statfs) < 0) return libc.errnoName()
   const type = new DataView(statfs.buffer).getUint32(0, true)
-  if (type !== NSFS_MAGIC) return 'not a namespace file'
-  return ''
+  if (type !== NSFS_MAGIC) return NOT_A_NAMESPACE
+  libc.ioctlNumber(fd, FIOCLEX, 0)
+  const kind = libc.ioctlNumber(fd, NS_GET_NSTYPE, 0)
+  return kind > 0 && kind !== CLONE_NEWNET ? 'a namespace, but not a network namespace' : ''
 }
 
 let own = -1

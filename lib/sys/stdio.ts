@@ -2,11 +2,30 @@
  * The three standard streams of a process that a runtime starts: pipes that may be short, full, or closed on the other
  * side.
  */
-import { readSync, realpathSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync, readSync, realpathSync, writeSync } from 'node:fs'
 import * as libc from '#libc'
 import { errnoOf, SysError } from './errors.ts'
 
 const CHUNK = 65_536
+
+/**
+ * Puts /dev/null where a runtime has closed one of the three streams, as Node does at its start.
+ *
+ * Sequence prevented: standard output is closed; the first file or socket that is opened gets descriptor 1; the result is
+ * written into it. Opened for reading only, so that a result that nobody can get is still an error.
+ */
+export function occupyStandardStreams(): void {
+  try {
+    for (;;) {
+      const fd = openSync('/dev/null', constants.O_RDONLY)
+      if (fd <= 2) continue
+      closeSync(fd)
+      return
+    }
+  } catch {
+    return // no /dev/null or no descriptor left: the call itself will say so, if it matters
+  }
+}
 
 /**
  * Reads standard input to its end, or until `limit` bytes are there.
