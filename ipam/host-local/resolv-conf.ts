@@ -1,6 +1,6 @@
 /** Reading a resolv.conf file for the `dns` of a result. */
-import { readFileSync } from 'node:fs'
 import type { Dns } from '../../lib/cni/result.ts'
+import { readPolicyLines } from '../../lib/state/policy-file.ts'
 
 /**
  * Name servers, search domains and options of a file; of several `domain` lines the last.
@@ -15,7 +15,7 @@ export function readResolvConf(path: string): Dns | undefined {
 
 function readFile(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8')
+    return readPolicyLines(path)?.join('\n')
   } catch {
     return undefined
   }

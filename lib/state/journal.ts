@@ -5,9 +5,12 @@
  *     ADD writes the name of the veth it is about to make; a kill -9 follows; GC reads the name and removes the veth.
  *
  * One file per attachment and plugin, `/run/patchbay/<network>/<containerID>:<ifname>.<plugin>.json`. On tmpfs,
- * because what it tells of does not survive the boot either.
+ * because what it tells of does not survive the boot either. Where the names are longer than a file name can be, their
+ * hash stands for them, with nothing behind the colon, and the entry holds them.
  */
-import { type Json, jsonObject, jsonText, parseJson } from '../config/json.ts'
+import { createHash } from 'node:crypto'
+import { type Json, jsonObject, jsonString, jsonText, memberOf, parseJson, withMember } from '../config/json.ts'
+import { hex } from '../ip/mac.ts'
 import { errnoOf } from '../sys/errors.ts'
 import {
   ensureDirectory,
@@ -19,6 +22,13 @@ import {
 } from '../sys/files.ts'
 
 export const DEFAULT_STATE_DIR = '/run/patchbay'
+
+/** linux/limits.h NAME_MAX is 255; a file that is being written has the writer's process id behind its name as well. */
+const LONGEST_NAME = 200
+
+/** Members of an entry whose file's name is a hash. */
+const CONTAINER_ID = 'containerID'
+const IF_NAME = 'ifname'
 
 /** `entry` is an empty object when the file does not hold one: the attachment was there, its details are lost. */
 export interface JournalEntry {
@@ -42,11 +52,12 @@ export class Journal {
   /** Writes or replaces the entry; call it before the kernel is changed. */
   write(containerId: string, ifName: string, entry: Json): void {
     const path = this.#path(containerId, ifName)
+    const text = jsonText(this.#isLong(containerId, ifName) ? withOwner(entry, containerId, ifName) : entry)
     for (let tries = 1; ; tries += 1) {
       ensureDirectory(this.#directory, 0o700)
       try {
         // What it tells of does not survive a power cut either.
-        writeAtomic(path, `${jsonText(entry)}\n`, 0o600, false)
+        writeAtomic(path, `${text}\n`, 0o600, false)
         return
       } catch (error) {
         // A DEL that removed the last entry took the directory away between our two calls: make it again.
@@ -57,8 +68,7 @@ export class Journal {
 
   /** The entry; undefined when there is none. */
   read(containerId: string, ifName: string): Json | undefined {
-    const text = readText(this.#path(containerId, ifName))
-    return text === undefined ? undefined : entryOf(text)
+    return readEntry(this.#path(containerId, ifName))
   }
 
   /** Every entry of this plugin on this network, in no order. */
@@ -67,10 +77,11 @@ export class Journal {
     for (const name of listDirectory(this.#directory)) {
       const colon = name.indexOf(':')
       if (name.startsWith('.') || colon < 1 || !name.endsWith(this.#ending)) continue
-      const containerId = name.slice(0, colon)
+      const entry = readEntry(`${this.#directory}/${name}`)
+      if (entry === undefined) continue
       const ifName = name.slice(colon + 1, name.length - this.#ending.length)
-      const entry = this.read(containerId, ifName)
-      if (entry !== undefined) entries.push({ containerId, ifName, entry })
+      if (ifName !== '') entries.push({ containerId: name.slice(0, colon), ifName, entry })
+      else entries.push({ containerId: textOf(entry, CONTAINER_ID), ifName: textOf(entry, IF_NAME), entry })
     }
     return entries
   }
@@ -81,7 +92,37 @@ export class Journal {
   }
 
   #path(containerId: string, ifName: string): string {
-    return `${this.#directory}/${containerId}:${ifName}${this.#ending}`
+    const names = this.#isLong(containerId, ifName) ? hashOf(containerId, ifName) : `${containerId}:${ifName}`
+    return `${this.#directory}/${names}${this.#ending}`
+  }
+
+  /** Counted as if every character of the interface's name, the only one that may hold others than ASCII, had three. */
+  #isLong(containerId: string, ifName: string): boolean {
+    return containerId.length + 3 * ifName.length + this.#ending.length > LONGEST_NAME
+  }
+}
+
+function hashOf(containerId: string, ifName: string): string {
+  const bytes: Uint8Array = createHash('sha256').update(`${containerId}:${ifName}`).digest()
+  return `${hex(bytes)}:`
+}
+
+function withOwner(entry: Json, containerId: string, ifName: string): Json {
+  return withMember(withMember(entry, CONTAINER_ID, jsonString(containerId)), IF_NAME, jsonString(ifName))
+}
+
+function textOf(entry: Json, key: string): string {
+  return memberOf(entry, key)?.text ?? ''
+}
+
+/** A directory in the file's place holds no entry, and must not keep DEL and GC from all the rest. */
+function readEntry(path: string): Json | undefined {
+  try {
+    const text = readText(path)
+    return text === undefined ? undefined : entryOf(text)
+  } catch (error) {
+    if (errnoOf(error) === 'EISDIR') return jsonObject([])
+    throw error
   }
 }
 

@@ -9,7 +9,7 @@
  */
 import { existsSync } from 'node:fs'
 import { formatAddress, type IpAddress, parseAddress } from '../ip/address.ts'
-import { SysError } from '../sys/errors.ts'
+import { errnoOf, SysError } from '../sys/errors.ts'
 import {
   createExclusive,
   ensureDirectory,
@@ -90,7 +90,7 @@ export class LeaseDirectory {
 
   /** What lies at an address: undefined when it is free. */
   find(address: IpAddress): Lease | undefined {
-    const text = readText(this.#leasePath(address))
+    const text = readLease(this.#leasePath(address))
     return text === undefined ? undefined : { address, owner: ownerOf(text) }
   }
 
@@ -219,6 +219,16 @@ export class LeaseDirectory {
     }
     this.#owners.update(held)
     this.#isCovered = true
+  }
+}
+
+/** A directory at an address keeps it from being given away, as it does with the reference: a lease made by hand. */
+function readLease(path: string): string | undefined {
+  try {
+    return readText(path)
+  } catch (error) {
+    if (errnoOf(error) === 'EISDIR') return '(a directory)'
+    throw error
   }
 }
 
