@@ -96,11 +96,14 @@ function nameFault(text: string): string {
   return isName(text) ? '' : 'must begin with a letter or digit and hold only letters, digits and "_.-"'
 }
 
-/** What is wrong with an interface name, '' when nothing is. @source net/core/dev.c dev_valid_name */
+/**
+ * What is wrong with an interface name, '' when nothing is. The kernel takes `eth%d` as the wish for the first free number.
+ * @source net/core/dev.c dev_valid_name, __dev_alloc_name
+ */
 export function ifNameFault(name: string): string {
   if (name === '') return 'must not be empty'
   if (new TextEncoder().encode(name).length > 15) return 'must be at most 15 bytes'
   if (name === '.' || name === '..') return 'must not be "." or ".."'
-  if (/[/:\s\0]/.test(name)) return 'must hold no "/", ":" or white space'
+  if (/[/:%\s\0]/.test(name)) return 'must hold no "/", ":", "%" or white space'
   return ''
 }

@@ -50,11 +50,13 @@ function adviceByErrno(): ReadonlyMap<string, string> {
   advice.set('EPERM', 'run as root: CAP_NET_ADMIN and CAP_SYS_ADMIN are needed')
   advice.set('EACCES', 'run as root, and let the path be readable and its directories searchable')
   advice.set('ENOSPC', 'free space or inodes on that file system, then try again')
+  advice.set('EDQUOT', 'raise the quota of that file system, or free space in it')
   advice.set('EROFS', 'make that file system writable, or configure a directory on another one')
   advice.set('EIO', 'the device under that file system fails: see the kernel log')
   advice.set('EBUSY', 'somebody else uses it at this moment: try again')
   advice.set('EAGAIN', 'somebody else uses it at this moment: try again')
   advice.set('EOPNOTSUPP', 'this kernel lacks the feature: load its module or leave the option out')
+  advice.set('ENAMETOOLONG', 'the name of a network is a directory there: 255 bytes at most')
   advice.set('EMFILE', 'raise the limit of open files of the runtime')
   advice.set('ENFILE', "raise the system's limit of open files (fs.file-max)")
   return advice
@@ -95,7 +97,9 @@ function netnsError(error: NetnsError, command: string): CniError {
   if (error.reason === 'absent') {
     return new CniError(INVALID_NETNS, error.message, 'the container is gone: release its attachment with DEL')
   }
-  if (error.reason === 'unreadable') return new CniError(INVALID_NETNS, error.message, ADVICE.get('EACCES') ?? '')
+  if (error.reason === 'unreadable') {
+    return new CniError(INVALID_NETNS, error.message, ADVICE.get(error.explanation) ?? ADVICE.get('EACCES') ?? '')
+  }
   const hint = 'CNI_NETNS must be the path of a network namespace, such as /run/netns/NAME or /proc/PID/ns/net'
   return new CniError(INVALID_NETNS, error.message, hint)
 }
@@ -103,19 +107,30 @@ function netnsError(error: NetnsError, command: string): CniError {
 function errnoError(error: Error): CniError {
   const errno = errnoOf(error)
   const details = ADVICE.get(errno) ?? ''
-  if (errno === 'ENOSPC' || errno === 'EROFS' || errno === 'EIO') {
+  if (errno === 'ENOSPC' || errno === 'EDQUOT' || errno === 'EROFS' || errno === 'EIO') {
     return new CniError(IO_FAILURE, error.message, details)
   }
+  if (errno === 'ENAMETOOLONG') return new CniError(INVALID_CONFIG, error.message, details)
   if (errno === 'EBUSY' || errno === 'EAGAIN') return new CniError(TRY_AGAIN_LATER, error.message, details)
   return new CniError(INTERNAL, error.message, details)
 }
 
-/** The object that a failing plugin prints. */
+/** Characters of a message beyond which nobody reads on, and which a runtime would put into its log nonetheless. */
+const LONGEST_MESSAGE = 4000
+
+function cut(text: string): string {
+  if (text.length <= LONGEST_MESSAGE) return text
+  const last = text.charCodeAt(LONGEST_MESSAGE - 1)
+  const isHalf = last >= 0xd800 && last < 0xdc00
+  return `${text.slice(0, isHalf ? LONGEST_MESSAGE - 1 : LONGEST_MESSAGE)}... (cut)`
+}
+
+/** The object that a failing plugin prints. A message that repeats a megabyte of configuration is cut. */
 export function errorToJson(error: CniError, cniVersion: string): Json {
   return jsonObject([
     ['cniVersion', jsonString(cniVersion)],
     ['code', jsonNumber(error.code)],
-    ['msg', jsonString(error.message)],
+    ['msg', jsonString(cut(error.message))],
     ['details', error.details === '' ? undefined : jsonString(error.details)]
   ])
 }

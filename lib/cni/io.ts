@@ -1,7 +1,7 @@
 /** What a call touches of the process around it. Tests put memory in its place. */
 
 import { type Finished, runProgram } from '../sys/exec.ts'
-import { readStdin, stdinIsDevice, writeFully } from '../sys/stdio.ts'
+import { occupyStandardStreams, readStdin, stdinIsDevice, writeFully } from '../sys/stdio.ts'
 
 export interface Io {
   /** The value of a variable; '' when it is not set. */
@@ -20,6 +20,7 @@ export interface Io {
 
 /** The real process. */
 export function processIo(): Io {
+  occupyStandardStreams()
   return {
     env: name => process.env[name] ?? '',
     hasStdin: () => !stdinIsDevice(),

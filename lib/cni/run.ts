@@ -5,7 +5,7 @@
  */
 import { type Json, jsonArray, jsonObject, jsonString, jsonText, memberOf, parseJson } from '../config/json.ts'
 import { type Call, dispatch } from './call.ts'
-import { isName, readEnvironment } from './env.ts'
+import { type Environment, isName, readEnvironment } from './env.ts'
 import { CniError, DECODE_FAILURE, errorToJson, INVALID_CONFIG, IO_FAILURE, toCniError } from './error.ts'
 import type { Io } from './io.ts'
 import type { Plugin } from './plugin.ts'
@@ -43,7 +43,7 @@ export function run(plugin: Plugin, builtins: readonly Plugin[], io: Io): number
     const cniVersion = versionOf(config)
     if (isKnownVersion(cniVersion)) version = cniVersion
     const network = networkOf(config)
-    io.stdout(serve(plugin, { environment, network, cniVersion, text, config, builtins, io, delegated: false }))
+    serve(plugin, { environment, network, cniVersion, text, config, builtins, io, delegated: false })
     return 0
   } catch (error) {
     return report(io, toCniError(error, io.env('CNI_COMMAND')), version)
@@ -152,9 +152,25 @@ function networkOf(config: Json): string {
   throw new CniError(INVALID_CONFIG, `read configuration: ${fault}`, details)
 }
 
-function serve(plugin: Plugin, call: Call): string {
+function serve(plugin: Plugin, call: Call): void {
   const result = dispatch(plugin, call, call.environment.command)
-  return call.environment.command === 'ADD' ? resultText(result ?? EMPTY_RESULT, call.cniVersion) : ''
+  if (call.environment.command !== 'ADD') return
+  try {
+    call.io.stdout(resultText(result ?? EMPTY_RESULT, call.cniVersion))
+  } catch (error) {
+    takeBack(plugin, call)
+    throw error
+  }
+}
+
+/** An ADD whose result nobody can read has failed, and a runtime that is gone will not call DEL. */
+function takeBack(plugin: Plugin, call: Call): void {
+  const environment: Environment = { ...call.environment, command: 'DEL' }
+  try {
+    dispatch(plugin, { ...call, environment }, 'DEL')
+  } catch (error) {
+    writeLastWords(call.io, `${toCniError(error, 'DEL').message}\n`)
+  }
 }
 
 function report(io: Io, error: CniError, version: string): number {
