@@ -104,14 +104,15 @@ function attach(
 }
 
 /**
- * Rules before links, since they speak of the links' names. Links before addresses: an address given back while the container still has it would be given to the next one at
- * once, and two would answer to it.
+ * Rules before links, since they speak of the links' names. Links before addresses: an address given back while the
+ * container still has it would be given to the next one at once, and two would answer to it.
  */
 function del(kernel: Kernel, request: Request): void {
   const steps = new Steps('DEL')
   const journal = journalOf(request, 'bridge')
-  const entry = journal.read(request.containerId, request.ifName)
-  removeRulesAndLinks(kernel.host(), request, entry, steps)
+  const host = kernel.host()
+  steps.attempt(() => removeRules(host, request, journal.read(request.containerId, request.ifName), steps))
+  removeLinks(host, request, steps)
   steps.attempt(() => removeFromInside(kernel, request))
   steps.attempt(() => request.ipam.del())
   // The entry stays while anything it tells of does: the next DEL or GC needs it.
@@ -119,9 +120,12 @@ function del(kernel: Kernel, request: Request): void {
   steps.finish()
 }
 
-function removeRulesAndLinks(host: Net, request: Request, entry: Json | undefined, steps: Steps): void {
+function removeRules(host: Net, request: Request, entry: Json | undefined, steps: Steps): void {
   steps.attempt(() => delMasquerade(host, request, entry))
   steps.attempt(() => delSpoofCheck(host, request, entry))
+}
+
+function removeLinks(host: Net, request: Request, steps: Steps): void {
   for (const name of hostEnds(request)) steps.attempt(() => removeHostEnd(host, name))
 }
 
@@ -174,7 +178,9 @@ function gc(kernel: Kernel, request: Request): void {
   for (const { containerId, ifName, entry } of journal.list()) {
     if (isValidAttachment(request.validAttachments, containerId, ifName)) continue
     const removed = new Steps('GC')
-    removeRulesAndLinks(host, { ...request, containerId, ifName }, entry, removed)
+    const stale: Request = { ...request, containerId, ifName }
+    removeRules(host, stale, entry, removed)
+    removeLinks(host, stale, removed)
     if (removed.isClean()) removed.attempt(() => journal.remove(containerId, ifName))
     steps.attempt(() => removed.finish())
   }

@@ -1,6 +1,6 @@
 /** The configuration of the bridge plugin: every key, its default, and what cannot go together. */
 import { type MasqueradeConfig, readMasquerade } from '../../lib/attach/masquerade.ts'
-
+import { ifNameFault } from '../../lib/cni/env.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import type { Section } from '../../lib/config/section.ts'
 
@@ -82,9 +82,8 @@ export function gatewayName(config: BridgeConfig): string {
 function readBridgeName(config: Section): string {
   const name = config.text('bridge') ?? ''
   if (name === '') return 'cni0'
-  const isName = name.length <= MAX_NAME && name !== '.' && name !== '..' && /^[^\s/:%]+$/.test(name)
-  if (!isName)
-    config.problem('bridge', 'must be an interface name: 1 to 15 characters, no "/", ":", "%" or white space')
+  const fault = ifNameFault(name)
+  if (fault !== '') config.problem('bridge', `must be an interface name, which ${fault}`)
   return name
 }
 

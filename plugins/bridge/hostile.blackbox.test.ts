@@ -1,0 +1,196 @@
+// needs: ip bridge strace
+/**
+ * Names and paths that nobody should use: ADD works or refuses with nothing left, and DEL and GC clean up all the same.
+ */
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { assert, suite } from '../../lib/testing/suite.ts'
+import { inWorld, type Parsed, type World } from '../../lib/testing/world.ts'
+
+const test = suite('plugins/bridge, hostile names and paths')
+
+function network(world: World, more: object = {}): object {
+  const ipam = { type: 'host-local', dataDir: world.dataDir, subnet: '10.9.0.0/24' }
+  return { cniVersion: '1.1.0', name: 'web', type: 'bridge', bridge: 'br7', stateDir: world.stateDir, ipam, ...more }
+}
+
+function links(world: World): readonly string[] {
+  return world.ip(world.host, 'link').map((one: Parsed) => one.ifname)
+}
+
+function leases(world: World, name = 'web'): readonly string[] {
+  return readdirSync(join(world.dataDir, name)).filter(file => /^10\.[0-9.]+$/.test(file))
+}
+
+/** Nothing of an attachment is there; the bridge may be. */
+function assertClean(world: World, what: string): void {
+  assert.equal(links(world), ['lo', 'br7'], what)
+  assert.equal(leases(world), [], what)
+  assert.not.ok(existsSync(join(world.stateDir, 'web')), what)
+}
+
+test('container ids longer than a file name: ADD, CHECK, GC and DEL', async () => {
+  for (const length of [150, 190, 230, 250, 256, 4000]) {
+    await inWorld(1, world => {
+      const containerId = 'a'.repeat(length)
+      const prevResult = world.add('bridge', network(world), { containerId })
+      const checked = world.call('bridge', 'CHECK', network(world, { prevResult }), { containerId })
+      assert.is(checked.status, 0, checked.stdout)
+
+      const valid = [{ containerID: containerId, ifname: 'eth0' }]
+      const kept = world.call('bridge', 'GC', network(world, { 'cni.dev/valid-attachments': valid }))
+      assert.is(kept.status, 0, kept.stdout)
+      assert.is(leases(world).length, 1, `GC keeps the valid attachment of ${length} characters`)
+      assert.is(links(world).length, 3)
+
+      world.del('bridge', network(world), { containerId, netns: '' })
+      assertClean(world, `DEL of ${length} characters`)
+
+      world.add('bridge', network(world), { containerId })
+      world.call('bridge', 'GC', network(world, { 'cni.dev/valid-attachments': [] }))
+      assertClean(world, `GC of ${length} characters`)
+    })
+  }
+})
+
+test('a network name longer than a directory name is refused, and its DEL and GC find nothing', async () => {
+  await inWorld(1, world => {
+    const config = network(world, { name: 'n'.repeat(300), 'cni.dev/valid-attachments': [] })
+    const added = world.call('bridge', 'ADD', config)
+    assert.is(added.json.code, 7, added.stdout)
+    assert.match(added.json.details, '255')
+    world.del('bridge', config)
+    assert.is(world.call('bridge', 'GC', config).status, 0)
+    assert.equal(links(world), ['lo', 'br7'])
+  })
+})
+
+test('a directory or a FIFO where the journal entry belongs: DEL and GC still remove link and lease', async () => {
+  for (const put of [mkdirSync, makeFifo]) {
+    for (const command of ['DEL', 'GC']) {
+      await inWorld(1, world => {
+        world.add('bridge', network(world))
+        const entry = join(world.stateDir, 'web', 'c1:eth0.bridge.json')
+        world.sh(world.host, 'rm', entry)
+        put(entry)
+        world.call('bridge', command, network(world, { 'cni.dev/valid-attachments': [] }))
+        assert.equal(links(world), ['lo', 'br7'])
+        assert.equal(leases(world), [])
+      })
+    }
+  }
+})
+
+function makeFifo(path: string): void {
+  assert.is(spawnSync('mkfifo', [path]).status, 0)
+}
+
+test('a directory at an address keeps it, a FIFO does not, and neither stops ADD, DEL or GC', async () => {
+  for (const [put, expected] of [
+    [mkdirSync, '10.9.0.3/24'],
+    [makeFifo, '10.9.0.2/24']
+  ] as const) {
+    await inWorld(1, world => {
+      mkdirSync(join(world.dataDir, 'web'), { recursive: true })
+      put(join(world.dataDir, 'web', '10.9.0.2'))
+      assert.is(world.add('bridge', network(world)).ips[0].address, expected)
+      world.del('bridge', network(world))
+      const collected = world.call('bridge', 'GC', network(world, { 'cni.dev/valid-attachments': [] }))
+      assert.is(collected.status, 0, collected.stdout)
+      assert.is(existsSync(join(world.dataDir, 'web', '10.9.0.2')), put === mkdirSync)
+    })
+  }
+})
+
+test('a result that cannot be delivered: ADD takes everything back', async () => {
+  await inWorld(1, world => {
+    const env = {
+      PATH: process.env['PATH'],
+      CNI_COMMAND: 'ADD',
+      CNI_CONTAINERID: 'c1',
+      CNI_NETNS: world.container().path,
+      CNI_IFNAME: 'eth0',
+      CNI_PATH: world.binDir
+    }
+    const input = JSON.stringify(network(world))
+    for (const line of ['"$1" > /dev/full', '("$1"; echo "status $?" >&2) | true']) {
+      const run = world.host.run('sh', ['-c', line, 'sh', join(world.binDir, 'bridge')], { env, input })
+      assert.match(run.stderr, /write standard output: E(NOSPC|PIPE)/)
+      assertClean(world, line)
+    }
+  })
+})
+
+test('closed streams: no file or socket of ours takes their place', async () => {
+  await inWorld(1, world => {
+    const input = JSON.stringify(network(world, { cniVersion: '9.9.9' }))
+    const env = { PATH: process.env['PATH'], CNI_COMMAND: 'STATUS', CNI_PATH: world.binDir }
+    for (const redirection of ['>&-', '<&- >&-', '<&- >&- 2>&-', '>&- 2>&-']) {
+      const line = `strace -f -o "$2" -e trace=openat,socket "$1" ${redirection}`
+      const trace = join(world.directory, 'trace')
+      world.host.run('sh', ['-c', line, 'sh', join(world.binDir, 'bridge'), trace], { env, input })
+      const opened = readFileSync(trace, 'utf8').split('\n')
+      const first = opened.findIndex(line => line.includes('"/dev/null"'))
+      assert.ok(first >= 0, redirection)
+      // Before it the dynamic loader opens libraries.
+      const wrong = opened.slice(first).filter(line => / = [012]$/.test(line) && !line.includes('"/dev/null"'))
+      assert.equal(wrong, [], redirection)
+    }
+  })
+})
+
+test('paths that are no network namespace: ADD and CHECK name the path, DEL goes on without', async () => {
+  await inWorld(1, world => {
+    const fifo = join(world.directory, 'fifo')
+    makeFifo(fifo)
+    const paths = [fifo, world.directory, '/proc/self/ns/mnt', '/proc/self/ns/user', '/dev/null', '/etc/passwd']
+    for (const netns of [...paths, `/${'x'.repeat(300)}`]) {
+      const added = world.call('bridge', 'ADD', network(world), { netns })
+      assert.is(added.json.code, netns.length > 300 ? 3 : 8, added.stdout)
+      assert.match(added.json.msg, JSON.stringify(netns))
+      world.del('bridge', network(world), { netns })
+    }
+    assert.equal(links(world), ['lo'])
+  })
+})
+
+test('an IPAM plugin that is executed inherits the three streams and nothing else', async () => {
+  await inWorld(1, world => {
+    const program = join(world.directory, 'shell-ipam')
+    writeFileSync(
+      program,
+      `#!/bin/sh\nls -l /proc/$$/fd > ${world.directory}/fds\necho '{"code": 11, "msg": "no"}'; exit 1\n`
+    )
+    chmodSync(program, 0o755)
+    const config = network(world, { ipam: { type: 'shell-ipam' } })
+    assert.is(world.call('bridge', 'ADD', config, { path: world.directory }).json.code, 11)
+    const open = readFileSync(join(world.directory, 'fds'), 'utf8')
+    assert.not.match(open, `net:[${String(statSync(world.container().path).ino)}]`)
+  })
+})
+
+test('messages do not repeat a megabyte of configuration', async () => {
+  await inWorld(1, world => {
+    for (const more of [
+      { name: 'ä'.repeat(1 << 19) },
+      { ipam: { type: 'static', addresses: new Array(50_000).fill(5) } }
+    ]) {
+      const reply = world.call('bridge', 'ADD', network(world, more))
+      assert.is(reply.json.code, 7)
+      assert.ok(reply.stdout.length < 10_000, `${reply.stdout.length} characters`)
+    }
+  })
+})
+
+test('interface names that the kernel would take for a pattern', async () => {
+  await inWorld(1, world => {
+    const reply = world.call('bridge', 'ADD', network(world), { ifName: 'eth%d' })
+    assert.is(reply.json.code, 4, reply.stdout)
+    const wide = world.call('bridge', 'ADD', network(world, { bridge: 'ä'.repeat(8) }))
+    assert.is(wide.json.code, 7, wide.stdout)
+    assert.match(wide.json.msg, '15 bytes')
+  })
+})
+
+test.run()
