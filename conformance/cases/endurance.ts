@@ -87,7 +87,8 @@ function killCase(verb: 'ADD' | 'DEL'): Case {
       if (!context.world.try('strace', '-V')) throw new NotTestable('needs the command strace (Debian package strace)')
       const config = withLeases(context)
       // Someone else is on the network throughout, so that everything shared is there.
-      context.mustAdd(context.attachment(), { config })
+      const keeper = context.attachment()
+      context.mustAdd(keeper, { config })
       const options = { config }
       const attachment = context.attachment()
       context.mustAdd(attachment, options)
@@ -97,25 +98,52 @@ function killCase(verb: 'ADD' | 'DEL'): Case {
       if (verb === 'ADD') context.must('DEL', attachment, options)
       const clean = before ?? context.world.snapshot()
       const most = Math.max(12, Math.round(400 * context.effort))
-      for (const { syscall, nth } of sampled(places, most)) {
-        if (verb === 'DEL') context.mustAdd(attachment, options)
-        const inject = `inject=${syscall}:signal=KILL:when=${nth}`
-        const wrapper = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `trace=${syscall}`, '-e', inject]
-        context.call(verb, attachment, { ...options, wrapper, timeoutMs: 60_000 })
-        const del = context.call('DEL', attachment, { ...options, noPrevResult: true })
-        const where = `${verb} killed at ${syscall} number ${nth}`
-        context.judgeOutcome('robust.kill', succeeded(del), `${where}: DEL succeeds`, del)
-        const left = leftovers(context, clean)
-        context.judge('robust.kill', left.length === 0, `${where}: after DEL the host is as before`, () =>
-          left.join('; ')
-        )
-        const inside = attachment.netns.inside(() => context.world.links().map(link => link['ifname']))
-        const gone = context.profile.role !== 'interface' || !inside.includes(attachment.ifName)
-        context.judge('robust.kill', gone, `${where}: after DEL the interface is gone`, () => inside.join(', '))
-        if (!gone || left.length > 0) return
+      const victim = { verb, attachment, keeper, options, clean }
+      for (const [index, death] of sampled(places, most).entries()) {
+        // Now and then the runtime forgets the container altogether: then GC has to do.
+        const byGc = context.supports('1.1.0') && index % 4 === 3
+        if (!dieAndRecover(context, victim, death, byGc)) return
       }
     }
   }
+}
+
+interface Victim {
+  readonly verb: 'ADD' | 'DEL'
+  readonly attachment: Attachment
+  readonly keeper: Attachment
+  readonly options: CallOptions
+  /** The host without the victim. */
+  readonly clean: readonly string[]
+}
+
+/** One death and what follows. @returns whether the host is as before */
+function dieAndRecover(context: Context, victim: Victim, { syscall, nth }: Death, byGc: boolean): boolean {
+  const { verb, attachment, keeper, options, clean } = victim
+  const where = `${verb} killed at ${syscall} number ${nth}`
+  const say = (holds: boolean, expected: string, seen: () => string) =>
+    context.judge('robust.kill', holds, `${where}: ${expected}`, seen)
+  if (verb === 'DEL') context.mustAdd(attachment, options)
+  const inject = `inject=${syscall}:signal=KILL:when=${nth}`
+  const wrapper = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `trace=${syscall}`, '-e', inject]
+  context.call(verb, attachment, { ...options, wrapper, timeoutMs: 60_000 })
+  let sound = true
+  if (byGc) {
+    const list = [{ containerID: keeper.containerId, ifname: keeper.ifName }]
+    const env = { CNI_CONTAINERID: undefined, CNI_NETNS: undefined, CNI_IFNAME: undefined }
+    const config = { ...options.config, 'cni.dev/valid-attachments': list }
+    const gc = context.call('GC', attachment, { env, config })
+    sound = say(succeeded(gc), 'GC succeeds', () => describeOutcome(gc))
+    const left = leftovers(context, clean)
+    sound = say(left.length === 0, 'after GC the host is as before', () => left.join('; ')) && sound
+  }
+  const del = context.call('DEL', attachment, { ...options, noPrevResult: true })
+  sound = say(succeeded(del), 'DEL succeeds', () => describeOutcome(del)) && sound
+  const left = leftovers(context, clean)
+  sound = say(left.length === 0, 'after DEL the host is as before', () => left.join('; ')) && sound
+  const inside = attachment.netns.inside(() => context.world.links().map(link => link['ifname']))
+  const gone = context.profile.role !== 'interface' || !inside.includes(attachment.ifName)
+  return say(gone, 'after DEL the interface is gone', () => inside.join(', ')) && sound
 }
 
 const CROWD = 32
