@@ -141,7 +141,9 @@ export class Etcd {
   /** Every call made here has the same effect twice as once. */
   async #call(path: string, message: Uint8Array, milliseconds: number): Promise<Uint8Array> {
     const deadline = Date.now() + milliseconds
+    const reasons = new Map<string, string>()
     for (;;) {
+      const endpoint = this.endpoint()
       const connection = this.#connect()
       const left = Math.min(deadline - Date.now(), ATTEMPT_MS)
       try {
@@ -152,7 +154,8 @@ export class Etcd {
         if (isTokenRefused(error)) this.#token = ''
         else if (!isPassing(error)) throw error
         else if (connection === this.#connection) this.moveOn()
-        if (Date.now() + PAUSE_MS >= deadline) throw error
+        reasons.set(endpoint, error.message)
+        if (Date.now() + PAUSE_MS >= deadline) throw new GrpcError(error.code, reasonText(reasons))
         await new Promise(resolve => setTimeout(resolve, PAUSE_MS))
       }
     }
@@ -177,6 +180,13 @@ export class Etcd {
     }
     return { token: this.#token }
   }
+}
+
+/** The last word of each endpoint: that of the last one alone may be the least telling. */
+function reasonText(reasons: ReadonlyMap<string, string>): string {
+  return [...reasons]
+    .map(([endpoint, reason]) => (reason.includes(endpoint) ? reason : `${endpoint}: ${reason}`))
+    .join('; ')
 }
 
 function isTokenRefused(error: GrpcError): boolean {

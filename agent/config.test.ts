@@ -1,0 +1,60 @@
+import { hostname } from 'node:os'
+import { assert, suite, throwsLike } from '../lib/testing/suite.ts'
+import { parseConfig } from './config.ts'
+import { parseHosts } from './file-registry.ts'
+
+const test = suite('agent/config')
+
+test('defaults', () => {
+  assert.equal(parseConfig('{"etcd": {"endpoints": ["https://10.0.0.1:2379"]}}'), {
+    host: hostname(),
+    socket: '/run/patchbay/agent.sock',
+    stateDir: '/run/patchbay/agent',
+    http: '',
+    compareSeconds: 15,
+    etcd: {
+      endpoints: ['https://10.0.0.1:2379'],
+      prefix: '/patchbay',
+      ca: '',
+      cert: '',
+      key: '',
+      username: '',
+      passwordFile: '',
+      leaseSeconds: 15,
+      addressLeaseSeconds: 300
+    },
+    file: ''
+  })
+})
+
+test('every mistake at once', () => {
+  const etcd = { endpoints: ['10.0.0.1'], prefix: 'p/', cert: '/c', username: 'u', leaseSeconds: 1 }
+  const error = throwsLike(() => parseConfig(JSON.stringify({ host: 'a/b', http: '0.0.0.0:80', file: '/f', etcd })), {
+    name: 'ConfigError'
+  })
+  for (const part of [
+    /etcd\.leaseSeconds must/,
+    /etcd\.endpoints/,
+    /etcd\.prefix/,
+    /etcd\.cert/,
+    /etcd\.username/,
+    /host must/,
+    /etcd or "file"/,
+    /http must/
+  ]) {
+    assert.match(error.message, part)
+  }
+  throwsLike(() => parseConfig('{}'), { message: /etcd or "file" must be there/ })
+})
+
+test('the file of hosts', () => {
+  assert.equal(parseHosts('{"hosts": ["192.0.2.1"], "networks": {"42": ["2001:db8::1"]}}'), {
+    hosts: ['192.0.2.1'],
+    networks: new Map([['42', ['2001:db8::1']]])
+  })
+  throwsLike(() => parseHosts('{"hosts": ["a"]}'), { message: /hosts must be a list of addresses/ })
+  throwsLike(() => parseHosts('{"hosts": [], "networks": {"42": "x"}}'), { message: /networks\.42 must be/ })
+  throwsLike(() => parseHosts('[]'), { message: /object/ })
+})
+
+test.run()

@@ -1,0 +1,135 @@
+/** The agent's registries beyond the ordinary case: etcd with certificates and passwords, and the file. */
+// needs: bridge ping etcd etcdctl openssl
+// time-out: 90 s
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { EtcdCluster } from '../lib/testing/etcd-cluster.ts'
+import { LabAgent, until } from '../lib/testing/lab-agent.ts'
+import { inLab, type LabHost, ok, pings } from '../lib/testing/overlay-lab.ts'
+import { assert, suite } from '../lib/testing/suite.ts'
+
+const test = suite('agent, its registries')
+
+const ROOT = join(import.meta.dirname, '..')
+const BIN_DIR =
+  process.env['PATCHBAY_BIN_DIR'] ??
+  ['native', 'node'].map(engine => join(ROOT, 'dist', engine, 'bin')).find(path => existsSync(join(path, 'cluster'))) ??
+  ''
+
+function openssl(directory: string, ...args: readonly string[]): void {
+  const { status, stderr } = spawnSync('openssl', args, { cwd: directory, encoding: 'utf8' })
+  if (status !== 0) throw new Error(`openssl ${args.join(' ')}: ${stderr}`)
+}
+
+/** An authority, a certificate for the member at 192.0.2.101, and one for clients. */
+function makeCertificates(directory: string): void {
+  mkdirSync(directory, { recursive: true })
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
+  openssl(directory, 'req', '-x509', ...curve, '-keyout', 'ca.key', '-out', 'ca.crt', '-days', '2', '-subj', '/CN=ca')
+  for (const [name, usage] of [
+    ['server', 'subjectAltName=IP:192.0.2.101,IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth'],
+    ['client', 'extendedKeyUsage=clientAuth']
+  ] as const) {
+    writeFileSync(join(directory, `${name}.ext`), usage)
+    openssl(directory, 'req', ...curve, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', '/CN=patchbay')
+    const signed = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', `${name}.ext`]
+    openssl(directory, 'x509', '-req', '-in', `${name}.csr`, '-out', `${name}.crt`, ...signed)
+  }
+}
+
+test('etcd by https with client certificates, a user and a password, below another prefix', async () => {
+  await inLab(2, { binDir: BIN_DIR }, async lab => {
+    const pki = join(lab.directory, 'pki')
+    makeCertificates(pki)
+    const file = (name: string): string => join(pki, name)
+    const server = ['--cert-file', file('server.crt'), '--key-file', file('server.key')]
+    const etcd = await EtcdCluster.start(lab, 1, [...server, '--client-cert-auth', '--trusted-ca-file', file('ca.crt')])
+    const tls = [`--cacert=${file('ca.crt')}`, `--cert=${file('client.crt')}`, `--key=${file('client.key')}`]
+    etcd.ctl(...tls, 'user', 'add', 'root:secret')
+    etcd.ctl(...tls, 'user', 'grant-role', 'root', 'root')
+    etcd.ctl(...tls, 'user', 'add', 'net:word')
+    etcd.ctl(...tls, 'role', 'add', 'net')
+    etcd.ctl(...tls, 'role', 'grant-permission', 'net', '--prefix=true', 'readwrite', '/site/b/')
+    etcd.ctl(...tls, 'user', 'grant-role', 'net', 'net')
+    etcd.ctl(...tls, 'auth', 'enable')
+    writeFileSync(file('password'), 'word\n', { mode: 0o600 })
+    writeFileSync(file('wrong'), 'nonsense\n', { mode: 0o600 })
+    const access = {
+      // The first endpoint answers nobody: the second one is taken.
+      endpoints: ['https://192.0.2.250:2379', ...etcd.endpoints()],
+      prefix: '/site/b',
+      ca: file('ca.crt'),
+      cert: file('client.crt'),
+      key: file('client.key'),
+      username: 'net',
+      passwordFile: file('password')
+    }
+    const agent = new LabAgent(lab, lab.host(0), { etcd: access })
+    await agent.whenReady()
+    const keys = etcd.ctl(...tls, '--user=root:secret', 'get', '--prefix', '--keys-only', '/')
+    assert.is(keys.trim(), '/site/b/hosts/h0')
+
+    const stranger = new LabAgent(lab, lab.host(1), { etcd: { ...access, passwordFile: file('wrong') } })
+    await until('the refusal', () => /authentication failed/.test(stranger.log), 8_000)
+    assert.is((await stranger.ask({ do: 'status' })).code, 51)
+    await stranger.kill()
+    const bare = new LabAgent(lab, lab.host(1), { etcd: { ...access, cert: '', key: '' } })
+    await until('the refusal', () => /certificate|ECONNRESET|was lost|closed/.test(bare.log), 8_000)
+    assert.ok((await agent.ask({ do: 'status' })).ok)
+  })
+})
+
+test('another machine of the same name is not let in', async () => {
+  await inLab(1, { binDir: BIN_DIR }, async lab => {
+    const etcd = await EtcdCluster.start(lab, 1)
+    etcd.ctl('put', '/patchbay/hosts/h0', '{"machine":"another","endpoints":"1","addresses":"2"}')
+    const agent = new LabAgent(lab, lab.host(0), { etcd: { endpoints: etcd.endpoints() } })
+    await until('the refusal', () => /another machine \(another\) is registered as "h0"/.test(agent.log), 10_000)
+  })
+})
+
+test('a file of hosts: tunnels flood to them and learn; a host that is taken out is forgotten', async () => {
+  await inLab(3, { binDir: BIN_DIR }, async lab => {
+    const file = join(lab.directory, 'hosts.json')
+    const write = (count: number): void =>
+      writeFileSync(file, JSON.stringify({ hosts: lab.hosts.slice(0, count).map(host => host.address) }))
+    write(3)
+    const agents = lab.hosts.map(host => new LabAgent(lab, host, { file }))
+    await Promise.all(agents.map(agent => agent.whenReady()))
+    const network = (host: LabHost): Record<string, unknown> => {
+      const h = String(host.number + 1)
+      const range = { subnet: '10.42.0.0/16', rangeStart: `10.42.${h}.10`, rangeEnd: `10.42.${h}.20` }
+      const ipam = { type: 'host-local', dataDir: join(host.directory, 'leases'), ranges: [[range]] }
+      return { type: 'vxlan', vni: 42, isGateway: true, registry: { socket: join(host.directory, 'agent.sock') }, ipam }
+    }
+    const boxes = []
+    for (const host of lab.hosts) {
+      const netns = lab.container()
+      const reply = await lab.start(host, 'ADD', network(host), { id: 'c', netns: netns.path })
+      assert.is(reply.status, 0, reply.stdout)
+      boxes.push(netns)
+    }
+    const [first] = boxes
+    for (const address of ['10.42.2.10', '10.42.3.10', '10.42.0.1']) {
+      if (first !== undefined) assert.ok(pings(first, address, 1422), address)
+    }
+    const fdb = (): string => ok(lab.host(0).namespace, 'bridge fdb show dev vx42')
+    assert.match(fdb(), /00:00:00:00:00:00 dst 192\.0\.2\.3/)
+    assert.not.match(fdb(), /00:00:00:00:00:00 dst 192\.0\.2\.1/)
+    write(2)
+    await until('host 2 is forgotten', () => !/00:00:00:00:00:00 dst 192\.0\.2\.3/.test(fdb()))
+    writeFileSync(file, '{')
+    await until('the fault is said', async () => (await agents[0]?.get('/healthz'))?.status === 503)
+    assert.match(fdb(), /00:00:00:00:00:00 dst 192\.0\.2\.2/)
+    const host = lab.host(0)
+    const cluster = { ...network(host), ipam: { type: 'cluster', ranges: [[{ subnet: '10.43.0.0/24' }]] } }
+    write(2)
+    await until('the file is read again', async () => (await agents[0]?.get('/healthz'))?.status === 200)
+    const refused = await lab.start(host, 'ADD', cluster, { id: 'd', netns: lab.container().path })
+    assert.is(refused.json.code, 51)
+    assert.match(refused.json.details, /host-local/)
+  })
+})
+
+test.run()
