@@ -140,24 +140,26 @@ function casesOf(lab: Lab): readonly Case[] {
       }
     },
     {
-      name: 'pods of both outlive the switch back',
+      // The reference's DEL fails where its own rules are missing, so what ours made is removed by ours.
+      name: 'back: our pods end first, those of the reference plugins outlive the second switch too',
       body: async () => {
+        await cri.remove(pod('new1'))
+        expectNone(tracesOf(pod('new1')))
         lab.switchBack()
         expectServes(pod('old2'), 8082)
-        expectServes(pod('new1'), 8083)
-        pods.set('last', await lab.pod('last', 8084))
-        expectServes(pod('last'), 8084)
-        equal(who(pod('last').netns, pod('new1').addresses[0] ?? '', 80)?.name, pod('new1').name)
+        pods.set('last', await lab.pod('last', 8083))
+        expectServes(pod('last'), 8083)
+        equal(who(pod('last').netns, pod('old2').addresses[0] ?? '', 80)?.name, pod('old2').name)
       }
     },
     {
-      name: 'what the reference plugins do not know of, gc removes',
+      name: 'the reference plugins remove theirs, and gc finds nothing more',
       body: async () => {
-        for (const name of ['old2', 'new1', 'last']) await cri.remove(pod(name))
-        equal(who(OUTSIDE, HOST_IPV4, 8083), undefined)
-        // Our plugins still lie in our build; the runtime's directory has the reference's.
-        run(PATCHBAY, ['gc', NETWORK, '--all', '--bin-dir', join(ROOT, 'dist', lab.engine, 'bin')])
-        expectNone([...left(), ...['old2', 'new1', 'last'].flatMap(name => tracesOf(pod(name)))])
+        for (const name of ['old2', 'last']) await cri.remove(pod(name))
+        for (const name of ['old2', 'last']) expectNone(tracesOf(pod(name)))
+        const said = run(PATCHBAY, ['gc', NETWORK, '--bin-dir', join(ROOT, 'dist', lab.engine, 'bin')])
+        ok(said.includes('removed 0'), said)
+        expectNone(left())
       }
     }
   ]
