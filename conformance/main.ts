@@ -18,6 +18,7 @@ import { junitReport } from './report-junit.ts'
 import { textReport } from './report-text.ts'
 import type { CaseResult } from './run-case.ts'
 import { isInside, whyNoSandbox } from './sandbox.ts'
+import { isStartedDirectly } from './self.ts'
 import { work } from './worker.ts'
 
 export const CLAUSES = [...PROTOCOL_CLAUSES, ...BEHAVIOUR_CLAUSES]
@@ -141,6 +142,6 @@ export async function runSuite(options: Options, argv: readonly string[]): Promi
   }
 }
 
-if (process.argv[1] === import.meta.filename) {
+if (isStartedDirectly()) {
   conformance(process.argv.slice(2)).then(status => process.exit(status))
 }

@@ -5,6 +5,7 @@
 import { type StdioOptions, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeSync } from 'node:fs'
 import { constants } from 'node:os'
+import { dirname } from 'node:path'
 import { mount, unmount } from './libc.ts'
 
 const MARK = 'PATCHBAY_CONFORMANCE_SANDBOX'
@@ -65,7 +66,7 @@ export function runInside(
 /** Makes the mounts; the first thing to do inside. `keep` are paths that must stay visible (plugin directories). */
 export function furnish(keep: readonly string[]): void {
   const hides = (target: string) =>
-    [process.cwd(), import.meta.dirname ?? '/', process.execPath, ...keep].some(path =>
+    [process.cwd(), dirname(process.argv[1] ?? '/'), process.execPath, ...keep].some(path =>
       `${path}/`.startsWith(`${target}/`)
     )
   mount('none', '/run', 'tmpfs', 0, 'mode=755')
