@@ -20,7 +20,7 @@ import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import { requiredPrevResult } from '../../lib/cni/inputs.ts'
 import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plugin.ts'
 import type { Result } from '../../lib/cni/result.ts'
-import { asError, messageOf } from '../../lib/net/errors.ts'
+import { asError, errnoOf, messageOf } from '../../lib/net/errors.ts'
 import { addToZone, areInZone, isFirewalldRunning, removeFromZone } from '../../lib/net/firewalld.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Net } from '../../lib/net/net.ts'
@@ -187,12 +187,22 @@ function removeReferenceRules(kernel: Kernel, request: Request): void {
   if (request.prevResult === undefined) return
   const addresses = addressesOf(request.prevResult, request.ifName)
   const host = kernel.host()
-  const nft = host.nft()
-  // The jump to the administrator's chain stays for ever: it counts one, and the jump from FORWARD another.
-  const isUsed = (family: 'ip' | 'ip6'): boolean => (nft.findChain(family, 'filter', 'CNI-FORWARD')?.use ?? 0) > 2
-  const isThere = addresses.length > 0 && (isUsed('ip') || isUsed('ip6'))
+  const isThere = addresses.length > 0 && hasReferenceRules(host)
   host.close()
   if (isThere) forbidByIptables(addresses, [])
+}
+
+/** The jump to the administrator's chain stays for ever: it counts one, and the jump from FORWARD another. */
+function hasReferenceRules(host: Net): boolean {
+  try {
+    const nft = host.nft()
+    const uses = [nft.findChain('ip', 'filter', 'CNI-FORWARD'), nft.findChain('ip6', 'filter', 'CNI-FORWARD')]
+    return uses.some(chain => (chain?.use ?? 0) > 2)
+  } catch (error) {
+    // A kernel without nf_tables has nothing of this to remove.
+    if (errnoOf(error) !== '') return false
+    throw error
+  }
 }
 
 function gc(kernel: Kernel, request: Request): void {

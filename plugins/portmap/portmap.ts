@@ -147,7 +147,7 @@ function del(kernel: Kernel, request: Request): void {
       steps.attempt(() => flushConnections(host.nft(), published, 'container'))
     }
     if (isGone) steps.attempt(() => journal.remove(request.containerId, request.ifName))
-  } else if (request.config.text('backend') === 'iptables' || hasForeignRules(host.nft(), request)) {
+  } else if (request.config.text('backend') === 'iptables' || hasForeignRules(host, request)) {
     steps.attempt(() => {
       unpublishByIptables(request)
     })

@@ -1,6 +1,7 @@
 /** Whose a port of the host is: one mapping per port, whoever made it. */
 import { CniError } from '../../lib/cni/error.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
+import { errnoOf } from '../../lib/net/errors.ts'
 import type { Net } from '../../lib/net/net.ts'
 import type { Nft } from '../../lib/net/nft.ts'
 import { type Conflict, findConflict } from './conflict.ts'
@@ -49,7 +50,14 @@ function hasIptablesMappings(nft: Nft, published: Published): boolean {
 }
 
 /** Whether the reference plugin, or an ADD with the iptables backend, has left mappings of this container. */
-export function hasForeignRules(nft: Nft, request: Request): boolean {
+export function hasForeignRules(host: Net, request: Request): boolean {
   const chain = containerChain(request)
-  return nft.findChain('ip', 'nat', chain) !== undefined || nft.findChain('ip6', 'nat', chain) !== undefined
+  try {
+    const nft = host.nft()
+    return nft.findChain('ip', 'nat', chain) !== undefined || nft.findChain('ip6', 'nat', chain) !== undefined
+  } catch (error) {
+    // A kernel without nf_tables has nothing of this to remove, and a DEL that fails keeps the container from going.
+    if (errnoOf(error) !== '') return false
+    throw error
+  }
 }
