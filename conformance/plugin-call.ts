@@ -29,7 +29,7 @@ export function callPlugin(call: PluginCall): Outcome {
   const [command = call.path, ...args] = [...(call.wrapper ?? []), call.path]
   const child = spawnSync(command, args, {
     env: { ...call.env },
-    input: call.stdin,
+    input: Buffer.from(call.stdin),
     encoding: 'latin1',
     timeout: call.timeoutMs ?? TIMEOUT_MS,
     killSignal: 'SIGKILL',
