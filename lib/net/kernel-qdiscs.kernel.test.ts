@@ -1,4 +1,4 @@
-// needs: iproute2
+// needs: ip tc
 import { ip, must } from '../testing/ip-json.ts'
 import { withNamespaces } from '../testing/namespace.ts'
 import { assert, suite, throwsLike } from '../testing/suite.ts'

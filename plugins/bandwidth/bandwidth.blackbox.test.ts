@@ -1,4 +1,4 @@
-// needs: iproute2 strace
+// needs: ip tc strace
 import { sweepKills } from '../../lib/testing/kill-sweep.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { transferSeconds } from '../../lib/testing/transfer.ts'

@@ -1,4 +1,4 @@
-// needs: iproute2 reference-plugins
+// needs: ip tc ping reference-plugins
 import { join } from 'node:path'
 import { ip, linkNames, must } from '../../lib/testing/ip-json.ts'
 import { type Namespace, withNamespaces } from '../../lib/testing/namespace.ts'

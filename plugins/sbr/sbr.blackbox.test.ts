@@ -1,4 +1,4 @@
-// needs: iproute2 reference-plugins strace
+// needs: ip ping reference-plugins strace
 import { sweepKills } from '../../lib/testing/kill-sweep.ts'
 import type { Namespace } from '../../lib/testing/namespace.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
@@ -13,7 +13,7 @@ function prepare(world: World): void {
   for (const [name, net] of [
     ['eth0', '1'],
     ['net1', '2']
-  ]) {
+  ] as const) {
     sh(
       world.host,
       `ip link add v-${name} type veth peer name ${name} netns ${String(box.pid)}

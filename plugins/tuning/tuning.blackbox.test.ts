@@ -1,4 +1,4 @@
-// needs: iproute2
+// needs: ip
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { assert, suite } from '../../lib/testing/suite.ts'

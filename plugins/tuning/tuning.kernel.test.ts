@@ -1,4 +1,4 @@
-// needs: iproute2 reference-plugins
+// needs: ip reference-plugins
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ip, ipLink, must } from '../../lib/testing/ip-json.ts'
