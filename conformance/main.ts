@@ -4,7 +4,7 @@
  *     patchbay conformance --plugin-dir DIR ...        (or: npm run conformance -- --plugin-dir DIR ...)
  */
 import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { BEHAVIOUR_CLAUSES } from './behaviour-clauses.ts'
 import { CASES } from './cases/all.ts'
 import { PROTOCOL_CLAUSES } from './clauses.ts'
@@ -12,6 +12,7 @@ import { runJobs } from './coordinator.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
 import { plan } from './plan.ts'
 import { probeMain } from './probe.ts'
+import { PROFILES } from './profiles.ts'
 import { countBrokenMusts, mergedReport, type Report, type SetReport } from './report.ts'
 import { htmlReport } from './report-html.ts'
 import { junitReport } from './report-junit.ts'
@@ -112,6 +113,13 @@ function whyNoEyes(): string | undefined {
   return undefined
 }
 
+/** Plugins for which there is no configuration; none when only some were asked for. */
+function filesWithoutProfile(dir: string, options: Options): readonly string[] {
+  if (options.plugins.length > 0) return []
+  const known = [...PROFILES, ...options.profiles].map(({ type }) => type)
+  return readdirSync(dir).filter(name => !known.includes(name))
+}
+
 /** Runs everything that was chosen. */
 export async function runSuite(options: Options, argv: readonly string[]): Promise<Report> {
   const started = Date.now()
@@ -128,7 +136,8 @@ export async function runSuite(options: Options, argv: readonly string[]): Promi
     const own = [...(results[index] ?? [])].sort(
       (a, b) => a.plugin.localeCompare(b.plugin) || a.caseId.localeCompare(b.caseId)
     )
-    return { ...pluginSet, plugins: [...new Set(own.map(({ plugin }) => plugin))], results: own }
+    const plugins = [...new Set(own.map(({ plugin }) => plugin))]
+    return { ...pluginSet, plugins, notJudged: filesWithoutProfile(pluginSet.dir, options), results: own }
   })
   return {
     date: new Date().toISOString().slice(0, 10),

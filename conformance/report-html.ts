@@ -117,7 +117,7 @@ export function htmlReport(report: Report, folder = process.cwd()): string {
   )
   const plugins = report.sets.map(
     set =>
-      `<p><small><b>${escaped(set.name)}</b> <span class="soft">${escaped(set.plugins.join(', '))}</span></small></p>`
+      `<p><small><b>${escaped(set.name)}</b> <span class="soft">${escaped(set.plugins.join(', '))}${set.notJudged.length === 0 ? '' : escaped(`; not judged: ${set.notJudged.join(', ')}`)}</span></small></p>`
   )
   const page = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">

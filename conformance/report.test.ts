@@ -30,7 +30,7 @@ function report(results: readonly CaseResult[], isReference = false): Report {
     seconds: 1,
     clauses: [must, should],
     cases: [{ id: 'one', title: 'One', part: 'protocol', clauses: [must.id, should.id] }],
-    sets: [{ name: 'x', dir: '/x', isReference, plugins: ['p', 'q'], results }]
+    sets: [{ name: 'x', dir: '/x', isReference, plugins: ['p', 'q'], notJudged: ['r'], results }]
   }
 }
 

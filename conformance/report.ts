@@ -8,6 +8,8 @@ export interface SetReport {
   readonly dir: string
   readonly isReference: boolean
   readonly plugins: readonly string[]
+  /** Files in the directory for which the suite has no configuration. */
+  readonly notJudged: readonly string[]
   readonly results: readonly CaseResult[]
 }
 
