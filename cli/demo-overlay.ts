@@ -1,0 +1,348 @@
+/**
+ * `npm run demo:overlay`: three hosts with a container on each, all in one layer-2 network; then one host dies and the
+ * others forget it. Hosts are network namespaces of this process, so nothing of the machine's own network is touched, and
+ * nothing is left behind.
+ *
+ *     --static   without etcd: the hosts know each other from a file
+ */
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { formatAddress } from '../lib/ip/address.ts'
+import { formatMac } from '../lib/ip/mac.ts'
+import { CENTER, Site, type SiteHost } from './demo/site.ts'
+import { connectFrom, makeNamespace, type Namespace, startEcho } from './demo/world.ts'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const PATCHBAY = join(ROOT, 'dist/node/patchbay')
+const NETWORK = 'blue'
+const VNI = 42
+const ECHO_PORT = 7
+const LEASE_SECONDS = 3
+const NAMES: readonly string[] = ['amsterdam', 'berlin', 'copenhagen']
+
+interface Container {
+  readonly host: SiteHost
+  readonly name: string
+  readonly namespace: Namespace
+  readonly addresses: readonly string[]
+  readonly mac: string
+}
+
+/** The part of a CNI result that the demo shows. */
+interface CniResult {
+  readonly interfaces: readonly { readonly name: string; readonly mac?: string; readonly sandbox?: string }[]
+  readonly ips: readonly { readonly address: string }[]
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const isStatic = args.includes('--static')
+  const obstacle = obstacleTo(isStatic)
+  if (obstacle !== undefined) {
+    process.stderr.write(`${obstacle}\n`)
+    return 1
+  }
+  const directory = mkdtempSync(join(tmpdir(), 'patchbay-overlay-'))
+  const site = Site.create(NAMES)
+  const cleanUp = (): void => {
+    site.stop()
+    rmSync(directory, { recursive: true, force: true })
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      cleanUp()
+      process.exit(130)
+    })
+  }
+  try {
+    return await new Demo(site, directory, isStatic).run()
+  } finally {
+    cleanUp()
+  }
+}
+
+function obstacleTo(isStatic: boolean): string | undefined {
+  if (process.getuid?.() !== 0)
+    return 'npm run demo:overlay needs root, because it makes network namespaces: sudo npm run demo:overlay'
+  if (!existsSync(PATCHBAY)) return 'no executables in dist: npm run build'
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/bin', '/usr/sbin']
+  if (isStatic || folders.some(folder => existsSync(join(folder, 'etcd')))) return undefined
+  return 'etcd is not installed: apt-get install etcd-server, or see the same without it: npm run demo:overlay -- --static'
+}
+
+class Demo {
+  readonly #site: Site
+  readonly #directory: string
+  readonly #isStatic: boolean
+  readonly #binDir: string
+  /** What agents have said, for when something goes wrong. */
+  #log = ''
+  readonly #agents = new Map<string, { readonly kill: (signal: NodeJS.Signals) => boolean }>()
+
+  constructor(site: Site, directory: string, isStatic: boolean) {
+    this.#site = site
+    this.#directory = directory
+    this.#isStatic = isStatic
+    this.#binDir = ['native', 'node'].map(engine => join(ROOT, 'dist', engine, 'bin')).find(existsSync) ?? ''
+  }
+
+  async run(): Promise<number> {
+    const registry = this.#isStatic ? 'a file with the addresses of the hosts' : 'etcd'
+    say(`Three hosts (network namespaces) on one network; the registry is ${registry}.`)
+    say(`\n1. Start: ${this.#isStatic ? '' : 'etcd, and '}patchbay agent on each host`)
+    if (!this.#isStatic) await this.#startEtcd()
+    for (const host of this.#site.hosts) await this.#startAgent(host)
+
+    say(`\n2. Attach a container on each host: patchbay attach ${NETWORK} NETNS`)
+    const containers = this.#site.hosts.map(host => this.#attach(host))
+    draw(containers)
+
+    say('3. Talk, every container with every other')
+    await this.#talk(containers)
+    this.#showTables(containers)
+
+    say('\n4. A host dies')
+    await this.#die(containers)
+
+    say('\n5. Detach')
+    return this.#detach(containers.slice(0, -1))
+  }
+
+  async #startEtcd(): Promise<void> {
+    const url = `http://${CENTER}:2379`
+    const peer = 'http://127.0.0.1:2380'
+    const args = ['--data-dir', join(this.#directory, 'etcd'), '--log-level', 'error']
+    args.push('--listen-client-urls', url, '--advertise-client-urls', url)
+    args.push('--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, '--initial-cluster', `default=${peer}`)
+    this.#site.start(undefined, 'etcd', args, text => this.#note(text))
+    await this.#until('etcd answers', () => canConnect({ host: CENTER, port: 2379 }))
+    say(`   etcd on ${url}`)
+  }
+
+  async #startAgent(host: SiteHost): Promise<void> {
+    const directory = this.#place(host)
+    mkdirSync(directory, { recursive: true })
+    this.#writeHosts(this.#site.hosts)
+    const registry = this.#isStatic
+      ? { file: this.#hostsFile }
+      : {
+          etcd: {
+            endpoints: [`http://${CENTER}:2379`],
+            leaseSeconds: LEASE_SECONDS,
+            addressLeaseSeconds: LEASE_SECONDS
+          }
+        }
+    const file = join(directory, 'agent.json')
+    const stateDir = join(directory, 'agent')
+    writeFileSync(file, JSON.stringify({ host: host.name, socket: this.#socket(host), stateDir, ...registry }))
+    writeFileSync(join(directory, `${NETWORK}.conflist`), JSON.stringify(this.#network(host), undefined, 2))
+    const agent = this.#site.start(host, PATCHBAY, ['agent', '--config', file], text => this.#note(text))
+    this.#agents.set(host.name, agent)
+    await this.#until(`the agent on ${host.name} listens`, () => canConnect({ path: this.#socket(host) }))
+    say(`   agent on ${host.name} (${host.address})`)
+  }
+
+  #network(host: SiteHost): object {
+    const directory = this.#place(host)
+    const plugin = {
+      type: 'vxlan',
+      vni: VNI,
+      isDefaultGateway: true,
+      registry: { socket: this.#socket(host) },
+      stateDir: join(directory, 'state'),
+      ipam: this.#isStatic
+        ? this.#hostLocal(host)
+        : { type: 'cluster', ranges: [[{ subnet: '10.42.0.0/16' }], [{ subnet: 'fd42::/64' }]] }
+    }
+    return { cniVersion: '1.0.0', name: NETWORK, plugins: [plugin] }
+  }
+
+  /** Without a registry that can tell what is taken, every host has a range of its own. */
+  #hostLocal(host: SiteHost): object {
+    const number = this.#site.hosts.indexOf(host) + 1
+    const four = { subnet: '10.42.0.0/16', rangeStart: `10.42.${number}.2`, rangeEnd: `10.42.${number}.254` }
+    const six = { subnet: 'fd42::/64', rangeStart: `fd42::${number}:2`, rangeEnd: `fd42::${number}:ffff` }
+    return { type: 'host-local', dataDir: join(this.#place(host), 'leases'), ranges: [[four], [six]] }
+  }
+
+  #patchbay(host: SiteHost, args: readonly string[]): string {
+    const directory = this.#place(host)
+    const flags = ['--conf-dir', directory, '--bin-dir', this.#binDir, '--cache-dir', join(directory, 'cache')]
+    const answer = this.#site.run(host, PATCHBAY, [...args, ...flags])
+    if (answer.status === 0) return answer.stdout
+    throw new Error(`patchbay ${args[0]}: ${answer.stderr.trim() || answer.stdout.trim()}\n${this.#log}`)
+  }
+
+  #attach(host: SiteHost): Container {
+    const namespace = makeNamespace()
+    const name = `on-${host.name}`
+    const out = this.#patchbay(host, ['attach', NETWORK, namespace.path, '--container-id', name, '--json'])
+    const result = JSON.parse(out) as CniResult
+    const inside = result.interfaces.find(one => (one.sandbox ?? '') !== '')
+    const addresses = result.ips.map(ip => ip.address.replace(/\/.*/, ''))
+    return { host, name, namespace, addresses, mac: inside?.mac ?? '' }
+  }
+
+  async #talk(containers: readonly Container[]): Promise<void> {
+    for (const to of containers) {
+      const echo = await startEcho(to.namespace, ECHO_PORT)
+      try {
+        for (const from of containers) {
+          if (from === to) continue
+          const times = to.addresses.map(
+            address => `${address} ${connectFrom(from.namespace, address, ECHO_PORT).milliseconds.toFixed(1)} ms`
+          )
+          say(`   ${from.name} -> ${to.name}: TCP ${times.join(', ')}`)
+        }
+      } finally {
+        echo.stop()
+      }
+    }
+  }
+
+  /** What the first host's kernel has: its agent wrote it, or its tunnel learned it. */
+  #showTables(containers: readonly Container[]): void {
+    const [first] = containers
+    if (first === undefined) return
+    const net = this.#site.net(first.host)
+    const names = new Map(containers.map(one => [one.mac, one.name]))
+    say(`\n   ${first.host.name}'s tunnel vx${VNI} knows:`)
+    for (const entry of net.listFdb(net.getLink(`vx${VNI}`).index)) {
+      if (entry.self !== true || entry.dst === undefined) continue
+      const mac = formatMac(entry.mac)
+      const who = mac === '00:00:00:00:00:00' ? 'frames for all' : names.get(mac)
+      if (who !== undefined) say(`      ${mac}  ${who.padEnd(16)} -> ${formatAddress(entry.dst)}`)
+    }
+    net.close()
+  }
+
+  async #die(containers: readonly Container[]): Promise<void> {
+    const dead = containers.at(-1)
+    if (dead === undefined) return
+    this.#agents.get(dead.host.name)?.kill('SIGKILL')
+    this.#site.cut(dead.host)
+    say(`   ${dead.host.name}: the power is off`)
+    const started = performance.now()
+    if (this.#isStatic) {
+      this.#writeHosts(this.#site.hosts.filter(host => host !== dead.host))
+      say(`   without etcd nobody notices by himself: ${dead.host.name} is taken out of the hosts' file`)
+    } else say(`   its lease of ${LEASE_SECONDS} s is not renewed any more ...`)
+    const others = containers.filter(one => one !== dead)
+    for (const { host } of others) await this.#until(`${host.name} forgets it`, () => !this.#knows(host, dead.host))
+    const seconds = ((performance.now() - started) / 1000).toFixed(1)
+    say(`   after ${seconds} s ${others.map(one => one.host.name).join(' and ')} have forgotten it`)
+    await this.#talk(others)
+  }
+
+  #knows(host: SiteHost, other: SiteHost): boolean {
+    const net = this.#site.net(host)
+    try {
+      const entries = net.listFdb(net.getLink(`vx${VNI}`).index)
+      // What a tunnel has learned from frames ages; what it was told is taken away at once.
+      return entries.some(
+        one => one.dst !== undefined && formatAddress(one.dst) === other.address && one.permanent === true
+      )
+    } finally {
+      net.close()
+    }
+  }
+
+  #detach(containers: readonly Container[]): number {
+    const left: string[] = []
+    for (const { host, name, namespace } of containers) {
+      this.#patchbay(host, ['detach', NETWORK, namespace.path, '--container-id', name])
+      const net = this.#site.net(host)
+      for (const link of net.listLinks())
+        if (link.name !== 'lo' && link.name !== 'eth0') left.push(`${link.name} on ${host.name}`)
+      net.close()
+    }
+    if (left.length === 0) {
+      say('   nothing is left on the hosts: no bridge, no tunnel, no veth; they themselves go with this process')
+      return 0
+    }
+    process.stderr.write(`left behind: ${left.join(', ')}\n`)
+    return 1
+  }
+
+  get #hostsFile(): string {
+    return join(this.#directory, 'hosts.json')
+  }
+
+  #writeHosts(hosts: readonly SiteHost[]): void {
+    writeFileSync(this.#hostsFile, JSON.stringify({ hosts: hosts.map(host => host.address) }))
+  }
+
+  #place(host: SiteHost): string {
+    return join(this.#directory, host.name)
+  }
+
+  #socket(host: SiteHost): string {
+    return join(this.#place(host), 'agent.sock')
+  }
+
+  #note(text: string): void {
+    this.#log += text
+  }
+
+  async #until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+    const deadline = Date.now() + 20_000
+    while (!(await isSo())) {
+      if (Date.now() > deadline) throw new Error(`waited 20 s in vain until ${what}\n${this.#log}`)
+      await new Promise(resolve => setTimeout(resolve, 50))
+    }
+  }
+}
+
+function canConnect(
+  where: { readonly path: string } | { readonly host: string; readonly port: number }
+): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const socket = connect({ ...where, timeout: 500 })
+  socket.on('connect', () => resolve(true))
+  socket.on('error', () => resolve(false))
+  socket.on('timeout', () => resolve(false))
+  return promise.finally(() => socket.destroy())
+}
+
+/** Three hosts side by side on a wire, each with its bridge and its container. */
+function draw(containers: readonly Container[]): void {
+  const width = Math.max(...containers.flatMap(one => [one.name, ...one.addresses].map(text => text.length))) + 4
+  const centre = (text: string): string => {
+    const left = Math.floor((width - text.length) / 2)
+    return ' '.repeat(left) + text + ' '.repeat(width - text.length - left)
+  }
+  const row = (line: (one: Container) => string): void => say(`   ${containers.map(line).join('   ')}`.trimEnd())
+  const half = Math.floor(width / 2)
+  say('')
+  row(() => `┌${'─'.repeat(width)}┐`)
+  row(one => `│${centre(one.host.name)}│`)
+  row(() => `│${centre(`br-vx${VNI}`)}│`)
+  row(one => `│${centre(one.name)}│`)
+  for (const index of containers[0]?.addresses.keys() ?? []) row(one => `│${centre(one.addresses[index] ?? '')}│`)
+  row(() => `│${centre('')}│`)
+  row(() => `│${centre(`vx${VNI}`)}│`)
+  row(one => `│${centre(one.host.address)}│`)
+  row(() => `└${'─'.repeat(half)}┬${'─'.repeat(width - half - 1)}┘`)
+  const last = containers.length - 1
+  const wire = containers.map((_, i) => {
+    const left = i === 0 ? ' '.repeat(half + 1) : '═'.repeat(half + 1)
+    const right = i === last ? '' : '═'.repeat(width - half)
+    const corner = i === 0 ? '╚' : i === last ? '╝' : '╩'
+    return left + corner + right
+  })
+  say(`   ${wire.join('═══')}`)
+  say(`   ${centre('')} UDP 4789, VNI ${VNI}\n`)
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = 1
+}
