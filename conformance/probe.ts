@@ -39,11 +39,22 @@ export class Server {
   }
 }
 
+const ATTEMPTS = 3
+
 /**
- * Connects from where this thread is.
- * @returns the address that the server saw, undefined when there was no answer within a second
+ * Connects from where this thread is; tries again when there is no answer, because machines are busy at times.
+ * @returns the address that the server saw, undefined when there was no answer
  */
 export function ask(transport: Transport, host: string, port: number): string | undefined {
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    const answer = askOnce(transport, host, port)
+    if (answer !== undefined) return answer
+  }
+  return undefined
+}
+
+/** The same with one attempt of a second: for where no answer is hoped for. */
+export function askOnce(transport: Transport, host: string, port: number): string | undefined {
   const [command, ...args] = selfCommand(['--probe', 'client', transport, host, String(port)])
   const child = spawnSync(command, args, { encoding: 'utf8', timeout: 5000 })
   return child.status === 0 ? child.stdout.trim() : undefined

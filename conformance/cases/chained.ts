@@ -3,7 +3,7 @@ import { type Behaviour, behaviour } from '../behaviour.ts'
 import type { Attachment, Context } from '../case.ts'
 import { isObject, type JsonObject, objects, stable } from '../json.ts'
 import { describeOutcome, succeeded } from '../plugin-call.ts'
-import { ask, Server, type Transport } from '../probe.ts'
+import { ask, askOnce, Server, type Transport } from '../probe.ts'
 
 function publishing(...mappings: readonly JsonObject[]): JsonObject {
   return { runtimeConfig: { portMappings: mappings } }
@@ -94,7 +94,7 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
     const { outside, server } = published(context, 'tcp', publishing(mapping({ hostIP: '192.0.2.3' })))
     const right = outside.inside(() => ask('tcp', '192.0.2.3', 18080))
     say(right === '192.0.2.1', 'an answer on 192.0.2.3', () => String(right))
-    const wrong = outside.inside(() => ask('tcp', '192.0.2.2', 18080))
+    const wrong = outside.inside(() => askOnce('tcp', '192.0.2.2', 18080))
     say(wrong === undefined, 'none on 192.0.2.2', () => String(wrong))
     server.stop()
   }),
@@ -108,7 +108,7 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
     const config = publishing(mapping())
     const { attachment, outside, server } = published(context, 'tcp', config)
     context.must('DEL', attachment, { config })
-    const seen = outside.inside(() => ask('tcp', '192.0.2.2', 18080))
+    const seen = outside.inside(() => askOnce('tcp', '192.0.2.2', 18080))
     say(seen === undefined, 'no answer', () => String(seen))
     server.stop()
   }),
@@ -124,7 +124,7 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
         env: { CNI_NETNS: '' },
         noPrevResult: true
       })
-      const seen = outside.inside(() => ask('tcp', '192.0.2.2', 18080))
+      const seen = outside.inside(() => askOnce('tcp', '192.0.2.2', 18080))
       say(seen === undefined, 'no answer', () => String(seen))
       server.stop()
     }
@@ -174,7 +174,7 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
       context.world.run('iptables', '-P', 'FORWARD', 'DROP')
       outside.inside(() => context.world.run('ip', 'route', 'add', '10.88.0.0/24', 'via', '192.0.2.2'))
       const server = Server.start(context.world, outside, 'tcp', 8080)
-      const closed = attachment.netns.inside(() => ask('tcp', '192.0.2.1', 8080))
+      const closed = attachment.netns.inside(() => askOnce('tcp', '192.0.2.1', 8080))
       context.mustAdd(attachment)
       const open = attachment.netns.inside(() => ask('tcp', '192.0.2.1', 8080))
       say(
@@ -183,7 +183,7 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
         () => `${closed}, then ${open}`
       )
       context.must('DEL', attachment)
-      const again = attachment.netns.inside(() => ask('tcp', '192.0.2.1', 8080))
+      const again = attachment.netns.inside(() => askOnce('tcp', '192.0.2.1', 8080))
       say(again === undefined, 'closed after DEL', () => String(again))
       server.stop()
     }
@@ -203,7 +203,7 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
       // The other bridge belongs to a network with the same policy.
       context.mustAdd({ ...neighbour }, { config: { ingressPolicy: 'same-bridge' } })
       strangersAdd(context, stranger)
-      const after = stranger.inside(() => ask('tcp', '10.88.0.5', 8080))
+      const after = stranger.inside(() => askOnce('tcp', '10.88.0.5', 8080))
       const near = neighbour.netns.inside(() => ask('tcp', '10.88.0.5', 8080))
       const seen = () => `stranger ${before}, then ${after}; neighbour ${near}`
       say(

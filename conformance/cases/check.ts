@@ -202,7 +202,10 @@ export const CHECK_CASES: readonly Case[] = [
     since: '0.4.0',
     run: context => {
       const attachment = context.attachment()
+      const before = context.world.networkLines()
       context.mustAdd(attachment)
+      const made = difference(before, context.world.networkLines()).added
+      if (made.length === 0) throw new NotTestable('it made nothing on the host that could be removed')
       context.must('CHECK', attachment)
       context.profile.sabotage?.(context.world)
       const outcome = context.call('CHECK', attachment)
