@@ -75,6 +75,7 @@ function gc(request: Request): void {
   if (!leases.exists()) return
   leases.locked(() => {
     leases.remove(leases.list().filter(lease => isGarbage(lease, request)))
+    leases.forgetOwners()
     return true
   })
 }

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { jsonText, parseJson } from '../config/json.ts'
+import { jsonNull, jsonText, memberOf, parseJson } from '../config/json.ts'
 import { assert, suite } from '../testing/suite.ts'
 import { Journal } from './journal.ts'
 
@@ -42,6 +42,33 @@ test('list: only this plugin, only this network, dots in names are no obstacle',
     writeFileSync(join(stateDir, 'n', '.c9:eth0.bridge.json.77.tmp'), 'left by a kill')
     const names = journal.list().map(one => `${one.containerId} ${one.ifName}`)
     assert.equal(names.sort(), ['c.1 eth0.5', 'c.1 eth1'])
+  }))
+
+test('what a killed writer left: read by nobody, cleared away by list and remove', () =>
+  inScratch(stateDir => {
+    const journal = new Journal({ network: 'n', plugin: 'bridge', stateDir })
+    const torn = join(stateDir, 'n', '.c1:eth0.bridge.json.tmp')
+    for (const clear of [() => journal.list(), () => journal.remove('c1', 'eth0')]) {
+      journal.write('c2', 'eth0', entry)
+      writeFileSync(torn, '{"ve')
+      assert.is(journal.read('c1', 'eth0'), undefined)
+      clear()
+      assert.equal(readdirSync(join(stateDir, 'n')), ['c2:eth0.bridge.json'])
+    }
+  }))
+
+test('names longer than a file name: written, read, listed and removed under their hash', () =>
+  inScratch(stateDir => {
+    const journal = new Journal({ network: 'n', plugin: 'bridge', stateDir })
+    const long = 'x'.repeat(5000)
+    journal.write(long, 'eth0', entry)
+    journal.write(long, 'eth1', entry)
+    assert.is(memberOf(journal.read(long, 'eth0') ?? jsonNull, 'veth')?.text, 'veth1a2b3c4d')
+    const names = journal.list().map(one => `${one.containerId.length} ${one.ifName}`)
+    assert.equal(names.sort(), ['5000 eth0', '5000 eth1'])
+    journal.remove(long, 'eth0')
+    journal.remove(long, 'eth1')
+    assert.not.ok(existsSync(join(stateDir, 'n')))
   }))
 
 test('a torn file is an attachment whose details are lost', () =>

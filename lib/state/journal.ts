@@ -18,7 +18,8 @@ import {
   readText,
   removeEmptyDirectory,
   removeFile,
-  writeAtomic
+  removeSingly,
+  writeSingly
 } from '../sys/files.ts'
 
 export const DEFAULT_STATE_DIR = '/run/patchbay'
@@ -56,8 +57,8 @@ export class Journal {
     for (let tries = 1; ; tries += 1) {
       ensureDirectory(this.#directory, 0o700)
       try {
-        // What it tells of does not survive a power cut either.
-        writeAtomic(path, `${text}\n`, 0o600, false)
+        // Not made durable: what it tells of does not survive a power cut either.
+        writeSingly(path, `${text}\n`, 0o600)
         return
       } catch (error) {
         // A DEL that removed the last entry took the directory away between our two calls: make it again.
@@ -71,11 +72,13 @@ export class Journal {
     return readEntry(this.#path(containerId, ifName))
   }
 
-  /** Every entry of this plugin on this network, in no order. */
+  /** Every entry of this plugin on this network, in no order. What killed writers left is cleared away. */
   list(): readonly JournalEntry[] {
     const entries: JournalEntry[] = []
     for (const name of listDirectory(this.#directory)) {
       const colon = name.indexOf(':')
+      // Were its writer alive, it would find it gone and write it again.
+      if (name.startsWith('.') && name.endsWith(`${this.#ending}.tmp`)) removeFile(`${this.#directory}/${name}`)
       if (name.startsWith('.') || colon < 1 || !name.endsWith(this.#ending)) continue
       const entry = readEntry(`${this.#directory}/${name}`)
       if (entry === undefined) continue
@@ -83,12 +86,14 @@ export class Journal {
       if (ifName !== '') entries.push({ containerId: name.slice(0, colon), ifName, entry })
       else entries.push({ containerId: textOf(entry, CONTAINER_ID), ifName: textOf(entry, IF_NAME), entry })
     }
+    if (entries.length === 0) removeEmptyDirectory(this.#directory)
     return entries
   }
 
   /** Removes the entry if it is there, and the network's directory with the last one. */
   remove(containerId: string, ifName: string): void {
-    if (removeFile(this.#path(containerId, ifName))) removeEmptyDirectory(this.#directory)
+    removeSingly(this.#path(containerId, ifName))
+    removeEmptyDirectory(this.#directory)
   }
 
   #path(containerId: string, ifName: string): string {

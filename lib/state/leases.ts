@@ -147,6 +147,12 @@ export class LeaseDirectory {
     return leases
   }
 
+  /** Removes owner files whose owners hold nothing: an ADD was killed before it made the lease. */
+  forgetOwners(): void {
+    this.#isCovered = false
+    this.#cover()
+  }
+
   /** Removes these leases, whoever holds them. */
   remove(leases: readonly Lease[]): void {
     this.#cover()

@@ -8,7 +8,7 @@
 import { readdirSync } from 'node:fs'
 import { type Json, jsonObject, jsonText, parseJson } from '../config/json.ts'
 import { errnoOf } from '../sys/errors.ts'
-import { ensureDirectory, fileError, readText, removeFile, writeAtomic } from '../sys/files.ts'
+import { ensureDirectory, fileError, readText, removeSingly, writeSingly } from '../sys/files.ts'
 
 /** `saved` is an empty object when the file does not hold one. */
 export interface SavedFile {
@@ -26,7 +26,7 @@ export class SavedFiles {
   /** Writes or replaces; call it before the kernel is changed. @throws {SysError} ENOSPC, EROFS, EACCES */
   write(containerId: string, ifName: string, saved: Json): void {
     ensureDirectory(this.#directory, 0o700)
-    writeAtomic(`${this.#directory}/${nameOf(containerId, ifName)}`, `${jsonText(saved, 1)}\n`, 0o600)
+    writeSingly(`${this.#directory}/${nameOf(containerId, ifName)}`, `${jsonText(saved, 1)}\n`, 0o600)
   }
 
   /** @returns undefined when nothing is saved */
@@ -52,7 +52,7 @@ export class SavedFiles {
 
   /** The same for a name that `list` gave. */
   removeNamed(name: string): void {
-    removeFile(`${this.#directory}/${name}`)
+    removeSingly(`${this.#directory}/${name}`)
   }
 
   #read(name: string): Json | undefined {

@@ -73,13 +73,34 @@ export function ensureDirectory(path: string, mode: number): void {
  * @param durable false where a power cut ends what the file tells of, too: waiting for the disk is most of the cost
  */
 export function writeAtomic(path: string, text: string, mode: number, durable = true): void {
-  const temporary = writeTemporary(path, text, mode, durable)
+  const temporary = temporaryName(path)
+  writeTemporary(temporary, path, text, mode, durable)
+  rename(temporary, path)
+}
+
+function rename(temporary: string, path: string): void {
   try {
     renameSync(temporary, path)
   } catch (error) {
     removeFile(temporary)
     throw fileError('write', path, error)
   }
+}
+
+/**
+ * The same for a file that only one process at a time writes, and that `removeSingly` removes with what a killed writer
+ * left beside it. It does not wait for the disk.
+ */
+export function writeSingly(path: string, text: string, mode: number): void {
+  const temporary = singleName(path)
+  writeTemporary(temporary, path, text, mode, false)
+  rename(temporary, path)
+}
+
+/** Removes the file if it is there, and the beginning of one. */
+export function removeSingly(path: string): void {
+  removeFile(path)
+  removeFile(singleName(path))
 }
 
 /**
@@ -111,7 +132,8 @@ export function overwrite(path: string, text: string, mode: number): void {
  * @returns false when the file exists, untouched
  */
 export function createExclusive(path: string, text: string, mode: number, durable = true): boolean {
-  const temporary = writeTemporary(path, text, mode, durable)
+  const temporary = temporaryName(path)
+  writeTemporary(temporary, path, text, mode, durable)
   try {
     linkSync(temporary, path)
     return true
@@ -124,9 +146,20 @@ export function createExclusive(path: string, text: string, mode: number, durabl
 }
 
 /** A name beside `path` that no reader takes for its own: dot first, this process's id. */
-function writeTemporary(path: string, text: string, mode: number, durable = true): string {
+function temporaryName(path: string): string {
+  return besideName(path, `.${String(process.pid)}.tmp`)
+}
+
+function singleName(path: string): string {
+  return besideName(path, '.tmp')
+}
+
+function besideName(path: string, ending: string): string {
   const slash = path.lastIndexOf('/')
-  const temporary = `${path.slice(0, slash + 1)}.${path.slice(slash + 1)}.${String(process.pid)}.tmp`
+  return `${path.slice(0, slash + 1)}.${path.slice(slash + 1)}${ending}`
+}
+
+function writeTemporary(temporary: string, path: string, text: string, mode: number, durable: boolean): void {
   try {
     const fd = openSync(
       temporary,
@@ -142,7 +175,6 @@ function writeTemporary(path: string, text: string, mode: number, durable = true
     } finally {
       closeSync(fd)
     }
-    return temporary
   } catch (error) {
     removeFile(temporary)
     throw fileError('write', path, error)
