@@ -2,11 +2,12 @@
 import type { World } from './world.ts'
 
 /**
- * Runs ADD, which gets SIGKILL when it sends its `when`-th message to the kernel (sendto, which netlink takes).
+ * Runs ADD, which gets SIGKILL when it sends its `when`-th message to the kernel (sendto, which netlink takes), or at
+ * its `when`-th call of another kind.
  *
  * @returns its exit status: 0 when it came to its end before
  */
-export function killedAt(world: World, plugin: string, config: object, when: number): number {
+export function killedAt(world: World, plugin: string, config: object, when: number, syscall = 'sendto'): number {
   const env = {
     PATH: process.env['PATH'],
     CNI_COMMAND: 'ADD',
@@ -15,8 +16,8 @@ export function killedAt(world: World, plugin: string, config: object, when: num
     CNI_IFNAME: 'eth0',
     CNI_PATH: world.binDir
   }
-  const inject = `inject=sendto:signal=KILL:when=${when}`
-  const args = ['-f', '-o', '/dev/null', '-e', 'trace=sendto', '-e', inject, `${world.binDir}/${plugin}`]
+  const inject = `inject=${syscall}:signal=KILL:when=${when}`
+  const args = ['-f', '-o', '/dev/null', '-e', `trace=${syscall}`, '-e', inject, `${world.binDir}/${plugin}`]
   return world.host.run('strace', args, { env, input: JSON.stringify(config) }).status
 }
 
@@ -26,9 +27,15 @@ export function killedAt(world: World, plugin: string, config: object, when: num
  *
  * @returns how often it was killed
  */
-export function sweepKills(world: World, plugin: string, config: object, clean: (when: number) => void): number {
+export function sweepKills(
+  world: World,
+  plugin: string,
+  config: object,
+  clean: (when: number) => void,
+  syscall = 'sendto'
+): number {
   for (let when = 1; when < 100; when += 1) {
-    if (killedAt(world, plugin, config, when) === 0) return when - 1
+    if (killedAt(world, plugin, config, when, syscall) === 0) return when - 1
     clean(when)
   }
   throw new Error(`ADD of ${plugin} does not come to its end`)

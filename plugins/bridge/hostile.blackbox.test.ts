@@ -5,6 +5,8 @@
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { ENGINE } from '../../lib/testing/blackbox.ts'
+import { sweepKills } from '../../lib/testing/kill-sweep.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { inWorld, type Parsed, type World } from '../../lib/testing/world.ts'
 
@@ -192,5 +194,35 @@ test('interface names that the kernel would take for a pattern', async () => {
     assert.match(wide.json.msg, '15 bytes')
   })
 })
+
+/** What each engine calls: the Node engine starts threads and is slow, and has these from the same lines of source. */
+const CALLS: readonly string[] =
+  ENGINE === 'native' ? ['openat', 'write', 'close', 'rename', 'link', 'unlink', 'mkdir', 'setsockopt'] : ['rename']
+
+test('killed between any two changes of files: DEL leaves nothing, and so does GC', async () => {
+  for (const command of ['DEL', 'GC']) {
+    await inWorld(1, world => {
+      const config = network(world, { 'cni.dev/valid-attachments': [] })
+      world.add('bridge', config)
+      world.del('bridge', config)
+      for (const syscall of CALLS) {
+        const clean = (when: number): void => {
+          const reply = world.call('bridge', command, config)
+          assert.is(reply.status, 0, reply.stdout)
+          const what = `${command} after a kill at ${syscall} ${when}`
+          assertClean(world, what)
+          assert.equal(ownerFiles(world), [], what)
+        }
+        assert.ok(sweepKills(world, 'bridge', config, clean, syscall) > 0, syscall)
+        world.del('bridge', config)
+      }
+    })
+  }
+})
+
+/** What host-local remembers beside the leases, but for its seal. */
+function ownerFiles(world: World): readonly string[] {
+  return readdirSync(join(world.dataDir, '.patchbay', 'web')).filter(file => file !== 'seal')
+}
 
 test.run()
