@@ -83,8 +83,9 @@ export function mergedReport(reports: readonly Report[]): Report {
     sets.set(set.name, { ...set, plugins, results: [...(known?.results ?? []), ...set.results] })
   }
   const seconds = reports.reduce((total, report) => total + report.seconds, 0)
-  const command = reports.map(report => report.command).join(' ; ')
-  return { ...last, seconds, command, sets: [...sets.values()] }
+  const command = [...new Set(reports.map(report => report.command).filter(text => text !== ''))].join(' ; ')
+  const ordered = [...sets.values()].sort((a, b) => Number(a.isReference) - Number(b.isReference))
+  return { ...last, seconds, command, sets: ordered }
 }
 
 /** A text of the report without the folder that the suite was started in: `dist/native/bin/bridge`. */
