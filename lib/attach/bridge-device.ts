@@ -1,6 +1,7 @@
 /** A bridge on the host: made once, shared by all containers of its networks. */
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import { formatMac } from '../ip/mac.ts'
+import { writeIfPresent } from '../net/container.ts'
 import { errnoOf } from '../net/errors.ts'
 import type { Link, LinkKind, Net } from '../net/net.ts'
 
@@ -89,5 +90,5 @@ function reconcile(host: Net, bridge: Link, wanted: BridgeDevice): Link {
 export function ignoreRouterAdvertisements(host: Net, name: string): void {
   const path = `ipv6/conf/${name}/accept_ra`
   const current = host.readSysctl(path)
-  if (current !== undefined && current !== '0') host.writeSysctl(path, '0')
+  if (current !== undefined && current !== '0') writeIfPresent(host, path, '0')
 }

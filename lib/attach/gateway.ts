@@ -3,6 +3,7 @@ import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { IpConfig, Route } from '../cni/result.ts'
 import { addressesEqual, addToAddress, type IpAddress, isLinkLocal } from '../ip/address.ts'
 import { formatPrefix, type IpPrefix, networkOf, prefixesEqual, prefixesOverlap } from '../ip/prefix.ts'
+import { errnoOf, messageOf } from '../net/errors.ts'
 import { ensureForwarding } from '../net/forwarding.ts'
 import type { Link, Net } from '../net/net.ts'
 
@@ -32,8 +33,24 @@ export function ensureGatewayAddresses(host: Net, link: Link, ips: readonly IpCo
     if (ip.gateway !== undefined) wanted.push({ address: ip.gateway, length: ip.address.length })
   }
   refuseOthers(host, link, wanted, force)
-  for (const prefix of wanted) host.ensureAddress(link.index, { prefix, noDad: prefix.address.family === 6 })
+  for (const prefix of wanted) addGatewayAddress(host, link, prefix)
   for (const prefix of wanted) ensureForwarding(host, prefix.address.family)
+}
+
+function addGatewayAddress(host: Net, link: Link, prefix: IpPrefix): void {
+  const isIpv6 = prefix.address.family === 6
+  try {
+    host.ensureAddress(link.index, { prefix, noDad: isIpv6 })
+  } catch (error) {
+    // The kernel's "permission denied" here; switching IPv6 on is for whoever has switched it off.
+    if (isIpv6 && errnoOf(error) === 'EACCES') throw ipv6IsOff(link, messageOf(error))
+    throw error
+  }
+}
+
+function ipv6IsOff(link: Link, message: string): CniError {
+  const path = `net.ipv6.conf.${link.name.replace(/\./g, '/')}.disable_ipv6`
+  return new CniError(INVALID_CONFIG, message, `leave out the IPv6 range, or switch IPv6 on: sysctl -w ${path}=0`)
 }
 
 /**

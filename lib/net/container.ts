@@ -159,13 +159,16 @@ export function enableIpv6(net: Net, name: string, detect: boolean): void {
   writeIfPresent(net, `ipv6/conf/${name}/keep_addr_on_down`, '1')
 }
 
-/** Writes a sysctl, unless this kernel does not have it. */
+/**
+ * Writes a sysctl that makes things better but that nothing depends on: a kernel may lack it, and where /proc/sys is
+ * read-only (a runtime in a container) the attachment works without, as with the reference plugins.
+ */
 export function writeIfPresent(net: Net, path: string, value: string): void {
   try {
     net.writeSysctl(path, value)
   } catch (error) {
-    if (error instanceof Error && error instanceof KernelError && error.errno === 'ENOENT') return
-    throw error
+    const errno = errnoOf(error)
+    if (errno !== 'ENOENT' && errno !== 'EROFS') throw error
   }
 }
 

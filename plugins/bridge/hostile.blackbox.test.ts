@@ -195,6 +195,65 @@ test('interface names that the kernel would take for a pattern', async () => {
   })
 })
 
+const READ_ONLY_SYSCTLS = 'mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys && exec "$0"'
+
+test('a host whose /proc/sys is read-only: works when it forwards already, else says so and leaves nothing', async () => {
+  for (const forwards of ['1', '0']) {
+    await inWorld(1, world => {
+      const ranges = [[{ subnet: '10.9.0.0/24' }], [{ subnet: 'fd09::/64' }]]
+      const ipam = { type: 'host-local', dataDir: world.dataDir, ranges }
+      const input = JSON.stringify(network(world, { ipam, isDefaultGateway: true }))
+      world.sh(
+        world.host,
+        'sysctl',
+        '-qw',
+        `net.ipv4.ip_forward=${forwards}`,
+        `net.ipv6.conf.all.forwarding=${forwards}`
+      )
+      const env = {
+        PATH: process.env['PATH'],
+        CNI_COMMAND: 'ADD',
+        CNI_CONTAINERID: 'c1',
+        CNI_NETNS: world.container().path,
+        CNI_IFNAME: 'eth0',
+        CNI_PATH: world.binDir
+      }
+      const args = ['-m', 'sh', '-c', READ_ONLY_SYSCTLS, join(world.binDir, 'bridge')]
+      const run = world.host.run('unshare', args, { env, input })
+      if (forwards === '1') {
+        assert.is(run.status, 0, run.stdout)
+        assert.is(world.ip(world.container(), '-6', 'route', 'show', 'default')[0].gateway, 'fd09::1')
+        return
+      }
+      assert.match(run.stdout, 'write sysctl \\"ipv4/ip_forward\\" = \\"1\\": EROFS')
+      assertClean(world, 'not forwarding')
+    })
+  }
+})
+
+test('IPv6 switched off: an IPv4 network leaves it off; a network with both says what to do on the host', async () => {
+  await inWorld(1, world => {
+    for (const namespace of [world.host, world.container()]) {
+      for (const which of ['all', 'default']) {
+        world.sh(namespace, 'sysctl', '-qw', `net.ipv6.conf.${which}.disable_ipv6=1`)
+      }
+    }
+    world.add('bridge', network(world, { isDefaultGateway: true }))
+    assert.equal(world.ip(world.container(), '-6', 'addr'), [])
+    assert.equal(world.ip(world.host, '-6', 'addr'), [])
+    world.del('bridge', network(world))
+
+    const ranges = [[{ subnet: '10.9.0.0/24' }], [{ subnet: 'fd09::/64' }]]
+    const both = network(world, { isGateway: true, ipam: { type: 'host-local', dataDir: world.dataDir, ranges } })
+    const reply = world.call('bridge', 'ADD', both)
+    assert.is(reply.json.code, 7, reply.stdout)
+    assert.match(reply.json.details, 'sysctl -w net.ipv6.conf.br7.disable_ipv6=0')
+    assertClean(world, 'both')
+    world.sh(world.host, 'sysctl', '-qw', 'net.ipv6.conf.br7.disable_ipv6=0')
+    world.add('bridge', both)
+  })
+})
+
 /** What each engine calls: the Node engine starts threads and is slow, and has these from the same lines of source. */
 const CALLS: readonly string[] =
   ENGINE === 'native' ? ['openat', 'write', 'close', 'rename', 'link', 'unlink', 'mkdir', 'setsockopt'] : ['rename']
