@@ -10,7 +10,7 @@ import {
   symlinkSync,
   writeFileSync
 } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
 import { licensesOf } from './licenses.ts'
 import { entryPoint, ROOT } from './project.ts'
@@ -21,8 +21,13 @@ const OLDEST_CLANG = 15
 export const CLANG_ADVICE =
   'install clang 15 or newer (Debian, Ubuntu: apt-get install clang-19), or set CLANG to its path'
 
-/** What ends up in the executable beside our own code: scriptc's runtime and the number printing in it. */
-const LINKED: readonly string[] = ['scriptc', '@scriptc/runtime', '@scriptc/runtime/vendor/ryu']
+/** What ends up in the executable beside our own code: scriptc's runtime with the number printing and regular expressions in it. */
+export const LINKED: readonly string[] = [
+  'scriptc',
+  '@scriptc/runtime',
+  '@scriptc/runtime/vendor/ryu',
+  '@scriptc/runtime/vendor/quickjs-ng'
+]
 
 /** A clang that is new enough. */
 export interface Clang {
@@ -94,7 +99,8 @@ function linkingEnvironment(clang: Clang, program: string, isStatic: boolean): N
   const env = clangEnvironment(clang)
   const linker = join(ROOT, '.cache', 'clang', isStatic ? 'link-static' : 'link')
   const link = `exec "$PATCHBAY_CLANG"${isStatic ? ' -static' : ''} "$@"`
-  writeFileSync(linker, `#!/bin/sh${COMPILE_FOR_SIZE}\n${link}\n`, { mode: 0o755 })
+  const record = `printf '%s\\n' "$@" > "$PATCHBAY_PROGRAM.link"`
+  writeFileSync(linker, `#!/bin/sh${COMPILE_FOR_SIZE}\n${record}\n${link}\n`, { mode: 0o755 })
   return { ...env, SCRIPTC_LINKER: linker, PATCHBAY_CLANG: clang.path, PATCHBAY_PROGRAM: program }
 }
 
@@ -121,19 +127,39 @@ export function buildNativeEngine(ifStale: boolean, isStatic: boolean): boolean 
   const digest = inputsDigest('native', `${process.version} ${clang.version}${isStatic ? ' static' : ''}`)
   if (ifStale && isUpToDate('native', digest)) return false
   const output = unfinished('native')
-  const workshop = mkdtempSync(join(ROOT, '.cache', 'native-'))
   try {
-    const program = join(workshop, 'main.ll')
-    const built = join(workshop, 'patchbay-cni')
-    const args = ['build', entryPoint('native'), '--ffi', 'lib/sys/ffi.json', '--strip', '-o', built]
-    const result = scriptc(args, linkingEnvironment(clang, program, isStatic))
-    if (result.status !== 0) throw new Error(`compile ${entryPoint('native')}: scriptc says\n${result.output}`)
-    if (!existsSync(program)) throw new Error(`compile ${entryPoint('native')}: scriptc left no ${program}`)
-    renameSync(built, output)
+    inWorkshop(workshop => {
+      const built = join(workshop, 'patchbay-cni')
+      compileNative(clang, built, isStatic)
+      renameSync(built, output)
+    })
     publish('native', output, digest, licensesOf(LINKED))
   } finally {
     rmSync(output, { force: true })
-    rmSync(workshop, { recursive: true, force: true })
   }
   return true
+}
+
+/** Hands `work` a directory that is gone afterwards. */
+export function inWorkshop<T>(work: (workshop: string) => T): T {
+  const workshop = mkdtempSync(join(ROOT, '.cache', 'native-'))
+  try {
+    return work(workshop)
+  } finally {
+    rmSync(workshop, { recursive: true, force: true })
+  }
+}
+
+/** The LLVM text that scriptc leaves beside its output. What was linked with it is listed in a `.link` beside that. */
+export function programOf(output: string): string {
+  return join(dirname(output), 'main.ll')
+}
+
+/** Compiles the plugins. */
+export function compileNative(clang: Clang, output: string, isStatic: boolean): void {
+  const program = programOf(output)
+  const args = ['build', entryPoint('native'), '--ffi', 'lib/sys/ffi.json', '--strip', '-o', output]
+  const result = scriptc(args, linkingEnvironment(clang, program, isStatic))
+  if (result.status !== 0) throw new Error(`compile ${entryPoint('native')}: scriptc says\n${result.output}`)
+  if (!existsSync(program)) throw new Error(`compile ${entryPoint('native')}: scriptc left no ${program}`)
 }

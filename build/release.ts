@@ -1,0 +1,223 @@
+/**
+ * `npm run release`: archives for linux x64 and arm64, their checksums and their bill of materials, in dist/release.
+ *
+ *     npm run release -- [--allow-changes] [--output DIR]
+ *
+ * The same commit gives the same bits, wherever and whenever it is built with the same clang and cross tools.
+ */
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { pack, sha256 } from './archive.ts'
+import { crossCompile, crossObstacle } from './cross-native.ts'
+import { licensesOf } from './licenses.ts'
+import { CLANG_ADVICE, type Clang, compileNative, findClang, inWorkshop, LINKED, programOf } from './native-engine.ts'
+import { makeNodeExecutable } from './node-engine.ts'
+import { NODE_BIN, pluginFolders, ROOT } from './project.ts'
+import { billOfMaterials, type Component, npmComponent, type Released } from './sbom.ts'
+
+type Arch = 'x64' | 'arm64'
+const ARCHS: readonly Arch[] = ['x64', 'arm64']
+
+/** What everybody needs who unpacks an archive. */
+const DOCUMENTS: readonly string[] = ['LICENSE', 'CHANGELOG.md', 'README.md']
+
+function git(...args: readonly string[]): string {
+  const child = spawnSync('git', args, { cwd: ROOT, encoding: 'utf8' })
+  if (child.status !== 0) throw new Error(`git ${args.join(' ')}: ${child.error?.message ?? child.stderr.trim()}`)
+  return child.stdout.trim()
+}
+
+/** @throws Error saying what must be done first */
+function checkReady(version: string, allowChanges: boolean): Clang {
+  const clang = findClang()
+  if (clang === undefined) throw new Error(`release: ${CLANG_ADVICE}`)
+  if (process.arch !== 'x64') throw new Error('release: made on x64, from which arm64 is cross-compiled')
+  const obstacle = crossObstacle()
+  if (obstacle !== undefined) throw new Error(`release: arm64 cannot be compiled here: ${obstacle}`)
+  if (!allowChanges && git('status', '--porcelain') !== '') {
+    throw new Error('release: there are uncommitted changes: commit them, or try it out with --allow-changes')
+  }
+  const heading = new RegExp(`^## (${version.replaceAll('.', '\\.')}\\b|Unreleased)`, 'm')
+  if (!heading.test(readFileSync(join(ROOT, 'CHANGELOG.md'), 'utf8'))) {
+    throw new Error(`release: CHANGELOG.md has no heading "## ${version}"`)
+  }
+  return clang
+}
+
+/** The Node of another processor: exactly the lock file's, taken by npm, which checks its digest. */
+function foreignNode(arch: Arch, workshop: string): string {
+  if (arch === process.arch) return NODE_BIN
+  const name = `node-linux-${arch}`
+  const entry = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')).packages[`node_modules/${name}`]
+  if (entry?.integrity === undefined) throw new Error(`release: package-lock.json has no digest of ${name}`)
+  const manifest = { name: 'base', version: '0.0.0', dependencies: { [name]: entry.version } }
+  const { optional: _, ...locked } = entry
+  const packages = { '': manifest, [`node_modules/${name}`]: locked }
+  writeFileSync(join(workshop, 'package.json'), JSON.stringify(manifest))
+  const lock = { name: 'base', version: '0.0.0', lockfileVersion: 3, requires: true, packages }
+  writeFileSync(join(workshop, 'package-lock.json'), JSON.stringify(lock))
+  const args = ['ci', '--force', '--os=linux', `--cpu=${arch}`, '--ignore-scripts', '--no-audit', '--no-fund']
+  const child = spawnSync('npm', [...args, '--loglevel=error'], { cwd: workshop, encoding: 'utf8' })
+  const path = join(workshop, 'node_modules', name, 'bin', 'node')
+  if (child.status !== 0 || !existsSync(path)) throw new Error(`npm ci of ${name}: ${child.stderr}`)
+  return path
+}
+
+interface Built {
+  readonly native: string
+  readonly node: string
+  /** npm packages in the Node engine. */
+  readonly bundled: readonly string[]
+}
+
+async function buildFor(arch: Arch, native: string, workshop: string): Promise<Built> {
+  process.stderr.write(`building for linux ${arch} ...\n`)
+  const node = join(workshop, 'patchbay')
+  const nodePath = foreignNode(arch, workshop)
+  const bundled = await makeNodeExecutable({ output: node, arch, nodePath, useCodeCache: false })
+  return { native, node, bundled }
+}
+
+/** The plugins alone, as the reference's archives hold them: to be unpacked into a directory of plugins. */
+function stagePlugins(built: Built, stage: string): void {
+  const multiCall = join(stage, 'patchbay-cni')
+  place(built.native, multiCall)
+  for (const { name } of pluginFolders()) linkSync(multiCall, join(stage, name))
+  writeFileSync(join(stage, 'THIRD_PARTY_LICENSES'), licensesOf(LINKED))
+  copyFileSync(join(ROOT, 'LICENSE'), join(stage, 'LICENSE'))
+}
+
+/** The command with both engines: `patchbay install` finds the plugins beside itself. */
+function stageEverything(built: Built, stage: string): void {
+  for (const folder of ['node', 'native']) mkdirSync(join(stage, folder))
+  place(built.node, join(stage, 'node', 'patchbay'))
+  place(built.native, join(stage, 'native', 'patchbay-cni'))
+  const nodePackages = [`node-linux-${process.arch}`, ...built.bundled]
+  writeFileSync(join(stage, 'node', 'THIRD_PARTY_LICENSES'), licensesOf(nodePackages))
+  writeFileSync(join(stage, 'native', 'THIRD_PARTY_LICENSES'), licensesOf(LINKED))
+  for (const name of DOCUMENTS) if (existsSync(join(ROOT, name))) copyFileSync(join(ROOT, name), join(stage, name))
+  cpSync(join(ROOT, 'docs'), join(stage, 'docs'), { recursive: true })
+}
+
+function place(file: string, path: string): void {
+  copyFileSync(file, path)
+  chmodSync(path, 0o755)
+}
+
+function componentsOfNative(): readonly Component[] {
+  const shown = spawnSync('dpkg-query', ['--show', 'libc6-dev'], { encoding: 'utf8' }).stdout
+  const glibc = shown?.trim().split('\t')[1] ?? 'unknown'
+  return [
+    npmComponent('@scriptc/runtime'),
+    { name: 'ryu', version: 'as in @scriptc/runtime', license: 'Apache-2.0 OR BSL-1.0', purl: '' },
+    { name: 'quickjs-ng libregexp', version: 'as in @scriptc/runtime', license: 'MIT', purl: '' },
+    { name: 'glibc', version: glibc, license: 'LGPL-2.1-or-later', purl: `pkg:deb/debian/libc6-dev@${glibc}` }
+  ]
+}
+
+function componentsOfNode(arch: Arch, bundled: readonly string[]): readonly Component[] {
+  const node = npmComponent(`node-linux-${process.arch}`)
+  const name = `node-linux-${arch}`
+  return [{ ...node, name, purl: `pkg:npm/${name}@${node.version}` }, ...bundled.map(npmComponent)]
+}
+
+/** Packs one staged directory. */
+function release(
+  output: string,
+  file: string,
+  seconds: number,
+  prefix: string,
+  components: readonly Component[],
+  stage: (directory: string) => void
+): Released {
+  const directory = mkdtempSync(join(ROOT, '.cache', 'release-'))
+  try {
+    stage(directory)
+    pack(directory, join(output, file), seconds, prefix)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+  return { file, sha256: sha256(join(output, file)), components }
+}
+
+async function main(argv: readonly string[]): Promise<void> {
+  const options = { 'allow-changes': { type: 'boolean' }, output: { type: 'string' } } as const
+  const { values } = parseArgs({ args: [...argv], options })
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+  const clang = checkReady(version, values['allow-changes'] === true)
+  const output = resolve(values.output ?? join(ROOT, 'dist', 'release'))
+  const seconds = Number(git('log', '-1', '--format=%ct'))
+  rmSync(output, { recursive: true, force: true })
+  mkdirSync(output, { recursive: true })
+  mkdirSync(join(ROOT, '.cache'), { recursive: true })
+  const workshop = mkdtempSync(join(ROOT, '.cache', 'release-'))
+  const released: Released[] = []
+  try {
+    const natives = buildNatives(clang, workshop)
+    for (const arch of ARCHS) {
+      const own = join(workshop, arch)
+      mkdirSync(own)
+      const built = await buildFor(arch, natives[arch], own)
+      const native = componentsOfNative()
+      const suffix = `${version}-linux-${arch}`
+      released.push(
+        release(output, `patchbay-plugins-${suffix}.tar.gz`, seconds, '', native, stage => stagePlugins(built, stage)),
+        release(
+          output,
+          `patchbay-${suffix}.tar.gz`,
+          seconds,
+          `patchbay-${suffix}`,
+          [...native, ...componentsOfNode(arch, built.bundled)],
+          stage => stageEverything(built, stage)
+        )
+      )
+    }
+  } finally {
+    rmSync(workshop, { recursive: true, force: true })
+  }
+  const bill = `patchbay-${version}.cdx.json`
+  writeFileSync(
+    join(output, bill),
+    `${JSON.stringify(billOfMaterials(version, seconds * 1000, released), undefined, 2)}\n`
+  )
+  const files = readdirSync(output).sort()
+  writeFileSync(join(output, 'SHA256SUMS'), files.map(file => `${sha256(join(output, file))}  ${file}\n`).join(''))
+  process.stdout.write(readFileSync(join(output, 'SHA256SUMS'), 'utf8'))
+}
+
+/** Both native executables; the one for arm64 is made of what the one for x64 left. */
+function buildNatives(clang: Clang, workshop: string): Readonly<Record<Arch, string>> {
+  const x64 = join(workshop, 'native-x64')
+  const arm64 = join(workshop, 'native-arm64')
+  inWorkshop(own => {
+    process.stderr.write('compiling the plugins for x64 ...\n')
+    const built = join(own, 'patchbay-cni')
+    compileNative(clang, built, true)
+    renameSync(built, x64)
+    process.stderr.write('compiling the plugins for arm64 ...\n')
+    crossCompile(clang, programOf(built), arm64)
+  })
+  return { x64, arm64 }
+}
+
+try {
+  await main(process.argv.slice(2))
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = 1
+}
