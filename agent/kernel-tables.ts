@@ -76,18 +76,20 @@ export class KernelTables {
     return neighbours
   }
 
-  #dump(filter: NeighbourMessage): readonly NeighbourMessage[] {
-    return this.#rt.dump('list', 'entries', RTM_GETNEIGH, encodeNeighbour(filter)).map(decodeNeighbour)
+  *#dump(filter: NeighbourMessage): Generator<NeighbourMessage> {
+    const answers = this.#rt.dump('list', 'entries', RTM_GETNEIGH, encodeNeighbour(filter))
+    for (const answer of answers) yield decodeNeighbour(answer)
   }
 
   /** Carries the requests out in their order. @returns the first refusal that matters */
-  async apply(requests: readonly Request[]): Promise<Error | undefined> {
+  async apply(requests: Iterable<Request>): Promise<Error | undefined> {
     let failure: Error | undefined
-    for (let i = 0; i < requests.length; i += AT_ONCE) {
-      const some = requests.slice(i, i + AT_ONCE)
+    // Taken from the generator a portion at a time: all of a large network at once would be most of the memory.
+    const source = requests[Symbol.iterator]()
+    for (let some = portion(source); some.length > 0; some = portion(source)) {
       const answers = this.#rt.exchange(some)
       for (const answer of answers) failure ??= this.#judge(answer)
-      if (i + AT_ONCE < requests.length) await new Promise(resolve => setImmediate(resolve))
+      await new Promise(resolve => setImmediate(resolve))
     }
     return failure
   }
@@ -101,6 +103,16 @@ export class KernelTables {
     }
     return answer.errno === (isRemoval ? 'ENOENT' : 'EEXIST') ? undefined : refusal(answer)
   }
+}
+
+function portion(source: Iterator<Request>): readonly Request[] {
+  const some: Request[] = []
+  while (some.length < AT_ONCE) {
+    const next = source.next()
+    if (next.done === true) break
+    some.push(next.value)
+  }
+  return some
 }
 
 /** Frames to the MAC go into the tunnel and there to the host. One request for both tables. */

@@ -18,7 +18,15 @@ import { ensureTunnel, type Tunnel, tunnelProblems } from '../lib/overlay/tunnel
 import { withNamedLock } from '../lib/state/lock.ts'
 import type { Endpoint, LocalEndpoint } from './endpoint.ts'
 import { EndpointTable } from './endpoint-table.ts'
-import { flood, type KernelTables, removeNeighbour, sendTo, setNeighbour, stopSending } from './kernel-tables.ts'
+import {
+  flood,
+  type KernelEntries,
+  type KernelTables,
+  removeNeighbour,
+  sendTo,
+  setNeighbour,
+  stopSending
+} from './kernel-tables.ts'
 import type { Entry, Following, Registry } from './registry.ts'
 import { endpointPrefix } from './registry.ts'
 
@@ -217,34 +225,41 @@ export class Overlay {
   async #applyAll(): Promise<void> {
     this.table.takeChanges()
     const present = this.#context.tables.read(this.#tunnelIndex, this.#bridgeIndex)
-    const requests: Request[] = []
+    await this.#apply(this.#missing(present))
+    await this.#apply(this.#surplus(present))
+  }
+
+  /** What the kernel lacks. */
+  *#missing(present: KernelEntries): Generator<Request> {
     for (const mac of this.table.macs()) {
       const vtep = this.table.vtepOf(mac)
       if (vtep === undefined) continue
       const isThere = present.remote.get(mac) === vtep && present.bridged.has(mac)
-      if (!isThere) requests.push(sendTo(this.#tunnelIndex, mac, vtep))
+      if (!isThere) yield sendTo(this.#tunnelIndex, mac, vtep)
     }
     for (const ip of this.table.ips()) {
       const mac = this.table.macOf(ip)
-      if (mac === undefined || present.neighbours.get(ip) === mac) continue
-      requests.push(setNeighbour(this.#bridgeIndex, ip, mac))
+      if (mac !== undefined && present.neighbours.get(ip) !== mac) yield setNeighbour(this.#bridgeIndex, ip, mac)
     }
     for (const vtep of this.table.vteps()) {
-      if (!present.flooded.has(vtep)) requests.push(flood(this.#tunnelIndex, vtep, true))
+      if (!present.flooded.has(vtep)) yield flood(this.#tunnelIndex, vtep, true)
     }
-    for (const mac of new Set([...present.remote.keys(), ...present.bridged])) {
-      if (this.table.vtepOf(mac) === undefined) requests.push(...stopSending(this.#tunnelIndex, mac))
-    }
-    for (const ip of present.neighbours.keys()) {
-      if (this.table.macOf(ip) === undefined) requests.push(removeNeighbour(this.#bridgeIndex, ip))
-    }
-    for (const vtep of present.flooded) {
-      if (!this.table.isPeer(vtep)) requests.push(flood(this.#tunnelIndex, vtep, false))
-    }
-    await this.#apply(requests)
   }
 
-  async #apply(requests: readonly Request[]): Promise<void> {
+  /** What nobody wants there any more. */
+  *#surplus(present: KernelEntries): Generator<Request> {
+    for (const mac of new Set([...present.remote.keys(), ...present.bridged])) {
+      if (this.table.vtepOf(mac) === undefined) yield* stopSending(this.#tunnelIndex, mac)
+    }
+    for (const ip of present.neighbours.keys()) {
+      if (this.table.macOf(ip) === undefined) yield removeNeighbour(this.#bridgeIndex, ip)
+    }
+    for (const vtep of present.flooded) {
+      if (!this.table.isPeer(vtep)) yield flood(this.#tunnelIndex, vtep, false)
+    }
+  }
+
+  async #apply(requests: Iterable<Request>): Promise<void> {
     const failure = await this.#context.tables.apply(requests)
     if (failure === undefined) return
     // The devices went away under it: their disappearance is an event that has everything compared again.

@@ -22,6 +22,7 @@ const TASKS = {
   lint: { script: 'build/lint.ts' },
   format: { script: 'build/lint.ts', args: ['--write'] },
   demo: { script: 'cli/demo.ts', first: ['build:wanted'] },
+  'simulate:overlay': { script: 'cli/simulate-overlay.ts', first: ['build:wanted'] },
   'demo:overlay': { script: 'cli/demo-overlay.ts', first: ['build:wanted'] },
   bench: { script: 'conformance/bench.ts', first: ['build:wanted'] },
   conformance: { script: 'conformance/main.ts', first: ['build:wanted'] },

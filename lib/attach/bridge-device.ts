@@ -14,6 +14,8 @@ export interface BridgeDevice {
   readonly mtu: number | undefined
   readonly vlanFiltering: boolean
   readonly promiscuous: boolean
+  /** Called with a bridge that has just been made. */
+  readonly made: (bridge: Link) => void
 }
 
 /**
@@ -28,7 +30,11 @@ export function ensureBridgeDevice(host: Net, wanted: BridgeDevice): Link {
   const existing = host.findLink(wanted.name)
   const bridge = existing ?? addBridge(host, wanted)
   if (bridge.info.kind !== 'bridge') throw notABridge(wanted.name, bridge)
-  if (existing === undefined) ignoreRouterAdvertisements(host, wanted.name)
+  if (existing === undefined) {
+    ignoreRouterAdvertisements(host, wanted.name)
+    const tell = wanted.made
+    tell(bridge)
+  }
   return reconcile(host, bridge, wanted)
 }
 

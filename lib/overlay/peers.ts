@@ -10,10 +10,8 @@ import { bridgeMac, sameBytes, type Tunnel } from './tunnel.ts'
 export const ALL_ZEROS: Uint8Array = new Uint8Array(6)
 
 /** The peers that are not this host: a list may name all hosts and be the same on each. */
-export function othersOf(host: Net, peers: readonly IpAddress[]): readonly IpAddress[] {
-  if (peers.length === 0) return []
-  const own = host.listAddresses()
-  return peers.filter(peer => !own.some(address => addressesEqual(address.prefix.address, peer)))
+export function othersOf(own: readonly IpAddress[], peers: readonly IpAddress[]): readonly IpAddress[] {
+  return peers.filter(peer => !own.some(address => addressesEqual(address, peer)))
 }
 
 /** Makes the tunnel send to exactly these. */

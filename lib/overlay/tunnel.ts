@@ -41,6 +41,12 @@ export interface Tunnel {
   readonly txChecksumOffload: boolean
 }
 
+/** Both devices, as the kernel has them. */
+export interface TunnelDevices {
+  readonly bridge: Link
+  readonly link: Link
+}
+
 /** Bytes that a frame grows by: Ethernet 14, IPv4 20 or IPv6 40, UDP 8, VXLAN 8. @source RFC 7348 section 5 */
 export function overheadOf(local: IpAddress): number {
   return local.family === 4 ? 50 : 70
@@ -75,7 +81,7 @@ export function tunnelMac(tunnel: Tunnel): Uint8Array {
  * @returns both
  * @throws {CniError} code 7 naming the field in which an existing device differs, when it is not this network's own
  */
-export function ensureTunnel(host: Net, tunnel: Tunnel): { readonly bridge: Link; readonly link: Link } {
+export function ensureTunnel(host: Net, tunnel: Tunnel): TunnelDevices {
   const bridge = ensureOverlayBridge(host, tunnel)
   const existing = host.findLink(tunnel.name)
   if (existing === undefined) return { bridge, link: configure(host, addTunnel(host, tunnel, bridge), tunnel, true) }
@@ -95,14 +101,13 @@ export function ensureTunnel(host: Net, tunnel: Tunnel): { readonly bridge: Link
 
 function ensureOverlayBridge(host: Net, tunnel: Tunnel): Link {
   const mac = bridgeMac(tunnel)
-  const isNew = host.findLink(tunnel.bridge) === undefined
-  const wanted = { name: tunnel.bridge, mac, mtu: tunnel.mtu, vlanFiltering: false, promiscuous: false }
-  const bridge = ensureBridgeDevice(host, wanted)
-  if (isNew) {
+  const made = (bridge: Link): void => {
     host.setLink(bridge.index, { alias: tunnelMark(tunnel.network) })
     // The gateway's link-local address is on every host: to look for another owner of it would find one.
     writeIfPresent(host, `ipv6/conf/${tunnel.bridge}/accept_dad`, '0')
   }
+  const wanted = { name: tunnel.bridge, mac, mtu: tunnel.mtu, vlanFiltering: false, promiscuous: false, made }
+  const bridge = ensureBridgeDevice(host, wanted)
   if (!tunnel.isGateway || sameBytes(bridge.mac, mac)) return bridge
   host.setLink(bridge.index, { mac })
   return host.getLink(tunnel.bridge)

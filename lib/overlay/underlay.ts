@@ -17,6 +17,8 @@ export interface UnderlayConfig {
 export interface Underlay {
   readonly link: Link
   readonly local: IpAddress
+  /** Every address of this host that others could know it by. */
+  readonly own: readonly IpAddress[]
 }
 
 /**
@@ -33,7 +35,7 @@ export function findUnderlay(host: Net, config: UnderlayConfig): Underlay {
   if (link === undefined) throw missing(config)
   const here = addresses.filter(one => one.index === link.index && fits(one, family))
   const own = here.find(one => isPeer(config, one.prefix.address)) ?? here.find(isIpv4) ?? here[0]
-  if (own !== undefined) return { link, local: own.prefix.address }
+  if (own !== undefined) return { link, local: own.prefix.address, own: addresses.map(one => one.prefix.address) }
   throw new CniError(
     INVALID_CONFIG,
     `find underlay: link ${JSON.stringify(link.name)} has no ${family === undefined ? 'IP' : `IPv${String(family)}`} address`,
@@ -62,7 +64,9 @@ function isPeer(config: UnderlayConfig, address: IpAddress): boolean {
 function ofLocal(host: Net, addresses: readonly Address[], local: IpAddress, dev: string): Underlay {
   const owner = addresses.find(one => addressesEqual(one.prefix.address, local))
   const link = owner === undefined ? undefined : host.findLinkByIndex(owner.index)
-  if (link !== undefined && (dev === '' || link.name === dev)) return { link, local }
+  if (link !== undefined && (dev === '' || link.name === dev)) {
+    return { link, local, own: addresses.map(one => one.prefix.address) }
+  }
   const where = dev === '' ? 'no interface of this host has it' : `it is not on interface ${JSON.stringify(dev)}`
   throw new CniError(
     INVALID_CONFIG,

@@ -17,6 +17,7 @@ export function ensureBridge(host: Net, config: BridgeConfig): Link {
     mac: stableMac(`bridge ${machineId()} ${config.bridge}`),
     mtu: config.mtu,
     vlanFiltering: needsVlanFiltering(config),
-    promiscuous: config.promiscMode
+    promiscuous: config.promiscMode,
+    made: () => undefined
   })
 }

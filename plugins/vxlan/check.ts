@@ -8,7 +8,7 @@ import type { IpConfig } from '../../lib/cni/result.ts'
 import { formatPrefix } from '../../lib/ip/prefix.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Link, Net } from '../../lib/net/net.ts'
-import { othersOf, peerProblems } from '../../lib/overlay/peers.ts'
+import { peerProblems } from '../../lib/overlay/peers.ts'
 import { bridgeMac, fixedDifferences, sameBytes, type Tunnel, tunnelProblems } from '../../lib/overlay/tunnel.ts'
 import { readConfig, type VxlanConfig } from './config.ts'
 import { planTunnel } from './devices.ts'
@@ -37,11 +37,12 @@ export function check(kernel: Kernel, request: Request): void {
 }
 
 function deviceProblems(host: Net, request: Request, config: VxlanConfig): readonly string[] {
-  const tunnel = asPresent(host, planTunnel(host, request, config))
+  const plan = planTunnel(host, request, config)
+  const tunnel = asPresent(host, plan.tunnel)
   const problems = tunnelProblems(host, tunnel).slice(0)
   const link = host.findLink(tunnel.name)
   if (link !== undefined && config.hasPeers) {
-    for (const problem of peerProblems(host, link, othersOf(host, config.underlay.peers))) problems.push(problem)
+    for (const problem of peerProblems(host, link, plan.others)) problems.push(problem)
   }
   const bridge = host.findLink(tunnel.bridge)
   if (bridge === undefined || !config.isGateway) return problems
@@ -110,7 +111,7 @@ export function status(kernel: Kernel, request: Request): void {
 
 function refuseUnusable(host: Net, request: Request, config: VxlanConfig): void {
   try {
-    const tunnel = asPresent(host, planTunnel(host, request, config))
+    const tunnel = asPresent(host, planTunnel(host, request, config).tunnel)
     const bridge = host.findLink(tunnel.bridge)
     const link = host.findLink(tunnel.name)
     const faults = link === undefined ? [] : fixedDifferences(host, link, tunnel)

@@ -3,22 +3,29 @@ import { journalOf } from '../../lib/attach/journal.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import { type Json, jsonBoolean, jsonNumber, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
-import type { Link, Net } from '../../lib/net/net.ts'
+import type { IpAddress } from '../../lib/ip/address.ts'
+import type { Net } from '../../lib/net/net.ts'
 import type { AgentAddress } from '../../lib/overlay/agent-call.ts'
 import { ensurePeers, othersOf, pinGateway } from '../../lib/overlay/peers.ts'
-import { ensureTunnel, overheadOf, removeUnused, type Tunnel } from '../../lib/overlay/tunnel.ts'
+import { ensureTunnel, overheadOf, removeUnused, type Tunnel, type TunnelDevices } from '../../lib/overlay/tunnel.ts'
 import { textOf, tunnelToJson } from '../../lib/overlay/tunnel-json.ts'
 import { findUnderlay } from '../../lib/overlay/underlay.ts'
 import { withNamedLock } from '../../lib/state/lock.ts'
 import type { VxlanConfig } from './config.ts'
+
+/** What the devices have to be, and which hosts the configuration names. */
+export interface Plan {
+  readonly tunnel: Tunnel
+  readonly others: readonly IpAddress[]
+}
 
 /**
  * What the devices have to be.
  *
  * @throws {CniError} code 7 when there is no underlay, or frames of the configured size do not fit into it
  */
-export function planTunnel(host: Net, request: Request, config: VxlanConfig): Tunnel {
-  const { link, local } = findUnderlay(host, config.underlay)
+export function planTunnel(host: Net, request: Request, config: VxlanConfig): Plan {
+  const { link, local, own } = findUnderlay(host, config.underlay)
   const largest = link.mtu - overheadOf(local)
   if (config.mtu !== undefined && config.mtu > largest) {
     throw new CniError(
@@ -27,7 +34,7 @@ export function planTunnel(host: Net, request: Request, config: VxlanConfig): Tu
       'lower mtu, leave it out, or raise the MTU of the underlay'
     )
   }
-  return {
+  const tunnel: Tunnel = {
     name: config.tunnel,
     bridge: config.bridge,
     network: request.network,
@@ -42,19 +49,27 @@ export function planTunnel(host: Net, request: Request, config: VxlanConfig): Tu
     isGateway: config.isGateway,
     txChecksumOffload: config.txChecksumOffload
   }
+  return { tunnel, others: othersOf(own, config.underlay.peers) }
 }
 
 /**
  * Makes the devices and writes the attachment down, both under the lock: a DEL of the last container must see the one
  * that is coming before it takes the devices away.
  */
-export function ensureDevices(host: Net, request: Request, config: VxlanConfig, tunnel: Tunnel, entry: Json): Link {
+export function ensureDevices(
+  host: Net,
+  request: Request,
+  config: VxlanConfig,
+  plan: Plan,
+  entry: Json
+): TunnelDevices {
+  const { tunnel } = plan
   return locked(request, tunnel.bridge, () => {
     journalOf(request, 'vxlan').write(request.containerId, request.ifName, entry)
-    const { bridge, link } = ensureTunnel(host, tunnel)
-    if (config.hasPeers) ensurePeers(host, link, othersOf(host, config.underlay.peers))
-    if (tunnel.learning && tunnel.isGateway) pinGateway(host, link, tunnel)
-    return bridge
+    const devices = ensureTunnel(host, tunnel)
+    if (config.hasPeers) ensurePeers(host, devices.link, plan.others)
+    if (tunnel.learning && tunnel.isGateway) pinGateway(host, devices.link, tunnel)
+    return devices
   })
 }
 

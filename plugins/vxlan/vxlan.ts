@@ -71,17 +71,17 @@ function attach(
   refuseExisting(container, request)
   const { agent } = config
   const planned = planTunnel(host, request, config)
-  const tunnel = agent === undefined ? planned : join(agent, planned)
+  const tunnel = agent === undefined ? planned.tunnel : join(agent, planned.tunnel)
   const entry = attachmentEntry(request, config, tunnel)
   undo.push('journal entry and devices', () => removeEntry(host, request, entry))
-  const device = ensureDevices(host, request, config, tunnel, entry)
+  const { bridge, link } = ensureDevices(host, request, config, { ...planned, tunnel }, entry)
   const leased = leaseAddresses(request, undo)
   const ips = config.isGateway ? withGateways(leased.ips) : leased.ips
 
-  const port = addVeth(host, container, request, { bridgeIndex: device.index, mtu: tunnel.mtu, mac })
+  const port = addVeth(host, container, request, { bridgeIndex: bridge.index, mtu: tunnel.mtu, mac })
   undo.push(`link ${JSON.stringify(port.name)}`, () => host.removeLinkByIndex(port.index))
   if (config.hairpinMode) host.setBridgePort(port.index, { hairpin: true })
-  if (config.isGateway) ensureGatewayAddresses(host, device, ips, config.forceAddress)
+  if (config.isGateway) ensureGatewayAddresses(host, bridge, ips, config.forceAddress)
 
   const extra = config.isDefaultGateway ? defaultRoutes(ips, leased.routes) : []
   const addressed = { ...leased, ips: ipsOnInterface(ips, CONTAINER_INDEX), routes: [...leased.routes, ...extra] }
@@ -93,12 +93,7 @@ function attach(
   }
   configureAttachment(container, end, request, addressed, {})
   addMasquerade(host, request, config.masquerade, ips, journalOf(request, 'vxlan'), entry, undo)
-  const interfaces = [
-    interfaceOf(device),
-    interfaceOf(host.getLink(tunnel.name)),
-    interfaceOf(port),
-    interfaceOf(end, request.netns)
-  ]
+  const interfaces = [interfaceOf(bridge), interfaceOf(link), interfaceOf(port), interfaceOf(end, request.netns)]
   return { interfaces, ips: addressed.ips, routes: addressed.routes, dns: effectiveDns(request, leased) }
 }
 
