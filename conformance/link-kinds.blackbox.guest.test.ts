@@ -17,7 +17,6 @@ const MANY = [
   'del-usual',
   'del-no-prev',
   'check-tolerates',
-  'check-tolerates',
   'check-interface',
   'vlan-',
   'ipvlan-',
