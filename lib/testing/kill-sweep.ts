@@ -1,14 +1,9 @@
 /** Killing a plugin between any two messages to the kernel: what a power cut or an impatient runtime does. */
 import type { World } from './world.ts'
 
-/**
- * Runs ADD, which gets SIGKILL when it sends its `when`-th message to the kernel (sendto, which netlink takes), or at
- * its `when`-th call of another kind.
- *
- * @returns its exit status: 0 when it came to its end before
- */
-export function killedAt(world: World, plugin: string, config: object, when: number, syscall = 'sendto'): number {
-  const env = {
+/** The variables of an ADD, for starting the plugin by way of another program. */
+export function addEnvironment(world: World): NodeJS.ProcessEnv {
+  return {
     PATH: process.env['PATH'],
     CNI_COMMAND: 'ADD',
     CNI_CONTAINERID: 'c1',
@@ -16,6 +11,16 @@ export function killedAt(world: World, plugin: string, config: object, when: num
     CNI_IFNAME: 'eth0',
     CNI_PATH: world.binDir
   }
+}
+
+/**
+ * Runs ADD, which gets SIGKILL when it sends its `when`-th message to the kernel (sendto, which netlink takes), or at
+ * its `when`-th call of another kind.
+ *
+ * @returns its exit status: 0 when it came to its end before
+ */
+export function killedAt(world: World, plugin: string, config: object, when: number, syscall = 'sendto'): number {
+  const env = addEnvironment(world)
   const inject = `inject=${syscall}:signal=KILL:when=${when}`
   const args = ['-f', '-o', '/dev/null', '-e', `trace=${syscall}`, '-e', inject, `${world.binDir}/${plugin}`]
   return world.host.run('strace', args, { env, input: JSON.stringify(config) }).status

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ENGINE } from '../../lib/testing/blackbox.ts'
-import { sweepKills } from '../../lib/testing/kill-sweep.ts'
+import { addEnvironment, sweepKills } from '../../lib/testing/kill-sweep.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { inWorld, type Parsed, type World } from '../../lib/testing/world.ts'
 
@@ -107,14 +107,7 @@ test('a directory at an address keeps it, a FIFO does not, and neither stops ADD
 
 test('a result that cannot be delivered: ADD takes everything back', async () => {
   await inWorld(1, world => {
-    const env = {
-      PATH: process.env['PATH'],
-      CNI_COMMAND: 'ADD',
-      CNI_CONTAINERID: 'c1',
-      CNI_NETNS: world.container().path,
-      CNI_IFNAME: 'eth0',
-      CNI_PATH: world.binDir
-    }
+    const env = addEnvironment(world)
     const input = JSON.stringify(network(world))
     for (const line of ['"$1" > /dev/full', '("$1"; echo "status $?" >&2) | true']) {
       const run = world.host.run('sh', ['-c', line, 'sh', join(world.binDir, 'bridge')], { env, input })
@@ -210,14 +203,7 @@ test('a host whose /proc/sys is read-only: works when it forwards already, else 
         `net.ipv4.ip_forward=${forwards}`,
         `net.ipv6.conf.all.forwarding=${forwards}`
       )
-      const env = {
-        PATH: process.env['PATH'],
-        CNI_COMMAND: 'ADD',
-        CNI_CONTAINERID: 'c1',
-        CNI_NETNS: world.container().path,
-        CNI_IFNAME: 'eth0',
-        CNI_PATH: world.binDir
-      }
+      const env = addEnvironment(world)
       const args = ['-m', 'sh', '-c', READ_ONLY_SYSCTLS, join(world.binDir, 'bridge')]
       const run = world.host.run('unshare', args, { env, input })
       if (forwards === '1') {
