@@ -1,6 +1,6 @@
 /**
  * Keeps README.md's tables equal to what they are made from: the plugin table from the first sentence of each plugin's own
- * README, the benchmark table from docs/benchmark.json.
+ * README, the benchmark table from docs/benchmark.md.
  *
  *     node build/readme.ts [--write]
  */
@@ -10,6 +10,8 @@ import { pluginFolders, ROOT } from './project.ts'
 
 const README = join(ROOT, 'README.md')
 const BENCHMARK = join(ROOT, 'docs', 'benchmark.md')
+const RESULTS_BEGIN = '<!-- results: written by npm run bench -- --markdown FILE -->'
+const RESULTS_END = '<!-- end of results -->'
 
 /** The first sentence after the title. */
 export function firstSentence(markdown: string): string {
@@ -28,18 +30,23 @@ function pluginTable(): string {
   return ['| plugin | what it does |', '|---|---|', ...rows].join('\n')
 }
 
-/** The part of docs/benchmark.md between the markers of the same name; what `npm run bench` printed. */
+/** Of the results in docs/benchmark.md, as `npm run bench` wrote them: what a container's start and stop consist of. */
 function benchmarkTable(): string {
-  if (!existsSync(BENCHMARK)) return '`npm run bench` prints the table.'
-  return between(readFileSync(BENCHMARK, 'utf8'), 'summary')
+  const document = existsSync(BENCHMARK) ? readFileSync(BENCHMARK, 'utf8') : ''
+  const from = document.indexOf(RESULTS_BEGIN)
+  const results = document.slice(from + RESULTS_BEGIN.length, document.indexOf(RESULTS_END)).trim()
+  if (from < 0 || results === '') return '`npm run bench` prints the table.'
+  const lines = results.split('\n').filter(line => !line.startsWith('- ') && (!line.startsWith('|') || isShown(line)))
+  return lines
+    .join('\n')
+    .replace(/\n{3,}/g, '\n\n')
+    .trim()
 }
 
-function between(markdown: string, marker: string): string {
-  const [begin, end] = [`<!-- ${marker}:begin -->`, `<!-- ${marker}:end -->`]
-  const from = markdown.indexOf(begin)
-  const to = markdown.indexOf(end)
-  if (from < 0 || to < from) throw new Error(`find ${begin} … ${end}: not there`)
-  return markdown.slice(from + begin.length, to).trim()
+/** Rows of the README: what happens at every start and stop; docs/benchmark.md has CHECK, STATUS and the rest. */
+function isShown(row: string): boolean {
+  const measure = row.split('|')[2]?.trim() ?? ''
+  return !/^(CHECK|STATUS|GC|VERSION|DEL again)$/.test(measure)
 }
 
 function replaced(markdown: string, marker: string, text: string): string {

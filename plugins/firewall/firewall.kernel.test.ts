@@ -1,4 +1,5 @@
 // needs: nft iptables ip6tables reference-plugins
+// time-out: 300 s
 import { BridgedContainers } from '../../lib/testing/bridged-containers.ts'
 import { askAll, EchoServer } from '../../lib/testing/echo.ts'
 import { FakeFirewalld } from '../../lib/testing/fake-firewalld.ts'

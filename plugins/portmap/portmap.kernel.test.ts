@@ -1,4 +1,5 @@
 // needs: nft iptables ip6tables conntrack reference-plugins
+// time-out: 300 s
 import { BridgedContainers } from '../../lib/testing/bridged-containers.ts'
 import { askAll, EchoServer } from '../../lib/testing/echo.ts'
 import type { Namespace } from '../../lib/testing/namespace.ts'
