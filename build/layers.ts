@@ -67,7 +67,7 @@ const LAYERS: readonly Layer[] = [
   { of: 'agent/', mayImport: ['lib/'], packages: true },
   {
     of: 'cli/',
-    mayImport: ['lib/', 'agent/', 'plugins/main.ts', 'plugins/registry.ts', 'plugins/start.ts'],
+    mayImport: ['conformance/main.ts', 'lib/', 'agent/', 'plugins/main.ts', 'plugins/registry.ts', 'plugins/start.ts'],
     packages: true
   },
   { of: 'conformance/', mayImport: ['lib/runtime/', 'lib/testing/'], packages: true },

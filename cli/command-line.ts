@@ -53,6 +53,12 @@ const COMMANDS: readonly Command[] = [
     run: async argv => (await import('../agent/main.ts')).runAgent(argv)
   },
   {
+    name: 'conformance',
+    form: 'conformance --plugin-dir DIR [--plugin NAME]... [--reference DIR] [--html F] [--json F] [--junit F] [--list]',
+    summary: "judge the plugins of a directory, ours or anybody's",
+    run: async argv => (await import('../conformance/main.ts')).conformance(argv)
+  },
+  {
     name: 'install',
     form: 'install [DIR] [--runtime containerd|kubelet|nerdctl|podman] [--engine native|node] [--dry-run] [--force]',
     summary: 'put the plugins where runtimes look for them, and a network for one of them',
