@@ -80,6 +80,42 @@ test('etcd by https with client certificates, a user and a password, below anoth
   })
 })
 
+test('a socket that systemd has opened is served, and outlives the agent', async () => {
+  await inLab(1, { binDir: BIN_DIR }, async lab => {
+    const host = lab.host(0)
+    const file = join(lab.directory, 'hosts.json')
+    const socket = join(host.directory, 'agent.sock')
+    const config = join(host.directory, 'agent.json')
+    mkdirSync(host.directory, { recursive: true })
+    writeFileSync(file, '{"hosts": []}')
+    writeFileSync(config, JSON.stringify({ host: 'h0', socket, stateDir: join(host.directory, 'agent'), file }))
+    // As systemd does: it listens, and hands the socket to whoever it starts, as descriptor 3.
+    const opener = `const { createServer } = require('node:net')
+      const { spawn } = require('node:child_process')
+      const server = createServer().listen(process.argv[1], () => {
+        const command = 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'
+        const agent = spawn('sh', ['-c', command, 'sh', ...process.argv.slice(2)], { stdio: ['ignore', 1, 2, server._handle.fd] })
+        process.stdout.write(String(agent.pid), () => process.exit(0))
+      })`
+    const args = [process.execPath, '--no-warnings', join(ROOT, 'cli', 'main.ts'), 'agent', '--config', config]
+    const child = lab.run(host.namespace, process.execPath, ['-e', opener, socket, ...args])
+    let said = ''
+    child.stdout?.on('data', chunk => {
+      said += String(chunk)
+    })
+    child.stderr?.on('data', chunk => {
+      said += String(chunk)
+    })
+    await until(`the agent listens: ${said}`, () => /listening on/.test(said), 15_000)
+    const reply = lab.call(host, 'STATUS', { type: 'vxlan', vni: 42, registry: { socket } }, { id: '', netns: '' })
+    assert.is(reply.stdout, '')
+    const pid = Number(/^[0-9]+/.exec(said)?.[0])
+    process.kill(pid, 'SIGTERM')
+    await until('the agent ends', () => !existsSync(`/proc/${pid}/exe`))
+    assert.ok(existsSync(socket), "the socket is not the agent's to remove")
+  })
+})
+
 test('another machine of the same name is not let in', async () => {
   await inLab(1, { binDir: BIN_DIR }, async lab => {
     const etcd = await EtcdCluster.start(lab, 1)

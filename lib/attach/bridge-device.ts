@@ -14,6 +14,8 @@ export interface BridgeDevice {
   readonly mtu: number | undefined
   readonly vlanFiltering: boolean
   readonly promiscuous: boolean
+  /** The group of links that it is made in; 0 = none. */
+  readonly groupId: number
   /** Called with a bridge that has just been made. */
   readonly made: (bridge: Link) => void
 }
@@ -47,7 +49,8 @@ export function ensureBridgeDevice(host: Net, wanted: BridgeDevice): Link {
 function addBridge(host: Net, wanted: BridgeDevice): Link {
   const kind: LinkKind = { kind: 'bridge', vlanFiltering: wanted.vlanFiltering ? true : undefined }
   try {
-    return host.addLink({ name: wanted.name, kind, mac: wanted.mac, up: true })
+    const groupId = wanted.groupId === 0 ? undefined : wanted.groupId
+    return host.addLink({ name: wanted.name, kind, mac: wanted.mac, groupId, up: true })
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
     return host.getLink(wanted.name)

@@ -52,9 +52,24 @@ export function overheadOf(local: IpAddress): number {
   return local.family === 4 ? 50 : 70
 }
 
-/** What bridges and tunnels made here bear as alias, so that they are taken away by us only. */
+/**
+ * The group of links that ours are made in, with the request that makes them: whatever happens afterwards, they can be told
+ * from what somebody else has made. The letters "pbov".
+ *
+ * @source linux/if_link.h IFLA_GROUP
+ */
+export const OVERLAY_GROUP = 0x70626f76
+
+/** The alias of ours: for a person, and to tell networks apart. */
 export function tunnelMark(network: string): string {
   return `patchbay overlay ${network}`
+}
+
+/** Made by us for this network; an ADD that was killed right then has not set the alias. */
+function isOurs(link: Link, kind: string, network: string): boolean {
+  return (
+    link.kind === kind && link.groupId === OVERLAY_GROUP && (link.alias ?? tunnelMark(network)) === tunnelMark(network)
+  )
 }
 
 /**
@@ -87,7 +102,7 @@ export function ensureTunnel(host: Net, tunnel: Tunnel): TunnelDevices {
   if (existing === undefined) return { bridge, link: configure(host, addTunnel(host, tunnel, bridge), tunnel, true) }
   const differences = fixedDifferences(host, existing, tunnel)
   if (differences.length === 0) return { bridge, link: reconcile(host, existing, tunnel, bridge) }
-  if (existing.alias !== tunnelMark(tunnel.network) || existing.info.kind !== 'vxlan') {
+  if (!isOurs(existing, 'vxlan', tunnel.network)) {
     throw new CniError(
       INVALID_CONFIG,
       `use link ${JSON.stringify(tunnel.name)}: ${differences.join('; ')}`,
@@ -106,7 +121,15 @@ function ensureOverlayBridge(host: Net, tunnel: Tunnel): Link {
     // The gateway's link-local address is on every host: to look for another owner of it would find one.
     writeIfPresent(host, `ipv6/conf/${tunnel.bridge}/accept_dad`, '0')
   }
-  const wanted = { name: tunnel.bridge, mac, mtu: tunnel.mtu, vlanFiltering: false, promiscuous: false, made }
+  const wanted = {
+    name: tunnel.bridge,
+    mac,
+    mtu: tunnel.mtu,
+    vlanFiltering: false,
+    promiscuous: false,
+    groupId: OVERLAY_GROUP,
+    made
+  }
   const bridge = ensureBridgeDevice(host, wanted)
   if (!tunnel.isGateway || sameBytes(bridge.mac, mac)) return bridge
   host.setLink(bridge.index, { mac })
@@ -133,6 +156,7 @@ function addTunnel(host: Net, tunnel: Tunnel, bridge: Link): Link {
       mac: tunnelMac(tunnel),
       mtu: tunnel.mtu,
       masterIndex: bridge.index,
+      groupId: OVERLAY_GROUP,
       up: true
     })
   } catch (error) {
@@ -240,18 +264,17 @@ export function tunnelProblems(host: Net, tunnel: Tunnel): readonly string[] {
 
 /** Takes tunnel and bridge away when they are ours and no container of any network is on the bridge. */
 export function removeUnused(host: Net, tunnelName: string, bridgeName: string, network: string): void {
-  const mark = tunnelMark(network)
   const bridge = host.findLink(bridgeName)
   const link = host.findLink(tunnelName)
-  const isOurs = link !== undefined && link.kind === 'vxlan' && link.alias === mark
+  const hasTunnel = link !== undefined && isOurs(link, 'vxlan', network)
   if (bridge === undefined) {
-    if (isOurs) host.removeLinkByIndex(link.index)
+    if (hasTunnel) host.removeLinkByIndex(link.index)
     return
   }
   const ports = host.listLinks().filter(one => one.masterIndex === bridge.index && one.name !== tunnelName)
   if (ports.length > 0) return
-  if (isOurs) host.removeLinkByIndex(link.index)
-  if (bridge.kind === 'bridge' && bridge.alias === mark) host.removeLinkByIndex(bridge.index)
+  if (hasTunnel) host.removeLinkByIndex(link.index)
+  if (isOurs(bridge, 'bridge', network)) host.removeLinkByIndex(bridge.index)
 }
 
 export function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {

@@ -18,6 +18,7 @@ export function ensureBridge(host: Net, config: BridgeConfig): Link {
     mtu: config.mtu,
     vlanFiltering: needsVlanFiltering(config),
     promiscuous: config.promiscMode,
+    groupId: 0,
     made: () => undefined
   })
 }

@@ -1,5 +1,5 @@
 /** Hosts as namespaces on an underlay; the executables are called as a runtime would call them. */
-// needs: bridge ethtool ping tcpdump
+// needs: bridge ethtool ping nft
 // time-out: 150 s
 import { inLab, type LabHost, type OverlayLab, ok, pings } from '../../lib/testing/overlay-lab.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
@@ -218,6 +218,22 @@ test("a frame of another host's gateway does not move ours; checksums are left t
     )
     assert.ok(pings(one.netns, '10.42.0.1'))
     assert.ok(pings(two.netns, addresses(one.reply)[0] ?? ''))
+  })
+})
+
+test('by the gateway of its own host a container reaches what is outside, masqueraded', async () => {
+  await inLab(2, {}, lab => {
+    const [a, b] = [lab.host(0), lab.host(1)]
+    const outside = lab.plug(50)
+    const masqueraded = { isDefaultGateway: true, ipMasq: true }
+    const one = lab.add(a, network(lab, a, masqueraded), 'c1')
+    const two = lab.add(b, network(lab, b, { isDefaultGateway: true }), 'c2')
+    assert.ok(pings(one.netns, outside.address))
+    assert.not.ok(pings(two.netns, outside.address), 'without ipMasq nobody finds the way back')
+    const [four = ''] = addresses(one.reply)
+    assert.ok(pings(two.netns, four))
+    assert.is(lab.call(a, 'DEL', network(lab, a, masqueraded), { id: 'c1', netns: '' }).stdout, '')
+    assert.not.match(ok(a.namespace, 'nft list ruleset'), /10\.42/)
   })
 })
 

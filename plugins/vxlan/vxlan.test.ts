@@ -1,0 +1,122 @@
+import { type IpPrefix, parsePrefix } from '../../lib/ip/prefix.ts'
+import { sweepFailures } from '../../lib/testing/failure-sweep.ts'
+import { DUAL_STACK_IPAM, type FakeAttachment, withFakeKernel } from '../../lib/testing/fake-attachment.ts'
+import { assert, suite } from '../../lib/testing/suite.ts'
+import { vxlan } from './vxlan.ts'
+
+const test = suite('plugins/vxlan')
+
+const CONFIG = { vni: 42, dev: 'eth1', peers: ['198.51.100.2'], ipam: DUAL_STACK_IPAM }
+
+function prefix(text: string): IpPrefix {
+  const parsed = parsePrefix(text)
+  if (parsed === undefined) throw new Error(text)
+  return parsed
+}
+
+/** The host has an address on its underlay. */
+function withUnderlay(config: object, body: (attachment: FakeAttachment) => void): void {
+  withFakeKernel(vxlan, config, attachment => {
+    const host = attachment.kernel.host()
+    host.ensureAddress(host.getLink('eth1').index, { prefix: prefix('198.51.100.1/24') })
+    body(attachment)
+  })
+}
+
+test('an ADD that fails at any step leaves nothing', () => {
+  withUnderlay(CONFIG, ({ kernel, caller }) => {
+    const steps = sweepFailures(kernel, caller, () => caller.call('ADD'))
+    assert.ok(steps >= 12, String(steps))
+  })
+})
+
+test('bridge and tunnel go with the last container; what was there before stays', () => {
+  withUnderlay(CONFIG, ({ kernel, caller }) => {
+    const before = kernel.toText()
+    kernel.addNamespace('/run/netns/two')
+    const withTwo = kernel.toText()
+    caller.ok('ADD')
+    caller.ok('ADD', { containerId: 'c2', netns: '/run/netns/two' })
+    caller.ok('DEL', { netns: '' })
+    assert.match(kernel.toText(), /br-vx42 bridge .*\n(?:.*\n)*.*vx42 vxlan/)
+    caller.ok('DEL', { containerId: 'c2', netns: '' })
+    assert.is(kernel.toText(), withTwo)
+    kernel.removeNamespace('/run/netns/two')
+    assert.is(kernel.toText(), before)
+
+    kernel.host().addLink({ name: 'br-vx42', kind: { kind: 'bridge' } })
+    caller.ok('ADD')
+    caller.ok('DEL')
+    assert.equal(
+      kernel
+        .host()
+        .listLinks()
+        .map(link => link.name),
+      ['lo', 'eth1', 'br-vx42']
+    )
+  })
+})
+
+test('the configuration: every mistake at once, each by its key', () => {
+  withUnderlay({}, ({ caller }) => {
+    const wrong: readonly (readonly [object, RegExp])[] = [
+      [{}, /vni is required.*peers or "group" or "registry" must say/],
+      [{ vni: 0, peers: [] }, /vni must be an integer from 1 to 16777215, got 0/],
+      [{ vni: 1, peers: ['x'], port: 0 }, /port must be .*peers must hold addresses/],
+      [{ vni: 1, peers: [], registry: {} }, /exclude each other/],
+      [{ vni: 1, group: '10.0.0.1' }, /group must be a multicast address/],
+      [{ vni: 1, peers: ['192.0.2.1', '2001:db8::1'] }, /must be of one family/],
+      [
+        { vni: 1, peers: [], bridge: 'a/b', tunnel: 'sixteen-letters-' },
+        /bridge must be an interface name.*tunnel must be/
+      ],
+      [
+        { vni: 1, registry: { socket: 'x', timeout: 0 } },
+        /registry\.timeout must be .*registry\.socket must be an absolute path/
+      ]
+    ]
+    for (const [config, pattern] of wrong) {
+      const error = caller.fails('ADD', { config })
+      assert.is(error.code, 7)
+      assert.match(error.msg, pattern)
+    }
+  })
+})
+
+test('the underlay: by dev, by local, by a peer on the same network; what is missing is said', () => {
+  withUnderlay({ vni: 42, ipam: DUAL_STACK_IPAM }, ({ kernel, caller }) => {
+    const tunnelOf = (config: object): string => {
+      caller.ok('ADD', { config })
+      const text =
+        kernel
+          .toText()
+          .split('\n')
+          .find(line => / vx42 vxlan/.test(line)) ?? ''
+      caller.ok('DEL', { config })
+      return text
+    }
+    for (const config of [
+      { peers: ['198.51.100.2'] },
+      { peers: ['198.51.100.1', '198.51.100.2'] },
+      { peers: [], dev: 'eth1' },
+      { peers: [], local: '198.51.100.1' }
+    ]) {
+      assert.match(tunnelOf(config), /mtu 1350/)
+    }
+    const refused: readonly (readonly [object, RegExp])[] = [
+      [{ peers: ['203.0.113.9'] }, /no default route on the host/],
+      [{ peers: [], dev: 'eth9' }, /find underlay "eth9": no such interface/],
+      [{ peers: ['2001:db8::1'], dev: 'eth1' }, /"eth1" has no IPv6 address/],
+      [{ peers: [], local: '203.0.113.1' }, /"203\.0\.113\.1": no interface of this host has it/],
+      [{ peers: [], dev: 'eth1', mtu: 1351 }, /mtu must be at most 1350, got 1351/]
+    ]
+    for (const [config, pattern] of refused) {
+      assert.match(caller.fails('ADD', { config }).msg, pattern)
+      const status = caller.fails('STATUS', { config })
+      assert.is(status.code, 50)
+      assert.match(status.msg, pattern)
+    }
+  })
+})
+
+test.run()
