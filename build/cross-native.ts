@@ -29,6 +29,8 @@ const RUNTIME_SWITCHES: readonly string[] = [
   '-fno-math-errno',
   '-fno-strict-aliasing'
 ]
+/** Names of source files, which assertions print, without the place of the repository. */
+const PLACELESS = `-ffile-prefix-map=${ROOT}=.`
 const PROGRAM_SWITCHES: readonly string[] = [
   '-Oz',
   '-fPIC',
@@ -83,7 +85,7 @@ function sourcesOf(linked: string): readonly string[] {
 }
 
 function compile(clang: Clang, switches: readonly string[], source: string, object: string): void {
-  run(clang, [...switches, '-c', source, '-o', object])
+  run(clang, [...switches, PLACELESS, '-c', source, '-o', object])
 }
 
 function run(clang: Clang, args: readonly string[]): void {

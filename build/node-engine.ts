@@ -31,7 +31,13 @@ export async function buildNodeEngine(ifStale: boolean): Promise<boolean> {
   if (ifStale && isUpToDate('node', digest)) return false
   const output = unfinished('node')
   try {
-    const packages = await makeNodeExecutable({ output, arch: process.arch, nodePath: NODE_BIN, useCodeCache: true })
+    const packages = await makeNodeExecutable({
+      script: unfinished('node', '.cjs'),
+      output,
+      arch: process.arch,
+      nodePath: NODE_BIN,
+      useCodeCache: true
+    })
     publish('node', output, digest, licensesOf([`node-linux-${process.arch}`, ...packages]))
   } finally {
     rmSync(output, { force: true })
@@ -40,6 +46,8 @@ export async function buildNodeEngine(ifStale: boolean): Promise<boolean> {
 }
 
 export interface NodeExecutable {
+  /** Where the bundle lies while it is packed; this very path stays in the executable. */
+  readonly script: string
   readonly output: string
   readonly arch: string
   /** The Node of that processor, of this Node's version. */
@@ -50,8 +58,7 @@ export interface NodeExecutable {
 
 /** Makes an executable. @returns the npm packages that are in it */
 export async function makeNodeExecutable(wanted: NodeExecutable): Promise<readonly string[]> {
-  const { output, arch, nodePath, useCodeCache } = wanted
-  const script = `${output}.cjs`
+  const { script, output, arch, nodePath, useCodeCache } = wanted
   try {
     const { text, files } = await bundle()
     writeFileSync(script, text)

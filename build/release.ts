@@ -33,6 +33,9 @@ import { billOfMaterials, type Component, npmComponent, type Released } from './
 type Arch = 'x64' | 'arm64'
 const ARCHS: readonly Arch[] = ['x64', 'arm64']
 
+/** The path of the bundle stays in the executable: the same one wherever the repository lies. */
+const BUNDLING = '/var/tmp/patchbay-release'
+
 /** What everybody needs who unpacks an archive. */
 const DOCUMENTS: readonly string[] = ['LICENSE', 'CHANGELOG.md', 'README.md']
 
@@ -89,8 +92,14 @@ async function buildFor(arch: Arch, native: string, workshop: string): Promise<B
   process.stderr.write(`building for linux ${arch} ...\n`)
   const node = join(workshop, 'patchbay')
   const nodePath = foreignNode(arch, workshop)
-  const bundled = await makeNodeExecutable({ output: node, arch, nodePath, useCodeCache: false })
-  return { native, node, bundled }
+  mkdirSync(BUNDLING, { mode: 0o700 })
+  try {
+    const script = join(BUNDLING, 'patchbay.cjs')
+    const bundled = await makeNodeExecutable({ script, output: node, arch, nodePath, useCodeCache: false })
+    return { native, node, bundled }
+  } finally {
+    rmSync(BUNDLING, { recursive: true })
+  }
 }
 
 /** The plugins alone, as the reference's archives hold them: to be unpacked into a directory of plugins. */

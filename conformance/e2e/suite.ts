@@ -1,6 +1,9 @@
 /** A suite of end-to-end cases: what one real runtime does on one host. */
+import { until } from './command.ts'
 import type { PluginSet } from './host.ts'
 import { left, mountPoints, processes, ruleLines } from './traces.ts'
+
+const PATIENCE_MS = 5000
 
 /** One thing that must hold. A case makes what it needs and takes it away again. */
 export interface Case {
@@ -73,6 +76,10 @@ export async function runSuite(suite: Suite, set: PluginSet, tell: (result: Case
   }
   await one('leaves nothing: processes, mounts', log, async () => {
     await close()
+    // What a runtime has told to end may take a moment.
+    await until('processes to end', PATIENCE_MS, () => (processes().length === 0 ? true : undefined)).catch(
+      () => undefined
+    )
     expectNone([...processes(), ...added(mountsBefore, mountPoints()).map(path => `mount ${path}`)])
   })
 }
