@@ -9,6 +9,7 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
+import { presentGroups, removeNewGroups } from './e2e/control-groups.ts'
 import { furnish, type PluginSet } from './e2e/host.ts'
 import { makeImages } from './e2e/image.ts'
 import { missing } from './e2e/needs.ts'
@@ -154,10 +155,12 @@ async function runAll(jobs: readonly Job[], atOnce: number): Promise<number> {
     return lack === undefined
   })
   if (waiting.length > 0) makeImages()
+  const groups = presentGroups()
   const worker = async () => {
     for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) await runJob(job, report)
   }
   await Promise.all(Array.from({ length: atOnce }, worker))
+  removeNewGroups(groups)
   if (report.passed === 0) report.failed = Math.max(report.failed, 1)
   process.stdout.write(
     `${report.passed} passed, ${report.failed} failed (${((Date.now() - started) / 1000).toFixed(0)} s)\n`
