@@ -206,12 +206,20 @@ test('a container moves; entries and devices that somebody removes come back wit
     const b = await site.add(1, 'c1')
     await reached(a, b.ips[0] ?? '')
 
+    // An address goes to a new container on another host: who talked to the former one reaches it with the first packet.
+    const former = await site.add(1, 'former')
+    await reached(a, former.ips[0] ?? '')
+    assert.is((await site.call('DEL', 1, 'former')).stdout, '')
+    const heir = await site.add(2, 'heir', { args: { cni: { ips: former.ips } } })
+    assert.equal(heir.ips, former.ips)
+    await until('host 0 sends to the new host', () => site.fdb(0).includes(`${macOf(heir)} dst 192.0.2.3 self`))
+    for (const ip of heir.ips) assert.ok(pings(a.netns, ip), ip)
+
     // The same container, addresses and MAC on another host, before its old host has removed it.
     const mac = macOf(b)
-    const args = { cni: { mac } }
     b.netns.run('ip', ['link', 'set', 'eth0', 'down'])
-    const moved = await site.add(2, 'c1', { args })
-    assert.equal(moved.ips, b.ips)
+    const moved = await site.add(2, 'c1')
+    assert.equal([...moved.ips, macOf(moved)], [...b.ips, mac])
     const took = await until('host 0 sends to the new host', () => site.fdb(0).includes(`${mac} dst 192.0.2.3 self`))
     assert.ok(took < 1000, `${took} ms`)
     await reached(a, moved.ips[0] ?? '', 2000)

@@ -75,8 +75,10 @@ export class Overlay {
   /** Resolves when the registry's content is in the kernel. @throws AgentFailure code 11 when that takes too long */
   async whenProgrammed(milliseconds: number): Promise<void> {
     await this.#following.whenSynced(milliseconds)
-    do await this.#schedule()
-    while (this.table.hasChanges())
+    for (let tries = 0; tries < 10; tries += 1) {
+      await this.#schedule()
+      if (!this.#isSuspect && !this.table.hasChanges()) return
+    }
   }
 
   whenSynced(milliseconds: number): Promise<void> {
@@ -262,9 +264,10 @@ export class Overlay {
   async #apply(requests: Iterable<Request>): Promise<void> {
     const failure = await this.#context.tables.apply(requests)
     if (failure === undefined) return
-    // The devices went away under it: their disappearance is an event that has everything compared again.
+    // When the devices went away under it, others may have taken their place already: look again at once.
     this.#tunnelIndex = -1
-    if (errnoOf(failure) !== 'ENODEV') this.#context.log(`overlay ${this.tunnel.vni}: ${failure.message}`)
+    if (errnoOf(failure) === 'ENODEV') this.#isSuspect = true
+    else this.#context.log(`overlay ${this.tunnel.vni}: ${failure.message}`)
   }
 }
 

@@ -9,6 +9,7 @@
  */
 import { ensureBridgeDevice, ignoreRouterAdvertisements } from '../attach/bridge-device.ts'
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
+import type { IpConfig } from '../cni/result.ts'
 import { addressesEqual, formatAddress, type IpAddress } from '../ip/address.ts'
 import { stableMac } from '../ip/mac.ts'
 import { writeIfPresent } from '../net/container.ts'
@@ -88,6 +89,21 @@ export function bridgeMac(tunnel: Tunnel): Uint8Array {
  */
 export function tunnelMac(tunnel: Tunnel): Uint8Array {
   return stableMac(`overlay ${String(tunnel.vni)} tunnel ${formatAddress(tunnel.local)}`)
+}
+
+/**
+ * The MAC address of a container's interface, which follows from its first address: wherever an address turns up, in a
+ * container that has moved or in a new one, it has the same MAC.
+ *
+ * Sequence prevented: a container goes, its address is given to another one; others still have the former MAC for it, and
+ * the announcement of the new one does not reach them, because the bridges answer for known addresses themselves.
+ *
+ * @returns undefined without an address
+ */
+export function endpointMac(tunnel: Tunnel, ips: readonly IpConfig[]): Uint8Array | undefined {
+  const first = ips[0]
+  if (first === undefined) return undefined
+  return stableMac(`overlay ${String(tunnel.vni)} endpoint ${formatAddress(first.address.address)}`)
 }
 
 /**

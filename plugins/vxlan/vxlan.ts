@@ -25,6 +25,7 @@ import { asError } from '../../lib/net/errors.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Net } from '../../lib/net/net.ts'
 import { readAgentAddress } from '../../lib/overlay/agent-call.ts'
+import { endpointMac } from '../../lib/overlay/tunnel.ts'
 import { Undo } from '../../lib/undo.ts'
 import { check, status } from './check.ts'
 import { readConfig, type VxlanConfig } from './config.ts'
@@ -78,7 +79,11 @@ function attach(
   const leased = leaseAddresses(request, undo)
   const ips = config.isGateway ? withGateways(leased.ips) : leased.ips
 
-  const port = addVeth(host, container, request, { bridgeIndex: bridge.index, mtu: tunnel.mtu, mac })
+  const port = addVeth(host, container, request, {
+    bridgeIndex: bridge.index,
+    mtu: tunnel.mtu,
+    mac: mac ?? endpointMac(tunnel, ips)
+  })
   undo.push(`link ${JSON.stringify(port.name)}`, () => host.removeLinkByIndex(port.index))
   if (config.hairpinMode) host.setBridgePort(port.index, { hairpin: true })
   if (config.isGateway) ensureGatewayAddresses(host, bridge, ips, config.forceAddress)
