@@ -287,7 +287,11 @@ test('a host dies and is forgotten; an agent is killed and restarted without a l
     const finished = new Promise(resolve => pinger.once('close', resolve))
     pinger.kill('SIGINT')
     await finished
-    assert.match(summary, / 0% packet loss/)
+    // The last one may still have been under way.
+    const [, sent = 0, received = 0] = (/([0-9]+) packets transmitted, ([0-9]+) received/.exec(summary) ?? []).map(
+      Number
+    )
+    assert.ok(sent > 50 && received >= sent - 1, summary)
 
     // The power goes: nothing of host 1 is heard any more.
     await site.agent(1).kill()
@@ -321,6 +325,11 @@ test('the leader of etcd is killed; etcd goes away and returns; a host is cut of
     assert.is(refused.json.code, 11)
     assert.match(refused.json.msg, /reach the registry: .+/)
     assert.ok(pings(a.netns, b.ips[0] ?? ''), 'running traffic goes on')
+    // An agent that starts now knows nothing, and takes nothing away for it.
+    await site.agent(0).kill()
+    site.agent(0).restart()
+    await new Promise(resolve => setTimeout(resolve, 6000))
+    assert.ok(pings(a.netns, b.ips[0] ?? ''), 'also over a restart of the agent')
     // A container goes while nobody can be told.
     assert.is((await site.call('DEL', 1, 'c1')).stdout, '')
     for (const one of others) etcd.restart(one)
@@ -369,8 +378,9 @@ test('200 ADDs at once on all hosts: no address twice, all known everywhere; DEL
       () => etcd.keys('/patchbay/endpoints/').length === 1 && etcd.keys('/patchbay/addresses/').length === 1
     )
     assert.equal(lab.links(lab.host(1).namespace), ['eth0', 'lo'])
-    // The same owner gets the same address again.
-    const first = boxes[1] as Box
+    // The same owner gets the same address again, on whatever host.
+    const first = await site.add(1, 'c1', small)
+    assert.is((await site.call('DEL', 1, 'c1', small)).stdout, '')
     const again = await site.add(2, 'c1', small)
     assert.equal(again.ips, first.ips)
   })

@@ -53,6 +53,8 @@ export class Overlay {
   #bridgeIndex = -1
   /** Everything has to be compared. */
   #isSuspect = true
+  /** The registry has said what there is. Until then the kernel's entries, an earlier agent's, are all that is known. */
+  #isKnown = false
   #work: Promise<void> | undefined
   #locals: () => readonly LocalEndpoint[]
 
@@ -63,7 +65,11 @@ export class Overlay {
     this.#locals = locals
     this.table = new EndpointTable(context.host, formatAddress(tunnel.local))
     this.#following = context.registry.follow(endpointPrefix(tunnel.vni), {
-      reset: entries => this.table.reset(new Map(entries.flatMap(entry => placed(entry)))),
+      reset: entries => {
+        this.table.reset(new Map(entries.flatMap(entry => placed(entry))))
+        if (!this.#isKnown) this.#isSuspect = true
+        this.#isKnown = true
+      },
       change: (name, value, revision) => {
         if (value === undefined) this.table.remove(name)
         else for (const [key, one] of placed({ name, value, revision })) this.table.set(key, one)
@@ -156,8 +162,8 @@ export class Overlay {
         this.#isSuspect = false
         this.#repairDevices()
         // Without devices there is nothing to write to; when they come, everything is.
-        if (this.#findDevices()) await this.#applyAll()
-        else this.table.takeChanges()
+        if (!this.#findDevices() || !this.#isKnown) this.table.takeChanges()
+        else await this.#applyAll()
         return
       }
       await this.#apply(this.#requestsForChanges())
