@@ -1,3 +1,4 @@
+// time-out: 300 s
 // needs: nft
 import { spawn } from 'node:child_process'
 import { parsePrefix } from '../ip/prefix.ts'
