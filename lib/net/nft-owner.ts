@@ -30,6 +30,11 @@ export function isOfNetwork(comment: string, network: string): boolean {
   return comment.startsWith(`${ownerNetwork(network)} `)
 }
 
+/** Whether two comments are of one container, but not of one interface of it. */
+export function isOtherInterface(a: string, b: string): boolean {
+  return a !== b && a.split(' ')[1] === b.split(' ')[1]
+}
+
 function shortened(name: string, limit: number): string {
   if (name.length <= limit) return name
   const hash = createHash('sha256').update(name).digest('hex')

@@ -182,6 +182,32 @@ test('a taken port is refused, its owner named, and nothing changed', () =>
     assert.match(foreign.json.msg, /mapped already by name: "net1" id: "c5"/)
   }))
 
+for (const backend of ['nftables', 'iptables']) {
+  test(`${backend}: a container on two networks has its ports on the first; both can go in any order`, () =>
+    onStage(({ lab, ours }) => {
+      const runtimeConfig = { portMappings: MAPPINGS }
+      const first = { backend, prevResult: lab.prevResult(lab.first), runtimeConfig }
+      const second = { backend, name: 'net2', prevResult: lab.prevResult(lab.third), runtimeConfig }
+      const server = EchoServer.start(lab.first, 'c', ['tcp 80'])
+      try {
+        ours.ok('ADD', 'c1', 'eth0', first, lab.first.path)
+        const before = rules(lab.host)
+        ours.ok('ADD', 'c1', 'eth0', second, lab.third.path)
+        assert.equal(askAll(lab.outside, ['tcp 192.0.2.1 8080', 'tcp fd00:9::1 8080']), ['c 192.0.2.9', 'c fd00:9::9'])
+        ours.ok('CHECK', 'c1', 'eth0', first, lab.first.path)
+        ours.ok('CHECK', 'c1', 'eth0', second, lab.third.path)
+        ours.ok('DEL', 'c1', 'eth0', { backend, name: 'net2' })
+        assert.is(rules(lab.host), before)
+        ours.ok('ADD', 'c1', 'eth0', second, lab.third.path)
+        ours.ok('DEL', 'c1', 'eth0', { backend })
+        ours.ok('DEL', 'c1', 'eth0', { backend, name: 'net2' })
+        assert.not.match(rules(lab.host), /c1|8080/)
+      } finally {
+        server.close()
+      }
+    }))
+}
+
 test('the same attachment again, after a kill or without its journal: no conflict with itself', () =>
   onStage(({ lab, ours }) => {
     const config = { prevResult: lab.prevResult(lab.first), runtimeConfig: { portMappings: MAPPINGS } }

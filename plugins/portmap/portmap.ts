@@ -33,7 +33,7 @@ import { entryOf, publishedIn, type Recorded } from './entry.ts'
 import { iptablesProblems, publishByIptables, unpublishByIptables } from './iptables.ts'
 import { openLocalhost } from './localhost.ts'
 import { collectMappings, mappingProblems, type Published, publish, unpublish } from './nftables.ts'
-import { hasForeignRules, refuseConflict, whilePortsAreOurs } from './ports.ts'
+import { hasForeignRules, refuseConflict, whilePortsAreOurs, withoutOwnElsewhere } from './ports.ts'
 
 const NAME = 'portmap'
 
@@ -54,12 +54,13 @@ function add(kernel: Kernel, request: Request): Result {
   const result = requiredPrevResult(request)
   if (config.mappings.length === 0) return result
   const host = kernel.host()
-  const published = publishedFor(request, result, config)
-  if (published.addresses.length === 0) return result
+  const wanted = publishedFor(request, result, config)
+  if (wanted.addresses.length === 0) return result
   removeEarlier(host, request)
   const undo = new Undo()
   try {
     whilePortsAreOurs(host, () => {
+      const published = config.backend === 'iptables' ? wanted : withoutOwnElsewhere(host, wanted)
       refuseConflict(host, request, published)
       const entry = entryOf({ backend: config.backend, published })
       recordAttachment(journalOf(request, NAME), request, entry, undo)
@@ -67,8 +68,8 @@ function add(kernel: Kernel, request: Request): Result {
       if (config.backend === 'iptables') publishByIptables(request, published.addresses, config)
       else publish(host.nft(), published)
     })
-    if (config.snat) openLocalhost(host, result, published)
-    flushConnections(host.nft(), published, 'ports')
+    if (config.snat) openLocalhost(host, result, wanted)
+    flushConnections(host.nft(), wanted, 'ports')
     return result
   } catch (error) {
     throw undo.rollback(asError(error))
@@ -125,7 +126,7 @@ function check(kernel: Kernel, request: Request): void {
     const isIptables = config.backend === 'iptables'
     const problems = isIptables
       ? iptablesProblems(request, published.addresses, config)
-      : mappingProblems(host.nft(), published)
+      : mappingProblems(host.nft(), withoutOwnElsewhere(host, published))
     refuseChanges(request, problems)
   } finally {
     host.close()

@@ -4,9 +4,10 @@ import type { Request } from '../../lib/cni/plugin.ts'
 import { errnoOf } from '../../lib/net/errors.ts'
 import type { Net } from '../../lib/net/net.ts'
 import type { Nft } from '../../lib/net/nft.ts'
+import { isOtherInterface } from '../../lib/net/nft-owner.ts'
 import { type Conflict, findConflict } from './conflict.ts'
 import { containerChain, findIptablesConflict } from './iptables.ts'
-import { mappingText } from './mapping.ts'
+import { type Mapping, mappingText } from './mapping.ts'
 import { formerOwners, type Published, unpublish } from './nftables.ts'
 
 /** The jumps that the reference's first ADD makes to its chain of mappings, from PREROUTING and OUTPUT. */
@@ -23,6 +24,27 @@ export function whilePortsAreOurs(host: Net, work: () => void): void {
   host.exclusively(work)
 }
 
+/**
+ * What is left to publish of a container that is on several networks: runtimes ask for its ports on each. The network
+ * that is attached first has them, as with the reference, whose first rule wins.
+ */
+export function withoutOwnElsewhere(host: Net, published: Published): Published {
+  const nft = host.nft()
+  const first = findConflict(nft, published)
+  if (first === undefined || !isOtherInterface(first.owner, published.comment)) return published
+  const mappings: Mapping[] = []
+  for (const mapping of published.mappings) {
+    const conflict = findConflict(nft, withMappings(published, [mapping]))
+    if (conflict === undefined || !isOtherInterface(conflict.owner, published.comment)) mappings.push(mapping)
+  }
+  return withMappings(published, mappings)
+}
+
+function withMappings(published: Published, mappings: readonly Mapping[]): Published {
+  const { addresses, sources, comment } = published
+  return { addresses, mappings, sources, comment }
+}
+
 /** @throws {CniError} code 101 naming the owner of a port that is taken */
 export function refuseConflict(host: Net, request: Request, published: Published): void {
   const nft = host.nft()
@@ -36,7 +58,7 @@ export function refuseConflict(host: Net, request: Request, published: Published
   if (conflict === undefined && hasIptablesMappings(nft, published)) {
     conflict = findIptablesConflict(request, published.addresses, published.mappings)
   }
-  if (conflict === undefined) return
+  if (conflict === undefined || conflict.owner.endsWith(` id: ${JSON.stringify(request.containerId)}`)) return
   const message = `map port ${mappingText(conflict.mapping)}: EEXIST (mapped already by ${conflict.owner})`
   throw new CniError(PORT_TAKEN, message, 'choose another host port or host address, or remove the other container')
 }

@@ -200,11 +200,13 @@ async function internal(lab: Lab): Promise<void> {
 
 async function twoNetworks(lab: Lab): Promise<void> {
   await lab.withNetwork('second', ['--subnet', '10.93.0.0/24'], () =>
-    lab.with(['--network', 'podman', '--network', 'second'], both =>
+    lab.with(['--network', 'podman', '--network', 'second', '-p', '8080:80'], both =>
       lab.with(['--network', 'second'], other => {
         const shown = lab.podman.run('exec', both, 'ip', '-o', '-4', 'addr')
         ok(shown.includes(lab.address(both)) && shown.includes(lab.address(both, 'second')), shown)
         equal(who(lab.netns(other), lab.address(both, 'second'), 80)?.name, both)
+        // podman asks for the port on each of the networks.
+        equal(who(OUTSIDE, HOST_IPV4, 8080)?.name, both)
       })
     )
   )
