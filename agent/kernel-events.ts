@@ -3,6 +3,7 @@
  * is looked into ten times a second, which costs one system call each.
  */
 import { decodeMessages } from '../lib/netlink/message.ts'
+import { DecodeError } from '../lib/netlink/reader.ts'
 import { decodeLink, RTM_DELLINK, RTM_NEWLINK } from '../lib/netlink/rt/link.ts'
 import { decodeNeighbour, type NeighbourMessage, RTM_DELNEIGH } from '../lib/netlink/rt/neighbour.ts'
 import { SysError } from '../lib/sys/errors.ts'
@@ -56,7 +57,13 @@ export class KernelEvents {
         continue
       }
       if (datagram === undefined) return
-      for (const { type, payload } of decodeMessages(datagram)) this.#tell(type, payload)
+      try {
+        for (const { type, payload } of decodeMessages(datagram)) this.#tell(type, payload)
+      } catch (error) {
+        // A newer kernel may tell in another form; then looking at everything is what is left.
+        if (!(error instanceof DecodeError)) throw error
+        this.#listener.lost()
+      }
     }
   }
 
