@@ -314,4 +314,20 @@ test('names: absent directory, other files', () =>
     assert.equal([...leases.names()], ['10.1.0.2'])
   }))
 
+test('a claim that fails leaves neither lease nor owner file, and what was held before stays', () =>
+  inScratch(({ leases, path, owners }) => {
+    claim(leases, c1, '10.1.0.2')
+    throwsLike(() => claim(leases, c2, '10.1.0.3', '10.1.0.2'), { errno: 'EEXIST' })
+    assert.equal(
+      readdirSync(owners).filter(name => name.startsWith('c2')),
+      []
+    )
+    assert.not.ok(existsSync(join(path, '10.1.0.3')))
+
+    claim(leases, c2, '10.1.0.3')
+    throwsLike(() => claim(leases, c1, '10.1.0.4', '10.1.0.3'), { errno: 'EEXIST' })
+    assert.equal(held(leases, c1), ['10.1.0.2'])
+    assert.equal(held(leases, c2), ['10.1.0.3'])
+  }))
+
 test.run()

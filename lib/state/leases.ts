@@ -110,19 +110,20 @@ export class LeaseDirectory {
     this.#cover()
     const now = Math.floor(Date.now() / 1000)
     const addresses = held.concat(claims.map(claim => claim.address))
-    this.#owners.write(owner, this.#boot.id(), addresses.map(formatAddress))
-    for (const address of held) setModified(this.#leasePath(address), now)
-    for (const { address, set } of claims) {
-      overwrite(`${this.#path}/${LAST_RESERVED}${String(set)}`, formatAddress(address), 0o600)
-    }
     const made: IpAddress[] = []
     try {
+      this.#owners.write(owner, this.#boot.id(), addresses.map(formatAddress))
+      for (const address of held) setModified(this.#leasePath(address), now)
+      for (const { address, set } of claims) {
+        overwrite(`${this.#path}/${LAST_RESERVED}${String(set)}`, formatAddress(address), 0o600)
+      }
       for (const { address } of claims) {
         this.#create(address, owner)
         made.push(address)
       }
     } catch (error) {
       for (const address of made) removeFile(this.#leasePath(address))
+      if (held.length === 0) this.#owners.remove(owner)
       throw error
     }
   }

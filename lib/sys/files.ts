@@ -4,6 +4,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fchmodSync,
   fsyncSync,
   linkSync,
@@ -62,7 +63,19 @@ export function ensureDirectory(path: string, mode: number): void {
   try {
     mkdirSync(path, { recursive: true, mode })
   } catch (error) {
-    throw fileError('make directory', path, error)
+    if (errnoOf(error) !== 'ENOENT') throw fileError('make directory', path, error)
+    makeEach(path, mode)
+  }
+}
+
+/** One directory at a time, for its errno: on a read-only file system Node's recursive mkdir says ENOENT. */
+function makeEach(path: string, mode: number): void {
+  const parent = dirname(path)
+  if (parent !== path && !existsSync(parent)) makeEach(parent, mode)
+  try {
+    mkdirSync(path, { recursive: false, mode })
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw fileError('make directory', path, error)
   }
 }
 
@@ -82,7 +95,7 @@ function rename(temporary: string, path: string): void {
   try {
     renameSync(temporary, path)
   } catch (error) {
-    removeFile(temporary)
+    removeIfPossible(temporary)
     throw fileError('write', path, error)
   }
 }
@@ -141,7 +154,16 @@ export function createExclusive(path: string, text: string, mode: number, durabl
     if (errnoOf(error) === 'EEXIST') return false
     throw fileError('create', path, error)
   } finally {
-    removeFile(temporary)
+    removeIfPossible(temporary)
+  }
+}
+
+/** The file that matters is there, or its failure is what to tell of: what stays beside it is no failure of its own. */
+function removeIfPossible(path: string): void {
+  try {
+    removeFile(path)
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
   }
 }
 
@@ -176,7 +198,7 @@ function writeTemporary(temporary: string, path: string, text: string, mode: num
       closeSync(fd)
     }
   } catch (error) {
-    removeFile(temporary)
+    removeIfPossible(temporary)
     throw fileError('write', path, error)
   }
 }
@@ -224,7 +246,9 @@ export function removeFile(path: string): boolean {
     unlinkSync(path)
     return true
   } catch (error) {
-    if (isAbsence(errnoOf(error))) return false
+    const errno = errnoOf(error)
+    // A read-only file system says so before it looks whether there is anything to remove.
+    if (isAbsence(errno) || (errno === 'EROFS' && !existsSync(path))) return false
     throw fileError('remove', path, error)
   }
 }
@@ -255,7 +279,8 @@ export function removeEmptyDirectory(path: string): boolean {
     return true
   } catch (error) {
     const errno = errnoOf(error)
-    if (isAbsence(errno) || errno === 'ENOTEMPTY' || errno === 'EEXIST' || errno === 'EBUSY') return false
+    if (isAbsence(errno)) return false
+    if (errno === 'ENOTEMPTY' || errno === 'EEXIST' || errno === 'EBUSY' || errno === 'EROFS') return false
     throw fileError('remove directory', path, error)
   }
 }
