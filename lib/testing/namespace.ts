@@ -55,7 +55,9 @@ export class Namespace {
       env: options.env ?? process.env,
       maxBuffer: 1 << 26
     })
-    if (child.error !== undefined) throw new Error(`run ${program}: ${child.error.message}`)
+    // EPIPE: the program ended before it read all its input, which it may.
+    const failed = child.error !== undefined && !('code' in child.error && child.error.code === 'EPIPE')
+    if (failed) throw new Error(`run ${program}: ${child.error?.message}`)
     return { status: child.status ?? 255, stdout: child.stdout, stderr: child.stderr }
   }
 

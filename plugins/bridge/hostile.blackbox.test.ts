@@ -217,6 +217,24 @@ test('a host whose /proc/sys is read-only: works when it forwards already, else 
   }
 })
 
+/** The first argument is a file system to be read-only; the rest is run. */
+const READ_ONLY = 'mount -t tmpfs none "$0" && mount -o remount,ro "$0" && exec "$1"'
+
+test('a journal on a read-only file system: ADD says what it could not write, and DEL of nothing succeeds', async () => {
+  await inWorld(1, world => {
+    mkdirSync(world.stateDir)
+    const input = JSON.stringify(network(world))
+    for (const command of ['ADD', 'DEL']) {
+      const env = { ...addEnvironment(world), CNI_COMMAND: command }
+      const args = ['-m', 'sh', '-c', READ_ONLY, world.stateDir, join(world.binDir, 'bridge')]
+      const run = world.host.run('unshare', args, { env, input })
+      assert.is(run.status, command === 'ADD' ? 1 : 0, run.stdout)
+      if (command === 'ADD') assert.match(JSON.parse(run.stdout).msg, /^(make directory|write) .*EROFS$/)
+      assert.equal(links(world), ['lo', 'br7'])
+    }
+  })
+})
+
 test('IPv6 switched off: an IPv4 network leaves it off; a network with both says what to do on the host', async () => {
   await inWorld(1, world => {
     for (const namespace of [world.host, world.container()]) {
