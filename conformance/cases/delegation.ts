@@ -63,7 +63,7 @@ export const DELEGATION_CASES: readonly Case[] = [
         `${context.world.folder}/second-records`
       )
       const env = { CNI_PATH: `/nowhere:${context.world.scriptDir}:${context.world.folder}/second` }
-      context.mustAdd(context.attachment(), { env })
+      context.call('ADD', context.attachment(), { env })
       const holds = verbs(context).includes('ADD') && second.calls().length === 0
       context.judge(
         'delegate.search',
