@@ -38,6 +38,8 @@ const PROGRAM_SWITCHES: readonly string[] = [
   '-fdata-sections',
   '-fno-asynchronous-unwind-tables',
   '-mllvm',
+  '-inline-threshold=-50',
+  '-mllvm',
   '-enable-machine-outliner=always',
   '-Wno-override-module'
 ]
