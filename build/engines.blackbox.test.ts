@@ -12,8 +12,12 @@ import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { binDir, callPlugin, ENGINE } from '../lib/testing/blackbox.ts'
 import { callEnv, callInMemory } from '../lib/testing/memory-io.ts'
 import { mutated, Random } from '../lib/testing/mutation.ts'
+import { withPrivateMounts } from '../lib/testing/private-mounts.ts'
 import { assert, suite } from '../lib/testing/suite.ts'
 import { allPlugins } from '../plugins/registry.ts'
+
+// A mutated configuration may have lost its dataDir.
+withPrivateMounts(import.meta.filename)
 
 const SEED = Number(process.env['PATCHBAY_SEED'] ?? Date.now() % 1_000_000)
 /** A call of the Node engine costs fifty of the native one, and runs what this process runs. */

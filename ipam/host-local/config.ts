@@ -53,7 +53,10 @@ function ipamSection(request: Request): Section {
 
 function readDataDir(ipam: Section): string {
   const text = ipam.text('dataDir') ?? ''
-  return text === '' ? DEFAULT_DATA_DIR : text
+  if (text === '') return DEFAULT_DATA_DIR
+  // Leases below whatever directory a runtime happens to be in would be found by nobody, or planted by somebody.
+  if (!text.startsWith('/')) ipam.problem('dataDir', 'must be an absolute path')
+  return text
 }
 
 function readDnsOf(ipam: Section): Dns {

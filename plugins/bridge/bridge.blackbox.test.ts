@@ -379,6 +379,11 @@ test('wrong configurations name key, value and expectation, and change nothing',
       [{ vlan: 4095 }, /vlan must be an integer from 0 to 4094, got 4095/],
       [{ vlanTrunk: [{ minID: 9, maxID: 3 }] }, /vlanTrunk\[0\]\.minID must not be above maxID 3, got 9/],
       [{ vlanTrunk: [{ minID: 9 }] }, /vlanTrunk\[0\]\.minID needs maxID/],
+      [{ stateDir: 'state' }, /stateDir must be an absolute path, got "state"/],
+      [
+        { ipam: { type: 'host-local', subnet: '10.9.0.0/24', dataDir: 'leases' } },
+        /dataDir must be an absolute path, got "leases"/
+      ],
       [{ disableContainerInterface: true }, /disableContainerInterface cannot be used with ipam/]
     ]
     for (const [more, expected] of cases) {

@@ -77,7 +77,6 @@ function attach(
   undo: Undo
 ): Result {
   refuseExisting(container, request)
-  const device = ensureBridge(host, config)
   const journal = journalOf(request, 'bridge')
   const entry = attachmentEntry(request, config)
   journal.write(request.containerId, request.ifName, entry)
@@ -85,6 +84,8 @@ function attach(
   const leased = leaseAddresses(request, undo)
   const ips = config.isGateway ? withGateways(leased.ips) : leased.ips
 
+  // The bridge is what a failed ADD leaves: all that can be refused without it has been.
+  const device = ensureBridge(host, config)
   const port = addVeth(host, container, request, { bridgeIndex: device.index, mtu: config.mtu, mac })
   undo.push(`link ${JSON.stringify(port.name)}`, () => host.removeLinkByIndex(port.index))
   configurePort(host, port, config)
