@@ -89,6 +89,11 @@ if [ -n "$object" ] && [ -f "$PATCHBAY_PROGRAM" ]; then
   "$PATCHBAY_CLANG" -Oz -fPIC -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \\
     -mllvm -inline-threshold=-50 -mllvm -enable-machine-outliner=always -Wno-override-module \\
     -c "$PATCHBAY_PROGRAM" -o "$object" || exit 1
+  if command -v objcopy > /dev/null; then
+    for argument; do
+      case "$argument" in */scriptc-runtime-pack-link-*/scr_*.o) objcopy -R .eh_frame -R .rela.eh_frame "$argument" || exit 1 ;; esac
+    done
+  fi
 fi`
 
 /**
@@ -101,7 +106,7 @@ fi`
 function linkingEnvironment(clang: Clang, program: string, isStatic: boolean): NodeJS.ProcessEnv {
   const env = clangEnvironment(clang)
   const linker = join(ROOT, '.cache', 'clang', isStatic ? 'link-static' : 'link')
-  const link = `exec "$PATCHBAY_CLANG"${isStatic ? ' -static' : ''} "$@"`
+  const link = `exec "$PATCHBAY_CLANG"${isStatic ? ' -static' : ''} -Wl,-z,noseparate-code "$@"`
   const record = `printf '%s\\n' "$@" > "$PATCHBAY_PROGRAM.link"`
   writeFileSync(linker, `#!/bin/sh${COMPILE_FOR_SIZE}\n${record}\n${link}\n`, { mode: 0o755 })
   return { ...env, SCRIPTC_LINKER: linker, PATCHBAY_CLANG: clang.path, PATCHBAY_PROGRAM: program }
