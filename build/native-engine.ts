@@ -91,7 +91,7 @@ if [ -n "$object" ] && [ -f "$PATCHBAY_PROGRAM" ]; then
     -c "$PATCHBAY_PROGRAM" -o "$object" || exit 1
   if command -v objcopy > /dev/null; then
     for argument; do
-      case "$argument" in */scriptc-runtime-pack-link-*/scr_*.o) objcopy -R .eh_frame -R .rela.eh_frame "$argument" || exit 1 ;; esac
+      case "$argument" in */scriptc-runtime-pack-link-*.o) objcopy -R .eh_frame -R .rela.eh_frame "$argument" || exit 1 ;; esac
     done
   fi
 fi`
