@@ -150,6 +150,7 @@ export function buildNativeEngine(ifStale: boolean, isStatic: boolean): boolean 
 
 /** Hands `work` a directory that is gone afterwards. */
 export function inWorkshop<T>(work: (workshop: string) => T): T {
+  mkdirSync(join(ROOT, '.cache'), { recursive: true })
   const workshop = mkdtempSync(join(ROOT, '.cache', 'native-'))
   try {
     return work(workshop)
