@@ -62,7 +62,8 @@ export function addMasquerade(
   ensureMasquerade(host, ownerOf(request), prefixes, config.backend)
 }
 
-function ownerOf(request: Request): Owner {
+/** The attachment as the comments of nf_tables elements name it. */
+export function ownerOf(request: Request): Owner {
   return { network: request.network, containerId: request.containerId, ifName: request.ifName }
 }
 

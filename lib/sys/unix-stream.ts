@@ -29,8 +29,9 @@ export class UnixStream {
    */
   constructor(path: string, milliseconds: number) {
     this.#object = JSON.stringify(path)
+    const address = socketAddress(path)
     this.#fd = openStream(this.#object, milliseconds)
-    if (libc.connect(this.#fd, socketAddress(path)) < 0) {
+    if (libc.connect(this.#fd, address) < 0) {
       const errno = libc.errnoName()
       libc.close(this.#fd)
       throw new SysError('connect to', this.#object, errno, '')
@@ -58,7 +59,7 @@ export class UnixStream {
     for (;;) {
       const count = libc.recv(this.#fd, buffer, 0)
       if (count > 0) return buffer.slice(0, count)
-      if (count === 0) throw new SysError('receive from', this.#object, 'ECONNRESET', '')
+      if (count === 0) throw new SysError('receive from', this.#object, 'ECONNRESET', 'it closed the connection')
       this.#failUnlessInterrupted('receive from')
     }
   }
@@ -69,7 +70,8 @@ export class UnixStream {
 
   #failUnlessInterrupted(operation: string): void {
     const errno = libc.errnoName()
-    if (errno !== 'EINTR') throw new SysError(operation, this.#object, errno, '')
+    if (errno === 'EINTR') return
+    throw new SysError(operation, this.#object, errno, errno === 'EAGAIN' ? 'no answer in time' : '')
   }
 }
 
@@ -88,7 +90,9 @@ function openStream(object: string, milliseconds: number): number {
 /** struct sockaddr_un */
 function socketAddress(path: string): Uint8Array {
   const name = new TextEncoder().encode(path)
-  if (name.length >= PATH_BYTES) throw new SysError('connect to', JSON.stringify(path), 'ENAMETOOLONG', '')
+  if (name.length >= PATH_BYTES) {
+    throw new SysError('connect to', JSON.stringify(path), 'ENAMETOOLONG', 'a socket path has 107 bytes at most')
+  }
   const address = new Uint8Array(2 + name.length + 1)
   address[0] = AF_UNIX
   address.set(name, 2)

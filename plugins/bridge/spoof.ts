@@ -1,18 +1,15 @@
 /** `macspoofchk`: the container may send with the MAC of its interface and no other. */
 
+import { ownerOf } from '../../lib/attach/masquerade.ts'
 import { hostEndName } from '../../lib/attach/veth-port.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import { type Json, memberOf } from '../../lib/config/json.ts'
 import { KernelError } from '../../lib/net/errors.ts'
 import type { Link, Net } from '../../lib/net/net.ts'
-import { type Owner, ownerText } from '../../lib/net/nft-owner.ts'
+import { ownerText } from '../../lib/net/nft-owner.ts'
 import { checkSpoofCheck, collectSpoofChecks, ensureSpoofCheck, removeSpoofCheck } from '../../lib/net/spoof-check.ts'
 import type { Undo } from '../../lib/undo.ts'
 import type { BridgeConfig } from './config.ts'
-
-export function ownerOf(request: Request): Owner {
-  return { network: request.network, containerId: request.containerId, ifName: request.ifName }
-}
 
 /** Drops what the port lets in with another MAC than the container's end has. */
 export function addSpoofCheck(host: Net, request: Request, port: Link, end: Link, undo: Undo): void {
