@@ -7,6 +7,11 @@
  */
 import { Namespace } from './namespace.ts'
 
+/** Until the kernel has noticed a new link's carrier, up to a second later, it drops what is sent there. */
+const ALL_LINKS_UP = `
+  for try in $(seq 200); do ip -o link show | grep -v LOOPBACK | grep -qv 'state UP' || exit 0; sleep 0.05; done
+  ip link show >&2; exit 1`
+
 export class BridgedContainers {
   readonly host: Namespace
   readonly outside: Namespace
@@ -43,6 +48,7 @@ export class BridgedContainers {
     this.#attach(this.first, 'veth1', 1, 2)
     this.#attach(this.second, 'veth2', 1, 3)
     this.#attach(this.third, 'veth3', 2, 2)
+    for (const one of this.#all) this.#sh(one, ALL_LINKS_UP)
   }
 
   #attach(container: Namespace, veth: string, bridge: number, number: number): void {

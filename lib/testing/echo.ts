@@ -17,8 +17,12 @@ import { fileURLToPath } from 'node:url'
 import type { Namespace } from './namespace.ts'
 
 const PROGRAM = fileURLToPath(import.meta.url)
-/** An answer on one machine takes no millisecond; what has not come by then is dropped. */
-const PATIENCE_MS = 600
+/**
+ * What has not come by then is dropped. An answer takes no millisecond, but a busy machine may lose the first packet
+ * (a link whose carrier the kernel has yet to notice drops it), and TCP sends its SYN again after one second.
+ */
+const PATIENCE_MS = 1_600
+const DATAGRAM_AGAIN_MS = 500
 
 export class EchoServer {
   readonly #child: ChildProcess
@@ -109,11 +113,13 @@ function serve(name: string, ready: string, places: readonly string[]): void {
 function askOne(place: string): Promise<string> {
   const [protocol = '', host = '', port = '', localAddress] = place.split(' ')
   return new Promise(resolve => {
-    const timer = setTimeout(() => resolve(''), PATIENCE_MS)
+    let again: NodeJS.Timeout | undefined
     const finish = (answer: string): void => {
       clearTimeout(timer)
+      clearInterval(again)
       resolve(answer)
     }
+    const timer = setTimeout(finish, PATIENCE_MS, '')
     if (protocol === 'tcp') {
       const socket = connect({ host, port: Number(port), ...(localAddress === undefined ? {} : { localAddress }) })
       let answer = ''
@@ -127,7 +133,10 @@ function askOne(place: string): Promise<string> {
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
     socket.on('message', message => finish(message.toString()))
     socket.on('error', () => finish(''))
-    const send = (): void => socket.send('?', Number(port), host)
+    const send = (): void => {
+      socket.send('?', Number(port), host)
+      again = setInterval(() => socket.send('?', Number(port), host), DATAGRAM_AGAIN_MS)
+    }
     if (localAddress === undefined) send()
     else socket.bind({ address: localAddress }, send)
   })
