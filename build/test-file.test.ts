@@ -1,5 +1,10 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
 import { assert, suite } from '../lib/testing/suite.ts'
-import { countsOf, runProblems, sourceProblems, timeoutOf } from './test-file.ts'
+import { ROOT } from './project.ts'
+import { countsOf, runPatiently, runProblems, sourceProblems, timeoutOf } from './test-file.ts'
+import type { Suite, TestResult } from './test-kinds.ts'
 
 const test = suite('build/test-file')
 
@@ -45,7 +50,42 @@ test('hooks, singled out tests and a missing run() are found in the source', () 
 test('a file may ask for more time', () => {
   assert.is(timeoutOf('// time-out: 120 s\n'), 120)
   assert.is(timeoutOf('/**\n * What it tests.\n * time-out: 90 s\n */'), 90)
-  assert.is(timeoutOf('const x = 1'), 60)
+  assert.is(timeoutOf('const x = 1'), 120)
+})
+
+/** Runs a test file that fails until it has been run `failures` times. */
+async function runFailing(failures: number, suiteName: Suite): Promise<TestResult> {
+  const directory = mkdtempSync(join(tmpdir(), 'test-file-'))
+  const path = join(directory, 'x.test.ts')
+  const lines = [
+    "import { appendFileSync, readFileSync } from 'node:fs'",
+    `import { assert, suite } from ${JSON.stringify(join(ROOT, 'lib/testing/suite.ts'))}`,
+    "const test = suite('x')",
+    `const tries = ${JSON.stringify(join(directory, 'tries'))}`,
+    "test('a', () => {",
+    "  appendFileSync(tries, '.')",
+    `  assert.ok(readFileSync(tries).length > ${failures}, 'not yet')`,
+    '})',
+    'test.run()'
+  ]
+  writeFileSync(path, lines.join('\n'))
+  try {
+    return await runPatiently({ path: relative(ROOT, path), suite: suiteName, engine: undefined }, true)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+test('a kernel test is tried twice, its first failure stays visible; a pure one is tried once', async () => {
+  const steady = await runFailing(0, 'kernel')
+  assert.equal([steady.passed, steady.failed, steady.firstTry], [1, 0, ''])
+  const unsteady = await runFailing(1, 'kernel')
+  assert.equal([unsteady.passed, unsteady.failed], [1, 0])
+  assert.match(unsteady.firstTry, /not yet/)
+  const broken = await runFailing(2, 'blackbox')
+  assert.equal([broken.passed, broken.failed, broken.firstTry], [0, 1, ''])
+  assert.is(broken.output.split('and again:').length, 2)
+  assert.is((await runFailing(1, 'pure')).failed, 1)
 })
 
 test.run()

@@ -13,7 +13,7 @@ import { guestObstacle, runInGuest } from '../lib/testing/guest.ts'
 import { CLANG_ADVICE, findClang } from './native-engine.ts'
 import { missingNeeds, needsOf } from './needs.ts'
 import { ENGINES, type Engine, NODE_BIN, ROOT, sourceFiles } from './project.ts'
-import { runTestFile, timeoutOf } from './test-file.ts'
+import { runPatiently, timeoutOf } from './test-file.ts'
 import { SUITES, type Suite, suiteOf, type TestResult, type TestRun } from './test-kinds.ts'
 
 /** Emulation is slower than the machine: time-outs inside the guest grow by this much. */
@@ -58,6 +58,7 @@ class Report {
   #passed = 0
   #failed = 0
   #skipped = 0
+  #unsteady = 0
 
   constructor(strict: boolean) {
     this.#strict = strict
@@ -77,7 +78,11 @@ class Report {
   }
 
   file(result: TestResult): void {
-    const { run, passed, failed, skipped, seconds, problems, output } = result
+    const { run, passed, failed, skipped, seconds, problems, output, firstTry } = result
+    if (firstTry !== '') {
+      this.#unsteady += 1
+      process.stdout.write(`failed at first: ${run.path}\n${indent(firstTry)}`)
+    }
     this.#passed += passed
     this.#failed += failed
     this.#skipped += skipped
@@ -100,6 +105,7 @@ class Report {
   /** Prints the closing line. @returns the exit status */
   close(): number {
     if (this.#skipped > 0) process.stdout.write(`${this.#skipped} skipped\n`)
+    if (this.#unsteady > 0) process.stdout.write(`${this.#unsteady} files passed at the second try only\n`)
     if (this.#passed === 0 && this.#failed === 0) {
       process.stdout.write('no test was run\n')
       this.#failed = 1
@@ -224,7 +230,7 @@ async function runGuestFiles(report: Report, runs: readonly TestRun[], options: 
 /** The part that runs inside the guest. */
 async function runInsideGuest(options: Options): Promise<number> {
   await runFiles(listRuns(options, options.engines), 1, async run => {
-    const result = await runTestFile(run, options.strict, GUEST_SLOWNESS)
+    const result = await runPatiently(run, options.strict, GUEST_SLOWNESS)
     process.stdout.write(`${JSON.stringify(result)}\n`)
   })
   return 0
@@ -239,7 +245,7 @@ async function main(options: Options): Promise<number> {
   const engines = needsEngines ? buildEngines(report, options) : []
   const runs = keepRunnable(report, listRuns(options, engines))
   const isRoot = process.getuid?.() === 0
-  const tell = async (run: TestRun) => report.file(await runTestFile(run, options.strict))
+  const tell = async (run: TestRun) => report.file(await runPatiently(run, options.strict))
   for (const suite of options.suites) {
     const ofSuite = runs.filter(run => run.suite === suite)
     if (suite === 'pure') await runFiles(ofSuite, PURE_AT_ONCE, tell)
