@@ -62,6 +62,7 @@ export const DELEGATION_CASES: readonly Case[] = [
         `${context.world.folder}/second`,
         `${context.world.folder}/second-records`
       )
+      context.requireKernel()
       const env = { CNI_PATH: `/nowhere:${context.world.scriptDir}:${context.world.folder}/second` }
       context.call('ADD', context.attachment(), { env })
       const holds = verbs(context).includes('ADD') && second.calls().length === 0

@@ -10,6 +10,7 @@ import type { IpAddress } from '../ip/address.ts'
 import { formatMac, parseMac } from '../ip/mac.ts'
 import { prefixContains } from '../ip/prefix.ts'
 import { checkInterface, configureInterface, type ExpectedInterface } from '../net/container.ts'
+import type { Kernel } from '../net/kernel.ts'
 import type { Link, Net, Route } from '../net/net.ts'
 import { ownerMark } from './owner.ts'
 
@@ -128,6 +129,15 @@ function routesOfInterface(result: Result, ips: readonly IpConfig[]): readonly R
 /** Compares the container's interface with what is expected; every difference as a sentence. */
 export function attachmentProblems(container: Net, expected: ExpectedInterface): readonly string[] {
   return checkInterface(container, expected)
+}
+
+/**
+ * For the CHECK of a plugin that has no business inside the container: what it set up may be whole, but leads nowhere.
+ *
+ * @throws {NetnsError} `absent`, `not-a-namespace`
+ */
+export function requireContainer(kernel: Kernel, request: Request): void {
+  kernel.open(request.netns).close()
 }
 
 /** @throws CniError code 100 naming all differences, when there are any */

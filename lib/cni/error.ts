@@ -23,7 +23,7 @@ export const INVALID_CONFIG = 7
 export const INVALID_NETNS = 8
 /** Transient: the runtime should try the same call again. */
 export const TRY_AGAIN_LATER = 11
-/** STATUS: an ADD cannot be served. */
+/** STATUS: an ADD cannot be served. ADD: the kernel lacks what every container of this network needs. */
 export const NOT_AVAILABLE = 50
 /** STATUS: as 50, and containers that are already attached may have lost connectivity. */
 export const LIMITED_CONNECTIVITY = 51
@@ -111,6 +111,8 @@ function errnoError(error: Error): CniError {
     return new CniError(IO_FAILURE, error.message, details)
   }
   if (errno === 'ENAMETOOLONG') return new CniError(INVALID_CONFIG, error.message, details)
+  // Whatever the container: this host cannot serve it before its kernel is another.
+  if (errno === 'EOPNOTSUPP') return new CniError(NOT_AVAILABLE, error.message, details)
   if (errno === 'EBUSY' || errno === 'EAGAIN') return new CniError(TRY_AGAIN_LATER, error.message, details)
   return new CniError(INTERNAL, error.message, details)
 }

@@ -50,7 +50,7 @@ import type {
   VethPeer,
   VxlanInfo
 } from './net.ts'
-import { type Request, type Rtnetlink, refusal } from './rtnetlink.ts'
+import { type Answer, type Request, type Rtnetlink, refusal } from './rtnetlink.ts'
 
 const OPER_STATES: readonly OperState[] = [
   'unknown',
@@ -165,12 +165,33 @@ export function addLink(rt: Rtnetlink, link: NewLink): Link | undefined {
     answer: 'acknowledgement'
   }
   if (link.netns !== undefined) {
-    rt.request(add)
+    const answer = rt.attempt(add)
+    if (answer.errno !== '') throw linkRefusal(answer, link.kind.kind)
     return undefined
   }
   const answers = rt.exchange([add, getRequest('get link', object, { ...EMPTY_LINK, name: link.name })])
-  for (const answer of answers) if (answer.errno !== '') throw refusal(answer)
+  for (const answer of answers) if (answer.errno !== '') throw linkRefusal(answer, link.kind.kind)
   return onlyLink(answers[1]?.payloads ?? [], object)
+}
+
+/** A kernel that lacks the kind says only "Operation not supported": tell what would bring it. */
+function linkRefusal(answer: Answer, kind: string): KernelError {
+  if (answer.errno !== 'EOPNOTSUPP') return refusal(answer)
+  const { operation, object } = answer.request
+  const need = `links of kind ${quoted(kind)} need ${kernelOption(kind)}`
+  return new KernelError(operation, object, answer.errno, need, answer.extack)
+}
+
+/** @source drivers/net/Kconfig, net/8021q/Kconfig, net/bridge/Kconfig */
+function kernelOption(kind: string): string {
+  switch (kind) {
+    case 'vlan':
+      return 'CONFIG_VLAN_8021Q in the kernel (modprobe 8021q)'
+    case 'vrf':
+      return 'CONFIG_NET_VRF in the kernel (modprobe vrf)'
+    default:
+      return `CONFIG_${kind.toUpperCase()} in the kernel (modprobe ${kind})`
+  }
 }
 
 function newLinkMessage(link: NewLink): LinkMessage {

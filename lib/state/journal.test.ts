@@ -97,4 +97,17 @@ test('remove: absent is fine, the last one takes the directory with it', () =>
     assert.not.ok(existsSync(join(stateDir, 'n')))
   }))
 
+test('readForRemoval: what a killed writer began is cleared away, and the directory with it', () =>
+  inScratch(stateDir => {
+    const journal = new Journal({ network: 'n', plugin: 'bridge', stateDir })
+    journal.write('c1', 'eth0', entry)
+    const path = join(stateDir, 'n', '.c1:eth0.bridge.json.tmp')
+    writeFileSync(path, '{"ve')
+    assert.is.not(journal.readForRemoval('c1', 'eth0'), undefined)
+    assert.ok(existsSync(path), 'whoever finds the entry removes both')
+    rmSync(join(stateDir, 'n', 'c1:eth0.bridge.json'))
+    assert.is(journal.readForRemoval('c1', 'eth0'), undefined)
+    assert.not(existsSync(join(stateDir, 'n')))
+  }))
+
 test.run()

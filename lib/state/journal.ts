@@ -19,6 +19,7 @@ import {
   removeEmptyDirectory,
   removeFile,
   removeSingly,
+  removeUnfinished,
   writeSingly
 } from '../sys/files.ts'
 
@@ -70,6 +71,14 @@ export class Journal {
   /** The entry; undefined when there is none. */
   read(containerId: string, ifName: string): Json | undefined {
     return readEntry(this.#path(containerId, ifName))
+  }
+
+  /** The same for who is about to remove it: where there is none, what a killed writer began is cleared away. */
+  readForRemoval(containerId: string, ifName: string): Json | undefined {
+    const path = this.#path(containerId, ifName)
+    const entry = readEntry(path)
+    if (entry === undefined && removeUnfinished(path)) removeEmptyDirectory(this.#directory)
+    return entry
   }
 
   /** Every entry of this plugin on this network, in no order. What killed writers left is cleared away. */

@@ -8,7 +8,15 @@
 import { readdirSync } from 'node:fs'
 import { type Json, jsonObject, jsonText, parseJson } from '../config/json.ts'
 import { errnoOf } from '../sys/errors.ts'
-import { ensureDirectory, fileError, readText, removeSingly, writeSingly } from '../sys/files.ts'
+import {
+  ensureDirectory,
+  fileError,
+  readText,
+  removeFile,
+  removeSingly,
+  removeUnfinished,
+  writeSingly
+} from '../sys/files.ts'
 
 /** `saved` is an empty object when the file does not hold one. */
 export interface SavedFile {
@@ -25,8 +33,17 @@ export class SavedFiles {
 
   /** Writes or replaces; call it before the kernel is changed. @throws {SysError} ENOSPC, EROFS, EACCES */
   write(containerId: string, ifName: string, saved: Json): void {
-    ensureDirectory(this.#directory, 0o700)
-    writeSingly(`${this.#directory}/${nameOf(containerId, ifName)}`, `${jsonText(saved, 1)}\n`, 0o600)
+    const path = `${this.#directory}/${nameOf(containerId, ifName)}`
+    for (let tries = 1; ; tries += 1) {
+      ensureDirectory(this.#directory, 0o700)
+      try {
+        writeSingly(path, `${jsonText(saved, 1)}\n`, 0o600)
+        return
+      } catch (error) {
+        // A GC of another network took what we had begun for that of a killed writer: begin again.
+        if (errnoOf(error) !== 'ENOENT' || tries === 100) throw error
+      }
+    }
   }
 
   /** @returns undefined when nothing is saved */
@@ -34,10 +51,20 @@ export class SavedFiles {
     return this.#read(nameOf(containerId, ifName))
   }
 
-  /** Everything saved in the directory, in no order. */
+  /** The same for who is about to remove it: where nothing is saved, what a killed writer began is cleared away. */
+  readForRemoval(containerId: string, ifName: string): Json | undefined {
+    const name = nameOf(containerId, ifName)
+    const saved = this.#read(name)
+    if (saved === undefined) removeUnfinished(`${this.#directory}/${name}`)
+    return saved
+  }
+
+  /** Everything saved in the directory, in no order. What killed writers left is cleared away. */
   list(): readonly SavedFile[] {
     const files: SavedFile[] = []
     for (const name of this.#names()) {
+      // Whose it is cannot be read from the beginning of a file. Were its writer alive, it would begin again.
+      if (name.startsWith('.') && name.endsWith('.json.tmp')) removeFile(`${this.#directory}/${name}`)
       if (name.startsWith('.') || !name.endsWith('.json')) continue
       const saved = this.#read(name)
       if (saved !== undefined) files.push({ name, saved })

@@ -113,7 +113,16 @@ export function writeSingly(path: string, text: string, mode: number): void {
 /** Removes the file if it is there, and the beginning of one. */
 export function removeSingly(path: string): void {
   removeFile(path)
-  removeFile(singleName(path))
+  removeUnfinished(path)
+}
+
+/**
+ * Removes the beginning of a file, as a writer that was killed leaves it, but not the file.
+ *
+ * @returns false when there was none
+ */
+export function removeUnfinished(path: string): boolean {
+  return removeFile(singleName(path))
 }
 
 /**

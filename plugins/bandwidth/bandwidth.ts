@@ -123,7 +123,7 @@ function check(kernel: Kernel, request: Request): void {
 /** Neither configuration nor namespace is needed. With nothing to remove it costs one look for a file, one for a link. */
 function del(kernel: Kernel, request: Request): void {
   const journal = journalOf(request, NAME)
-  const entry = journal.read(request.containerId, request.ifName)
+  const entry = journal.readForRemoval(request.containerId, request.ifName)
   const steps = new Steps('DEL')
   const host = kernel.host()
   // The reference's ADD leaves no entry: its ifb is known by its name, the host's end by the result.

@@ -14,7 +14,9 @@ const PREV_RESULT = {
 
 function withCaller(body: (caller: PluginCaller) => void): void {
   process.env['DBUS_SYSTEM_BUS_ADDRESS'] = 'unix:path=/nonexistent'
-  const plugin: Plugin = firewall(new FakeKernel())
+  const kernel = new FakeKernel()
+  kernel.addNamespace('/run/netns/c1')
+  const plugin: Plugin = firewall(kernel)
   const caller = new PluginCaller(plugin, '/run/netns/c1', { prevResult: PREV_RESULT })
   try {
     body(caller)

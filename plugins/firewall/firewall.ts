@@ -12,7 +12,7 @@
  * Isolation is done by nf_tables, exceptions where the others are: in iptables, in firewalld, or not at all where nobody
  * drops. With the backend `iptables` both are done there, in the chains of the reference plugin.
  */
-import { refuseChanges } from '../../lib/attach/interface.ts'
+import { refuseChanges, requireContainer } from '../../lib/attach/interface.ts'
 import { journalOf } from '../../lib/attach/journal.ts'
 import { recordAttachment } from '../../lib/attach/single-link.ts'
 import { Steps } from '../../lib/attach/steps.ts'
@@ -139,6 +139,7 @@ function unusedInterfaces(request: Request, place: Place): readonly string[] {
 function check(kernel: Kernel, request: Request): void {
   const config = readConfig(request)
   const result = requiredPrevResult(request)
+  requireContainer(kernel, request)
   const host = kernel.host()
   try {
     const recorded = journalOf(request, NAME).read(request.containerId, request.ifName)
@@ -168,7 +169,7 @@ function problemsOf(host: Net, request: Request, config: Config, place: Place): 
 /** Without an entry in the journal there is nothing to remove: it costs one look for a file. */
 function del(kernel: Kernel, request: Request): void {
   const journal = journalOf(request, NAME)
-  const entry = journal.read(request.containerId, request.ifName)
+  const entry = journal.readForRemoval(request.containerId, request.ifName)
   if (entry === undefined) {
     removeReferenceRules(kernel, request)
     return

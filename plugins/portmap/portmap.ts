@@ -12,7 +12,7 @@
  * Runs after the plugin that gave the container its addresses. What is mapped comes with each call in
  * `runtimeConfig.portMappings`; DEL and GC need neither that nor the namespace.
  */
-import { refuseChanges } from '../../lib/attach/interface.ts'
+import { refuseChanges, requireContainer } from '../../lib/attach/interface.ts'
 import { journalOf } from '../../lib/attach/journal.ts'
 import { recordAttachment } from '../../lib/attach/single-link.ts'
 import { Steps } from '../../lib/attach/steps.ts'
@@ -121,6 +121,7 @@ function check(kernel: Kernel, request: Request): void {
   const result = requiredPrevResult(request)
   const published = publishedFor(request, result, config)
   if (config.mappings.length === 0 || published.addresses.length === 0) return
+  requireContainer(kernel, request)
   const host = kernel.host()
   try {
     const isIptables = config.backend === 'iptables'
@@ -136,7 +137,7 @@ function check(kernel: Kernel, request: Request): void {
 /** With nothing to remove it costs one look for a file and one for a chain of the reference plugin. */
 function del(kernel: Kernel, request: Request): void {
   const journal = journalOf(request, NAME)
-  const entry = journal.read(request.containerId, request.ifName)
+  const entry = journal.readForRemoval(request.containerId, request.ifName)
   const host = kernel.host()
   const steps = new Steps('DEL')
   if (entry !== undefined) {

@@ -159,7 +159,7 @@ function check(kernel: Kernel, request: Request): void {
 /** Rules before routes: a rule that leads to an empty table does no harm, but is of no use either. */
 function del(kernel: Kernel, request: Request): void {
   const journal = journalOf(request, NAME)
-  const entry = journal.read(request.containerId, request.ifName)
+  const entry = journal.readForRemoval(request.containerId, request.ifName)
   const container = request.netns === '' ? undefined : kernel.find(request.netns)
   const steps = new Steps('DEL')
   if (container !== undefined) {

@@ -165,7 +165,7 @@ function linkProblems(container: Net, request: Request, wanted: LinkChange): rea
 /** With nothing saved there is nothing to restore, and the namespace is not even looked at. */
 function del(kernel: Kernel, request: Request): void {
   const files = new SavedFiles(dataDirectory(request.config))
-  const saved = files.read(request.containerId, request.ifName)
+  const saved = files.readForRemoval(request.containerId, request.ifName)
   if (saved === undefined) return
   const steps = new Steps(request.command)
   const container = request.netns === '' ? undefined : kernel.find(request.netns)

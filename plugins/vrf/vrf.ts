@@ -146,7 +146,7 @@ function problems(container: Net, ifName: string, config: VrfConfig): readonly s
 /** Everything is in the namespace, and goes with it. */
 function del(kernel: Kernel, request: Request): void {
   const journal = journalOf(request, NAME)
-  const entry = journal.read(request.containerId, request.ifName)
+  const entry = journal.readForRemoval(request.containerId, request.ifName)
   const container = request.netns === '' ? undefined : kernel.find(request.netns)
   const steps = new Steps('DEL')
   if (container !== undefined) {

@@ -106,7 +106,7 @@ function attach(
 function del(kernel: Kernel, request: Request): void {
   const host = kernel.host()
   const steps = new Steps('DEL')
-  const entry = journalOf(request, 'vxlan').read(request.containerId, request.ifName)
+  const entry = journalOf(request, 'vxlan').readForRemoval(request.containerId, request.ifName)
   release(host, request, entry, steps)
   steps.attempt(() => removeFromInside(kernel, request))
   steps.attempt(() => request.ipam.del())
