@@ -1,10 +1,10 @@
 /** `patchbay agent`: one per host, until it is told to stop. */
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { lock } from 'proper-lockfile'
+import { lockHost } from '../lib/daemon/one-per-host.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { machineId } from '../lib/state/machine.ts'
-import { ensureDirectory, readText, removeFile, writeAtomic } from '../lib/sys/files.ts'
+import { ensureDirectory } from '../lib/sys/files.ts'
 import { Agent, ownRecords } from './agent.ts'
 import { type AgentConfig, DEFAULT_CONFIG, type EtcdConfig, parseConfig } from './config.ts'
 import { EtcdRegistry } from './etcd-registry.ts'
@@ -19,9 +19,6 @@ const USAGE = `usage: patchbay agent [--config FILE]
 Keeps the containers of overlay networks (plugin "vxlan" with "registry") known on every host, and gives out addresses
 for ipam "cluster". Reads ${DEFAULT_CONFIG}; docs/overlay.md explains it.
 `
-
-/** How old a lock must be that nobody renews; renewed five times as often. */
-const STALE_MS = 10_000
 
 /** Runs until SIGTERM or SIGINT. @returns the exit status */
 export async function runAgent(args: readonly string[]): Promise<number> {
@@ -51,7 +48,7 @@ export async function runAgent(args: readonly string[]): Promise<number> {
 
 async function serve(config: AgentConfig): Promise<void> {
   ensureDirectory(config.stateDir, 0o700)
-  const unlock = await lockHost(config.stateDir)
+  const unlock = await lockHost(config.stateDir, 'agent', log)
   const metrics = new Metrics()
   const store = new LocalStore(config.stateDir)
   const agent = new Agent({
@@ -76,37 +73,6 @@ async function serve(config: AgentConfig): Promise<void> {
   for (const server of servers) server.close()
   await agent.stop()
   await unlock()
-}
-
-/** A second agent would take away what the first one writes. A lock whose holder was killed is nobody's. */
-async function lockHost(stateDir: string): Promise<() => Promise<void>> {
-  const holder = Number(readText(`${stateDir}/pid`) ?? '0')
-  const isAlive = holder > 0 && readText(`/proc/${holder}/stat`) !== undefined
-  const options = {
-    realpath: false,
-    lockfilePath: `${stateDir}/lock`,
-    stale: isAlive ? STALE_MS : 2000,
-    update: STALE_MS / 5
-  }
-  try {
-    const retries = isAlive ? 0 : { retries: 60, factor: 1, minTimeout: 50 }
-    const release = await lock(stateDir, {
-      ...options,
-      retries,
-      onCompromised: error => {
-        log(`the lock of this host was taken: ${error.message}`)
-        process.exit(1)
-      }
-    })
-    writeAtomic(`${stateDir}/pid`, `${process.pid}\n`, 0o600, false)
-    return async () => {
-      removeFile(`${stateDir}/pid`)
-      await release()
-    }
-  } catch (error) {
-    const who = isAlive ? `process ${holder}` : 'another agent'
-    throw new Error(`lock ${JSON.stringify(stateDir)}: ${who} is this host's agent (${messageOf(error)})`)
-  }
 }
 
 function makeRegistry(config: AgentConfig, store: LocalStore, metrics: Metrics): Registry {

@@ -31,6 +31,7 @@ const LAYERS: readonly Layer[] = [
     packages: false
   },
   { of: 'lib/ranges/', mayImport: ['lib/cni/', 'lib/config/', 'lib/ip/'], packages: false },
+  { of: 'lib/daemon/', mayImport: ['lib/sys/'], packages: true },
   { of: 'lib/testing/', mayImport: ['lib/'], packages: true },
   { of: 'plugins/main.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
   { of: 'plugins/registry.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
@@ -65,9 +66,18 @@ const LAYERS: readonly Layer[] = [
     packages: false
   },
   { of: 'agent/', mayImport: ['lib/'], packages: true },
+  { of: 'dhcp/', mayImport: ['lib/'], packages: true },
   {
     of: 'cli/',
-    mayImport: ['conformance/main.ts', 'lib/', 'agent/', 'plugins/main.ts', 'plugins/registry.ts', 'plugins/start.ts'],
+    mayImport: [
+      'conformance/main.ts',
+      'lib/',
+      'agent/',
+      'dhcp/',
+      'plugins/main.ts',
+      'plugins/registry.ts',
+      'plugins/start.ts'
+    ],
     packages: true
   },
   { of: 'conformance/', mayImport: ['lib/runtime/', 'lib/testing/'], packages: true },
