@@ -12,7 +12,7 @@ import { runJobs } from './coordinator.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
 import { plan } from './plan.ts'
 import { probeMain } from './probe.ts'
-import { PROFILES } from './profiles.ts'
+import { NOT_JUDGED, PROFILES } from './profiles.ts'
 import { countBrokenMusts, mergedReport, type Report, type SetReport } from './report.ts'
 import { htmlReport } from './report-html.ts'
 import { junitReport } from './report-junit.ts'
@@ -117,7 +117,9 @@ function whyNoEyes(): string | undefined {
 function filesWithoutProfile(dir: string, options: Options): readonly string[] {
   if (options.plugins.length > 0) return []
   const known = [...PROFILES, ...options.profiles].map(({ type }) => type)
-  return readdirSync(dir).filter(name => !known.includes(name))
+  return readdirSync(dir)
+    .filter(name => !known.includes(name))
+    .map(name => (NOT_JUDGED.has(name) ? `${name} (${NOT_JUDGED.get(name)})` : name))
 }
 
 /** Runs everything that was chosen. */

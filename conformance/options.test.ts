@@ -28,6 +28,16 @@ test('readOptions: refuses what it cannot use, naming the option', () => {
   throwsLike(() => readOptions(['--frob']), { message: /frob/ })
 })
 
+test('readOptions: an effort for all plugin sets, another for one of them', () => {
+  const argv = ['--plugin-dir', 'a=/usr', '--plugin-dir', 'b=/tmp', '--effort', 'full', '--effort', 'b=0.2']
+  assert.equal(
+    readOptions(argv).sets.map(({ effort }) => effort),
+    [1, 0.2]
+  )
+  assert.is(readOptions(['--plugin-dir', '/usr']).sets[0]?.effort, 0.05)
+  throwsLike(() => readOptions(['--effort', 'b=much']), { message: /--effort: quick, full or a fraction/ })
+})
+
 test('readOptions: a configuration of an unknown plugin becomes a profile, by its ipam of one role or the other', () => {
   const folder = mkdtempSync(join(tmpdir(), 'patchbay-options-'))
   try {

@@ -11,6 +11,8 @@ export interface PluginSet {
   readonly dir: string
   /** Its findings are shown but don't decide the exit status. */
   readonly isReference: boolean
+  /** How often repetitive cases repeat, as a fraction of the full number. */
+  readonly effort: number
 }
 
 export interface Options {
@@ -25,7 +27,6 @@ export interface Options {
   readonly skip: readonly { readonly what: string; readonly reason: string }[]
   readonly jobs: number
   readonly seed: number
-  readonly effort: number
   readonly junit: string | undefined
   readonly json: string | undefined
   readonly html: string | undefined
@@ -46,7 +47,8 @@ export const USAGE = `usage: patchbay conformance --plugin-dir [NAME=]DIR... [op
   --skip ID=REASON         leave a case out (ID, or PLUGIN/ID), with a reason that is reported
   --jobs N                 cases at a time (4)
   --seed N                 of the random cases (chosen and printed when left out)
-  --effort F               fraction of the full number of repetitions in endurance and hostile cases (0.05)
+  --effort [NAME=]F        how much of endurance and hostile cases: quick (0.05), full (1), or a fraction; with the
+                           name of a plugin set only there
   --json F, --junit F, --html F   reports
   --from F                 reports from the JSON of earlier runs, without running anything (several are put together)
   --list                   clauses and cases, without running them
@@ -69,7 +71,7 @@ export function readOptions(argv: readonly string[]): Options {
       skip: many,
       jobs: one,
       seed: one,
-      effort: one,
+      effort: many,
       json: one,
       junit: one,
       html: one,
@@ -78,8 +80,9 @@ export function readOptions(argv: readonly string[]): Options {
       quiet: { type: 'boolean' }
     }
   })
-  const sets = (values['plugin-dir'] ?? []).map(text => pluginSet(text, false))
-  if (values.reference !== undefined) sets.push(pluginSet(`reference=${values.reference}`, true))
+  const efforts = readEfforts(values.effort ?? [])
+  const sets = (values['plugin-dir'] ?? []).map(text => pluginSet(text, false, efforts))
+  if (values.reference !== undefined) sets.push(pluginSet(`reference=${values.reference}`, true, efforts))
   return {
     sets,
     plugins: values.plugin ?? [],
@@ -94,7 +97,6 @@ export function readOptions(argv: readonly string[]): Options {
     }),
     jobs: wholeNumber('--jobs', values.jobs ?? '4'),
     seed: wholeNumber('--seed', values.seed ?? String(1 + (Date.now() % 1_000_000))),
-    effort: Number(values.effort ?? '0.05'),
     junit: values.junit,
     json: values.json,
     html: values.html,
@@ -111,11 +113,30 @@ function wholeNumber(option: string, text: string): number {
   return value
 }
 
-function pluginSet(text: string, isReference: boolean): PluginSet {
+/** Of the whole run under the empty name. */
+function readEfforts(texts: readonly string[]): ReadonlyMap<string, number> {
+  return new Map(
+    texts.map(text => {
+      const at = text.lastIndexOf('=')
+      return [text.slice(0, Math.max(at, 0)), fraction(text.slice(at + 1))]
+    })
+  )
+}
+
+const QUICK = 0.05
+
+function fraction(text: string): number {
+  const value = text === 'full' ? 1 : text === 'quick' ? QUICK : Number(text)
+  if (text !== '' && value > 0 && value <= 10) return value
+  throw new Error(`read --effort: quick, full or a fraction expected, got ${JSON.stringify(text)}`)
+}
+
+function pluginSet(text: string, isReference: boolean, efforts: ReadonlyMap<string, number>): PluginSet {
   const at = text.indexOf('=')
   const dir = resolve(at < 0 ? text : text.slice(at + 1))
   if (!existsSync(dir)) throw new Error(`read --plugin-dir: there is no directory ${dir}`)
-  return { name: at < 0 ? nameOf(dir) : text.slice(0, at), dir, isReference }
+  const name = at < 0 ? nameOf(dir) : text.slice(0, at)
+  return { name, dir, isReference, effort: efforts.get(name) ?? efforts.get('') ?? QUICK }
 }
 
 /** `native` of dist/native/bin, `cni` of /usr/lib/cni. */

@@ -40,7 +40,7 @@ export function plan(options: Options): {
           skipped.push([set, skippedResult(one, type, skip.reason)])
           continue
         }
-        jobs.push(jobFor(one, profile, set, pluginSet.dir, options))
+        jobs.push(jobFor(one, profile, set, pluginSet.dir, { seed: options.seed, effort: pluginSet.effort }))
       }
     }
   })
@@ -57,7 +57,7 @@ export function jobFor(
   profile: Profile,
   set: number,
   dir: string,
-  options: Pick<Options, 'seed' | 'effort'>
+  options: { readonly seed: number; readonly effort: number }
 ): PlannedJob {
   const { prepare: _prepare, sabotage: _sabotage, shared: _shared, ownKeys: _ownKeys, ...plain } = profile
   const { seed, effort } = options

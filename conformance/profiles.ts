@@ -147,6 +147,12 @@ export const PROFILES: readonly Profile[] = [
   }
 ]
 
+/** Plugins that the suite knows but has no configuration for, and why. */
+export const NOT_JUDGED: ReadonlyMap<string, string> = new Map([
+  ['cluster', 'its addresses come from an agent that must run on the host'],
+  ['dhcp', 'it needs its daemon and a DHCP server on the network']
+])
+
 /** The profile of a plugin that is not ours to know, from a configuration its author gave. */
 export function profileFromConfig(config: JsonObject): Profile {
   const type = config['type']

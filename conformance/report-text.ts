@@ -15,7 +15,7 @@ function setSummary(report: Report, set: SetReport): string {
     `${set.name} (${set.dir}), plugins: ${set.plugins.join(' ')}`,
     ...(set.notJudged.length === 0
       ? []
-      : [`  not judged, for want of a configuration (--config): ${set.notJudged.join(' ')}`]),
+      : [`  not judged, for want of a configuration (--config): ${set.notJudged.join(', ')}`]),
     `  cases: ${count('passed')} passed, ${count('failed')} failed, ${count('not testable')} not testable here, ${count('skipped')} skipped`,
     `  clauses broken: ${broken('MUST')} MUST, ${broken('SHOULD')} SHOULD, ${broken('CUSTOM')} CUSTOM`
   ].join('\n')

@@ -91,6 +91,21 @@ test('mergedReport: two runs on one set become one', () => {
   assert.is(merged.seconds, 2)
 })
 
+test('mergedReport: what was tested in another kernel replaces what could not be here', () => {
+  const here = result('p', [], { verdict: 'not testable', why: 'no such kernel', judged: [] })
+  const there = result('p', [], { kernel: 'Linux 7' })
+  for (const order of [
+    [here, there],
+    [there, here]
+  ] as const) {
+    const merged = mergedReport(order.map(one => report([one])))
+    assert.equal(
+      merged.sets[0]?.results.map(one => one.verdict),
+      ['passed']
+    )
+  }
+})
+
 test('htmlReport: leaves out the folder it was made in', () => {
   const own = { ...finding(must.id), call: '/some/where/dist/bin/p' }
   const html = htmlReport(report([result('p', [own])]), '/some/where')

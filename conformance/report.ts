@@ -8,8 +8,10 @@ export interface SetReport {
   readonly dir: string
   readonly isReference: boolean
   readonly plugins: readonly string[]
-  /** Files in the directory for which the suite has no configuration. */
+  /** Files in the directory for which the suite has no configuration, with the reason where there is one. */
   readonly notJudged: readonly string[]
+  /** How much of the repetitive cases was done, as a fraction of the full number. */
+  readonly effort?: number
   readonly results: readonly CaseResult[]
 }
 
@@ -80,12 +82,32 @@ export function mergedReport(reports: readonly Report[]): Report {
   for (const set of reports.flatMap(report => report.sets)) {
     const known = sets.get(set.name)
     const plugins = [...new Set([...(known?.plugins ?? []), ...set.plugins])].sort()
-    sets.set(set.name, { ...set, plugins, results: [...(known?.results ?? []), ...set.results] })
+    sets.set(set.name, {
+      ...(known ?? set),
+      plugins,
+      results: withoutRepeats([...(known?.results ?? []), ...set.results])
+    })
   }
   const seconds = reports.reduce((total, report) => total + report.seconds, 0)
   const command = [...new Set(reports.map(report => report.command).filter(text => text !== ''))].join(' ; ')
   const ordered = [...sets.values()].sort((a, b) => Number(a.isReference) - Number(b.isReference))
   return { ...last, seconds, command, sets: ordered }
+}
+
+/**
+ * One result per case and plugin: what could be tested somewhere counts more than that it could not be elsewhere, else
+ * the later one.
+ */
+function withoutRepeats(results: readonly CaseResult[]): readonly CaseResult[] {
+  const found = new Map<string, CaseResult>()
+  for (const result of results) {
+    const key = `${result.plugin}/${result.caseId}`
+    const known = found.get(key)
+    if (known === undefined || known.verdict === 'not testable' || result.verdict !== 'not testable') {
+      found.set(key, result)
+    }
+  }
+  return [...found.values()]
 }
 
 /** A text of the report without the folder that the suite was started in: `dist/native/bin/bridge`. */

@@ -20,6 +20,8 @@ export interface CaseResult {
   /** Clauses that were judged, whether they held or not. */
   readonly judged: readonly string[]
   readonly milliseconds: number
+  /** Where it ran, if not under the report's own kernel. */
+  readonly kernel?: string
 }
 
 /** Whether a case is for plugins like this one. */
@@ -53,6 +55,7 @@ export function runCase(one: Case, subject: Subject, home: Netns): CaseResult {
     one.run(context)
   } catch (error) {
     if (error instanceof NotTestable) {
+      // What was found before the case came to its end stands.
       verdict = 'not testable'
       why = error.message
     } else {
