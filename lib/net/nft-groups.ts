@@ -82,7 +82,13 @@ type Need = 0 | 1 | 2
 export function addMembers(nft: Nft, members: readonly Member[]): void {
   // A batch that is refused costs as much as one that deletes (the kernel waits for an RCU grace period), a question next
   // to nothing: only ADDs that truly run into each other are refused.
-  const needs: Need[] = members.map(member => currentNeed(nft, member))
+  const needs: Need[] = []
+  for (const member of members) {
+    const need = currentNeed(nft, member)
+    // The table comes with the first of several members in it.
+    const isMade = members.slice(0, needs.length).some(one => isSameTable(one.table, member.table))
+    needs.push(need === 2 && isMade ? 1 : need)
+  }
   for (let round = 1; ; round += 1) {
     const ends: number[] = []
     const batch = new NftBatch()
@@ -189,7 +195,7 @@ function removeFrom(
     return
   }
   for (const member of members) {
-    batch.removeElements(table.family, table.table, table.map, [member.element])
+    batch.removeElements(table.family, table.table, member.table.map, [member.element])
     member.removeMore(batch)
   }
   for (const group of unused) {

@@ -114,7 +114,8 @@ export function matchTranslatedDestination(): readonly Expression[] {
   return matchAnyBit(NFT_CT_STATUS, IPS_DST_NAT)
 }
 
-function matchAnyBit(key: number, bits: number): readonly Expression[] {
+/** One of these bits, such as of NFT_CT_STATE. */
+export function matchAnyBit(key: number, bits: number): readonly Expression[] {
   return [
     { kind: 'ct', key, register: NFT_REG_1, direction: undefined },
     { kind: 'bitwise', register: NFT_REG_1, mask: hostOrder(bits), xor: hostOrder(0) },
@@ -206,7 +207,8 @@ function slotsOf(family: NftFamily, field: PacketField): number {
   return 1
 }
 
-function loadField(family: NftFamily, field: PacketField, register: number): Expression {
+/** A field of the packet into a register. */
+export function loadField(family: NftFamily, field: PacketField, register: number): Expression {
   const isIp = family === 'ip'
   switch (field) {
     case 'saddr':
@@ -231,7 +233,7 @@ function network(offset: number, length: number, register: number): Expression {
 }
 
 /** Numbers that the kernel keeps in its own byte order. */
-function hostOrder(value: number): Uint8Array {
+export function hostOrder(value: number): Uint8Array {
   const bytes = new Uint8Array(4)
   new DataView(bytes.buffer).setUint32(0, value, true)
   return bytes

@@ -5,7 +5,10 @@ import { readAddress } from '../../lib/config/addresses.ts'
 import { ConfigError, type Section } from '../../lib/config/section.ts'
 import { formatAddress } from '../../lib/ip/address.ts'
 import { findIptables } from '../../lib/net/iptables.ts'
+import { nftFamily } from '../../lib/net/nft.ts'
+import { parseMatches } from '../../lib/net/nft-words.ts'
 import { joinRanges, type Mapping, mappingText, overlap, parseProtocol, specificAddress } from './mapping.ts'
+import { type Gate, gateOf } from './table.ts'
 
 export type Backend = 'nftables' | 'iptables'
 
@@ -19,13 +22,16 @@ export interface Config {
   readonly markMasqBit: number
   /** iptables: the chain that sets another mark, made by somebody else. */
   readonly externalSetMarkChain: string | undefined
-  /** iptables: further conditions, as arguments. */
+  /** Further conditions in the words of the backend, whichever it is. */
   readonly conditionsV4: readonly string[]
   readonly conditionsV6: readonly string[]
+  /** nftables: what they mean. */
+  readonly gates: readonly Gate[]
   readonly mappings: readonly Mapping[]
 }
 
 const DEFAULT_MARK_BIT = 13
+const CONDITION_KEYS: readonly string[] = ['conditionsV4', 'conditionsV6']
 
 /** @throws {ConfigError} naming every wrong key with its value */
 export function readConfig(request: Request): Config {
@@ -38,6 +44,7 @@ export function readConfig(request: Request): Config {
     externalSetMarkChain: section.text('externalSetMarkChain'),
     conditionsV4: section.textList('conditionsV4'),
     conditionsV6: section.textList('conditionsV6'),
+    gates: [],
     mappings: readMappings(runtimeConfig(section))
   }
   if (section.has('markMasqBit') && config.externalSetMarkChain !== undefined) {
@@ -45,7 +52,8 @@ export function readConfig(request: Request): Config {
   }
   const asked = section.oneOf('backend', ['nftables', 'iptables'])
   section.finish()
-  return { ...config, backend: chooseBackend(section, config, asked) }
+  const backend = chooseBackend(section, config, asked)
+  return { ...config, backend, gates: backend === 'nftables' ? readGates(section, config) : [] }
 }
 
 /** nftables, unless something is asked for that exists in iptables alone. */
@@ -55,12 +63,11 @@ function chooseBackend(section: Section, config: Config, asked: string | undefin
     throw section.unsupported(only, 'the backend "nftables" does not have it: remove it, or set "backend": "iptables"')
   }
   if (asked !== 'iptables' && only === '') return 'nftables'
-  for (const key of ['conditionsV4', 'conditionsV6']) {
-    const list = key === 'conditionsV4' ? config.conditionsV4 : config.conditionsV6
-    const first = list[0] ?? '-'
-    if (!first.startsWith('-') && first !== '!') {
-      throw section.unsupported(key, 'conditions are arguments of iptables, such as ["!", "-d", "192.0.2.0/24"]')
-    }
+  for (const key of CONDITION_KEYS) {
+    const words = conditionsOf(config, key)
+    if (words.length === 0 || areArguments(words)) continue
+    const why = `with iptables${only === '' ? '' : ` (${only})`} conditions are its arguments`
+    throw section.unsupported(key, `${why}, such as ["!", "-d", "192.0.2.0/24"]`)
   }
   if (config.mappings.length > 0 && findIptables(4) === undefined && findIptables(6) === undefined) {
     const key = asked === 'iptables' ? 'backend' : only
@@ -72,8 +79,31 @@ function chooseBackend(section: Section, config: Config, asked: string | undefin
 /** The first key that needs iptables; '' when none does. */
 function iptablesOnly(config: Config): string {
   if (config.externalSetMarkChain !== undefined) return 'externalSetMarkChain'
-  if (config.conditionsV4.length > 0) return 'conditionsV4'
-  return config.conditionsV6.length > 0 ? 'conditionsV6' : ''
+  return CONDITION_KEYS.find(key => areArguments(conditionsOf(config, key))) ?? ''
+}
+
+function conditionsOf(config: Config, key: string): readonly string[] {
+  return key === 'conditionsV4' ? config.conditionsV4 : config.conditionsV6
+}
+
+/** Whether these are arguments of iptables; a condition of nft begins with neither. */
+function areArguments(words: readonly string[]): boolean {
+  const first = words[0] ?? ''
+  return first.startsWith('-') || first === '!'
+}
+
+/** @throws {ConfigError} naming the word that is not understood */
+function readGates(section: Section, config: Config): readonly Gate[] {
+  const gates: Gate[] = []
+  for (const key of CONDITION_KEYS) {
+    const words = conditionsOf(config, key)
+    if (words.length === 0) continue
+    const family = key === 'conditionsV4' ? 4 : 6
+    const { alternatives, problem } = parseMatches(words, nftFamily(family))
+    if (problem !== '') throw section.unsupported(key, problem)
+    gates.push(gateOf(family, words, alternatives))
+  }
+  return gates
 }
 
 function readMappings(runtime: Section | undefined): readonly Mapping[] {

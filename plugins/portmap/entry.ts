@@ -7,7 +7,7 @@ import { type Owner, ownerText } from '../../lib/net/nft-owner.ts'
 import type { Backend } from './config.ts'
 import { type Mapping, parseProtocol, protocolName } from './mapping.ts'
 import type { Published } from './nftables.ts'
-import type { SourceTreatment } from './table.ts'
+import type { Gate, SourceTreatment } from './table.ts'
 
 /** An entry. What a torn file does not tell is undefined, and looked for everywhere. */
 export interface Recorded {
@@ -20,6 +20,7 @@ export function entryOf(recorded: { readonly backend: Backend; readonly publishe
   return jsonObject([
     ['backend', jsonString(backend)],
     ['sources', jsonString(published.sources)],
+    ['gates', jsonArray(published.gates.map(one => jsonString(`${String(one.family)} ${one.chain}`)))],
     ['addresses', jsonArray(published.addresses.map(one => jsonString(formatPrefix(one))))],
     ['mappings', jsonArray(published.mappings.map(one => mappingJson(one)))]
   ])
@@ -50,9 +51,15 @@ export function publishedIn(entry: Json, owner: Owner): Recorded {
     addresses,
     mappings: section.sections('mappings').map(one => mappingIn(one)),
     sources: sourcesOf(sources),
+    gates: section.textList('gates').map(one => gateIn(one)),
     comment: ownerText(owner)
   }
   return { backend: backend === 'iptables' ? 'iptables' : 'nftables', published }
+}
+
+/** The rules are the kernel's to tell. */
+function gateIn(text: string): Gate {
+  return { family: text.startsWith('4') ? 4 : 6, chain: text.slice(2), rules: [] }
 }
 
 function sourcesOf(text: string): SourceTreatment {

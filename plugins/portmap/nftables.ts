@@ -29,6 +29,8 @@ import {
   addressPortKey,
   allOnes,
   baseRules,
+  CONDITIONS,
+  type Gate,
   groupOf,
   INDEX,
   PORTS,
@@ -47,6 +49,8 @@ export interface Published {
   readonly addresses: readonly IpPrefix[]
   readonly mappings: readonly Mapping[]
   readonly sources: SourceTreatment
+  /** Of the families that have conditions. */
+  readonly gates: readonly Gate[]
   /** `ownerText` */
   readonly comment: string
 }
@@ -59,10 +63,13 @@ interface Placed {
 
 /** @throws {NftError} EEXIST of `add element` when a port is taken */
 export function publish(nft: Nft, published: Published): void {
-  addMembers(
-    nft,
-    published.addresses.map(address => memberOf(address, published))
-  )
+  const members: Member[] = []
+  for (const address of published.addresses) {
+    members.push(memberOf(address, published))
+    const gate = gateMember(address, published)
+    if (gate !== undefined) members.push(gate)
+  }
+  addMembers(nft, members)
 }
 
 /**
@@ -101,7 +108,9 @@ export function mappingProblems(nft: Nft, published: Published): readonly string
       const isSame = found !== undefined && found.comment === element.comment && isSameTarget(found, element)
       if (!isSame) problems.push(`an element of table ${table.family} ${TABLE}, map ${map}, is missing or another's`)
     }
-    for (const [chain, count] of baseRules(table.family)) {
+    const gate = gateFor(address, published)
+    const chains = baseRules(table.family).concat(gate === undefined ? [] : [[gate.chain, gate.rules.length]])
+    for (const [chain, count] of chains) {
       if (nft.listRules(table.family, TABLE, chain).length === count) continue
       problems.push(`chain ${chain} of table ${table.family} ${TABLE} has lost rules`)
     }
@@ -130,16 +139,44 @@ function memberOf(address: IpPrefix, published: Published): Member {
   return { table, group, element, addMore }
 }
 
+/** The elements that lead to the conditions; undefined where there are none, or nothing to meet them. */
+function gateMember(address: IpPrefix, published: Published): Member | undefined {
+  const table = tableOf(address.address.family)
+  const gate = gateFor(address, published)
+  const elements = elementsOf(address, published).filter(one => one.map === CONDITIONS)
+  const first = elements[0]
+  if (gate === undefined || first === undefined) return undefined
+  const group: Group = { chain: gate.chain, rules: gate.rules, addMore: nothingMore, removeMore: nothingMore }
+  function addMore(batch: NftBatch): void {
+    batch.addElements(table.family, TABLE, CONDITIONS, elements.slice(1).map(elementIn), true)
+  }
+  return { table: withMap(table, CONDITIONS), group, element: first.element, addMore }
+}
+
+function elementIn(placed: Placed): NftElement {
+  return placed.element
+}
+
+function withMap(table: GroupTable, map: string): GroupTable {
+  return { family: table.family, table: table.table, map, baseUse: table.baseUse, addBase: table.addBase }
+}
+
+function gateFor(address: IpPrefix, published: Published): Gate | undefined {
+  return published.gates.find(one => one.family === address.address.family)
+}
+
 /** Everything of one family that a container has in the maps; the element in `targets` first. */
 function elementsOf(address: IpPrefix, published: Published): readonly Placed[] {
   const { comment } = published
   const target = address.address
+  const gate = gateFor(address, published)
   const chain = groupOf(address, published.sources).chain
   const placed: Placed[] = [{ map: TARGETS, element: gotoElement(addressField(target), chain, comment) }]
   for (const mapping of published.mappings) {
     if (!isOfFamily(mapping, target.family)) continue
     const specific = specificAddress(mapping)
     const { protocol, first } = mapping
+    if (gate !== undefined) placed.push({ map: CONDITIONS, element: gateElement(mapping, target, gate.chain, comment) })
     const data = concatenate([addressField(target), portField(mapping.containerPort)])
     if (first !== mapping.last) placed.push({ map: RANGES, element: rangeElement(mapping, target, comment) })
     else if (specific === undefined)
@@ -157,6 +194,12 @@ function dataElement(key: Uint8Array, data: Uint8Array, comment: string): NftEle
   return { key, keyEnd: undefined, data, verdict: undefined, comment }
 }
 
+function gateElement(mapping: Mapping, target: IpAddress, chain: string, comment: string): NftElement {
+  const { key, keyEnd } = rangeElement(mapping, target, comment)
+  return { key, keyEnd, data: undefined, verdict: { name: 'jump', chain }, comment }
+}
+
+/** Of every address of the host, or of one, each port of the mapping. */
 function rangeElement(mapping: Mapping, target: IpAddress, comment: string): NftElement {
   const specific = specificAddress(mapping)
   const lowest = specific === undefined ? new Uint8Array(target.bytes.length) : specific.bytes
@@ -182,8 +225,7 @@ function findPublished(nft: Nft, published: Published): readonly FoundMember[] {
       const there = nft.findElement(table.family, TABLE, map, element.key)
       if (there !== undefined && there.comment === published.comment) found.push({ map, element: there })
     }
-    const member = foundMember(nft, table, found)
-    if (member !== undefined) members.push(member)
+    for (const member of foundMembers(nft, table, found)) members.push(member)
   }
   return members
 }
@@ -192,23 +234,36 @@ function findAll(nft: Nft, isWanted: (comment: string) => boolean): readonly Fou
   const members: FoundMember[] = []
   for (const table of [tableOf(4), tableOf(6)]) {
     const found: Placed[] = []
-    for (const map of [TARGETS, PORTS, ADDRESS_PORTS, RANGES]) {
+    for (const map of [TARGETS, PORTS, ADDRESS_PORTS, RANGES, CONDITIONS]) {
       for (const element of nft.listElements(table.family, TABLE, map)) {
         if (isWanted(element.comment)) found.push({ map, element })
       }
     }
     for (const target of found.filter(one => one.map === TARGETS)) {
       const own = found.filter(one => one.map !== TARGETS && one.element.comment === target.element.comment)
-      const member = foundMember(nft, table, [target].concat(own))
-      if (member !== undefined) members.push(member)
+      for (const member of foundMembers(nft, table, [target].concat(own))) members.push(member)
     }
   }
   return members
 }
 
-function foundMember(nft: Nft, table: GroupTable, found: readonly Placed[]): FoundMember | undefined {
+/** One container's: the element in `targets` with all others, but each that leads to conditions by itself. */
+function foundMembers(nft: Nft, table: GroupTable, found: readonly Placed[]): readonly FoundMember[] {
   const target = found.find(one => one.map === TARGETS)
-  if (target === undefined) return undefined
+  if (target === undefined) return []
+  const others = found.filter(one => one.map !== TARGETS && one.map !== CONDITIONS)
+  const members: FoundMember[] = [foundMember(nft, table, target, others)]
+  for (const { map, element } of found) {
+    if (map !== CONDITIONS) continue
+    const chain = element.verdict?.chain ?? ''
+    const rules = nft.listRules(table.family, TABLE, chain).map(one => one.expressions)
+    const group: Group = { chain, rules, addMore: nothingMore, removeMore: nothingMore }
+    members.push({ table: withMap(table, CONDITIONS), group, element, removeMore: nothingMore })
+  }
+  return members
+}
+
+function foundMember(nft: Nft, table: GroupTable, target: Placed, others: readonly Placed[]): FoundMember {
   const chain = target.element.verdict?.chain ?? ''
   const group: Group = {
     chain,
@@ -216,15 +271,13 @@ function foundMember(nft: Nft, table: GroupTable, found: readonly Placed[]): Fou
     addMore: nothingMore,
     removeMore: nothingMore
   }
-  const index = unusedIndex(nft, table, found)
+  const index = unusedIndex(nft, table, others)
   return {
     table,
     group,
     element: target.element,
     removeMore: (batch: NftBatch): void => {
-      for (const { map, element } of found) {
-        if (map !== TARGETS) batch.removeElements(table.family, TABLE, map, [element])
-      }
+      for (const { map, element } of others) batch.removeElements(table.family, TABLE, map, [element])
       batch.removeElements(table.family, TABLE, INDEX, index)
     }
   }

@@ -94,6 +94,7 @@ function publishedFor(request: Request, result: Result, config: Config): Publish
     addresses,
     mappings: config.mappings,
     sources: config.snat ? sources : 'none',
+    gates: config.gates,
     comment: ownerText(request)
   }
 }

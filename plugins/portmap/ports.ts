@@ -41,8 +41,8 @@ export function withoutOwnElsewhere(host: Net, published: Published): Published 
 }
 
 function withMappings(published: Published, mappings: readonly Mapping[]): Published {
-  const { addresses, sources, comment } = published
-  return { addresses, mappings, sources, comment }
+  const { addresses, sources, gates, comment } = published
+  return { addresses, mappings, sources, gates, comment }
 }
 
 /** @throws {CniError} code 101 naming the owner of a port that is taken */

@@ -7,9 +7,11 @@
  *       map ranges { type ipv4_addr . inet_proto . inet_service : ipv4_addr; flags interval; }
  *       map targets { type ipv4_addr : verdict; }
  *       set address-port-index { type inet_proto . inet_service; }
+ *       map conditions { type ipv4_addr . inet_proto . inet_service : verdict; flags interval; }
  *       chain prerouting { type nat hook prerouting priority -100; fib daddr type local jump translate; }
  *       chain output { type nat hook output priority -100; fib daddr type local jump translate; }
  *       chain translate {
+ *         ip daddr . meta l4proto . th dport vmap @conditions
  *         meta mark set meta mark | 0x1000
  *         dnat ip to ip daddr . meta l4proto . th dport map @address-ports
  *         dnat ip to meta l4proto . th dport map @ports
@@ -18,6 +20,7 @@
  *       }
  *       chain postrouting { type nat hook postrouting priority 100; meta mark & 0x1000 == 0x1000 ip daddr vmap @targets; }
  *       chain from-10.4.0.0/24 { ip saddr 10.4.0.0/24 masquerade; ip saddr 127.0.0.0/8 masquerade; }
+ *       chain if-0123456789abcdef { iifname "eth0" return; accept; }
  *       chain loopback { type filter hook prerouting priority -300;
  *         iifname != "lo" ip daddr 127.0.0.0/8 drop; iifname != "lo" ip saddr 127.0.0.0/8 drop; }
  *     }
@@ -26,7 +29,11 @@
  * own subnet and of localhost (`from-…`), everybody's (`from-all`), nobody's (`from-none`). The mark lives from the
  * translation to the end of the same packet's way and keeps translations by others apart. `loopback` takes back what
  * route_localnet would open: without it neighbours on the wire could reach services on 127.0.0.1.
+ *
+ * Ports with conditions (`conditionsV4`) have an element in `conditions` besides. Its chain, which all networks with the
+ * same conditions share, sends a packet back to be translated, or ends its way through here.
  */
+import { createHash } from 'node:crypto'
 import type { IpAddress } from '../../lib/ip/address.ts'
 import { type IpPrefix, networkOf, parsePrefix } from '../../lib/ip/prefix.ts'
 import { subnetChain } from '../../lib/net/masquerade.ts'
@@ -63,6 +70,7 @@ export const PORTS = 'ports'
 export const ADDRESS_PORTS = 'address-ports'
 export const RANGES = 'ranges'
 export const TARGETS = 'targets'
+export const CONDITIONS = 'conditions'
 /** Which ports `address-ports` has, whatever the address: what a mapping of all addresses must look at. */
 export const INDEX = 'address-port-index'
 const TRANSLATE = 'translate'
@@ -71,11 +79,34 @@ const SNAT_PRIORITY = 100
 const RAW_PRIORITY = -300
 /** Not the reference's 0x2000, whose chains outlive it and masquerade whatever bears that mark. */
 const MARK = 0x1000
+const HASH_DIGITS = 16
 const HOOKS: readonly NftHookName[] = ['prerouting', 'output', 'postrouting']
 const SIDES: readonly ('daddr' | 'saddr')[] = ['daddr', 'saddr']
 
 /** Whose source addresses are replaced. */
 export type SourceTreatment = 'subnet' | 'all' | 'none'
+
+/** What packets of one family must be for their port to be mapped. */
+export interface Gate {
+  readonly family: 4 | 6
+  /** `if-` and a hash of the conditions. */
+  readonly chain: string
+  readonly rules: readonly (readonly Expression[])[]
+}
+
+/**
+ * @param words nft's
+ * @param alternatives what they mean
+ */
+export function gateOf(
+  family: 4 | 6,
+  words: readonly string[],
+  alternatives: readonly (readonly Expression[])[]
+): Gate {
+  const hash = createHash('sha256').update(words.join(' ')).digest('hex')
+  const rules = alternatives.map(one => rule([one, verdict('return')]))
+  return { family, chain: `if-${hash.slice(0, HASH_DIGITS)}`, rules: rules.concat([verdict('accept')]) }
+}
 
 export function groupOf(address: IpPrefix, sources: SourceTreatment): Group {
   const subnet = networkOf(address)
@@ -109,7 +140,7 @@ export function baseRules(family: NftFamily): readonly (readonly [string, number
     ['prerouting', 1],
     ['output', 1],
     ['postrouting', 1],
-    [TRANSLATE, 5]
+    [TRANSLATE, 6]
   ]
   if (family === 'ip') common.push(['loopback', 2])
   return common
@@ -121,7 +152,7 @@ export function tableOf(number: 4 | 6): GroupTable {
     family,
     table: TABLE,
     map: TARGETS,
-    baseUse: 5 + baseRules(family).length,
+    baseUse: 6 + baseRules(family).length,
     addBase: (batch: NftBatch): void => {
       addMaps(batch, family)
       addTranslation(batch, family)
@@ -140,6 +171,7 @@ function addMaps(batch: NftBatch, family: NftFamily): void {
   batch.addSet(family, TABLE, { name: RANGES, key, data: [address], isInterval: true })
   batch.addSet(family, TABLE, { name: TARGETS, key: [address], data: [], isInterval: false })
   batch.addSet(family, TABLE, { name: INDEX, key: port, data: undefined, isInterval: false })
+  batch.addSet(family, TABLE, { name: CONDITIONS, key, data: [], isInterval: true })
 }
 
 function addTranslation(batch: NftBatch, family: NftFamily): void {
@@ -151,6 +183,8 @@ function addTranslation(batch: NftBatch, family: NftFamily): void {
     const priority = hook === 'postrouting' ? SNAT_PRIORITY : DNAT_PRIORITY
     batch.addChain(family, TABLE, hook, { type: 'nat', hook, priority, policy: undefined }, false)
   }
+  // ip daddr . meta l4proto . th dport vmap @conditions
+  add(TRANSLATE, verdictFrom(family, ['daddr', 'l4proto', 'dport'], CONDITIONS))
   // meta mark set meta mark | 0x1000
   add(TRANSLATE, setMark(MARK))
   // dnat ip to ip daddr . meta l4proto . th dport map @address-ports

@@ -13,6 +13,7 @@ const NFTA_FIB_RESULT = 2
 const NFTA_FIB_FLAGS = 3
 
 export const NFT_FIB_RESULT_ADDRTYPE = 3
+export const NFTA_FIB_F_SADDR = 1
 export const NFTA_FIB_F_DADDR = 2
 
 export interface FibExpression {
