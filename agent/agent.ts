@@ -101,6 +101,9 @@ export class Agent {
       neighbourGone: entry => {
         for (const overlay of this.#overlays.values()) overlay.entryGone(entry)
       },
+      addressGone: index => {
+        for (const overlay of this.#overlays.values()) overlay.addressGone(index)
+      },
       lost: () => this.#compareAll()
     })
     this.#timers = [setInterval(() => this.#compareAll(), compareSeconds * 1000), setInterval(() => this.#tidy(), 1000)]

@@ -45,7 +45,10 @@ export interface EtcdRegistryOptions extends EtcdOptions {
 interface Followed {
   readonly prefix: string
   readonly follower: Follower
-  readonly watchId: number
+  /** Of its watch, 0 = none yet. Each watch gets another: etcd does not take one again on a stream, even of an ended watch. */
+  watchId: number
+  /** On which its watch was asked for. */
+  stream: GrpcStream | undefined
   synced: boolean
 }
 
@@ -53,12 +56,15 @@ interface Followed {
 const OPERATIONS_PER_TXN = 100
 const CALL_MS = 5000
 const LONGEST_PAUSE_MS = 1000
+/** A connection that was good for less was none: the next attempt waits longer. */
+const LASTING_MS = 5000
 
 export class EtcdRegistry implements Registry {
   readonly learns = false
   readonly #options: EtcdRegistryOptions
   readonly #etcd: Etcd
-  readonly #followed = new Map<number, Followed>()
+  readonly #followed = new Set<Followed>()
+  readonly #watches = new Map<number, Followed>()
   readonly #waiting = new Set<() => void>()
   readonly #toForget = new Set<string>()
   #nextWatch = 1
@@ -95,14 +101,14 @@ export class EtcdRegistry implements Registry {
   }
 
   follow(prefix: string, follower: Follower): Following {
-    const followed: Followed = { prefix: this.#key(prefix), follower, watchId: this.#nextWatch, synced: false }
-    this.#nextWatch += 1
-    this.#followed.set(followed.watchId, followed)
-    if (this.#trouble === '') this.#sync(followed).catch((error: Error) => this.#break(error.message))
+    const followed: Followed = { prefix: this.#key(prefix), follower, watchId: 0, stream: undefined, synced: false }
+    this.#followed.add(followed)
+    if (this.#trouble === '') this.#syncOrBreak(followed)
     return {
       whenSynced: milliseconds => this.#until(() => followed.synced, milliseconds),
       stop: () => {
-        this.#followed.delete(followed.watchId)
+        this.#followed.delete(followed)
+        this.#watches.delete(followed.watchId)
         this.#stream?.send(unwatchRequest(followed.watchId))
         followed.synced = false
       }
@@ -169,9 +175,11 @@ export class EtcdRegistry implements Registry {
         keeper = this.#keepLeases()
         if (this.#trouble !== '') this.#options.log(`registry: connected to ${this.#etcd.endpoint()}`)
         this.#trouble = ''
-        failures = 0
+        const connected = Date.now()
+        for (const followed of this.#followed) if (followed.stream !== this.#stream) this.#syncOrBreak(followed)
         this.#tell()
         const reason = await broken.promise
+        failures = Date.now() - connected > LASTING_MS ? 0 : failures + 1
         this.#trouble = reason
         if (!this.#stopped) this.#options.log(`registry: ${reason}`)
       } catch (error) {
@@ -200,7 +208,7 @@ export class EtcdRegistry implements Registry {
       CALL_MS
     )
     this.#stream = stream
-    for (const followed of this.#followed.values()) await this.#sync(followed)
+    for (const followed of this.#followed) await this.#sync(followed)
   }
 
   /** @returns which of the leases had to be made anew: what they held is gone */
@@ -278,23 +286,38 @@ export class EtcdRegistry implements Registry {
   /** Reads all of it and follows from there: nothing is missed in between. */
   async #sync(followed: Followed): Promise<void> {
     const reply = await this.#etcd.range(followed.prefix, 4 * CALL_MS)
-    if (!this.#followed.has(followed.watchId)) return
+    if (!this.#followed.has(followed)) return
     const cut = followed.prefix.length
     followed.follower.reset(
       reply.entries.map(entry => ({ name: entry.key.slice(cut), value: entry.value, revision: entry.modRevision }))
     )
     followed.follower.settled()
     followed.synced = true
+    this.#watches.delete(followed.watchId)
+    followed.watchId = this.#nextWatch
+    followed.stream = this.#stream
+    this.#nextWatch += 1
+    this.#watches.set(followed.watchId, followed)
     this.#stream?.send(watchRequest(followed.prefix, reply.revision + 1, followed.watchId))
     this.#tell()
   }
 
+  #syncOrBreak(followed: Followed): void {
+    this.#sync(followed).catch((error: Error) => this.#break(error.message))
+  }
+
   #hear(reply: WatchReply): void {
-    const followed = this.#followed.get(reply.watchId)
+    // The stream goes by the token that it was opened with. When that has run out (without use, in five minutes), etcd
+    // refuses new watches on it, from version 3.5 on without naming which.
+    if (reply.canceled && reply.created) {
+      this.#break(`a watch is refused: ${reply.reason}`)
+      return
+    }
+    const followed = this.#watches.get(reply.watchId)
     if (followed === undefined) return
     if (reply.canceled) {
       this.#options.log(`registry: ${followed.prefix} is read again: ${reply.reason || 'compacted'}`)
-      this.#sync(followed).catch((error: Error) => this.#break(error.message))
+      this.#syncOrBreak(followed)
       return
     }
     const cut = followed.prefix.length

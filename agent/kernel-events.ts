@@ -1,9 +1,10 @@
 /**
- * What happens to links and neighbours in this namespace. The socket cannot be waited for together with Node's own, so it
+ * What happens to links, neighbours and addresses in this namespace. The socket cannot be waited for together with Node's own, so it
  * is looked into ten times a second, which costs one system call each.
  */
 import { decodeMessages } from '../lib/netlink/message.ts'
 import { DecodeError } from '../lib/netlink/reader.ts'
+import { decodeAddress, RTM_DELADDR } from '../lib/netlink/rt/address.ts'
 import { decodeLink, RTM_DELLINK, RTM_NEWLINK } from '../lib/netlink/rt/link.ts'
 import { decodeNeighbour, type NeighbourMessage, RTM_DELNEIGH } from '../lib/netlink/rt/neighbour.ts'
 import { SysError } from '../lib/sys/errors.ts'
@@ -18,12 +19,16 @@ import {
 
 const RTNLGRP_LINK = 1
 const RTNLGRP_NEIGH = 3
+const RTNLGRP_IPV4_IFADDR = 5
+const RTNLGRP_IPV6_IFADDR = 9
 const POLL_MS = 100
 const BUFFER = 4 * 1024 * 1024
 
 export interface EventListener {
   readonly linkChanged: (index: number, name: string, isGone: boolean) => void
   readonly neighbourGone: (entry: NeighbourMessage) => void
+  /** A link lost an address. */
+  readonly addressGone: (index: number) => void
   /** Events were lost: everything has to be looked at. */
   readonly lost: () => void
 }
@@ -37,7 +42,7 @@ export class KernelEvents {
     this.#listener = listener
     this.#fd = openNetlink(NETLINK_ROUTE)
     setNetlinkBuffers(this.#fd, BUFFER)
-    joinNetlinkGroups(this.#fd, [RTNLGRP_LINK, RTNLGRP_NEIGH])
+    joinNetlinkGroups(this.#fd, [RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR])
     this.#timer = setInterval(() => this.#drain(), POLL_MS)
   }
 
@@ -74,5 +79,6 @@ export class KernelEvents {
       this.#listener.linkChanged(link.index, link.name ?? '', type === RTM_DELLINK && link.family === 0)
     }
     if (type === RTM_DELNEIGH) this.#listener.neighbourGone(decodeNeighbour(payload))
+    if (type === RTM_DELADDR) this.#listener.addressGone(decodeAddress(payload).index)
   }
 }

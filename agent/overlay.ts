@@ -113,6 +113,11 @@ export class Overlay {
     if (isOurs) this.compare()
   }
 
+  /** It may have been the gateway's. */
+  addressGone(index: number): void {
+    if (index === this.#bridgeIndex) this.compare()
+  }
+
   /** Somebody removed an entry; it was us when the table does not want it. */
   entryGone(entry: NeighbourMessage): void {
     if (entry.index === this.#bridgeIndex && entry.dst !== undefined && entry.family !== AF_BRIDGE) {

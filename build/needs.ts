@@ -20,6 +20,7 @@ const NEEDS: ReadonlyMap<string, { readonly path?: string; readonly debianPackag
   ['openssl', { debianPackage: 'openssl' }],
   ['etcd', { debianPackage: 'etcd-server' }],
   ['etcdctl', { debianPackage: 'etcd-client' }],
+  ['systemd-analyze', { debianPackage: 'systemd' }],
   ['jq', { debianPackage: 'jq' }],
   ['reference-plugins', { path: '/usr/lib/cni/bridge', debianPackage: 'containernetworking-plugins' }]
 ])

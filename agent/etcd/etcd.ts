@@ -3,15 +3,7 @@
  * When an endpoint fails, the next one is tried; a call that can be repeated is, until its time is up.
  */
 
-import {
-  DEADLINE_EXCEEDED,
-  GrpcConnection,
-  GrpcError,
-  type GrpcStream,
-  type TlsFiles,
-  UNAUTHENTICATED,
-  UNAVAILABLE
-} from './grpc.ts'
+import { DEADLINE_EXCEEDED, GrpcConnection, GrpcError, type GrpcStream, type TlsFiles, UNAVAILABLE } from './grpc.ts'
 import type { KeyValue, LeaseReply, Operation, RangeReply, TxnReply, WatchReply } from './messages.ts'
 import * as messages from './messages.ts'
 
@@ -189,8 +181,9 @@ function reasonText(reasons: ReadonlyMap<string, string>): string {
     .join('; ')
 }
 
+/** It has run out, or users have been changed since; another one will do. */
 function isTokenRefused(error: GrpcError): boolean {
-  return error.code === UNAUTHENTICATED && error.message.includes('invalid auth token')
+  return /invalid auth token|revision of auth store is old/.test(error.message)
 }
 
 /** Another endpoint, or the same a moment later, may do better. */

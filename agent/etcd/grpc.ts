@@ -9,7 +9,6 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } f
 
 export const UNAVAILABLE = 14
 export const DEADLINE_EXCEEDED = 4
-export const UNAUTHENTICATED = 16
 const UNKNOWN = 2
 const WINDOW = 8 * 1024 * 1024
 const LARGEST_MESSAGE = 256 * 1024 * 1024
@@ -53,6 +52,7 @@ export class GrpcConnection {
   #failure: GrpcError | undefined
   #pinger: NodeJS.Timeout | undefined
   #lastHeard = Date.now()
+  #lastLooked = Date.now()
 
   constructor(url: string, options: ConnectionOptions) {
     this.#url = url
@@ -192,9 +192,16 @@ export class GrpcConnection {
     return stream
   }
 
-  /** A peer whose machine lost power sends no FIN: without this, a watch would wait for it for ever. */
+  /**
+   * A peer whose machine lost power sends no FIN: without this, a watch would wait for it for ever. After a sleep of our
+   * own (a machine that was suspended, a process that was stopped) what the peer has sent still waits to be read: then it
+   * is only asked.
+   */
   #ping(): void {
-    const silent = Date.now() - this.#lastHeard
+    const now = Date.now()
+    if (now - this.#lastLooked > 1.5 * this.#options.pingMilliseconds) this.#lastHeard = now
+    this.#lastLooked = now
+    const silent = now - this.#lastHeard
     if (silent > 2 * this.#options.pingMilliseconds) this.#fail(`${this.#url} has been silent for ${silent} ms`)
     if (this.#failure !== undefined || this.#session.connecting) return
     this.#session.ping(error => {

@@ -242,21 +242,20 @@ function configure(host: Net, link: Link, tunnel: Tunnel, isNew: boolean): Link 
     writeIfPresent(host, `ipv6/conf/${link.name}/disable_ipv6`, '1')
     host.setLink(link.index, { alias: tunnelMark(tunnel.network) })
   }
-  // Where the agent knows every MAC, nothing is learned from frames and nothing unknown is sent everywhere.
-  const port: BridgePort = {
-    learning: tunnel.learning,
-    flood: tunnel.learning,
-    neighbourSuppress: !tunnel.learning
-  }
-  const now = link.port
-  const isRight =
-    now !== undefined &&
-    now.learning === port.learning &&
-    now.flood === port.flood &&
-    (now.neighbourSuppress ?? false) === port.neighbourSuppress
-  if (!isRight) host.setBridgePort(link.index, port)
+  if (!hasPortSettings(link, tunnel)) host.setBridgePort(link.index, portSettings(tunnel))
   if (!tunnel.txChecksumOffload) ensureLinkFeature(host, link.name, TX_CHECKSUM, false)
   return link
+}
+
+/** Where the agent knows every MAC, nothing is learned from frames and nothing unknown is sent everywhere. */
+function portSettings(tunnel: Tunnel): BridgePort {
+  return { learning: tunnel.learning, flood: tunnel.learning, neighbourSuppress: !tunnel.learning }
+}
+
+function hasPortSettings(link: Link, tunnel: Tunnel): boolean {
+  const now = link.port
+  if (now === undefined || now.learning !== tunnel.learning || now.flood !== tunnel.learning) return false
+  return (now.neighbourSuppress ?? false) !== tunnel.learning
 }
 
 /** Everything in which the devices are not as they should be. */
@@ -267,12 +266,17 @@ export function tunnelProblems(host: Net, tunnel: Tunnel): readonly string[] {
   const problems: string[] = []
   if (bridge === undefined) problems.push(`bridge ${JSON.stringify(tunnel.bridge)} is missing`)
   else if (!bridge.isUp) problems.push(`bridge ${JSON.stringify(tunnel.bridge)} is down`)
+  if (bridge !== undefined && tunnel.isGateway && !sameBytes(bridge.mac, bridgeMac(tunnel))) {
+    problems.push(`bridge ${JSON.stringify(tunnel.bridge)} has not the gateway's MAC address`)
+  }
   if (link === undefined) return problems.concat([`${name} is missing`])
   for (const difference of fixedDifferences(host, link, tunnel)) problems.push(`${name}: ${difference}`)
   if (!link.isUp) problems.push(`${name} is down`)
   if (link.mtu !== tunnel.mtu) problems.push(`${name} has MTU ${String(link.mtu)}, not ${String(tunnel.mtu)}`)
   if (bridge !== undefined && link.masterIndex !== bridge.index) {
     problems.push(`${name} is not a port of ${JSON.stringify(tunnel.bridge)}`)
+  } else if (bridge !== undefined && !hasPortSettings(link, tunnel)) {
+    problems.push(`${name} has other port settings (learning, flood, neigh_suppress) than it was given`)
   }
   if (!sameBytes(link.mac, tunnelMac(tunnel))) problems.push(`${name} has another MAC address than it was given`)
   return problems

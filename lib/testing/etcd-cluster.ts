@@ -1,6 +1,7 @@
 /** etcd for tests: one or three members on the underlay of an overlay lab, each on a machine of its own. */
 import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
+import { until } from './lab-agent.ts'
 import type { Namespace } from './namespace.ts'
 import type { OverlayLab } from './overlay-lab.ts'
 
@@ -43,8 +44,6 @@ export class EtcdCluster {
     const peers = places.map(({ name, address }) => `${name}=http://${address}:2380`).join(',')
     const scheme = tls.length > 0 ? 'https' : 'http'
     const args = ['--initial-cluster', peers, '--initial-cluster-state', 'new', '--log-level', 'error', ...tls]
-    // Elections take a second by default; tests wait for them.
-    args.push('--heartbeat-interval', '50', '--election-timeout', '400')
     const members = places.map(place => {
       const directory = join(lab.directory, 'etcd', place.name)
       return { ...place, directory, process: run(lab, { ...place, directory }, scheme, args) }
@@ -58,21 +57,31 @@ export class EtcdCluster {
     return this.members.map(member => `${this.#scheme}://${member.address}:2379`)
   }
 
-  kill(index: number): void {
-    this.members[index]?.process.kill('SIGKILL')
+  /** As a crash does. Resolves when it is gone, and its ports with it. */
+  async kill(index: number): Promise<void> {
+    const { process: child } = this.#member(index)
+    const gone = new Promise(resolve => child.once('exit', resolve))
+    child.kill('SIGKILL')
+    await gone
   }
 
   restart(index: number): void {
+    const member = this.#member(index)
+    member.process = run(this.#lab, member, this.#scheme, this.#arguments)
+  }
+
+  #member(index: number): Member {
     const member = this.members[index]
-    if (member !== undefined) member.process = run(this.#lab, member, this.#scheme, this.#arguments)
+    if (member === undefined) throw new Error(`there is no member ${index} of etcd`)
+    return member
   }
 
   /** Runs etcdctl beside the first member. */
   ctl(...args: readonly string[]): string {
     const [first] = this.members
     if (first === undefined) throw new Error('there is no etcd')
-    const all = `--endpoints=${this.endpoints().join(',')}`
-    const outcome = first.namespace.run('etcdctl', [all, ...args], { env: { ...process.env, ETCDCTL_API: '3' } })
+    const all = [`--endpoints=${this.endpoints().join(',')}`, '--dial-timeout=20s', '--command-timeout=30s']
+    const outcome = first.namespace.run('etcdctl', [...all, ...args], { env: { ...process.env, ETCDCTL_API: '3' } })
     if (outcome.status !== 0) throw new Error(`etcdctl ${args.join(' ')}: ${outcome.stderr}`)
     return outcome.stdout
   }
@@ -83,7 +92,17 @@ export class EtcdCluster {
       .filter(line => line !== '')
   }
 
-  leader(): number {
+  /** The index of the member that leads; none does for a moment now and then. */
+  async leader(): Promise<number> {
+    let leader = -1
+    await until('etcd has a leader', () => {
+      leader = this.#findLeader()
+      return leader >= 0
+    })
+    return leader
+  }
+
+  #findLeader(): number {
     return this.members.findIndex(member => {
       const args = [`--endpoints=${this.#scheme}://${member.address}:2379`, 'endpoint', 'status', '-w', 'json']
       const outcome = member.namespace.run('etcdctl', args, { env: { ...process.env, ETCDCTL_API: '3' } })
@@ -94,13 +113,10 @@ export class EtcdCluster {
   }
 
   async whenHealthy(): Promise<void> {
-    const member = this.members[0]
-    for (let tries = 0; tries < 200; tries += 1) {
-      const code = `fetch('http://127.0.0.1:2381/health').then(r => r.json()).then(h => process.exit(h.health === 'true' ? 0 : 1), () => process.exit(1))`
-      if (member?.namespace.run(process.execPath, ['-e', code]).status === 0) return
-      await new Promise(resolve => setTimeout(resolve, 50))
+    const code = `fetch('http://127.0.0.1:2381/health').then(r => r.json()).then(h => process.exit(h.health === 'true' ? 0 : 1), () => process.exit(1))`
+    for (const { namespace, name } of this.members) {
+      await until(`etcd's ${name} is healthy`, () => namespace.run(process.execPath, ['-e', code]).status === 0)
     }
-    throw new Error('etcd does not become healthy')
   }
 }
 

@@ -113,19 +113,22 @@ export class LabAgent {
   }
 
   async whenReady(): Promise<void> {
-    await until(
-      `agent of host ${this.host.number}: ${this.log}`,
-      async () => (await this.ask({ do: 'status' })).ok,
-      15_000
-    )
+    await until(`agent of host ${this.host.number}`, async () => (await this.ask({ do: 'status' })).ok).catch(error => {
+      throw new Error(`${error.message}\n${this.log}`)
+    })
   }
 }
 
-/** Waits until `isSo` is true; what throws is not so yet. @returns milliseconds it took */
+/**
+ * Waits until `isSo` is true; what throws is not so yet. The time it may take says only when waiting is in vain: how fast
+ * something is, is judged by what comes back.
+ *
+ * @returns milliseconds it took
+ */
 export async function until(
   what: string,
   isSo: () => boolean | Promise<boolean>,
-  milliseconds = 5000
+  milliseconds = 60_000
 ): Promise<number> {
   const started = performance.now()
   for (;;) {

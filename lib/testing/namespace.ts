@@ -31,7 +31,7 @@ export class Namespace {
     const holder = spawn('unshare', ['--net', 'sleep', '600'], { stdio: 'ignore' })
     if (holder.pid === undefined) throw new Error('make a network namespace: unshare cannot be started')
     const own = readlinkSync('/proc/self/ns/net')
-    const deadline = Date.now() + 5000
+    const deadline = Date.now() + 30_000
     // Until unshare has done its work, the path leads to our own namespace.
     while (namespaceOf(holder.pid) === own || namespaceOf(holder.pid) === undefined) {
       if (Date.now() > deadline || holder.exitCode !== null) {

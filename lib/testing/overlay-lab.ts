@@ -140,8 +140,13 @@ export class OverlayLab {
   }
 
   /** A program that runs on until the lab closes. */
-  run(namespace: Namespace, program: string, args: readonly string[]): ChildProcess {
-    const child = spawn(NSENTER, [`--net=${namespace.path}`, program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  run(
+    namespace: Namespace,
+    program: string,
+    args: readonly string[],
+    stdin: 'ignore' | 'pipe' = 'ignore'
+  ): ChildProcess {
+    const child = spawn(NSENTER, [`--net=${namespace.path}`, program, ...args], { stdio: [stdin, 'pipe', 'pipe'] })
     this.#programs.push(child)
     return child
   }
@@ -167,7 +172,8 @@ export class OverlayLab {
   close(): void {
     for (const program of this.#programs) program.kill('SIGKILL')
     for (const one of [...this.#containers, ...this.hosts.map(host => host.namespace), this.switch]) one.close()
-    rmSync(this.directory, { recursive: true, force: true })
+    // A program that has just been killed may write a last file while its directory is being removed.
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
   }
 
   #complete(host: LabHost, config: Record<string, unknown>): Record<string, unknown> {
@@ -220,10 +226,23 @@ export function ok(namespace: Namespace, line: string): string {
   return stdout
 }
 
-/** Whether one of two echo requests is answered; `bytes` of payload, never fragmented. */
+/**
+ * Whether an echo request is answered; `bytes` of payload, never fragmented. Asked five times, because a busy machine
+ * may lose the first ones. For what must not get through there is `isUnreachable`, which is sooner done.
+ */
 export function pings(from: Namespace, address: string, bytes = 56): boolean {
-  const args = ['-c', '1', '-W', '1', '-M', 'do', '-s', String(bytes), address]
-  return from.run('ping', args).status === 0 || from.run('ping', args).status === 0
+  for (let tries = 0; tries < 5; tries += 1) if (isAnswered(from, address, bytes, 2)) return true
+  return false
+}
+
+/** Whether two echo requests are not answered within a second each. */
+export function isUnreachable(from: Namespace, address: string): boolean {
+  return !isAnswered(from, address, 56, 1) && !isAnswered(from, address, 56, 1)
+}
+
+function isAnswered(from: Namespace, address: string, bytes: number, seconds: number): boolean {
+  const args = ['-c', '1', '-W', String(seconds), '-M', 'do', '-s', String(bytes), address]
+  return from.run('ping', args).status === 0
 }
 
 /** Makes a lab for `body` and takes it away after it, whatever happens. */
