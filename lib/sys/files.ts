@@ -57,26 +57,52 @@ export function fileError(operation: string, path: string, error: unknown): Erro
 /**
  * Makes a directory and those above it that are missing.
  *
+ * One at a time: where a directory cannot be made in one that is there, as in /proc, Node's recursive mkdir tries for
+ * ever, and on a read-only file system it names the wrong errno.
+ *
  * @param mode of what is made; what exists keeps its own
+ * @throws {SysError} EEXIST when something else has the name, ENOENT, EROFS, EACCES
  */
 export function ensureDirectory(path: string, mode: number): void {
-  try {
-    mkdirSync(path, { recursive: true, mode })
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw fileError('make directory', path, error)
-    makeEach(path, mode)
+  for (let tries = 1; ; tries += 1) {
+    const errno = makeDirectory(path, mode)
+    if (errno === '' || (errno === 'EEXIST' && isDirectory(path))) return
+    // Another process removed it between our two calls: make it again.
+    if (errno === 'EEXIST' && tries < 100 && !existsSync(path)) continue
+    const parent = dirname(path)
+    if (errno !== 'ENOENT' || parent === path || tries > 2) {
+      throw new SysError('make directory', JSON.stringify(path), errno, '')
+    }
+    ensureDirectory(parent, mode)
   }
 }
 
-/** One directory at a time, for its errno: on a read-only file system Node's recursive mkdir says ENOENT. */
-function makeEach(path: string, mode: number): void {
-  const parent = dirname(path)
-  if (parent !== path && !existsSync(parent)) makeEach(parent, mode)
+/** @returns the errno of failing, '' when it is made */
+function makeDirectory(path: string, mode: number): string {
   try {
     mkdirSync(path, { recursive: false, mode })
+    return ''
   } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw fileError('make directory', path, error)
+    const errno = errnoOf(error)
+    if (errno === '') throw fileError('make directory', path, error)
+    return errno
   }
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Gives this process a mask of its own: modes are those that the code asks for. Under a runtime's umask of 0777 the
+ * directories of leases and journal would be closed to a root that may not override modes.
+ */
+export function ownFileModes(): void {
+  libc.umask(0o022)
 }
 
 /**

@@ -23,6 +23,7 @@ declare function cDup(fd: number): number
 declare function cDup2(from: number, to: number): number
 declare function cMemfdCreate(name: Uint8Array): number
 declare function cSignal(signal: number, handler: number): number
+declare function cUmask(mask: number): number
 declare function cUsleep(microseconds: number): number
 declare function cSnprintf(buffer: Uint8Array, format: Uint8Array): number
 
@@ -89,6 +90,9 @@ export function memfdCreate(): number {
 }
 export function ignoreSigpipe(): void {
   cSignal(SIGPIPE, SIG_IGN)
+}
+export function umask(mask: number): number {
+  return cUmask(mask)
 }
 export function usleep(microseconds: number): number {
   return cUsleep(microseconds)

@@ -83,6 +83,9 @@ export function memfdCreate(): number {
 }
 /** Node ignores SIGPIPE from its start. */
 export function ignoreSigpipe(): void {}
+export function umask(mask: number): number {
+  return process.umask(mask)
+}
 export function usleep(microseconds: number): number {
   return c.usleep(microseconds)
 }

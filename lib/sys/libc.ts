@@ -36,6 +36,7 @@ export interface Libc {
   readonly memfdCreate: () => number
   /** Makes a write to a closed pipe fail with EPIPE instead of killing the process. */
   readonly ignoreSigpipe: () => void
+  readonly umask: (mask: number) => number
   readonly usleep: (microseconds: number) => number
   /** The symbol of the last failing call's errno, such as `EPERM`. */
   readonly errnoName: () => string
