@@ -1,14 +1,34 @@
 /** A network's gateway address on the host, and the routes that lead containers to it. */
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
-import type { IpConfig, Route } from '../cni/result.ts'
+import type { IpConfig, Result, Route } from '../cni/result.ts'
 import { addressesEqual, addToAddress, type IpAddress, isLinkLocal } from '../ip/address.ts'
 import { formatPrefix, type IpPrefix, networkOf, prefixesEqual, prefixesOverlap } from '../ip/prefix.ts'
 import { errnoOf, messageOf } from '../net/errors.ts'
 import { ensureForwarding } from '../net/forwarding.ts'
 import type { Link, Net } from '../net/net.ts'
+import { ipsOnInterface } from './interface.ts'
+
+/** What a network's configuration says about its gateway. */
+export interface GatewayConfig {
+  /** The host carries the network's gateway address. */
+  readonly isGateway: boolean
+  /** And containers get a default route to it. */
+  readonly isDefaultGateway: boolean
+}
+
+/**
+ * What IPAM gave, with the gateways and default routes that the configuration asks for.
+ *
+ * @param index the place of the container's interface in the result's `interfaces`
+ */
+export function withGatewayOf(config: GatewayConfig, leased: Result, index: number): Result {
+  const ips = config.isGateway ? withGateways(leased.ips) : leased.ips
+  const extra = config.isDefaultGateway ? defaultRoutes(ips, leased.routes) : []
+  return { ...leased, ips: ipsOnInterface(ips, index), routes: leased.routes.concat(extra) }
+}
 
 /** IPAM's gateway, or the network's first address where IPAM names none. */
-export function withGateways(ips: readonly IpConfig[]): readonly IpConfig[] {
+function withGateways(ips: readonly IpConfig[]): readonly IpConfig[] {
   return ips.map(withGateway)
 }
 
@@ -28,10 +48,7 @@ function firstAddress(prefix: IpPrefix): IpAddress | undefined {
  * @throws {CniError} code 7 when the link has an address that disagrees with these
  */
 export function ensureGatewayAddresses(host: Net, link: Link, ips: readonly IpConfig[], force: boolean): void {
-  const wanted: IpPrefix[] = []
-  for (const ip of ips) {
-    if (ip.gateway !== undefined) wanted.push({ address: ip.gateway, length: ip.address.length })
-  }
+  const wanted = gatewayPrefixes(ips)
   refuseOthers(host, link, wanted, force)
   for (const prefix of wanted) addGatewayAddress(host, link, prefix)
   for (const prefix of wanted) ensureForwarding(host, prefix.address.family)
@@ -82,8 +99,28 @@ function otherAddress(name: string, present: IpPrefix, wanted: readonly IpPrefix
   )
 }
 
+/** CHECK: the gateway addresses of `ips` that the link lacks, each as a sentence. */
+export function gatewayProblems(host: Net, link: Link, ips: readonly IpConfig[]): readonly string[] {
+  const present = host.listAddresses(link.index).map(address => formatPrefix(address.prefix))
+  const problems: string[] = []
+  for (const wanted of gatewayPrefixes(ips).map(formatPrefix)) {
+    if (present.some(text => text === wanted)) continue
+    problems.push(`address ${wanted} is missing from ${JSON.stringify(link.name)}`)
+  }
+  return problems
+}
+
+/** The gateways as addresses of their link: as long as the networks that they are for. */
+export function gatewayPrefixes(ips: readonly IpConfig[]): readonly IpPrefix[] {
+  const prefixes: IpPrefix[] = []
+  for (const ip of ips) {
+    if (ip.gateway !== undefined) prefixes.push({ address: ip.gateway, length: ip.address.length })
+  }
+  return prefixes
+}
+
 /** Default routes of `isDefaultGateway`: one per family, unless IPAM gives one. */
-export function defaultRoutes(ips: readonly IpConfig[], present: readonly Route[]): readonly Route[] {
+function defaultRoutes(ips: readonly IpConfig[], present: readonly Route[]): readonly Route[] {
   const routes: Route[] = []
   for (const ip of ips) {
     const gw = ip.gateway

@@ -36,6 +36,21 @@ function onInterface(ip: IpConfig, index: number): IpConfig {
   return { interface: index, address: ip.address, gateway: ip.gateway }
 }
 
+/** The addresses of the container's interface, as prevResult has them. */
+export function previousIps(request: Request): readonly IpConfig[] {
+  const result = request.prevResult
+  return result === undefined ? [] : ipsOf(result, indexInContainer(result, request.ifName))
+}
+
+/** Where the container's interface of that name stands in the result; -1 when it does not. */
+function indexInContainer(result: Result, ifName: string): number {
+  return result.interfaces.findIndex(one => one.name === ifName && (one.sandbox ?? '') !== '')
+}
+
+function ipsOf(result: Result, index: number): readonly IpConfig[] {
+  return result.ips.filter(ip => ip.interface === undefined || ip.interface === index)
+}
+
 /**
  * The result's routes for the kernel. A route without gateway takes that of the first address of its family that has
  * one.
@@ -97,13 +112,13 @@ export function configureAttachment(
  */
 export function expectedAttachment(request: Request, kind: string | undefined): ExpectedInterface {
   const result = requiredPrevResult(request)
-  const index = result.interfaces.findIndex(one => one.name === request.ifName && (one.sandbox ?? '') !== '')
+  const index = indexInContainer(result, request.ifName)
   const one = result.interfaces[index]
   if (one === undefined) {
     const message = `read prevResult: no interface ${JSON.stringify(request.ifName)} of a container in it`
     throw new CniError(INVALID_CONFIG, message, 'pass the result of this attachment to CHECK')
   }
-  const ips = result.ips.filter(ip => ip.interface === undefined || ip.interface === index)
+  const ips = ipsOf(result, index)
   return {
     name: request.ifName,
     kind,

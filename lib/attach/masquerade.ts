@@ -92,17 +92,18 @@ function removeNoted(host: Net, owner: Owner, entry: Json): void {
   removeMasquerade(host, owner, prefixes, backend)
 }
 
-/** GC of one attachment that the runtime does not know. */
-export function gcMasquerade(host: Net, owner: Owner, entry: Json): void {
-  removeNoted(host, owner, entry)
-}
-
 /** GC of what has no journal entry any more. */
 export function gcStrayMasquerade(host: Net, request: Request): void {
-  const valid = request.validAttachments.map(one =>
-    ownerText({ network: request.network, containerId: one.containerId, ifName: one.ifName })
+  const isKnown = knownOwners(request)
+  collectMasquerade(host, request.network, isKnown)
+}
+
+/** GC: whether an element of nf_tables belongs, by its comment, to an attachment that the runtime knows. */
+export function knownOwners(request: Request): (comment: string) => boolean {
+  const known = request.validAttachments.map(({ containerId, ifName }) =>
+    ownerText({ network: request.network, containerId, ifName })
   )
-  collectMasquerade(host, request.network, text => valid.some(one => one === text))
+  return comment => known.some(one => one === comment)
 }
 
 /** CHECK; the difference as a sentence. */
@@ -113,9 +114,14 @@ export function masqueradeProblems(
   ips: readonly IpConfig[]
 ): readonly string[] {
   if (!config.isOn) return []
+  const prefixes = ips.map(ip => ip.address)
+  return refusals(() => checkMasquerade(host, ownerOf(request), prefixes, config.backend))
+}
+
+/** CHECK: what a look at the kernel's rules refuses; the difference as a sentence. */
+export function refusals(check: () => void): readonly string[] {
   try {
-    const prefixes = ips.map(ip => ip.address)
-    checkMasquerade(host, ownerOf(request), prefixes, config.backend)
+    check()
     return []
   } catch (error) {
     if (error instanceof Error && error instanceof KernelError) return [error.message]

@@ -3,39 +3,63 @@
  * plugins have in common is here; how the link is made is theirs.
  */
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
-import { isValidAttachment, type Request } from '../cni/plugin.ts'
+import type { Plugin, Request } from '../cni/plugin.ts'
 import { EMPTY_RESULT, type Interface, isEmptyDns, type Result } from '../cni/result.ts'
 import { type Json, jsonObject, jsonString, memberOf } from '../config/json.ts'
 import type { Section } from '../config/section.ts'
-import { asError } from '../net/errors.ts'
 import type { Kernel } from '../net/kernel.ts'
 import type { Link, Net } from '../net/net.ts'
 import type { Journal } from '../state/journal.ts'
-import { Undo } from '../undo.ts'
+import type { Undo } from '../undo.ts'
+import { attachContainer, checkContainer, visitContainer } from './container.ts'
 import {
   type AttachmentOptions,
   attachmentProblems,
   configureAttachment,
   expectedAttachment,
   interfaceOf,
-  ipsOnInterface,
-  refuseChanges
+  ipsOnInterface
 } from './interface.ts'
 import { effectiveDns, leaseAddresses } from './ipam.ts'
 import { journalOf } from './journal.ts'
 import { isLinkOf, ownerMark, removeMarkedLink } from './owner.ts'
+import { removeStale } from './stale.ts'
 import { Steps } from './steps.ts'
 
-/** One plugin's way. */
+/** One attachment's link, as the configuration wants it. */
 export interface SingleLink {
-  readonly plugin: string
-  /** As `ip -d link` shows it. */
-  readonly kind: string
   /** Makes the link in the container under `request.ifName`, still down. It need not undo anything. */
   readonly make: (host: Net, container: Net) => Link
   /** Whether the addresses of prevResult become the link's, instead of ones from IPAM. */
   readonly adoptsAddresses: boolean
   readonly options: AttachmentOptions
+  /** CHECK: how the link, which is there and of its kind, differs from the configuration; each as a sentence. */
+  readonly differences: (link: Link, host: Net, container: Net) => readonly string[]
+  /** STATUS: throws CniError code 50 when the host lacks what the link needs. */
+  readonly requireUsable: (host: Net) => void
+}
+
+/**
+ * A plugin whose attachments are single links.
+ *
+ * @param kind as `ip -d link` shows it
+ * @param read reads the whole configuration, and refuses a wrong one
+ */
+export function singleLinkPlugin(
+  kernel: Kernel,
+  name: string,
+  kind: string,
+  read: (request: Request) => SingleLink
+): Plugin {
+  return {
+    name,
+    since: '0.1.0',
+    add: request => add(kernel, request, name, read(request)),
+    check: request => check(kernel, request, kind, read(request)),
+    del: request => del(kernel, request, name, kind),
+    gc: request => gc(kernel, request, name, kind),
+    status: request => status(kernel, request, read(request))
+  }
 }
 
 /** Reads `acceptRa`, for interfaces that hear the routers of a network outside. */
@@ -43,24 +67,17 @@ export function readAttachmentOptions(config: Section): AttachmentOptions {
   return { acceptRa: config.has('acceptRa') ? config.boolean('acceptRa', true) : undefined }
 }
 
-/** ADD. Everything made is undone when it fails. */
-export function addSingleLink(kernel: Kernel, request: Request, way: SingleLink): Result {
-  const container = kernel.open(request.netns)
-  const undo = new Undo()
-  try {
+function add(kernel: Kernel, request: Request, plugin: string, way: SingleLink): Result {
+  return attachContainer(kernel, request, (container, undo) => {
     refuseTakenName(container, request)
-    recordAttachment(journalOf(request, way.plugin), request, jsonObject([['netns', jsonString(request.netns)]]), undo)
+    recordAttachment(journalOf(request, plugin), request, jsonObject([['netns', jsonString(request.netns)]]), undo)
     const link = way.make(kernel.host(), container)
     undo.push(`link ${JSON.stringify(link.name)}`, () => container.removeLinkByIndex(link.index))
     const previous = request.prevResult ?? EMPTY_RESULT
     const leased = way.adoptsAddresses ? previous : leaseAddresses(request, undo)
     configureAttachment(container, link, request, leased, way.options)
     return mergeResults(request, previous, leased, interfaceOf(link, request.netns))
-  } catch (error) {
-    throw undo.rollback(asError(error))
-  } finally {
-    container.close()
-  }
+  })
 }
 
 /** What the chain has so far, with the new interface last and its addresses pointing to it. */
@@ -103,10 +120,10 @@ export function recordAttachment(journal: Journal, request: Request, entry: Json
 }
 
 /**
- * DEL: the link, then its addresses. The other way round an address would be given to the next container while this one
+ * The link, then its addresses. The other way round an address would be given to the next container while this one
  * still answers to it. Neither configuration, namespace, prevResult nor the interface below is needed.
  */
-export function delSingleLink(kernel: Kernel, request: Request, plugin: string, kind: string): void {
+function del(kernel: Kernel, request: Request, plugin: string, kind: string): void {
   const steps = new Steps('DEL')
   const journal = journalOf(request, plugin)
   steps.attempt(() => removeFromContainer(kernel, request, recordedNetns(journal, request), kind))
@@ -136,57 +153,40 @@ export function removeFromContainer(kernel: Kernel, request: Request, recorded: 
     removeMarked(kernel, recorded, request.ifName, mark, kind)
     return
   }
-  const container = kernel.find(request.netns)
-  if (container === undefined) return
-  try {
+  visitContainer(kernel, request.netns, container => {
     const link = container.findLink(request.ifName)
     if (link !== undefined && isLinkOf(link, mark, kind)) container.removeLinkByIndex(link.index)
-  } finally {
-    container.close()
-  }
+  })
 }
 
 function removeMarked(kernel: Kernel, netns: string, name: string, mark: string, kind: string): void {
-  const container = netns === '' ? undefined : kernel.find(netns)
-  if (container === undefined) return
-  try {
-    removeMarkedLink(container, name, mark, kind)
-  } finally {
-    container.close()
-  }
+  visitContainer(kernel, netns, container => removeMarkedLink(container, name, mark, kind))
 }
 
-/** CHECK: IPAM's, then the interface with all that prevResult says of it, then what `more` finds wrong with the link. */
-export function checkSingleLink(
-  kernel: Kernel,
-  request: Request,
-  kind: string,
-  more: (link: Link, container: Net) => readonly string[]
-): void {
+/** IPAM's, then the interface with all that prevResult says of it, then what only the plugin knows of the link. */
+function check(kernel: Kernel, request: Request, kind: string, way: SingleLink): void {
   const expected = expectedAttachment(request, kind)
   request.ipam.check()
-  const container = kernel.open(request.netns)
-  try {
-    const problems: string[] = attachmentProblems(container, expected).slice(0)
+  checkContainer(kernel, request, container => {
+    const problems = attachmentProblems(container, expected)
     const link = container.findLink(request.ifName)
-    if (link !== undefined && link.kind === kind) for (const problem of more(link, container)) problems.push(problem)
-    refuseChanges(request, problems)
-  } finally {
-    container.close()
-  }
+    if (link === undefined || link.kind !== kind) return problems
+    return problems.concat(way.differences(link, kernel.host(), container))
+  })
 }
 
-/** GC: links and journal entries of attachments that the runtime does not know, then IPAM's leases. */
-export function gcSingleLinks(kernel: Kernel, request: Request, plugin: string, kind: string): void {
+function gc(kernel: Kernel, request: Request, plugin: string, kind: string): void {
   const steps = new Steps('GC')
   const journal = journalOf(request, plugin)
-  for (const { containerId, ifName, entry } of journal.list()) {
-    if (isValidAttachment(request.validAttachments, containerId, ifName)) continue
-    const mark = ownerMark(request.network, containerId, ifName)
-    const removed = steps.attempt(() => removeMarked(kernel, netnsOf(entry), ifName, mark, kind))
-    // What could not be removed now shall be tried again by the next GC.
-    if (removed) steps.attempt(() => journal.remove(containerId, ifName))
-  }
+  removeStale(journal, request, steps, (gone, entry, removed) => {
+    const mark = ownerMark(gone.network, gone.containerId, gone.ifName)
+    removed.attempt(() => removeMarked(kernel, netnsOf(entry), gone.ifName, mark, kind))
+  })
   steps.attempt(() => request.ipam.gc())
   steps.finish()
+}
+
+function status(kernel: Kernel, request: Request, way: SingleLink): void {
+  way.requireUsable(kernel.host())
+  request.ipam.status()
 }

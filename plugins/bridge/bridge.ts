@@ -8,29 +8,29 @@
  *
  * The bridge is made by the first container and stays; everything else belongs to one attachment and goes with it.
  */
-import { defaultRoutes, withGateways } from '../../lib/attach/gateway.ts'
+import { attachContainer, checkContainer } from '../../lib/attach/container.ts'
+import { withGatewayOf } from '../../lib/attach/gateway.ts'
 import {
   attachmentProblems,
   configureAttachment,
   expectedAttachment,
   interfaceOf,
-  ipsOnInterface,
-  refuseChanges
+  previousIps
 } from '../../lib/attach/interface.ts'
 import { effectiveDns, leaseAddresses } from '../../lib/attach/ipam.ts'
 import { journalOf } from '../../lib/attach/journal.ts'
 import { addMasquerade, delMasquerade, gcStrayMasquerade, masqueradeProblems } from '../../lib/attach/masquerade.ts'
-import { isLinkOf, ownerMark } from '../../lib/attach/owner.ts'
+import { removeFromContainer } from '../../lib/attach/single-link.ts'
+import { removeStale } from '../../lib/attach/stale.ts'
 import { Steps } from '../../lib/attach/steps.ts'
 import { addVeth, hostEnds, refuseExisting, removeHostEnd } from '../../lib/attach/veth-port.ts'
 import { requestedMac } from '../../lib/cni/inputs.ts'
-import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plugin.ts'
-import type { IpConfig, Result } from '../../lib/cni/result.ts'
+import type { Plugin, Request } from '../../lib/cni/plugin.ts'
+import type { Result } from '../../lib/cni/result.ts'
 import type { Json } from '../../lib/config/json.ts'
-import { asError } from '../../lib/net/errors.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import type { Link, Net } from '../../lib/net/net.ts'
-import { Undo } from '../../lib/undo.ts'
+import type { Net } from '../../lib/net/net.ts'
+import type { Undo } from '../../lib/undo.ts'
 import { checkBridge, checkPort, refuseUnusable } from './check.ts'
 import { type BridgeConfig, readConfig } from './config.ts'
 import { ensureBridge } from './device.ts'
@@ -57,15 +57,9 @@ export function bridge(kernel: Kernel): Plugin {
 function add(kernel: Kernel, request: Request): Result {
   const mac = requestedMac(request)
   const config = readConfig(request)
-  const container = kernel.open(request.netns)
-  const undo = new Undo()
-  try {
-    return attach(kernel.host(), container, request, config, mac, undo)
-  } catch (error) {
-    throw undo.rollback(asError(error))
-  } finally {
-    container.close()
-  }
+  return attachContainer(kernel, request, (container, undo) =>
+    attach(kernel.host(), container, request, config, mac, undo)
+  )
 }
 
 function attach(
@@ -82,7 +76,8 @@ function attach(
   journal.write(request.containerId, request.ifName, entry)
   undo.push('journal entry', () => journal.remove(request.containerId, request.ifName))
   const leased = leaseAddresses(request, undo)
-  const ips = config.isGateway ? withGateways(leased.ips) : leased.ips
+  const addressed = withGatewayOf(config, leased, CONTAINER_INDEX)
+  const { ips } = addressed
 
   // The bridge is what a failed ADD leaves: all that can be refused without it has been.
   const device = ensureBridge(host, config)
@@ -91,8 +86,6 @@ function attach(
   configurePort(host, port, config)
   const gateway = config.isGateway && ips.length > 0 ? ensureGateway(host, device, ips, config) : undefined
 
-  const extra = config.isDefaultGateway ? defaultRoutes(ips, leased.routes) : []
-  const addressed = { ...leased, ips: ipsOnInterface(ips, CONTAINER_INDEX), routes: [...leased.routes, ...extra] }
   const end = container.getLink(request.ifName)
   if (!config.disableContainerInterface) {
     configureAttachment(container, end, request, addressed, { detectDuplicates: config.enableDad })
@@ -101,7 +94,7 @@ function attach(
   addMasquerade(host, request, config.masquerade, ips, journal, entry, undo)
   const interfaces = [interfaceOf(device), interfaceOf(port), interfaceOf(end, request.netns)]
   if (gateway !== undefined && config.vlan !== 0) interfaces.push(interfaceOf(gateway))
-  return { interfaces, ips: addressed.ips, routes: addressed.routes, dns: effectiveDns(request, leased) }
+  return { ...addressed, interfaces, dns: effectiveDns(request, leased) }
 }
 
 /**
@@ -114,7 +107,8 @@ function del(kernel: Kernel, request: Request): void {
   const host = kernel.host()
   steps.attempt(() => removeRules(host, request, journal.read(request.containerId, request.ifName), steps))
   removeLinks(host, request, steps)
-  steps.attempt(() => removeFromInside(kernel, request))
+  // A pair that the reference plugin made has a random name on the host: the container's end leads to it.
+  steps.attempt(() => removeFromContainer(kernel, request, '', 'veth'))
   steps.attempt(() => request.ipam.del())
   // The entry stays while anything it tells of does: the next DEL or GC needs it.
   if (steps.isClean()) steps.attempt(() => journal.remove(request.containerId, request.ifName))
@@ -130,61 +124,28 @@ function removeLinks(host: Net, request: Request, steps: Steps): void {
   for (const name of hostEnds(request)) steps.attempt(() => removeHostEnd(host, name))
 }
 
-/** A pair that the reference plugin made has a random name on the host: the container's end leads to it. */
-function removeFromInside(kernel: Kernel, request: Request): void {
-  if (request.netns === '') return
-  const container = kernel.find(request.netns)
-  if (container === undefined) return
-  try {
-    const link = container.findLink(request.ifName)
-    if (link !== undefined && isOurs(link, request)) container.removeLinkByIndex(link.index)
-  } finally {
-    container.close()
-  }
-}
-
-function isOurs(link: Link, request: Request): boolean {
-  return isLinkOf(link, ownerMark(request.network, request.containerId, request.ifName), 'veth')
-}
-
 function check(kernel: Kernel, request: Request): void {
   const config = readConfig(request)
   request.ipam.check()
   const host = kernel.host()
   const expected = expectedAttachment(request, 'veth')
-  const container = kernel.open(request.netns)
-  try {
+  checkContainer(kernel, request, container => {
     const problems = [...checkBridge(host, request, config), ...checkPort(host, container, request, config)]
     if (!config.disableContainerInterface) problems.push(...attachmentProblems(container, expected))
     problems.push(...spoofProblems(host, container, request, config))
-    problems.push(...masqueradeProblems(host, request, config.masquerade, ipsOf(request)))
-    refuseChanges(request, problems)
-  } finally {
-    container.close()
-  }
-}
-
-/** The addresses of the container's interface, as prevResult has them. */
-function ipsOf(request: Request): readonly IpConfig[] {
-  const index = request.prevResult?.interfaces.findIndex(
-    one => one.name === request.ifName && (one.sandbox ?? '') !== ''
-  )
-  return (request.prevResult?.ips ?? []).filter(ip => ip.interface === undefined || ip.interface === index)
+    problems.push(...masqueradeProblems(host, request, config.masquerade, previousIps(request)))
+    return problems
+  })
 }
 
 function gc(kernel: Kernel, request: Request): void {
   const steps = new Steps('GC')
   const host = kernel.host()
   const journal = journalOf(request, 'bridge')
-  for (const { containerId, ifName, entry } of journal.list()) {
-    if (isValidAttachment(request.validAttachments, containerId, ifName)) continue
-    const removed = new Steps('GC')
-    const stale: Request = { ...request, containerId, ifName }
-    removeRules(host, stale, entry, removed)
-    removeLinks(host, stale, removed)
-    if (removed.isClean()) removed.attempt(() => journal.remove(containerId, ifName))
-    steps.attempt(() => removed.finish())
-  }
+  removeStale(journal, request, steps, (gone, entry, removed) => {
+    removeRules(host, gone, entry, removed)
+    removeLinks(host, gone, removed)
+  })
   steps.attempt(() => gcStrayMasquerade(host, request))
   steps.attempt(() => gcStraySpoofChecks(host, request))
   steps.attempt(() => request.ipam.gc())

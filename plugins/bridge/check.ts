@@ -1,10 +1,10 @@
 /** CHECK and STATUS of bridge: what must still be so, beyond the container's own interface. */
+import { gatewayProblems } from '../../lib/attach/gateway.ts'
 import { hostEndName } from '../../lib/attach/veth-port.ts'
 import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import type { Interface } from '../../lib/cni/result.ts'
 import { formatMac } from '../../lib/ip/mac.ts'
-import { formatPrefix } from '../../lib/ip/prefix.ts'
 import type { BridgeVlan, Link, Net } from '../../lib/net/net.ts'
 import { type BridgeConfig, gatewayName, needsVlanFiltering } from './config.ts'
 import { wantedVlans } from './port.ts'
@@ -40,15 +40,7 @@ function checkGateway(host: Net, request: Request, config: BridgeConfig): readon
   const name = gatewayName(config)
   const link = host.findLink(name)
   if (link === undefined) return [`gateway interface ${JSON.stringify(name)} is missing`]
-  const present = host.listAddresses(link.index).map(address => formatPrefix(address.prefix))
-  const problems: string[] = []
-  for (const ip of request.prevResult?.ips ?? []) {
-    if (ip.gateway === undefined) continue
-    const wanted = formatPrefix({ address: ip.gateway, length: ip.address.length })
-    if (!present.some(text => text === wanted))
-      problems.push(`address ${wanted} is missing from ${JSON.stringify(name)}`)
-  }
-  return problems
+  return gatewayProblems(host, link, request.prevResult?.ips ?? [])
 }
 
 /** Differences of the host's end: there, up, on the bridge, with its port settings, and the container's own peer. */

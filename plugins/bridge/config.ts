@@ -1,16 +1,13 @@
 /** The configuration of the bridge plugin: every key, its default, and what cannot go together. */
+import type { GatewayConfig } from '../../lib/attach/gateway.ts'
 import { type MasqueradeConfig, readMasquerade } from '../../lib/attach/masquerade.ts'
 import { ifNameFault } from '../../lib/cni/env.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import type { Section } from '../../lib/config/section.ts'
 
-export interface BridgeConfig {
+export interface BridgeConfig extends GatewayConfig {
   /** The bridge's interface name on the host. */
   readonly bridge: string
-  /** The bridge carries the network's gateway address. */
-  readonly isGateway: boolean
-  /** And containers get a default route to it. */
-  readonly isDefaultGateway: boolean
   /** A gateway address that disagrees with this network is replaced instead of refused. */
   readonly forceAddress: boolean
   /** Bytes, for the bridge and both ends of the veth pair; the kernel's default when absent. */

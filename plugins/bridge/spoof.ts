@@ -1,12 +1,10 @@
 /** `macspoofchk`: the container may send with the MAC of its interface and no other. */
 
-import { ownerOf } from '../../lib/attach/masquerade.ts'
+import { knownOwners, ownerOf, refusals } from '../../lib/attach/masquerade.ts'
 import { hostEndName } from '../../lib/attach/veth-port.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import { type Json, memberOf } from '../../lib/config/json.ts'
-import { KernelError } from '../../lib/net/errors.ts'
 import type { Link, Net } from '../../lib/net/net.ts'
-import { ownerText } from '../../lib/net/nft-owner.ts'
 import { checkSpoofCheck, collectSpoofChecks, ensureSpoofCheck, removeSpoofCheck } from '../../lib/net/spoof-check.ts'
 import type { Undo } from '../../lib/undo.ts'
 import type { BridgeConfig } from './config.ts'
@@ -27,10 +25,7 @@ export function delSpoofCheck(host: Net, request: Request, entry: Json | undefin
 
 /** GC of what has no journal entry any more. */
 export function gcStraySpoofChecks(host: Net, request: Request): void {
-  const valid = request.validAttachments.map(({ containerId, ifName }) =>
-    ownerText({ network: request.network, containerId, ifName })
-  )
-  collectSpoofChecks(host, request.network, text => valid.some(one => one === text))
+  collectSpoofChecks(host, request.network, knownOwners(request))
 }
 
 /** CHECK; the difference as a sentence. */
@@ -38,11 +33,5 @@ export function spoofProblems(host: Net, container: Net, request: Request, confi
   if (!config.spoofCheck) return []
   const mac = container.findLink(request.ifName)?.mac
   if (mac === undefined) return []
-  try {
-    checkSpoofCheck(host, ownerOf(request), { name: hostEndName(request), mac })
-    return []
-  } catch (error) {
-    if (error instanceof Error && error instanceof KernelError) return [error.message]
-    throw error
-  }
+  return refusals(() => checkSpoofCheck(host, ownerOf(request), { name: hostEndName(request), mac }))
 }

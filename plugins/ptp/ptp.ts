@@ -7,38 +7,39 @@
  *         10.1.0.7 dev veth…                     10.1.0.1 dev eth0
  *                                                10.1.0.0/24 via 10.1.0.1
  */
+import { attachContainer, checkContainer } from '../../lib/attach/container.ts'
 import {
   attachmentProblems,
   expectedAttachment,
   interfaceOf,
   ipsOnInterface,
-  kernelRoutes,
-  refuseChanges
+  kernelRoutes
 } from '../../lib/attach/interface.ts'
 import { effectiveDns, leaseAddresses, requireIpam } from '../../lib/attach/ipam.ts'
 import { journalOf } from '../../lib/attach/journal.ts'
 import {
   addMasquerade,
   delMasquerade,
-  gcMasquerade,
   gcStrayMasquerade,
   type MasqueradeConfig,
   masqueradeProblems,
   readMasquerade
 } from '../../lib/attach/masquerade.ts'
-import { ownerMark, stableName } from '../../lib/attach/owner.ts'
+import { ownerMark } from '../../lib/attach/owner.ts'
 import { readMtu } from '../../lib/attach/parent.ts'
 import { recordAttachment, refuseTakenName, removeFromContainer, takenName } from '../../lib/attach/single-link.ts'
+import { removeStale } from '../../lib/attach/stale.ts'
 import { Steps } from '../../lib/attach/steps.ts'
+import { hostEndName } from '../../lib/attach/veth-port.ts'
 import { requestedMac } from '../../lib/cni/inputs.ts'
-import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plugin.ts'
+import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { Result } from '../../lib/cni/result.ts'
 import { jsonObject, jsonString } from '../../lib/config/json.ts'
 import { configureInterface } from '../../lib/net/container.ts'
 import { asError, errnoOf } from '../../lib/net/errors.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Link, Net } from '../../lib/net/net.ts'
-import { Undo } from '../../lib/undo.ts'
+import type { Undo } from '../../lib/undo.ts'
 import { containerRoutes, hostProblems, setUpHostEnd, withGateways } from './cable.ts'
 
 /** Where the container's interface stands in the result: after the host's end. */
@@ -72,27 +73,14 @@ function readConfig(request: Request): Config {
   return { mtu, mac, masquerade }
 }
 
-/** The same attachment has the same name on the host again, so DEL needs neither namespace nor prevResult to find it. */
-function hostEndName(network: string, containerId: string, ifName: string): string {
-  return stableName('veth', network, containerId, ifName)
-}
-
 function add(kernel: Kernel, request: Request): Result {
   const config = readConfig(request)
-  const container = kernel.open(request.netns)
-  const undo = new Undo()
-  try {
-    return attach(kernel.host(), container, request, config, undo)
-  } catch (error) {
-    throw undo.rollback(asError(error))
-  } finally {
-    container.close()
-  }
+  return attachContainer(kernel, request, (container, undo) => attach(kernel.host(), container, request, config, undo))
 }
 
 function attach(host: Net, container: Net, request: Request, config: Config, undo: Undo): Result {
   refuseTakenName(container, request)
-  const name = hostEndName(request.network, request.containerId, request.ifName)
+  const name = hostEndName(request)
   const entry = jsonObject([
     ['netns', jsonString(request.netns)],
     ['hostEnd', jsonString(name)]
@@ -147,8 +135,7 @@ function del(kernel: Kernel, request: Request): void {
 }
 
 function removeCable(kernel: Kernel, host: Net, request: Request): void {
-  const name = hostEndName(request.network, request.containerId, request.ifName)
-  if (removeHostEnd(host, name)) return
+  if (removeHostEnd(host, hostEndName(request))) return
   // Another implementation's has a name that cannot be told: the container's end leads to it.
   removeFromContainer(kernel, request, '', 'veth')
 }
@@ -162,38 +149,28 @@ function check(kernel: Kernel, request: Request): void {
   const config = readConfig(request)
   const expected = expectedAttachment(request, 'veth')
   request.ipam.check()
-  const container = kernel.open(request.netns)
-  try {
+  checkContainer(kernel, request, container => {
     const ips = withGateways(request.prevResult?.ips ?? []).filter(ip =>
       expected.addresses.some(address => address === ip.address)
     )
     const routes = containerRoutes(ips).concat(expected.routes)
     const problems = attachmentProblems(container, { ...expected, routes })
-    const name = hostEndName(request.network, request.containerId, request.ifName)
     const host = kernel.host()
-    refuseChanges(
-      request,
-      problems.concat(
-        hostProblems(host, container, request, name, ips),
-        masqueradeProblems(host, request, config.masquerade, ips)
-      )
+    return problems.concat(
+      hostProblems(host, container, request, hostEndName(request), ips),
+      masqueradeProblems(host, request, config.masquerade, ips)
     )
-  } finally {
-    container.close()
-  }
+  })
 }
 
 function gc(kernel: Kernel, request: Request): void {
   const steps = new Steps('GC')
   const journal = journalOf(request, 'ptp')
   const host = kernel.host()
-  for (const { containerId, ifName, entry } of journal.list()) {
-    if (isValidAttachment(request.validAttachments, containerId, ifName)) continue
-    const name = hostEndName(request.network, containerId, ifName)
-    const unmasked = steps.attempt(() => gcMasquerade(host, { network: request.network, containerId, ifName }, entry))
-    const removed = steps.attempt(() => removeHostEnd(host, name))
-    if (unmasked && removed) steps.attempt(() => journal.remove(containerId, ifName))
-  }
+  removeStale(journal, request, steps, (gone, entry, removed) => {
+    removed.attempt(() => delMasquerade(host, gone, entry))
+    removed.attempt(() => removeHostEnd(host, hostEndName(gone)))
+  })
   steps.attempt(() => gcStrayMasquerade(host, request))
   steps.attempt(() => request.ipam.gc())
   steps.finish()

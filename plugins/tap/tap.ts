@@ -7,17 +7,10 @@
  *         +--- bridge of the container, when one is named
  */
 import { presentText, readMtu } from '../../lib/attach/parent.ts'
-import {
-  addSingleLink,
-  checkSingleLink,
-  delSingleLink,
-  gcSingleLinks,
-  takenName
-} from '../../lib/attach/single-link.ts'
+import { type SingleLink, singleLinkPlugin, takenName } from '../../lib/attach/single-link.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import { requestedMac } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
-import type { Result } from '../../lib/cni/result.ts'
 import { readMac } from '../../lib/config/addresses.ts'
 import { asError, errnoOf } from '../../lib/net/errors.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
@@ -43,14 +36,17 @@ interface Config {
 }
 
 export function tap(kernel: Kernel): Plugin {
+  return singleLinkPlugin(kernel, 'tap', 'tun', singleTap)
+}
+
+function singleTap(request: Request): SingleLink {
+  const config = readConfig(request)
   return {
-    name: 'tap',
-    since: '0.1.0',
-    add: request => add(kernel, request),
-    check: request => check(kernel, request),
-    del: request => delSingleLink(kernel, request, 'tap', 'tun'),
-    gc: request => gcSingleLinks(kernel, request, 'tap', 'tun'),
-    status: request => status(request)
+    make: (_host, container) => addTap(container, request, config),
+    adoptsAddresses: false,
+    options: {},
+    differences: (link, _host, container) => differences(link, container, config),
+    requireUsable: () => undefined
   }
 }
 
@@ -69,17 +65,6 @@ function readConfig(request: Request): Config {
   request.ipam.type()
   section.finish()
   return config
-}
-
-function add(kernel: Kernel, request: Request): Result {
-  const config = readConfig(request)
-  return addSingleLink(kernel, request, {
-    plugin: 'tap',
-    kind: 'tun',
-    make: (_host, container) => addTap(container, request, config),
-    adoptsAddresses: false,
-    options: {}
-  })
 }
 
 /** A tap is made by its own device, not by rtnetlink, so what rtnetlink can say of it is said afterwards. */
@@ -120,11 +105,6 @@ function getBridge(container: Net, name: string): Link {
   )
 }
 
-function check(kernel: Kernel, request: Request): void {
-  const config = readConfig(request)
-  checkSingleLink(kernel, request, 'tun', (link, container) => differences(link, container, config))
-}
-
 function differences(link: Link, container: Net, config: Config): readonly string[] {
   const problems: string[] = []
   const name = JSON.stringify(link.name)
@@ -147,9 +127,4 @@ function differences(link: Link, container: Net, config: Config): readonly strin
     }
   }
   return problems
-}
-
-function status(request: Request): void {
-  readConfig(request)
-  request.ipam.status()
 }

@@ -1,15 +1,15 @@
 /** CHECK and STATUS of vxlan: what must still be so, beyond the container's own interface. */
-import { attachmentProblems, expectedAttachment, refuseChanges } from '../../lib/attach/interface.ts'
+import { checkContainer } from '../../lib/attach/container.ts'
+import { gatewayProblems } from '../../lib/attach/gateway.ts'
+import { attachmentProblems, expectedAttachment, previousIps } from '../../lib/attach/interface.ts'
 import { masqueradeProblems } from '../../lib/attach/masquerade.ts'
 import { hostEndName } from '../../lib/attach/veth-port.ts'
 import { CniError, LIMITED_CONNECTIVITY, NOT_AVAILABLE, TRY_AGAIN_LATER } from '../../lib/cni/error.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
-import type { IpConfig } from '../../lib/cni/result.ts'
-import { formatPrefix } from '../../lib/ip/prefix.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Link, Net } from '../../lib/net/net.ts'
 import { peerProblems } from '../../lib/overlay/peers.ts'
-import { bridgeMac, fixedDifferences, sameBytes, type Tunnel, tunnelProblems } from '../../lib/overlay/tunnel.ts'
+import { fixedDifferences, type Tunnel, tunnelProblems } from '../../lib/overlay/tunnel.ts'
 import { readConfig, type VxlanConfig } from './config.ts'
 import { planTunnel } from './devices.ts'
 import { checkAgent, checkPublished } from './publication.ts'
@@ -19,20 +19,13 @@ export function check(kernel: Kernel, request: Request): void {
   const expected = expectedAttachment(request, 'veth')
   request.ipam.check()
   const host = kernel.host()
-  const container = kernel.open(request.netns)
-  try {
-    const problems: string[] = []
-    const add = (more: readonly string[]): void => {
-      for (const problem of more) problems.push(problem)
-    }
-    add(deviceProblems(host, request, config))
-    add(portProblems(host, config, request))
-    add(attachmentProblems(container, expected))
-    add(masqueradeProblems(host, request, config.masquerade, ipsOf(request)))
-    refuseChanges(request, problems)
-  } finally {
-    container.close()
-  }
+  checkContainer(kernel, request, container =>
+    deviceProblems(host, request, config).concat(
+      portProblems(host, config, request),
+      attachmentProblems(container, expected),
+      masqueradeProblems(host, request, config.masquerade, previousIps(request))
+    )
+  )
   if (config.agent !== undefined) checkPublished(config.agent, request)
 }
 
@@ -46,18 +39,7 @@ function deviceProblems(host: Net, request: Request, config: VxlanConfig): reado
   }
   const bridge = host.findLink(tunnel.bridge)
   if (bridge === undefined || !config.isGateway) return problems
-  if (!sameBytes(bridge.mac, bridgeMac(tunnel))) {
-    problems.push(`bridge ${JSON.stringify(tunnel.bridge)} has not the gateway's MAC address`)
-  }
-  const present = host.listAddresses(bridge.index).map(address => formatPrefix(address.prefix))
-  for (const ip of ipsOf(request)) {
-    if (ip.gateway === undefined) continue
-    const wanted = formatPrefix({ address: ip.gateway, length: ip.address.length })
-    if (!present.some(text => text === wanted)) {
-      problems.push(`address ${wanted} is missing from ${JSON.stringify(tunnel.bridge)}`)
-    }
-  }
-  return problems
+  return problems.concat(gatewayProblems(host, bridge, previousIps(request)))
 }
 
 /** Whether a registry's tunnel learns is the agent's choice, which CHECK does not ask for. */
@@ -83,14 +65,6 @@ function portProblems(host: Net, config: VxlanConfig, request: Request): readonl
 
 function masterName(host: Net, port: Link): string {
   return port.masterIndex === undefined ? '' : (host.findLinkByIndex(port.masterIndex)?.name ?? '')
-}
-
-/** The addresses of the container's interface, as prevResult has them. */
-function ipsOf(request: Request): readonly IpConfig[] {
-  const index = (request.prevResult?.interfaces ?? []).findIndex(
-    one => one.name === request.ifName && (one.sandbox ?? '') !== ''
-  )
-  return (request.prevResult?.ips ?? []).filter(ip => ip.interface === undefined || ip.interface === index)
 }
 
 /** @throws {CniError} code 50 when an ADD could not succeed, 51 when the other hosts' changes do not arrive either */

@@ -1,4 +1,5 @@
 /** The configuration of the vxlan plugin: every key, its default, and what cannot go together. */
+import type { GatewayConfig } from '../../lib/attach/gateway.ts'
 import { type MasqueradeConfig, readMasquerade } from '../../lib/attach/masquerade.ts'
 import { presentText, readMtu } from '../../lib/attach/parent.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
@@ -8,7 +9,7 @@ import { type IpAddress, isMulticast, parseAddress } from '../../lib/ip/address.
 import { type AgentAddress, readAgentAddress } from '../../lib/overlay/agent-call.ts'
 import type { UnderlayConfig } from '../../lib/overlay/underlay.ts'
 
-export interface VxlanConfig {
+export interface VxlanConfig extends GatewayConfig {
   readonly vni: number
   /** UDP */
   readonly port: number
@@ -22,9 +23,6 @@ export interface VxlanConfig {
   readonly tunnel: string
   /** bytes; undefined = as the underlay allows */
   readonly mtu: number | undefined
-  readonly isGateway: boolean
-  /** And containers get a default route to it. */
-  readonly isDefaultGateway: boolean
   readonly forceAddress: boolean
   readonly masquerade: MasqueradeConfig
   readonly hairpinMode: boolean

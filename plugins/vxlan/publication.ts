@@ -1,4 +1,5 @@
 /** The plugin's conversation with the agent: what is here is told to the other hosts, and withdrawn again. */
+import { gatewayPrefixes } from '../../lib/attach/gateway.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import type { IpConfig } from '../../lib/cni/result.ts'
 import { type Json, jsonArray, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
@@ -48,12 +49,7 @@ export function publish(
 
 /** The bridge's addresses, for when somebody takes the bridge away. */
 function gatewaysOf(ips: readonly IpConfig[]): readonly Json[] {
-  const gateways: Json[] = []
-  for (const ip of ips) {
-    if (ip.gateway === undefined) continue
-    gateways.push(jsonString(formatPrefix({ address: ip.gateway, length: ip.address.length })))
-  }
-  return gateways
+  return gatewayPrefixes(ips).map(prefix => jsonString(formatPrefix(prefix)))
 }
 
 /** An agent that does not run sees at its next start that the host's end is gone. */

@@ -9,24 +9,25 @@
  * The other hosts are in the configuration (`peers`, `group`), or the agent knows them (`registry`). Bridge and tunnel
  * come with a host's first container and go with its last.
  */
-import { defaultRoutes, ensureGatewayAddresses, withGateways } from '../../lib/attach/gateway.ts'
-import { configureAttachment, interfaceOf, ipsOnInterface } from '../../lib/attach/interface.ts'
+import { attachContainer } from '../../lib/attach/container.ts'
+import { ensureGatewayAddresses, withGatewayOf } from '../../lib/attach/gateway.ts'
+import { configureAttachment, interfaceOf } from '../../lib/attach/interface.ts'
 import { effectiveDns, leaseAddresses } from '../../lib/attach/ipam.ts'
 import { journalOf } from '../../lib/attach/journal.ts'
-import { addMasquerade, delMasquerade, gcMasquerade, gcStrayMasquerade } from '../../lib/attach/masquerade.ts'
-import { isLinkOf, ownerMark } from '../../lib/attach/owner.ts'
+import { addMasquerade, delMasquerade, gcStrayMasquerade } from '../../lib/attach/masquerade.ts'
+import { removeFromContainer } from '../../lib/attach/single-link.ts'
+import { removeStaleAnd } from '../../lib/attach/stale.ts'
 import { Steps } from '../../lib/attach/steps.ts'
 import { addVeth, hostEndName, refuseExisting, removeHostEnd } from '../../lib/attach/veth-port.ts'
 import { requestedMac } from '../../lib/cni/inputs.ts'
-import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plugin.ts'
+import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { Result } from '../../lib/cni/result.ts'
 import type { Json } from '../../lib/config/json.ts'
-import { asError } from '../../lib/net/errors.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Net } from '../../lib/net/net.ts'
 import { readAgentAddress } from '../../lib/overlay/agent-call.ts'
 import { endpointMac } from '../../lib/overlay/tunnel.ts'
-import { Undo } from '../../lib/undo.ts'
+import type { Undo } from '../../lib/undo.ts'
 import { check, status } from './check.ts'
 import { readConfig, type VxlanConfig } from './config.ts'
 import { agentOf, attachmentEntry, ensureDevices, planTunnel, removeEntry } from './devices.ts'
@@ -50,15 +51,9 @@ export function vxlan(kernel: Kernel): Plugin {
 function add(kernel: Kernel, request: Request): Result {
   const mac = requestedMac(request)
   const config = readConfig(request)
-  const container = kernel.open(request.netns)
-  const undo = new Undo()
-  try {
-    return attach(kernel.host(), container, request, config, mac, undo)
-  } catch (error) {
-    throw undo.rollback(asError(error))
-  } finally {
-    container.close()
-  }
+  return attachContainer(kernel, request, (container, undo) =>
+    attach(kernel.host(), container, request, config, mac, undo)
+  )
 }
 
 function attach(
@@ -77,7 +72,8 @@ function attach(
   undo.push('journal entry and devices', () => removeEntry(host, request, entry))
   const { bridge, link } = ensureDevices(host, request, config, { ...planned, tunnel }, entry)
   const leased = leaseAddresses(request, undo)
-  const ips = config.isGateway ? withGateways(leased.ips) : leased.ips
+  const addressed = withGatewayOf(config, leased, CONTAINER_INDEX)
+  const { ips } = addressed
 
   const port = addVeth(host, container, request, {
     bridgeIndex: bridge.index,
@@ -88,8 +84,6 @@ function attach(
   if (config.hairpinMode) host.setBridgePort(port.index, { hairpin: true })
   if (config.isGateway) ensureGatewayAddresses(host, bridge, ips, config.forceAddress)
 
-  const extra = config.isDefaultGateway ? defaultRoutes(ips, leased.routes) : []
-  const addressed = { ...leased, ips: ipsOnInterface(ips, CONTAINER_INDEX), routes: [...leased.routes, ...extra] }
   const end = container.getLink(request.ifName)
   if (agent !== undefined) {
     undo.push('endpoint', () => withdraw(agent, request))
@@ -99,7 +93,7 @@ function attach(
   configureAttachment(container, end, request, addressed, {})
   addMasquerade(host, request, config.masquerade, ips, journalOf(request, 'vxlan'), entry, undo)
   const interfaces = [interfaceOf(bridge), interfaceOf(link), interfaceOf(port), interfaceOf(end, request.netns)]
-  return { interfaces, ips: addressed.ips, routes: addressed.routes, dns: effectiveDns(request, leased) }
+  return { ...addressed, interfaces, dns: effectiveDns(request, leased) }
 }
 
 /** Links before addresses: an address given back while the container has it would go to the next one at once. */
@@ -108,7 +102,8 @@ function del(kernel: Kernel, request: Request): void {
   const steps = new Steps('DEL')
   const entry = journalOf(request, 'vxlan').readForRemoval(request.containerId, request.ifName)
   release(host, request, entry, steps)
-  steps.attempt(() => removeFromInside(kernel, request))
+  // A container's end whose other end has another name than ours: of a network that was moved here.
+  steps.attempt(() => removeFromContainer(kernel, request, '', 'veth'))
   steps.attempt(() => request.ipam.del())
   // The entry stays while anything it tells of does: the next DEL or GC needs it.
   if (entry !== undefined && steps.isClean()) steps.attempt(() => removeEntry(host, request, entry))
@@ -123,32 +118,16 @@ function release(host: Net, request: Request, entry: Json | undefined, steps: St
   if (agent !== undefined) steps.attempt(() => withdraw(agent, request))
 }
 
-/** A container's end whose other end has another name than ours: of a network that was moved here. */
-function removeFromInside(kernel: Kernel, request: Request): void {
-  if (request.netns === '') return
-  const container = kernel.find(request.netns)
-  if (container === undefined) return
-  try {
-    const link = container.findLink(request.ifName)
-    const mark = ownerMark(request.network, request.containerId, request.ifName)
-    if (link !== undefined && isLinkOf(link, mark, 'veth')) container.removeLinkByIndex(link.index)
-  } finally {
-    container.close()
-  }
-}
-
 function gc(kernel: Kernel, request: Request): void {
   const host = kernel.host()
   const steps = new Steps('GC')
-  for (const { containerId, ifName, entry } of journalOf(request, 'vxlan').list()) {
-    if (isValidAttachment(request.validAttachments, containerId, ifName)) continue
-    const gone: Request = { ...request, containerId, ifName }
-    const removed = new Steps('GC')
-    removed.attempt(() => gcMasquerade(host, { network: request.network, containerId, ifName }, entry))
-    release(host, gone, entry, removed)
-    if (removed.isClean()) removed.attempt(() => removeEntry(host, gone, entry))
-    steps.attempt(() => removed.finish())
-  }
+  removeStaleAnd(
+    journalOf(request, 'vxlan'),
+    request,
+    steps,
+    (gone, entry, removed) => release(host, gone, entry, removed),
+    (gone, entry) => removeEntry(host, gone, entry)
+  )
   steps.attempt(() => gcStrayMasquerade(host, request))
   const agent = readAgentAddress(request.config)
   if (agent !== undefined) steps.attempt(() => collect(agent, request))
