@@ -299,8 +299,7 @@ export class Context {
   }
 
   /** Why an ADD of this plugin cannot work on this machine whatever the plugin does. */
-  requireKernel(): void {
-    const kind = this.profile.kernelKind
+  requireKernel(kind = this.profile.kernelKind): void {
     if (kind !== undefined && !hasLinkKind(this.world, kind))
       throw new NotTestable(`this kernel has no links of kind ${kind}`)
   }
@@ -370,7 +369,8 @@ export function hasLinkKind(world: World, kind: string): boolean {
     ipvlan: ['link', 'uplink', 'name', 'probe0', 'type', 'ipvlan'],
     vxlan: ['name', 'probe0', 'type', 'vxlan', 'id', '4000', 'dstport', '4790'],
     macvlan: ['link', 'uplink', 'name', 'probe0', 'type', 'macvlan'],
-    vrf: ['name', 'probe0', 'type', 'vrf', 'table', '4000']
+    vrf: ['name', 'probe0', 'type', 'vrf', 'table', '4000'],
+    'bridge with VLANs': ['name', 'probe0', 'type', 'bridge', 'vlan_filtering', '1']
   }
   const works = world.try('ip', 'link', 'add', ...(more[kind] ?? ['name', 'probe0', 'type', kind]))
   if (works) world.run('ip', 'link', 'del', 'probe0')

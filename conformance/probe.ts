@@ -12,6 +12,9 @@ export type Transport = 'tcp' | 'udp'
 
 let serial = 0
 
+/** A machine that does other work starts no program faster. */
+const START_MS = 20_000
+
 /** A server inside a namespace; ended with the world or by `stop`. */
 export class Server {
   readonly #child: ChildProcess
@@ -26,9 +29,10 @@ export class Server {
     const ready = join(world.folder, `server-${serial}`)
     const [command, ...args] = selfCommand(['--probe', 'server', transport, String(port), ready])
     const child = netns.inside(() => spawn(command, args, { stdio: 'ignore' }))
-    const until = Date.now() + 5000
+    const until = Date.now() + START_MS
     while (!existsSync(ready)) {
-      if (Date.now() > until) throw new Error(`start ${transport} server on port ${port}: not ready in 5 s`)
+      if (Date.now() > until)
+        throw new Error(`start ${transport} server on port ${port}: not ready in ${START_MS / 1000} s`)
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
     }
     return new Server(child)
