@@ -18,7 +18,7 @@ const STAMP = 'inputs.sha256'
 
 /** A digest of everything the build of an engine reads. */
 export function inputsDigest(engine: Engine, toolchain: string): string {
-  const code = sourceFiles('.ts', ['lib', 'plugins', 'ipam', ...(engine === 'node' ? ['agent', 'cli'] : [])])
+  const code = sourceFiles('.ts', ['lib', 'plugins', 'ipam', ...(engine === 'node' ? ['agent', 'dhcp', 'cli'] : [])])
   const files = [...code.filter(path => !path.endsWith('.test.ts')), 'package.json', 'package-lock.json']
   for (const path of [
     `build/${engine}-engine.ts`,

@@ -53,6 +53,12 @@ const COMMANDS: readonly Command[] = [
     run: async argv => (await import('../agent/main.ts')).runAgent(argv)
   },
   {
+    name: 'dhcp',
+    form: 'dhcp [-socketpath /run/cni/dhcp.sock] [-statedir /run/patchbay/dhcp] ...',
+    summary: 'keep the leases of containers on networks with ipam "dhcp", as a daemon',
+    run: async argv => (await import('../dhcp/main.ts')).runDhcpDaemon(argv)
+  },
+  {
     name: 'conformance',
     form: 'conformance --plugin-dir DIR [--plugin NAME]... [--reference DIR] [--html F] [--json F] [--junit F] [--list]',
     summary: "judge the plugins of a directory, ours or anybody's",

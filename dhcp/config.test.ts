@@ -1,0 +1,153 @@
+/** What is read from configurations, command lines and lease files. */
+import { type Json, parseJson } from '../lib/config/json.ts'
+import { parseAddress } from '../lib/ip/address.ts'
+import { parsePrefix } from '../lib/ip/prefix.ts'
+import { assert, suite, throwsLike } from '../lib/testing/suite.ts'
+import { parseFlags } from './flags.ts'
+import { type Lease, leaseFromText, leaseToText } from './lease.ts'
+import { ANY_ADDRESS } from './message.ts'
+import { clientIdOf, readWishes } from './wishes.ts'
+
+const test = suite('dhcp: configuration')
+
+function json(value: unknown): Json {
+  return parseJson(JSON.stringify(value))
+}
+
+function provided(provide: unknown, args = ''): readonly (readonly [number, string])[] {
+  return [...readWishes(json({ provide }), args).provide].map(([code, value]) => [code, Buffer.from(value).toString()])
+}
+
+test('request: the usual ones and more, or only those', () => {
+  assert.equal(readWishes(json({}), '').request, [1, 121, 3, 33, 6, 15, 119])
+  assert.equal(
+    readWishes(json({ request: [{ option: '42' }, { option: 'routers' }] }), '').request,
+    [1, 121, 3, 33, 6, 15, 119, 42]
+  )
+  const only = [{ skipDefault: true }, { option: 'subnet-mask' }, { option: 3 }]
+  assert.equal(readWishes(json({ request: only }), '').request, [1, 3])
+  assert.is(readWishes(json({ priority: 50 }), '').priority, 50)
+})
+
+test('provide: names, numbers, arguments of the call before fixed values, the last of several', () => {
+  const all = [
+    { option: 'host-name', value: 'fixed', fromArg: 'NERDCTL_CNI_DHCP_HOSTNAME' },
+    { option: 'user-class', value: 'a' },
+    { option: '77', value: 'b' },
+    { option: 'vendor-class-identifier', fromArg: 'ABSENT' },
+    { option: 'dhcp-client-identifier', value: 'me' }
+  ]
+  assert.equal(provided(all, 'IgnoreUnknown=1;NERDCTL_CNI_DHCP_HOSTNAME=web=1'), [
+    [12, 'web=1'],
+    [77, 'b'],
+    [61, 'me']
+  ])
+  assert.equal(provided(all.slice(0, 1)), [[12, 'fixed']])
+})
+
+test('wrong wishes: all at once, each with its place', () => {
+  const wrong = {
+    request: [{ option: 'gateway' }, { option: '256' }, { skipDefault: 'yes' }],
+    provide: [{ value: 'x' }, { option: '53', value: '1' }, { option: '12', value: 'x'.repeat(256) }],
+    priority: -1
+  }
+  const { message } = throwsLike(() => readWishes(json(wrong), ''), { name: 'ConfigError' })
+  for (const part of [
+    /ipam\.request\[0\]\.option must be a number from 0 to 255 or one of .*routers.*, got "gateway"/,
+    /ipam\.request\[1\]\.option must be/,
+    /ipam\.request\[2\]\.skipDefault must be true or false/,
+    /ipam\.provide\[0\]\.option is required/,
+    /ipam\.provide\[1\]\.option must not be one that the exchange itself is made of/,
+    /ipam\.provide\[2\]\.value must give 255 bytes at most/,
+    /ipam\.priority must be an integer/
+  ]) {
+    assert.match(message, part)
+  }
+})
+
+test("the client identifier: the reference's, cut at 254 bytes behind its kind", () => {
+  assert.is(Buffer.from(clientIdOf('c1', 'net1', 'eth0')).toString(), '\0c1/net1/eth0')
+  const long = clientIdOf('x'.repeat(300), 'net', 'eth0')
+  assert.is(long.length, 255)
+  assert.is(long[0], 0)
+})
+
+test('flags: as Go programs take them', () => {
+  const flags = parseFlags([
+    '-socketpath',
+    '/s',
+    '--timeout=1m30s',
+    '-broadcast',
+    '-resendmax',
+    '500ms',
+    '-resendtimeout=1.5h',
+    '-hostprefix=/host'
+  ])
+  assert.equal(flags, {
+    pidfile: '',
+    hostprefix: '/host',
+    socketpath: '/s',
+    statedir: '/run/patchbay/dhcp',
+    broadcast: true,
+    timeout: 90_000,
+    resendmax: 500,
+    resendtimeout: 5_400_000
+  })
+  assert.equal(parseFlags(['-broadcast=false']), {
+    ...flags,
+    hostprefix: '',
+    socketpath: '/run/cni/dhcp.sock',
+    broadcast: false,
+    timeout: 10_000,
+    resendmax: 62_000,
+    resendtimeout: 208_000
+  })
+  for (const wrong of [
+    ['-port', '5'],
+    ['x'],
+    ['-timeout'],
+    ['-timeout', '10'],
+    ['-timeout=0s'],
+    ['-broadcast=2'],
+    ['-statedir', 'a']
+  ]) {
+    throwsLike(() => parseFlags(wrong), { message: /^read flags: / })
+  }
+})
+
+const LEASE: Lease = {
+  attachment: { network: 'net', containerId: 'c1', ifName: 'eth0' },
+  netns: '/run/netns/x',
+  netnsId: '4:42',
+  mac: new Uint8Array([2, 0, 0, 0, 0, 1]),
+  client: {
+    clientId: clientIdOf('c1', 'net', 'eth0'),
+    wishes: { request: [1, 3], provide: new Map([[12, new Uint8Array([65])]]), priority: undefined },
+    broadcast: true
+  },
+  address: parsePrefix('192.0.2.7/24') ?? { address: ANY_ADDRESS, length: 0 },
+  held: {
+    address: parseAddress('192.0.2.7') ?? ANY_ADDRESS,
+    server: parseAddress('192.0.2.1') ?? ANY_ADDRESS,
+    serverMac: new Uint8Array([2, 0, 0, 0, 0, 9])
+  },
+  moments: { renewAt: 1000.5, rebindAt: 2000, expireAt: Infinity },
+  result: parseJson('{"ips":[{"address":"192.0.2.7/24"}]}'),
+  isLost: false
+}
+
+test('a lease file tells the same lease; of another boot, torn or changed it tells none', () => {
+  const text = leaseToText(LEASE, 'boot1')
+  const read = leaseFromText(text, 'boot1')
+  assert.is(leaseToText(read ?? LEASE, 'boot1'), text)
+  assert.is(read?.moments.expireAt, Infinity)
+  assert.is(leaseFromText(text, 'boot2'), undefined)
+  for (let length = 0; length < text.length; length += 1)
+    assert.is(leaseFromText(text.slice(0, length), 'boot1'), undefined)
+  const file = JSON.parse(text)
+  for (const key of ['attachment', 'netns', 'mac', 'address', 'server', 'renewAt', 'provide', 'clientId']) {
+    assert.is(leaseFromText(JSON.stringify({ ...file, [key]: { x: 1 } }), 'boot1'), undefined, key)
+  }
+})
+
+test.run()

@@ -1,0 +1,97 @@
+/** The interface that a lease is for, in its namespace, which is held open: it is there until the lease is given back. */
+import { statSync } from 'node:fs'
+import { kernelRoutes } from '../lib/attach/interface.ts'
+import { resultFromJson } from '../lib/cni/result-json.ts'
+import type { Json } from '../lib/config/json.ts'
+import { type IpPrefix, lastAddress } from '../lib/ip/prefix.ts'
+import { errnoOf } from '../lib/net/errors.ts'
+import type { Kernel } from '../lib/net/kernel.ts'
+import type { Link, Net, Route } from '../lib/net/net.ts'
+import { pause } from './time.ts'
+import { openWire, type Wire } from './wire.ts'
+
+/** linux/if.h: it is connected and its queue runs. */
+const IFF_RUNNING = 0x40
+const LOOK_AGAIN = 10
+/** A bridge port that must wait for its bridge, a card that talks to its switch: the messages are repeated anyway. */
+const LONGEST_COMING_UP = 1000
+
+/** Device and inode of a namespace's path; '' when there is nothing. */
+export function netnsIdOf(path: string): string {
+  try {
+    const { dev, ino } = statSync(path)
+    return `${dev}:${ino}`
+  } catch {
+    return ''
+  }
+}
+
+export class ContainerLink {
+  readonly #net: Net
+  readonly #name: string
+  /** What went with the address. */
+  #routes: readonly Route[] | undefined
+  #isOpen = true
+
+  /** @throws NetnsError when the path is no namespace */
+  constructor(kernel: Kernel, netns: string, name: string) {
+    this.#net = kernel.open(netns)
+    this.#name = name
+  }
+
+  find(): Link | undefined {
+    return this.#net.findLink(this.#name)
+  }
+
+  /** Sets it up and waits until it carries messages, for a second at most. @returns whether it was down */
+  async bringUp(link: Link, signal: AbortSignal): Promise<boolean> {
+    if (!link.isUp) this.#net.setLink(link.index, { up: true })
+    for (let waited = 0; waited < LONGEST_COMING_UP; waited += LOOK_AGAIN) {
+      if (((this.find()?.flags ?? 0) & IFF_RUNNING) !== 0) break
+      await pause(LOOK_AGAIN, signal)
+    }
+    return !link.isUp
+  }
+
+  takeDown(link: Link): void {
+    this.#net.setLink(link.index, { up: false })
+  }
+
+  /** @throws SysError ENODEV when the interface is gone */
+  openWire(link: Link): Wire {
+    return openWire(this.#net.namespaceFd(), link.index, link.mac ?? new Uint8Array(6))
+  }
+
+  /** Takes the address away, and with it the routes that the kernel ties to it. */
+  removeAddress(address: IpPrefix): void {
+    const link = this.find()
+    if (link === undefined) return
+    this.#routes = this.#net.listRoutes({ family: 4, index: link.index })
+    this.#net.removeAddress(link.index, address)
+  }
+
+  /** Gives address and routes back: those that were there, or the ones of the result when nobody knows any more. */
+  restoreAddress(address: IpPrefix, result: Json): void {
+    const link = this.find()
+    if (link === undefined) return
+    const broadcast = address.length < 31 ? lastAddress(address) : undefined
+    this.#net.ensureAddress(link.index, { prefix: address, broadcast })
+    const routes = this.#routes ?? kernelRoutes(resultFromJson(result, '1.1.0', 'lease'))
+    for (const route of routes) this.#restoreRoute({ ...route, index: link.index })
+    this.#routes = undefined
+  }
+
+  /** Another network's may have the place meanwhile. */
+  #restoreRoute(route: Route): void {
+    try {
+      this.#net.ensureRoute(route)
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST') throw error
+    }
+  }
+
+  close(): void {
+    if (this.#isOpen) this.#net.close()
+    this.#isOpen = false
+  }
+}

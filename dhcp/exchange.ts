@@ -1,0 +1,334 @@
+/**
+ * The client's conversations with servers, each from its first message to its outcome.
+ *
+ *     acquire   DISCOVER -> OFFER, REQUEST -> ACK       an address
+ *     renew     REQUEST  -> ACK, from the address       the same for longer
+ *     release   RELEASE                                 no answer
+ *
+ * @source RFC 2131 sections 3.1, 4.1, 4.4; RFC 6842 and 4361 (client identifiers)
+ */
+import { randomBytes } from 'node:crypto'
+import { formatAddress, type IpAddress } from '../lib/ip/address.ts'
+import { errnoOf } from '../lib/sys/errors.ts'
+import { BROADCAST_MAC } from './frame.ts'
+import {
+  ACK,
+  ANY_ADDRESS,
+  CLIENT_ID,
+  DhcpDecodeError,
+  DISCOVER,
+  EVERYBODY,
+  MAXIMUM_SIZE,
+  MESSAGE_TYPE,
+  type Message,
+  NAK,
+  OFFER,
+  PARAMETER_LIST,
+  RELEASE,
+  REQUEST,
+  REQUESTED_ADDRESS,
+  SERVER_ID,
+  SERVER_MESSAGE,
+  typeOf
+} from './message.ts'
+import { isUsable, type Terms, termsOf } from './terms.ts'
+import { clock, jittered, pause } from './time.ts'
+import { addressOf } from './values.ts'
+import { ALL_SERVERS, type Destination, type Reply, type Wire } from './wire.ts'
+import type { Wishes } from './wishes.ts'
+
+/** Who asks, and for what. */
+export interface Client {
+  readonly clientId: Uint8Array
+  readonly wishes: Wishes
+  /** The interface hears nothing that is addressed to it alone before it has an address. */
+  readonly broadcast: boolean
+}
+
+/** How patiently, in milliseconds. */
+export interface Patience {
+  /** The longest wait for the answer to one message. */
+  readonly answer: number
+  /** The longest pause between two messages. */
+  readonly pause: number
+  /** For the whole. */
+  readonly total: number
+}
+
+/** A lease as it was granted. */
+export interface Grant {
+  readonly terms: Terms
+  /** Where the server's answers come from. */
+  readonly mac: Uint8Array
+  /** When it was asked for: the lease counts from there. */
+  readonly askedAt: number
+}
+
+/** No lease came of it; `message` tells how far it got. */
+export class NoLease extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'NoLease'
+  }
+}
+
+/** RFC 2131 section 4.1 begins with 4 seconds for networks of its days. */
+const FIRST_PAUSE = 1000
+const REQUEST_TRIES = 4
+const LARGEST_MESSAGE = 1500
+
+/**
+ * Gets an address.
+ *
+ * @param wanted the address to ask for, when it was this client's before
+ * @throws {NoLease} when the time is over
+ */
+export async function acquire(
+  wire: Wire,
+  client: Client,
+  patience: Patience,
+  signal: AbortSignal,
+  wanted?: IpAddress
+): Promise<Grant> {
+  return new Acquisition(wire, client, patience, signal, wanted).run()
+}
+
+class Acquisition {
+  readonly #wire: Wire
+  readonly #client: Client
+  readonly #patience: Patience
+  readonly #signal: AbortSignal
+  readonly #wanted: IpAddress | undefined
+  readonly #began = clock()
+  readonly #xid = newXid()
+  /** How far it got. */
+  #note = 'no DHCP server answered'
+  #sent = 0
+
+  constructor(wire: Wire, client: Client, patience: Patience, signal: AbortSignal, wanted: IpAddress | undefined) {
+    this.#wire = wire
+    this.#client = client
+    this.#patience = patience
+    this.#signal = signal
+    this.#wanted = wanted
+  }
+
+  get #deadline(): number {
+    return this.#began + this.#patience.total
+  }
+
+  async run(): Promise<Grant> {
+    for (let tries = 0; clock() < this.#deadline; tries += 1) {
+      const until = Math.min(this.#deadline, clock() + this.#pauseOf(tries))
+      const offer = await this.#discover(until)
+      const grant = offer === undefined ? undefined : await this.#request(offer)
+      if (grant !== undefined) return grant
+      // A refusal comes at once: the next question waits for its time all the same.
+      const left = until - clock()
+      if (left > 0) await pause(left, this.#signal)
+    }
+    const seconds = Math.round((clock() - this.#began) / 1000)
+    throw new NoLease(`${this.#note}, in ${seconds} s and with ${this.#sent} messages sent`)
+  }
+
+  #pauseOf(tries: number): number {
+    const longest = Math.min(this.#patience.answer, this.#patience.pause)
+    return jittered(Math.min(FIRST_PAUSE * 2 ** tries, longest))
+  }
+
+  async #discover(until: number): Promise<Reply | undefined> {
+    const options = this.#wanted === undefined ? [] : [option(REQUESTED_ADDRESS, this.#wanted.bytes)]
+    this.#send(DISCOVER, options)
+    for (;;) {
+      const reply = await this.#next(until)
+      if (reply === undefined) return undefined
+      if (typeIn(reply.message) !== OFFER) continue
+      if (isUsable(reply.message.yiaddr) && serverOf(reply.message) !== undefined) return reply
+      this.#note = `a server offers ${formatAddress(reply.message.yiaddr)}, which is no host's address`
+    }
+  }
+
+  async #request(offer: Reply): Promise<Grant | undefined> {
+    const server = serverOf(offer.message) ?? ANY_ADDRESS
+    const address = offer.message.yiaddr
+    const options = [option(REQUESTED_ADDRESS, address.bytes), option(SERVER_ID, server.bytes)]
+    this.#note = `server ${formatAddress(server)} offered ${formatAddress(address)} and then was silent`
+    for (let tries = 0; tries < REQUEST_TRIES && clock() < this.#deadline; tries += 1) {
+      const askedAt = clock()
+      this.#send(REQUEST, options)
+      const until = Math.min(this.#deadline, askedAt + this.#pauseOf(tries))
+      for (;;) {
+        const reply = await this.#next(until)
+        if (reply === undefined) break
+        if (!isSame(serverOf(reply.message), server)) continue
+        const type = typeIn(reply.message)
+        if (type === NAK) {
+          this.#note = refusal(reply.message, server)
+          return undefined
+        }
+        if (type === ACK) return this.#granted(reply, askedAt)
+      }
+    }
+    return undefined
+  }
+
+  #granted(reply: Reply, askedAt: number): Grant | undefined {
+    try {
+      return { terms: termsOf(reply.message, this.#client.wishes.priority), mac: reply.mac, askedAt }
+    } catch (error) {
+      if (!(error instanceof DhcpDecodeError)) throw error
+      this.#note = `the server's lease cannot be used: ${error.message}`
+      return undefined
+    }
+  }
+
+  async #next(until: number): Promise<Reply | undefined> {
+    for (;;) {
+      const reply = await this.#wire.receive(until, this.#signal)
+      if (reply === undefined || reply.message.xid === this.#xid) return reply
+    }
+  }
+
+  /** An interface that is still coming up loses its first messages, as a network would. */
+  #send(type: number, options: readonly (readonly [number, Uint8Array])[]): void {
+    const seconds = Math.floor((clock() - this.#began) / 1000)
+    try {
+      this.#wire.send(messageOf(this.#wire.mac, this.#client, type, this.#xid, options, { seconds }), ALL_SERVERS)
+      this.#sent += 1
+    } catch (error) {
+      const errno = errnoOf(error)
+      if (errno !== 'ENETDOWN' && errno !== 'ENOBUFS' && errno !== 'EAGAIN') throw error
+      this.#note = errno === 'ENETDOWN' ? 'the interface is down' : `the interface takes no messages (${errno})`
+    }
+  }
+}
+
+/** The lease that is held, as far as a renewal needs it. */
+export interface Held {
+  readonly address: IpAddress
+  readonly server: IpAddress
+  readonly serverMac: Uint8Array
+}
+
+/**
+ * Asks for more time: its own server, or everybody.
+ *
+ * @returns undefined when nobody answered until then, 'refused' when the address must be given up
+ */
+export async function renew(
+  wire: Wire,
+  client: Client,
+  held: Held,
+  everybody: boolean,
+  until: number,
+  signal: AbortSignal
+): Promise<Grant | 'refused' | undefined> {
+  const xid = newXid()
+  const askedAt = clock()
+  const to: Destination = everybody
+    ? { address: EVERYBODY, mac: BROADCAST_MAC, from: held.address }
+    : { address: held.server, mac: held.serverMac, from: held.address }
+  wire.send(messageOf(wire.mac, client, REQUEST, xid, [], { ciaddr: held.address }), to)
+  for (;;) {
+    const reply = await wire.receive(until, signal)
+    if (reply === undefined) return undefined
+    if (reply.message.xid !== xid) continue
+    const type = typeIn(reply.message)
+    // Asking its own server, a client believes that one only.
+    if (type === NAK && (everybody || isSame(serverOf(reply.message), held.server))) return 'refused'
+    if (type !== ACK) continue
+    if (!isSame(reply.message.yiaddr, held.address)) return 'refused'
+    try {
+      return { terms: termsOf(reply.message, client.wishes.priority), mac: reply.mac, askedAt }
+    } catch (error) {
+      if (!(error instanceof DhcpDecodeError)) throw error
+    }
+  }
+}
+
+/** Gives the address back. Nobody answers; if the message is lost, the lease ends by itself. */
+export function release(wire: Wire, client: Client, held: Held): void {
+  const bare: Client = {
+    ...client,
+    wishes: { ...client.wishes, request: [], provide: ownId(client) },
+    broadcast: false
+  }
+  const message = messageOf(wire.mac, bare, RELEASE, newXid(), [option(SERVER_ID, held.server.bytes)], {
+    ciaddr: held.address
+  })
+  wire.send(message, { address: held.server, mac: held.serverMac, from: held.address })
+}
+
+/** The server knows the client by it. */
+function ownId(client: Client): ReadonlyMap<number, Uint8Array> {
+  const own = client.wishes.provide.get(CLIENT_ID)
+  return own === undefined ? new Map() : new Map([[CLIENT_ID, own]])
+}
+
+function messageOf(
+  mac: Uint8Array,
+  client: Client,
+  type: number,
+  xid: number,
+  more: readonly (readonly [number, Uint8Array])[],
+  fields: { readonly seconds?: number; readonly ciaddr?: IpAddress }
+): Message {
+  const { request, provide } = client.wishes
+  const options = new Map<number, Uint8Array>([
+    [MESSAGE_TYPE, new Uint8Array([type])],
+    [CLIENT_ID, client.clientId],
+    ...more
+  ])
+  if (type !== RELEASE) {
+    options.set(MAXIMUM_SIZE, new Uint8Array([LARGEST_MESSAGE >> 8, LARGEST_MESSAGE & 0xff]))
+    if (request.length > 0) options.set(PARAMETER_LIST, new Uint8Array(request))
+  }
+  for (const [code, value] of provide) options.set(code, value)
+  return {
+    isReply: false,
+    xid,
+    seconds: fields.seconds ?? 0,
+    // With an address, answers reach it.
+    broadcast: client.broadcast && fields.ciaddr === undefined,
+    ciaddr: fields.ciaddr ?? ANY_ADDRESS,
+    yiaddr: ANY_ADDRESS,
+    chaddr: mac,
+    options
+  }
+}
+
+function option(code: number, value: Uint8Array): readonly [number, Uint8Array] {
+  return [code, value]
+}
+
+function newXid(): number {
+  return randomBytes(4).readUInt32BE()
+}
+
+/** -1 when it does not say. */
+function typeIn(message: Message): number {
+  try {
+    return typeOf(message)
+  } catch {
+    return -1
+  }
+}
+
+function serverOf(message: Message): IpAddress | undefined {
+  try {
+    return addressOf(message, SERVER_ID)
+  } catch {
+    return undefined
+  }
+}
+
+function isSame(a: IpAddress | undefined, b: IpAddress): boolean {
+  return a !== undefined && Buffer.compare(a.bytes, b.bytes) === 0
+}
+
+/** A server may say why; what it says is shown quoted. */
+function refusal(nak: Message, server: IpAddress): string {
+  const value = nak.options.get(SERVER_MESSAGE)
+  const words = value === undefined ? '' : `: ${JSON.stringify(Buffer.from(value).toString('latin1').slice(0, 100))}`
+  return `server ${formatAddress(server)} refused the address that it had offered${words}`
+}

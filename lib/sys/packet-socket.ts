@@ -1,0 +1,135 @@
+/**
+ * Packet sockets for DHCP: whole Ethernet frames on one interface, which needs no address for it. For daemons only: the
+ * filter is handed over as a pointer, which the Node engine alone can make.
+ *
+ * @source man 7 packet; linux/filter.h struct sock_filter, struct sock_fprog; linux/if_packet.h struct sockaddr_ll
+ */
+import { getRawPointer } from 'node:ffi'
+import * as libc from '#libc'
+import { SysError } from './errors.ts'
+
+const AF_INET = 2
+const AF_PACKET = 17
+const SOCK_DGRAM = 2
+const SOCK_RAW = 3
+const SOCK_CLOEXEC = 0o2000000
+const SOL_SOCKET = 1
+const SO_REUSEADDR = 2
+const SO_ATTACH_FILTER = 26
+const ETH_P_IP = 0x0800
+const MSG_DONTWAIT = 0x40
+const LARGEST_FRAME = 65_536
+
+/** linux/bpf_common.h: what the filter's lines do. */
+const LOAD_HALF = 0x28
+const LOAD_BYTE = 0x30
+const LOAD_HEADER_LENGTH = 0xb1
+const LOAD_HALF_BEHIND_HEADER = 0x48
+const JUMP_IF_EQUAL = 0x15
+const JUMP_IF_ANY = 0x45
+const RETURN = 0x06
+
+/**
+ * Opens a socket in the namespace the process is in now, for IPv4 datagrams to one UDP port that come in over one
+ * interface; everything else the kernel drops before it costs anything.
+ *
+ * @param index of the interface
+ * @throws {SysError} EPERM without CAP_NET_RAW, ENODEV when the interface is gone
+ */
+export function openPacketSocket(index: number, port: number): number {
+  // Protocol 0: nothing arrives before the filter is in place.
+  const fd = libc.socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)
+  if (fd < 0) throw new SysError('socket', 'AF_PACKET', libc.errnoName(), '')
+  const program = filterFor(port)
+  const description = new Uint8Array(16)
+  const view = new DataView(description.buffer)
+  view.setUint16(0, program.length / 8, true)
+  view.setBigUint64(8, BigInt(getRawPointer(program)), true)
+  const attached = libc.setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, description)
+  if (attached < 0 || libc.bind(fd, linkAddress(index)) < 0) {
+    const errno = libc.errnoName()
+    libc.close(fd)
+    throw new SysError(attached < 0 ? 'attach filter to' : 'bind', `packet socket on interface ${index}`, errno, '')
+  }
+  return fd
+}
+
+/** @returns instructions of 8 bytes each: code, jump if true, jump if false, operand */
+function filterFor(port: number): Uint8Array {
+  const lines: readonly (readonly [number, number, number, number])[] = [
+    [LOAD_HALF, 0, 0, 12],
+    [JUMP_IF_EQUAL, 0, 8, ETH_P_IP],
+    [LOAD_BYTE, 0, 0, 23],
+    [JUMP_IF_EQUAL, 0, 6, 17],
+    // A fragment: its first bytes are no UDP header.
+    [LOAD_HALF, 0, 0, 20],
+    [JUMP_IF_ANY, 4, 0, 0x1fff],
+    [LOAD_HEADER_LENGTH, 0, 0, 14],
+    [LOAD_HALF_BEHIND_HEADER, 0, 0, 16],
+    [JUMP_IF_EQUAL, 0, 1, port],
+    [RETURN, 0, 0, LARGEST_FRAME],
+    [RETURN, 0, 0, 0]
+  ]
+  const program = new Uint8Array(lines.length * 8)
+  const view = new DataView(program.buffer)
+  lines.forEach(([code, ifTrue, ifFalse, operand], line) => {
+    view.setUint16(line * 8, code, true)
+    view.setUint8(line * 8 + 2, ifTrue)
+    view.setUint8(line * 8 + 3, ifFalse)
+    view.setUint32(line * 8 + 4, operand, true)
+  })
+  return program
+}
+
+/** struct sockaddr_ll */
+function linkAddress(index: number): Uint8Array {
+  const address = new Uint8Array(20)
+  const view = new DataView(address.buffer)
+  view.setUint16(0, AF_PACKET, true)
+  view.setUint16(2, ETH_P_IP, false)
+  view.setInt32(4, index, true)
+  return address
+}
+
+/** @throws {SysError} ENETDOWN while the interface is down, ENXIO when it is gone */
+export function sendFrame(fd: number, frame: Uint8Array): void {
+  if (libc.send(fd, frame, MSG_DONTWAIT) < 0) throw new SysError('send', 'frame', libc.errnoName(), '')
+}
+
+/**
+ * A frame that has arrived, undefined when none has.
+ *
+ * @throws {SysError} ENETDOWN once when the interface goes down
+ */
+export function receiveFrame(fd: number): Uint8Array | undefined {
+  const buffer = new Uint8Array(LARGEST_FRAME)
+  const length = libc.recv(fd, buffer, MSG_DONTWAIT)
+  if (length >= 0) return buffer.slice(0, length)
+  const errno = libc.errnoName()
+  if (errno === 'EAGAIN' || errno === 'EINTR') return undefined
+  throw new SysError('receive', 'frame', errno, '')
+}
+
+export function closePacketSocket(fd: number): void {
+  libc.close(fd)
+}
+
+/**
+ * Takes a UDP port of the namespace the process is in now, so that the kernel does not answer what the packet socket
+ * reads with "port unreachable". Nothing is read from it.
+ *
+ * @returns a descriptor, -1 when somebody has the port
+ */
+export function occupyUdpPort(port: number): number {
+  const fd = libc.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)
+  if (fd < 0) return -1
+  const on = new Uint8Array([1, 0, 0, 0])
+  libc.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, on)
+  const address = new Uint8Array(16)
+  const view = new DataView(address.buffer)
+  view.setUint16(0, AF_INET, true)
+  view.setUint16(2, port, false)
+  if (libc.bind(fd, address) >= 0) return fd
+  libc.close(fd)
+  return -1
+}
