@@ -141,7 +141,7 @@ export class Dbus {
 }
 
 function busPath(): string {
-  const address = process.env['DBUS_SYSTEM_BUS_ADDRESS'] ?? ''
+  const address = process.env.DBUS_SYSTEM_BUS_ADDRESS ?? ''
   const prefix = 'unix:path='
   return address.startsWith(prefix) ? (address.slice(prefix.length).split(',')[0] ?? SYSTEM_BUS) : SYSTEM_BUS
 }

@@ -21,7 +21,7 @@ const CHAIN_NAME_LENGTH = 28
 /** The program for a family's packets; undefined when it is not installed. PATH first, then the usual places. */
 export function findIptables(family: 4 | 6, suffix = ''): string | undefined {
   const name = `${family === 4 ? 'iptables' : 'ip6tables'}${suffix}`
-  const fromPath = (process.env['PATH'] ?? '').split(':').filter(directory => directory.startsWith('/'))
+  const fromPath = (process.env.PATH ?? '').split(':').filter(directory => directory.startsWith('/'))
   for (const directory of fromPath.concat(DIRECTORIES)) {
     if (existsSync(`${directory}/${name}`)) return `${directory}/${name}`
   }
