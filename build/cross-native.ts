@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import type { Clang } from './native-engine.ts'
+import { type Clang, PROGRAM_SWITCHES } from './native-engine.ts'
 import { ROOT } from './project.ts'
 
 const TRIPLE = 'aarch64-linux-gnu'
@@ -17,7 +17,7 @@ const ARCHIVES: ReadonlyMap<string, readonly string[]> = new Map([
   ['libscriptc-libregexp.a', ['quickjs-ng/libregexp.c', 'quickjs-ng/libunicode.c']]
 ])
 
-/** scriptc's own switches for its runtime, then those that native-engine.ts compiles the program with. */
+/** scriptc's own switches for its runtime. */
 const RUNTIME_SWITCHES: readonly string[] = [
   '-std=c11',
   '-w',
@@ -31,18 +31,6 @@ const RUNTIME_SWITCHES: readonly string[] = [
 ]
 /** Names of source files, which assertions print, without the place of the repository. */
 const PLACELESS = `-ffile-prefix-map=${ROOT}=.`
-const PROGRAM_SWITCHES: readonly string[] = [
-  '-Oz',
-  '-fPIC',
-  '-ffunction-sections',
-  '-fdata-sections',
-  '-fno-asynchronous-unwind-tables',
-  '-mllvm',
-  '-inline-threshold=-50',
-  '-mllvm',
-  '-enable-machine-outliner=always',
-  '-Wno-override-module'
-]
 
 /** Why it cannot be made here; undefined when it can. */
 export function crossObstacle(): string | undefined {

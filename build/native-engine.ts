@@ -73,22 +73,44 @@ export function clangEnvironment(clang: Clang): NodeJS.ProcessEnv {
 }
 
 /**
+ * How the program is compiled from the LLVM text that scriptc leaves, for any processor: functions that turned out the same
+ * become one, and what several branches begin or end with stands there once.
+ */
+export const PROGRAM_SWITCHES: readonly string[] = [
+  '-Oz',
+  '-fPIC',
+  '-ffunction-sections',
+  '-fdata-sections',
+  '-fno-asynchronous-unwind-tables',
+  '-Xclang',
+  '-fmerge-functions',
+  '-mllvm',
+  '-inline-threshold=-50',
+  '-mllvm',
+  '-hoist-common-insts',
+  '-mllvm',
+  '-sink-common-insts',
+  '-mllvm',
+  '-enable-machine-outliner=always',
+  '-Wno-override-module'
+]
+
+/**
  * What the linker step does before it links: it compiles the program again, for size, over scriptc's own object.
  *
  * scriptc generates code at -O2 and offers nothing else. The plugins wait for the kernel, not for their own arithmetic,
  * and a file that is a fifth smaller has a fifth fewer pages to map at every start. The LLVM text that scriptc leaves
- * beside its output is the same program.
+ * beside its output is the same program. Its functions are marked for the address sanitizer, which keeps the optimizer from
+ * much and is used by nobody; they must be marked for size, since -Oz means only what clang itself has parsed. Nothing
+ * unwinds the stack here (exceptions are returned): without `nounwind` a tenth of the file would say how to.
  */
 const COMPILE_FOR_SIZE = `
 for argument; do
   case "$argument" in */.scriptc-native-program-object-*.o) object=$argument ;; esac
 done
 if [ -n "$object" ] && [ -f "$PATCHBAY_PROGRAM" ]; then
-  # Nothing unwinds the stack here (exceptions are returned): without this a tenth of the file would say how to.
-  sed -i '/^define /s/ #\\([0-9]*\\) {/ nounwind #\\1 {/' "$PATCHBAY_PROGRAM" || exit 1
-  "$PATCHBAY_CLANG" -Oz -fPIC -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \\
-    -mllvm -inline-threshold=-50 -mllvm -enable-machine-outliner=always -Wno-override-module \\
-    -c "$PATCHBAY_PROGRAM" -o "$object" || exit 1
+  sed -i '/^attributes #/s/sanitize_address/nounwind minsize optsize/' "$PATCHBAY_PROGRAM" || exit 1
+  "$PATCHBAY_CLANG" ${PROGRAM_SWITCHES.join(' ')} -c "$PATCHBAY_PROGRAM" -o "$object" || exit 1
   if command -v objcopy > /dev/null; then
     for argument; do
       case "$argument" in */scriptc-runtime-pack-link-*.o) objcopy -R .eh_frame -R .rela.eh_frame "$argument" || exit 1 ;; esac
