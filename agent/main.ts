@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 import { lockHost } from '../lib/daemon/one-per-host.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { machineId } from '../lib/state/machine.ts'
-import { ensureDirectory } from '../lib/sys/files.ts'
+import { ensureDirectory, fileError } from '../lib/sys/files.ts'
 import { Agent, ownRecords } from './agent.ts'
 import { type AgentConfig, DEFAULT_CONFIG, type EtcdConfig, parseConfig } from './config.ts'
 import { EtcdRegistry } from './etcd-registry.ts'
@@ -32,7 +32,7 @@ export async function runAgent(args: readonly string[]): Promise<number> {
       process.stdout.write(USAGE)
       return 0
     }
-    config = parseConfig(readFileSync(values.config ?? DEFAULT_CONFIG, 'utf8'))
+    config = readConfig(values.config ?? DEFAULT_CONFIG)
   } catch (error) {
     process.stderr.write(`patchbay agent: ${messageOf(error)}\n${USAGE}`)
     return 2
@@ -44,6 +44,16 @@ export async function runAgent(args: readonly string[]): Promise<number> {
     log(messageOf(error))
     return 1
   }
+}
+
+function readConfig(path: string): AgentConfig {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw fileError('read configuration', path, error)
+  }
+  return parseConfig(text)
 }
 
 async function serve(config: AgentConfig): Promise<void> {

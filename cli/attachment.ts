@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { ifNameFault, isName } from '../lib/cni/env.ts'
 import type { Attachment } from '../lib/cni/plugin.ts'
 import { type Json, jsonText, parseJson } from '../lib/config/json.ts'
+import { PluginMissing } from '../lib/runtime/execute.ts'
 import { loadNetwork, type Network, NetworkError, parseNetwork } from '../lib/runtime/network.ts'
 import { type Attaching, attachingOf, type Runtime } from '../lib/runtime/runtime.ts'
 import { containerOf, formerContainerOf } from './container.ts'
@@ -50,7 +51,7 @@ export async function attachTo(place: Place, network: Network, attaching: Attach
   try {
     return await runtime.add(network, attaching)
   } catch (error) {
-    await cleanUp(runtime, network, attaching, output)
+    if (!(error instanceof PluginMissing)) await cleanUp(runtime, network, attaching, output)
     throw error
   }
 }

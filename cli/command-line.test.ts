@@ -216,7 +216,7 @@ test('a network that is not there names those that are', () =>
     const answer = await run('attach', 'grey', NETNS)
     assert.is(answer.status, 1)
     assert.match(answer.err, /load network "grey": not in ".*net\.d" \(load ".*bad\.conflist": read JSON/)
-    assert.match(answer.err, /what to do: there are blue; make one with: patchbay network create grey/)
+    assert.match(answer.err, /what to do: networks there: blue; to make one: patchbay network create grey/)
     assert.match((await run('network', 'ls')).err, /bad\.conflist/)
   }))
 
@@ -252,6 +252,34 @@ test('help and version', async () => {
     /^Patchbay v[0-9.]+\nCNI versions: 0\.1\.0, .*1\.1\.0\nplugins: .*loopback/
   )
   assert.ok(JSON.parse((await command('--version', '--json')).out).plugins.includes('bridge'))
+})
+
+test('a plugin that is missing is told before any other has run, and nothing has to be cleaned up', () =>
+  withStage(async ({ directory, run, calls }) => {
+    rmSync(join(directory, 'bin', 'two'))
+    const answer = await run('attach', 'blue', PID)
+    assert.is(answer.status, 1)
+    assert.match(
+      answer.err,
+      /^patchbay: find plugin "two": not in ".*bin"\n {2}in plugin two, ADD\n {2}what to do: install it/
+    )
+    assert.is(answer.err.split('\n').length, 4, answer.err)
+    assert.is(calls(), '')
+  }))
+
+test('what each verb of network takes is in its help; a wrong option is named in one line', async () => {
+  for (const argv of [
+    ['network', '--help'],
+    ['network', 'create', '--help']
+  ]) {
+    const answer = await command(...argv)
+    assert.is(answer.status, 0)
+    for (const option of ['--subnet', '--ip-range', '--internal', '-o KEY=VALUE', '--mac-address', 'rm NAME']) {
+      assert.match(answer.out, option)
+    }
+  }
+  const wrong = await command('status', 'blue', '--bogus')
+  assert.is(wrong.err.split('\n')[0], "patchbay: read the options: Unknown option '--bogus'")
 })
 
 test.run()

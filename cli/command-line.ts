@@ -3,7 +3,7 @@ import { KNOWN_VERSIONS, PATCHBAY_VERSION } from '../lib/cni/version.ts'
 import { pluginNames } from '../plugins/start.ts'
 import { attach, check, detach, gc, status } from './attachment.ts'
 import { install } from './install.ts'
-import { network } from './network.ts'
+import { NETWORK_HELP, network } from './network.ts'
 import { CommandError, jsonLine, type Output, processOutput, reportError } from './output.ts'
 
 interface Command {
@@ -95,7 +95,8 @@ export async function runCommandLine(argv: readonly string[], output: Output = p
   try {
     const command = commandNamed(name === '--version' ? 'version' : name)
     if (rest.includes('--help') || rest.includes('-h')) {
-      output.out(`patchbay ${command.form}\n  ${command.summary}\n\n${COMMON}`)
+      const forms = command.name === 'network' ? NETWORK_HELP : `patchbay ${command.form}\n  ${command.summary}\n`
+      output.out(`${forms}\n${COMMON}`)
       return 0
     }
     return await command.run(rest, output)
@@ -114,7 +115,10 @@ function commandNamed(name: string): Command {
 /** node:util's parseArgs throws TypeErrors with a code; they are the user's mistakes, not ours. */
 function parseArgsError(error: unknown): unknown {
   const isUse = error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
-  return isUse ? new CommandError(`read the options: ${error.message}`, 'patchbay help shows every command') : error
+  if (!isUse) return error
+  // Node adds how to pass file names that begin with a dash: nobody wants that here.
+  const [cause = ''] = error.message.split('. ')
+  return new CommandError(`read the options: ${cause}`, 'patchbay COMMAND --help shows the options')
 }
 
 function helpText(): string {

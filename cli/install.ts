@@ -12,7 +12,6 @@ import {
   fsyncSync,
   linkSync,
   lstatSync,
-  mkdirSync,
   openSync,
   renameSync,
   rmSync,
@@ -21,6 +20,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path'
 import { isSea } from 'node:sea'
 import { parseArgs } from 'node:util'
+import { ensureDirectory } from '../lib/sys/files.ts'
 import { pluginNames } from '../plugins/start.ts'
 import {
   filesBefore,
@@ -53,7 +53,11 @@ export async function install(argv: readonly string[], output: Output): Promise<
     json: { type: 'boolean' }
   } as const
   const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true })
-  if (positionals.length > 1) throw new CommandError('read the command: the form is: patchbay install [DIR]')
+  if (positionals.length > 1)
+    throw new CommandError(
+      'read the command: the form is: patchbay install [DIR]',
+      'patchbay install --help shows its options'
+    )
   const runtime = values.runtime === undefined ? undefined : runtimeNamed(values.runtime)
   const chosen: Options = {
     directory: resolve(positionals[0] ?? runtime?.binDir ?? '/opt/cni/bin'),
@@ -96,9 +100,9 @@ function carryOut({ directory, source, names, network }: Options, steps: readonl
   const configStep = steps.find(one => one.path === network?.path)
   if (network === undefined || configStep === undefined || configStep.action === 'leave') return
   try {
-    mkdirSync(dirname(network.path), { recursive: true, mode: 0o755 })
+    ensureDirectory(dirname(network.path), 0o755)
     const text = `${JSON.stringify(network.runtime.config, undefined, 2)}\n`
-    replace(network.path, fresh => writeFileSync(fresh, text, { mode: 0o644, flush: true }))
+    replace(network.path, fresh => writeFileSync(fresh, text, { mode: 0o644, flush: true, flag: 'wx' }))
     syncDirectory(dirname(network.path))
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error)
@@ -111,7 +115,7 @@ function keep(path: string): void {
   const kept = keptPath(path)
   try {
     if (lstatSync(path).isDirectory()) throw new Error('it is a directory')
-    mkdirSync(dirname(kept), { recursive: true, mode: 0o755 })
+    ensureDirectory(dirname(kept), 0o755)
     replace(kept, fresh => linkOrCopy(path, fresh))
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error)
@@ -142,7 +146,7 @@ function report(
  */
 export function installInto(directory: string, source: string, names: readonly string[]): void {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o755 })
+    ensureDirectory(directory, 0o755)
     replace(join(directory, MULTI_CALL), fresh => copyDurably(source, fresh))
     for (const name of names) replace(join(directory, name), fresh => linkOrCopy(join(directory, MULTI_CALL), fresh))
     syncDirectory(directory)
@@ -169,7 +173,7 @@ function replace(path: string, make: (fresh: string) => void): void {
 
 /** On disk before it gets its name: after a power cut the name must not lead to an empty file. */
 function copyDurably(source: string, fresh: string): void {
-  copyFileSync(source, fresh, constants.COPYFILE_FICLONE)
+  copyFileSync(source, fresh, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
   chmodSync(fresh, 0o755)
   const fd = openSync(fresh, 'r')
   try {

@@ -1,5 +1,5 @@
 /** `patchbay network …`: Docker's verbs over configuration lists in a directory. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { isName } from '../lib/cni/env.ts'
@@ -8,6 +8,7 @@ import { type IpPrefix, networkOf, parsePrefix } from '../lib/ip/prefix.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import type { CachedAttachment } from '../lib/runtime/cache.ts'
 import { loadNetwork, loadNetworks, type Network, pluginType } from '../lib/runtime/network.ts'
+import { ensureDirectory, fileError } from '../lib/sys/files.ts'
 import { pluginNames } from '../plugins/start.ts'
 import { attachTo, checkedId, checkedIfName, detachFrom, resultTable, usage } from './attachment.ts'
 import { containerOf, formerContainerOf } from './container.ts'
@@ -19,10 +20,27 @@ type Verb = (argv: readonly string[], output: Output) => Promise<number>
 
 const VERBS: Readonly<Record<string, Verb>> = { create, ls: list, list, inspect, connect, disconnect, rm: remove }
 
+/** Each verb with its options, for `patchbay network --help`. */
+export const NETWORK_HELP = `patchbay network create NAME [--driver bridge|macvlan|ipvlan] [--subnet 10.5.0.0/24]... [--gateway 10.5.0.1]...
+      [--ip-range 10.5.0.128/25]... [--ipv6] [--internal] [--label KEY=VALUE]... [-o KEY=VALUE]...
+    writes a network; without --subnet a free one is chosen. Options (-o) as in Docker: mtu, bridge, icc, ip-masq,
+    and for macvlan and ipvlan: parent, mode
+patchbay network ls [-q]
+patchbay network inspect NAME...
+patchbay network connect NETWORK CONTAINER [--ifname eth0] [--ip A] [--ip6 A] [--mac-address M] [--container-id ID]
+    attaches a running container (a namespace or a process) to one more network
+patchbay network disconnect NETWORK CONTAINER [--ifname eth0] [--container-id ID]
+patchbay network rm NAME... [--force]
+`
+
 export async function network(argv: readonly string[], output: Output): Promise<number> {
   const [name, ...rest] = argv
   const verb = name === undefined || !Object.hasOwn(VERBS, name) ? undefined : VERBS[name]
-  if (verb === undefined) throw usage('network create | ls | inspect | connect | disconnect | rm')
+  if (verb === undefined)
+    throw new CommandError(
+      'read the command: the form is: patchbay network create | ls | inspect | connect | disconnect | rm',
+      'patchbay network --help shows the options of each'
+    )
   return verb(rest, output)
 }
 
@@ -67,10 +85,18 @@ async function create(argv: readonly string[], output: Output): Promise<number> 
     { plugins: pluginNames(), used: [...networks.flatMap(subnetsOf), ...hostPrefixes()] }
   )
   const path = join(place.confDir, `patchbay-${name}.conflist`)
-  mkdirSync(place.confDir, { recursive: true, mode: 0o755 })
-  writeFileSync(path, jsonLine(config), { flag: 'wx', mode: 0o644 })
+  writeNew(path, jsonLine(config), place.confDir)
   output.out(values.json === true ? jsonLine({ name, path }) : `${name}\n`)
   return 0
+}
+
+function writeNew(path: string, text: string, directory: string): void {
+  try {
+    ensureDirectory(directory, 0o755)
+    writeFileSync(path, text, { flag: 'wx', mode: 0o644 })
+  } catch (error) {
+    throw new CommandError(fileError('write network', path, error).message, 'run as root, or name another --conf-dir')
+  }
 }
 
 function pairs(option: string, texts: readonly string[]): ReadonlyMap<string, string> {

@@ -2,6 +2,7 @@
 
 import { PluginError } from '../lib/runtime/execute.ts'
 import { NetworkError } from '../lib/runtime/network.ts'
+import { readText } from '../lib/sys/files.ts'
 import { writeFully } from '../lib/sys/stdio.ts'
 
 /** Where output goes. Tests put memory in its place. */
@@ -41,7 +42,25 @@ export function reportError(output: Output, error: unknown, asJson: boolean): vo
   else output.err(reportText(report))
 }
 
+const CAP_NET_ADMIN = 12
+const CAP_SYS_ADMIN = 21
+
+/** Whether this process may change networks and enter namespaces. @source man 7 capabilities, man 5 proc CapEff */
+function hasRights(): boolean {
+  const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(readText('/proc/self/status') ?? '')?.[1]
+  if (mask === undefined) return true
+  const bits = BigInt(`0x${mask}`)
+  return [CAP_NET_ADMIN, CAP_SYS_ADMIN].every(bit => ((bits >> BigInt(bit)) & 1n) === 1n)
+}
+
+/** Whatever else may be said of it: who is not root needs to be told that first. */
 function reportOf(error: unknown): Report {
+  const report = plainReportOf(error)
+  if (!/\b(EPERM|EACCES)\b/.test(report.message) || hasRights()) return report
+  return { ...report, advice: 'run it as root: sudo patchbay ...' }
+}
+
+function plainReportOf(error: unknown): Report {
   const message = error instanceof Error ? error.message : String(error)
   if (error instanceof PluginError) {
     return {

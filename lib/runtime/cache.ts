@@ -3,9 +3,10 @@
  * CHECK and GC take what the caller no longer knows. Runtimes over libcni and this one read each other's files.
  * @source libcni/api.go of containernetworking/cni, cachedInfo
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { type Json, jsonArray, jsonObject, jsonString, jsonText, memberOf, parseJson } from '../config/json.ts'
+import { ensureDirectory } from '../sys/files.ts'
 
 const KIND = 'cniCacheV1'
 
@@ -39,7 +40,7 @@ export class AttachmentCache {
   /** Remembers an attachment, replacing what was known of it. A reader sees the old file or the new one. */
   write(attachment: CachedAttachment): void {
     const path = this.pathOf(attachment.network, attachment.containerId, attachment.ifName)
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
+    ensureDirectory(this.#directory, 0o700)
     // Not among the results: whoever lists them reads every file there.
     const fresh = join(this.#directory, '..', `.${basename(path)}.${String(process.pid)}`)
     writeFileSync(fresh, jsonText(toJson(attachment)), { mode: 0o600 })

@@ -26,6 +26,9 @@ export class PluginError extends Error {
   }
 }
 
+/** A plugin that is not in any of the directories: it has not been started. */
+export class PluginMissing extends PluginError {}
+
 /** What a call of a plugin left. */
 export interface Execution {
   readonly status: number | null
@@ -36,7 +39,7 @@ export interface Execution {
 
 /**
  * The first executable file of that name.
- * @throws PluginError
+ * @throws PluginMissing
  */
 export function findPlugin(type: string, directories: readonly string[], command: string): string {
   for (const directory of directories) {
@@ -44,11 +47,11 @@ export function findPlugin(type: string, directories: readonly string[], command
     if (directory !== '' && isExecutable(path)) return path
   }
   const where = directories.map(directory => JSON.stringify(directory)).join(', ')
-  throw new PluginError(
+  throw new PluginMissing(
     type,
     command,
-    `find plugin ${JSON.stringify(type)}: not in ${where}`,
-    'install the plugins there: patchbay install DIR'
+    `find plugin ${JSON.stringify(type)}: not in ${where === '' ? 'any directory' : where}`,
+    `install it there (patchbay install ${directories[0] ?? 'DIR'}), or name the directory that has it: --bin-dir DIR`
   )
 }
 

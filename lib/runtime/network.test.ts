@@ -54,7 +54,7 @@ test('a file that is none is a problem of its own and hides no other', () => {
     assert.is(problems.length, 2)
     assert.match(problems[0]?.message ?? '', /a\.conflist": read JSON: .*line 1 column 2/)
     const error = throwsLike(() => loadNetwork(directory, 'green'), { name: 'NetworkError', message: /a\.conflist/ })
-    assert.ok(error instanceof NetworkError && error.advice.includes('there are blue'))
+    assert.ok(error instanceof NetworkError && error.advice.includes('networks there: blue'))
     assert.is(loadNetwork(directory, 'blue').path, join(directory, 'b.conflist'))
   })
 })

@@ -72,11 +72,12 @@ export function loadNetwork(directory: string, name: string): Network {
   const network = networks.find(one => one.name === name)
   if (network !== undefined) return network
   const unreadable = problems.map(problem => problem.message).join('; ')
-  const known = networks.length === 0 ? 'there is none' : `there are ${networks.map(one => one.name).join(', ')}`
+  const names = networks.map(one => one.name).join(', ')
+  const known = names === '' ? 'no network is there yet' : `networks there: ${names}`
   throw new NetworkError(
     directory,
     `load network ${JSON.stringify(name)}: not in ${JSON.stringify(directory)}${unreadable === '' ? '' : ` (${unreadable})`}`,
-    `${known}; make one with: patchbay network create ${isName(name) ? name : 'NAME'}`
+    `${known}; to make one: patchbay network create ${isName(name) ? name : 'NAME'}`
   )
 }
 

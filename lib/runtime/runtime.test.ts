@@ -221,7 +221,7 @@ test('GC goes on after failures and reports them all', async () => {
   await withStubs(['one', 'two'], async ({ runtime, calls, answer }) => {
     answer('one', 'GC', { code: 5, msg: 'first' })
     answer('two', 'GC', { code: 5, msg: 'second' })
-    await rejectsLike(runtime.gc(list(), []), { message: /network "blue": first; second/ })
+    await rejectsLike(runtime.gc(list(), []), { message: /network "blue": one: first; two: second/ })
     assert.is(sequence(calls()), 'GC one, GC two')
   })
 })

@@ -55,9 +55,10 @@ export class Runtime {
   /**
    * Attaches a container and remembers the result.
    * @returns the last plugin's result; when a plugin fails, the chain stops: `del` cleans up
-   * @throws PluginError
+   * @throws PluginMissing before anything is done, PluginError
    */
   async add(network: Network, attaching: Attaching): Promise<Json> {
+    for (const plugin of network.plugins) findPlugin(pluginType(plugin), this.#options.pluginDirectories, 'ADD')
     let result: Json | undefined
     for (const plugin of network.plugins) {
       const output = await this.#call('ADD', network, plugin, attaching, result)
@@ -122,7 +123,7 @@ export class Runtime {
     }
     if (isAtLeast(network.cniVersion, '1.1.0')) failures.push(...(await this.#collect(network, valid)))
     if (failures.length > 0) {
-      const causes = failures.map(failure => failure.message).join('; ')
+      const causes = [...new Set(failures.map(causeOf))].join('; ')
       throw new AggregateError(failures, `collect garbage of network ${JSON.stringify(network.name)}: ${causes}`)
     }
     return removed
@@ -261,6 +262,13 @@ export function attachingOf(cached: CachedAttachment): Attaching {
     args: cached.args,
     capabilityArgs: cached.capabilityArgs
   }
+}
+
+/** With the plugin's name, since several say the same. */
+function causeOf(failure: Error): string {
+  return failure instanceof PluginError && failure.plugin !== ''
+    ? `${failure.plugin}: ${failure.message}`
+    : failure.message
 }
 
 async function caught(work: () => Promise<unknown>): Promise<Error | undefined> {
