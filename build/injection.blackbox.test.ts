@@ -113,7 +113,15 @@ function otherEnvironments(trap: Trap): readonly Readonly<Record<string, string>
     { NODE_COMPILE_CACHE: at('cache') },
     { NODE_TEST_CONTEXT: 'child-v8', NODE_UNIQUE_ID: '1', NODE_PENDING_DEPRECATION: '1' },
     { BASH_ENV: at('evil.cjs'), ENV: at('evil.cjs') },
-    { HOME: trap.folder, XDG_CONFIG_HOME: trap.folder, NODE_REPL_HISTORY: at('history') }
+    { HOME: trap.folder, XDG_CONFIG_HOME: trap.folder, NODE_REPL_HISTORY: at('history') },
+    // Of the packer: in its classic form the first makes an executable run any script.
+    { PKG_EXECPATH: 'PKG_INVOKE_NODEJS' },
+    { PKG_EXECPATH: at('evil.cjs'), PKG_NATIVE_CACHE_PATH: trap.folder, DEBUG_PKG: '2' },
+    { ELECTRON_RUN_AS_NODE: '1', NODE_CHANNEL_FD: '7', NODE_CHANNEL_SERIALIZATION_MODE: 'advanced' },
+    { WATCH_REPORT_DEPENDENCIES: '1', NODE_REDIRECT_WARNINGS: at('warnings'), NODE_V8_COVERAGE: at('coverage') },
+    { npm_config_node_options: `--require ${at('evil.cjs')}`, npm_config_userconfig: at('.npmrc') },
+    { GCONV_PATH: trap.folder, LOCPATH: trap.folder, NLSPATH: at('%N'), MALLOC_TRACE: at('trace') },
+    { LOCALDOMAIN: 'evil', HOSTALIASES: at('.env'), RESOLV_HOST_CONF: at('.env'), TZ: `:${at('.env')}` }
   ]
 }
 
