@@ -1,17 +1,26 @@
 /**
- * Keeps README.md's tables equal to what they are made from: the plugin table from the first sentence of each plugin's own
- * README, the benchmark table from docs/benchmark.md.
+ * Keeps documents equal to what they are made from: README.md's plugin table from the first sentence of each plugin's own
+ * README; its benchmark tables, the results in docs/benchmark.md and the plots beside it from docs/benchmark.json, which
+ * `npm run bench` writes.
  *
  *     node build/readme.ts [--write]
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { plots } from '../conformance/bench/plot.ts'
+import { type BenchReport, markdownReport, shortMarkdown } from '../conformance/bench/report.ts'
+import { withResults } from '../conformance/bench/results-block.ts'
 import { pluginFolders, ROOT } from './project.ts'
 
-const README = join(ROOT, 'README.md')
-const BENCHMARK = join(ROOT, 'docs', 'benchmark.md')
-const RESULTS_BEGIN = '<!-- results: written by npm run bench -- --markdown FILE -->'
-const RESULTS_END = '<!-- end of results -->'
+const README = 'README.md'
+const BENCHMARK = 'docs/benchmark.md'
+const PLOTS = 'docs/benchmark'
+const REPORT = 'docs/benchmark.json'
+
+function textOf(path: string): string {
+  const full = join(ROOT, path)
+  return existsSync(full) ? readFileSync(full, 'utf8') : ''
+}
 
 /** The first sentence after the title. */
 export function firstSentence(markdown: string): string {
@@ -30,23 +39,9 @@ function pluginTable(): string {
   return ['| plugin | what it does |', '|---|---|', ...rows].join('\n')
 }
 
-/** Of the results in docs/benchmark.md, as `npm run bench` wrote them: what a container's start and stop consist of. */
-function benchmarkTable(): string {
-  const document = existsSync(BENCHMARK) ? readFileSync(BENCHMARK, 'utf8') : ''
-  const from = document.indexOf(RESULTS_BEGIN)
-  const results = document.slice(from + RESULTS_BEGIN.length, document.indexOf(RESULTS_END)).trim()
-  if (from < 0 || results === '') return '`npm run bench` prints the table.'
-  const lines = results.split('\n').filter(line => !line.startsWith('- ') && (!line.startsWith('|') || isShown(line)))
-  return lines
-    .join('\n')
-    .replace(/\n{3,}/g, '\n\n')
-    .trim()
-}
-
-/** Rows of the README: what happens at every start and stop; docs/benchmark.md has CHECK, STATUS and the rest. */
-function isShown(row: string): boolean {
-  const measure = row.split('|')[2]?.trim() ?? ''
-  return !/^(CHECK|STATUS|GC|VERSION|DEL again)$/.test(measure)
+function benchmark(): BenchReport | undefined {
+  const text = textOf(REPORT)
+  return text === '' ? undefined : JSON.parse(text)
 }
 
 function replaced(markdown: string, marker: string, text: string): string {
@@ -56,16 +51,28 @@ function replaced(markdown: string, marker: string, text: string): string {
   return `${markdown.slice(0, from)}\n${text}\n${markdown.slice(markdown.indexOf(end))}`
 }
 
+/** Every document that is made from something else, as it should be. */
+function wanted(): ReadonlyMap<string, string> {
+  const report = benchmark()
+  const readme = replaced(textOf(README), 'plugins', pluginTable())
+  if (report === undefined) return new Map([[README, readme]])
+  const documents = new Map([[README, replaced(readme, 'bench', shortMarkdown(report))]])
+  documents.set(BENCHMARK, withResults(textOf(BENCHMARK), markdownReport(report, 'benchmark')))
+  for (const [name, svg] of plots(report)) documents.set(`${PLOTS}/${name}`, svg)
+  return documents
+}
+
 function main(): number {
-  const now = readFileSync(README, 'utf8')
-  const wanted = replaced(replaced(now, 'plugins', pluginTable()), 'bench', benchmarkTable())
-  if (now === wanted) return 0
-  if (process.argv.includes('--write')) {
-    writeFileSync(README, wanted)
-    return 0
+  const stale = [...wanted()].filter(([path, text]) => text !== textOf(path))
+  for (const [path, text] of stale) {
+    if (process.argv.includes('--write')) {
+      mkdirSync(dirname(join(ROOT, path)), { recursive: true })
+      writeFileSync(join(ROOT, path), text)
+    } else {
+      process.stderr.write(`${path} is not up to date: node build/run.mjs format\n`)
+    }
   }
-  process.stderr.write('README.md is not up to date: node build/run.mjs format\n')
-  return 1
+  return stale.length === 0 || process.argv.includes('--write') ? 0 : 1
 }
 
 if (import.meta.main) process.exitCode = main()

@@ -5,13 +5,18 @@
  *                      [--json F] [--markdown F] [--svg DIR] [--list]
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { messageOf } from './bench/failure.ts'
+import { type PathResult, runPath } from './bench/path-run.ts'
+import { PATHS } from './bench/paths.ts'
 import { plots } from './bench/plot.ts'
-import { type BenchReport, markdownReport, textReport } from './bench/report.ts'
-import { bareNode, fileSizes, machine, memoryOf, runScenario } from './bench/run.ts'
+import { type BenchReport, jsonReport, markdownReport, rounded, textReport } from './bench/report.ts'
+import { withResults } from './bench/results-block.ts'
+import { bareNode, fileSizes, machine, memoryOf, runScenario, type ScenarioResult } from './bench/run.ts'
 import type { Contestant } from './bench/scenario.ts'
 import { SCENARIOS } from './bench/scenarios.ts'
+import { findStrace } from './bench/strace.ts'
 import { furnish, handOut, isInside, runInside, whyNoSandbox } from './sandbox.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
@@ -52,60 +57,90 @@ function contestantsOf(values: ReturnType<typeof options>): readonly Contestant[
 
 type Options = ReturnType<typeof options>
 
+/** The group of the scenarios that load a path with traffic. */
+const PATH_GROUP = 'paths'
+
 function listScenarios(): number {
-  for (const { id, group, title } of SCENARIOS) process.stdout.write(`${id.padEnd(16)} ${group.padEnd(10)} ${title}\n`)
+  const all = [...SCENARIOS, ...PATHS.map(({ id, title }) => ({ id, title, group: PATH_GROUP }))]
+  for (const { id, group, title } of all) process.stdout.write(`${id.padEnd(20)} ${group.padEnd(10)} ${title}\n`)
   return 0
+}
+
+function runsOf(values: Options): number {
+  const runs = Number(values.runs ?? DEFAULT_RUNS)
+  if (!Number.isInteger(runs) || runs < 1) throw new Error(`read --runs: a whole number expected, got ${values.runs}`)
+  return runs
+}
+
+/** Which scenarios were asked for. */
+function choice(values: Options) {
+  const only = (values.only ?? []).flatMap(text => text.split(','))
+  const isChosen = (id: string, group: string) => only.length === 0 || only.includes(id) || only.includes(group)
+  const scenarios = SCENARIOS.filter(({ id, group }) => isChosen(id, group))
+  const paths = PATHS.filter(({ id }) => isChosen(id, PATH_GROUP))
+  if (scenarios.length + paths.length === 0) {
+    throw new Error(`read --only: no scenario is called ${only.join(' or ')}; see --list`)
+  }
+  return { scenarios, paths, isWhole: only.length === 0 }
+}
+
+function presentOf(values: Options): readonly Contestant[] {
+  const all = contestantsOf(values)
+  for (const { name, dir } of all) if (!existsSync(dir)) process.stderr.write(`absent: ${name} (${dir})\n`)
+  return all.filter(({ dir }) => existsSync(dir))
 }
 
 /** Measures; the part that runs in the sandbox. */
 function measure(values: Options): BenchReport {
-  const only = (values.only ?? []).flatMap(text => text.split(','))
-  const chosen = SCENARIOS.filter(({ id, group }) => only.length === 0 || only.includes(id) || only.includes(group))
-  if (chosen.length === 0) throw new Error(`read --only: no scenario is called ${only.join(' or ')}; see --list`)
-  const runs = Number(values.runs ?? DEFAULT_RUNS)
-  if (!Number.isInteger(runs) || runs < 1) throw new Error(`read --runs: a whole number expected, got ${values.runs}`)
-  const all = contestantsOf(values)
-  for (const { name, dir } of all) if (!existsSync(dir)) process.stderr.write(`absent: ${name} (${dir})\n`)
-  const contestants = all.filter(({ dir }) => existsSync(dir))
-
-  const results = chosen.map((scenario, index) => {
-    process.stderr.write(`[${index + 1}/${chosen.length}] ${scenario.id}: ${scenario.title}\n`)
-    return runScenario(scenario, contestants, runs)
+  const started = performance.now()
+  const runs = runsOf(values)
+  const { scenarios, paths, isWhole } = choice(values)
+  const contestants = presentOf(values)
+  const strace = findStrace()
+  const progress = (done: number, id: string, title: string) => {
+    const minutes = ((performance.now() - started) / 60_000).toFixed(1)
+    process.stderr.write(`[${done}/${scenarios.length + paths.length}, ${minutes} min] ${id}: ${title}\n`)
+  }
+  const results = scenarios.map((scenario, index): ScenarioResult => {
+    progress(index + 1, scenario.id, scenario.title)
+    return runScenario(scenario, contestants, { runs, strace })
   })
-  const memory = only.length === 0 ? contestants.map(one => [one.name, memoryOf(one)] as const) : []
-  return {
+  // Both engines make the same devices and rules: one of them stands for both.
+  const makers = contestants.filter(({ name }) => name !== 'node' || !contestants.some(one => one.name === 'native'))
+  const loaded = paths.map((path, index): PathResult => {
+    progress(scenarios.length + index + 1, path.id, path.title)
+    return runPath(path, makers, Math.max(6, Math.ceil((runs * 4) / 3)))
+  })
+  const memory = isWhole ? contestants.map(one => [one.name, memoryOf(one)] as const) : []
+  return rounded({
     machine: machine(),
     runs,
+    minutes: Math.ceil((performance.now() - started) / 60_000),
     contestants: contestants.map(one => {
       const { largest, all: total } = fileSizes(one)
       return { name: one.name, largestFile: largest, allFiles: total }
     }),
     bareNode: bareNode(runs),
     results,
-    memory: Object.fromEntries(memory)
-  }
-}
-
-const RESULTS_BEGIN = '<!-- results: written by npm run bench -- --markdown FILE -->\n'
-const RESULTS_END = '<!-- end of results -->\n'
-
-/** Puts the results between their marks when the file has them, else makes the file of them alone. */
-function writeMarkdown(path: string, results: string): void {
-  const old = existsSync(path) ? readFileSync(path, 'utf8') : ''
-  const [from, to] = [old.indexOf(RESULTS_BEGIN), old.indexOf(RESULTS_END)]
-  const marked = from >= 0 && to > from
-  const before = marked ? old.slice(0, from + RESULTS_BEGIN.length) : ''
-  writeFileSync(path, marked ? `${before}\n${results}\n${old.slice(to)}` : results)
+    paths: loaded,
+    memory: Object.fromEntries(memory),
+    leftOut: strace === undefined ? ['system calls and programs are not counted: no strace that may trace'] : []
+  })
 }
 
 /** Prints and writes; the part that runs outside. */
 function publish(values: Options, report: BenchReport): void {
   process.stdout.write(textReport(report))
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`)
-  if (values.markdown !== undefined) writeMarkdown(values.markdown, markdownReport(report))
-  if (values.svg === undefined) return
-  mkdirSync(values.svg, { recursive: true })
-  for (const [name, svg] of plots(report)) writeFileSync(join(values.svg, name), svg)
+  const { json, markdown, svg } = values
+  if (json !== undefined) writeFileSync(json, jsonReport(report))
+  if (markdown !== undefined) {
+    const link = svg === undefined ? undefined : relative(dirname(resolve(markdown)), resolve(svg))
+    const old = existsSync(markdown) ? readFileSync(markdown, 'utf8') : ''
+    writeFileSync(markdown, withResults(old, markdownReport(report, link)))
+  }
+  if (svg === undefined) return
+  mkdirSync(svg, { recursive: true })
+  for (const [name, text] of plots(report)) writeFileSync(join(svg, name), text)
 }
 
 function main(argv: readonly string[]): number {
@@ -127,6 +162,6 @@ function main(argv: readonly string[]): number {
 try {
   process.exitCode = main(process.argv.slice(2))
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  process.stderr.write(`${messageOf(error)}\n`)
   process.exitCode = 1
 }

@@ -22,7 +22,7 @@ export interface ChainOptions {
   readonly cniArgs?: string
 }
 
-/** Milliseconds per plugin, in the order of the chain. */
+/** What each plugin's call cost, at its place in the chain; milliseconds unless another meter counts. */
 export type ChainTiming = readonly number[]
 
 export class ChainFailure extends Error {}
@@ -70,14 +70,10 @@ export class Chain {
   #run(index: number, verb: string, attachment: Attachment, prevResult: JsonObject | undefined): [number, string] {
     const call = this.call(index, verb, attachment, prevResult)
     this.last = call
-    const { milliseconds, status } = run(call)
+    const { amount, status } = run(call)
     const output = outputOf(call)
     if (status !== 0) throw new ChainFailure(`${call.label}: exit ${status}: ${output.trim().replaceAll(/\s+/g, ' ')}`)
-    return [milliseconds, output]
-  }
-
-  get length(): number {
-    return this.#options.plugins.length
+    return [amount, output]
   }
 
   add(attachment: Attachment): ChainTiming {
@@ -87,27 +83,36 @@ export class Chain {
   /** ADD of one plugin of the chain, which must be run in order. */
   addOne(index: number, attachment: Attachment): number {
     if (index === 0) this.result = undefined
-    const [milliseconds, output] = this.#run(index, 'ADD', attachment, this.result)
+    const [amount, output] = this.#run(index, 'ADD', attachment, this.result)
     this.result = jsonObject(output)
-    return milliseconds
+    return amount
   }
 
-  check(attachment: Attachment): ChainTiming {
-    return this.#options.plugins.map((_plugin, index) => this.#run(index, 'CHECK', attachment, this.result)[0])
+  /** @param indices the plugins to ask; the order of the chain does not matter */
+  check(attachment: Attachment, indices: readonly number[]): ChainTiming {
+    return placed(indices, index => this.#run(index, 'CHECK', attachment, this.result)[0])
   }
 
-  status(attachment: Attachment): ChainTiming {
-    return this.#options.plugins.map((_plugin, index) => this.#run(index, 'STATUS', attachment, undefined)[0])
+  status(attachment: Attachment, indices: readonly number[]): ChainTiming {
+    return placed(indices, index => this.#run(index, 'STATUS', attachment, undefined)[0])
   }
 
   /** @param prevResult left out as some runtimes do before the first ADD */
-  del(attachment: Attachment, prevResult = this.result): ChainTiming {
-    const timing: number[] = []
-    for (let index = this.#options.plugins.length - 1; index >= 0; index -= 1) {
-      timing.unshift(this.#run(index, 'DEL', attachment, prevResult)[0])
-    }
-    return timing
+  del(attachment: Attachment, indices = this.all, prevResult = this.result): ChainTiming {
+    const backwards = [...indices].sort((a, b) => b - a)
+    return placed(backwards, index => this.#run(index, 'DEL', attachment, prevResult)[0])
   }
+
+  /** Every place in the chain. */
+  get all(): readonly number[] {
+    return this.#options.plugins.map((_plugin, index) => index)
+  }
+}
+
+function placed(indices: readonly number[], cost: (index: number) => number): ChainTiming {
+  const timing: number[] = []
+  for (const index of indices) timing[index] = cost(index)
+  return timing
 }
 
 function jsonObject(text: string): JsonObject {

@@ -5,7 +5,7 @@
  */
 import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
-import { continueTraced, type Prepared, prepare, rewind, seizeAtExit, spawn, WALL, wait } from '../libc.ts'
+import { continueTraced, type Prepared, prepare, rewind, seizeAtExit, spawn, WALL, wait, waitAtMost } from '../libc.ts'
 import { SCRATCH } from '../sandbox.ts'
 
 /** One call of a program, ready to be timed any number of times. */
@@ -19,10 +19,17 @@ export interface TimedCall {
   readonly outputPath: string
 }
 
-export interface Timing {
-  readonly milliseconds: number
+/** What one run of a call came to: milliseconds, or whatever else the meter counts. */
+export interface Spent {
+  readonly amount: number
   readonly status: number
 }
+
+/** A way to run a call and tell what it cost. */
+export type Meter = (call: TimedCall) => Spent
+
+/** Nothing that is measured takes so long: what does is stuck, and ends as a failure of its own scenario. */
+const LIMIT_MS = 300_000
 
 /** The programs' inputs and outputs lie in files in memory, whose names count up. */
 let serial = 0
@@ -55,6 +62,11 @@ export function outputOf(call: TimedCall): string {
   return readFileSync(call.outputPath, 'utf8')
 }
 
+/** What the last run printed on stderr. */
+export function errorsOf(call: TimedCall): string {
+  return readFileSync(call.outputPath.replace(/out$/, 'err'), 'utf8')
+}
+
 function exitStatus(raw: number): number {
   return (raw & 0x7f) === 0 ? (raw >> 8) & 0xff : 128 + (raw & 0x7f)
 }
@@ -65,20 +77,55 @@ function makeReady(call: TimedCall): void {
   ftruncateSync(call.stderr)
 }
 
-export function run(call: TimedCall): Timing {
+/** Waits for the end of a call's process. @returns its exit status */
+function finish(pid: number, label: string): number {
+  const raw = waitAtMost(pid, LIMIT_MS)
+  if (raw !== undefined) return exitStatus(raw)
+  process.kill(pid, 'SIGKILL')
+  wait(pid)
+  throw new Error(`${label}: no end after ${LIMIT_MS / 1000} s`)
+}
+
+/** The usual meter. */
+function clock(call: TimedCall): Spent {
   makeReady(call)
   const started = process.hrtime.bigint()
-  const raw = wait(spawn(call.program))
-  return { milliseconds: Number(process.hrtime.bigint() - started) / 1e6, status: exitStatus(raw) }
+  const status = finish(spawn(call.program), call.label)
+  return { amount: Number(process.hrtime.bigint() - started) / 1e6, status }
+}
+
+let meter: Meter = clock
+
+/** Runs a call under the present meter. */
+export function run(call: TimedCall): Spent {
+  return meter(call)
+}
+
+/** Lets another meter take the clock's place in whatever `body` runs. */
+export function measuredBy<T>(other: Meter, body: () => T): T {
+  const before = meter
+  meter = other
+  try {
+    return body()
+  } finally {
+    meter = before
+  }
+}
+
+/** Runs a call as the last arguments of another program, in the call's own environment. @returns its exit status */
+export function runUnder(call: TimedCall, program: string, args: readonly string[]): number {
+  makeReady(call)
+  const stdio = [call.stdin, call.stdout, call.stderr] as const
+  return finish(spawn(prepare(program, [...args, call.program.path], call.env, stdio)), call.label)
 }
 
 /** Starts all at once and waits for all. `status` is the worst. */
-export function runTogether(calls: readonly TimedCall[]): Timing {
+export function runTogether(calls: readonly TimedCall[]): Spent {
   for (const call of calls) makeReady(call)
   const started = process.hrtime.bigint()
   const pids = calls.map(call => spawn(call.program))
-  const worst = Math.max(...pids.map(pid => exitStatus(wait(pid))))
-  return { milliseconds: Number(process.hrtime.bigint() - started) / 1e6, status: worst }
+  const worst = Math.max(...pids.map((pid, index) => finish(pid, calls[index]?.label ?? '')))
+  return { amount: Number(process.hrtime.bigint() - started) / 1e6, status: worst }
 }
 
 const WUNTRACED = 2

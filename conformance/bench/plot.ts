@@ -1,104 +1,146 @@
-/** How cost grows, as SVG: one line per contestant, both axes logarithmic except where a value is 0. */
-import { type BenchReport, milliseconds, sampleIn } from './report.ts'
+/** How cost grows, as SVG: one line per contestant, both axes logarithmic, with a place for 0. */
+import type { BenchReport } from './report.ts'
+import { countOf, milliseconds, sampleIn } from './tables.ts'
 
-interface Series {
+export interface Series {
   readonly name: string
-  readonly points: readonly (readonly [number, number])[]
+  readonly points: readonly (readonly [x: number, y: number])[]
 }
 
-const COLOURS = ['#8a8f98', '#0b7a75', '#c8553d', '#4361ee', '#9b5de5']
+export interface PlotTexts {
+  readonly title: string
+  readonly x: string
+  readonly y: string
+}
+
 const WIDTH = 640
 const HEIGHT = 360
 const LEFT = 64
-const RIGHT = 120
-const TOP = 40
+const RIGHT = 104
+const TOP = 52
 const BOTTOM = 48
 
-/** 0 has its place left of 1. */
+/**
+ * A plot brings its own ground, light or dark as the reader's browser has it, so it can be read on any page. Lines differ
+ * in hue and in lightness, and each bears its name.
+ */
+const STYLE = `
+  svg { --ground: #fff; --ink: #1f2328; --grid: #d8dee4; --s0: #6e7781; --s1: #0a7d72; --s2: #bc4c2d; --s3: #3d5bd9; --s4: #8250df }
+  @media (prefers-color-scheme: dark) {
+    svg { --ground: #0d1117; --ink: #e6edf3; --grid: #30363d; --s0: #9198a1; --s1: #3fc7b8; --s2: #f0906f; --s3: #8fa3ff; --s4: #c297ff }
+  }
+  .ground { fill: var(--ground) } text { fill: var(--ink) } .grid { stroke: var(--grid) } .title { font-size: 15px; font-weight: 600 }
+  .s0 { --line: var(--s0) } .s1 { --line: var(--s1) } .s2 { --line: var(--s2) } .s3 { --line: var(--s3) } .s4 { --line: var(--s4) }
+  polyline { fill: none; stroke: var(--line); stroke-width: 2 } circle, g text { fill: var(--line) }
+`
+const COLOURS = 5
+
+/** 0 has its place left of 1, as far as 4 is from it. */
 function logarithm(value: number): number {
   return value <= 0 ? -0.6 : Math.log10(value)
 }
 
-/** The powers of ten and their halves that a range of times needs. */
-function timeTicks(low: number, high: number): readonly number[] {
+/** 1, 3, 10, 30, ... as far as a range of values needs them. */
+export function ticksOf(low: number, high: number): readonly number[] {
   const ticks: number[] = []
-  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
-    for (const factor of [1, 3]) ticks.push(factor * 10 ** power)
+  for (let power = Math.floor(Math.log10(low)) - 1; power <= Math.ceil(Math.log10(high)); power += 1) {
+    for (const factor of [1, 3]) ticks.push(Number(`${factor}e${power}`))
   }
-  return ticks.filter(tick => tick >= low / 3.4 && tick <= high * 3.4)
+  const from = ticks.findLastIndex(tick => tick <= low)
+  const to = ticks.findIndex(tick => tick >= high)
+  return ticks.slice(Math.max(0, from), to < 0 ? ticks.length : to + 1)
 }
 
-export function linePlot(title: string, xTitle: string, series: readonly Series[]): string {
+/** Heights that are at least a line apart, in the same order, as near to where they were as can be. */
+export function apart(heights: readonly number[], gap: number): readonly number[] {
+  const order = heights.map((height, index) => ({ height, index })).sort((a, b) => a.height - b.height)
+  const placed: number[] = []
+  let next = -Infinity
+  for (const { height, index } of order) {
+    const at = Math.max(height, next)
+    placed[index] = at
+    next = at + gap
+  }
+  return placed
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
+}
+
+const at = (value: number): string => value.toFixed(1)
+
+function label(x: number, y: number, anchor: string, text: string, kind = ''): string {
+  return `<text x="${at(x)}" y="${at(y)}" text-anchor="${anchor}"${kind}>${escaped(text)}</text>`
+}
+
+export function linePlot(texts: PlotTexts, series: readonly Series[]): string {
   const points = series.flatMap(one => one.points)
   const xs = [...new Set(points.map(([x]) => x))].sort((a, b) => a - b)
-  const times = points.map(([, y]) => y)
-  const ticks = timeTicks(Math.min(...times), Math.max(...times))
+  const values = points.map(([, y]) => y)
+  const ticks = ticksOf(Math.min(...values), Math.max(...values))
   const [xLow, xHigh] = [logarithm(xs[0] ?? 0), logarithm(xs.at(-1) ?? 1)]
-  const [yLow, yHigh] = [Math.log10(Math.min(...times, ...ticks)), Math.log10(Math.max(...times, ...ticks))]
-  const x = (value: number) => LEFT + ((logarithm(value) - xLow) / (xHigh - xLow || 1)) * (WIDTH - LEFT - RIGHT)
+  const [yLow, yHigh] = [Math.log10(ticks[0] ?? 1), Math.log10(ticks.at(-1) ?? 10)]
+  const x = (value: number) =>
+    LEFT + 12 + ((logarithm(value) - xLow) / (xHigh - xLow || 1)) * (WIDTH - LEFT - RIGHT - 24)
   const y = (value: number) =>
     HEIGHT - BOTTOM - ((Math.log10(value) - yLow) / (yHigh - yLow || 1)) * (HEIGHT - TOP - BOTTOM)
-  const text = (at: readonly [number, number], anchor: string, content: string) =>
-    `<text x="${at[0].toFixed(1)}" y="${at[1].toFixed(1)}" text-anchor="${anchor}">${content}</text>`
   const grid = ticks.map(
     tick =>
-      `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y(tick).toFixed(1)}" y2="${y(tick).toFixed(1)}" stroke="#e3e6ea"/>` +
-      text([LEFT - 8, y(tick) + 4], 'end', milliseconds(tick).replace(/\.?0+$/, ''))
+      `<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at(y(tick))}" y2="${at(y(tick))}"/>` +
+      label(LEFT - 8, y(tick) + 4, 'end', String(tick))
+  )
+  const names = apart(
+    series.map(one => y(one.points.at(-1)?.[1] ?? 1)),
+    14
   )
   const lines = series.map((one, index) => {
-    const colour = COLOURS[index % COLOURS.length]
-    const path = one.points.map(([px, py]) => `${x(px).toFixed(1)},${y(py).toFixed(1)}`).join(' ')
+    const path = one.points.map(([px, py]) => `${at(x(px))},${at(y(py))}`).join(' ')
     const dots = one.points.map(
-      ([px, py]) => `<circle cx="${x(px).toFixed(1)}" cy="${y(py).toFixed(1)}" r="3.5" fill="${colour}"/>`
+      ([px, py]) =>
+        `<circle cx="${at(x(px))}" cy="${at(y(py))}" r="3.5"><title>${px}: ${milliseconds(py)} ms</title></circle>`
     )
-    const last = one.points.at(-1) ?? [0, 1]
-    const label = text([WIDTH - RIGHT + 10, y(last[1]) + 4], 'start', one.name)
-    return `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2"/>${dots.join('')}<g fill="${colour}">${label}</g>`
+    const name = label(WIDTH - RIGHT + 8, (names[index] ?? 0) + 4, 'start', one.name)
+    return `<g class="s${index % COLOURS}"><polyline points="${path}"/>${dots.join('')}${name}</g>`
   })
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="12" fill="#30343a">`,
-    `<rect width="${WIDTH}" height="${HEIGHT}" fill="#ffffff"/>`,
-    `<g font-size="15" font-weight="600">${text([LEFT, 24], 'start', title)}</g>`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="12" role="img" aria-label="${escaped(texts.title)}">`,
+    `<style>${STYLE}</style>`,
+    `<rect class="ground" width="${WIDTH}" height="${HEIGHT}"/>`,
+    label(12, 22, 'start', texts.title, ' class="title"'),
+    label(12, TOP - 10, 'start', texts.y),
     ...grid,
-    ...xs.map(value => text([x(value), HEIGHT - BOTTOM + 20], 'middle', String(value))),
-    text([(LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8], 'middle', xTitle),
-    text([LEFT - 8, TOP - 6], 'end', 'ms'),
+    ...xs.map(value => label(x(value), HEIGHT - BOTTOM + 20, 'middle', value.toLocaleString('en'))),
+    label((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, 'middle', texts.x),
     ...lines,
     '</svg>',
     ''
   ].join('\n')
 }
 
-const PLOTS = [
-  { file: 'leases.svg', prefix: 'leases-', measure: 'ADD', title: 'host-local ADD among leases', x: 'leases present' },
+const PLOTS: readonly (PlotTexts & { readonly group: string })[] = [
+  { group: 'leases', title: 'host-local ADD among leases of others', x: 'leases present', y: 'milliseconds' },
+  { group: 'mappings', title: 'portmap ADD among mappings of others', x: 'mappings present', y: 'milliseconds' },
   {
-    file: 'mappings.svg',
-    prefix: 'mappings-',
-    measure: 'ADD',
-    title: 'portmap ADD among mappings',
-    x: 'mappings present'
-  },
-  {
-    file: 'parallel.svg',
-    prefix: 'parallel-',
-    measure: 'ADD',
+    group: 'parallel',
     title: 'bridge ADDs started at once, until the last is done',
-    x: 'at once'
+    x: 'ADDs at once',
+    y: 'milliseconds'
   }
 ]
 
 /** File names and contents of the plots that the report has data for. */
 export function plots(report: BenchReport): readonly (readonly [string, string])[] {
-  return PLOTS.flatMap(({ file, prefix, measure, title, x }) => {
-    const ids = report.results.map(({ id }) => id).filter(id => id.startsWith(prefix))
+  return PLOTS.flatMap(({ group, ...texts }) => {
+    const results = report.results.filter(result => result.group === group)
     const series = report.contestants.map(({ name }) => ({
       name,
-      points: ids.flatMap(id => {
-        const sample = sampleIn(report.results, id, name, measure)
-        return sample === undefined ? [] : [[Number(id.slice(prefix.length)), sample.median] as const]
+      points: results.flatMap(result => {
+        const sample = sampleIn(report.results, result.id, name, 'ADD')
+        return sample === undefined ? [] : [[countOf(result), sample.median] as const]
       })
     }))
     const drawn = series.filter(({ points }) => points.length > 0)
-    return drawn.length === 0 || ids.length < 2 ? [] : [[file, linePlot(title, x, drawn)] as const]
+    return drawn.length === 0 || results.length < 2 ? [] : [[`${group}.svg`, linePlot(texts, drawn)] as const]
   })
 }

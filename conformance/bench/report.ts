@@ -1,108 +1,87 @@
-/** The benchmark's outcome as a table for people, as JSON and as Markdown. */
-import type { ContestantResult, ScenarioResult } from './run.ts'
+/** The benchmark's outcome as a text for people, as JSON and as Markdown. */
+import type { PathResult } from './path-run.ts'
+import type { ScenarioResult } from './run.ts'
 import type { Sample } from './statistics.ts'
-import { GROWTH_TARGETS, NATIVE_FILE_BYTES, NATIVE_PEAK_KIB, NODE_OWN_WORK_MS, TARGETS } from './targets.ts'
+import {
+  type Cells,
+  callTable,
+  GROWTH_GROUPS,
+  growthTable,
+  memoryTable,
+  milliseconds,
+  pathTable,
+  sampleIn,
+  type Table,
+  timeTable,
+  type Verdict,
+  verdictOf
+} from './tables.ts'
+import { INNER_TARGETS, NATIVE_FILE_BYTES, NATIVE_PEAK_KIB, NODE_OWN_WORK_MS, PATH_TARGETS } from './targets.ts'
 
 export interface BenchReport {
   readonly machine: Readonly<Record<string, string>>
   readonly runs: number
+  /** How long it all took. */
+  readonly minutes: number
   readonly contestants: readonly { readonly name: string; readonly largestFile: number; readonly allFiles: number }[]
   readonly bareNode: Sample
   readonly results: readonly ScenarioResult[]
+  readonly paths: readonly PathResult[]
   /** Peak memory of ADD, KiB, by contestant and plugin. */
   readonly memory: Readonly<Record<string, Readonly<Record<string, number>>>>
+  /** What was left out as a whole, and why. */
+  readonly leftOut: readonly string[]
 }
 
-export type Cells = readonly string[]
-
-/** Milliseconds with three significant digits. */
-export function milliseconds(value: number): string {
-  return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
+/** The report with as many digits as mean something, so that what is written equals what is read back. */
+export function rounded(report: BenchReport): BenchReport {
+  const digits = (_key: string, value: unknown) =>
+    typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(4)) : value
+  return JSON.parse(JSON.stringify(report, digits))
 }
 
-function spread(sample: Sample): string {
-  return `${milliseconds(sample.median)} (${milliseconds(sample.low)}-${milliseconds(sample.high)})`
+/** JSON with a line for each object that holds no other. */
+export function jsonReport(report: BenchReport): string {
+  const inOneLine = (text: string) => text.replaceAll(/\s*\n\s*/g, ' ')
+  return `${JSON.stringify(report, null, 1).replaceAll(/\{\n[^{}[\]]*\}/g, inOneLine)}\n`
 }
 
-export function sampleIn(
-  results: readonly ScenarioResult[],
-  id: string,
-  contestant: string,
-  measure: string
-): Sample | undefined {
-  const found = results.find(result => result.id === id)?.contestants[contestant]
-  return found?.state === 'measured' ? found.samples[measure] : undefined
-}
+type Say = (verdict: boolean | Verdict, text: string) => void
 
-function measuresOf(result: ScenarioResult): readonly string[] {
-  const names = new Set<string>()
-  for (const one of Object.values(result.contestants)) {
-    if (one.state === 'measured') for (const name of Object.keys(one.samples)) names.add(name)
+function innerVerdicts(report: BenchReport, say: Say): void {
+  for (const { contestant, above, below, ratio } of INNER_TARGETS) {
+    const a = sampleIn(report.results, above[0], contestant, above[1])
+    const b = sampleIn(report.results, below[0], contestant, below[1])
+    if (a === undefined || b === undefined) continue
+    const seen = a.median / b.median
+    const names = above[1] === below[1] ? [above[0], below[0]] : [above[1], below[1]]
+    const measure = above[1] === below[1] ? ` ${above[1]}` : ''
+    say(seen <= ratio, `${contestant}${measure}: ${names[0]} is ${seen.toFixed(2)} x ${names[1]} (at most ${ratio})`)
   }
-  return names.size === 0 ? ['-'] : [...names]
 }
 
-function timeCell(result: ContestantResult | undefined, measure: string): string {
-  if (result === undefined) return 'absent'
-  if (result.state !== 'measured') return result.state
-  const sample = result.samples[measure]
-  return sample === undefined ? '-' : spread(sample)
-}
-
-function ratioCell(results: readonly ScenarioResult[], id: string, contestant: string, measure: string): string {
-  const own = sampleIn(results, id, contestant, measure)
-  const reference = sampleIn(results, id, 'reference', measure)
-  if (own === undefined || reference === undefined) return '-'
-  const ratio = own.median / reference.median
-  const target = TARGETS.find(one => one.scenario === id && one.measure === measure && one.contestant === contestant)
-  const verdict =
-    target === undefined ? '' : ratio <= target.ratio ? ` (<= ${target.ratio})` : ` (MISSED ${target.ratio})`
-  return `${ratio.toFixed(2)}${verdict}`
-}
-
-/** Header and rows of the table of times. */
-export function timeTable(report: BenchReport): readonly Cells[] {
-  const others = report.contestants.map(({ name }) => name).filter(name => name !== 'reference')
-  const head = ['scenario', 'verb', 'reference ms', ...others.flatMap(name => [`${name} ms`, 'ratio'])]
-  const rows = report.results.flatMap(result =>
-    measuresOf(result).map((measure, index) => [
-      index === 0 ? result.title : '',
-      measure,
-      timeCell(result.contestants['reference'], measure),
-      ...others.flatMap(name => [
-        timeCell(result.contestants[name], measure),
-        ratioCell(report.results, result.id, name, measure)
-      ])
-    ])
-  )
-  return [head, ...rows]
-}
-
-export function memoryTable(report: BenchReport): readonly Cells[] {
-  const names = report.contestants.map(({ name }) => name)
-  const types = [...new Set(names.flatMap(name => Object.keys(report.memory[name] ?? {})))]
-  const megabytes = (kib: number | undefined) => (kib === undefined ? 'absent' : (kib / 1024).toFixed(1))
-  const rows = types.map(type => [type, ...names.map(name => megabytes(report.memory[name]?.[type]))])
-  const size = (bytes: number) => (bytes === 0 ? 'absent' : (bytes / 1024 / 1024).toFixed(2))
-  return [
-    ['peak memory of ADD, MiB', ...names],
-    ...rows,
-    ['largest plugin file, MiB', ...report.contestants.map(one => size(one.largestFile))],
-    ['all plugin files, MiB', ...report.contestants.map(one => size(one.allFiles))]
-  ]
+function pathVerdicts(report: BenchReport, say: Say): void {
+  for (const target of PATH_TARGETS) {
+    const path = report.paths.find(({ id }) => id === target.path)
+    const ratio = path?.subjects.find(({ name }) => name === target.subject)?.ratios[target.measure]
+    if (path === undefined || ratio === undefined) continue
+    const bound = target.measure === 'throughput' ? 'at least' : 'at most'
+    const seen = `${ratio.median.toFixed(3)} x ${path.subjects[0]?.name}'s`
+    const range = `95 % interval ${ratio.low.toFixed(3)}-${ratio.high.toFixed(3)}`
+    const text = `${target.subject} ${target.measure}: ${path.title}: ${seen} (${range}; ${bound} ${target.ratio})`
+    say(verdictOf(target, ratio), text)
+  }
 }
 
 /** Each absolute and growth target with what was measured, in words. */
 export function verdicts(report: BenchReport): readonly string[] {
   const lines: string[] = []
-  const say = (holds: boolean, text: string) => lines.push(`${holds ? 'met   ' : 'MISSED'} ${text}`)
-  for (const { large, small, measure, contestant, ratio } of GROWTH_TARGETS) {
-    const a = sampleIn(report.results, large, contestant, measure)
-    const b = sampleIn(report.results, small, contestant, measure)
-    if (a === undefined || b === undefined) continue
-    const seen = a.median / b.median
-    say(seen <= ratio, `${contestant} ${measure}: ${large} is ${seen.toFixed(2)} x ${small} (at most ${ratio})`)
+  const say: Say = (verdict, text) => {
+    const word = typeof verdict === 'string' ? verdict : verdict ? 'met' : 'MISSED'
+    lines.push(`${word.padEnd(6)} ${text}`)
   }
+  innerVerdicts(report, say)
+  pathVerdicts(report, say)
   const peak = Math.max(...Object.values(report.memory['native'] ?? {}))
   if (peak > 0) say(peak <= NATIVE_PEAK_KIB, `native peak memory ${(peak / 1024).toFixed(1)} MiB (at most 5)`)
   const file = report.contestants.find(({ name }) => name === 'native')?.largestFile ?? 0
@@ -116,17 +95,36 @@ export function verdicts(report: BenchReport): readonly string[] {
   return lines
 }
 
-/** Why somebody has no times in a scenario. */
+/** Each reason why somebody has no number, with where that was. */
 export function remarks(report: BenchReport): readonly string[] {
-  return report.results.flatMap(result =>
-    Object.entries(result.contestants).flatMap(([name, one]) =>
-      one.state === 'failed' ? [`${result.id}: ${name} failed: ${one.why.slice(0, 300)}`] : []
-    )
-  )
+  const places = new Map<string, string[]>()
+  const note = (why: string, place: string) => {
+    const text = why.slice(0, 240)
+    const list = places.get(text) ?? []
+    list.push(place)
+    places.set(text, list)
+  }
+  for (const { id, contestants } of report.results) {
+    for (const [name, one] of Object.entries(contestants)) {
+      if (one.state !== 'measured') note(`${name} ${one.state}: ${one.why}`, id)
+      else
+        for (const [measure, why] of Object.entries(one.missing))
+          note(`${name} failed: ${plain(why)}`, `${id} ${measure}`)
+    }
+  }
+  for (const { id, subjects } of report.paths) {
+    for (const { name, why } of subjects) if (why !== undefined) note(`${name} failed: ${why}`, id)
+  }
+  return [...[...places].map(([why, list]) => `${why}: ${list.join(', ')}`), ...report.leftOut]
+}
+
+/** A plugin's failure without its own name before it, so that equal ones are told once. */
+function plain(why: string): string {
+  return why.replace(/^[a-z-]+ [A-Z]+: /, '')
 }
 
 /** Columns in line, for a terminal. */
-export function alignedTable(rows: readonly Cells[]): string {
+export function alignedTable(rows: Table): string {
   const widths = (rows[0] ?? []).map((_cell, column) => Math.max(...rows.map(row => (row[column] ?? '').length)))
   const line = (row: Cells) =>
     row
@@ -136,38 +134,84 @@ export function alignedTable(rows: readonly Cells[]): string {
   return rows.flatMap((row, index) => (index === 0 ? [line(row), rule] : [line(row).trimEnd()])).join('\n')
 }
 
-export function markdownTable(rows: readonly Cells[]): string {
+export function markdownTable(rows: Table): string {
   const line = (row: Cells) => `| ${row.join(' | ')} |`
   const [head = [], ...body] = rows
   const rule = `|${head.map((_cell, column) => (column < 2 ? '---' : '--:')).join('|')}|`
   return [line(head), rule, ...body.map(line)].join('\n')
 }
 
+interface Section {
+  readonly title: string
+  readonly table: Table
+}
+
+function growthSections(report: BenchReport): readonly (Section & { readonly group: string })[] {
+  return GROWTH_GROUPS.map(({ group, title, counted }) => ({
+    group,
+    title: `${title}: by ${counted}`,
+    table: growthTable(report, group, counted)
+  }))
+}
+
+const isFilled = ({ table }: Section): boolean => table.length > 1
+
+function sections(report: BenchReport): readonly Section[] {
+  return [
+    { title: 'Time', table: timeTable(report) },
+    ...growthSections(report),
+    { title: 'System calls and programs started per call', table: callTable(report) },
+    { title: 'Traffic over what was made', table: pathTable(report) },
+    { title: 'Memory and size', table: memoryTable(report) }
+  ].filter(isFilled)
+}
+
+export function machineLine(report: BenchReport): string {
+  return Object.entries(report.machine)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join('; ')
+}
+
 export function textReport(report: BenchReport): string {
-  const machine = Object.entries(report.machine).map(([name, value]) => `${name}: ${value}`)
   const notes = [...verdicts(report), ...remarks(report)]
   return [
-    machine.join('; '),
+    machineLine(report),
     `median (tenth and ninetieth percentile) of ${report.runs} runs, taken in turns; ratio = median / reference's median`,
-    '',
-    alignedTable(timeTable(report)),
-    '',
-    alignedTable(memoryTable(report)),
+    ...sections(report).flatMap(({ title, table }) => ['', title, '', alignedTable(table)]),
     ...(notes.length === 0 ? [] : ['', ...notes]),
     ''
   ].join('\n')
 }
 
-export function markdownReport(report: BenchReport): string {
-  const machine = Object.entries(report.machine).map(([name, value]) => `${name}: ${value}`)
+/** @param plots where the plots are, as a link from the file; undefined when there are none */
+export function markdownReport(report: BenchReport, plots: string | undefined): string {
+  const growth = growthSections(report)
+  const plot = (title: string) => {
+    const group = growth.find(one => one.title === title)?.group
+    return group === undefined || plots === undefined ? [] : ['', `![${title}](${plots}/${group}.svg)`]
+  }
   return [
-    `${machine.join('; ')}. Median (tenth and ninetieth percentile) of ${report.runs} runs, taken in turns.`,
+    `${machineLine(report)}. Median (tenth and ninetieth percentile) of ${report.runs} runs, taken in turns; all in ${report.minutes} minutes.`,
+    ...sections(report).flatMap(({ title, table }) => ['', `### ${title}`, '', markdownTable(table), ...plot(title)]),
     '',
-    markdownTable(timeTable(report)),
-    '',
-    markdownTable(memoryTable(report)),
+    '### Targets, and what has no number',
     '',
     ...[...verdicts(report), ...remarks(report)].map(line => `- ${line.trim()}`),
     ''
+  ].join('\n')
+}
+
+/** What the README shows: what happens at every start and stop, and the traffic; the rest is in docs/benchmark.md. */
+export function shortMarkdown(report: BenchReport): string {
+  const isShown = (measure: string) => !['CHECK', 'STATUS', 'DEL again', 'vxlan DEL', 'bridge DEL'].includes(measure)
+  const tables = [
+    timeTable(report, isShown),
+    ...growthSections(report).map(({ table }) => table.filter(row => row[1] !== 'DEL')),
+    pathTable(report),
+    memoryTable(report)
+  ]
+  return [
+    `${machineLine(report)}. Median (tenth and ninetieth percentile) of ${report.runs} runs, taken in turns.`,
+    ...tables.filter(table => table.length > 1).flatMap(table => ['', markdownTable(table)])
   ].join('\n')
 }

@@ -1,10 +1,13 @@
 /** Runs scenarios: contestants take turns within every round, and the order turns round with every round. */
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { closeCall, peakMemory, run, timedCall } from './measure.ts'
+import { messageOf } from './failure.ts'
+import { whyNoKind } from './link-kinds.ts'
+import { closeCall, measuredBy, peakMemory, run, timedCall } from './measure.ts'
 import { type Contestant, command, type Round, type Scenario, Stage } from './scenario.ts'
-import { MEMORY_TYPES, memoryChain } from './scenarios.ts'
+import { memoryChain, PLUGINS } from './scenarios.ts'
 import { type Sample, sampleOf } from './statistics.ts'
+import { type KernelCalls, programMeter, systemCallMeter } from './strace.ts'
 
 /** Results of one scenario: per contestant either samples by measure, or why there are none. */
 export interface ScenarioResult {
@@ -14,93 +17,152 @@ export interface ScenarioResult {
   readonly contestants: Readonly<Record<string, ContestantResult>>
 }
 
+export interface Measured {
+  readonly state: 'measured'
+  readonly samples: Readonly<Record<string, Sample>>
+  /** By measure; empty where they were not counted. */
+  readonly calls: Readonly<Record<string, KernelCalls>>
+  /** Why a measure has no number. */
+  readonly missing: Readonly<Record<string, string>>
+}
+
 export type ContestantResult =
-  | { readonly state: 'measured'; readonly samples: Readonly<Record<string, Sample>> }
-  | { readonly state: 'absent' | 'failed'; readonly why: string }
+  | Measured
+  | { readonly state: 'absent' | 'failed' | 'not measurable'; readonly why: string }
+
+export interface RunOptions {
+  readonly runs: number
+  /** The path of strace; undefined: nothing is counted. */
+  readonly strace: string | undefined
+}
 
 const WARM_UPS = 2
+/** Counts differ by a retry or a timer at most. */
+const COUNTS = 3
 
-/** Which of the plugins a contestant lacks; '' when it has them all. */
-function lacking(scenario: Scenario, { dir }: Contestant): string {
-  return scenario.needs.filter(name => !existsSync(join(dir, name))).join(', ')
+/** Why a contestant cannot take part. */
+function whyNot(scenario: Scenario, { name, dir }: Contestant): ContestantResult | undefined {
+  const lacking = scenario.needs.filter(plugin => !existsSync(join(dir, plugin))).join(', ')
+  if (lacking !== '') return { state: 'absent', why: `no ${lacking}` }
+  if (scenario.withoutReference === true && name === 'reference') {
+    return { state: 'absent', why: 'takes minutes to prepare' }
+  }
+  const why = scenario.kind === undefined ? undefined : whyNoKind(scenario.kind)
+  return why === undefined ? undefined : { state: 'not measurable', why }
 }
 
 interface Runner {
   readonly contestant: Contestant
   readonly stage: Stage
-  readonly round: () => Round
+  round: () => Round
   readonly rounds: Round[]
+  calls: Readonly<Record<string, KernelCalls>>
 }
 
-let serial = 0
-
-export function runScenario(scenario: Scenario, contestants: readonly Contestant[], runs: number): ScenarioResult {
+export function runScenario(
+  scenario: Scenario,
+  contestants: readonly Contestant[],
+  { runs, strace }: RunOptions
+): ScenarioResult {
   const results: Record<string, ContestantResult> = {}
   const runners: Runner[] = []
-  for (const contestant of contestants) {
-    const missing = lacking(scenario, contestant)
-    const skipped = scenario.withoutReference === true && contestant.name === 'reference'
-    if (missing !== '' || skipped) {
-      results[contestant.name] = { state: 'absent', why: skipped ? 'takes minutes to prepare' : `no ${missing}` }
-      continue
-    }
-    serial += 1
-    const stage = new Stage(contestant, serial)
+  /** A failure ends one contestant's part and nobody else's. */
+  const guarded = (contestant: Contestant, body: () => void) => {
+    if (results[contestant.name] !== undefined) return
     try {
-      runners.push(startRunner(scenario, contestant, stage))
+      body()
     } catch (error) {
       results[contestant.name] = { state: 'failed', why: messageOf(error) }
-      stage.close()
     }
+  }
+  for (const contestant of contestants) {
+    const why = whyNot(scenario, contestant)
+    if (why !== undefined) results[contestant.name] = why
+    guarded(contestant, () => {
+      const stage = new Stage(contestant)
+      const runner: Runner = { contestant, stage, round: () => ({}), rounds: [], calls: {} }
+      runners.push(runner)
+      runner.round = startRunner(scenario, stage)
+    })
   }
   const count = scenario.slow === true ? Math.max(5, Math.ceil(runs / 5)) : runs
   for (let i = 0; i < count; i += 1) {
-    for (const runner of i % 2 === 0 ? runners : [...runners].reverse()) {
-      if (results[runner.contestant.name] !== undefined) continue
-      try {
-        runner.rounds.push(runner.stage.host.inside(runner.round))
-      } catch (error) {
-        results[runner.contestant.name] = { state: 'failed', why: messageOf(error) }
-      }
+    for (const { contestant, stage, round, rounds } of i % 2 === 0 ? runners : [...runners].reverse()) {
+      guarded(contestant, () => rounds.push(stage.inside(round)))
     }
   }
-  for (const { contestant, stage, rounds } of runners) {
-    results[contestant.name] ??= { state: 'measured', samples: samplesOf(rounds) }
-    stage.close()
+  for (const runner of runners) {
+    guarded(runner.contestant, () => {
+      if (scenario.counted && strace !== undefined) runner.calls = countCalls(runner, strace)
+      results[runner.contestant.name] = summaryOf(runner)
+    })
   }
+  for (const { stage } of runners) closeStage(stage)
   return { id: scenario.id, title: scenario.title, group: scenario.group, contestants: results }
 }
 
-function startRunner(scenario: Scenario, contestant: Contestant, stage: Stage): Runner {
-  const round = stage.host.inside(() => scenario.prepare(stage))
-  for (let i = 0; i < WARM_UPS; i += 1) stage.host.inside(round)
-  return { contestant, stage, round, rounds: [] }
+/** What cannot be taken away goes with the sandbox. */
+export function closeStage(stage: Stage): void {
+  try {
+    stage.close()
+  } catch (error) {
+    process.stderr.write(`close ${stage.id}: ${messageOf(error)}\n`)
+  }
 }
 
-function samplesOf(rounds: readonly Round[]): Readonly<Record<string, Sample>> {
-  const measures = Object.keys(rounds[0] ?? {})
-  return Object.fromEntries(
-    measures.map(measure => [measure, sampleOf(rounds.map(round => round[measure] ?? Number.NaN))])
-  )
+function startRunner(scenario: Scenario, stage: Stage): () => Round {
+  const round = stage.inside(() => scenario.prepare(stage))
+  for (let i = 0; i < WARM_UPS; i += 1) stage.inside(round)
+  return round
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+/** The numbers of a measure over all rounds, and the first reason for one that is missing. */
+function collected(rounds: readonly Round[], measure: string) {
+  const values = rounds.map(round => round[measure])
+  return {
+    numbers: values.filter(value => typeof value === 'number'),
+    why: values.find(value => typeof value === 'string')
+  }
+}
+
+function summaryOf({ rounds, calls }: Runner): Measured {
+  const samples: Record<string, Sample> = {}
+  const missing: Record<string, string> = {}
+  for (const measure of Object.keys(rounds[0] ?? {})) {
+    const { numbers, why } = collected(rounds, measure)
+    if (numbers.length > 0) samples[measure] = sampleOf(numbers)
+    if (why !== undefined) missing[measure] = why
+  }
+  return { state: 'measured', samples, calls, missing }
+}
+
+/** The same rounds a few times more, counted instead of timed. */
+function countCalls({ stage, round }: Runner, strace: string): Readonly<Record<string, KernelCalls>> {
+  const rounds = (meter: ReturnType<typeof programMeter>) =>
+    measuredBy(meter, () => Array.from({ length: COUNTS }, () => stage.inside(round)))
+  const [systemCalls, programs] = [rounds(systemCallMeter(strace)), rounds(programMeter(strace))]
+  const counts: Record<string, KernelCalls> = {}
+  for (const measure of Object.keys(systemCalls[0] ?? {})) {
+    const ofCalls = collected(systemCalls, measure).numbers
+    const ofPrograms = collected(programs, measure).numbers
+    if (ofCalls.length === 0 || ofPrograms.length === 0) continue
+    counts[measure] = { systemCalls: sampleOf(ofCalls).median, programs: sampleOf(ofPrograms).median }
+  }
+  return counts
 }
 
 /** Peak memory of the plugin process itself in ADD, KiB, by plugin; the highest of three runs. */
 export function memoryOf(contestant: Contestant): Readonly<Record<string, number>> {
   const found: Record<string, number> = {}
-  for (const type of MEMORY_TYPES) {
+  for (const type of PLUGINS) {
     if (!existsSync(join(contestant.dir, type))) continue
-    serial += 1
-    const stage = new Stage(contestant, serial)
+    const stage = new Stage(contestant)
     try {
-      found[type] = stage.host.inside(() => memoryOfAdd(stage, type))
+      found[type] = stage.inside(() => memoryOfAdd(stage, type))
     } catch {
       // It doesn't run on this kernel: the scenario's own row says why.
     } finally {
-      stage.close()
+      closeStage(stage)
     }
   }
   return found
@@ -114,7 +176,7 @@ function memoryOfAdd(stage: Stage, type: string): number {
     const last = chain.last
     chain.del(attachment)
     // The same ADD once more, under observation: first whatever comes before the plugin in the chain.
-    for (let index = 0; index < chain.length - 1; index += 1) chain.addOne(index, attachment)
+    for (let index = 0; index < chain.all.length - 1; index += 1) chain.addOne(index, attachment)
     if (last === undefined) throw new Error('measure memory: nothing was run')
     peaks.push(peakMemory(last))
     chain.del(attachment)
@@ -125,7 +187,7 @@ function memoryOfAdd(stage: Stage, type: string): number {
 /** Size in bytes of the files behind a contestant's plugins; files that are links to one another count once. */
 export function fileSizes(contestant: Contestant): { readonly largest: number; readonly all: number } {
   const inodes = new Map<number, number>()
-  for (const name of MEMORY_TYPES) {
+  for (const name of PLUGINS) {
     const path = join(contestant.dir, name)
     if (!existsSync(path)) continue
     const { ino, size } = statSync(path)
@@ -140,7 +202,7 @@ export function bareNode(runs: number): Sample {
   const env = { PATH: '/usr/bin:/bin', NODE_NO_WARNINGS: '1' }
   const call = timedCall('node', process.execPath, env, '', ['-e', '0'])
   for (let i = 0; i < WARM_UPS; i += 1) run(call)
-  const times = Array.from({ length: runs }, () => run(call).milliseconds)
+  const times = Array.from({ length: runs }, () => run(call).amount)
   closeCall(call)
   return sampleOf(times)
 }

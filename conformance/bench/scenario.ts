@@ -1,6 +1,7 @@
 /** What a scenario of the benchmark is, and the throw-away host that each contestant gets for it. */
 import { spawnSync } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { existsSync, renameSync, rmSync } from 'node:fs'
+import { basename } from 'node:path'
 import { Netns } from '../netns.ts'
 
 /** A directory of plugins that takes part. */
@@ -9,15 +10,24 @@ export interface Contestant {
   readonly dir: string
 }
 
+/** Where plugins keep what they must know later, unless a configuration says otherwise. */
+const STATE = ['/run/patchbay', '/run/cni']
+
+let serial = 0
+
 /** A host of its own for one contestant in one scenario, entered before every step. */
 export class Stage {
   readonly contestant: Contestant
+  /** Tells this stage from all others of the run. */
+  readonly id: string
   readonly host: Netns
   readonly #containers = new Map<string, Netns>()
 
-  constructor(contestant: Contestant, serial: number) {
+  constructor(contestant: Contestant) {
+    serial += 1
     this.contestant = contestant
-    this.host = Netns.make(`host-${contestant.name}-${serial}`)
+    this.id = `${contestant.name.replaceAll(/[^A-Za-z0-9]+/g, '-')}-${serial}`
+    this.host = Netns.make(`host-${this.id}`)
     this.host.inside(() => {
       command('ip', 'link', 'set', 'lo', 'up')
       command('ip', 'link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'wire')
@@ -28,29 +38,49 @@ export class Stage {
     })
   }
 
+  /** Where IPAM keeps its leases. */
+  get dataDir(): string {
+    return `/var/lib/cni/bench-${this.id}`
+  }
+
+  /** Runs `body` on this host, with the state that plugins have left on it and no other host's. */
+  inside<T>(body: () => T): T {
+    for (const path of STATE) if (existsSync(`${path}.${this.id}`)) renameSync(`${path}.${this.id}`, path)
+    try {
+      return this.host.inside(body)
+    } finally {
+      for (const path of STATE) if (existsSync(path)) renameSync(path, `${path}.${this.id}`)
+    }
+  }
+
   /** A container's namespace, made on first use. */
   container(name: string): Netns {
-    const path = `${this.contestant.name}-${name}`
-    const known = this.#containers.get(path)
+    const known = this.#containers.get(name)
     if (known !== undefined) return known
-    const made = Netns.make(path)
-    this.#containers.set(path, made)
+    const made = Netns.make(`${this.id}-${name}`)
+    this.#containers.set(name, made)
     return made
   }
 
   /** A container that is gone: the next use of the name makes a fresh one. */
   forget(name: string): void {
-    const path = `${this.contestant.name}-${name}`
-    this.#containers.get(path)?.remove()
-    this.#containers.delete(path)
+    this.#containers.get(name)?.remove()
+    this.#containers.delete(name)
   }
 
   close(): void {
     for (const netns of this.#containers.values()) netns.remove()
     this.#containers.clear()
     this.host.remove()
-    for (const path of ['/var/lib/cni', '/run/cni', '/run/patchbay']) rmSync(path, { recursive: true, force: true })
+    for (const path of [...STATE.map(state => `${state}.${this.id}`), this.dataDir]) {
+      rmSync(path, { recursive: true, force: true })
+    }
   }
+}
+
+/** A namespace as `ip link set ... netns NAME` wants it. */
+export function nameOf(netns: Netns): string {
+  return basename(netns.path)
 }
 
 /** Runs a command of the machine, which must succeed. */
@@ -61,19 +91,32 @@ export function command(name: string, ...args: readonly string[]): string {
   return child.stdout
 }
 
-/** One round's measurements, by the name of what was measured (`ADD`, `DEL`, ...), in milliseconds. */
-export type Round = Readonly<Record<string, number>>
+/** Runs a command line without quotes in it, which must succeed. */
+export function line(text: string): string {
+  const [name = '', ...args] = text.split(' ')
+  return command(name, ...args)
+}
+
+/**
+ * One round's measurements, by the name of what was measured (`ADD`, `DEL`, ...): milliseconds (or what else the meter
+ * counts), or why there is no number.
+ */
+export type Round = Readonly<Record<string, number | string>>
 
 export interface Scenario {
   readonly id: string
   readonly title: string
-  /** What the times belong to in the tables: `bridge`, `host-local`, `sequences`, ... */
+  /** What the times belong to in the tables: `plugins`, `sequences`, ... */
   readonly group: string
   /** Plugins that must be there for a contestant to take part. */
   readonly needs: readonly string[]
+  /** The kind of link that the kernel must have. */
+  readonly kind?: string
   /** Called once per contestant, inside its host; gives the function that makes and measures one round. */
   readonly prepare: (stage: Stage) => () => Round
-  /** A tenth of the runs is enough where one takes seconds. */
+  /** Its system calls and programs are counted too. */
+  readonly counted: boolean
+  /** A fifth of the runs is enough where one takes seconds. */
   readonly slow?: boolean
   /** The reference would take minutes to prepare it; what it shows is how the others grow. */
   readonly withoutReference?: boolean
