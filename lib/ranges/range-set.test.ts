@@ -4,6 +4,7 @@ import { lastAddress, networkOf, parsePrefix } from '../ip/prefix.ts'
 import type { IpRange } from '../ip/range.ts'
 import { assert, suite } from '../testing/suite.ts'
 import { type AddressRange, type RangeSet, rangeOf, rangeSet, setSize, setText, spanOf, Walk } from './range-set.ts'
+import { sortRanges } from './sorted-ranges.ts'
 
 const test = suite('lib/ranges/range-set')
 
@@ -32,7 +33,7 @@ function cut(text: string): IpRange {
 }
 
 function makeSet(ranges: readonly string[], cuts: readonly string[] = []): RangeSet {
-  return rangeSet('ranges[0]', ranges.map(range), cuts.map(cut))
+  return rangeSet('ranges[0]', ranges.map(range), sortRanges(cuts.map(cut)))
 }
 
 function walkAll(set: RangeSet, after?: string): readonly string[] {

@@ -8,6 +8,7 @@
 import { addToAddress, compareAddresses, formatAddress, type IpAddress } from '../ip/address.ts'
 import { type IpPrefix, lastAddress } from '../ip/prefix.ts'
 import { type IpRange, rangeContains, rangeSize } from '../ip/range.ts'
+import { firstReaching, type SortedRanges } from './sorted-ranges.ts'
 
 /** One range as configured, its defaults filled in. `gateway` may lie outside of the subnet, or be absent. */
 export interface AddressRange extends IpRange {
@@ -26,17 +27,21 @@ export interface RangeSet {
   readonly path: string
   readonly ranges: readonly AddressRange[]
   readonly spans: readonly Span[]
+  /** The spans in ascending order. */
+  readonly ascending: readonly Span[]
 }
 
 /** Makes a set of ranges that do not overlap. */
-export function rangeSet(path: string, ranges: readonly AddressRange[], never: readonly IpRange[]): RangeSet {
+export function rangeSet(path: string, ranges: readonly AddressRange[], never: SortedRanges): RangeSet {
   const spans: Span[] = []
   for (let i = 0; i < ranges.length; i += 1) {
     const range = ranges[i]
     if (range === undefined) continue
-    for (const { first, last } of subtract(range, never.concat(ends(range)))) spans.push({ first, last, range: i })
+    for (const { first, last } of subtract(withoutEnds(range), never.list)) spans.push({ first, last, range: i })
   }
-  return { path, ranges, spans }
+  const ascending = spans.slice(0)
+  ascending.sort((a, b) => compareAddresses(a.first, b.first))
+  return { path, ranges, spans, ascending }
 }
 
 /** How many addresses may be given away; Infinity above 2^53. */
@@ -46,7 +51,8 @@ export function setSize(set: RangeSet): number {
 
 /** The span that holds the address; undefined when it is not to be given away. */
 export function spanOf(set: RangeSet, address: IpAddress): Span | undefined {
-  return set.spans.find(span => rangeContains(span, address))
+  const span = set.ascending[firstReaching(set.ascending, address)]
+  return span !== undefined && rangeContains(span, address) ? span : undefined
 }
 
 /** The range that holds the address, be it to be given away or not. */
@@ -114,26 +120,24 @@ export class Walk {
   }
 }
 
-/** The addresses of an IPv4 subnet that no host can have; point-to-point subnets (/31) and single addresses have none. */
-function ends(range: AddressRange): readonly IpRange[] {
+/** Without the addresses of an IPv4 subnet that no host can have; /31 (point to point) and single addresses have none. */
+function withoutEnds(range: AddressRange): IpRange {
   const { address, length } = range.subnet
-  if (address.family === 6 || length >= 31) return []
+  if (address.family === 6 || length >= 31) return range
   const last = lastAddress(range.subnet)
-  return [
-    { first: address, last: address },
-    { first: last, last }
-  ]
+  return {
+    first: compareAddresses(range.first, address) === 0 ? (addToAddress(address, 1) ?? address) : range.first,
+    last: compareAddresses(range.last, last) === 0 ? (addToAddress(last, -1) ?? last) : range.last
+  }
 }
 
 /** What is left of a range without the cuts, ascending. */
 function subtract(range: IpRange, cuts: readonly IpRange[]): readonly IpRange[] {
   const left: IpRange[] = []
-  const sorted = cuts.filter(cut => cut.first.family === range.first.family)
-  sorted.sort((a, b) => compareAddresses(a.first, b.first))
   let from: IpAddress | undefined = range.first
-  for (const cut of sorted) {
-    if (from === undefined || compareAddresses(cut.first, range.last) > 0) break
-    if (compareAddresses(cut.last, from) < 0) continue
+  for (let i = firstReaching(cuts, range.first); i < cuts.length; i += 1) {
+    const cut = cuts[i]
+    if (from === undefined || cut === undefined || compareAddresses(cut.first, range.last) > 0) break
     const before = addToAddress(cut.first, -1)
     if (before !== undefined && compareAddresses(from, before) <= 0) left.push({ first: from, last: before })
     from = addToAddress(cut.last, 1)

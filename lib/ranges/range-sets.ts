@@ -7,9 +7,10 @@ import type { Request } from '../cni/plugin.ts'
 import { isAtLeast } from '../cni/version.ts'
 import type { Section } from '../config/section.ts'
 import { formatAddress } from '../ip/address.ts'
-import { type IpRange, rangesOverlap } from '../ip/range.ts'
+import type { IpRange } from '../ip/range.ts'
 import { readExcludes, readRange } from './range-config.ts'
 import { type AddressRange, type RangeSet, rangeSet, setSize } from './range-set.ts'
+import { findOverlaps, type Overlap, sortRanges } from './sorted-ranges.ts'
 
 /** A range set being read: one path, ranges, and what they exclude. */
 interface Draft {
@@ -31,7 +32,8 @@ export function readRangeSets(request: Request, ipam: Section): readonly RangeSe
     ipam.problem('ranges', 'must hold at least one range, as in [[{"subnet": "10.1.0.0/24"}]]')
   }
   judgeDrafts(drafts, ipam, request.cniVersion)
-  const sets = drafts.map(draft => rangeSet(draft.path, draft.ranges, never))
+  const cuts = sortRanges(never)
+  const sets = drafts.map(draft => rangeSet(draft.path, draft.ranges, cuts))
   for (let i = 0; i < sets.length; i += 1) {
     const set = sets[i]
     const draft = drafts[i]
@@ -93,30 +95,24 @@ function readDraft(path: string, section: Section, key: string, list: readonly S
   return { path, section, key, ranges }
 }
 
-interface Seen extends IpRange {
+interface Placed extends IpRange {
   readonly path: string
-}
-
-function overlapping(seen: readonly Seen[], range: IpRange): Seen | undefined {
-  return seen.find(one => rangesOverlap(one, range))
 }
 
 /** What only all ranges together show: mixed families, overlaps, more than an old version can say. */
 function judgeDrafts(drafts: readonly Draft[], ipam: Section, cniVersion: string): void {
-  const seen: Seen[] = []
+  const all: Placed[] = []
+  for (const draft of drafts) for (const { first, last } of draft.ranges) all.push({ path: draft.path, first, last })
+  const overlaps = findOverlaps(all)
+  let end = 0
+  let next = 0
   for (const draft of drafts) {
     const family = draft.ranges[0]?.first.family
     if (draft.ranges.some(range => range.first.family !== family)) {
       draft.section.problem(draft.key, 'must not mix IPv4 and IPv6 in one set')
     }
-    for (const { first, last } of draft.ranges) {
-      const other = overlapping(seen, { first, last })
-      if (other !== undefined) {
-        const text = `${formatAddress(first)}-${formatAddress(last)} of ${draft.path}`
-        draft.section.problem(draft.key, `must not overlap: ${text} has addresses of ${other.path}`)
-      }
-      seen.push({ path: draft.path, first, last })
-    }
+    end += draft.ranges.length
+    for (; (overlaps[next]?.place ?? end) < end; next += 1) reportOverlap(draft, all, overlaps[next])
   }
   for (const family of [4, 6]) {
     const count = drafts.filter(draft => draft.ranges[0]?.first.family === family).length
@@ -124,4 +120,12 @@ function judgeDrafts(drafts: readonly Draft[], ipam: Section, cniVersion: string
       ipam.problem('ranges', `must hold one set per family in cniVersion ${cniVersion}, which has no more addresses`)
     }
   }
+}
+
+function reportOverlap(draft: Draft, all: readonly Placed[], overlap: Overlap | undefined): void {
+  const range = overlap === undefined ? undefined : all[overlap.place]
+  const other = overlap === undefined ? undefined : all[overlap.earlier]
+  if (range === undefined || other === undefined) return
+  const text = `${formatAddress(range.first)}-${formatAddress(range.last)} of ${draft.path}`
+  draft.section.problem(draft.key, `must not overlap: ${text} has addresses of ${other.path}`)
 }
