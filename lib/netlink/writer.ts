@@ -153,6 +153,19 @@ export class Writer {
     return this.#container(type, write)
   }
 
+  /** The beginning of a `nested` attribute, for `end`: as little as can be for callers that exist once per type. */
+  begin(type: number): number {
+    const start = this.#length
+    this.#attrHeader(type | NLA_F_NESTED, 0)
+    return start
+  }
+
+  /** @param start what `begin` returned */
+  end(start: number): void {
+    this.#view.setUint16(start, this.#length - start, true)
+    this.align(4)
+  }
+
   /** What was written; the writer goes on from there if it is used further. */
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#length)

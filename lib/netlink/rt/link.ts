@@ -130,28 +130,30 @@ export function linkRows(rows: Rows, link: LinkMessage): LinkMessage {
   }
 }
 
-const KINDS: readonly string[] = ['bridge', 'vxlan', 'macvlan', 'ipvlan', 'vlan', 'vrf', 'tun', 'veth']
+/** The attribute's value as far as IFLA_INFO_DATA goes, of which `kind` tells the shape. */
+function dataRows(rows: Rows, kind: string | undefined, v: LinkInfoAttribute): LinkInfoAttribute {
+  const data = 'IFLA_INFO_DATA'
+  if (kind === undefined) return {}
+  if (kind === 'bridge') return { bridge: nest(rows, 2, data, v.bridge, { kind: 'bridge' }, bridgeRows) }
+  if (kind === 'vxlan') return { vxlan: nest(rows, 2, data, v.vxlan, { kind: 'vxlan' }, vxlanRows) }
+  if (kind === 'macvlan') return { macvlan: nest(rows, 2, data, v.macvlan, { kind: 'macvlan' }, macvlanRows) }
+  if (kind === 'ipvlan') return { ipvlan: nest(rows, 2, data, v.ipvlan, { kind: 'ipvlan' }, ipvlanRows) }
+  if (kind === 'vlan') return { vlan: nest(rows, 2, data, v.vlan, { kind: 'vlan' }, vlanRows) }
+  if (kind === 'vrf') return { vrf: nest(rows, 2, data, v.vrf, { kind: 'vrf' }, vrfRows) }
+  if (kind === 'tun') return { tun: nest(rows, 2, data, v.tun, { kind: 'tun' }, tunRows) }
+  if (kind === 'veth') return { veth: nest(rows, 2, data, v.veth, { kind: 'veth' }, vethRows) }
+  return { other: nest(rows, 2, data, v.other, { kind: 'other' }, otherRows) }
+}
 
 function linkInfoRows(rows: Rows, v: LinkInfoAttribute): LinkInfoAttribute {
-  const data = 'IFLA_INFO_DATA'
   const slaveData = 'IFLA_INFO_SLAVE_DATA'
   const kind = rows.text(1, 'IFLA_INFO_KIND', v.kind, 64)
-  const isOther = kind !== undefined && !KINDS.some(known => known === kind)
-  const bridge = kind === 'bridge' ? nest(rows, 2, data, v.bridge, { kind: 'bridge' }, bridgeRows) : undefined
-  const vxlan = kind === 'vxlan' ? nest(rows, 2, data, v.vxlan, { kind: 'vxlan' }, vxlanRows) : undefined
-  const macvlan = kind === 'macvlan' ? nest(rows, 2, data, v.macvlan, { kind: 'macvlan' }, macvlanRows) : undefined
-  const ipvlan = kind === 'ipvlan' ? nest(rows, 2, data, v.ipvlan, { kind: 'ipvlan' }, ipvlanRows) : undefined
-  const vlan = kind === 'vlan' ? nest(rows, 2, data, v.vlan, { kind: 'vlan' }, vlanRows) : undefined
-  const vrf = kind === 'vrf' ? nest(rows, 2, data, v.vrf, { kind: 'vrf' }, vrfRows) : undefined
-  const tun = kind === 'tun' ? nest(rows, 2, data, v.tun, { kind: 'tun' }, tunRows) : undefined
-  const veth = kind === 'veth' ? nest(rows, 2, data, v.veth, { kind: 'veth' }, vethRows) : undefined
-  const other = isOther ? nest(rows, 2, data, v.other, { kind: 'other' }, otherRows) : undefined
+  const info = dataRows(rows, kind, v)
   const slaveKind = rows.text(4, 'IFLA_INFO_SLAVE_KIND', v.slaveKind, 64)
   const isOtherPort = slaveKind !== undefined && slaveKind !== 'bridge'
   const port = slaveKind === 'bridge' ? nest(rows, 5, slaveData, v.port, {}, bridgePortRows) : undefined
   const otherPort = isOtherPort ? nest(rows, 5, slaveData, v.otherPort, { kind: 'other' }, otherRows) : undefined
-  const unknown = rows.unknown(v.unknown)
-  return { kind, bridge, vxlan, macvlan, ipvlan, vlan, vrf, tun, veth, other, slaveKind, port, otherPort, unknown }
+  return { ...info, kind, slaveKind, port, otherPort, unknown: rows.unknown(v.unknown) }
 }
 
 function propertyRows(rows: Rows, properties: LinkProperties): LinkProperties {

@@ -54,6 +54,8 @@ export class Rows {
   readonly #reader: Reader | undefined
   #found: readonly Attribute[] | undefined = undefined
   #taken: boolean[] = []
+  /** Of the attribute that is being written inside. */
+  #start = 0
 
   /** Use `writingRows` or `readingRows`. */
   constructor(path: string, writer: Writer | undefined, reader: Reader | undefined) {
@@ -291,9 +293,27 @@ export class Rows {
     return undefined
   }
 
-  /** Where rows go; undefined when reading. For `nest`. */
-  writer(): Writer | undefined {
-    return this.#writer
+  isWriting(): boolean {
+    return this.#writer !== undefined
+  }
+
+  /**
+   * The rows of an attribute's content, until `leave`; undefined when there is none. For `nest`.
+   *
+   * @param hasValue whether there is anything to write
+   */
+  enter(type: number, symbol: string, hasValue: boolean): Rows | undefined {
+    if (this.#writer === undefined) {
+      const attribute = this.take(type)
+      return attribute === undefined ? undefined : readingRows(attribute.value, symbol)
+    }
+    if (!hasValue) return undefined
+    this.#start = this.#writer.begin(type)
+    return writingRows(this.#writer, symbol)
+  }
+
+  leave(): void {
+    if (this.#writer !== undefined) this.#writer.end(this.#start)
   }
 
   #attributes(): readonly Attribute[] {
@@ -352,17 +372,12 @@ export function nest<T>(
   empty: T,
   inner: (rows: Rows, value: T) => T
 ): T | undefined {
-  const writer = rows.writer()
-  if (writer === undefined) {
-    const attribute = rows.take(type)
-    return attribute === undefined ? undefined : inner(readingRows(attribute.value, symbol), empty)
-  }
-  if (value === undefined) return undefined
-  const content = value
-  writer.nested(type, () => {
-    inner(writingRows(writer, symbol), content)
-  })
-  return value
+  // Compiled once for every T: whatever does not depend on it is in Rows.
+  const content = rows.enter(type, symbol, value !== undefined)
+  if (content === undefined) return undefined
+  const result = inner(content, value ?? empty)
+  rows.leave()
+  return result
 }
 
 function inRange(symbol: string, value: number, min: number, max: number): number {

@@ -98,7 +98,7 @@ export function vlanMessageRows(rows: Rows, message: VlanMessage): VlanMessage {
 function entryRows(rows: Rows, entries: readonly VlanDbEntry[]): readonly VlanDbEntry[] {
   const symbol = 'BRIDGE_VLANDB_ENTRY'
   const read: VlanDbEntry[] = []
-  if (rows.writer() !== undefined) {
+  if (rows.isWriting()) {
     for (const entry of entries) nest(rows, 1, symbol, entry, {}, dbEntryRows)
     return entries
   }
