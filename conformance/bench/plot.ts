@@ -20,20 +20,41 @@ const RIGHT = 104
 const TOP = 52
 const BOTTOM = 48
 
-/**
- * A plot brings its own ground, light or dark as the reader's browser has it, so it can be read on any page. Lines differ
- * in hue and in lightness, and each bears its name.
- */
-const STYLE = `
-  svg { --ground: #fff; --ink: #1f2328; --grid: #d8dee4; --s0: #6e7781; --s1: #0a7d72; --s2: #bc4c2d; --s3: #3d5bd9; --s4: #8250df }
-  @media (prefers-color-scheme: dark) {
-    svg { --ground: #0d1117; --ink: #e6edf3; --grid: #30363d; --s0: #9198a1; --s1: #3fc7b8; --s2: #f0906f; --s3: #8fa3ff; --s4: #c297ff }
-  }
-  .ground { fill: var(--ground) } text { fill: var(--ink) } .grid { stroke: var(--grid) } .title { font-size: 15px; font-weight: 600 }
-  .s0 { --line: var(--s0) } .s1 { --line: var(--s1) } .s2 { --line: var(--s2) } .s3 { --line: var(--s3) } .s4 { --line: var(--s4) }
-  polyline { fill: none; stroke: var(--line); stroke-width: 2 } circle, g text { fill: var(--line) }
-`
-const COLOURS = 5
+/** What a reader's light or dark browser sees. Lines differ in hue and in lightness, and each bears its name. */
+interface Palette {
+  readonly ground: string
+  readonly ink: string
+  readonly grid: string
+  readonly lines: readonly string[]
+}
+
+const LIGHT: Palette = {
+  ground: '#ffffff',
+  ink: '#1f2328',
+  grid: '#d8dee4',
+  lines: ['#6e7781', '#0a7d72', '#bc4c2d', '#3d5bd9', '#8250df']
+}
+const DARK: Palette = {
+  ground: '#0d1117',
+  ink: '#e6edf3',
+  grid: '#30363d',
+  lines: ['#9198a1', '#3fc7b8', '#f0906f', '#8fa3ff', '#c297ff']
+}
+
+/** Without variables: not every program that draws SVG knows them. */
+function rules({ ground, ink, grid, lines }: Palette): string {
+  const ofLines = lines.map(
+    (line, index) => `.s${index} circle, .s${index} text { fill: ${line} } .s${index} polyline { stroke: ${line} }`
+  )
+  return [`.ground { fill: ${ground} } text { fill: ${ink} } .grid { stroke: ${grid} }`, ...ofLines].join('\n')
+}
+
+/** A plot brings its own ground, so it can be read on any page. */
+const STYLE = `polyline { fill: none; stroke-width: 2 } .title { font-size: 15px; font-weight: 600 }
+${rules(LIGHT)}
+@media (prefers-color-scheme: dark) {
+${rules(DARK)}
+}`
 
 /** 0 has its place left of 1, as far as 4 is from it. */
 function logarithm(value: number): number {
@@ -66,6 +87,11 @@ export function apart(heights: readonly number[], gap: number): readonly number[
 
 function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
+}
+
+/** 5,000 and 10,000 lie close together on the axis. */
+function shortCount(value: number): string {
+  return value >= 1000 ? `${value / 1000}k` : String(value)
 }
 
 const at = (value: number): string => value.toFixed(1)
@@ -101,7 +127,7 @@ export function linePlot(texts: PlotTexts, series: readonly Series[]): string {
         `<circle cx="${at(x(px))}" cy="${at(y(py))}" r="3.5"><title>${px}: ${milliseconds(py)} ms</title></circle>`
     )
     const name = label(WIDTH - RIGHT + 8, (names[index] ?? 0) + 4, 'start', one.name)
-    return `<g class="s${index % COLOURS}"><polyline points="${path}"/>${dots.join('')}${name}</g>`
+    return `<g class="s${index % LIGHT.lines.length}"><polyline points="${path}"/>${dots.join('')}${name}</g>`
   })
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="12" role="img" aria-label="${escaped(texts.title)}">`,
@@ -110,7 +136,7 @@ export function linePlot(texts: PlotTexts, series: readonly Series[]): string {
     label(12, 22, 'start', texts.title, ' class="title"'),
     label(12, TOP - 10, 'start', texts.y),
     ...grid,
-    ...xs.map(value => label(x(value), HEIGHT - BOTTOM + 20, 'middle', value.toLocaleString('en'))),
+    ...xs.map(value => label(x(value), HEIGHT - BOTTOM + 20, 'middle', shortCount(value))),
     label((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, 'middle', texts.x),
     ...lines,
     '</svg>',
