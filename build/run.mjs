@@ -26,6 +26,7 @@ const TASKS = {
   'demo:overlay': { script: 'cli/demo-overlay.ts', first: ['build:wanted'] },
   bench: { script: 'conformance/bench.ts', first: ['build:wanted'] },
   conformance: { script: 'conformance/main.ts', first: ['build:wanted'] },
+  scoreboard: { script: 'conformance/scoreboard.ts', first: ['build:wanted'] },
   e2e: { script: 'conformance/e2e.ts', first: ['build:wanted'] },
   release: { script: 'build/release.ts' },
   'plugins:install': { script: 'cli/main.ts', args: ['install'], first: ['build:wanted'] }

@@ -589,6 +589,20 @@ const ROBUSTNESS: readonly Clause[] = [
     'On a full or read-only disk ADD fails with an error and leaves nothing, or succeeds without it.'
   ),
   clause(
+    'robust.slow-disk',
+    'MUST',
+    'SPEC Locking',
+    '0.1.0',
+    'Calls for which the disk is slow and calls for which it is not may overlap: none fails, no address is given twice.'
+  ),
+  clause(
+    'robust.clock',
+    'SHOULD',
+    'SPEC Operations',
+    '0.1.0',
+    'A clock that was set, back or forward, changes nothing of what belongs to whom.'
+  ),
+  clause(
     'robust.parallel',
     'MUST',
     'SPEC Locking',

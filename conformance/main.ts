@@ -113,6 +113,10 @@ function whyNoEyes(): string | undefined {
   return undefined
 }
 
+function kernelName(): string {
+  return spawnSync('uname', ['-sr'], { encoding: 'utf8' }).stdout.trim()
+}
+
 /** Plugins for which there is no configuration; none when only some were asked for. */
 function filesWithoutProfile(dir: string, options: Options): readonly string[] {
   if (options.plugins.length > 0) return []
@@ -143,7 +147,7 @@ export async function runSuite(options: Options, argv: readonly string[]): Promi
   })
   return {
     date: new Date().toISOString().slice(0, 10),
-    kernel: spawnSync('uname', ['-sr'], { encoding: 'utf8' }).stdout.trim(),
+    kernel: kernelName(),
     command: `patchbay conformance ${argv.join(' ')}`,
     seed: options.seed,
     seconds: (Date.now() - started) / 1000,

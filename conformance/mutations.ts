@@ -407,6 +407,84 @@ exec "$real"`
     'mkdir -p /run/cni; [ "$CNI_COMMAND" = ADD ] && touch "/run/cni/$CNI_CONTAINERID-$$"\nexec "$real"',
     'host-local'
   ),
+  mutation(
+    'robust.slow-disk',
+    'disk-slow',
+    'takes what is in the file when it looks, and writes late',
+    `[ "$CNI_COMMAND" = ADD ] || exec "$real"
+n=$(cat /run/patchbay-conformance/next 2>/dev/null || echo 5); out=$("$real"); status=$?
+echo $((n + 1)) >/run/patchbay-conformance/next
+printf '%s' "$out" | sed "s/10\\.77\\.[0-9]*\\.[0-9]*/10.77.9.$n/"; exit $status`,
+    'host-local'
+  ),
+  mutation(
+    'robust.clock',
+    'clock-set',
+    'believes nothing that is older than a year',
+    'find /var/lib/cni/networks/judgenet -type f -mtime +365 -delete 2>/dev/null; exec "$real"',
+    'host-local'
+  ),
+  mutation(
+    'check.netns-of-chain',
+    'check-netns-of-chain-gone',
+    'CHECK of a chained plugin that never looks into the container',
+    '[ "$CNI_COMMAND" = CHECK ] && exit 0\nexec "$real"',
+    'firewall'
+  ),
+  ...(
+    [
+      ['bridge.mac-spoof-check', 'macspoofchk', 'bridge'],
+      ['bridge.disable-container-interface', 'disableContainerInterface', 'bridge'],
+      ['bridge.ip-masq', 'ipMasq', 'bridge'],
+      ['ptp.dns', 'dns', 'ptp'],
+      ['macvlan.bcqueuelen', 'bcqueuelen', 'macvlan'],
+      ['tap.bridge', 'bridge', 'tap'],
+      ['vxlan.port', 'port', 'vxlan'],
+      ['vxlan.last-goes', 'keepDevices', 'vxlan'],
+      ['portmap.conditions', 'conditionsV4', 'portmap'],
+      ['portmap.external-chain', 'externalSetMarkChain', 'portmap'],
+      ['tuning.tx-queue', 'txQLen', 'tuning'],
+      ['sbr.table', 'table', 'sbr'],
+      ['static.routes-and-dns', 'routes', 'static']
+    ] as const
+  ).map(([clause, key, plugin]) =>
+    mutation(clause, clause.replace('.', '-'), `does not know ${key}`, fed(`s/"${key}"/"${key}-"/g`), plugin)
+  ),
+  mutation(
+    'firewall.isolated',
+    'firewall-isolated',
+    'lets neighbours in although isolated',
+    fed('s/"isolated"/"same-bridge"/'),
+    'firewall'
+  ),
+  mutation(
+    'vxlan.other-host',
+    'vxlan-other-host',
+    'sends to the wrong host',
+    fed('s/192\\.0\\.2\\.1"/192.0.2.7"/'),
+    'vxlan'
+  ),
+  mutation(
+    'bandwidth.burst',
+    'bandwidth-burst',
+    'halves the bucket',
+    fed('s/Burst":800000/Burst":400000/g'),
+    'bandwidth'
+  ),
+  mutation(
+    'host-device.by-mac',
+    'host-device-by-mac',
+    'takes another device than the one asked for',
+    fed('s/"hwaddr":"[^"]*"/"device":"spare1"/'),
+    'host-device'
+  ),
+  mutation(
+    'loopback.result',
+    'loopback-result',
+    'tells of another address',
+    edited('s/127.0.0.1\\/8/127.0.0.2\\/8/'),
+    'loopback'
+  ),
   mutation('bridge.mtu', 'bridge-mtu', 'ignores mtu', fed('s/"mtu":1400,?//; s/,\\}/}/')),
   mutation(
     'bridge.hairpin-mode',

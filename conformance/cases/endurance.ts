@@ -1,5 +1,5 @@
 /** What a plugin must survive: crowds, sudden death at any moment, full disks, and long random histories. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runTogether, type TimedCall, timedCall } from '../bench/measure.ts'
 import { type Attachment, Blocked, type CallOptions, type Case, type Context, NotTestable } from '../case.ts'
@@ -146,12 +146,48 @@ function dieAndRecover(context: Context, victim: Victim, { syscall, nth }: Death
   return say(gone, 'after DEL the interface is gone', () => inside.join(', ')) && sound
 }
 
-const CROWD = 32
+const CROWD = 64
+
+/** Keys that make the containers of a crowd share a table of rules as well. */
+function sharing(type: string): JsonObject {
+  if (type === 'bridge' || type === 'ptp' || type === 'vxlan') return { ipMasq: true }
+  return type === 'firewall' ? { ingressPolicy: 'same-bridge' } : {}
+}
 
 /** All at once: starts the calls together and gives what each printed. */
 function together(calls: readonly TimedCall[]): readonly string[] {
   runTogether(calls)
   return calls.map(({ outputPath }) => readFileSync(outputPath, 'utf8'))
+}
+
+/** One call, ready to be started with others. */
+function prepared(
+  context: Context,
+  verb: string,
+  attachment: Attachment,
+  config: JsonObject,
+  wrapper: readonly string[] = []
+): TimedCall {
+  const prevResult = context.prevResult(verb, attachment, context.newest())
+  const input = context.config(context.newest(), {
+    ...config,
+    ...attachment.keys,
+    ...(prevResult === undefined ? {} : { prevResult })
+  })
+  const [command = context.path, ...args] = [...wrapper, context.path]
+  return timedCall(verb, command, context.env(verb, attachment), JSON.stringify(input), args)
+}
+
+/** Judges that everybody was added, and nobody's address given to somebody else. */
+function judgeCrowd(context: Context, clause: string, printed: readonly string[]): void {
+  const added = printed.map(parsed)
+  const failed = added.filter(one => !isObject(one) || 'code' in one)
+  const first = () => `${failed.length} failed: ${JSON.stringify(failed[0])}`
+  context.judge(clause, failed.length === 0, 'every ADD succeeds', first)
+  const addresses = added.filter(isObject).flatMap(one => objects(one['ips']).map(ip => String(ip['address'])))
+  const distinct = new Set(addresses).size
+  const seen = () => `${addresses.length} addresses, ${distinct} different ones`
+  context.judge(clause, distinct === addresses.length, 'no address is given twice', seen)
 }
 
 const PARALLEL: Case = {
@@ -163,31 +199,11 @@ const PARALLEL: Case = {
   seconds: 300,
   run: context => {
     context.requireKernel()
-    const config = withLeases(context)
+    const config = { ...withLeases(context), ...sharing(context.profile.type) }
     const attachments = Array.from({ length: CROWD }, () => context.attachment())
     const before = context.world.snapshot()
-    const calls = (verb: string) =>
-      attachments.map(attachment => {
-        const prevResult = context.prevResult(verb, attachment, context.newest())
-        const input = context.config(context.newest(), {
-          ...config,
-          ...attachment.keys,
-          ...(prevResult === undefined ? {} : { prevResult })
-        })
-        return timedCall(verb, context.path, context.env(verb, attachment), JSON.stringify(input))
-      })
-    const added = together(calls('ADD')).map(parsed)
-    const failed = added.filter(one => !isObject(one) || 'code' in one)
-    context.judge(
-      'robust.parallel',
-      failed.length === 0,
-      'every ADD succeeds',
-      () => `${failed.length} failed: ${JSON.stringify(failed[0])}`
-    )
-    const addresses = added.filter(isObject).flatMap(one => objects(one['ips']).map(ip => String(ip['address'])))
-    const distinct = new Set(addresses).size
-    const seen = () => `${addresses.length} addresses, ${distinct} different ones`
-    context.judge('robust.parallel', distinct === addresses.length, 'no address is given twice', seen)
+    const calls = (verb: string) => attachments.map(one => prepared(context, verb, one, config))
+    judgeCrowd(context, 'robust.parallel', together(calls('ADD')))
     const removed = together(calls('DEL')).filter(text => text.trim() !== '')
     context.judge('robust.parallel', removed.length === 0, 'every DEL succeeds', () => removed.join(' ').slice(0, 500))
     const left = leftovers(context, before)
@@ -209,7 +225,7 @@ const DISK: Case = {
     const config = withLeases(context)
     for (const kind of ['full', 'read-only']) {
       const attachment = context.attachment()
-      const before = leftoversBase(context)
+      const before = context.world.snapshot()
       for (const folder of STATE_PARENTS) {
         mkdirSync(folder, { recursive: true })
         mount('none', folder, 'tmpfs', 0, 'size=16k')
@@ -232,16 +248,93 @@ const DISK: Case = {
   }
 }
 
-function leftoversBase(context: Context): readonly string[] {
-  return context.world.snapshot()
-}
-
 function fill(path: string): void {
   for (const size of [4096, 1]) {
     try {
       for (let i = 0; i < 20; i += 1) writeFileSync(path, 'x'.repeat(size), { flag: 'a' })
     } catch {
       // Full: that is the purpose.
+    }
+  }
+}
+
+/** What a disk is asked for; each of these takes this long on a slow one. */
+const DISK_CALLS = '?fsync,?fdatasync,?rename,?renameat,?renameat2,?link,?linkat,?unlink,?unlinkat,?mkdir,?mkdirat'
+const DISK_DELAY_US = 60_000
+
+const SLOW: Case = {
+  id: 'disk-slow',
+  title: 'every second of eight containers is added and removed on a disk that takes 60 ms for each change',
+  part: 'endurance',
+  clauses: ['robust.slow-disk'],
+  when: ({ type }) => !['static', 'loopback', 'host-device'].includes(type),
+  seconds: 180,
+  run: context => {
+    context.requireKernel()
+    const strace = ['/usr/bin/strace', '/bin/strace'].find(path => existsSync(path))
+    if (strace === undefined) throw new NotTestable('needs the command strace (Debian package strace)')
+    const delay = `inject=${DISK_CALLS}:delay_enter=${DISK_DELAY_US}`
+    const slowly = [strace, '-f', '-qq', '-o', '/dev/null', '-e', `trace=${DISK_CALLS}`, '-e', delay]
+    const config = { ...withLeases(context), ...sharing(context.profile.type) }
+    const attachments = Array.from({ length: 8 }, () => context.attachment())
+    const before = context.world.snapshot()
+    const calls = (verb: string) =>
+      attachments.map((one, i) => prepared(context, verb, one, config, i % 2 === 0 ? slowly : []))
+    judgeCrowd(context, 'robust.slow-disk', together(calls('ADD')))
+    const removed = together(calls('DEL')).filter(text => text.trim() !== '')
+    const say = (holds: boolean, expected: string, seen: () => string) =>
+      context.judge('robust.slow-disk', holds, expected, seen)
+    say(removed.length === 0, 'every DEL succeeds', () => removed.join(' ').slice(0, 500))
+    const left = leftovers(context, before)
+    say(left.length === 0, 'the host is as before', () => left.slice(0, 10).join('; '))
+  }
+}
+
+/** Sets all times of the plugin's files, as a clock that was set makes them look. */
+function date(context: Context, seconds: number): void {
+  for (const line of context.world.snapshot()) {
+    const file = /^file (\S+)/.exec(line)?.[1]
+    if (file !== undefined) utimesSync(file, seconds, seconds)
+  }
+}
+
+const TEN_YEARS_S = 10 * 365 * 86_400
+
+const CLOCK: Case = {
+  id: 'clock-set',
+  title: 'the clock is set back ten years, then forward, between the calls',
+  part: 'endurance',
+  clauses: ['robust.clock'],
+  when: ({ type }) => !['static', 'loopback', 'host-device'].includes(type),
+  seconds: 120,
+  run: context => {
+    const config = withLeases(context)
+    const before = context.world.snapshot()
+    const say = (when: string, verb: string, attachment: Attachment) => {
+      const outcome = context.call(verb, attachment, { config })
+      context.judgeOutcome('robust.clock', succeeded(outcome), `${when}: ${verb} succeeds`, outcome)
+    }
+    const now = Date.now() / 1000
+    for (const [when, seconds] of [
+      ['files from the future', now + TEN_YEARS_S],
+      ['files from 1970', 0]
+    ] as const) {
+      const first = context.attachment()
+      context.mustAdd(first, { config })
+      // One whose CHECK is never content proves nothing here.
+      const canCheck = context.supports('0.4.0') && succeeded(context.call('CHECK', first, { config }))
+      date(context, seconds)
+      if (canCheck) say(when, 'CHECK', first)
+      const second = context.attachment()
+      say(when, 'ADD', second)
+      const given = [first, second].flatMap(({ result }) => objects(result?.['ips']).map(ip => ip['address']))
+      const seen = () => given.join(', ')
+      context.judge('robust.clock', new Set(given).size === given.length, `${when}: no address is given twice`, seen)
+      date(context, seconds)
+      say(when, 'DEL', first)
+      say(when, 'DEL', second)
+      const left = leftovers(context, before)
+      context.judge('robust.clock', left.length === 0, `${when}: the host is as before`, () => left.join('; '))
     }
   }
 }
@@ -334,4 +427,13 @@ const HISTORY: Case = {
   }
 }
 
-export const ENDURANCE_CASES: readonly Case[] = [PARALLEL, killCase('ADD'), killCase('DEL'), DISK, STATE, HISTORY]
+export const ENDURANCE_CASES: readonly Case[] = [
+  PARALLEL,
+  killCase('ADD'),
+  killCase('DEL'),
+  DISK,
+  SLOW,
+  CLOCK,
+  STATE,
+  HISTORY
+]

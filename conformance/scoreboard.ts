@@ -1,0 +1,104 @@
+/**
+ * The scoreboard: the whole suite on our two builds and on the reference plugins.
+ *
+ *     npm run scoreboard [-- --quick] [--no-guest] [--reference DIR] [--out DIR]
+ *
+ * Each plugin set is written to .cache/scoreboard as soon as it is judged, so that a run that is broken off has lost
+ * nothing but its last set: `--resume` takes those that are there.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { guestObstacle } from '../lib/testing/guest.ts'
+import { runSuite } from './main.ts'
+import { readOptions } from './options.ts'
+import { findingsOf, mergedReport, type Report } from './report.ts'
+import { htmlReport } from './report-html.ts'
+import { compactReport } from './report-json.ts'
+import { textReport } from './report-text.ts'
+import { whyNoSandbox } from './sandbox.ts'
+import { lackingJobs, runInSecondKernel } from './second-kernel.ts'
+
+const root = join(import.meta.dirname, '..')
+const cache = join(root, '.cache', 'scoreboard')
+
+interface Plan {
+  readonly name: string
+  readonly argv: readonly string[]
+  /** For the emulated machine. */
+  readonly guestSeconds: number
+}
+
+/**
+ * The Node engine's start alone takes a hundred times as long as a whole call of the native one, and under strace a
+ * second: its long histories and its deaths at every system call are a sample.
+ */
+function plans(reference: string, isQuick: boolean): readonly Plan[] {
+  const effort = (full: string) => ['--effort', isQuick ? 'quick' : full]
+  const ours = (engine: string) => ['--plugin-dir', `${engine}=${join(root, 'dist', engine, 'bin')}`]
+  return [
+    { name: 'native', argv: [...ours('native'), ...effort('full')], guestSeconds: 420 },
+    { name: 'reference', argv: ['--reference', reference, ...effort('0.25')], guestSeconds: 300 },
+    { name: 'node', argv: [...ours('node'), ...effort('0.03')], guestSeconds: 300 }
+  ]
+}
+
+const SEED = '20261121'
+
+async function judged(one: Plan, withGuest: boolean): Promise<Report> {
+  const argv = [...one.argv, '--seed', SEED]
+  const options = readOptions(argv)
+  const started = Date.now()
+  const report = await runSuite(options, argv)
+  const lacking = withGuest ? lackingJobs(options, report) : []
+  if (lacking.length === 0) return report
+  process.stderr.write(`${one.name}: ${lacking.length} cases under a second kernel, ${one.guestSeconds} s at most\n`)
+  const sets = await runInSecondKernel(lacking, report.sets, one.guestSeconds, (done, { plugin, caseId }) => {
+    if (done % 20 === 0) process.stderr.write(`${done}/${lacking.length} cases: ${plugin} ${caseId}\n`)
+  })
+  const merged = mergedReport([report, { ...report, sets }])
+  return { ...merged, seconds: (Date.now() - started) / 1000 }
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      quick: { type: 'boolean', default: false },
+      'no-guest': { type: 'boolean', default: false },
+      resume: { type: 'boolean', default: false },
+      reference: { type: 'string', default: '/usr/lib/cni' },
+      out: { type: 'string', default: join(root, 'docs') },
+      only: { type: 'string', multiple: true, default: [] }
+    }
+  })
+  const why = whyNoSandbox()
+  if (why !== undefined) {
+    process.stderr.write(`scoreboard: ${why}\n`)
+    return 2
+  }
+  const obstacle = guestObstacle()
+  const withGuest = !values['no-guest'] && obstacle === undefined
+  if (!withGuest)
+    process.stderr.write(`scoreboard: no second kernel${obstacle === undefined ? '' : ` (${obstacle})`}\n`)
+  mkdirSync(cache, { recursive: true })
+  const reports: Report[] = []
+  for (const one of plans(resolve(values.reference), values.quick)) {
+    const path = join(cache, `${one.name}.json`)
+    if (values.resume && existsSync(path)) {
+      reports.push(JSON.parse(readFileSync(path, 'utf8')) as Report)
+      continue
+    }
+    const only = values.only.flatMap(prefix => ['--only', prefix])
+    const report = await judged({ ...one, argv: [...one.argv, ...only] }, withGuest)
+    writeFileSync(path, JSON.stringify(report))
+    process.stderr.write(`${one.name}: ${report.seconds.toFixed(0)} s\n`)
+    reports.push(report)
+  }
+  const whole = { ...mergedReport(reports), command: 'npm run scoreboard' }
+  writeFileSync(join(values.out, 'scoreboard.html'), htmlReport(whole, root))
+  writeFileSync(join(values.out, 'scoreboard.json'), compactReport(whole, root))
+  process.stdout.write(textReport(whole))
+  return whole.sets.some(set => !set.isReference && findingsOf(whole, set).length > 0) ? 1 : 0
+}
+
+main().then(status => process.exit(status))

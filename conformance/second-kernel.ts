@@ -1,0 +1,80 @@
+/**
+ * Cases that this machine's kernel cannot run, run under another one: Debian's cloud kernel in an emulated machine
+ * (lib/testing/guest.ts). Results come back one by one, so that what is cut short by the clock is only what is missing.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { runInGuest } from '../lib/testing/guest.ts'
+import type { Part } from './case.ts'
+import { CASES } from './cases/all.ts'
+import type { PlannedJob } from './coordinator.ts'
+import { isObject, parsed } from './json.ts'
+import { type Answer, KERNEL_MARK, RESULT_MARK } from './listed-jobs.ts'
+import type { Options } from './options.ts'
+import { plan } from './plan.ts'
+import type { Report, SetReport } from './report.ts'
+import type { CaseResult } from './run-case.ts'
+
+/** Parts that an emulated machine has the time for. */
+const PARTS: readonly Part[] = ['protocol', 'behaviour']
+
+/** What the report could not test for want of a kind of link. */
+export function lackingJobs(options: Options, report: Report): readonly PlannedJob[] {
+  return plan(options).jobs.filter(({ job, set }) => {
+    const part = CASES.find(({ id }) => id === job.caseId)?.part
+    if (part === undefined || !PARTS.includes(part)) return false
+    return report.sets[set]?.results.some(
+      result =>
+        result.caseId === job.caseId &&
+        result.plugin === job.plugin &&
+        result.verdict === 'not testable' &&
+        result.why.includes('this kernel has no')
+    )
+  })
+}
+
+/**
+ * Runs the jobs in the guest for at most so many seconds.
+ *
+ * @returns what came of it, one list per plugin set
+ */
+export async function runInSecondKernel(
+  jobs: readonly PlannedJob[],
+  sets: readonly SetReport[],
+  seconds: number,
+  tell: (done: number, result: CaseResult) => void
+): Promise<readonly SetReport[]> {
+  const found: CaseResult[][] = sets.map(() => [])
+  const folder = mkdtempSync(join(tmpdir(), 'patchbay-second-kernel-'))
+  let kernel = 'another kernel'
+  let done = 0
+  try {
+    const path = join(folder, 'jobs.json')
+    writeFileSync(path, JSON.stringify(jobs))
+    const program = join(import.meta.dirname, 'listed-jobs.ts')
+    await runInGuest({
+      argv: [process.execPath, '--no-warnings', program, path],
+      directory: process.cwd(),
+      env: { PATH: process.env['PATH'] ?? '' },
+      seconds,
+      onLine: line => {
+        if (line.startsWith(KERNEL_MARK)) kernel = line.slice(KERNEL_MARK.length).trim()
+        const answer = readAnswer(line)
+        const set = answer === undefined ? undefined : jobs[answer.index]?.set
+        if (answer === undefined || set === undefined) return
+        done += 1
+        found[set]?.push({ ...answer.result, kernel })
+        tell(done, answer.result)
+      }
+    })
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+  return sets.map((set, index) => ({ ...set, results: found[index] ?? [] }))
+}
+
+function readAnswer(line: string): Answer | undefined {
+  const answer = line.startsWith(RESULT_MARK) ? parsed(line.slice(RESULT_MARK.length)) : undefined
+  return isObject(answer) ? (answer as unknown as Answer) : undefined
+}
