@@ -252,6 +252,28 @@ test('a device that the reference plugin moved is known by its alias', () => {
   })
 })
 
+test('a container that renamed its device does not keep it', () => {
+  withDevice({ device: 'eth2' }, ({ host, box, caller }) => {
+    caller.ok('ADD')
+    ip(box, 'link set eth0 down')
+    ip(box, 'link set eth0 name mine')
+    ip(box, 'link add eth0 type veth peer name other')
+    caller.ok('DEL')
+    assertHome(host)
+    assert.equal(linkNames(box), ['eth0', 'other'], 'and what it put in its place is its own')
+  })
+})
+
+test('a virtual interface that the container made never comes onto the host', () => {
+  withDevice({ device: 'eth2' }, ({ host, box, caller }) => {
+    ip(box, 'link add eth0 type veth peer name other')
+    ip(box, 'link set eth0 alias eth1')
+    caller.ok('DEL')
+    assert.equal(linkNames(host), ['eth2', 'eth2p'])
+    assert.equal(linkNames(box), ['eth0', 'other'])
+  })
+})
+
 test('what another plugin changed on the device is undone on its way home', () => {
   withDevice({ device: 'eth2' }, ({ host, box, caller }) => {
     caller.ok('ADD')

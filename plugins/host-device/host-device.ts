@@ -142,7 +142,12 @@ function returnDevice(kernel: Kernel, origin: Origin, netns: string, ifName: str
   }
 }
 
-/** A device that another implementation, or one before the journal was lost, moved: its alias is its old name. */
+/**
+ * A device that another implementation, or one before the journal was lost, moved: its alias is its old name.
+ *
+ * The container can write aliases too. A virtual interface comes home under the configured name only, or the container
+ * could make one and have it put onto the host under a name that the host's own configuration waits for.
+ */
 function returnForeign(kernel: Kernel, request: Request): void {
   const container = request.netns === '' ? undefined : kernel.find(request.netns)
   if (container === undefined) return
@@ -150,6 +155,7 @@ function returnForeign(kernel: Kernel, request: Request): void {
     const link = container.findLink(request.ifName)
     const alias = link?.alias ?? ''
     if (link === undefined || !/^[^\s/:]{1,15}$/.test(alias)) return
+    if (link.kind !== undefined && alias !== request.config.text('device')) return
     const origin = { ...originOf(link, request.netns), name: alias, alias: '', isUp: false }
     bringHome(kernel.host(), container, origin, request.ifName)
   } finally {

@@ -79,10 +79,21 @@ export function bringHome(host: Net, container: Net | undefined, origin: Origin,
   if (home !== undefined) restore(host, home, origin)
 }
 
-/** In the container: by its new name, or by its own when a kill came between move and renaming. */
+/**
+ * In the container: by its new name, or by its own when a kill came between move and renaming. A container that may
+ * change its interfaces can have renamed it, or have written another alias: a physical one is then told by its MAC.
+ */
 function findAway(container: Net, origin: Origin, ifName: string): Link | undefined {
-  const candidates = [container.findLink(ifName), container.findLink(origin.name)]
-  return candidates.find(link => link !== undefined && link.alias === origin.name)
+  for (const name of [ifName, origin.name]) {
+    const link = container.findLink(name)
+    if (link !== undefined && link.alias === origin.name) return link
+  }
+  return container.listLinks().find(link => isRenamed(link, origin))
+}
+
+function isRenamed(link: Link, origin: Origin): boolean {
+  const hasMac = origin.mac !== undefined && macText(link.mac) === macText(origin.mac)
+  return hasMac && (link.kind === undefined || link.alias === origin.name)
 }
 
 /** On the host: under any name, told by alias and MAC. */
