@@ -109,7 +109,7 @@ function measure(values: Options): BenchReport {
   const makers = contestants.filter(({ name }) => name !== 'node' || !contestants.some(one => one.name === 'native'))
   const loaded = paths.map((path, index): PathResult => {
     progress(scenarios.length + index + 1, path.id, path.title)
-    return runPath(path, makers, Math.max(6, Math.ceil((runs * 4) / 3)))
+    return runPath(path, makers, Math.max(6, runs))
   })
   const memory = isWhole ? contestants.map(one => [one.name, memoryOf(one)] as const) : []
   return rounded({

@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf } from './failure.ts'
 import { whyNoKind } from './link-kinds.ts'
-import { closeCall, measuredBy, peakMemory, run, timedCall } from './measure.ts'
+import { closeCall, type Meter, measuredBy, peakMemory, run, timedCall } from './measure.ts'
 import { type Contestant, command, type Round, type Scenario, Stage } from './scenario.ts'
 import { memoryChain, PLUGINS } from './scenarios.ts'
 import { type Sample, sampleOf } from './statistics.ts'
@@ -37,8 +37,9 @@ export interface RunOptions {
 }
 
 const WARM_UPS = 2
-/** Counts differ by a retry or a timer at most. */
-const COUNTS = 3
+/** Counts of system calls differ by a retry or a timer at most, those of programs not at all. */
+const SYSTEM_CALL_ROUNDS = 3
+const PROGRAM_ROUNDS = 1
 
 /** Why a contestant cannot take part. */
 function whyNot(scenario: Scenario, { name, dir }: Contestant): ContestantResult | undefined {
@@ -138,9 +139,10 @@ function summaryOf({ rounds, calls }: Runner): Measured {
 
 /** The same rounds a few times more, counted instead of timed. */
 function countCalls({ stage, round }: Runner, strace: string): Readonly<Record<string, KernelCalls>> {
-  const rounds = (meter: ReturnType<typeof programMeter>) =>
-    measuredBy(meter, () => Array.from({ length: COUNTS }, () => stage.inside(round)))
-  const [systemCalls, programs] = [rounds(systemCallMeter(strace)), rounds(programMeter(strace))]
+  const rounds = (meter: Meter, length: number) =>
+    measuredBy(meter, () => Array.from({ length }, () => stage.inside(round)))
+  const systemCalls = rounds(systemCallMeter(strace), SYSTEM_CALL_ROUNDS)
+  const programs = rounds(programMeter(strace), PROGRAM_ROUNDS)
   const counts: Record<string, KernelCalls> = {}
   for (const measure of Object.keys(systemCalls[0] ?? {})) {
     const ofCalls = collected(systemCalls, measure).numbers
