@@ -3,17 +3,18 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { isName } from '../lib/cni/env.ts'
-import { jsonText, memberOf } from '../lib/config/json.ts'
-import { type IpPrefix, networkOf, parsePrefix } from '../lib/ip/prefix.ts'
+import { memberOf } from '../lib/config/json.ts'
+import type { IpPrefix } from '../lib/ip/prefix.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
-import type { CachedAttachment } from '../lib/runtime/cache.ts'
-import { loadNetwork, loadNetworks, type Network, pluginType } from '../lib/runtime/network.ts'
+import { loadNetwork, loadNetworks, type Network } from '../lib/runtime/network.ts'
 import { ensureDirectory, fileError } from '../lib/sys/files.ts'
 import { pluginNames } from '../plugins/start.ts'
-import { attachTo, checkedId, checkedIfName, detachFrom, resultTable, usage } from './attachment.ts'
-import { containerOf, formerContainerOf } from './container.ts'
+import { usage } from './attachment.ts'
 import { bridgeName, networkConfig } from './network-config.ts'
-import { CommandError, jsonLine, type Output, tableText } from './output.ts'
+import { connect, disconnect } from './network-connect.ts'
+import { subnetsOf } from './network-ranges.ts'
+import { inspect, list } from './network-show.ts'
+import { CommandError, jsonLine, type Output } from './output.ts'
 import { PLACE_OPTIONS, type Place, placeOf, runtimeAt } from './place.ts'
 
 type Verb = (argv: readonly string[], output: Output) => Promise<number>
@@ -109,32 +110,6 @@ function pairs(option: string, texts: readonly string[]): ReadonlyMap<string, st
   return map
 }
 
-/** Subnets of a network's address ranges, as written in its configuration. */
-function subnetsOf(one: Network): readonly IpPrefix[] {
-  return rangesOf(one).flatMap(range => {
-    const prefix = parsePrefix(range.subnet)
-    return prefix === undefined ? [] : [networkOf(prefix)]
-  })
-}
-
-interface ShownRange {
-  readonly subnet: string
-  readonly gateway: string
-}
-
-function rangesOf(one: Network): readonly ShownRange[] {
-  return one.plugins.flatMap(plugin => {
-    const ipam = memberOf(plugin, 'ipam')
-    if (ipam === undefined) return []
-    const sets = memberOf(ipam, 'ranges')?.items ?? []
-    const ranges = [ipam, ...sets.flatMap(set => set.items)]
-    return ranges.flatMap(range => {
-      const subnet = memberOf(range, 'subnet')?.text ?? ''
-      return subnet === '' ? [] : [{ subnet, gateway: memberOf(range, 'gateway')?.text ?? '' }]
-    })
-  })
-}
-
 /** Where the host has routes to, but for the default ones. */
 function hostPrefixes(): readonly IpPrefix[] {
   const host = new LinuxKernel().host()
@@ -145,155 +120,6 @@ function hostPrefixes(): readonly IpPrefix[] {
   } finally {
     host.close()
   }
-}
-
-/** `network ls` */
-async function list(argv: readonly string[], output: Output): Promise<number> {
-  const options = { ...PLACE_OPTIONS, quiet: { type: 'boolean', short: 'q' } } as const
-  const { values } = parseArgs({ args: [...argv], options })
-  const place = placeOf(values)
-  const { networks, problems } = loadNetworks(place.confDir)
-  const cache = runtimeAt(place, output).cache
-  const rows = networks.map(one => ({
-    name: one.name,
-    plugins: one.plugins.map(pluginType),
-    subnets: rangesOf(one).map(range => range.subnet),
-    containers: cache.list(one.name).length,
-    path: one.path
-  }))
-  if (values.json === true) output.out(jsonLine(rows))
-  else if (values.quiet === true) output.out(rows.map(row => `${row.name}\n`).join(''))
-  else {
-    const cells = rows.map(row => [
-      row.name,
-      row.plugins.join(' '),
-      row.subnets.join(' ') || '-',
-      String(row.containers)
-    ])
-    output.out(tableText(['NETWORK', 'PLUGINS', 'SUBNETS', 'CONTAINERS'], cells))
-  }
-  for (const problem of problems) output.err(`patchbay: ${problem.message}\n`)
-  return 0
-}
-
-/** `network inspect NAME…`: JSON in Docker's words. */
-async function inspect(argv: readonly string[], output: Output): Promise<number> {
-  const { values, positionals } = parseArgs({ args: [...argv], options: PLACE_OPTIONS, allowPositionals: true })
-  if (positionals.length === 0) throw usage('network inspect NAME...')
-  const place = placeOf(values)
-  const cache = runtimeAt(place, output).cache
-  output.out(jsonLine(positionals.map(name => inspected(loadNetwork(place.confDir, name), cache.list(name)))))
-  return 0
-}
-
-function inspected(one: Network, attachments: readonly CachedAttachment[]): object {
-  const labels: unknown = JSON.parse(one.text).labels ?? {}
-  return {
-    Name: one.name,
-    Driver: one.plugins[0] === undefined ? '' : pluginType(one.plugins[0]),
-    Internal: !one.plugins.some(plugin => memberOf(memberOf(plugin, 'ipam') ?? plugin, 'routes') !== undefined),
-    IPAM: {
-      Config: rangesOf(one).map(range => ({
-        Subnet: range.subnet,
-        ...(range.gateway === '' ? {} : { Gateway: range.gateway })
-      }))
-    },
-    Containers: shownContainers(attachments),
-    Labels: labels,
-    CniVersion: one.cniVersion,
-    Plugins: one.plugins.map(pluginType),
-    Path: one.path
-  }
-}
-
-/** By container id, since a container may be on a network twice. */
-function shownContainers(attachments: readonly CachedAttachment[]): Readonly<Record<string, readonly object[]>> {
-  const byId: Record<string, object[]> = {}
-  for (const cached of attachments) {
-    const shown = byId[cached.containerId] ?? []
-    shown.push(shownContainer(cached))
-    byId[cached.containerId] = shown
-  }
-  return byId
-}
-
-function shownContainer(cached: CachedAttachment): object {
-  interface Shown {
-    readonly interfaces?: readonly { readonly name: string; readonly mac?: string; readonly sandbox?: string }[]
-    readonly ips?: readonly { readonly address: string }[]
-  }
-  const result: Shown = cached.result === undefined ? {} : JSON.parse(jsonText(cached.result))
-  const own = (result.interfaces ?? []).find(one => one.name === cached.ifName && one.sandbox !== undefined)
-  return {
-    Interface: cached.ifName,
-    MacAddress: own?.mac ?? '',
-    Addresses: (result.ips ?? []).map(ip => ip.address),
-    Netns: cached.netns
-  }
-}
-
-/** `network connect NETWORK CONTAINER`: the container is a namespace or a process. */
-async function connect(argv: readonly string[], output: Output): Promise<number> {
-  const options = {
-    ...PLACE_OPTIONS,
-    ifname: { type: 'string' },
-    'container-id': { type: 'string' },
-    ip: { type: 'string' },
-    ip6: { type: 'string' },
-    'mac-address': { type: 'string' }
-  } as const
-  const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true })
-  const [name, word] = positionals
-  if (name === undefined || word === undefined || positionals.length > 2)
-    throw usage('network connect NETWORK CONTAINER')
-  const place = placeOf(values)
-  const container = containerOf(word)
-  const containerId = checkedId(values['container-id'] ?? container.containerId)
-  const ifName = checkedIfName(values.ifname ?? freeIfName(place, output, containerId))
-  const args: (readonly [string, string])[] = [['IgnoreUnknown', '1']]
-  const addresses = [values.ip, values.ip6].filter(text => text !== undefined)
-  if (addresses.length > 0) args.push(['IP', addresses.join(',')])
-  if (values['mac-address'] !== undefined) args.push(['MAC', values['mac-address']])
-  const attaching = { containerId, netns: container.netns, ifName, args }
-  const result = await attachTo(place, loadNetwork(place.confDir, name), attaching, output)
-  output.out(values.json === true ? `${jsonText(result, 2)}\n` : resultTable(result, attaching, name))
-  return 0
-}
-
-/** eth0, eth1 …: the first that no remembered attachment of the container has. */
-function freeIfName(place: Place, output: Output, containerId: string): string {
-  const taken = runtimeAt(place, output)
-    .cache.list()
-    .filter(one => one.containerId === containerId)
-    .map(one => one.ifName)
-  for (let i = 0; ; i += 1) if (!taken.includes(`eth${String(i)}`)) return `eth${String(i)}`
-}
-
-/** `network disconnect NETWORK CONTAINER`: every interface of the container on the network. */
-async function disconnect(argv: readonly string[], output: Output): Promise<number> {
-  const options = { ...PLACE_OPTIONS, ifname: { type: 'string' }, 'container-id': { type: 'string' } } as const
-  const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true })
-  const [name, word] = positionals
-  if (name === undefined || word === undefined || positionals.length > 2)
-    throw usage('network disconnect NETWORK CONTAINER')
-  const place = placeOf(values)
-  const container = formerContainerOf(word)
-  const containerId = checkedId(values['container-id'] ?? container.containerId)
-  const attached = runtimeAt(place, output)
-    .cache.list(name)
-    .filter(one => one.containerId === containerId && (values.ifname === undefined || one.ifName === values.ifname))
-  if (attached.length === 0) {
-    throw new CommandError(
-      `disconnect ${JSON.stringify(containerId)}: it is not on ${JSON.stringify(name)}`,
-      `see: patchbay network inspect ${name}`
-    )
-  }
-  for (const one of attached)
-    await detachFrom(place, name, { containerId, netns: container.netns, ifName: one.ifName }, output)
-  const ifNames = attached.map(one => one.ifName)
-  if (values.json === true) output.out(jsonLine({ network: name, containerId, ifNames }))
-  else output.out(`disconnected ${containerId} (${ifNames.join(', ')}) from ${name}\n`)
-  return 0
 }
 
 /** `network rm NAME…` */
