@@ -1,0 +1,52 @@
+/** What the documents point at is there: a reader who follows a link into nothing believes the rest less, too. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { assert, suite } from '../lib/testing/suite.ts'
+import { ROOT } from './project.ts'
+
+const test = suite('build/docs')
+
+function documents(): readonly string[] {
+  const child = spawnSync('git', ['ls-files', '*.md'], { cwd: ROOT, encoding: 'utf8' })
+  return child.stdout.trim().split('\n')
+}
+
+/** Written by `npm run bench`, and judged by readme.ts. */
+const GENERATED = 'docs/benchmark.json'
+
+/** GitHub's name for a heading. */
+function anchorOf(heading: string): string {
+  const text = heading.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+  return text.trim().replaceAll(' ', '-')
+}
+
+function anchorsOf(path: string): readonly string[] {
+  const headings = readFileSync(path, 'utf8').matchAll(/^#+ (.+)$/gm)
+  return [...headings].map(([, heading = '']) => anchorOf(heading))
+}
+
+test('links inside the repository lead somewhere, to the heading they name', () => {
+  const files = documents()
+  assert.ok(files.length > 20, String(files.length))
+  for (const file of files) {
+    const text = readFileSync(join(ROOT, file), 'utf8').replaceAll(/```[\s\S]*?```/g, '')
+    for (const [, target = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(target)) continue
+      const [path = '', anchor] = target.split('#')
+      const full = path === '' ? join(ROOT, file) : join(ROOT, dirname(file), path)
+      assert.ok(existsSync(full) || full === join(ROOT, GENERATED), `${file}: ${target}`)
+      if (anchor !== undefined) assert.ok(anchorsOf(full).includes(anchor), `${file}: ${target}`)
+    }
+  }
+})
+
+test('tests that documents name exist', () => {
+  for (const file of documents()) {
+    for (const [, path = ''] of readFileSync(join(ROOT, file), 'utf8').matchAll(/`([\w./*-]+\.test\.ts)`/g)) {
+      if (path.includes('/')) assert.ok(globSync(join(ROOT, path)).length > 0, `${file}: ${path}`)
+    }
+  }
+})
+
+test.run()
