@@ -14,7 +14,7 @@ import { plots } from './bench/plot.ts'
 import { type BenchReport, jsonReport, markdownReport, rounded, textReport } from './bench/report.ts'
 import { withResults } from './bench/results-block.ts'
 import { bareNode, fileSizes, machine, memoryOf, runScenario, type ScenarioResult } from './bench/run.ts'
-import type { Contestant } from './bench/scenario.ts'
+import type { Contestant, Scenario } from './bench/scenario.ts'
 import { SCENARIOS } from './bench/scenarios.ts'
 import { findStrace } from './bench/strace.ts'
 import { furnish, handOut, isInside, runInside, whyNoSandbox } from './sandbox.ts'
@@ -78,9 +78,9 @@ function choice(values: Options) {
   const isChosen = (id: string, group: string) => only.length === 0 || only.includes(id) || only.includes(group)
   const scenarios = SCENARIOS.filter(({ id, group }) => isChosen(id, group))
   const paths = PATHS.filter(({ id }) => isChosen(id, PATH_GROUP))
-  if (scenarios.length + paths.length === 0) {
-    throw new Error(`read --only: no scenario is called ${only.join(' or ')}; see --list`)
-  }
+  const known = [...SCENARIOS, ...PATHS].flatMap(one => [one.id, 'group' in one ? one.group : PATH_GROUP])
+  const unknown = only.filter(name => !known.includes(name))
+  if (unknown.length > 0) throw new Error(`read --only: no scenario is called ${unknown.join(' or ')}; see --list`)
   return { scenarios, paths, isWhole: only.length === 0 }
 }
 
@@ -88,6 +88,20 @@ function presentOf(values: Options): readonly Contestant[] {
   const all = contestantsOf(values)
   for (const { name, dir } of all) if (!existsSync(dir)) process.stderr.write(`absent: ${name} (${dir})\n`)
   return all.filter(({ dir }) => existsSync(dir))
+}
+
+/** Whatever goes wrong with one scenario, the others are measured. */
+function orWhy<T>(body: () => T, failed: (why: string) => T): T {
+  try {
+    return body()
+  } catch (error) {
+    return failed(messageOf(error))
+  }
+}
+
+function nobodyRan({ id, title, group }: Scenario, contestants: readonly Contestant[], why: string): ScenarioResult {
+  const each = contestants.map(({ name }) => [name, { state: 'failed' as const, why }] as const)
+  return { id, title, group, contestants: Object.fromEntries(each) }
 }
 
 /** Measures; the part that runs in the sandbox. */
@@ -101,15 +115,22 @@ function measure(values: Options): BenchReport {
     const minutes = ((performance.now() - started) / 60_000).toFixed(1)
     process.stderr.write(`[${done}/${scenarios.length + paths.length}, ${minutes} min] ${id}: ${title}\n`)
   }
-  const results = scenarios.map((scenario, index): ScenarioResult => {
+  const results = scenarios.map((scenario, index) => {
     progress(index + 1, scenario.id, scenario.title)
-    return runScenario(scenario, contestants, { runs, strace })
+    return orWhy(
+      () => runScenario(scenario, contestants, { runs, strace }),
+      why => nobodyRan(scenario, contestants, why)
+    )
   })
   // Both engines make the same devices and rules: one of them stands for both.
   const makers = contestants.filter(({ name }) => name !== 'node' || !contestants.some(one => one.name === 'native'))
   const loaded = paths.map((path, index): PathResult => {
     progress(scenarios.length + index + 1, path.id, path.title)
-    return runPath(path, makers, Math.max(6, runs))
+    const { id, title } = path
+    return orWhy(
+      () => runPath(path, makers, Math.max(6, runs)),
+      why => ({ id, title, subjects: [{ name: 'all', samples: {}, ratios: {}, why }] })
+    )
   })
   const memory = isWhole ? contestants.map(one => [one.name, memoryOf(one)] as const) : []
   return rounded({

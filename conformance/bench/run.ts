@@ -158,13 +158,15 @@ export function memoryOf(contestant: Contestant): Readonly<Record<string, number
   const found: Record<string, number> = {}
   for (const type of PLUGINS) {
     if (!existsSync(join(contestant.dir, type))) continue
-    const stage = new Stage(contestant)
+    let stage: Stage | undefined
     try {
-      found[type] = stage.inside(() => memoryOfAdd(stage, type))
+      const made = new Stage(contestant)
+      stage = made
+      found[type] = made.inside(() => memoryOfAdd(made, type))
     } catch {
       // It doesn't run on this kernel: the scenario's own row says why.
     } finally {
-      closeStage(stage)
+      if (stage !== undefined) closeStage(stage)
     }
   }
   return found

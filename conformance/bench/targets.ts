@@ -25,6 +25,8 @@ export const TARGETS: readonly Target[] = [
   // Portmap's DEL with nothing there costs the reference a dozen processes; a bare DEL of bridge only its own start.
   native('portmap', 'DEL again', 0.1),
   native('nerdctl', 'start', 0.25),
+  // A whole chain with nothing to delete.
+  native('nerdctl', 'start: DEL part', 0.1),
   native('nerdctl', 'stop', 0.35),
   ...['macvlan', 'ptp', 'ipvlan', 'vlan'].flatMap(id => [native(id, 'ADD', 0.4), native(id, 'DEL', 1)])
 ]
