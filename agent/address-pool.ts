@@ -11,6 +11,7 @@ import { rangeContains, rangeSize } from '../lib/ip/range.ts'
 import { type AddressOwner, isSameAttachment } from './endpoint.ts'
 import { AgentFailure } from './failure.ts'
 import { addressKey, addressPrefix, type Following, type Registry } from './registry.ts'
+import { ownerFromValue } from './registry-value.ts'
 
 /** Addresses without a gap, all of which may be given away. */
 export interface Span {
@@ -143,12 +144,7 @@ export class AddressPool {
   }
 
   #set(ip: string, value: string): void {
-    try {
-      this.#owners.set(ip, JSON.parse(value))
-    } catch {
-      // Not of ours, but taken all the same.
-      this.#owners.set(ip, { host: '', network: '', containerId: '', ifName: '' })
-    }
+    this.#owners.set(ip, ownerFromValue(value))
   }
 
   #takenBy(set: AddressSet, ip: string, other: AddressOwner): AgentFailure {

@@ -18,6 +18,7 @@ import type { GrpcStream } from './etcd/grpc.ts'
 import type { WatchReply } from './etcd/messages.ts'
 import { registryAway } from './failure.ts'
 import type { Follower, Following, OwnRecords, Registry } from './registry.ts'
+import { hostFromValue, ownerFromValue } from './registry-value.ts'
 
 /** The leases, remembered over restarts of the agent. */
 export interface LeaseStore {
@@ -45,7 +46,7 @@ export interface EtcdRegistryOptions extends EtcdOptions {
 interface Followed {
   readonly prefix: string
   readonly follower: Follower
-  /** Of its watch, 0 = none yet. Each watch gets another: etcd does not take one again on a stream, even of an ended watch. */
+  /** Of its watch, 0 = none yet. Each watch gets a new one: what is still under way of a former one is not for this. */
   watchId: number
   /** On which its watch was asked for. */
   stream: GrpcStream | undefined
@@ -158,7 +159,7 @@ export class EtcdRegistry implements Registry {
     const first = await this.#etcd.txn([{ key, createRevision: 0 }], [write], [read(key)], milliseconds)
     const present = first.ranges[0]?.entries[0]
     if (first.succeeded || present === undefined) return undefined
-    const other: AddressOwner = JSON.parse(present.value)
+    const other = ownerFromValue(present.value)
     if (!isSameAttachment(other, owner)) return other
     const second = await this.#etcd.txn([{ key, modRevision: present.modRevision }], [write], [], milliseconds)
     return second.succeeded ? undefined : other
@@ -235,16 +236,18 @@ export class EtcdRegistry implements Registry {
     const before = await this.#etcd.get(key, CALL_MS)
     const { endpoints, addresses } = this.#leases ?? { endpoints: 0n, addresses: 0n }
     const record = { machine: this.#options.machine, endpoints: String(endpoints), addresses: String(addresses) }
-    if (before !== undefined) {
-      const other: typeof record = JSON.parse(before.value)
+    const other = before === undefined ? undefined : hostFromValue(before.value)
+    if (other !== undefined) {
       if (other.machine !== record.machine) {
         const name = JSON.stringify(this.#options.host)
-        throw new Error(`another machine (${other.machine}) is registered as ${name}: give each host a name of its own`)
+        const machine = JSON.stringify(other.machine)
+        throw new Error(`another machine (${machine}) is registered as ${name}: give each host a name of its own`)
       }
       // The containers of before the reboot are gone, and their addresses are free.
-      if (isFresh && other.endpoints !== record.endpoints)
+      if (isFresh && other.endpoints !== '' && other.endpoints !== record.endpoints)
         await this.#etcd.revokeLease(BigInt(other.endpoints), CALL_MS)
-      if (other.addresses !== record.addresses) await this.#etcd.revokeLease(BigInt(other.addresses), CALL_MS)
+      if (other.addresses !== '' && other.addresses !== record.addresses)
+        await this.#etcd.revokeLease(BigInt(other.addresses), CALL_MS)
     }
     await this.#etcd.txn([], [put(key, JSON.stringify(record), endpoints)], [], CALL_MS)
   }

@@ -29,6 +29,7 @@ import {
 } from './kernel-tables.ts'
 import type { Entry, Following, Registry } from './registry.ts'
 import { endpointPrefix } from './registry.ts'
+import { endpointFromValue } from './registry-value.ts'
 
 /** linux/neighbour.h: the family of a bridge's or tunnel's own entries */
 const AF_BRIDGE = 7
@@ -51,6 +52,8 @@ export class Overlay {
   /** The devices' numbers, as of the last look; -1 = to be looked up. */
   #tunnelIndex = -1
   #bridgeIndex = -1
+  /** No endpoint elsewhere has it, whatever the registry says. */
+  #bridgeMac = ''
   /** Everything has to be compared. */
   #isSuspect = true
   /** The registry has said what there is. Until then the kernel's entries, an earlier agent's, are all that is known. */
@@ -66,13 +69,13 @@ export class Overlay {
     this.table = new EndpointTable(context.host, formatAddress(tunnel.local))
     this.#following = context.registry.follow(endpointPrefix(tunnel.vni), {
       reset: entries => {
-        this.table.reset(new Map(entries.flatMap(entry => placed(entry))))
+        this.table.reset(new Map(entries.flatMap(entry => placed(entry, tunnel.local.family))))
         if (!this.#isKnown) this.#isSuspect = true
         this.#isKnown = true
       },
       change: (name, value, revision) => {
         if (value === undefined) this.table.remove(name)
-        else for (const [key, one] of placed({ name, value, revision })) this.table.set(key, one)
+        else for (const [key, one] of placed({ name, value, revision }, tunnel.local.family)) this.table.set(key, one)
       },
       settled: () => this.#schedule()
     })
@@ -182,7 +185,9 @@ export class Overlay {
     const host = this.#context.kernel.host()
     try {
       this.#tunnelIndex = host.findLink(this.tunnel.name)?.index ?? -1
-      this.#bridgeIndex = host.findLink(this.tunnel.bridge)?.index ?? -1
+      const bridge = host.findLink(this.tunnel.bridge)
+      this.#bridgeIndex = bridge?.index ?? -1
+      this.#bridgeMac = bridge?.mac === undefined ? '' : formatMac(bridge.mac)
     } finally {
       host.close()
     }
@@ -218,13 +223,16 @@ export class Overlay {
 
   #requestsForChanges(): readonly Request[] {
     const { macs, ips, vteps } = this.table.takeChanges()
+    const gateways = this.#gateways()
     const requests: Request[] = []
     for (const mac of macs) {
+      if (mac === this.#bridgeMac) continue
       const vtep = this.table.vtepOf(mac)
       if (vtep === undefined) requests.push(...stopSending(this.#tunnelIndex, mac))
       else requests.push(sendTo(this.#tunnelIndex, mac, vtep))
     }
     for (const ip of ips) {
+      if (gateways.has(ip)) continue
       const mac = this.table.macOf(ip)
       requests.push(
         mac === undefined ? removeNeighbour(this.#bridgeIndex, ip) : setNeighbour(this.#bridgeIndex, ip, mac)
@@ -232,6 +240,12 @@ export class Overlay {
     }
     for (const vtep of vteps) requests.push(flood(this.#tunnelIndex, vtep, this.table.isPeer(vtep)))
     return requests
+  }
+
+  /** This host's gateway addresses: an endpoint elsewhere that claims one would get all that leaves the network. */
+  #gateways(): ReadonlySet<string> {
+    const prefixes = this.#locals().flatMap(local => local.gateways.map(parsePrefix))
+    return new Set(prefixes.flatMap(prefix => (prefix === undefined ? [] : [formatAddress(prefix.address)])))
   }
 
   /** Compares everything and writes what differs. */
@@ -244,14 +258,15 @@ export class Overlay {
 
   /** What the kernel lacks. */
   *#missing(present: KernelEntries): Generator<Request> {
+    const gateways = this.#gateways()
     for (const mac of this.table.macs()) {
       const vtep = this.table.vtepOf(mac)
-      if (vtep === undefined) continue
+      if (vtep === undefined || mac === this.#bridgeMac) continue
       const isThere = present.remote.get(mac) === vtep && present.bridged.has(mac)
       if (!isThere) yield sendTo(this.#tunnelIndex, mac, vtep)
     }
     for (const ip of this.table.ips()) {
-      const mac = this.table.macOf(ip)
+      const mac = gateways.has(ip) ? undefined : this.table.macOf(ip)
       if (mac !== undefined && present.neighbours.get(ip) !== mac) yield setNeighbour(this.#bridgeIndex, ip, mac)
     }
     for (const vtep of this.table.vteps()) {
@@ -289,15 +304,11 @@ function ensureOverlay(host: Net, tunnel: Tunnel): void {
 }
 
 /** An entry of the registry; none when it is not of a form that we know. */
-function placed(entry: Entry): readonly (readonly [string, EndpointPlace])[] {
-  try {
-    const { mac, ips, vtep }: Endpoint = JSON.parse(entry.value)
-    const host = entry.name.split('/')[0] ?? ''
-    if (typeof mac !== 'string' || typeof vtep !== 'string' || !Array.isArray(ips)) return []
-    return [[entry.name, { host, mac, ips, vtep, revision: entry.revision }]]
-  } catch {
-    return []
-  }
+function placed(entry: Entry, family: number): readonly (readonly [string, EndpointPlace])[] {
+  const endpoint = endpointFromValue(entry.value, family)
+  if (endpoint === undefined) return []
+  const host = entry.name.split('/')[0] ?? ''
+  return [[entry.name, { host, ...endpoint, revision: entry.revision }]]
 }
 
 type EndpointPlace = Parameters<EndpointTable['set']>[1]

@@ -1,0 +1,95 @@
+/**
+ * What other hosts have written into the registry, judged before it gets anywhere. A host that was broken into, or an older
+ * agent, must not bring this one's tables into disorder: one value that the kernel refuses would have all be written again
+ * and again, a MAC of zeros would stand for the list of hosts that frames are flooded to.
+ */
+import {
+  formatAddress,
+  type IpAddress,
+  isLoopback,
+  isMulticast,
+  isUnspecified,
+  parseAddress
+} from '../lib/ip/address.ts'
+import { formatMac, parseMac } from '../lib/ip/mac.ts'
+import type { AddressOwner, Endpoint } from './endpoint.ts'
+
+/** No interface has more; each address is an entry in the kernel. */
+const MOST_ADDRESSES = 64
+/** As the registry holds 64-bit numbers: etcd's ids of leases. */
+const LEASE_ID = /^[0-9]{1,19}$/
+
+/**
+ * The value of an endpoint, its addresses in the one form that is compared.
+ *
+ * @param family of the underlay's addresses, 4 or 6
+ * @returns undefined when it is none; addresses that no container can have are left out
+ */
+export function endpointFromValue(text: string, family: number): Endpoint | undefined {
+  const { mac, ips, vtep } = membersOf(text)
+  const host = typeof vtep === 'string' ? usable(vtep) : undefined
+  if (host === undefined || host.family !== family) return undefined
+  if (typeof mac !== 'string' || !Array.isArray(ips)) return undefined
+  const bytes = mac === '' ? undefined : unicastMac(mac)
+  if (mac !== '' && bytes === undefined) return undefined
+  const addresses = ips.slice(0, MOST_ADDRESSES).flatMap(ip => {
+    const address = typeof ip === 'string' ? usable(ip) : undefined
+    return address === undefined ? [] : [formatAddress(address)]
+  })
+  return {
+    mac: bytes === undefined ? '' : formatMac(bytes),
+    ips: [...new Set(addresses)],
+    vtep: formatAddress(host)
+  }
+}
+
+/** Who has an address. A value of no known form is somebody's all the same: the address is not free. */
+export function ownerFromValue(text: string): AddressOwner {
+  const { host, network, containerId, ifName } = membersOf(text)
+  return { host: textOf(host), network: textOf(network), containerId: textOf(containerId), ifName: textOf(ifName) }
+}
+
+/** A host's entry. */
+export interface HostValue {
+  readonly machine: string
+  /** '' when it has none. */
+  readonly endpoints: string
+  readonly addresses: string
+}
+
+/** @returns undefined when it is none, and so nobody's */
+export function hostFromValue(text: string): HostValue | undefined {
+  const { machine, endpoints, addresses } = membersOf(text)
+  if (typeof machine !== 'string' || machine === '') return undefined
+  return { machine, endpoints: leaseOf(endpoints), addresses: leaseOf(addresses) }
+}
+
+function leaseOf(value: unknown): string {
+  return typeof value === 'string' && LEASE_ID.test(value) ? value : ''
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
+
+function membersOf(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {}
+  } catch {
+    return {}
+  }
+}
+
+/** One machine's address. */
+function usable(text: string): IpAddress | undefined {
+  const address = parseAddress(text)
+  if (address === undefined || isUnspecified(address) || isLoopback(address) || isMulticast(address)) return undefined
+  return address
+}
+
+function unicastMac(text: string): Uint8Array | undefined {
+  const mac = parseMac(text)
+  if (mac === undefined || ((mac[0] ?? 1) & 1) === 1 || mac.every(byte => byte === 0)) return undefined
+  return mac
+}
