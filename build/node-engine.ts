@@ -80,6 +80,11 @@ export async function makeNodeExecutable(wanted: NodeExecutable): Promise<readon
   }
 }
 
+/** The npm packages that go into the executable. */
+export async function bundledPackages(): Promise<readonly string[]> {
+  return packagesOf((await bundle()).files)
+}
+
 /** The command and all plugins as one CommonJS text: only that form gets a code cache, which is half the start-up. */
 async function bundle(): Promise<{ readonly text: string; readonly files: readonly string[] }> {
   const result = await build({

@@ -1,9 +1,10 @@
 /**
  * `npm run release`: archives for linux x64 and arm64, their checksums and their bill of materials, in dist/release.
  *
- *     npm run release -- [--allow-changes] [--output DIR]
+ *     npm run release -- [--allow-changes] [--from-dist] [--output DIR]
  *
  * The same commit gives the same bits, wherever and whenever it is built with the same clang and cross tools.
+ * --from-dist: in seconds, of this processor's executables in dist/ as they are: to try the packing, not to be published.
  */
 import { spawnSync } from 'node:child_process'
 import {
@@ -26,7 +27,7 @@ import { pack, sha256 } from './archive.ts'
 import { crossCompile, crossObstacle } from './cross-native.ts'
 import { licensesOf } from './licenses.ts'
 import { CLANG_ADVICE, type Clang, compileNative, findClang, inWorkshop, LINKED, programOf } from './native-engine.ts'
-import { makeNodeExecutable } from './node-engine.ts'
+import { bundledPackages, makeNodeExecutable } from './node-engine.ts'
 import { NODE_BIN, pluginFolders, ROOT } from './project.ts'
 import { billOfMaterials, type Component, npmComponent, type Released } from './sbom.ts'
 
@@ -55,11 +56,15 @@ function checkReady(version: string, allowChanges: boolean): Clang {
   if (!allowChanges && git('status', '--porcelain') !== '') {
     throw new Error('release: there are uncommitted changes: commit them, or try it out with --allow-changes')
   }
+  checkChangelog(version)
+  return clang
+}
+
+function checkChangelog(version: string): void {
   const heading = new RegExp(`^## (${version.replaceAll('.', '\\.')}\\b|Unreleased)`, 'm')
   if (!heading.test(readFileSync(join(ROOT, 'CHANGELOG.md'), 'utf8'))) {
     throw new Error(`release: CHANGELOG.md has no heading "## ${version}"`)
   }
-  return clang
 }
 
 /** The Node of another processor: exactly the lock file's, taken by npm, which checks its digest. */
@@ -164,16 +169,48 @@ function release(
   return { file, sha256: sha256(join(output, file)), components }
 }
 
+interface Target {
+  readonly version: string
+  readonly output: string
+  /** The time of everything in the archives, since 1970. */
+  readonly seconds: number
+}
+
+/** Both archives of a processor. */
+function releaseFor(arch: Arch, built: Built, { version, output, seconds }: Target): readonly Released[] {
+  const native = componentsOfNative()
+  const all = [...native, ...componentsOfNode(arch, built.bundled)]
+  const suffix = `${version}-linux-${arch}`
+  const full = `patchbay-${suffix}`
+  return [
+    release(output, `patchbay-plugins-${suffix}.tar.gz`, seconds, '', native, stage => stagePlugins(built, stage)),
+    release(output, `${full}.tar.gz`, seconds, full, all, stage => stageEverything(built, stage))
+  ]
+}
+
 async function main(argv: readonly string[]): Promise<void> {
-  const options = { 'allow-changes': { type: 'boolean' }, output: { type: 'string' } } as const
+  const options = {
+    'allow-changes': { type: 'boolean' },
+    'from-dist': { type: 'boolean' },
+    output: { type: 'string' }
+  } as const
   const { values } = parseArgs({ args: [...argv], options })
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
-  const clang = checkReady(version, values['allow-changes'] === true)
-  const output = resolve(values.output ?? join(ROOT, 'dist', 'release'))
-  const seconds = Number(git('log', '-1', '--format=%ct'))
+  const isTrial = values['from-dist'] === true
+  const clang = isTrial ? undefined : checkReady(version, values['allow-changes'] === true)
+  const output = resolve(values.output ?? join(ROOT, 'dist', isTrial ? 'release-trial' : 'release'))
+  const target = { version, output, seconds: Number(git('log', '-1', '--format=%ct')) }
   rmSync(output, { recursive: true, force: true })
   mkdirSync(output, { recursive: true })
   mkdirSync(join(ROOT, '.cache'), { recursive: true })
+  const released = clang === undefined ? await releaseFromDist(target) : await releaseAll(clang, target)
+  writeBill(target, released)
+  const files = readdirSync(output).sort()
+  writeFileSync(join(output, 'SHA256SUMS'), files.map(file => `${sha256(join(output, file))}  ${file}\n`).join(''))
+  process.stdout.write(readFileSync(join(output, 'SHA256SUMS'), 'utf8'))
+}
+
+async function releaseAll(clang: Clang, target: Target): Promise<readonly Released[]> {
   const workshop = mkdtempSync(join(ROOT, '.cache', 'release-'))
   const released: Released[] = []
   try {
@@ -181,32 +218,28 @@ async function main(argv: readonly string[]): Promise<void> {
     for (const arch of ARCHS) {
       const own = join(workshop, arch)
       mkdirSync(own)
-      const built = await buildFor(arch, natives[arch], own)
-      const native = componentsOfNative()
-      const suffix = `${version}-linux-${arch}`
-      released.push(
-        release(output, `patchbay-plugins-${suffix}.tar.gz`, seconds, '', native, stage => stagePlugins(built, stage)),
-        release(
-          output,
-          `patchbay-${suffix}.tar.gz`,
-          seconds,
-          `patchbay-${suffix}`,
-          [...native, ...componentsOfNode(arch, built.bundled)],
-          stage => stageEverything(built, stage)
-        )
-      )
+      released.push(...releaseFor(arch, await buildFor(arch, natives[arch], own), target))
     }
   } finally {
     rmSync(workshop, { recursive: true, force: true })
   }
-  const bill = `patchbay-${version}.cdx.json`
-  writeFileSync(
-    join(output, bill),
-    `${JSON.stringify(billOfMaterials(version, seconds * 1000, released), undefined, 2)}\n`
-  )
-  const files = readdirSync(output).sort()
-  writeFileSync(join(output, 'SHA256SUMS'), files.map(file => `${sha256(join(output, file))}  ${file}\n`).join(''))
-  process.stdout.write(readFileSync(join(output, 'SHA256SUMS'), 'utf8'))
+  return released
+}
+
+async function releaseFromDist(target: Target): Promise<readonly Released[]> {
+  const arch = ARCHS.find(one => one === process.arch)
+  if (arch === undefined) throw new Error(`release: not made for ${process.arch}`)
+  checkChangelog(target.version)
+  const native = join(ROOT, 'dist', 'native', 'patchbay-cni')
+  const node = join(ROOT, 'dist', 'node', 'patchbay')
+  for (const path of [native, node])
+    if (!existsSync(path)) throw new Error(`release: ${path} is missing: build it first`)
+  return releaseFor(arch, { native, node, bundled: await bundledPackages() }, target)
+}
+
+function writeBill({ version, output, seconds }: Target, released: readonly Released[]): void {
+  const bill = billOfMaterials(version, seconds * 1000, released)
+  writeFileSync(join(output, `patchbay-${version}.cdx.json`), `${JSON.stringify(bill, undefined, 2)}\n`)
 }
 
 /** Both native executables; the one for arm64 is made of what the one for x64 left. */
