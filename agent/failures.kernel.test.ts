@@ -147,6 +147,8 @@ test('changes that etcd has compacted before an agent heard of them: everything 
     await until('host 0 knows both', () => site.knows(0, gone) && site.knows(0, stays))
     const agent = site.agent(0)
     process.kill(agent.pid, 'SIGSTOP')
+    // Long enough for the agent to find, when it wakes, that it has heard nothing for long: no reason to reconnect.
+    const asleep = new Promise(resolve => setTimeout(resolve, 10_000))
     const [member] = etcd.members
     const args = ['--no-warnings', '--input-type=module-typescript', '-e', FLOOD, `http://${member?.address}:2379`]
     const flooded = member?.namespace.run(process.execPath, args)
@@ -158,6 +160,7 @@ test('changes that etcd has compacted before an agent heard of them: everything 
     etcd.ctl('compact', String(header.revision))
     assert.ok(site.knows(0, gone), 'the agent sleeps')
     assert.not.ok(site.knows(0, comes))
+    await asleep
     process.kill(agent.pid, 'SIGCONT')
     await until('host 0 knows who came', () => site.knows(0, comes))
     await until(

@@ -1,20 +1,21 @@
 /**
  * How the overlay's agent bears many hosts: the endpoints of many hosts in one etcd, one real agent on a host that takes
- * part in their network.
+ * part in their network. Before that, with five hosts and their agents: how soon after its ADD a container is known.
  *
  *     npm run simulate:overlay -- 10 100 1000
  *
  * Hosts are network namespaces of this process; the other hosts exist in etcd only.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { request } from 'node:http'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Etcd, put, remove } from '../agent/etcd/etcd.ts'
 import { endpointKey } from '../agent/registry.ts'
 import { formatMac } from '../lib/ip/mac.ts'
+import { measureReach } from './demo/reach.ts'
 import { CENTER, Site, type SiteHost } from './demo/site.ts'
+import { pause, SiteAgent, until } from './demo/site-agent.ts'
 import { makeNamespace } from './demo/world.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -84,7 +85,7 @@ class Simulation {
     const directory = join(this.#directory, `run-${hosts}`)
     mkdirSync(directory, { recursive: true })
     this.#writeConfig(observer, directory)
-    const agent = new Agent(this.#site, observer, directory)
+    const agent = new SiteAgent(PATCHBAY, this.#site, observer, directory)
     await agent.whenUp()
     this.#attach(observer, directory)
     // With a container there it follows the network; measured is a cold start in that state.
@@ -146,7 +147,7 @@ class Simulation {
   }
 
   /** All endpoints of one host at once, as the end of its lease removes them. */
-  async #killHost(agent: Agent, host: number): Promise<number> {
+  async #killHost(agent: SiteAgent, host: number): Promise<number> {
     const gone = Array.from({ length: ENDPOINTS_PER_HOST }, (_, n) => endpoint(host, n + 1))
     const removed = (await agent.metrics()).get('patchbay_agent_kernel_removals_total') ?? 0
     const removals = gone.map(one => remove(one.key))
@@ -230,103 +231,25 @@ class Simulation {
   }
 }
 
-/** The real agent, as it is installed. */
-class Agent {
-  readonly #site: Site
-  readonly #host: SiteHost
-  readonly #directory: string
-  #process: { readonly pid?: number | undefined; kill: (signal: NodeJS.Signals) => boolean } | undefined
-  #log = ''
-
-  constructor(site: Site, host: SiteHost, directory: string) {
-    this.#site = site
-    this.#host = host
-    this.#directory = directory
+/** How long after its ADD a new container is known on every host. */
+async function tellReach(site: Site, directory: string): Promise<void> {
+  const { adds, delays } = await measureReach(site, { directory, patchbay: PATCHBAY, binDir: BIN_DIR })
+  const shown = (values: readonly number[]): string => {
+    const sorted = [...values].sort((a, b) => a - b)
+    return `median ${(sorted[sorted.length >> 1] ?? 0).toFixed(1)} ms, longest ${(sorted.at(-1) ?? 0).toFixed(1)} ms`
   }
-
-  async start(): Promise<void> {
-    const args = ['agent', '--config', join(this.#directory, 'agent.json')]
-    this.#process = this.#site.start(this.#host, PATCHBAY, args, text => {
-      this.#log += text
-    })
-  }
-
-  async whenUp(): Promise<void> {
-    await this.start()
-    await until(async () => (await this.#get('/healthz')).startsWith('ok'))
-  }
-
-  async stop(): Promise<void> {
-    const pid = this.#process?.pid
-    this.#process?.kill('SIGTERM')
-    await until(() => !existsSync(`/proc/${pid}/exe`) || readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z '))
-  }
-
-  async metrics(): Promise<ReadonlyMap<string, number>> {
-    const values = new Map<string, number>()
-    for (const line of (await this.#get('/metrics')).split('\n')) {
-      const cut = line.lastIndexOf(' ')
-      if (!line.startsWith('#')) values.set(line.slice(0, cut), Number(line.slice(cut + 1)))
-    }
-    return values
-  }
-
-  /** Waits until a metric has a value. */
-  async until(name: string, value: number): Promise<void> {
-    await until(async () => ((await this.metrics()).get(name) ?? 0) >= value)
-  }
-
-  /** Processor time of half a minute in which nothing happens, which holds two comparisons. */
-  async compareCost(): Promise<number> {
-    const before = this.#processorMilliseconds()
-    await pause(30_000)
-    return (this.#processorMilliseconds() - before) / 2
-  }
-
-  #processorMilliseconds(): number {
-    const fields = readFileSync(`/proc/${this.#process?.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-    // utime and stime, in hundredths of a second
-    return (Number(fields[11]) + Number(fields[12])) * 10
-  }
-
-  #get(path: string): Promise<string> {
-    const { promise, resolve, reject } = Promise.withResolvers<string>()
-    const asked = request({ socketPath: join(this.#directory, 'http.sock'), path }, response => {
-      let text = ''
-      response.on('data', chunk => {
-        text += String(chunk)
-      })
-      response.on('end', () => resolve(text))
-    })
-    asked.on('error', reject)
-    asked.end()
-    return promise
-  }
-}
-
-async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (let waited = 0; waited < 120_000; waited += 5) {
-    try {
-      if (await isSo()) return
-    } catch {
-      // Not yet.
-    }
-    await pause(5)
-  }
-  throw new Error('waited two minutes in vain')
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, milliseconds))
+  const what = `${site.hosts.length} hosts, ${delays.length} new containers: known to all other hosts' kernels`
+  process.stdout.write(`${what} after the return of ADD: ${shown(delays)} (ADD itself: ${shown(adds)})\n\n`)
 }
 
 async function main(args: readonly string[]): Promise<void> {
   const sizes = args.length > 0 ? args.map(Number) : [10, 100, 1000]
   const directory = mkdtempSync(join(tmpdir(), 'patchbay-simulation-'))
-  const site = Site.create(['observer'])
+  const site = Site.create(['observer', 'second', 'third', 'fourth', 'fifth'])
   try {
     const simulation = new Simulation(site, directory)
     await simulation.startEtcd()
+    await tellReach(site, join(directory, 'reach'))
     process.stdout.write(
       '| hosts | endpoints | cold start to convergence | kernel entries | from etcd at start | memory | one join: bytes, time | comparison of everything | a dead host forgotten |\n|---|---|---|---|---|---|---|---|---|\n'
     )

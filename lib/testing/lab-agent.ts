@@ -113,9 +113,12 @@ export class LabAgent {
   }
 
   async whenReady(): Promise<void> {
-    await until(`agent of host ${this.host.number}`, async () => (await this.ask({ do: 'status' })).ok).catch(error => {
+    const isReady = async (): Promise<boolean> =>
+      this.#process.exitCode !== null || (await this.ask({ do: 'status' })).ok
+    await until(`agent of host ${this.host.number}`, isReady).catch(error => {
       throw new Error(`${error.message}\n${this.log}`)
     })
+    if (this.#process.exitCode !== null) throw new Error(`the agent of host ${this.host.number} ended\n${this.log}`)
   }
 }
 
