@@ -84,7 +84,7 @@ export class Chain {
   addOne(index: number, attachment: Attachment): number {
     if (index === 0) this.result = undefined
     const [amount, output] = this.#run(index, 'ADD', attachment, this.result)
-    this.result = jsonObject(output)
+    this.result = resultOf(output, this.last?.label ?? 'ADD')
     return amount
   }
 
@@ -115,9 +115,13 @@ function placed(indices: readonly number[], cost: (index: number) => number): Ch
   return timing
 }
 
-function jsonObject(text: string): JsonObject {
-  const value: unknown = JSON.parse(text.slice(text.indexOf('{')))
-  return value as JsonObject
+/** What ADD printed; some sets print a log before it. */
+function resultOf(output: string, label: string): JsonObject {
+  try {
+    return JSON.parse(output.slice(output.indexOf('{')))
+  } catch {
+    throw new ChainFailure(`${label}: its output is not JSON`)
+  }
 }
 
 export function sum(timing: ChainTiming, measured: readonly number[]): number {
