@@ -22,6 +22,7 @@ const NEEDS: ReadonlyMap<string, { readonly path?: string; readonly debianPackag
   ['etcdctl', { debianPackage: 'etcd-client' }],
   ['systemd-analyze', { debianPackage: 'systemd' }],
   ['jq', { debianPackage: 'jq' }],
+  ['busybox', { debianPackage: 'busybox-static' }],
   ['reference-plugins', { path: '/usr/lib/cni/bridge', debianPackage: 'containernetworking-plugins' }]
 ])
 

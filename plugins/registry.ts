@@ -1,5 +1,6 @@
 /** Every plugin of the executable: the one list to add a new one to. */
 import { cluster } from '../ipam/cluster/cluster.ts'
+import { dhcp } from '../ipam/dhcp/dhcp.ts'
 import { hostLocal } from '../ipam/host-local/host-local.ts'
 import { staticAddresses } from '../ipam/static/static.ts'
 import type { Plugin } from '../lib/cni/plugin.ts'
@@ -27,6 +28,7 @@ export function allPlugins(kernel: Kernel): readonly Plugin[] {
     bandwidth(kernel),
     bridge(kernel),
     cluster(),
+    dhcp(),
     dummy(kernel),
     firewall(kernel),
     hostDevice(kernel),

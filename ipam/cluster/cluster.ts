@@ -6,12 +6,13 @@
  *                   +--> agent A --> etcd <-- agent B <---+
  *                        one transaction decides who gets 10.42.0.7
  */
+import { attachmentMembers } from '../../lib/cni/daemon-call.ts'
 import { CniError, NOT_AVAILABLE, TRY_AGAIN_LATER } from '../../lib/cni/error.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import { type IpConfig, NO_DNS, type Result } from '../../lib/cni/result.ts'
 import { type Json, jsonArray, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
 import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
-import { askAgent, attachmentMembers, isAgentAway } from '../../lib/overlay/agent-call.ts'
+import { askAgent, isAgentAway } from '../../lib/overlay/agent-call.ts'
 import { noteReleased } from '../../lib/overlay/released.ts'
 import { type RangeSet, rangeOf, setText, spanOf } from '../../lib/ranges/range-set.ts'
 import { type ClusterConfig, readAgentOnly, readConfig } from './config.ts'

@@ -1,12 +1,13 @@
 /** The plugin's conversation with the agent: what is here is told to the other hosts, and withdrawn again. */
 import { gatewayPrefixes } from '../../lib/attach/gateway.ts'
+import { attachmentMembers } from '../../lib/cni/daemon-call.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import type { IpConfig } from '../../lib/cni/result.ts'
 import { type Json, jsonArray, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
 import { formatAddress } from '../../lib/ip/address.ts'
 import { formatMac } from '../../lib/ip/mac.ts'
 import { formatPrefix } from '../../lib/ip/prefix.ts'
-import { type AgentAddress, askAgent, attachmentMembers, isAgentAway } from '../../lib/overlay/agent-call.ts'
+import { type AgentAddress, askAgent, isAgentAway } from '../../lib/overlay/agent-call.ts'
 import type { Tunnel } from '../../lib/overlay/tunnel.ts'
 import { tunnelToJson } from '../../lib/overlay/tunnel-json.ts'
 

@@ -1,0 +1,89 @@
+/**
+ * The plugins' side of a daemon of this host: one JSON object each way over its unix socket, `{"do": "publish", ...}` and
+ * `{"ok": true, ...}` or `{"ok": false, "code": 11, "msg": ..., "details": ...}`. The codes are the protocol's.
+ */
+import { type Json, jsonNumber, jsonString, jsonText, memberOf, parseJson, withMember } from '../config/json.ts'
+import { errnoOf, messageOf } from '../sys/errors.ts'
+import { askDaemon } from '../sys/unix-socket.ts'
+import { CniError, DECODE_FAILURE, INTERNAL, TRY_AGAIN_LATER } from './error.ts'
+
+/** The daemon gives up a little earlier, so that its reason is heard. */
+const MARGIN = 500
+
+/** A daemon in messages. */
+export interface Daemon {
+  /** What it is: `the agent`. */
+  readonly name: string
+  /** What to do when it does not run. */
+  readonly start: string
+}
+
+/** Where it is asked, and how long one question may take. */
+export interface DaemonAddress {
+  readonly socket: string
+  readonly milliseconds: number
+}
+
+/**
+ * Asks the daemon.
+ *
+ * @param question an object with the member `do`
+ * @returns the whole answer
+ * @throws {CniError} code 11 when the daemon is away; the daemon's own codes
+ */
+export function callDaemon(daemon: Daemon, address: DaemonAddress, question: Json): Json {
+  const bounded = withMember(question, 'milliseconds', jsonNumber(Math.max(MARGIN, address.milliseconds - MARGIN)))
+  const answer = decodeAnswer(daemon, address, exchange(daemon, address, jsonText(bounded)))
+  if (memberOf(answer, 'ok')?.text === 'true') return answer
+  const code = Number(memberOf(answer, 'code')?.text ?? String(INTERNAL))
+  throw new CniError(
+    code,
+    textMember(answer, 'msg', `${daemon.name} gave no reason`),
+    textMember(answer, 'details', '')
+  )
+}
+
+/** Whether the failure is that the daemon does not run: what it would have done is then left to its next start. */
+export function isDaemonAway(daemon: Daemon, error: Error): boolean {
+  return error instanceof CniError && error.code === TRY_AGAIN_LATER && error.message.startsWith(awayText(daemon))
+}
+
+function awayText(daemon: Daemon): string {
+  return `reach ${daemon.name}: `
+}
+
+function exchange(daemon: Daemon, address: DaemonAddress, line: string): string {
+  try {
+    return askDaemon(address.socket, line, address.milliseconds)
+  } catch (error) {
+    const advice = errnoOf(error) === 'EAGAIN' ? 'it is busy or stuck: see its log' : daemon.start
+    throw new CniError(TRY_AGAIN_LATER, `${awayText(daemon)}${messageOf(error)}`, advice)
+  }
+}
+
+function decodeAnswer(daemon: Daemon, address: DaemonAddress, line: string): Json {
+  try {
+    return parseJson(line)
+  } catch {
+    const message = `decode the answer from ${JSON.stringify(address.socket)}: it is not JSON`
+    throw new CniError(DECODE_FAILURE, message, `is this the socket of ${daemon.name} of Patchbay?`)
+  }
+}
+
+function textMember(json: Json, key: string, fallback: string): string {
+  const member = memberOf(json, key)
+  return member !== undefined && member.type === 'string' ? member.text : fallback
+}
+
+/** An attachment's names, as members of a question. */
+export function attachmentMembers(
+  network: string,
+  containerId: string,
+  ifName: string
+): readonly (readonly [string, Json | undefined])[] {
+  return [
+    ['network', jsonString(network)],
+    ['containerId', jsonString(containerId)],
+    ['ifName', jsonString(ifName)]
+  ]
+}
