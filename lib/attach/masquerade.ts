@@ -20,6 +20,7 @@ import type { Net } from '../net/net.ts'
 import { ownerText } from '../net/nft-owner.ts'
 import type { Journal } from '../state/journal.ts'
 import type { Undo } from '../undo.ts'
+import { mayHaveRules } from './veth-port.ts'
 
 const BACKENDS: readonly string[] = ['', 'nftables', 'iptables']
 
@@ -68,15 +69,15 @@ export function ownerOf(request: Request): Owner {
 }
 
 /**
- * Takes it back as the journal has it. Without an entry the configuration and prevResult decide whether there is anything
- * to look for: runtimes call DEL before every ADD, and a search with all backends takes longer than the ADD.
+ * Takes it back as the journal has it. Without an entry there is most often nothing, for runtimes call DEL before every
+ * ADD: only where something else tells of an attachment are the rules searched for.
  */
 export function delMasquerade(host: Net, request: Request, entry: Json | undefined): void {
   if (entry !== undefined) {
     removeNoted(host, ownerOf(request), entry)
     return
   }
-  if (!request.config.boolean('ipMasq', false)) return
+  if (!request.config.boolean('ipMasq', false) || !mayHaveRules(host, request)) return
   const prefixes = request.prevResult?.ips.map(ip => ip.address)
   removeMasquerade(host, ownerOf(request), prefixes, prefixes === undefined ? 'nftables' : undefined)
 }

@@ -80,6 +80,22 @@ export function hostEnds(request: Request): readonly string[] {
   return names
 }
 
+/**
+ * Whether an attachment that has no journal entry may have left rules. Looking for them opens nf_tables, and to close it
+ * again waits for whatever was deleted there last, by anybody: ten times what the rest of such a DEL takes.
+ *
+ * - Our own ADD writes the entry before the first rule, DEL removes it after the last one: no entry, no rules. prevResult
+ *   is known for ours by the name of the host's end. Should the journal have been lost, the end itself tells; and should
+ *   that be gone too, GC or the next ADD with the same address finds the rules.
+ * - The reference's ADD writes none and gives the host's end a random name: what it made has to be looked for.
+ */
+export function mayHaveRules(host: Net, request: Request): boolean {
+  const name = hostEndName(request)
+  const result = request.prevResult
+  if (result !== undefined && !result.interfaces.some(one => one.name === name)) return true
+  return host.findLink(name) !== undefined
+}
+
 /** Removes the host's end and with it the pair; a name that has become some other kind of link is left alone. */
 export function removeHostEnd(host: Net, name: string): void {
   const link = host.findLink(name)

@@ -1,7 +1,7 @@
 /** `macspoofchk`: the container may send with the MAC of its interface and no other. */
 
 import { knownOwners, ownerOf, refusals } from '../../lib/attach/masquerade.ts'
-import { hostEndName } from '../../lib/attach/veth-port.ts'
+import { hostEndName, mayHaveRules } from '../../lib/attach/veth-port.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import { type Json, memberOf } from '../../lib/config/json.ts'
 import type { Link, Net } from '../../lib/net/net.ts'
@@ -18,8 +18,10 @@ export function addSpoofCheck(host: Net, request: Request, port: Link, end: Link
 
 /** By the journal, or by the configuration where there is no entry: nothing is looked for without either. */
 export function delSpoofCheck(host: Net, request: Request, entry: Json | undefined): void {
-  const noted = entry === undefined ? undefined : memberOf(entry, 'macspoofchk')
-  const isOn = entry === undefined ? request.config.boolean('macspoofchk', false) : noted?.text === 'true'
+  const isOn =
+    entry === undefined
+      ? request.config.boolean('macspoofchk', false) && mayHaveRules(host, request)
+      : memberOf(entry, 'macspoofchk')?.text === 'true'
   if (isOn) removeSpoofCheck(host, ownerOf(request), hostEndName(request))
 }
 
