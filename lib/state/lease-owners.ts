@@ -130,8 +130,9 @@ export class OwnerFiles {
       const words = this.#sealWords()
       const isKept = wasSealed && words.length === 3
       const seconds = isKept ? Number(words[2]) : Math.floor(Date.now() / 1000) - 2
-      const inode = String(statSync(directory).ino)
-      if (!isKept) overwrite(this.#pathOf(SEAL), `${bootId} ${inode} ${String(seconds)}\n`, 0o600)
+      const status = statSync(directory)
+      if (isKept && status.mtimeMs === seconds * 1000) return // nothing was changed
+      if (!isKept) overwrite(this.#pathOf(SEAL), `${bootId} ${String(status.ino)} ${String(seconds)}\n`, 0o600)
       setModified(directory, seconds)
     } catch (error) {
       if (!(error instanceof Error)) throw error

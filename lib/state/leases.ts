@@ -36,6 +36,11 @@ export interface Claim {
   readonly set: number
 }
 
+interface Holding {
+  readonly holder: LeaseOwner
+  readonly addresses: readonly IpAddress[]
+}
+
 const LOCK = 'lock'
 const LAST_RESERVED = 'last_reserved_ip.'
 
@@ -96,7 +101,7 @@ export class LeaseDirectory {
 
   /** The addresses that this owner holds; those of the oldest format, known by container alone, when there are none. */
   heldBy(owner: LeaseOwner): readonly IpAddress[] {
-    return this.#verified(this.#holder(owner))
+    return this.#holding(owner).addresses
   }
 
   /**
@@ -130,8 +135,8 @@ export class LeaseDirectory {
 
   /** Gives back everything that the owner holds. */
   release(owner: LeaseOwner): void {
-    const holder = this.#holder(owner)
-    for (const address of this.#verified(holder)) removeFile(this.#leasePath(address))
+    const { holder, addresses } = this.#holding(owner)
+    for (const address of addresses) removeFile(this.#leasePath(address))
     this.#owners.remove(holder)
   }
 
@@ -198,12 +203,14 @@ export class LeaseDirectory {
     return `${this.#path}/${formatAddress(address)}`
   }
 
-  /** The owner as its leases name it: without interface in the oldest format, when it has none of the newer. */
-  #holder(owner: LeaseOwner): LeaseOwner {
-    const older = { containerId: owner.containerId, ifName: '' }
+  /** What the owner holds, and how its leases name it: without interface in the oldest format, if it has none of the newer. */
+  #holding(owner: LeaseOwner): Holding {
+    const older: LeaseOwner = { containerId: owner.containerId, ifName: '' }
     for (const one of [owner, older]) if (this.#owners.read(one)?.boot === '') this.#isCovered = false
     this.#cover()
-    return this.#verified(owner).length === 0 && this.#verified(older).length > 0 ? older : owner
+    const addresses = this.#verified(owner)
+    const inherited = addresses.length === 0 ? this.#verified(older) : []
+    return inherited.length === 0 ? { holder: owner, addresses } : { holder: older, addresses: inherited }
   }
 
   /** Those addresses of the owner file that are the owner's indeed. */

@@ -95,7 +95,13 @@ export function sendNetlink(fd: number, bytes: Uint8Array): void {
   }
 }
 
-let receiveBuffer = new Uint8Array(RECEIVE_BYTES)
+let receiveBuffer = new Uint8Array(0)
+
+/** Made with the first answer: plugins that ask the kernel nothing do without its pages. */
+function roomForAnswer(): Uint8Array {
+  if (receiveBuffer.length === 0) receiveBuffer = new Uint8Array(RECEIVE_BYTES)
+  return receiveBuffer
+}
 
 /**
  * Receives one datagram, whole whatever its size.
@@ -105,7 +111,7 @@ let receiveBuffer = new Uint8Array(RECEIVE_BYTES)
  */
 export function receiveNetlink(fd: number): Uint8Array {
   for (;;) {
-    const length = libc.recv(fd, receiveBuffer, MSG_PEEK | MSG_TRUNC)
+    const length = libc.recv(fd, roomForAnswer(), MSG_PEEK | MSG_TRUNC)
     if (length > receiveBuffer.length) receiveBuffer = new Uint8Array(length)
     const received = length < 0 ? length : libc.recv(fd, receiveBuffer, 0)
     if (received >= 0) return receiveBuffer.subarray(0, received)
@@ -121,7 +127,7 @@ export function receiveNetlink(fd: number): Uint8Array {
  * @throws {SysError} ENOBUFS when the kernel had to drop events
  */
 export function receiveWaiting(fd: number): Uint8Array | undefined {
-  const waiting = libc.recv(fd, receiveBuffer, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT)
+  const waiting = libc.recv(fd, roomForAnswer(), MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT)
   if (waiting >= 0) return receiveNetlink(fd)
   const errno = libc.errnoName()
   if (errno === 'EAGAIN' || errno === 'EINTR') return undefined

@@ -6,7 +6,8 @@ import { closeSync, constants, openSync, readSync, realpathSync, writeSync } fro
 import * as libc from '#libc'
 import { errnoOf, SysError } from './errors.ts'
 
-const CHUNK = 65_536
+/** What one call's configuration fits into with room to spare: every page of a buffer that is filled with zeros is fetched. */
+const CHUNK = 8192
 
 /**
  * Puts /dev/null where a runtime has closed one of the three streams, as Node does at its start.
