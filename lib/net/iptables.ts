@@ -98,6 +98,10 @@ export function iptablesPolicy(family: 4 | 6, suffix: string, table: string, cha
  */
 export function changeIptables(family: 4 | 6, table: string, lines: readonly string[]): void {
   if (lines.length === 0) return
+  // Names and conditions come from configurations: a line break in one would begin another rule, of any table.
+  if (lines.some(line => /[\r\n\0]/.test(line))) {
+    throw new KernelError('change', 'iptables', 'EINVAL', 'a rule holds a line break', '')
+  }
   const path = program(family, '-restore')
   const input = [`*${table}`].concat(lines, ['COMMIT', '']).join('\n')
   const finished = runProgram(path, ['--noflush', '-w', WAIT], input)
