@@ -91,7 +91,7 @@ test('markdownReport: calls and programs in a table of their own', () => {
 
 test('markdownReport: growth by number, with a link to its plot', () => {
   const text = markdownReport(REPORT, 'benchmark')
-  assert.is(rowOf(text, '| ms | leases'), '| ms | leases present | 0 | 10000 | last / first |')
+  assert.is(rowOf(text, '| host-local, ms'), '| host-local, ms | leases present | 0 | 10000 | last / first |')
   assert.is(rowOf(text, '| native | ADD'), '| native | ADD | 1.00 | 2.00 | 2.00 |')
   assert.ok(text.includes('](benchmark/leases.svg)'))
   assert.ok(!text.includes('](benchmark/mappings.svg)'))

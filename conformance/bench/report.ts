@@ -147,10 +147,10 @@ interface Section {
 }
 
 function growthSections(report: BenchReport): readonly (Section & { readonly group: string })[] {
-  return GROWTH_GROUPS.map(({ group, title, counted }) => ({
-    group,
-    title: `${title}: by ${counted}`,
-    table: growthTable(report, group, counted)
+  return GROWTH_GROUPS.map(one => ({
+    group: one.group,
+    title: `${one.title}: by ${one.counted}`,
+    table: growthTable(report, one)
   }))
 }
 

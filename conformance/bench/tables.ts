@@ -129,7 +129,7 @@ export function countOf({ id }: ScenarioResult): number {
 }
 
 /** Medians, a column for each number of others. */
-export function growthTable(report: BenchReport, group: string, counted: string): Table {
+export function growthTable(report: BenchReport, { group, title, counted }: (typeof GROWTH_GROUPS)[number]): Table {
   const results = report.results.filter(result => result.group === group)
   const rows = report.contestants.flatMap(({ name }) =>
     ['ADD', 'DEL'].map(measure => {
@@ -145,7 +145,7 @@ export function growthTable(report: BenchReport, group: string, counted: string)
   )
   return results.length === 0
     ? []
-    : [['ms', counted, ...results.map(result => String(countOf(result))), 'last / first'], ...rows]
+    : [[`${title}, ms`, counted, ...results.map(result => String(countOf(result))), 'last / first'], ...rows]
 }
 
 const TRAFFIC: readonly {
