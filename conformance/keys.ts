@@ -10,6 +10,7 @@ const OWN = "only this project's plugin has the key: its own kernel tests judge 
 const STATE = "only this project's plugins have the key: where they keep their own notes"
 const HARDWARE = 'needs hardware that no virtual machine has; a refusal of what is not there is judged by needs-device'
 const AGENT = 'needs the agent, which is judged by its own tests'
+const DHCP = 'needs the daemon and a DHCP server: judged by its own tests'
 const IPAM = ['delegate.call', 'delegate.search']
 
 const STACKED = (plugin: string): KeyCoverage => ({
@@ -178,5 +179,12 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     pool: AGENT,
     registry: AGENT,
     routes: AGENT
+  },
+  dhcp: {
+    daemonSocketPath: DHCP,
+    request: DHCP,
+    provide: DHCP,
+    priority: DHCP,
+    timeout: DHCP
   }
 }
