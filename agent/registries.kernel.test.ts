@@ -94,7 +94,7 @@ test('another machine of the same name is not let in', async () => {
     const etcd = await EtcdCluster.start(lab, 1)
     etcd.ctl('put', '/patchbay/hosts/h0', '{"machine":"another","endpoints":"1","addresses":"2"}')
     const agent = new LabAgent(lab, lab.host(0), { etcd: { endpoints: etcd.endpoints() } })
-    await until('the refusal', () => /another machine \(another\) is registered as "h0"/.test(agent.log))
+    await until('the refusal', () => /another machine \("another"\) is registered as "h0"/.test(agent.log))
   })
 })
 
