@@ -332,7 +332,8 @@ function attachmentOf(question: Section): Attachment {
 /** @throws CniError code 7 when there is no interface that could speak DHCP */
 function requireLink(link: ContainerLink, attachment: Attachment, netns: string): Link {
   const found = link.find()
-  if (found?.mac?.length === 6) return found
+  // The loopback interface has six zeros.
+  if (found?.mac?.length === 6 && found.mac.some(byte => byte !== 0)) return found
   const what = found === undefined ? 'no interface of this name' : 'an interface without a MAC address'
   throw new CniError(
     INVALID_CONFIG,
