@@ -1,8 +1,7 @@
 /** The agent's two doors: the socket for plugins, and HTTP for whoever looks after the host. */
-import { chmodSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import type { Server } from 'node:net'
-import { listening, openDoor, refuseIfServed } from '../lib/daemon/door.ts'
+import { listenForRoot, listening, openDoor } from '../lib/daemon/door.ts'
 import type { Agent } from './agent.ts'
 import { AgentFailure, codeOf } from './failure.ts'
 import type { Metrics } from './metrics.ts'
@@ -47,12 +46,8 @@ export async function serveHttp(agent: Agent, metrics: Metrics, where: string): 
       response.writeHead(trouble === '' ? 200 : 503, { 'content-type': 'text/plain' }).end(`${trouble || 'ok'}\n`)
     } else response.writeHead(404).end()
   })
-  if (where.startsWith('unix:')) {
-    const path = where.slice('unix:'.length)
-    await refuseIfServed(path)
-    await listening(server, { path })
-    chmodSync(path, 0o600)
-  } else {
+  if (where.startsWith('unix:')) await listenForRoot(server, where.slice('unix:'.length))
+  else {
     const [, host = '', port = ''] = /^\[?(.*?)\]?:([0-9]+)$/.exec(where) ?? []
     await listening(server, { host, port: Number(port) })
   }

@@ -29,15 +29,7 @@ export async function openDoor(path: string, answer: Answerer): Promise<Server> 
   })
   if (isPassed()) await listening(server, { fd: FIRST_PASSED_FD })
   else {
-    await refuseIfServed(path)
-    // Between bind and chmod nobody else can connect: the mask says so.
-    const mask = process.umask(0o177)
-    try {
-      await listening(server, { path })
-    } finally {
-      process.umask(mask)
-    }
-    chmodSync(path, 0o600)
+    await listenForRoot(server, path)
   }
   return server
 }
@@ -62,8 +54,21 @@ function readLine(socket: Socket): Promise<string> {
   return promise
 }
 
+/** Listens on a socket file that only root may use. @throws Error when another daemon answers there */
+export async function listenForRoot(server: Server, path: string): Promise<void> {
+  await refuseIfServed(path)
+  // Between bind and chmod nobody else can connect: the mask says so.
+  const mask = process.umask(0o177)
+  try {
+    await listening(server, { path })
+  } finally {
+    process.umask(mask)
+  }
+  chmodSync(path, 0o600)
+}
+
 /** A socket file whose daemon has died is in the way; one that answers belongs to somebody. */
-export async function refuseIfServed(path: string): Promise<void> {
+async function refuseIfServed(path: string): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<boolean>()
   const probe = connect(path)
   probe.on('connect', () => resolve(true))
