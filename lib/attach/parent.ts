@@ -1,7 +1,8 @@
 /** The interface that an attachment sits on: the physical one below a macvlan, ipvlan or VLAN. */
 import { CniError, INVALID_CONFIG, NOT_AVAILABLE } from '../cni/error.ts'
 import type { Section } from '../config/section.ts'
-import type { Link, Net, Route } from '../net/net.ts'
+import { defaultLinkIndex } from '../net/default-route.ts'
+import type { Link, Net } from '../net/net.ts'
 
 /** The smallest MTU that IPv4 works with. @source RFC 791, "Total Length" (68 octets every module must forward) */
 export const SMALLEST_MTU = 68
@@ -82,22 +83,8 @@ function findParent(net: Net, config: ParentConfig): Link | undefined {
 
 /** The link of the default route: IPv4's if there is one, of several the one that the kernel prefers. */
 function findDefaultLink(net: Net): Link | undefined {
-  const index = defaultRouteIndex(net.listRoutes({ family: 4 })) ?? defaultRouteIndex(net.listRoutes({ family: 6 }))
+  const index = defaultLinkIndex(net, 4) ?? defaultLinkIndex(net, 6)
   return index === undefined ? undefined : net.findLinkByIndex(index)
-}
-
-function defaultRouteIndex(routes: readonly Route[]): number | undefined {
-  let best: Route | undefined
-  for (const route of routes) {
-    if (route.dst !== undefined && route.dst.length > 0) continue
-    if (linkIndexOf(route) === undefined) continue
-    if (best === undefined || (route.metric ?? 0) < (best.metric ?? 0)) best = route
-  }
-  return best === undefined ? undefined : linkIndexOf(best)
-}
-
-function linkIndexOf(route: Route): number | undefined {
-  return route.index ?? route.nextHops?.find(hop => hop.index > 0)?.index
 }
 
 function absence(config: ParentConfig): string {

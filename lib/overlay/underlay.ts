@@ -2,7 +2,8 @@
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import { addressesEqual, formatAddress, type IpAddress, isLinkLocal, isLoopback } from '../ip/address.ts'
 import { prefixContains } from '../ip/prefix.ts'
-import { type Address, type Link, type Net, type Route, SCOPE_GLOBAL } from '../net/net.ts'
+import { defaultLinkIndex } from '../net/default-route.ts'
+import { type Address, type Link, type Net, SCOPE_GLOBAL } from '../net/net.ts'
 
 /** What the configuration says about it. */
 export interface UnderlayConfig {
@@ -88,20 +89,6 @@ function chooseLink(
   const first = family ?? 4
   const index = defaultLinkIndex(host, first) ?? (family === undefined ? defaultLinkIndex(host, 6) : undefined)
   return index === undefined ? undefined : host.findLinkByIndex(index)
-}
-
-function defaultLinkIndex(host: Net, family: 4 | 6): number | undefined {
-  let best: Route | undefined
-  for (const route of host.listRoutes({ family })) {
-    if (route.dst !== undefined && route.dst.length > 0) continue
-    if (linkIndexOf(route) === undefined) continue
-    if (best === undefined || (route.metric ?? 0) < (best.metric ?? 0)) best = route
-  }
-  return best === undefined ? undefined : linkIndexOf(best)
-}
-
-function linkIndexOf(route: Route): number | undefined {
-  return route.index ?? route.nextHops?.find(hop => hop.index > 0)?.index
 }
 
 function missing(config: UnderlayConfig): CniError {

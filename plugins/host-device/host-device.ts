@@ -5,26 +5,27 @@
  *       eth2  ---- moved to ---->    eth0 (192.0.2.7/24)
  *       eth2  <--- comes home ----   DEL, or the namespace's end
  */
+import { attachContainer, checkContainer, visitContainer } from '../../lib/attach/container.ts'
 import {
   attachmentProblems,
   configureAttachment,
   expectedAttachment,
   interfaceOf,
-  ipsOnInterface,
-  refuseChanges
+  ipsOnInterface
 } from '../../lib/attach/interface.ts'
 import { effectiveDns, leaseAddresses } from '../../lib/attach/ipam.ts'
 import { journalOf } from '../../lib/attach/journal.ts'
 import { recordAttachment, refuseTakenName, takenName } from '../../lib/attach/single-link.ts'
+import { removeStale } from '../../lib/attach/stale.ts'
 import { Steps } from '../../lib/attach/steps.ts'
 import { CniError, INVALID_CONFIG, NOT_AVAILABLE } from '../../lib/cni/error.ts'
-import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plugin.ts'
+import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import { EMPTY_RESULT, type Interface, type Result } from '../../lib/cni/result.ts'
 import { jsonObject, jsonString } from '../../lib/config/json.ts'
 import { asError, errnoOf } from '../../lib/net/errors.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Link, Net } from '../../lib/net/net.ts'
-import { Undo } from '../../lib/undo.ts'
+import type { Undo } from '../../lib/undo.ts'
 import { type DeviceName, deviceText, findDevice, isForPrograms, pciIdOf, readDeviceName } from './device.ts'
 import { bringHome, type Origin, originFromJson, originOf, originToJson, sendToContainer } from './journey.ts'
 
@@ -52,16 +53,11 @@ function readConfig(request: Request, sysfs: string): DeviceName {
 
 function add(kernel: Kernel, request: Request, sysfs: string): Result {
   const name = readConfig(request, sysfs)
-  const container = kernel.open(request.netns)
-  const undo = new Undo()
-  try {
-    if (isForPrograms(name)) return attachForPrograms(request, name, undo)
-    return attach(kernel.host(), container, request, name, sysfs, undo)
-  } catch (error) {
-    throw undo.rollback(asError(error))
-  } finally {
-    container.close()
-  }
+  return attachContainer(kernel, request, (container, undo) =>
+    isForPrograms(name)
+      ? attachForPrograms(request, name, undo)
+      : attach(kernel.host(), container, request, name, sysfs, undo)
+  )
 }
 
 function attach(host: Net, container: Net, request: Request, name: DeviceName, sysfs: string, undo: Undo): Result {
@@ -149,18 +145,14 @@ function returnDevice(kernel: Kernel, origin: Origin, netns: string, ifName: str
  * could make one and have it put onto the host under a name that the host's own configuration waits for.
  */
 function returnForeign(kernel: Kernel, request: Request): void {
-  const container = request.netns === '' ? undefined : kernel.find(request.netns)
-  if (container === undefined) return
-  try {
+  visitContainer(kernel, request.netns, container => {
     const link = container.findLink(request.ifName)
     const alias = link?.alias ?? ''
     if (link === undefined || !/^[^\s/:]{1,15}$/.test(alias)) return
     if (link.kind !== undefined && alias !== request.config.text('device')) return
     const origin = { ...originOf(link, request.netns), name: alias, alias: '', isUp: false }
     bringHome(kernel.host(), container, origin, request.ifName)
-  } finally {
-    container.close()
-  }
+  })
 }
 
 function check(kernel: Kernel, request: Request, sysfs: string): void {
@@ -168,25 +160,15 @@ function check(kernel: Kernel, request: Request, sysfs: string): void {
   const expected = expectedAttachment(request, undefined)
   request.ipam.check()
   if (isForPrograms(name)) return
-  const container = kernel.open(request.netns)
-  try {
-    refuseChanges(request, attachmentProblems(container, expected))
-  } finally {
-    container.close()
-  }
+  checkContainer(kernel, request, container => attachmentProblems(container, expected))
 }
 
 function gc(kernel: Kernel, request: Request): void {
   const steps = new Steps('GC')
-  const journal = journalOf(request, PLUGIN)
-  for (const { containerId, ifName, entry } of journal.list()) {
-    if (isValidAttachment(request.validAttachments, containerId, ifName)) continue
+  removeStale(journalOf(request, PLUGIN), request, steps, (gone, entry, removed) => {
     const origin = originFromJson(entry)
-    const isHome = steps.attempt(() => {
-      if (origin !== undefined) returnDevice(kernel, origin, '', ifName)
-    })
-    if (isHome) steps.attempt(() => journal.remove(containerId, ifName))
-  }
+    if (origin !== undefined) removed.attempt(() => returnDevice(kernel, origin, '', gone.ifName))
+  })
   steps.attempt(() => request.ipam.gc())
   steps.finish()
 }

@@ -9,6 +9,7 @@
  *
  * The interface is always `lo`, whatever CNI_IFNAME says: a namespace has no other of its kind.
  */
+import { attachContainer, visitContainer } from '../../lib/attach/container.ts'
 import { CniError, INTERNAL } from '../../lib/cni/error.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import { NO_DNS, type Result } from '../../lib/cni/result.ts'
@@ -17,7 +18,6 @@ import { formatMac } from '../../lib/ip/mac.ts'
 import { formatPrefix, type IpPrefix, prefixesEqual } from '../../lib/ip/prefix.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Link, Net } from '../../lib/net/net.ts'
-import { Undo } from '../../lib/undo.ts'
 
 const NAME = 'lo'
 
@@ -36,9 +36,7 @@ export function loopback(kernel: Kernel): Plugin {
 
 function add(kernel: Kernel, request: Request): Result {
   request.config.finish()
-  const sandbox = kernel.open(request.netns)
-  const undo = new Undo()
-  try {
+  return attachContainer(kernel, request, (sandbox, undo) => {
     const before = sandbox.getLink(NAME)
     if (!before.isUp) {
       sandbox.setLink(before.index, { up: true })
@@ -46,11 +44,7 @@ function add(kernel: Kernel, request: Request): Result {
     }
     // A chained loopback changes nothing of the result: it is about the other interfaces.
     return request.prevResult ?? describe(sandbox, sandbox.getLink(NAME), request.netns)
-  } catch (error) {
-    throw error instanceof Error ? undo.rollback(error) : error
-  } finally {
-    sandbox.close()
-  }
+  })
 }
 
 function describe(sandbox: Net, lo: Link, netns: string): Result {
@@ -102,12 +96,8 @@ function changed(message: string): CniError {
 
 /** A namespace that is gone has taken lo along. */
 function del(kernel: Kernel, request: Request): void {
-  const sandbox = request.netns === '' ? undefined : kernel.find(request.netns)
-  if (sandbox === undefined) return
-  try {
+  visitContainer(kernel, request.netns, sandbox => {
     const lo = sandbox.findLink(NAME)
     if (lo !== undefined && lo.isUp) sandbox.setLink(lo.index, { up: false })
-  } finally {
-    sandbox.close()
-  }
+  })
 }

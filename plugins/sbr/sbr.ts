@@ -10,20 +10,21 @@
  *     |                                       10.2.0.1 dev net1      |---> net1
  *     +--------------------------------------------------------------+
  */
-import { refuseChanges } from '../../lib/attach/interface.ts'
+import { attachContainer, checkContainer, visitContainer } from '../../lib/attach/container.ts'
 import { journalOf } from '../../lib/attach/journal.ts'
 import { ownerMark } from '../../lib/attach/owner.ts'
 import { netnsOf, recordAttachment } from '../../lib/attach/single-link.ts'
+import { staleEntries } from '../../lib/attach/stale.ts'
 import { Steps } from '../../lib/attach/steps.ts'
 import { requiredPrevResult } from '../../lib/cni/inputs.ts'
-import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plugin.ts'
+import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { IpConfig, Result } from '../../lib/cni/result.ts'
 import { addressesEqual, formatAddress, type IpAddress } from '../../lib/ip/address.ts'
 import { prefixesEqual } from '../../lib/ip/prefix.ts'
-import { asError, errnoOf } from '../../lib/net/errors.ts'
+import { errnoOf } from '../../lib/net/errors.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Net, Route, Rule } from '../../lib/net/net.ts'
-import { Undo } from '../../lib/undo.ts'
+import type { Undo } from '../../lib/undo.ts'
 import { checkSources } from './check.ts'
 import { addressesOf, readConfig, type SbrConfig } from './config.ts'
 import { entryOf, type RecordedSource, sourcesIn } from './entry.ts'
@@ -48,17 +49,11 @@ function add(kernel: Kernel, request: Request): Result {
   request.config.finish()
   const result = requiredPrevResult(request)
   const ips = addressesOf(request, result)
-  const container = kernel.open(request.netns)
-  const undo = new Undo()
-  try {
+  return attachContainer(kernel, request, (container, undo) => {
     // Two ADDs for one container would find the same tables free.
     container.exclusively(() => addSources(container, request, config, ips, undo))
     return result
-  } catch (error) {
-    throw undo.rollback(asError(error))
-  } finally {
-    container.close()
-  }
+  })
 }
 
 function addSources(container: Net, request: Request, config: SbrConfig, ips: readonly IpConfig[], undo: Undo): void {
@@ -148,26 +143,19 @@ function check(kernel: Kernel, request: Request): void {
   request.config.finish()
   const ips = addressesOf(request, requiredPrevResult(request))
   const recorded = sourcesIn(journalOf(request, NAME).read(request.containerId, request.ifName))
-  const container = kernel.open(request.netns)
-  try {
-    refuseChanges(request, checkSources(container, request.ifName, config, ips, recorded))
-  } finally {
-    container.close()
-  }
+  checkContainer(kernel, request, container => checkSources(container, request.ifName, config, ips, recorded))
 }
 
 /** Rules before routes: a rule that leads to an empty table does no harm, but is of no use either. */
 function del(kernel: Kernel, request: Request): void {
   const journal = journalOf(request, NAME)
   const entry = journal.readForRemoval(request.containerId, request.ifName)
-  const container = request.netns === '' ? undefined : kernel.find(request.netns)
   const steps = new Steps('DEL')
-  if (container !== undefined) {
+  visitContainer(kernel, request.netns, container => {
     const recorded = sourcesIn(entry)
     const sources = recorded.length > 0 ? recorded : foreignSources(container, request)
     removeSources(container, sources, steps)
-    container.close()
-  }
+  })
   if (entry !== undefined) steps.attempt(() => journal.remove(request.containerId, request.ifName))
   steps.finish()
 }
@@ -210,15 +198,11 @@ function emptyTable(container: Net, table: number): void {
 function gc(kernel: Kernel, request: Request): void {
   const journal = journalOf(request, NAME)
   const steps = new Steps('GC')
-  for (const { containerId, ifName, entry } of journal.list()) {
-    if (isValidAttachment(request.validAttachments, containerId, ifName)) continue
-    const netns = netnsOf(entry)
-    const container = netns === '' ? undefined : kernel.find(netns)
-    if (container !== undefined) {
-      const mark = ownerMark(request.network, containerId, ifName)
+  for (const { containerId, ifName, entry } of staleEntries(journal, request)) {
+    const mark = ownerMark(request.network, containerId, ifName)
+    visitContainer(kernel, netnsOf(entry), container =>
       steps.attempt(() => removeAbandoned(container, ifName, mark, sourcesIn(entry), steps))
-      container.close()
-    }
+    )
     steps.attempt(() => journal.remove(containerId, ifName))
   }
   steps.finish()

@@ -9,21 +9,21 @@
  *     | main table ------------- eth0  10.0.0.7/24     |
  *     +-----------------------------------------------+
  */
-import { refuseChanges } from '../../lib/attach/interface.ts'
+import { attachContainer, checkContainer, visitContainer } from '../../lib/attach/container.ts'
 import { journalOf } from '../../lib/attach/journal.ts'
 import { ownerMark } from '../../lib/attach/owner.ts'
 import { netnsOf, recordAttachment } from '../../lib/attach/single-link.ts'
+import { staleEntries } from '../../lib/attach/stale.ts'
 import { Steps } from '../../lib/attach/steps.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import { requiredPrevResult } from '../../lib/cni/inputs.ts'
-import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plugin.ts'
+import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { Result } from '../../lib/cni/result.ts'
 import { type Json, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
 import type { Section } from '../../lib/config/section.ts'
-import { asError } from '../../lib/net/errors.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Link, Net } from '../../lib/net/net.ts'
-import { Undo } from '../../lib/undo.ts'
+import type { Undo } from '../../lib/undo.ts'
 import { enslave, findVrf, freeTable, isTableOf, release } from './member.ts'
 
 const NAME = 'vrf'
@@ -62,17 +62,11 @@ function add(kernel: Kernel, request: Request): Result {
   const config = readConfig(request.config)
   request.config.finish()
   const result = requiredPrevResult(request)
-  const container = kernel.open(request.netns)
-  const undo = new Undo()
-  try {
+  return attachContainer(kernel, request, (container, undo) => {
     // Two ADDs for one container would both make the VRF, or take the same table for two of them.
     container.exclusively(() => join(container, request, config, undo))
     return result
-  } catch (error) {
-    throw undo.rollback(asError(error))
-  } finally {
-    container.close()
-  }
+  })
 }
 
 function join(container: Net, request: Request, config: VrfConfig, undo: Undo): void {
@@ -120,12 +114,7 @@ function check(kernel: Kernel, request: Request): void {
   const config = readConfig(request.config)
   request.config.finish()
   requiredPrevResult(request)
-  const container = kernel.open(request.netns)
-  try {
-    refuseChanges(request, problems(container, request.ifName, config))
-  } finally {
-    container.close()
-  }
+  checkContainer(kernel, request, container => problems(container, request.ifName, config))
 }
 
 function problems(container: Net, ifName: string, config: VrfConfig): readonly string[] {
@@ -147,16 +136,14 @@ function problems(container: Net, ifName: string, config: VrfConfig): readonly s
 function del(kernel: Kernel, request: Request): void {
   const journal = journalOf(request, NAME)
   const entry = journal.readForRemoval(request.containerId, request.ifName)
-  const container = request.netns === '' ? undefined : kernel.find(request.netns)
   const steps = new Steps('DEL')
-  if (container !== undefined) {
+  visitContainer(kernel, request.netns, container => {
     // The configuration may have changed since ADD, which wrote down the name.
     const recorded = vrfOf(entry)
     const vrfName = recorded === '' ? (request.config.text('vrfname') ?? '') : recorded
     const mayBeEmpty = entry !== undefined
     steps.attempt(() => container.exclusively(() => release(container, request.ifName, vrfName, mayBeEmpty)))
-    container.close()
-  }
+  })
   if (entry !== undefined) steps.attempt(() => journal.remove(request.containerId, request.ifName))
   steps.finish()
 }
@@ -169,15 +156,11 @@ function vrfOf(entry: Json | undefined): string {
 function gc(kernel: Kernel, request: Request): void {
   const journal = journalOf(request, NAME)
   const steps = new Steps('GC')
-  for (const { containerId, ifName, entry } of journal.list()) {
-    if (isValidAttachment(request.validAttachments, containerId, ifName)) continue
-    const netns = netnsOf(entry)
-    const container = netns === '' ? undefined : kernel.find(netns)
-    if (container !== undefined) {
-      const mark = ownerMark(request.network, containerId, ifName)
+  for (const { containerId, ifName, entry } of staleEntries(journal, request)) {
+    const mark = ownerMark(request.network, containerId, ifName)
+    visitContainer(kernel, netnsOf(entry), container =>
       steps.attempt(() => removeAbandoned(container, ifName, mark, vrfOf(entry)))
-      container.close()
-    }
+    )
     steps.attempt(() => journal.remove(containerId, ifName))
   }
   steps.finish()
