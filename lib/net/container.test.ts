@@ -1,8 +1,9 @@
 import { type IpPrefix, parsePrefix } from '../ip/prefix.ts'
 import { assert, suite, throwsLike } from '../testing/suite.ts'
-import { checkInterface, configureInterface } from './container.ts'
+import { configureInterface } from './container.ts'
 import { KernelError } from './errors.ts'
 import { FakeKernel } from './fake-net.ts'
+import { checkInterface } from './interface-check.ts'
 import type { Net } from './net.ts'
 
 const test = suite('lib/net: container')

@@ -4,9 +4,10 @@ import type { Request } from '../../lib/cni/plugin.ts'
 import type { IpConfig } from '../../lib/cni/result.ts'
 import { addressesEqual, addToAddress, type IpAddress } from '../../lib/ip/address.ts'
 import { formatPrefix, hostPrefix, type IpPrefix, networkOf, prefixContains } from '../../lib/ip/prefix.ts'
-import { checkInterface, enableIpv6 } from '../../lib/net/container.ts'
+import { enableIpv6 } from '../../lib/net/container.ts'
 import { asError, errnoOf } from '../../lib/net/errors.ts'
 import { ensureForwarding } from '../../lib/net/forwarding.ts'
+import { checkInterface } from '../../lib/net/interface-check.ts'
 import { type Link, type Net, type Route, SCOPE_LINK } from '../../lib/net/net.ts'
 
 /**

@@ -1,0 +1,100 @@
+/** Whether an interface still has what it was given. */
+import { addressesEqual, formatAddress, type IpAddress } from '../ip/address.ts'
+import { formatMac } from '../ip/mac.ts'
+import { formatPrefix, type IpPrefix, prefixesEqual } from '../ip/prefix.ts'
+import { type Address, type Link, type Net, type Route, TABLE_LOCAL, TABLE_MAIN } from './net.ts'
+import { familyOf, hasMetric, sameDestination } from './ways.ts'
+
+/** What an interface should be. An absent field is not looked at. */
+export interface ExpectedInterface {
+  readonly name: string
+  /** As `ip -d link` shows it. */
+  readonly kind?: string | undefined
+  readonly mac?: Uint8Array | undefined
+  /** bytes */
+  readonly mtu?: number | undefined
+  readonly addresses: readonly IpPrefix[]
+  /** Without `index`. Looked for in every table when `table` is absent: source-based routing moves routes. */
+  readonly routes: readonly Route[]
+}
+
+/**
+ * Compares an interface with what it should be: there, up, of that kind, with that MAC, MTU, addresses and routes.
+ * What it has besides is no fault.
+ *
+ * @returns every difference as a sentence; empty when there is none
+ */
+export function checkInterface(net: Net, expected: ExpectedInterface): readonly string[] {
+  const name = JSON.stringify(expected.name)
+  const link = net.findLink(expected.name)
+  if (link === undefined) return [`link ${name} is missing`]
+  const problems: string[] = []
+  if (!link.isUp) problems.push(`link ${name} is down`)
+  if (expected.kind !== undefined && link.kind !== expected.kind) {
+    problems.push(
+      `link ${name} is of kind ${JSON.stringify(link.kind ?? 'device')}, not ${JSON.stringify(expected.kind)}`
+    )
+  }
+  if (expected.mtu !== undefined && link.mtu !== expected.mtu) {
+    problems.push(`link ${name} has MTU ${String(link.mtu)}, not ${String(expected.mtu)}`)
+  }
+  if (expected.mac !== undefined && macText(link.mac) !== macText(expected.mac)) {
+    problems.push(`link ${name} has MAC ${macText(link.mac)}, not ${macText(expected.mac)}`)
+  }
+  return problems.concat(missingAddresses(net, link, expected.addresses), missingRoutes(net, link, expected.routes))
+}
+
+function macText(mac: Uint8Array | undefined): string {
+  return mac === undefined ? 'none' : formatMac(mac)
+}
+
+function missingAddresses(net: Net, link: Link, expected: readonly IpPrefix[]): readonly string[] {
+  if (expected.length === 0) return []
+  const present: readonly Address[] = net.listAddresses(link.index)
+  return expected
+    .filter(prefix => !present.some(address => prefixesEqual(address.prefix, prefix)))
+    .map(prefix => `address ${formatPrefix(prefix)} is missing from ${JSON.stringify(link.name)}`)
+}
+
+function missingRoutes(net: Net, link: Link, expected: readonly Route[]): readonly string[] {
+  if (expected.length === 0) return []
+  const present = net.listRoutes({ table: 0 })
+  return expected
+    .filter(route => !present.some(one => isThisRoute(one, route, link.index)))
+    .map(route => `route ${routeText(route)} is missing from ${JSON.stringify(link.name)}`)
+}
+
+/** IPv6 has no scopes of routes: the kernel shows all as global. */
+function isThisRoute(present: Route, expected: Route, index: number): boolean {
+  const table = present.table ?? TABLE_MAIN
+  if (expected.table === undefined ? table === TABLE_LOCAL : table !== expected.table) return false
+  return (
+    familyOf(present) === familyOf(expected) &&
+    sameDestination(present.dst, expected.dst) &&
+    leadsThrough(present, expected.gateway, index) &&
+    hasMetric(present, expected) &&
+    (expected.scope === undefined || expected.scope === present.scope || familyOf(present) === 6) &&
+    (expected.mtu === undefined || expected.mtu === present.mtu) &&
+    (expected.advmss === undefined || expected.advmss === present.advmss)
+  )
+}
+
+function leadsThrough(route: Route, gateway: IpAddress | undefined, index: number): boolean {
+  if (route.nextHops !== undefined) {
+    return route.nextHops.some(hop => hop.index === index && sameGateway(hop.gateway, gateway))
+  }
+  return route.index === index && sameGateway(route.gateway, gateway)
+}
+
+function sameGateway(present: IpAddress | undefined, expected: IpAddress | undefined): boolean {
+  if (present === undefined || expected === undefined) return present === expected
+  return addressesEqual(present, expected)
+}
+
+function routeText(route: Route): string {
+  const dst = route.dst === undefined ? 'default' : formatPrefix(route.dst)
+  const via = route.gateway === undefined ? '' : ` via ${formatAddress(route.gateway)}`
+  const metric = route.metric === undefined ? '' : ` metric ${String(route.metric)}`
+  const table = route.table === undefined ? '' : ` table ${String(route.table)}`
+  return `${dst}${via}${metric}${table}`
+}
