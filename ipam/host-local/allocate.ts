@@ -6,13 +6,12 @@ import { CniError } from '../../lib/cni/error.ts'
 import { addressesEqual, compareAddresses, formatAddress, type IpAddress } from '../../lib/ip/address.ts'
 import type { IpPrefix } from '../../lib/ip/prefix.ts'
 import { type RangeSet, rangeOf, setSize, setText, spanOf, Walk } from '../../lib/ranges/range-set.ts'
+import { ADDRESS_NOT_AVAILABLE, notInSets } from '../../lib/ranges/refusals.ts'
 import type { LeaseOwner } from '../../lib/state/lease-owners.ts'
 import type { Claim, Lease, LeaseDirectory } from '../../lib/state/leases.ts'
 
 /** ADD: every address of a set is taken. */
 export const NO_FREE_ADDRESS = 100
-/** ADD: the address that was asked for cannot be had. */
-export const ADDRESS_NOT_AVAILABLE = 101
 
 /** One address of the answer, as long as its subnet. */
 export interface Grant {
@@ -141,16 +140,6 @@ function holdsOther(owner: LeaseOwner, own: IpAddress, wanted: IpAddress): CniEr
     ADDRESS_NOT_AVAILABLE,
     `allocate ${JSON.stringify(formatAddress(wanted))}: ${who} holds ${JSON.stringify(formatAddress(own))} already`,
     'release it with DEL before asking for another address'
-  )
-}
-
-function notInSets(sets: readonly RangeSet[], asked: readonly IpAddress[]): CniError {
-  const texts = asked.map(address => JSON.stringify(formatAddress(address))).join(', ')
-  const ranges = sets.map(set => `${set.path} (${setText(set)})`).join(', ')
-  return new CniError(
-    ADDRESS_NOT_AVAILABLE,
-    `allocate ${texts}: not in a range set that has an address to give for it`,
-    `one address of each of ${ranges} is given`
   )
 }
 

@@ -10,13 +10,11 @@ import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plug
 import type { IpConfig, Result } from '../../lib/cni/result.ts'
 import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { type RangeSet, setSize, setText, spanOf } from '../../lib/ranges/range-set.ts'
+import { LEASE_DIFFERS } from '../../lib/ranges/refusals.ts'
 import { isAttachment, type LeaseOwner } from '../../lib/state/lease-owners.ts'
 import { type Lease, LeaseDirectory } from '../../lib/state/leases.ts'
 import { allocate, isDead, takenOf } from './allocate.ts'
 import { readConfig, readDataDirOnly } from './config.ts'
-
-/** CHECK: the leases are not what prevResult says. */
-export const LEASE_DIFFERS = 102
 
 export function hostLocal(): Plugin {
   return { name: 'host-local', since: '0.1.0', add, del, check, gc, status }
