@@ -1,7 +1,8 @@
 // needs: ip strace reference-plugins
 import { sweepKills } from '../../lib/testing/kill-sweep.ts'
+import { linkNamesIn } from '../../lib/testing/side-by-side.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
-import { inWorld, type Parsed, REFERENCE_DIR, type World } from '../../lib/testing/world.ts'
+import { inWorld, REFERENCE_DIR, type World } from '../../lib/testing/world.ts'
 
 const test = suite('plugins/host-device, the executable')
 
@@ -26,10 +27,6 @@ async function inHost(containers: number, body: (world: World) => void | Promise
   })
 }
 
-function namesIn(world: World, index = 0): readonly string[] {
-  return world.ip(world.container(index), 'link').map((one: Parsed) => one.ifname)
-}
-
 /** All that is to be as before about the device. */
 function deviceOnHost(world: World): string {
   const { mtu, ifalias, address, flags } = world.ip(world.host, 'link', 'show', 'dev', 'up0')[0]
@@ -40,7 +37,7 @@ test('ADD, CHECK, DEL: the device goes and comes home as it was; the result has 
   await inHost(1, world => {
     const before = [world.snapshot(), deviceOnHost(world)]
     const result = world.add('host-device', network(world))
-    assert.equal(namesIn(world), ['lo', 'eth0'])
+    assert.equal(linkNamesIn(world), ['lo', 'eth0'])
     assert.is(world.call('host-device', 'CHECK', network(world, { prevResult: result })).status, 0)
     world.del('host-device', network(world))
     world.del('host-device', network(world))
@@ -53,7 +50,7 @@ test('ADD, CHECK, DEL: the device goes and comes home as it was; the result has 
       { ...theirs, ips: theirs.ips.length, routes: theirs.routes }
     )
     world.del('host-device', network(world))
-    assert.equal(namesIn(world), ['lo'])
+    assert.equal(linkNamesIn(world), ['lo'])
     assert.is(world.ip(world.host, 'link', 'show', 'dev', 'up0')[0].mtu, 1400)
   })
 })
@@ -62,7 +59,7 @@ test('the reference plugin brings home what ours moved', async () => {
   await inHost(1, world => {
     world.add('host-device', network(world))
     world.del('host-device', network(world), { binDir: REFERENCE_DIR, path: REFERENCE_DIR })
-    assert.equal(namesIn(world), ['lo'])
+    assert.equal(linkNamesIn(world), ['lo'])
     assert.is(world.ip(world.host, 'link', 'show', 'dev', 'up0')[0].ifname, 'up0')
     // What it left on the device is tidied by the DEL that has the journal.
     world.del('host-device', network(world))
@@ -81,7 +78,7 @@ test('of two containers that want it at once, one gets it and the other leaves n
     assert.is(replies.find(reply => reply.status === 1)?.json.code, 7)
     const loser = replies.findIndex(reply => reply.status === 1)
     world.del('host-device', network(world), { container: world.container(loser), containerId: `c${loser}` })
-    assert.equal([namesIn(world, 0), namesIn(world, 1)].map(names => names.length).sort(), [1, 2])
+    assert.equal([linkNamesIn(world, 0), linkNamesIn(world, 1)].map(names => names.length).sort(), [1, 2])
   })
 })
 
@@ -95,7 +92,7 @@ test('an ADD that is killed between any two messages to the kernel: DEL or GC br
         const gc = { ...config, 'cni.dev/valid-attachments': [] }
         assert.is(world.call('host-device', 'GC', gc, { netns: '' }).status, 0)
       }
-      assert.equal(namesIn(world), ['lo'], `killed at message ${when}`)
+      assert.equal(linkNamesIn(world), ['lo'], `killed at message ${when}`)
       assert.equal([world.snapshot(), deviceOnHost(world)], before, `killed at message ${when}`)
     })
     assert.ok(kills >= 6, `${kills} kills`)

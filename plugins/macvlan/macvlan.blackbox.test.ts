@@ -1,7 +1,8 @@
 // needs: ip strace reference-plugins
 import { sweepKills } from '../../lib/testing/kill-sweep.ts'
+import { comparable, hostLocalIpam, inHostWithUplink, linkNamesIn } from '../../lib/testing/side-by-side.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
-import { inWorld, type Parsed, REFERENCE_DIR, type World } from '../../lib/testing/world.ts'
+import { type Parsed, REFERENCE_DIR, type World } from '../../lib/testing/world.ts'
 
 const test = suite('plugins/macvlan, the executable')
 
@@ -12,32 +13,13 @@ function network(world: World, more: object = {}): object {
     type: 'macvlan',
     master: 'up0',
     stateDir: world.stateDir,
-    ipam: {
-      type: 'host-local',
-      dataDir: world.dataDir,
-      ranges: [[{ subnet: '192.0.2.0/24' }], [{ subnet: '2001:db8::/64' }]],
-      routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }]
-    },
+    ipam: hostLocalIpam(world, '192.0.2.0/24', '2001:db8::/64'),
     ...more
   }
 }
 
-/** A host with an interface `up0` to the outside. */
-async function inHost(containers: number, body: (world: World) => void | Promise<void>): Promise<void> {
-  await inWorld(containers, async world => {
-    world.sh(world.host, 'ip', 'link', 'add', 'up0', 'type', 'veth', 'peer', 'name', 'up1')
-    world.sh(world.host, 'ip', 'link', 'set', 'up0', 'up')
-    world.sh(world.host, 'ip', 'link', 'set', 'up1', 'up')
-    await body(world)
-  })
-}
-
-function namesIn(world: World, index = 0): readonly string[] {
-  return world.ip(world.container(index), 'link').map((one: Parsed) => one.ifname)
-}
-
 test('ADD, CHECK, DEL: the container has what the result says, and nothing stays', async () => {
-  await inHost(1, world => {
+  await inHostWithUplink(1, world => {
     const before = world.snapshot()
     const result = world.add('macvlan', network(world, { mtu: 1400 }))
     const eth0 = world.ip(world.container(), 'addr', 'show', 'dev', 'eth0')[0]
@@ -52,32 +34,22 @@ test('ADD, CHECK, DEL: the container has what the result says, and nothing stays
     assert.is(world.call('macvlan', 'CHECK', network(world, { prevResult: result })).status, 0)
     world.del('macvlan', network(world))
     world.del('macvlan', network(world))
-    assert.equal(namesIn(world), ['lo'])
+    assert.equal(linkNamesIn(world), ['lo'])
     assert.is(world.snapshot(), before)
   })
 })
 
 test('every cniVersion: the result has the form of the reference plugin', async () => {
   for (const cniVersion of ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0']) {
-    await inHost(2, world => {
+    await inHostWithUplink(2, world => {
       const ours = world.add('macvlan', network(world, { cniVersion }))
       const options = { container: world.container(1), containerId: 'c2', binDir: REFERENCE_DIR, path: REFERENCE_DIR }
       const theirs = world.add('macvlan', network(world, { cniVersion }), options)
-      assert.equal(normal(ours), normal(theirs), `at ${cniVersion}`)
+      assert.equal(comparable(ours), comparable(theirs), `at ${cniVersion}`)
       assert.equal(seen(world, 0), seen(world, 1))
     })
   }
 })
-
-/** Without what differs between two attachments. */
-function normal(value: Parsed): Parsed {
-  const text = JSON.stringify(value)
-    .replace(/([0-9a-f]{2}:){5}[0-9a-f]{2}/g, 'mac')
-    .replace(/\/proc\/\d+/g, '/proc/N')
-    .replace(/192\.0\.2\.[23]\b/g, '192.0.2.x')
-    .replace(/2001:db8::[23]\b/g, '2001:db8::x')
-  return JSON.parse(text)
-}
 
 /** Addresses and routes of a container, whoever made them. */
 function seen(world: World, index: number): Parsed {
@@ -89,7 +61,7 @@ function seen(world: World, index: number): Parsed {
     .join('')
     .split('\n')
     .filter(line => !line.startsWith('fe80'))
-  return normal([
+  return comparable([
     eth0.linkinfo.info_data.mode,
     eth0.flags,
     addresses.map((one: Parsed) => [one.local, one.prefixlen, one.broadcast ?? '', one.scope]),
@@ -98,7 +70,7 @@ function seen(world: World, index: number): Parsed {
 }
 
 test('either implementation removes what the other made', async () => {
-  await inHost(2, world => {
+  await inHostWithUplink(2, world => {
     const before = world.snapshot()
     const config = network(world, { cniVersion: '1.0.0' })
     const first = { container: world.container(0), containerId: 'c1' }
@@ -112,7 +84,7 @@ test('either implementation removes what the other made', async () => {
     )
     world.del('macvlan', config, first)
     world.del('macvlan', config, { ...second, ...reference })
-    assert.equal([namesIn(world, 0), namesIn(world, 1)], [['lo'], ['lo']])
+    assert.equal([linkNamesIn(world, 0), linkNamesIn(world, 1)], [['lo'], ['lo']])
     // Ours has a journal entry that the reference does not know of.
     world.del('macvlan', config, second)
     assert.is(world.snapshot(), before)
@@ -120,7 +92,7 @@ test('either implementation removes what the other made', async () => {
 })
 
 test('ten containers at once on one master', async () => {
-  await inHost(10, async world => {
+  await inHostWithUplink(10, async world => {
     const replies = await Promise.all(
       world.containers.map((container, i) =>
         world.start('macvlan', 'ADD', network(world), { container, containerId: `c${i}` })
@@ -133,7 +105,7 @@ test('ten containers at once on one master', async () => {
 })
 
 test('of two ADDs for one name and of two for one passthru master, one wins and the other leaves nothing', async () => {
-  await inHost(2, async world => {
+  await inHostWithUplink(2, async world => {
     const same = await Promise.all(
       ['c1', 'c2'].map(containerId => world.start('macvlan', 'ADD', network(world), { containerId }))
     )
@@ -141,7 +113,7 @@ test('of two ADDs for one name and of two for one passthru master, one wins and 
     const loser = same.findIndex(reply => reply.status === 1) === 0 ? 'c1' : 'c2'
     assert.is(same.find(reply => reply.status === 1)?.json.code, 7)
     world.del('macvlan', network(world), { containerId: loser })
-    assert.equal(namesIn(world), ['lo', 'eth0'])
+    assert.equal(linkNamesIn(world), ['lo', 'eth0'])
     world.del('macvlan', network(world), { containerId: loser === 'c1' ? 'c2' : 'c1' })
 
     const alone = network(world, { mode: 'passthru' })
@@ -154,7 +126,7 @@ test('of two ADDs for one name and of two for one passthru master, one wins and 
 })
 
 test('an ADD that is killed between any two messages to the kernel: DEL and GC leave nothing', async () => {
-  await inHost(1, world => {
+  await inHostWithUplink(1, world => {
     const before = world.snapshot()
     const config = network(world)
     const kills = sweepKills(world, 'macvlan', config, when => {
@@ -163,7 +135,7 @@ test('an ADD that is killed between any two messages to the kernel: DEL and GC l
         const gc = { ...config, 'cni.dev/valid-attachments': [] }
         assert.is(world.call('macvlan', 'GC', gc, { netns: '' }).status, 0)
       } else world.del('macvlan', config, { netns: when % 4 === 1 ? '' : world.container().path })
-      assert.equal(namesIn(world), ['lo'], `killed at message ${when}`)
+      assert.equal(linkNamesIn(world), ['lo'], `killed at message ${when}`)
       assert.is(world.snapshot(), before, `killed at message ${when}`)
     })
     assert.ok(kills >= 5, `${kills} kills`)
@@ -172,7 +144,7 @@ test('an ADD that is killed between any two messages to the kernel: DEL and GC l
 })
 
 test('bad input: typed errors, and nothing stays', async () => {
-  await inHost(1, world => {
+  await inHostWithUplink(1, world => {
     const before = world.snapshot()
     const cases: readonly (readonly [object, number, RegExp])[] = [
       [{ master: 'absent' }, 7, /find master "absent"/],
@@ -186,7 +158,7 @@ test('bad input: typed errors, and nothing stays', async () => {
       assert.is(reply.json.code, code, reply.stdout)
       assert.match(reply.json.msg, message)
       assert.is(world.snapshot(), before)
-      assert.equal(namesIn(world), ['lo'])
+      assert.equal(linkNamesIn(world), ['lo'])
     }
     const status = world.call('macvlan', 'STATUS', network(world, { master: 'absent' }), { netns: '' })
     assert.is(status.json.code, 50)

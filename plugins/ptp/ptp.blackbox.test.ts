@@ -1,5 +1,6 @@
 // needs: ip nft iptables strace reference-plugins
 import { sweepKills } from '../../lib/testing/kill-sweep.ts'
+import { comparable, hostLocalIpam, linkNamesIn } from '../../lib/testing/side-by-side.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { inWorld, type Parsed, REFERENCE_DIR, type World } from '../../lib/testing/world.ts'
 
@@ -11,12 +12,7 @@ function network(world: World, more: object = {}): object {
     name: 'cables',
     type: 'ptp',
     stateDir: world.stateDir,
-    ipam: {
-      type: 'host-local',
-      dataDir: world.dataDir,
-      ranges: [[{ subnet: '10.7.0.0/24' }], [{ subnet: 'fd07::/64' }]],
-      routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }]
-    },
+    ipam: hostLocalIpam(world, '10.7.0.0/24', 'fd07::/64'),
     ...more
   }
 }
@@ -31,10 +27,6 @@ async function inHost(containers: number, body: (world: World) => void | Promise
   })
 }
 
-function namesIn(world: World, index = 0): readonly string[] {
-  return world.ip(world.container(index), 'link').map((one: Parsed) => one.ifname)
-}
-
 test('ADD, CHECK, DEL: host and container as the result says, and nothing stays', async () => {
   await inHost(1, world => {
     const before = world.snapshot()
@@ -47,7 +39,7 @@ test('ADD, CHECK, DEL: host and container as the result says, and nothing stays'
     assert.is(world.call('ptp', 'CHECK', check).status, 0)
     world.del('ptp', network(world), { netns: '' })
     world.del('ptp', network(world))
-    assert.equal(namesIn(world), ['lo'])
+    assert.equal(linkNamesIn(world), ['lo'])
     assert.is(world.snapshot(), before)
     assert.not.match(world.sh(world.host, 'nft', 'list', 'ruleset'), /10\.7\.0\.2/)
   })
@@ -59,22 +51,11 @@ test('every cniVersion: result, addresses and routes are those of the reference 
       const ours = world.add('ptp', network(world, { cniVersion }))
       const options = { container: world.container(1), containerId: 'c2', binDir: REFERENCE_DIR, path: REFERENCE_DIR }
       const theirs = world.add('ptp', network(world, { cniVersion }), options)
-      assert.equal(normal(ours), normal(theirs), `at ${cniVersion}`)
+      assert.equal(comparable(ours), comparable(theirs), `at ${cniVersion}`)
       assert.equal(routesIn(world, 0), routesIn(world, 1))
     })
   }
 })
-
-/** Without what differs between two attachments. */
-function normal(value: Parsed): Parsed {
-  const text = JSON.stringify(value)
-    .replace(/veth[0-9a-f]+/g, 'veth')
-    .replace(/([0-9a-f]{2}:){5}[0-9a-f]{2}/g, 'mac')
-    .replace(/\/proc\/\d+/g, '/proc/N')
-    .replace(/10\.7\.0\.[23]\b/g, '10.7.0.x')
-    .replace(/fd07::[23]\b/g, 'fd07::x')
-  return JSON.parse(text)
-}
 
 /** Where a container sends what: destination, gateway and source; what the kernel makes by itself left out. */
 function routesIn(world: World, index: number): Parsed {
@@ -82,7 +63,7 @@ function routesIn(world: World, index: number): Parsed {
   const lines = routes
     .filter((one: Parsed) => !one.dst.startsWith('fe80') && !(one.protocol === 'kernel' && one.dst.includes(':')))
     .map((one: Parsed) => `${one.dst} via ${one.gateway ?? 'none'}`)
-  return normal(lines.sort())
+  return comparable(lines.sort())
 }
 
 test('either implementation removes what the other laid', async () => {
@@ -99,7 +80,7 @@ test('either implementation removes what the other laid', async () => {
     world.del('ptp', config, first)
     world.del('ptp', config, { ...second, ...reference })
     world.del('ptp', config, second)
-    assert.equal([namesIn(world, 0), namesIn(world, 1)], [['lo'], ['lo']])
+    assert.equal([linkNamesIn(world, 0), linkNamesIn(world, 1)], [['lo'], ['lo']])
     assert.is(world.snapshot(), before)
   })
 })
@@ -118,7 +99,7 @@ test('masquerade by iptables, and what the reference masqueraded, goes with DEL'
     assert.match(rules(), /10\.7\.0\.3/)
     world.del('ptp', { ...config, prevResult: theirs })
     assert.not.match(rules(), /10\.7\.0\.3|CNI-/)
-    assert.equal(namesIn(world), ['lo'])
+    assert.equal(linkNamesIn(world), ['lo'])
   })
 })
 
@@ -155,7 +136,7 @@ test('an ADD that is killed between any two messages to the kernel: DEL or GC le
         const gc = { ...config, 'cni.dev/valid-attachments': [] }
         assert.is(world.call('ptp', 'GC', gc, { netns: '' }).status, 0)
       }
-      assert.equal(namesIn(world), ['lo'], `killed at message ${when}`)
+      assert.equal(linkNamesIn(world), ['lo'], `killed at message ${when}`)
       assert.is(world.snapshot(), before, `killed at message ${when}`)
       assert.not.match(world.sh(world.host, 'nft', 'list', 'ruleset'), /10\.7\.0\.\d+ /)
     })

@@ -1,7 +1,8 @@
 // needs: ip reference-plugins
 /** vlan, ipvlan and dummy as executables, beside the reference where it has them, on a kernel that has the kinds. */
+import { comparable, hostLocalIpam, inHostWithUplink } from '../../lib/testing/side-by-side.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
-import { inWorld, type Parsed, REFERENCE_DIR, type World } from '../../lib/testing/world.ts'
+import { type Parsed, REFERENCE_DIR, type World } from '../../lib/testing/world.ts'
 
 const test = suite('plugins/vlan, ipvlan and dummy, the executables')
 
@@ -24,33 +25,10 @@ function network(world: World, one: Case, more: object = {}): object {
     name: 'lan',
     type: one.type,
     stateDir: world.stateDir,
-    ipam: {
-      type: 'host-local',
-      dataDir: world.dataDir,
-      ranges: [[{ subnet: '192.0.2.0/24' }], [{ subnet: '2001:db8::/64' }]],
-      routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }]
-    },
+    ipam: hostLocalIpam(world, '192.0.2.0/24', '2001:db8::/64'),
     ...one.keys,
     ...more
   }
-}
-
-async function inHost(containers: number, body: (world: World) => void | Promise<void>): Promise<void> {
-  await inWorld(containers, async world => {
-    world.sh(world.host, 'ip', 'link', 'add', 'up0', 'type', 'veth', 'peer', 'name', 'up1')
-    world.sh(world.host, 'ip', 'link', 'set', 'up0', 'up')
-    world.sh(world.host, 'ip', 'link', 'set', 'up1', 'up')
-    await body(world)
-  })
-}
-
-function normal(value: Parsed): Parsed {
-  const text = JSON.stringify(value)
-    .replace(/([0-9a-f]{2}:){5}[0-9a-f]{2}/g, 'mac')
-    .replace(/\/proc\/\d+/g, '/proc/N')
-    .replace(/192\.0\.2\.[23]\b/g, '192.0.2.x')
-    .replace(/2001:db8::[23]\b/g, '2001:db8::x')
-  return JSON.parse(text)
 }
 
 function routesIn(world: World, index: number): Parsed {
@@ -58,12 +36,12 @@ function routesIn(world: World, index: number): Parsed {
   const lines = routes
     .filter((one: Parsed) => !one.dst.startsWith('fe80'))
     .map((one: Parsed) => `${one.dst} via ${one.gateway ?? 'none'}`)
-  return normal(lines.sort())
+  return comparable(lines.sort())
 }
 
 test('ADD, CHECK, DEL twice; result and routes as the reference plugin makes them', async () => {
   for (const one of CASES) {
-    await inHost(2, world => {
+    await inHostWithUplink(2, world => {
       const before = world.snapshot()
       const result = world.add(one.type, network(world, one))
       const eth0 = world.ip(world.container(), 'link', 'show', 'dev', 'eth0')[0]
@@ -79,7 +57,7 @@ test('ADD, CHECK, DEL twice; result and routes as the reference plugin makes the
       if (!one.hasReference) return
       const reference = { container: world.container(1), containerId: 'c2', binDir: REFERENCE_DIR, path: REFERENCE_DIR }
       const theirs = world.add(one.type, network(world, one), reference)
-      assert.equal(normal(result), normal(theirs))
+      assert.equal(comparable(result), comparable(theirs))
       assert.equal(routes, routesIn(world, 1))
       world.del(one.type, network(world, one), { container: world.container(1), containerId: 'c2' })
       assert.is(world.ip(world.container(1), 'link').length, 1)
@@ -90,7 +68,7 @@ test('ADD, CHECK, DEL twice; result and routes as the reference plugin makes the
 
 test('of two ADDs at once for one VLAN one wins', async () => {
   const vlan: Case = { type: 'vlan', keys: { master: 'up0', vlanId: 7 }, hasReference: true }
-  await inHost(2, async world => {
+  await inHostWithUplink(2, async world => {
     const replies = await Promise.all(
       world.containers.map((container, i) =>
         world.start('vlan', 'ADD', network(world, vlan), { container, containerId: `c${i}` })
