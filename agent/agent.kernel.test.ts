@@ -283,6 +283,7 @@ test('200 ADDs at once on all hosts: no address twice, all known everywhere; DEL
     const boxes = await Promise.all(Array.from({ length: 200 }, (_, i) => site.add(i % 3, `c${i}`, small)))
     const ips = boxes.map(box => box.ips[0])
     assert.is(new Set(ips).size, 200)
+    assert.is(etcd.keys('/patchbay/endpoints/').length, 200, 'published when ADD returns')
     await until('all are known everywhere', () =>
       [0, 1, 2].every(number => (site.neighbours(number).match(/PERMANENT/g) ?? []).length === 200)
     )

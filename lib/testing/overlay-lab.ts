@@ -8,7 +8,7 @@
  * Plugins are called on a host as a runtime would; each host has directories of its own.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Namespace, NSENTER, type Outcome } from './namespace.ts'
@@ -171,8 +171,9 @@ export class OverlayLab {
 
   close(): void {
     for (const program of this.#programs) program.kill('SIGKILL')
+    for (const program of this.#programs) waitForEnd(program.pid ?? 0)
     for (const one of [...this.#containers, ...this.hosts.map(host => host.namespace), this.switch]) one.close()
-    // A program that has just been killed may write a last file while its directory is being removed.
+    // A plugin that was started and not waited for may write a last file while its directory is being removed.
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
   }
 
@@ -208,6 +209,20 @@ function plug(center: Namespace, number: number, mtu: string) {
   ok(namespace, `ip address add ${address6}/64 dev eth0 nodad`)
   ok(namespace, 'ip route add default via 192.0.2.254')
   return { namespace, address, address6 }
+}
+
+/** Until then a killed program may still write files. */
+function waitForEnd(pid: number): void {
+  const deadline = Date.now() + 10_000
+  while (isRunning(pid) && Date.now() < deadline) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2)
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`) !== ''
+  } catch {
+    return false
+  }
 }
 
 function parsed(text: string): unknown {

@@ -258,6 +258,26 @@ test('by the gateway of its own host a container reaches what is outside, masque
   })
 })
 
+test('port, names, hairpin and MAC as configured; one VNI twice on a host by different ports', async () => {
+  await inLab(2, {}, lab => {
+    const [a, b] = [lab.host(0), lab.host(1)]
+    const own = { name: 'own', port: 8472, bridge: 'blue0', tunnel: 'blue1', local: a.address, hairpinMode: true }
+    const mac = '02:00:00:00:00:42'
+    const asked = { args: { cni: { mac: '02:00:00:00:00:41' } }, runtimeConfig: { mac } }
+    const one = lab.add(a, network(lab, a, { ...own, ...asked }), 'c1')
+    assert.equal(one.reply.json.interfaces.map((each: { name: string }) => each.name).slice(0, 2), ['blue0', 'blue1'])
+    assert.is(one.reply.json.interfaces[3].mac, mac)
+    assert.match(ok(one.netns, 'ip link show eth0'), new RegExp(`link/ether ${mac} `))
+    assert.match(ok(a.namespace, 'ip -d link show blue1'), /vxlan id 42 local 192\.0\.2\.1 .*dstport 8472 /)
+    assert.match(ok(a.namespace, `bridge -d link show dev ${one.reply.json.interfaces[2].name}`), /hairpin on/)
+    const two = lab.add(b, network(lab, b, { ...own, local: b.address }), 'c2')
+    assert.ok(pings(one.netns, addresses(two.reply)[0] ?? ''))
+    const other = lab.add(a, network(lab, a, { name: 'other' }), 'c3')
+    assert.match(ok(a.namespace, 'ip -d link show vx42'), /vxlan id 42 .*dstport 4789 /)
+    assert.ok(isUnreachable(other.netns, addresses(two.reply)[0] ?? ''), 'nobody is there on the other port')
+  })
+})
+
 test('ADD leaves nothing when it fails at its last steps', async () => {
   await inLab(1, {}, lab => {
     const a = lab.host(0)
