@@ -52,6 +52,29 @@ export function scoreOf(report: Report, set: SetReport, clauseId: string): Claus
   return { held: held.size, broken: broken.size, untestable: [...untestable], findings }
 }
 
+/** How one plugin of a set does over all clauses. */
+export interface PluginScore {
+  readonly held: number
+  /** Clauses that it breaks, the gravest first. */
+  readonly broken: readonly Clause[]
+  /** Cases that could not be tried. */
+  readonly untestable: number
+}
+
+const GRAVITY: readonly Clause['level'][] = ['MUST', 'SHOULD', 'CUSTOM']
+
+export function pluginScore(report: Report, set: SetReport, plugin: string): PluginScore {
+  const results = set.results.filter(result => result.plugin === plugin)
+  const brokenIds = new Set(results.flatMap(({ findings }) => findings.map(({ clause }) => clause)))
+  const judged = new Set(results.flatMap(result => result.judged))
+  const broken = report.clauses.filter(({ id }) => brokenIds.has(id))
+  return {
+    held: [...judged].filter(id => !brokenIds.has(id)).length,
+    broken: broken.sort((a, b) => GRAVITY.indexOf(a.level) - GRAVITY.indexOf(b.level)),
+    untestable: results.filter(({ verdict }) => verdict === 'not testable').length
+  }
+}
+
 /** Every finding of a set, with the clause it is about. */
 export function findingsOf(
   report: Report,
