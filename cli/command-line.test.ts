@@ -1,5 +1,5 @@
 /** The command over plugins that are shell scripts: what it calls, says, and remembers. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert, suite } from '../lib/testing/suite.ts'
@@ -281,5 +281,20 @@ test('what each verb of network takes is in its help; a wrong option is named in
   const wrong = await command('status', 'blue', '--bogus')
   assert.is(wrong.err.split('\n')[0], "patchbay: read the options: Unknown option '--bogus'")
 })
+
+test('a network is there for every program of the host, whatever the umask', () =>
+  withStage(async ({ directory, run }) => {
+    const confDir = join(directory, 'net.d')
+    rmSync(confDir, { recursive: true })
+    const mask = process.umask(0o777)
+    try {
+      const answer = await run('network', 'create', 'green', '--driver', 'macvlan', '-o', 'parent=eth0')
+      assert.is(answer.status, 0, answer.err)
+    } finally {
+      process.umask(mask)
+    }
+    assert.is(statSync(confDir).mode & 0o777, 0o755)
+    assert.is(statSync(join(confDir, 'patchbay-green.conflist')).mode & 0o777, 0o644)
+  }))
 
 test.run()

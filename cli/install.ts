@@ -20,7 +20,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path'
 import { isSea } from 'node:sea'
 import { parseArgs } from 'node:util'
-import { ensureDirectory } from '../lib/sys/files.ts'
+import { ensureDirectory, ownFileModes } from '../lib/sys/files.ts'
 import { pluginNames } from '../plugins/start.ts'
 import {
   filesBefore,
@@ -95,6 +95,8 @@ function refuseReplacing(steps: readonly Step[], isAllowed: boolean): void {
 }
 
 function carryOut({ directory, source, names, network }: Options, steps: readonly Step[]): void {
+  // What is installed is for every program of the host, whatever the mask of the shell.
+  ownFileModes()
   for (const step of steps.filter(one => one.action === 'replace')) keep(step.path)
   installInto(directory, source, names)
   const configStep = steps.find(one => one.path === network?.path)

@@ -7,7 +7,7 @@ import { memberOf } from '../lib/config/json.ts'
 import type { IpPrefix } from '../lib/ip/prefix.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { loadNetwork, loadNetworks, type Network } from '../lib/runtime/network.ts'
-import { ensureDirectory, fileError } from '../lib/sys/files.ts'
+import { ensureDirectory, fileError, ownFileModes } from '../lib/sys/files.ts'
 import { pluginNames } from '../plugins/start.ts'
 import { usage } from './attachment.ts'
 import { bridgeName, networkConfig } from './network-config.ts'
@@ -93,6 +93,7 @@ async function create(argv: readonly string[], output: Output): Promise<number> 
 
 function writeNew(path: string, text: string, directory: string): void {
   try {
+    ownFileModes()
     ensureDirectory(directory, 0o755)
     writeFileSync(path, text, { flag: 'wx', mode: 0o644 })
   } catch (error) {
