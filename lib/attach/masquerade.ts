@@ -8,6 +8,7 @@ import { type Json, jsonArray, jsonString, memberOf, withMember } from '../confi
 import type { Section } from '../config/section.ts'
 import { formatPrefix, type IpPrefix, parsePrefix } from '../ip/prefix.ts'
 import { KernelError } from '../net/errors.ts'
+import { findIptables } from '../net/iptables.ts'
 import {
   checkMasquerade,
   collectMasquerade,
@@ -30,10 +31,17 @@ export interface MasqueradeConfig {
   readonly backend: MasqueradeBackend | undefined
 }
 
-/** Reads `ipMasq` and `ipMasqBackend`. */
+/**
+ * Reads `ipMasq` and `ipMasqBackend`.
+ *
+ * @throws {ConfigError} when iptables is asked for and not there: before anything is made
+ */
 export function readMasquerade(config: Section): MasqueradeConfig {
   const isOn = config.boolean('ipMasq', false)
   const backend = config.oneOf('ipMasqBackend', BACKENDS) ?? ''
+  if (isOn && backend === 'iptables' && findIptables(4) === undefined && findIptables(6) === undefined) {
+    throw config.unsupported('ipMasqBackend', 'neither iptables nor ip6tables is installed')
+  }
   return { isOn, backend: backend === '' ? undefined : (backend as MasqueradeBackend) }
 }
 

@@ -5,13 +5,14 @@
  * @source man 8 iptables, man 8 iptables-restore
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { sha512Hex } from '../hash/sha512.ts'
 import { runProgram } from '../sys/exec.ts'
 import { withLock } from '../sys/files.ts'
 import { KernelError } from './errors.ts'
 
 const DIRECTORIES: readonly string[] = ['/usr/sbin', '/sbin', '/usr/local/sbin', '/usr/bin', '/bin', '/usr/local/bin']
+const LEGACY_TABLES: readonly string[] = ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names']
 const LOCK = '/run/patchbay/.locks/iptables'
 /** Seconds to wait for another iptables. */
 const WAIT = '30'
@@ -75,6 +76,17 @@ export function optionOf(rule: string, option: string): string {
   const words = rule.split(' ')
   const at = words.indexOf(option)
   return at < 0 ? '' : (words[at + 1] ?? '')
+}
+
+/** Whether somebody has used this table of the older iptables, whose rules nf_tables doesn't show. */
+export function hasLegacyTable(table: string): boolean {
+  return LEGACY_TABLES.some(
+    path =>
+      existsSync(path) &&
+      readFileSync(path, 'utf8')
+        .split('\n')
+        .some(one => one === table)
+  )
 }
 
 /** The policy of a built-in chain, `ACCEPT` or `DROP`; undefined when it cannot be told. */

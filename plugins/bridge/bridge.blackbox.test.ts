@@ -1,6 +1,7 @@
-// needs: ip bridge reference-plugins
+// needs: ip bridge nft iptables ip6tables reference-plugins
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { withoutTools } from '../../lib/testing/hidden-tools.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { inWorld, type Parsed, REFERENCE_DIR, type World } from '../../lib/testing/world.ts'
 
@@ -359,10 +360,64 @@ test('with the Go plugins: their bridge with our host-local, ours with theirs, o
   })
 })
 
-test('without iproute2, nft or iptables in PATH', async () => {
+test('without iproute2, nft and iptables on the host: every verb works, masquerade and spoof check too', async () => {
   await inWorld(1, world => {
-    world.add('bridge', network(world), { env: { PATH: '/nonexistent' } })
-    world.del('bridge', network(world), { env: { PATH: '/nonexistent' } })
+    const options = withoutTools(world, ['bridge'])
+    const config = network(world, { ipMasq: true, macspoofchk: true })
+    const run = (verb: string, more: object = {}) => {
+      const reply = world.call('bridge', verb, { ...config, ...more }, options)
+      assert.is(reply.status, 0, `${verb}: ${reply.stdout}${reply.stderr}`)
+      return reply.json
+    }
+    const prevResult = run('ADD')
+    assert.match(world.sh(world.host, 'nft', 'list', 'ruleset'), /table ip patchbay-masquerade/)
+    run('CHECK', { prevResult })
+    run('STATUS')
+    run('DEL')
+    assert.is(world.sh(world.host, 'nft', 'list', 'ruleset'), '')
+    run('ADD')
+    run('GC', { 'cni.dev/valid-attachments': [] })
+    assert.is(world.sh(world.host, 'nft', 'list', 'ruleset'), '')
+  })
+})
+
+test('ipMasqBackend iptables on a host without: refused with key and value before anything is made', async () => {
+  for (const type of ['bridge', 'ptp']) {
+    await inWorld(1, world => {
+      const options = withoutTools(world, [type])
+      const before = world.snapshot()
+      const config = network(world, { type, ipMasq: true, ipMasqBackend: 'iptables' })
+      const reply = world.call(type, 'ADD', config, options)
+      assert.is(reply.json?.code, 2, reply.stdout + reply.stderr)
+      assert.match(
+        reply.json.msg,
+        /ipMasqBackend "iptables" is not supported: neither iptables nor ip6tables is installed/
+      )
+      assert.is(world.snapshot(), before)
+      world.del(type, config, options)
+      assert.is(world.snapshot(), before)
+    })
+  }
+})
+
+test('masquerade flushed by somebody else in between: CHECK tells, DEL is clean, the next ADD works', async () => {
+  await inWorld(1, world => {
+    const ruleset = () => world.sh(world.host, 'nft', 'list', 'ruleset')
+    for (const ipMasqBackend of ['nftables', 'iptables']) {
+      const config = network(world, { ipMasq: true, ipMasqBackend })
+      for (let round = 0; round < 2; round += 1) {
+        const prevResult = world.add('bridge', config)
+        const checked = () => world.call('bridge', 'CHECK', { ...config, prevResult })
+        assert.is(checked().status, 0)
+        if (round === 0) world.sh(world.host, 'nft', 'flush', 'ruleset')
+        else for (const tool of ['iptables', 'ip6tables']) world.sh(world.host, tool, '-t', 'nat', '-F')
+        // iptables flushes nothing but its own.
+        const isOurs = ipMasqBackend === 'nftables' && round === 1
+        assert.is(checked().json?.code, isOurs ? undefined : 100, `${ipMasqBackend} ${String(round)}`)
+        world.del('bridge', config)
+        assert.not.match(ruleset(), /patchbay|CNI-|10\.9\./)
+      }
+    }
   })
 })
 

@@ -1,8 +1,7 @@
 /** What firewall is told, and what of it the host can do. */
-import { existsSync, readFileSync } from 'node:fs'
 import type { Request } from '../../lib/cni/plugin.ts'
 import { isFirewalldRunning } from '../../lib/net/firewalld.ts'
-import { findIptables, iptablesPolicy } from '../../lib/net/iptables.ts'
+import { findIptables, hasLegacyTable, iptablesPolicy } from '../../lib/net/iptables.ts'
 import type { Nft } from '../../lib/net/nft.ts'
 
 export type Backend = 'nftables' | 'iptables' | 'firewalld'
@@ -21,7 +20,6 @@ export interface Config {
 
 const DEFAULT_ADMIN_CHAIN = 'CNI-ADMIN'
 const DEFAULT_ZONE = 'trusted'
-const LEGACY_TABLES = '/proc/net/ip_tables_names'
 
 /** @throws {ConfigError} naming every wrong key with its value */
 export function readConfig(request: Request): Config {
@@ -72,7 +70,5 @@ export function chooseBackend(nft: Nft): Backend {
 function dropsForwarded(nft: Nft): boolean {
   if (nft.findChain('ip', 'filter', 'FORWARD')?.hook?.policy === 'drop') return true
   if (nft.findChain('ip6', 'filter', 'FORWARD')?.hook?.policy === 'drop') return true
-  // The older iptables keeps its tables outside nf_tables; the file names those that somebody has used.
-  if (!existsSync(LEGACY_TABLES) || readFileSync(LEGACY_TABLES, 'utf8').indexOf('filter') < 0) return false
-  return iptablesPolicy(4, '-legacy', 'filter', 'FORWARD') === 'DROP'
+  return hasLegacyTable('filter') && iptablesPolicy(4, '-legacy', 'filter', 'FORWARD') === 'DROP'
 }

@@ -22,14 +22,15 @@ import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plug
 import type { Result } from '../../lib/cni/result.ts'
 import { asError, errnoOf, messageOf } from '../../lib/net/errors.ts'
 import { addToZone, areInZone, isFirewalldRunning, removeFromZone } from '../../lib/net/firewalld.ts'
+import { hasLegacyTable } from '../../lib/net/iptables.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Net } from '../../lib/net/net.ts'
 import { ownerText } from '../../lib/net/nft-owner.ts'
 import { Undo } from '../../lib/undo.ts'
-import { type Backend, type Config, chooseBackend, readConfig } from './config.ts'
+import { type Backend, type Config, chooseBackend, hasIptables, readConfig } from './config.ts'
 import { addressesOf, domainOf } from './domain.ts'
 import { entryOf, type Place, placeIn } from './entry.ts'
-import { allowByIptables, exceptionProblems, forbidByIptables } from './iptables.ts'
+import { allowByIptables, exceptionProblems, forbidByIptables, type Located } from './iptables.ts'
 import { collect, type Isolated, isolate, isolationProblems, lift } from './nftables.ts'
 
 const NAME = 'firewall'
@@ -48,6 +49,9 @@ export function firewall(kernel: Kernel): Plugin {
 
 function add(kernel: Kernel, request: Request): Result {
   const config = readConfig(request)
+  if (config.backend === 'firewalld' && !isFirewalldRunning()) {
+    throw request.config.unsupported('backend', 'it is not on the system bus')
+  }
   const result = requiredPrevResult(request)
   const host = kernel.host()
   const undo = new Undo()
@@ -117,7 +121,9 @@ function removePlace(host: Net, request: Request, place: Place | undefined): voi
   })
   if (place !== undefined) {
     if (place.backend === 'iptables') {
-      steps.attempt(() => forbidByIptables(place.addresses, unusedInterfaces(request, place)))
+      const interfaces = place.policy === 'open' ? [] : place.interfaces
+      const leaving: Located = { addresses: place.addresses, interfaces }
+      steps.attempt(() => forbidByIptables(leaving, othersThan(request)))
     }
     if (place.backend === 'firewalld' && isFirewalldRunning()) {
       steps.attempt(() => removeFromZone(place.zone, place.addresses))
@@ -126,14 +132,15 @@ function removePlace(host: Net, request: Request, place: Place | undefined): voi
   steps.finish()
 }
 
-/** Interfaces that no other attachment of the network is behind. */
-function unusedInterfaces(request: Request, place: Place): readonly string[] {
-  if (place.policy === 'open') return []
-  const others = journalOf(request, NAME)
-    .list()
-    .filter(one => one.containerId !== request.containerId || one.ifName !== request.ifName)
-    .map(one => placeIn(one.entry))
-  return place.interfaces.filter(name => !others.some(one => one?.interfaces.some(other => other === name) === true))
+/** The other attachments of the network. */
+function othersThan(request: Request): readonly Located[] {
+  const others: Located[] = []
+  for (const { containerId, ifName, entry } of journalOf(request, NAME).list()) {
+    const place = placeIn(entry)
+    const isOwn = containerId === request.containerId && ifName === request.ifName
+    if (!isOwn && place !== undefined) others.push({ addresses: place.addresses, interfaces: place.interfaces })
+  }
+  return others
 }
 
 function check(kernel: Kernel, request: Request): void {
@@ -190,7 +197,7 @@ function removeReferenceRules(kernel: Kernel, request: Request): void {
   const host = kernel.host()
   const isThere = addresses.length > 0 && hasReferenceRules(host)
   host.close()
-  if (isThere) forbidByIptables(addresses, [])
+  if (isThere) forbidByIptables({ addresses, interfaces: [] }, [])
 }
 
 /** The jump to the administrator's chain stays for ever: it counts one, and the jump from FORWARD another. */
@@ -198,7 +205,7 @@ function hasReferenceRules(host: Net): boolean {
   try {
     const nft = host.nft()
     const uses = [nft.findChain('ip', 'filter', 'CNI-FORWARD'), nft.findChain('ip6', 'filter', 'CNI-FORWARD')]
-    return uses.some(chain => (chain?.use ?? 0) > 2)
+    return uses.some(chain => (chain?.use ?? 0) > 2) || (hasIptables() && hasLegacyTable('filter'))
   } catch (error) {
     // A kernel without nf_tables has nothing of this to remove.
     if (errnoOf(error) !== '') return false

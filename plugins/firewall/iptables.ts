@@ -55,19 +55,29 @@ export function allowByIptables(exceptions: Exceptions): void {
   })
 }
 
+/** Where a container is. */
+export interface Located {
+  readonly addresses: readonly IpAddress[]
+  readonly interfaces: readonly string[]
+}
+
 /**
- * Removes the container's exceptions.
+ * Removes the container's exceptions, and the isolation of its bridges that no other container needs.
  *
- * @param unusedInterfaces bridges that no other container is on: their isolation goes too
+ * @param others those that may need it. Of two that go at the same time each knows the other still: only who has
+ *   exceptions, while we hold the lock, is there to stay
  */
-export function forbidByIptables(addresses: readonly IpAddress[], unusedInterfaces: readonly string[]): void {
+export function forbidByIptables(leaving: Located, others: readonly Located[]): void {
+  const { addresses, interfaces } = leaving
   withIptablesLock(() => {
     for (const family of FAMILIES) {
       if (findIptables(family) === undefined) continue
       const saved = saveIptables(family, 'filter')
       const own = addresses.filter(one => one.family === family)
       const exceptions = rulesOf(saved, FORWARD).filter(rule => own.some(one => isAbout(rule, one)))
-      const isolation = saved.filter(rule => unusedInterfaces.some(name => isIsolationOf(rule, name)))
+      const staying = others.filter(other => other.addresses.some(one => saved.some(rule => isAbout(rule, one))))
+      const unused = interfaces.filter(name => !staying.some(other => other.interfaces.some(one => one === name)))
+      const isolation = saved.filter(rule => unused.some(name => isIsolationOf(rule, name)))
       changeIptables(
         family,
         'filter',

@@ -2,6 +2,7 @@
 import { CniError } from '../../lib/cni/error.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import { errnoOf } from '../../lib/net/errors.ts'
+import { hasLegacyTable } from '../../lib/net/iptables.ts'
 import type { Net } from '../../lib/net/net.ts'
 import type { Nft } from '../../lib/net/nft.ts'
 import { isOtherInterface } from '../../lib/net/nft-owner.ts'
@@ -65,10 +66,12 @@ export function refuseConflict(host: Net, request: Request, published: Published
 
 /** Whether the reference's chain has mappings; iptables itself is only asked if so. */
 function hasIptablesMappings(nft: Nft, published: Published): boolean {
-  return published.addresses.some(({ address }) => {
-    const chain = nft.findChain(address.family === 4 ? 'ip' : 'ip6', 'nat', 'CNI-HOSTPORT-DNAT')
-    return chain !== undefined && chain.use > JUMPS
-  })
+  return (
+    published.addresses.some(({ address }) => {
+      const chain = nft.findChain(address.family === 4 ? 'ip' : 'ip6', 'nat', 'CNI-HOSTPORT-DNAT')
+      return chain !== undefined && chain.use > JUMPS
+    }) || hasLegacyTable('nat')
+  )
 }
 
 /** Whether the reference plugin, or an ADD with the iptables backend, has left mappings of this container. */
@@ -76,7 +79,8 @@ export function hasForeignRules(host: Net, request: Request): boolean {
   const chain = containerChain(request)
   try {
     const nft = host.nft()
-    return nft.findChain('ip', 'nat', chain) !== undefined || nft.findChain('ip6', 'nat', chain) !== undefined
+    const isThere = nft.findChain('ip', 'nat', chain) !== undefined || nft.findChain('ip6', 'nat', chain) !== undefined
+    return isThere || hasLegacyTable('nat')
   } catch (error) {
     // A kernel without nf_tables has nothing of this to remove, and a DEL that fails keeps the container from going.
     if (errnoOf(error) !== '') return false
