@@ -12,8 +12,11 @@ export type Transport = 'tcp' | 'udp'
 
 let serial = 0
 
+/** How many times longer everything takes than on a machine of today: set where the processor is emulated. */
+const PATIENCE = Number(process.env['PATCHBAY_CONFORMANCE_PATIENCE'] ?? '1')
+
 /** A machine that does other work starts no program faster. */
-const START_MS = 20_000
+const START_MS = 20_000 * PATIENCE
 
 /** A server inside a namespace; ended with the world or by `stop`. */
 export class Server {
@@ -60,11 +63,11 @@ export function ask(transport: Transport, host: string, port: number): string | 
 /** The same with one attempt of a second: for where no answer is hoped for. */
 export function askOnce(transport: Transport, host: string, port: number): string | undefined {
   const [command, ...args] = selfCommand(['--probe', 'client', transport, host, String(port)])
-  const child = spawnSync(command, args, { encoding: 'utf8', timeout: 5000 })
+  const child = spawnSync(command, args, { encoding: 'utf8', timeout: 5000 * PATIENCE })
   return child.status === 0 ? child.stdout.trim() : undefined
 }
 
-const CLIENT_TIMEOUT_MS = 1000
+const CLIENT_TIMEOUT_MS = 1000 * Math.min(PATIENCE, 3)
 
 /** The process's own side: `server TRANSPORT PORT READYFILE` or `client TRANSPORT HOST PORT`. */
 export function probeMain(args: readonly string[]): void {

@@ -37,9 +37,9 @@ function plans(reference: string, isQuick: boolean): readonly Plan[] {
   const effort = (full: string) => ['--effort', isQuick ? 'quick' : full]
   const ours = (engine: string) => ['--plugin-dir', `${engine}=${join(root, 'dist', engine, 'bin')}`]
   return [
-    { name: 'native', argv: [...ours('native'), ...effort('full')], guestSeconds: 420 },
-    { name: 'reference', argv: ['--reference', reference, ...effort('0.25')], guestSeconds: 300 },
-    { name: 'node', argv: [...ours('node'), ...effort('0.03')], guestSeconds: 300 }
+    { name: 'native', argv: [...ours('native'), ...effort('full')], guestSeconds: 300 },
+    { name: 'reference', argv: ['--reference', reference, ...effort('0.1')], guestSeconds: 180 },
+    { name: 'node', argv: [...ours('node'), ...effort('0.03')], guestSeconds: 180 }
   ]
 }
 

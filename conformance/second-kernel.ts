@@ -19,9 +19,18 @@ import type { CaseResult } from './run-case.ts'
 /** Parts that an emulated machine has the time for. */
 const PARTS: readonly Part[] = ['protocol', 'behaviour']
 
-/** What the report could not test for want of a kind of link. */
+/** Topics whose outcome depends on the kind of link more than that of others: first, for the time may run out. */
+const FIRST = ['add-', 'del-', 'check-', 'result-', 'gc-']
+
+function rank(caseId: string): number {
+  if (CASES.find(({ id }) => id === caseId)?.part === 'behaviour') return 0
+  const at = FIRST.findIndex(prefix => caseId.startsWith(prefix))
+  return at < 0 ? FIRST.length + 1 : at + 1
+}
+
+/** What the report could not test for want of a kind of link, in the order in which it matters. */
 export function lackingJobs(options: Options, report: Report): readonly PlannedJob[] {
-  return plan(options).jobs.filter(({ job, set }) => {
+  const lacking = plan(options).jobs.filter(({ job, set }) => {
     const part = CASES.find(({ id }) => id === job.caseId)?.part
     if (part === undefined || !PARTS.includes(part)) return false
     return report.sets[set]?.results.some(
@@ -32,6 +41,7 @@ export function lackingJobs(options: Options, report: Report): readonly PlannedJ
         result.why.includes('this kernel has no')
     )
   })
+  return lacking.sort((a, b) => rank(a.job.caseId) - rank(b.job.caseId))
 }
 
 /**

@@ -173,6 +173,8 @@ export class World {
     const fdb = this.json('bridge', '-j', 'fdb', 'show')
       .filter(one => !String(one['mac']).startsWith('33:33') && !String(one['mac']).startsWith('01:00:5e'))
       .filter(one => one['state'] !== 'permanent' || one['dst'] !== undefined)
+      // Learned from traffic: the kernel forgets it by itself.
+      .filter(one => one['state'] !== '')
       .map(one => `fdb ${stable(one)}`)
     const qdiscs = this.json('tc', '-j', 'qdisc', 'show')
       .filter(one => one['kind'] !== 'noqueue' && one['kind'] !== 'mq' && one['kind'] !== 'pfifo_fast')

@@ -54,7 +54,9 @@ function linkInContainer(plugin: string): Behaviour {
     const links = attachment.netns.inside(() => context.world.links())
     const master = links.find(link => link['ifname'] === 'inner0')
     const made = links.find(link => link['ifname'] === 'eth0')
-    say(made?.['link_index'] === master?.['ifindex'], 'eth0 sits on inner0', () => stable(made ?? null))
+    // iproute2 tells a master of the same namespace by its name.
+    const holds = made?.['link'] === 'inner0' || made?.['link_index'] === master?.['ifindex']
+    say(made !== undefined && holds, 'eth0 sits on inner0', () => stable(made ?? null))
   })
 }
 
