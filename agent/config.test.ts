@@ -27,6 +27,12 @@ test('defaults', () => {
   })
 })
 
+test('without etcd the registry is a file', () => {
+  const { etcd, file } = parseConfig('{}')
+  assert.equal({ etcd, file }, { etcd: undefined, file: '/etc/patchbay/hosts.json' })
+  assert.is(parseConfig('{"file": "/etc/hosts.json"}').file, '/etc/hosts.json')
+})
+
 test('every mistake at once', () => {
   const etcd = { endpoints: ['10.0.0.1'], prefix: 'p/', cert: '/c', username: 'u', leaseSeconds: 1 }
   const error = throwsLike(() => parseConfig(JSON.stringify({ host: 'a/b', http: '0.0.0.0:80', file: '/f', etcd })), {
@@ -39,12 +45,11 @@ test('every mistake at once', () => {
     /etcd\.cert/,
     /etcd\.username/,
     /host must/,
-    /etcd or "file"/,
+    /etcd and "file" exclude/,
     /http must/
   ]) {
     assert.match(error.message, part)
   }
-  throwsLike(() => parseConfig('{}'), { message: /etcd or "file" must be there/ })
 })
 
 test('the file of hosts', () => {

@@ -6,6 +6,9 @@ import { DEFAULT_SOCKET } from '../lib/overlay/agent-call.ts'
 
 export const DEFAULT_CONFIG = '/etc/patchbay/agent.json'
 
+/** The registry where the configuration names none. */
+const DEFAULT_FILE = '/etc/patchbay/hosts.json'
+
 export interface EtcdConfig {
   readonly endpoints: readonly string[]
   readonly prefix: string
@@ -44,10 +47,10 @@ export function parseConfig(text: string): AgentConfig {
     http: textOr(config, 'http', ''),
     compareSeconds: config.integer('compareSeconds', 1, 3600) ?? 15,
     etcd: etcd === undefined ? undefined : readEtcd(etcd),
-    file: textOr(config, 'file', '')
+    file: textOr(config, 'file', etcd === undefined ? DEFAULT_FILE : '')
   }
   if (!/^[^\s/:]+$/.test(read.host)) config.problem('host', 'must be a name without "/", ":" and blanks')
-  if ((read.etcd === undefined) === (read.file === '')) config.problem('etcd', 'or "file" must be there, and not both')
+  if (read.etcd !== undefined && read.file !== '') config.problem('etcd', 'and "file" exclude each other')
   if (read.http !== '' && !/^(?:unix:\/.+|(?:127\.[0-9.]+|localhost|\[::1\]):[0-9]+)$/.test(read.http)) {
     config.problem('http', 'must be "unix:/PATH" or a port of the loopback, as in "127.0.0.1:9469"')
   }
