@@ -1,4 +1,4 @@
-// time-out: 300 s
+// time-out: 540 s
 // needs: ip bridge tc nft
 /** The suite on the plugins whose kinds of links the outer kernel may lack: vlan, ipvlan, dummy, vrf. */
 import { existsSync } from 'node:fs'
@@ -26,6 +26,9 @@ const MANY = [
 const FEW = ['add-makes', 'del-usual']
 const only = process.env['PATCHBAY_ENGINE'] === 'node' ? FEW : MANY
 const PLUGINS = ['vlan', 'ipvlan', 'dummy', 'vrf']
+
+// The workers' probes wait accordingly.
+process.env['PATCHBAY_CONFORMANCE_PATIENCE'] = '10'
 
 test('no MUST is broken, and nothing is left untested for want of a kernel', async () => {
   const present = PLUGINS.filter(name => existsSync(join(bin, name)))
