@@ -141,18 +141,22 @@ function returnDevice(kernel: Kernel, origin: Origin, netns: string, ifName: str
 /**
  * A device that another implementation, or one before the journal was lost, moved: its alias is its old name.
  *
- * The container can write aliases too. A virtual interface comes home under the configured name only, or the container
- * could make one and have it put onto the host under a name that the host's own configuration waits for.
+ * The container can write aliases too. A virtual interface comes home as the configured device only, and only when that
+ * is not there: or the container could make one and have it put onto the host, whose own configuration may wait for one.
  */
 function returnForeign(kernel: Kernel, request: Request): void {
   visitContainer(kernel, request.netns, container => {
     const link = container.findLink(request.ifName)
     const alias = link?.alias ?? ''
     if (link === undefined || !/^[^\s/:]{1,15}$/.test(alias)) return
-    if (link.kind !== undefined && alias !== request.config.text('device')) return
+    if (link.kind !== undefined && !isMissing(kernel.host(), request, alias)) return
     const origin = { ...originOf(link, request.netns), name: alias, alias: '', isUp: false }
     bringHome(kernel.host(), container, origin, request.ifName)
   })
+}
+
+function isMissing(host: Net, request: Request, name: string): boolean {
+  return name === request.config.text('device') && host.findLink(name) === undefined
 }
 
 function check(kernel: Kernel, request: Request, sysfs: string): void {
