@@ -2,11 +2,15 @@
  * The `patchbay` command, and in the Node engine's executable the plugins too: the name it is started under decides.
  * A plugin's start loads nothing of the command, whose modules come by `import()`.
  */
-import { isPluginName, startPlugin } from '../plugins/start.ts'
+import { isDaemonStart, isPluginName, startPlugin } from '../plugins/start.ts'
 
 const program = process.argv[1] ?? ''
 
-if (isPluginName(program)) {
+if (isDaemonStart(program)) {
+  import('../dhcp/main.ts').then(({ runDhcpDaemon }) =>
+    runDhcpDaemon(process.argv.slice(3)).then(status => process.exit(status))
+  )
+} else if (isPluginName(program)) {
   process.exit(startPlugin(program))
 } else {
   import('./command-line.ts').then(

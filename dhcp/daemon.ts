@@ -17,6 +17,7 @@ import { ContainerLink, netnsIdOf } from './container-link.ts'
 import { acquire, type Client, type Grant, NoLease, type Patience } from './exchange.ts'
 import { LeaseKeeper } from './keeper.ts'
 import { type Attachment, attachmentKey, attachmentText, type Lease, type LeaseStore, momentsOf } from './lease.ts'
+import { clock } from './time.ts'
 import { clientIdOf, readWishes } from './wishes.ts'
 
 /** CHECK: the lease is not what prevResult says. As host-local's. */
@@ -24,8 +25,6 @@ const LEASE_DIFFERS = 102
 const SWEEP_MS = 5000
 /** After a restart, leases that are due are not all renewed in the same moment. */
 const SPREAD_MS = 1000
-/** The daemon gives up a little earlier than the plugin, so that its reason is heard. */
-const MARGIN_MS = 500
 
 export interface DaemonOptions {
   readonly kernel: Kernel
@@ -194,10 +193,11 @@ export class DhcpDaemon {
     signal: AbortSignal
   ): Promise<Grant> {
     const asked = question.integer('milliseconds', 1, 3_600_000) ?? this.#options.patience.total
-    const total = Math.min(this.#options.patience.total, Math.max(MARGIN_MS, asked - MARGIN_MS))
+    const deadline = clock() + Math.min(this.#options.patience.total, asked)
     const wasDown = !found.isUp
     try {
       await link.bringUp(found, signal)
+      const total = deadline - clock()
       const wire = link.openWire(found)
       try {
         return await acquire(wire, client, { ...this.#options.patience, total }, signal)

@@ -17,6 +17,10 @@ export function startPlugin(program: string): number {
   const name = baseName(program)
   const plugin = plugins.find(one => one.name === name)
   const io = processIo()
+  if (isDaemonStart(program)) {
+    io.stderr('dhcp daemon: it is part of the patchbay command, not of this file: start "patchbay dhcp"\n')
+    return 1
+  }
   if (plugin !== undefined) return run(plugin, plugins, io)
   io.stderr(usage(name, plugins))
   return 1
@@ -25,6 +29,11 @@ export function startPlugin(program: string): number {
 /** Whether the file name of `program` is that of a plugin. */
 export function isPluginName(program: string): boolean {
   return pluginNames().some(name => name === baseName(program))
+}
+
+/** `dhcp daemon`, as the reference's unit starts it. */
+export function isDaemonStart(program: string): boolean {
+  return baseName(program) === 'dhcp' && process.argv[2] === 'daemon'
 }
 
 /** The plugins' names, in order. */

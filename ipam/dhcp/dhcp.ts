@@ -6,13 +6,13 @@
  *         |  packets               plugin --"take", "release"--> daemon
  *         `------------------------------------------------------'
  */
-import { attachmentMembers, callDaemon, type Daemon, isDaemonAway } from '../../lib/cni/daemon-call.ts'
+import { attachmentsToJson, callDaemon, type Daemon, isDaemonAway, questionAbout } from '../../lib/cni/daemon-call.ts'
 import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { Result } from '../../lib/cni/result.ts'
 import { resultFromJson } from '../../lib/cni/result-json.ts'
 import { NEWEST_VERSION } from '../../lib/cni/version.ts'
-import { type Json, jsonArray, jsonNull, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
+import { type Json, jsonArray, jsonNull, jsonString, memberOf } from '../../lib/config/json.ts'
 import { ConfigError } from '../../lib/config/section.ts'
 import { formatPrefix } from '../../lib/ip/prefix.ts'
 import { noteReleased } from '../../lib/overlay/released.ts'
@@ -69,13 +69,7 @@ function check(request: Request): void {
 }
 
 function gc(request: Request): void {
-  const keep = request.validAttachments.map(one =>
-    jsonObject([
-      ['containerId', jsonString(one.containerId)],
-      ['ifName', jsonString(one.ifName)]
-    ])
-  )
-  ask(request, 'collect', [['keep', jsonArray(keep)]])
+  ask(request, 'collect', [['keep', attachmentsToJson(request.validAttachments)]])
 }
 
 function status(request: Request): void {
@@ -107,10 +101,6 @@ function socketOf(request: Request): string {
 
 function ask(request: Request, what: string, more: Members): Json {
   const seconds = request.config.section('ipam')?.integer('timeout', 1, 3600) ?? DEFAULT_TIMEOUT
-  const members: (readonly [string, Json | undefined])[] = [['do', jsonString(what)]]
-  const { network, containerId, ifName } = request
-  for (const member of attachmentMembers(network, containerId, ifName)) members.push(member)
-  for (const member of more) members.push(member)
   const milliseconds = what === 'take' ? seconds * 1000 : SHORT
-  return callDaemon(DAEMON, { socket: socketOf(request), milliseconds }, jsonObject(members))
+  return callDaemon(DAEMON, { socket: socketOf(request), milliseconds }, questionAbout(request, what, more))
 }

@@ -26,6 +26,25 @@ export function leaseAddresses(request: Request, undo: Undo): Result {
   throw new CniError(INVALID_CONFIG, message, 'configure addresses there, or leave out ipam for layer 2 only')
 }
 
+/**
+ * Whether the address is leased by messages over the very interface it is for: then the interface has to be there
+ * before the address, and must not go before the address is given back.
+ */
+export function leasesOverInterface(request: Request): boolean {
+  const ipam = request.config.section('ipam')
+  return ipam !== undefined && ipam.text('type') === 'dhcp'
+}
+
+/** The first step of DEL. Other addresses go last, so that no container has them when the next one gets them. */
+export function releaseOverInterface(request: Request): void {
+  if (leasesOverInterface(request)) request.ipam.del()
+}
+
+/** The first step of GC, likewise. */
+export function collectOverInterface(request: Request): void {
+  if (leasesOverInterface(request)) request.ipam.gc()
+}
+
 /** The name servers of the configuration when it names any, else those of IPAM. */
 export function effectiveDns(request: Request, leased: Result): Dns {
   const configured = readDns(request.config.section('dns'))

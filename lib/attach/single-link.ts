@@ -20,7 +20,7 @@ import {
   interfaceOf,
   ipsOnInterface
 } from './interface.ts'
-import { effectiveDns, leaseAddresses } from './ipam.ts'
+import { collectOverInterface, effectiveDns, leaseAddresses, releaseOverInterface } from './ipam.ts'
 import { journalOf } from './journal.ts'
 import { isLinkOf, ownerMark, removeMarkedLink } from './owner.ts'
 import { removeStale } from './stale.ts'
@@ -126,6 +126,7 @@ export function recordAttachment(journal: Journal, request: Request, entry: Json
 function del(kernel: Kernel, request: Request, plugin: string, kind: string): void {
   const steps = new Steps('DEL')
   const journal = journalOf(request, plugin)
+  steps.attempt(() => releaseOverInterface(request))
   steps.attempt(() => removeFromContainer(kernel, request, recordedNetns(journal, request), kind))
   steps.attempt(() => request.ipam.del())
   steps.attempt(() => journal.remove(request.containerId, request.ifName))
@@ -178,6 +179,7 @@ function check(kernel: Kernel, request: Request, kind: string, way: SingleLink):
 function gc(kernel: Kernel, request: Request, plugin: string, kind: string): void {
   const steps = new Steps('GC')
   const journal = journalOf(request, plugin)
+  steps.attempt(() => collectOverInterface(request))
   removeStale(journal, request, steps, (gone, entry, removed) => {
     const mark = ownerMark(gone.network, gone.containerId, gone.ifName)
     removed.attempt(() => removeMarked(kernel, netnsOf(entry), gone.ifName, mark, kind))

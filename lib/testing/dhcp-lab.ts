@@ -185,6 +185,8 @@ export async function inDhcpLab(options: DhcpLabOptions, body: (lab: DhcpLab) =>
     await lab.whenReady()
     await body(lab)
   } catch (error) {
+    // What both have printed may not have been read yet.
+    await new Promise(resolve => setTimeout(resolve, 200))
     process.stderr.write(`${lab.log}${lab.served}`)
     throw error
   } finally {

@@ -17,7 +17,13 @@ import {
   interfaceOf,
   previousIps
 } from '../../lib/attach/interface.ts'
-import { effectiveDns, leaseAddresses } from '../../lib/attach/ipam.ts'
+import {
+  collectOverInterface,
+  effectiveDns,
+  leaseAddresses,
+  leasesOverInterface,
+  releaseOverInterface
+} from '../../lib/attach/ipam.ts'
 import { journalOf } from '../../lib/attach/journal.ts'
 import { addMasquerade, delMasquerade, gcStrayMasquerade, masqueradeProblems } from '../../lib/attach/masquerade.ts'
 import { removeFromContainer } from '../../lib/attach/single-link.ts'
@@ -26,7 +32,7 @@ import { Steps } from '../../lib/attach/steps.ts'
 import { addVeth, hostEnds, refuseExisting, removeHostEnd } from '../../lib/attach/veth-port.ts'
 import { requestedMac } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
-import type { Result } from '../../lib/cni/result.ts'
+import { EMPTY_RESULT, type Result } from '../../lib/cni/result.ts'
 import type { Json } from '../../lib/config/json.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Net } from '../../lib/net/net.ts'
@@ -75,15 +81,17 @@ function attach(
   const entry = attachmentEntry(request, config)
   journal.write(request.containerId, request.ifName, entry)
   undo.push('journal entry', () => journal.remove(request.containerId, request.ifName))
-  const leased = leaseAddresses(request, undo)
-  const addressed = withGatewayOf(config, leased, CONTAINER_INDEX)
-  const { ips } = addressed
+  const needsPort = leasesOverInterface(request)
+  const before = needsPort ? EMPTY_RESULT : leaseAddresses(request, undo)
 
   // The bridge is what a failed ADD leaves: all that can be refused without it has been.
   const device = ensureBridge(host, config)
   const port = addVeth(host, container, request, { bridgeIndex: device.index, mtu: config.mtu, mac })
   undo.push(`link ${JSON.stringify(port.name)}`, () => host.removeLinkByIndex(port.index))
   configurePort(host, port, config)
+  const leased = needsPort ? leaseAddresses(request, undo) : before
+  const addressed = withGatewayOf(config, leased, CONTAINER_INDEX)
+  const { ips } = addressed
   const gateway = config.isGateway && ips.length > 0 ? ensureGateway(host, device, ips, config) : undefined
 
   const end = container.getLink(request.ifName)
@@ -105,6 +113,7 @@ function del(kernel: Kernel, request: Request): void {
   const steps = new Steps('DEL')
   const journal = journalOf(request, 'bridge')
   const host = kernel.host()
+  steps.attempt(() => releaseOverInterface(request))
   steps.attempt(() => removeRules(host, request, journal.read(request.containerId, request.ifName), steps))
   removeLinks(host, request, steps)
   // A pair that the reference plugin made has a random name on the host: the container's end leads to it.
@@ -142,6 +151,7 @@ function gc(kernel: Kernel, request: Request): void {
   const steps = new Steps('GC')
   const host = kernel.host()
   const journal = journalOf(request, 'bridge')
+  steps.attempt(() => collectOverInterface(request))
   removeStale(journal, request, steps, (gone, entry, removed) => {
     removeRules(host, gone, entry, removed)
     removeLinks(host, gone, removed)
