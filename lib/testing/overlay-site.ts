@@ -15,8 +15,8 @@ export const BIN_DIR =
 
 /** Seconds that an ADD may take which has to succeed: on a busy machine, too. */
 const PATIENCE = 60
-/** A host is forgotten so long after it was last heard of: a busy machine may let an agent wait for its turn a while. */
-export const LEASE_SECONDS = 8
+/** A host is forgotten so long after it was last heard of: no busy machine lets an agent wait for its turn as long. */
+const LEASE_SECONDS = 60
 
 /** A container on the overlay. */
 export interface Box {
@@ -104,7 +104,7 @@ export class OverlaySite {
 export async function inSite(options: SiteOptions, body: (site: OverlaySite) => Promise<void>): Promise<void> {
   await inLab(options.hosts ?? 3, { binDir: BIN_DIR }, async lab => {
     const etcd = await EtcdCluster.start(lab, options.members)
-    const leases = { leaseSeconds: LEASE_SECONDS, addressLeaseSeconds: LEASE_SECONDS + 1 }
+    const leases = { leaseSeconds: LEASE_SECONDS, addressLeaseSeconds: LEASE_SECONDS }
     const config = { etcd: { endpoints: etcd.endpoints(), ...leases, ...options.etcd }, ...options.agent }
     const agents = lab.hosts.map(host => new LabAgent(lab, host, config))
     try {
