@@ -8,7 +8,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { sha512Hex } from '../hash/sha512.ts'
 import { runProgram } from '../sys/exec.ts'
-import { withLock } from '../sys/files.ts'
+import { withLock } from '../sys/file-lock.ts'
 import { KernelError } from './errors.ts'
 
 const DIRECTORIES: readonly string[] = ['/usr/sbin', '/sbin', '/usr/local/sbin', '/usr/bin', '/bin', '/usr/local/bin']

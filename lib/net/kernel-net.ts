@@ -7,7 +7,7 @@
 import { closeSync } from 'node:fs'
 import type { IpAddress } from '../ip/address.ts'
 import type { IpPrefix } from '../ip/prefix.ts'
-import { withDescriptorLock } from '../sys/descriptor-lock.ts'
+import { withDescriptorLock } from '../sys/file-lock.ts'
 import { inNamespace, openNetns, ownNetns, sameNetns } from '../sys/netns.ts'
 import { createTap } from '../sys/tap.ts'
 import { errnoOf, KernelError, NetnsError } from './errors.ts'

@@ -10,6 +10,7 @@
 import { existsSync } from 'node:fs'
 import { formatAddress, type IpAddress, parseAddress } from '../ip/address.ts'
 import { errnoOf, SysError } from '../sys/errors.ts'
+import { withLock } from '../sys/file-lock.ts'
 import {
   createExclusive,
   ensureDirectory,
@@ -18,8 +19,7 @@ import {
   overwrite,
   readText,
   removeFile,
-  setModified,
-  withLock
+  setModified
 } from '../sys/files.ts'
 import { Boot } from './boot.ts'
 import { isSameOwner, type LeaseOwner, OwnerFiles } from './lease-owners.ts'

@@ -1,5 +1,5 @@
 /** A lock among the processes of this host, by name. */
-import { withLock } from '../sys/files.ts'
+import { withLock } from '../sys/file-lock.ts'
 import { DEFAULT_STATE_DIR } from './journal.ts'
 
 /**

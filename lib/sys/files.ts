@@ -22,10 +22,6 @@ import { dirname } from 'node:path'
 import * as libc from '#libc'
 import { errnoOf, SysError } from './errors.ts'
 
-const LOCK_EX = 2
-const LOCK_UN = 8
-const LOCK_NB = 4
-
 /** The file's text; undefined when it is absent. */
 export function readText(path: string): string | undefined {
   try {
@@ -317,50 +313,5 @@ export function removeEmptyDirectory(path: string): boolean {
     if (isAbsence(errno)) return false
     if (errno === 'ENOTEMPTY' || errno === 'EEXIST' || errno === 'EBUSY' || errno === 'EROFS') return false
     throw fileError('remove directory', path, error)
-  }
-}
-
-/**
- * Runs `work` while this process alone holds the lock file, which is made if missing and stays.
- *
- * The lock goes with the process: a kill releases it.
- *
- * @throws {SysError} when the lock file cannot be made, never for waiting: it waits as long as the holder lives
- */
-export function withLock<T>(path: string, mode: number, work: () => T): T {
-  const fd = openLock(path, mode)
-  try {
-    while (libc.flock(fd, LOCK_EX) < 0) {
-      const errno = libc.errnoName()
-      if (errno !== 'EINTR') throw new SysError('lock', JSON.stringify(path), errno, '')
-    }
-    return work()
-  } finally {
-    libc.flock(fd, LOCK_UN)
-    closeSync(fd)
-  }
-}
-
-/** As withLock, but gives up at once: `busy` is returned while another process holds the lock. */
-export function withLockIfFree<T>(path: string, mode: number, work: () => T, busy: T): T {
-  const fd = openLock(path, mode)
-  try {
-    if (libc.flock(fd, LOCK_EX | LOCK_NB) < 0) return busy
-    return work()
-  } finally {
-    libc.flock(fd, LOCK_UN)
-    closeSync(fd)
-  }
-}
-
-function openLock(path: string, mode: number): number {
-  try {
-    return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, mode)
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') {
-      ensureDirectory(dirname(path), 0o700)
-      return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, mode)
-    }
-    throw fileError('open lock', path, error)
   }
 }
