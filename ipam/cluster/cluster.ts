@@ -6,7 +6,7 @@
  *                   +--> agent A --> etcd <-- agent B <---+
  *                        one transaction decides who gets 10.42.0.7
  */
-import { attachmentMembers } from '../../lib/cni/daemon-call.ts'
+import { attachmentsToJson, questionAbout } from '../../lib/cni/daemon-call.ts'
 import { CniError, NOT_AVAILABLE, TRY_AGAIN_LATER } from '../../lib/cni/error.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import { type IpConfig, NO_DNS, type Result } from '../../lib/cni/result.ts'
@@ -15,12 +15,8 @@ import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../
 import { askAgent, isAgentAway } from '../../lib/overlay/agent-call.ts'
 import { noteReleased } from '../../lib/overlay/released.ts'
 import { type RangeSet, rangeOf, setText, spanOf } from '../../lib/ranges/range-set.ts'
+import { LEASE_DIFFERS, notInSets } from '../../lib/ranges/refusals.ts'
 import { type ClusterConfig, readAgentOnly, readConfig } from './config.ts'
-
-/** ADD: the address that was asked for cannot be had. As host-local's. */
-const ADDRESS_NOT_AVAILABLE = 101
-/** CHECK: the leases are not what prevResult says. As host-local's. */
-const LEASE_DIFFERS = 102
 
 export function cluster(): Plugin {
   return { name: 'cluster', since: '0.1.0', add, del, check, gc, status }
@@ -30,7 +26,7 @@ function add(request: Request): Result {
   const config = readConfig(request)
   const answer = askAgent(
     config.agent,
-    question('take-addresses', request, [
+    questionAbout(request, 'take-addresses', [
       ['pool', jsonString(config.pool)],
       ['sets', setsToJson(config, config.requested)]
     ])
@@ -56,7 +52,7 @@ function setsToJson(config: ClusterConfig, requested: readonly IpAddress[]): Jso
     if (index >= 0) asked.splice(index, 1)
     return setToJson(set, wanted)
   })
-  if (asked.length > 0) throw notInSets(config, asked)
+  if (asked.length > 0) throw notInSets(config.sets, asked)
   return jsonArray(sets)
 }
 
@@ -74,16 +70,6 @@ function setToJson(set: RangeSet, wanted: IpAddress | undefined): Json {
   ])
 }
 
-function notInSets(config: ClusterConfig, asked: readonly IpAddress[]): CniError {
-  const texts = asked.map(address => JSON.stringify(formatAddress(address))).join(', ')
-  const ranges = config.sets.map(set => `${set.path} (${setText(set)})`).join(', ')
-  return new CniError(
-    ADDRESS_NOT_AVAILABLE,
-    `allocate ${texts}: not in a range set that has an address to give for it`,
-    `one address of each of ${ranges} is given`
-  )
-}
-
 function strangeAnswer(config: ClusterConfig): CniError {
   const message = `take addresses from pool ${JSON.stringify(config.pool)}: the agent gave others than were asked for`
   return new CniError(TRY_AGAIN_LATER, message, 'plugin and agent are of different versions: install one of them anew')
@@ -93,7 +79,7 @@ function strangeAnswer(config: ClusterConfig): CniError {
 function del(request: Request): void {
   const agent = readAgentOnly(request)
   try {
-    askAgent(agent, question('release-addresses', request, []))
+    askAgent(agent, questionAbout(request, 'release-addresses', []))
   } catch (error) {
     if (!(error instanceof Error && isAgentAway(error))) throw error
     const { network, containerId, ifName } = request
@@ -104,7 +90,7 @@ function del(request: Request): void {
 /** One address of each set, and the same in prevResult: another one belongs to somebody else. */
 function check(request: Request): void {
   const config = readConfig(request)
-  const held = addressesOf(askAgent(config.agent, question('addresses', request, [])))
+  const held = addressesOf(askAgent(config.agent, questionAbout(request, 'addresses', [])))
   const faults: string[] = []
   for (const set of config.sets) {
     const own = held.filter(address => spanOf(set, address) !== undefined)
@@ -123,20 +109,15 @@ function check(request: Request): void {
 
 /** This host's leases only: of other hosts' containers this runtime knows nothing. */
 function gc(request: Request): void {
-  const keep = request.validAttachments.map(one =>
-    jsonObject([
-      ['containerId', jsonString(one.containerId)],
-      ['ifName', jsonString(one.ifName)]
-    ])
-  )
-  askAgent(readAgentOnly(request), question('collect-addresses', request, [['keep', jsonArray(keep)]]))
+  const keep = attachmentsToJson(request.validAttachments)
+  askAgent(readAgentOnly(request), questionAbout(request, 'collect-addresses', [['keep', keep]]))
 }
 
 function status(request: Request): void {
   const config = readConfig(request)
   const usage = askAgent(
     config.agent,
-    question('usage', request, [
+    questionAbout(request, 'usage', [
       ['pool', jsonString(config.pool)],
       ['sets', setsToJson(config, [])]
     ])
@@ -154,13 +135,6 @@ function status(request: Request): void {
     `find free addresses in pool ${JSON.stringify(config.pool)}: ${full.join('; ')}`,
     'remove containers, widen the range, or remove leases of containers that are gone with the verb GC'
   )
-}
-
-function question(what: string, request: Request, more: readonly (readonly [string, Json | undefined])[]): Json {
-  const members: (readonly [string, Json | undefined])[] = [['do', jsonString(what)]]
-  for (const member of attachmentMembers(request.network, request.containerId, request.ifName)) members.push(member)
-  for (const member of more) members.push(member)
-  return jsonObject(members)
 }
 
 function addressesOf(answer: Json): readonly IpAddress[] {

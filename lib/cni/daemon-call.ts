@@ -2,10 +2,21 @@
  * The plugins' side of a daemon of this host: one JSON object each way over its unix socket, `{"do": "publish", ...}` and
  * `{"ok": true, ...}` or `{"ok": false, "code": 11, "msg": ..., "details": ...}`. The codes are the protocol's.
  */
-import { type Json, jsonNumber, jsonString, jsonText, memberOf, parseJson, withMember } from '../config/json.ts'
+import {
+  type Json,
+  jsonArray,
+  jsonNumber,
+  jsonObject,
+  jsonString,
+  jsonText,
+  memberOf,
+  parseJson,
+  withMember
+} from '../config/json.ts'
 import { errnoOf, messageOf } from '../sys/errors.ts'
 import { askDaemon } from '../sys/unix-socket.ts'
 import { CniError, DECODE_FAILURE, INTERNAL, TRY_AGAIN_LATER } from './error.ts'
+import type { Attachment, Request } from './plugin.ts'
 
 /** The daemon gives up a little earlier, so that its reason is heard. */
 const MARGIN = 500
@@ -75,15 +86,30 @@ function textMember(json: Json, key: string, fallback: string): string {
   return member !== undefined && member.type === 'string' ? member.text : fallback
 }
 
-/** An attachment's names, as members of a question. */
-export function attachmentMembers(
-  network: string,
-  containerId: string,
-  ifName: string
-): readonly (readonly [string, Json | undefined])[] {
-  return [
-    ['network', jsonString(network)],
-    ['containerId', jsonString(containerId)],
-    ['ifName', jsonString(ifName)]
+/** A question about the request's attachment: what to do, its names, and what else the daemon has to know. */
+export function questionAbout(
+  request: Request,
+  what: string,
+  more: readonly (readonly [string, Json | undefined])[]
+): Json {
+  const members: (readonly [string, Json | undefined])[] = [
+    ['do', jsonString(what)],
+    ['network', jsonString(request.network)],
+    ['containerId', jsonString(request.containerId)],
+    ['ifName', jsonString(request.ifName)]
   ]
+  for (const member of more) members.push(member)
+  return jsonObject(members)
+}
+
+/** The attachments that GC keeps, for a question. */
+export function attachmentsToJson(attachments: readonly Attachment[]): Json {
+  return jsonArray(attachments.map(attachmentToJson))
+}
+
+function attachmentToJson(one: Attachment): Json {
+  return jsonObject([
+    ['containerId', jsonString(one.containerId)],
+    ['ifName', jsonString(one.ifName)]
+  ])
 }

@@ -1,6 +1,6 @@
 /** The plugin's conversation with the agent: what is here is told to the other hosts, and withdrawn again. */
 import { gatewayPrefixes } from '../../lib/attach/gateway.ts'
-import { attachmentMembers } from '../../lib/cni/daemon-call.ts'
+import { attachmentsToJson, questionAbout } from '../../lib/cni/daemon-call.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import type { IpConfig } from '../../lib/cni/result.ts'
 import { type Json, jsonArray, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
@@ -37,15 +37,17 @@ export function publish(
   mac: Uint8Array | undefined,
   ips: readonly IpConfig[]
 ): void {
-  const members: (readonly [string, Json | undefined])[] = [['do', jsonString('publish')]]
-  for (const member of attachmentMembers(request.network, request.containerId, request.ifName)) members.push(member)
-  members.push(['tunnel', tunnelToJson(tunnel)])
-  members.push(['hostEnd', jsonString(hostEnd)])
-  members.push(['mac', jsonString(mac === undefined ? '' : formatMac(mac))])
-  members.push(['ips', jsonArray(ips.map(ip => jsonString(formatAddress(ip.address.address))))])
-  members.push(['gateways', jsonArray(tunnel.isGateway ? gatewaysOf(ips) : [])])
-  members.push(['stateDir', jsonString(request.config.text('stateDir') ?? '')])
-  askAgent(agent, jsonObject(members))
+  askAgent(
+    agent,
+    questionAbout(request, 'publish', [
+      ['tunnel', tunnelToJson(tunnel)],
+      ['hostEnd', jsonString(hostEnd)],
+      ['mac', jsonString(mac === undefined ? '' : formatMac(mac))],
+      ['ips', jsonArray(ips.map(ip => jsonString(formatAddress(ip.address.address))))],
+      ['gateways', jsonArray(tunnel.isGateway ? gatewaysOf(ips) : [])],
+      ['stateDir', jsonString(request.config.text('stateDir') ?? '')]
+    ])
+  )
 }
 
 /** The bridge's addresses, for when somebody takes the bridge away. */
@@ -56,7 +58,7 @@ function gatewaysOf(ips: readonly IpConfig[]): readonly Json[] {
 /** An agent that does not run sees at its next start that the host's end is gone. */
 export function withdraw(agent: AgentAddress, request: Request): void {
   try {
-    ask(agent, 'withdraw', request)
+    askAgent(agent, questionAbout(request, 'withdraw', []))
   } catch (error) {
     if (error instanceof Error && isAgentAway(error)) return
     throw error
@@ -65,13 +67,7 @@ export function withdraw(agent: AgentAddress, request: Request): void {
 
 /** @throws {CniError} code 100 when the registry does not have the endpoint as it is */
 export function checkPublished(agent: AgentAddress, request: Request): void {
-  ask(agent, 'check', request)
-}
-
-function ask(agent: AgentAddress, what: string, request: Request): void {
-  const members: (readonly [string, Json | undefined])[] = [['do', jsonString(what)]]
-  for (const member of attachmentMembers(request.network, request.containerId, request.ifName)) members.push(member)
-  askAgent(agent, jsonObject(members))
+  askAgent(agent, questionAbout(request, 'check', []))
 }
 
 /** @throws {CniError} code 50 or 51 when an ADD could not succeed */
@@ -81,18 +77,12 @@ export function checkAgent(agent: AgentAddress): void {
 
 /** GC: endpoints of this network that the runtime does not know. */
 export function collect(agent: AgentAddress, request: Request): void {
-  const keep = request.validAttachments.map(one =>
-    jsonObject([
-      ['containerId', jsonString(one.containerId)],
-      ['ifName', jsonString(one.ifName)]
-    ])
-  )
   askAgent(
     agent,
     jsonObject([
       ['do', jsonString('collect')],
       ['network', jsonString(request.network)],
-      ['keep', jsonArray(keep)]
+      ['keep', attachmentsToJson(request.validAttachments)]
     ])
   )
 }
