@@ -1,9 +1,12 @@
 /**
  * Modules of Node that are loaded when one of their functions is first called, instead of at every start: node:crypto
- * alone takes longer to load than most plugins take to work, and most calls need neither.
+ * alone takes longer to load than most plugins take to work. Plugins don't need it for the names they derive either: a
+ * short text's SHA-256 is computed by lib/hash/sha256.ts.
  */
 import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import type { Plugin } from 'esbuild'
+import { ROOT } from './project.ts'
 
 const LAZY: readonly string[] = ['node:child_process', 'node:crypto']
 
@@ -21,11 +24,34 @@ export function lazyBuiltins(): Plugin {
         const builtin: Readonly<Record<string, unknown>> = require(path)
         // Classes are left out: an import of one fails the build, since a function cannot stand in for it.
         const names = Object.keys(builtin).filter(name => typeof builtin[name] === 'function' && /^[a-z]/.test(name))
-        return { contents: names.map(name => wrapperOf(path, name)).join('') }
+        const own = path === 'node:crypto' ? OWN_HASH : ''
+        const wrapped = names.filter(name => own === '' || name !== 'createHash')
+        return {
+          contents: own + wrapped.map(name => wrapperOf(path, name)).join(''),
+          resolveDir: join(ROOT, 'lib', 'hash')
+        }
       })
     }
   }
 }
+
+/** Stands in for `createHash(…).update(…).digest(…)`; another call of update on the same hash is not there. */
+const OWN_HASH = `import { sha256 } from './sha256.ts'
+export function createHash(algorithm) {
+  return {
+    update(data) {
+      if (algorithm !== 'sha256' || typeof data !== 'string' || data.length > 4096)
+        return require('node:crypto').createHash(algorithm).update(data)
+      return {
+        digest(encoding) {
+          const hash = Buffer.from(sha256(data).buffer)
+          return encoding === undefined ? hash : hash.toString(encoding)
+        }
+      }
+    }
+  }
+}
+`
 
 function wrapperOf(path: string, name: string): string {
   return `export function ${name}(...args) { return require(${JSON.stringify(path)}).${name}(...args) }\n`
