@@ -62,9 +62,12 @@ function matrix(lab: BridgedContainers, backend: string): void {
       'tcp 192.0.2.1 9001': 'c 192.0.2.9',
       'tcp fd00:9::1 8080': 'c fd00:9::9',
       'udp fd00:9::1 8053': 'c fd00:9::9',
+      'tcp fd00:9::1 9001': 'c fd00:9::9',
       'tcp 192.0.2.1 8082': '',
       'tcp 192.0.2.1 9003': '',
-      'tcp fd00:9::1 8081': ''
+      'tcp fd00:9::1 8081': '',
+      'udp 192.0.2.1 8080': '',
+      'udp fd00:9::1 8080': ''
     })
     // From the host: by its own addresses as itself, by localhost as the bridge.
     see(lab.host, {
@@ -74,7 +77,11 @@ function matrix(lab: BridgedContainers, backend: string): void {
       'tcp 127.0.0.1 9001': 'c 10.4.0.1',
       'tcp 127.0.0.1 8081': '',
       'tcp 10.4.0.1 8080': 'c 10.4.0.1',
-      'tcp fd00:9::1 8080': 'c fd00:9::1'
+      'udp 192.0.2.1 8053': 'c 192.0.2.1',
+      'tcp fd00:9::1 8080': 'c fd00:9::1',
+      'udp fd00:9::1 8053': 'c fd00:9::1',
+      'tcp 192.0.2.1 8082': '',
+      'udp fd00:9::1 8080': ''
     })
     // From the container itself and from its neighbour: as the bridge, or the answer would go another way.
     for (const namespace of [lab.first, lab.second]) {
@@ -82,10 +89,20 @@ function matrix(lab: BridgedContainers, backend: string): void {
         'tcp 192.0.2.1 8080': 'c 10.4.0.1',
         'udp 10.4.0.1 8053': 'c 10.4.0.1',
         'tcp 192.0.2.1 9001': 'c 10.4.0.1',
-        'tcp fd00:4::1 8080': 'c fd00:4::1'
+        'tcp fd00:4::1 8080': 'c fd00:4::1',
+        'udp fd00:9::1 8053': 'c fd00:4::1',
+        'tcp 192.0.2.1 8082': '',
+        'udp fd00:9::1 8080': ''
       })
     }
-    see(lab.third, { 'tcp 192.0.2.1 8080': 'c 10.5.0.2', 'tcp fd00:9::1 8080': 'c fd00:5::2' })
+    see(lab.third, {
+      'tcp 192.0.2.1 8080': 'c 10.5.0.2',
+      'udp 192.0.2.1 8053': 'c 10.5.0.2',
+      'tcp fd00:9::1 8080': 'c fd00:5::2',
+      'udp fd00:9::1 8053': 'c fd00:5::2',
+      'tcp 192.0.2.1 8082': '',
+      'udp fd00:9::1 8080': ''
+    })
   } finally {
     server.close()
   }
