@@ -140,8 +140,21 @@ export class Cri {
     }
   }
 
+  /**
+   * Asks again, as the kubelet does, when what the runtime's own shim was to answer got lost: the shim of a killed
+   * container closes its connection as it ends, at times between the runtime's question and the answer.
+   */
   async stop(pod: Pick<Pod, 'id'>): Promise<void> {
-    await this.#call('StopPodSandbox', { pod_sandbox_id: pod.id })
+    const request = { pod_sandbox_id: pod.id }
+    await until('StopPodSandbox', CALL_MS, async () => {
+      try {
+        await this.#call('StopPodSandbox', request)
+        return true
+      } catch (error) {
+        if (error instanceof Error && /ttrpc: closed/.test(error.message)) return undefined
+        throw error
+      }
+    })
   }
 
   async remove(pod: Pick<Pod, 'id'>): Promise<void> {
