@@ -97,10 +97,12 @@ export class GrpcConnection {
         else resolve(answer)
       }
     )
-    const timer = setTimeout(() => {
+    const giveUp = (): void => {
       reject(new GrpcError(DEADLINE_EXCEEDED, `${this.#url} does not answer`))
       stream?.close(constants.NGHTTP2_CANCEL)
-    }, milliseconds)
+    }
+    // When this process has been busy or had to wait for its turn, the answer may be there and only not be read yet.
+    const timer = setTimeout(() => setImmediate(() => setImmediate(giveUp)), milliseconds)
     stream?.end(frame(message))
     this.#options.count(message.length + 5, 0)
     return promise
