@@ -1,6 +1,6 @@
 /** The daemon against a real DHCP server, on the kernel: busybox udhcpd on a bridge with the containers' interfaces. */
 // needs: busybox
-// time-out: 300 s
+// time-out: 600 s
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type DhcpLab, inDhcpLab, run, until } from '../lib/testing/dhcp-lab.ts'
@@ -132,11 +132,13 @@ test('what ends without DEL: a container that dies, a plugin that is killed, a d
   await inDhcpLab({ leaseSeconds: 3600, addresses: 1 }, async lab => {
     const doomed = lab.container('eth0')
     const address = await take(lab, doomed, 'c1')
+    configure(doomed, 'eth0', address)
     doomed.close()
     await until('its lease is dropped', () => lab.leaseFiles().length === 0)
     // The namespace was still held: the server has been told.
     const heir = lab.container('eth0')
     assert.is(await take(lab, heir, 'c2'), address)
+    configure(heir, 'eth0', address)
 
     // A plugin that is killed while it asks leaves nothing.
     const names = { network: 'net', containerId: 'c3', ifName: 'eth0' }
@@ -145,7 +147,9 @@ test('what ends without DEL: a container that dies, a plugin that is killed, a d
     await new Promise(resolve => setTimeout(resolve, 500))
     socket.destroy()
     await lab.release('c2')
-    assert.is(await take(lab, lab.container('eth0'), 'c4'), address)
+    const fourth = lab.container('eth0')
+    assert.is(await take(lab, fourth, 'c4'), address)
+    configure(fourth, 'eth0', address)
     assert.is(lab.leaseFiles().length, 1)
 
     // The namespace ends while no daemon is there.

@@ -25,6 +25,7 @@ export interface KeeperOptions {
 const SHORTEST_PART = 16
 const SEND_TRIES = 5
 const SEND_AGAIN = 20
+const AFTER_COMING_UP = 300
 /** A full disk, an interface that somebody else renamed. */
 const AFTER_TROUBLE = 5000
 
@@ -76,20 +77,28 @@ export class LeaseKeeper {
     const link = this.link.find()
     if (link === undefined) throw new Error('the interface is gone')
     const signal = new AbortController().signal
-    await this.link.bringUp(link, signal)
-    const { client, held } = this.#lease
+    const wasDown = await this.link.bringUp(link, signal)
     await this.#withWire(async wire => {
-      for (let tries = 1; ; tries += 1) {
-        try {
-          release(wire, client, held)
-          return
-        } catch (error) {
-          // A queue that starts a moment after its interface.
-          if (tries === SEND_TRIES) throw error
-          await pause(SEND_AGAIN, signal)
-        }
-      }
+      await this.#sendSurely(wire, signal)
+      if (!wasDown) return
+      // A switch or bridge at the other end may have heard nothing yet, and nobody says so.
+      await pause(AFTER_COMING_UP, signal)
+      await this.#sendSurely(wire, signal)
     })
+  }
+
+  async #sendSurely(wire: Wire, signal: AbortSignal): Promise<void> {
+    const { client, held } = this.#lease
+    for (let tries = 1; ; tries += 1) {
+      try {
+        release(wire, client, held)
+        return
+      } catch (error) {
+        // A queue that starts a moment after its interface.
+        if (tries === SEND_TRIES) throw error
+        await pause(SEND_AGAIN, signal)
+      }
+    }
   }
 
   async #keep(delay: number): Promise<void> {

@@ -1,6 +1,6 @@
 /** The built plugin under macvlan and bridge, beside the real daemon and a real DHCP server (busybox udhcpd). */
 // needs: busybox
-// time-out: 240 s
+// time-out: 480 s
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type DhcpLab, inDhcpLab, run, until } from '../../lib/testing/dhcp-lab.ts'
@@ -43,7 +43,7 @@ class Site {
       type: 'macvlan',
       master: 'up0',
       stateDir: join(this.lab.directory, 'journal'),
-      ipam: { type: 'dhcp', daemonSocketPath: this.lab.socket, timeout: 30, ...ipam },
+      ipam: { type: 'dhcp', daemonSocketPath: this.lab.socket, timeout: 90, ...ipam },
       ...more
     }
     const env = {

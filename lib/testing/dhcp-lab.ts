@@ -64,7 +64,7 @@ export class DhcpLab {
       'interface br0',
       `max_leases ${addresses}`,
       'min_lease 1',
-      'offer_time 5',
+      'offer_time 20',
       `lease_file ${leases}`,
       `pidfile ${join(this.directory, 'udhcpd.pid')}`,
       'option subnet 255.255.255.0',
@@ -128,7 +128,7 @@ export class DhcpLab {
     return container
   }
 
-  take(container: Namespace, id: string, ifName = 'eth0', milliseconds = 30_000): Promise<DaemonAnswer> {
+  take(container: Namespace, id: string, ifName = 'eth0', milliseconds = 90_000): Promise<DaemonAnswer> {
     const names = { network: 'net', containerId: id, ifName }
     return this.ask({ do: 'take', ...names, netns: container.path, ipam: {}, args: '', milliseconds })
   }
