@@ -85,7 +85,7 @@ test('etcd by https with client certificates, a user and a password, below anoth
     const key = '/site/b/endpoints/42/h9/net1/c9/eth0'
     etcd.ctl(...tls, '--user=root:secret', 'put', key, JSON.stringify(elsewhere))
     await until('it is heard', () => /02:00:00:00:00:07 dst 192\.0\.2\.9 self/.test(site.fdb(0)))
-    assert.match(agent.log, /registry: a watch is refused: .*/)
+    await until('it says why', () => /registry: a watch is refused: .+/.test(agent.log))
   })
 })
 
