@@ -55,6 +55,48 @@ test('ADD, CHECK, DEL: the device goes and comes home as it was; the result has 
   })
 })
 
+test('bad input: typed errors, and nothing changes', async () => {
+  await inHost(1, world => {
+    const before = [world.snapshot(), deviceOnHost(world)]
+    const cases: readonly (readonly [object, RegExp])[] = [
+      [{ device: undefined }, /one \(and only one\) of hwaddr/],
+      [{ hwaddr: '02:00:00:00:00:43' }, /one \(and only one\)/],
+      [{ device: 'absent' }, /find device "absent": not on the host/],
+      [{ device: undefined, pciBusID: '0000:ff:00.0' }, /find PCI device 0000:ff:00\.0: not on the host/],
+      [{ device: undefined, kernelpath: '/sys/devices/../../etc' }, /kernelpath must begin/],
+      [{ runtimeConfig: { deviceID: '0000:ff:00.0' } }, /not on the host/],
+      [{ runtimeConfig: { deviceID: '../up0' } }, /deviceID must be a PCI address/]
+    ]
+    for (const [more, message] of cases) {
+      const reply = world.call('host-device', 'ADD', network(world, more))
+      assert.is(reply.status, 1)
+      assert.is(reply.json.code, 7, reply.stdout)
+      assert.match(reply.json.msg, message)
+      world.del('host-device', network(world))
+    }
+    assert.equal([world.snapshot(), deviceOnHost(world)], before)
+  })
+})
+
+test('what the container made of its device and in its place does not come onto the host', async () => {
+  await inHost(1, world => {
+    const before = deviceOnHost(world)
+    const [box] = world.containers
+    assert.ok(box)
+    const links = linkNamesIn(world)
+    world.add('host-device', network(world))
+    world.sh(box, 'ip', 'link', 'set', 'eth0', 'down')
+    world.sh(box, 'ip', 'link', 'set', 'eth0', 'name', 'mine')
+    world.sh(box, 'ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'other')
+    for (const alias of ['', 'eth7', 'up0']) {
+      world.sh(box, 'ip', 'link', 'set', 'eth0', 'alias', alias)
+      world.del('host-device', network(world))
+      assert.is(deviceOnHost(world), before)
+      assert.equal([...linkNamesIn(world)].sort(), [...links, 'eth0', 'other'].sort())
+    }
+  })
+})
+
 test('the reference plugin brings home what ours moved', async () => {
   await inHost(1, world => {
     world.add('host-device', network(world))
