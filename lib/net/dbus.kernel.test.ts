@@ -28,7 +28,7 @@ function onRealBus(body: () => void): void {
   const args = [`--config-file=${join(directory, 'conf')}`, '--nofork', '--nopidfile']
   const daemon: ChildProcess = spawn(DAEMON, args, { stdio: 'ignore' })
   try {
-    const deadline = Date.now() + 10_000
+    const deadline = Date.now() + 30_000
     while (!existsSync(socket)) {
       if (Date.now() > deadline) throw new Error('start dbus-daemon: it does not listen')
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)

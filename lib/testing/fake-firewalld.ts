@@ -24,7 +24,7 @@ export class FakeFirewalld {
     writeFileSync(join(this.#directory, 'log'), '')
     const args = ['--no-warnings', PROGRAM, socket, join(this.#directory, 'log')]
     this.#child = spawn(process.execPath, args, { stdio: 'ignore' })
-    const deadline = Date.now() + 10_000
+    const deadline = Date.now() + 30_000
     while (!existsSync(socket)) {
       if (Date.now() > deadline) throw new Error('start fake firewalld: it does not listen')
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)

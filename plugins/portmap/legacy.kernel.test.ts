@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { BridgedContainers } from '../../lib/testing/bridged-containers.ts'
-import { askAll, EchoServer } from '../../lib/testing/echo.ts'
+import { askAll, EchoServer, expectAnswers } from '../../lib/testing/echo.ts'
 import { PluginProgram } from '../../lib/testing/plugin-program.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 
@@ -66,9 +66,9 @@ test.unless(obstacle(), 'portmap: reached from everywhere; CHECK, DEL; nothing i
       assert.match(legacy('nat'), /-A CNI-DN-\w+ -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10\.4\.0\.2:80/)
       assert.is(lab.host.run('nft', ['list', 'ruleset']).stdout, '')
       const places = ['tcp 192.0.2.1 8080', 'tcp fd00:9::1 8080']
-      assert.equal(askAll(lab.outside, places), ['c 192.0.2.9', 'c fd00:9::9'])
-      assert.equal(askAll(lab.second, places), ['c 10.4.0.1', 'c fd00:4::1'])
-      assert.equal(askAll(lab.host, ['tcp 127.0.0.1 8080']), ['c 10.4.0.1'])
+      expectAnswers(lab.outside, places, ['c 192.0.2.9', 'c fd00:9::9'])
+      expectAnswers(lab.second, places, ['c 10.4.0.1', 'c fd00:4::1'])
+      expectAnswers(lab.host, ['tcp 127.0.0.1 8080'], ['c 10.4.0.1'])
       portmap.ok('CHECK', 'c1', 'eth0', config, lab.first.path)
       portmap.ok('DEL', 'c1', 'eth0', { backend: 'iptables' })
       assert.not.match(legacy('nat'), /CNI-DN-/)
@@ -102,7 +102,7 @@ test.unless(obstacle(), 'firewall: where the old tables drop what is forwarded, 
       assert.equal(askAll(lab.first, ['tcp 192.0.2.9 80']), [''])
       firewall.ok('ADD', 'c1', 'eth0', config, lab.first.path)
       assert.match(legacy('filter'), /-A CNI-FORWARD -s 10\.4\.0\.2\/32 -j ACCEPT/)
-      assert.equal(askAll(lab.first, ['tcp 192.0.2.9 80', 'tcp fd00:9::9 80']), ['o 10.4.0.2', 'o fd00:4::2'])
+      expectAnswers(lab.first, ['tcp 192.0.2.9 80', 'tcp fd00:9::9 80'], ['o 10.4.0.2', 'o fd00:4::2'])
       firewall.ok('CHECK', 'c1', 'eth0', config, lab.first.path)
       firewall.ok('DEL', 'c1', 'eth0', {})
       assert.not.match(legacy('filter'), /10\.4\.0\.2|fd00:4::2|br1/)
