@@ -13,7 +13,7 @@ import {
   interfaceOf,
   ipsOnInterface
 } from '../../lib/attach/interface.ts'
-import { effectiveDns, leaseAddresses } from '../../lib/attach/ipam.ts'
+import { effectiveDns, leaseAddresses, releaseOverInterface } from '../../lib/attach/ipam.ts'
 import { journalOf } from '../../lib/attach/journal.ts'
 import { recordAttachment, refuseTakenName, takenName } from '../../lib/attach/single-link.ts'
 import { removeStale } from '../../lib/attach/stale.ts'
@@ -117,6 +117,7 @@ function resultOf(request: Request, leased: Result, one: Interface): Result {
 function del(kernel: Kernel, request: Request): void {
   const steps = new Steps('DEL')
   const journal = journalOf(request, PLUGIN)
+  steps.attempt(() => releaseOverInterface(request))
   const isHome = steps.attempt(() => {
     const origin = originFromJson(journal.read(request.containerId, request.ifName))
     if (origin === undefined) returnForeign(kernel, request)
