@@ -341,6 +341,27 @@ test('with nft, iptables and ip out of PATH the default backend works', () =>
     assert.is(rules(lab.host), '')
   }))
 
+test('a socket of the host at the port is no conflict: nerdctl reserves ports so; the mapping goes first', () =>
+  onStage(({ lab, ours }) => {
+    const config = {
+      prevResult: lab.prevResult(lab.first),
+      runtimeConfig: { portMappings: [{ hostPort: 8080, containerPort: 80 }] }
+    }
+    const host = EchoServer.start(lab.host, 'host', ['tcp 8080'])
+    const container = EchoServer.start(lab.first, 'c', ['tcp 80'])
+    try {
+      const places = ['tcp 192.0.2.1 8080', 'tcp fd00:9::1 8080']
+      expectAnswers(lab.outside, places, ['host 192.0.2.9', 'host fd00:9::9'])
+      ours.ok('ADD', 'c1', 'eth0', config, lab.first.path)
+      expectAnswers(lab.outside, places, ['c 192.0.2.9', 'c fd00:9::9'])
+      ours.ok('DEL', 'c1', 'eth0', {})
+      expectAnswers(lab.outside, places, ['host 192.0.2.9', 'host fd00:9::9'])
+    } finally {
+      host.close()
+      container.close()
+    }
+  }))
+
 test('UDP: a client that never stops reaches the new container', () =>
   onStage(({ lab, ours }) => {
     const runtimeConfig = { portMappings: [{ hostPort: 53, containerPort: 53, protocol: 'udp' }] }
