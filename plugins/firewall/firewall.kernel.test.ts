@@ -1,7 +1,7 @@
 // needs: nft iptables ip6tables reference-plugins
-// time-out: 300 s
+// time-out: 600 s
 import { BridgedContainers } from '../../lib/testing/bridged-containers.ts'
-import { askAll, EchoServer } from '../../lib/testing/echo.ts'
+import { askAll, EchoServer, expectAnswers } from '../../lib/testing/echo.ts'
 import { FakeFirewalld } from '../../lib/testing/fake-firewalld.ts'
 import type { Namespace } from '../../lib/testing/namespace.ts'
 import { PluginProgram } from '../../lib/testing/plugin-program.ts'
@@ -60,25 +60,31 @@ function detachAll({ ours }: Stage): void {
   ours.ok('DEL', 'c3', 'eth0', { name: 'net2' })
 }
 
-/** Who reaches whom: from first to second and third, from outside and host to first, out from first. */
-function reach(lab: BridgedContainers): string {
+/**
+ * Who reaches whom, by TCP and by UDP: from first to second and third, from outside and host to first, out from first.
+ * Each by IPv4 and IPv6, and a dash for nobody: `22 -- oo 11 11`.
+ */
+function expectReach(lab: BridgedContainers, expected: string, what = ''): void {
   const servers = [
-    EchoServer.start(lab.second, '2', ['tcp 80']),
-    EchoServer.start(lab.third, '3', ['tcp 80']),
-    EchoServer.start(lab.first, '1', ['tcp 80']),
-    EchoServer.start(lab.outside, 'o', ['tcp 80'])
+    EchoServer.start(lab.second, '2', ['tcp 80', 'udp 80']),
+    EchoServer.start(lab.third, '3', ['tcp 80', 'udp 80']),
+    EchoServer.start(lab.first, '1', ['tcp 80', 'udp 80']),
+    EchoServer.start(lab.outside, 'o', ['tcp 80', 'udp 80'])
+  ]
+  const asked: readonly (readonly [Namespace, string, string, string])[] = [
+    [lab.first, '10.4.0.3', 'fd00:4::3', '10.4.0.2 fd00:4::2'],
+    [lab.first, '10.5.0.2', 'fd00:5::2', '10.4.0.2 fd00:4::2'],
+    [lab.first, '192.0.2.9', 'fd00:9::9', '10.4.0.2 fd00:4::2'],
+    [lab.outside, '10.4.0.2', 'fd00:4::2', '192.0.2.9 fd00:9::9'],
+    [lab.host, '10.4.0.2', 'fd00:4::2', '10.4.0.1 fd00:4::1']
   ]
   try {
-    const marks = (from: Namespace, ...places: string[]): string =>
-      askAll(from, places)
-        .map(answer => (answer === '' ? '-' : (answer[0] ?? '')))
-        .join('')
-    const toNeighbour = marks(lab.first, 'tcp 10.4.0.3 80', 'tcp fd00:4::3 80')
-    const toOtherBridge = marks(lab.first, 'tcp 10.5.0.2 80', 'tcp fd00:5::2 80')
-    const toOutside = marks(lab.first, 'tcp 192.0.2.9 80', 'tcp fd00:9::9 80')
-    const fromOutside = marks(lab.outside, 'tcp 10.4.0.2 80', 'tcp fd00:4::2 80')
-    const fromHost = marks(lab.host, 'tcp 10.4.0.2 80', 'tcp fd00:4::2 80')
-    return [toNeighbour, toOtherBridge, toOutside, fromOutside, fromHost].join(' ')
+    for (const [i, [from, four, six, as]] of asked.entries()) {
+      const marks = expected.split(' ')[i] ?? ''
+      const wanted = as.split(' ').map((address, n) => (marks[n] === '-' ? '' : `${marks[n] ?? ''} ${address}`))
+      const places = ['tcp', 'udp'].flatMap(protocol => [`${protocol} ${four} 80`, `${protocol} ${six} 80`])
+      expectAnswers(from, places, [...wanted, ...wanted], what)
+    }
   } finally {
     for (const server of servers) server.close()
   }
@@ -87,24 +93,24 @@ function reach(lab: BridgedContainers): string {
 test('nftables: open, same-bridge, isolated; every rule goes with the last DEL', () =>
   onStage(stage => {
     const { lab, ours } = stage
-    assert.is(reach(lab), '22 33 oo 11 11')
+    expectReach(lab, '22 33 oo 11 11')
     attachAll(stage, { ingressPolicy: 'open' })
     assert.is(rules(lab.host), '')
-    assert.is(reach(lab), '22 33 oo 11 11')
+    expectReach(lab, '22 33 oo 11 11')
     detachAll(stage)
     attachAll(stage, { ingressPolicy: 'same-bridge' })
-    assert.is(reach(lab), '22 -- oo 11 11')
+    expectReach(lab, '22 -- oo 11 11')
     const config = { ingressPolicy: 'same-bridge', prevResult: lab.prevResult(lab.first) }
     ours.ok('CHECK', 'c1', 'eth0', config, lab.first.path)
     detachAll(stage)
     assert.is(rules(lab.host), '')
     attachAll(stage, { ingressPolicy: 'isolated' })
-    assert.is(reach(lab), '-- -- oo 11 11')
+    expectReach(lab, '-- -- oo 11 11')
     lab.host.run('nft', ['flush', 'ruleset'])
     const isolated = { ...config, ingressPolicy: 'isolated' }
     assert.is(ours.call('CHECK', 'c1', 'eth0', isolated, lab.first.path).json.code, 100)
     detachAll(stage)
-    assert.is(reach(lab), '22 33 oo 11 11')
+    expectReach(lab, '22 33 oo 11 11')
     detachAll(stage)
   }))
 
@@ -152,12 +158,12 @@ test('nftables: a published port is open to other bridges and to neighbours, wha
     const server = EchoServer.start(lab.first, '1', ['tcp 80'])
     try {
       const places = ['tcp 192.0.2.1 8080', 'tcp fd00:9::1 8080']
-      assert.equal(askAll(lab.third, places), ['1 10.5.0.2', '1 fd00:5::2'])
+      expectAnswers(lab.third, places, ['1 10.5.0.2', '1 fd00:5::2'])
       // With br_netfilter the packet is bridged after its translation, without it is routed.
       for (const call of ['1', '0']) {
         const knobs = ['iptables', 'ip6tables'].map(one => `/proc/sys/net/bridge/bridge-nf-call-${one}`)
         lab.host.run('sh', ['-c', `for f in ${knobs.join(' ')}; do echo ${call} > $f; done`])
-        assert.equal(askAll(lab.second, places), ['1 10.4.0.1', '1 fd00:4::1'], `bridge-nf-call ${call}`)
+        expectAnswers(lab.second, places, ['1 10.4.0.1', '1 fd00:4::1'], `bridge-nf-call ${call}`)
         assert.equal(askAll(lab.second, ['tcp 10.4.0.2 80', 'tcp fd00:4::2 80']), ['', ''])
       }
       assert.equal(askAll(lab.third, ['tcp 10.4.0.2 80']), [''])
@@ -201,11 +207,11 @@ test('iptables: chosen where another tool drops what is forwarded; its rules go,
     const { lab, ours } = stage
     lab.host.run('iptables', ['-P', 'FORWARD', 'DROP'])
     lab.host.run('ip6tables', ['-P', 'FORWARD', 'DROP'])
-    assert.is(reach(lab), '-- -- -- -- 11')
+    expectReach(lab, '-- -- -- -- 11')
     attachAll(stage, { ingressPolicy: 'same-bridge' })
     assert.not.match(rules(lab.host), /patchbay/)
     // As with the reference: out yes, in no.
-    assert.is(reach(lab), '22 -- oo -- 11')
+    expectReach(lab, '22 -- oo -- 11')
     const config = { ingressPolicy: 'same-bridge', prevResult: lab.prevResult(lab.first) }
     ours.ok('CHECK', 'c1', 'eth0', config, lab.first.path)
     const complete = filterRules(lab.host)
@@ -252,11 +258,11 @@ test('iptables: isolated holds within one bridge too, with br_netfilter and with
     for (const call of ['1', '0']) {
       const knobs = ['iptables', 'ip6tables'].map(one => `/proc/sys/net/bridge/bridge-nf-call-${one}`)
       lab.host.run('sh', ['-c', `for f in ${knobs.join(' ')}; do echo ${call} > $f; done`])
-      assert.is(reach(lab), '-- -- oo 11 11', `bridge-nf-call ${call}`)
+      expectReach(lab, '-- -- oo 11 11', `bridge-nf-call ${call}`)
     }
     detachAll(stage)
     assert.not.match(rules(lab.host), /patchbay/)
-    assert.is(reach(lab), '22 33 oo 11 11')
+    expectReach(lab, '22 33 oo 11 11')
   }))
 
 test('firewalld: chosen when it is on the bus; isolation is still ours', () =>
