@@ -16,6 +16,7 @@ import { findingsOf, mergedReport, type Report } from './report.ts'
 import { htmlReport } from './report-html.ts'
 import { compactReport } from './report-json.ts'
 import { textReport } from './report-text.ts'
+import type { CaseResult } from './run-case.ts'
 import { whyNoSandbox } from './sandbox.ts'
 import { lackingJobs, runInSecondKernel } from './second-kernel.ts'
 
@@ -53,9 +54,13 @@ async function judged(one: Plan, withGuest: boolean): Promise<Report> {
   const lacking = withGuest ? lackingJobs(options, report) : []
   if (lacking.length === 0) return report
   process.stderr.write(`${one.name}: ${lacking.length} cases under a second kernel, ${one.guestSeconds} s at most\n`)
-  const sets = await runInSecondKernel(lacking, report.sets, one.guestSeconds, (done, { plugin, caseId }) => {
+  const tell = (done: number, { plugin, caseId }: CaseResult) => {
     if (done % 20 === 0) process.stderr.write(`${done}/${lacking.length} cases: ${plugin} ${caseId}\n`)
-  })
+  }
+  const once = () => runInSecondKernel(lacking, report.sets, one.guestSeconds, tell)
+  const first = await once()
+  // A guest that dies while it boots (somebody replaced the files that it reads) is worth a second one.
+  const sets = first.some(({ results }) => results.length > 0) ? first : await once()
   const merged = mergedReport([report, { ...report, sets }])
   return { ...merged, seconds: (Date.now() - started) / 1000 }
 }

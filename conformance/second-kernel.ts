@@ -63,7 +63,7 @@ export async function runInSecondKernel(
     const path = join(folder, 'jobs.json')
     writeFileSync(path, JSON.stringify(jobs))
     const program = join(import.meta.dirname, 'listed-jobs.ts')
-    await runInGuest({
+    const outcome = await runInGuest({
       argv: [process.execPath, '--no-warnings', program, path],
       directory: process.cwd(),
       env: { PATH: process.env['PATH'] ?? '' },
@@ -78,6 +78,11 @@ export async function runInSecondKernel(
         tell(done, answer.result)
       }
     })
+    if (done < jobs.length) {
+      const why = outcome.status === undefined ? `no end in ${seconds} s, or the guest died` : `exit ${outcome.status}`
+      const said = outcome.console.trim().split('\n').slice(-5).join('\n')
+      process.stderr.write(`second kernel: ${done} of ${jobs.length} cases, ${why}\n${said}\n`)
+    }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
