@@ -48,12 +48,16 @@ function middle(values: readonly number[]): number {
 /** Sleeping costs a wake-up, which varies more than the path does; spinning needs a processor for each end. */
 const SPINS = availableParallelism() > 1
 
+/** A byte that has not come after so many looks, about ten seconds, never will. */
+const LOOKS = 2e7
+
 function receiveByte(fd: number, byte: Uint8Array): number {
   if (!SPINS) return receive(fd, byte)
-  for (;;) {
+  for (let looks = 0; looks < LOOKS; looks += 1) {
     const count = receiveNow(fd, byte)
     if (count !== WOULD_BLOCK) return count
   }
+  return 0
 }
 
 function echo(fd: number, byte: Uint8Array): void {
