@@ -17,6 +17,7 @@ import { bareNode, fileSizes, machine, memoryOf, runScenario, type ScenarioResul
 import type { Contestant, Scenario } from './bench/scenario.ts'
 import { SCENARIOS } from './bench/scenarios.ts'
 import { findStrace } from './bench/strace.ts'
+import { PATH_TARGETS } from './bench/targets.ts'
 import { furnish, handOut, isInside, runInside, whyNoSandbox } from './sandbox.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
@@ -90,6 +91,11 @@ function presentOf(values: Options): readonly Contestant[] {
   return all.filter(({ dir }) => existsSync(dir))
 }
 
+/** A target of a few hundredths wants more visits than a figure to look at. */
+function visitsOf(path: string, runs: number): number {
+  return Math.max(6, PATH_TARGETS.some(target => target.path === path) ? 2 * runs : runs)
+}
+
 /** Whatever goes wrong with one scenario, the others are measured. */
 function orWhy<T>(body: () => T, failed: (why: string) => T): T {
   try {
@@ -128,7 +134,7 @@ function measure(values: Options): BenchReport {
     progress(scenarios.length + index + 1, path.id, path.title)
     const { id, title } = path
     return orWhy(
-      () => runPath(path, makers, Math.max(6, runs)),
+      () => runPath(path, makers, visitsOf(id, runs)),
       why => ({ id, title, subjects: [{ name: 'all', samples: {}, ratios: {}, why }] })
     )
   })
