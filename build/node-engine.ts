@@ -2,7 +2,8 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { build } from 'esbuild'
+import { type BuildOptions, build } from 'esbuild'
+import { COMMAND_ASSET, COMMAND_ENTRY, commandFromAsset } from './command-asset.ts'
 import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
 import { lazyBuiltins } from './lazy-builtins.ts'
 import { licensesOf, packagesOf } from './licenses.ts'
@@ -59,9 +60,11 @@ export interface NodeExecutable {
 /** Makes an executable. @returns the npm packages that are in it */
 export async function makeNodeExecutable(wanted: NodeExecutable): Promise<readonly string[]> {
   const { script, output, arch, nodePath, useCodeCache } = wanted
+  const asset = `${script}.${COMMAND_ASSET}`
   try {
-    const { text, files } = await bundle()
-    writeFileSync(script, text)
+    const { plugins, command, files } = await bundles()
+    writeFileSync(script, plugins)
+    writeFileSync(asset, command)
     const sea: { readonly default: MakeExecutable } = createRequire(import.meta.url)('pkg/lib-es5/sea')
     const target = { platform: 'linux', arch, nodeRange: `node${process.versions.node}`, output }
     await quietly(() =>
@@ -71,27 +74,50 @@ export async function makeNodeExecutable(wanted: NodeExecutable): Promise<readon
         // Another processor's Node cannot be asked for its version here; it is the one that the lock file names.
         useLocalNode: true,
         // 'none': neither NODE_OPTIONS nor the command line can add a switch such as --require.
-        seaConfig: { useCodeCache, execArgv: SWITCHES, execArgvExtension: 'none' }
+        seaConfig: {
+          useCodeCache,
+          execArgv: SWITCHES,
+          execArgvExtension: 'none',
+          assets: { [COMMAND_ASSET]: asset }
+        }
       })
     )
     return packagesOf(files)
   } finally {
     rmSync(script, { force: true })
+    rmSync(asset, { force: true })
   }
 }
 
 /** The npm packages that go into the executable. */
 export async function bundledPackages(): Promise<readonly string[]> {
-  return packagesOf((await bundle()).files)
+  return packagesOf((await bundles()).files)
 }
 
-/** The command and all plugins as one CommonJS text: only that form gets a code cache, which is half the start-up. */
-async function bundle(): Promise<{ readonly text: string; readonly files: readonly string[] }> {
-  const result = await build({
+interface Bundles {
+  readonly plugins: string
+  readonly command: string
+  readonly files: readonly string[]
+}
+
+/** All plugins, and the command, each as one CommonJS text: only that form gets a code cache, half the start-up. */
+async function bundles(): Promise<Bundles> {
+  const plugins = await bundle({
     entryPoints: [join(ROOT, entryPoint('node'))],
+    plugins: [commandFromAsset(), lazyBuiltins()]
+  })
+  const command = await bundle({
+    stdin: { contents: COMMAND_ENTRY, resolveDir: ROOT, sourcefile: 'command.ts', loader: 'ts' },
+    plugins: [lazyBuiltins()]
+  })
+  return { plugins: plugins.text, command: command.text, files: plugins.files.concat(command.files) }
+}
+
+async function bundle(what: BuildOptions): Promise<{ readonly text: string; readonly files: readonly string[] }> {
+  const result = await build({
+    ...what,
     absWorkingDir: ROOT,
     bundle: true,
-    plugins: [lazyBuiltins()],
     write: false,
     metafile: true,
     platform: 'node',
@@ -103,10 +129,9 @@ async function bundle(): Promise<{ readonly text: string; readonly files: readon
     legalComments: 'eof',
     logLevel: 'warning'
   })
-  const [file] = result.outputFiles
-  if (file === undefined || result.warnings.length > 0)
-    throw new Error(`bundle ${entryPoint('node')}: see the warnings above`)
-  return { text: file.text, files: Object.keys(result.metafile.inputs) }
+  const [file] = result.outputFiles ?? []
+  if (file === undefined || result.warnings.length > 0) throw new Error('bundle: see the warnings above')
+  return { text: file.text, files: Object.keys(result.metafile?.inputs ?? {}) }
 }
 
 /** Runs pkg without its progress lines, which it writes to stdout; ours tell what is being built. */
