@@ -61,7 +61,21 @@ test('what a verb does not need is not judged', () => {
 
 test('interface names are what the kernel takes', () => {
   for (const name of ['eth0', 'a', '0123456789abcde', 'br-1.100', 'ä', 'x..y']) assert.is(ifNameFault(name), '', name)
-  const bad = ['', '.', '..', 'a/b', 'a:1', 'a b', 'a\tb', 'a\nb', 'a\0b', '0123456789abcdef', 'äöüäöüäö']
+  const bad = [
+    '',
+    '.',
+    '..',
+    'a/b',
+    'a:1',
+    'a b',
+    'a\tb',
+    'a\nb',
+    'a\0b',
+    '0123456789abcdef',
+    'äöüäöüäö',
+    'all',
+    'default'
+  ]
   for (const name of bad) assert.is.not(ifNameFault(name), '', JSON.stringify(name))
 })
 

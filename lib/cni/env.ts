@@ -98,12 +98,14 @@ function nameFault(text: string): string {
 
 /**
  * What is wrong with an interface name, '' when nothing is. The kernel takes `eth%d` as the wish for the first free number.
- * @source net/core/dev.c dev_valid_name, __dev_alloc_name
+ * @source net/core/dev.c dev_valid_name, __dev_alloc_name; net/ipv4/devinet.c devinet_sysctl_register
  */
 export function ifNameFault(name: string): string {
   if (name === '') return 'must not be empty'
   if (new TextEncoder().encode(name).length > 15) return 'must be at most 15 bytes'
   if (name === '.' || name === '..') return 'must not be "." or ".."'
+  // net.ipv4.conf has entries of these names already: the kernel makes no such link (sysctl_dev_name_is_allowed).
+  if (name === 'all' || name === 'default') return 'must not be "all" or "default"'
   if (/[/:%\s\0]/.test(name)) return 'must hold no "/", ":", "%" or white space'
   return ''
 }
