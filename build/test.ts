@@ -18,8 +18,7 @@ import { SUITES, type Suite, suiteOf, type TestResult, type TestRun } from './te
 
 /** Emulation is slower than the machine: time-outs inside the guest grow by this much. */
 const GUEST_SLOWNESS = 4
-/** Each file has namespaces and folders of its own, and most of its time is waiting. */
-const AT_ONCE = 2
+const PURE_AT_ONCE = 2
 
 interface Options {
   readonly suites: readonly Suite[]
@@ -249,9 +248,10 @@ async function main(options: Options): Promise<number> {
   const tell = async (run: TestRun) => report.file(await runPatiently(run, options.strict))
   for (const suite of options.suites) {
     const ofSuite = runs.filter(run => run.suite === suite)
-    if (suite === 'guest') await runGuestFiles(report, ofSuite, options)
-    else if (suite !== 'pure' && ofSuite.length > 0 && !isRoot) report.notRun(`${suite} suite`, 'needs root')
-    else await runFiles(ofSuite, AT_ONCE, tell)
+    if (suite === 'pure') await runFiles(ofSuite, PURE_AT_ONCE, tell)
+    else if (suite === 'guest') await runGuestFiles(report, ofSuite, options)
+    else if (ofSuite.length > 0 && !isRoot) report.notRun(`${suite} suite`, 'needs root')
+    else await runFiles(ofSuite, 1, tell)
   }
   return report.close()
 }
