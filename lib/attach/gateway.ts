@@ -49,8 +49,10 @@ function firstAddress(prefix: IpPrefix): IpAddress | undefined {
  */
 export function ensureGatewayAddresses(host: Net, link: Link, ips: readonly IpConfig[], force: boolean): void {
   const wanted = gatewayPrefixes(ips)
-  refuseOthers(host, link, wanted, force)
-  for (const prefix of wanted) addGatewayAddress(host, link, prefix)
+  const present = refuseOthers(host, link, wanted, force)
+  for (const prefix of wanted) {
+    if (!present.some(one => prefixesEqual(one, prefix))) addGatewayAddress(host, link, prefix)
+  }
   for (const prefix of wanted) ensureForwarding(host, prefix.address.family)
 }
 
@@ -73,13 +75,18 @@ function ipv6IsOff(link: Link, message: string): CniError {
 /**
  * Another IPv4 address on the bridge, or an IPv6 one of an overlapping network, is most often the trace of a
  * network that changed: containers of both would send to a gateway that half of them cannot reach.
+ *
+ * @returns what the link had
  */
-function refuseOthers(host: Net, link: Link, wanted: readonly IpPrefix[], force: boolean): void {
+function refuseOthers(host: Net, link: Link, wanted: readonly IpPrefix[], force: boolean): readonly IpPrefix[] {
+  const present: IpPrefix[] = []
   for (const { prefix } of host.listAddresses(link.index)) {
+    present.push(prefix)
     if (isLinkLocal(prefix.address) || !disagrees(prefix, wanted)) continue
     if (!force) throw otherAddress(link.name, prefix, wanted)
     host.removeAddress(link.index, prefix)
   }
+  return present
 }
 
 function disagrees(present: IpPrefix, wanted: readonly IpPrefix[]): boolean {

@@ -35,7 +35,7 @@ export function listAddresses(rt: Rtnetlink, index: number): readonly Address[] 
   const object = index === 0 ? '' : `of ${linkNumber(index)}`
   const listed: Address[] = []
   for (const payload of rt.dump('list addresses', object, RTM_GETADDR, encodeAddress({ ...EMPTY_ADDRESS, index }))) {
-    const address = addressOf(decodeAddress(payload))
+    const address = addressOf(decodeAddress(payload, false))
     if (address !== undefined) listed.push(address)
   }
   return listed

@@ -72,7 +72,7 @@ function quoted(name: string): string {
 }
 
 function linkOf(payload: Uint8Array): Link {
-  const message = decodeLink(payload)
+  const message = decodeLink(payload, false)
   const info = message.linkInfo
   return {
     index: message.index,

@@ -6,7 +6,7 @@
  */
 import { NLA_TYPE_MASK } from './writer.ts'
 
-const NLA_HEADER = 4
+export const NLA_HEADER = 4
 
 /** Bytes that are not what their place asks for. */
 export class DecodeError extends Error {
@@ -101,6 +101,20 @@ export class Reader {
 }
 
 /**
+ * The length, header included, of the attribute at `offset`.
+ *
+ * @throws {DecodeError} when it does not end within `view`
+ */
+export function attributeLength(view: DataView, offset: number, path: string): number {
+  const left = view.byteLength - offset
+  if (left < NLA_HEADER) throw new DecodeError(path, `${String(left)} stray bytes`)
+  const length = view.getUint16(offset, true)
+  if (length >= NLA_HEADER && length <= left) return length
+  const type = view.getUint16(offset + 2, true) & NLA_TYPE_MASK
+  throw new DecodeError(path, `attribute ${String(type)} claims ${String(length)} bytes`)
+}
+
+/**
  * Splits a run of attributes.
  *
  * @param path the C name of the set, such as `IFLA`, for errors
@@ -110,12 +124,8 @@ export function attributes(bytes: Uint8Array, path: string): readonly Attribute[
   const found: Attribute[] = []
   let offset = 0
   while (offset < bytes.length) {
-    if (bytes.length - offset < NLA_HEADER) throw new DecodeError(path, `${String(bytes.length - offset)} stray bytes`)
-    const length = view.getUint16(offset, true)
+    const length = attributeLength(view, offset, path)
     const type = view.getUint16(offset + 2, true)
-    if (length < NLA_HEADER || offset + length > bytes.length) {
-      throw new DecodeError(path, `attribute ${String(type & NLA_TYPE_MASK)} claims ${String(length)} bytes`)
-    }
     found.push({
       type: type & NLA_TYPE_MASK,
       flags: type & ~NLA_TYPE_MASK,

@@ -92,7 +92,10 @@ export function encodeAddress(address: AddressMessage): Uint8Array {
   return encodeRows('ifaddrmsg', address, addressRows)
 }
 
-/** @throws {DecodeError} */
-export function decodeAddress(bytes: Uint8Array): AddressMessage {
-  return addressRows(readingRows(bytes, 'ifaddrmsg'), EMPTY_ADDRESS)
+/**
+ * @param keepsUnknown whether attributes that AddressMessage has no field for are wanted
+ * @throws {DecodeError}
+ */
+export function decodeAddress(bytes: Uint8Array, keepsUnknown = true): AddressMessage {
+  return addressRows(readingRows(bytes, 'ifaddrmsg', keepsUnknown), EMPTY_ADDRESS)
 }

@@ -168,7 +168,10 @@ export function encodeLink(link: LinkMessage): Uint8Array {
   return encodeRows('ifinfomsg', link, linkRows)
 }
 
-/** @throws {DecodeError} */
-export function decodeLink(bytes: Uint8Array): LinkMessage {
-  return linkRows(readingRows(bytes, 'ifinfomsg'), EMPTY_LINK)
+/**
+ * @param keepsUnknown whether attributes that LinkMessage has no field for are wanted
+ * @throws {DecodeError}
+ */
+export function decodeLink(bytes: Uint8Array, keepsUnknown = true): LinkMessage {
+  return linkRows(readingRows(bytes, 'ifinfomsg', keepsUnknown), EMPTY_LINK)
 }

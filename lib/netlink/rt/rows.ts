@@ -16,7 +16,6 @@
 import type { IpAddress } from '../../ip/address.ts'
 import {
   type Attribute,
-  attributes,
   DecodeError,
   Reader,
   readI32,
@@ -29,6 +28,7 @@ import {
   readU64
 } from '../reader.ts'
 import { Writer } from '../writer.ts'
+import { AttributeIndex } from './attribute-index.ts'
 
 /** A value that does not fit its field: a mistake of the caller, found before the kernel sees it. */
 export class EncodeError extends Error {
@@ -52,16 +52,17 @@ export class Rows {
   readonly #path: string
   readonly #writer: Writer | undefined
   readonly #reader: Reader | undefined
-  #found: readonly Attribute[] | undefined = undefined
-  #taken: boolean[] = []
+  readonly #keepsUnknown: boolean
+  #index: AttributeIndex | undefined = undefined
   /** Of the attribute that is being written inside. */
   #start = 0
 
   /** Use `writingRows` or `readingRows`. */
-  constructor(path: string, writer: Writer | undefined, reader: Reader | undefined) {
+  constructor(path: string, writer: Writer | undefined, reader: Reader | undefined, keepsUnknown: boolean) {
     this.#path = path
     this.#writer = writer
     this.#reader = reader
+    this.#keepsUnknown = keepsUnknown
   }
 
   // Fixed header fields; they come before the attributes.
@@ -271,26 +272,14 @@ export class Rows {
       for (const attribute of value ?? []) this.#writer.attr(attribute.type | attribute.flags, attribute.value)
       return value
     }
-    const found = this.#attributes()
-    const left: Attribute[] = []
-    for (let i = 0; i < found.length; i += 1) {
-      const attribute = found[i]
-      if (attribute === undefined || this.#taken[i] === true) continue
-      left.push({ type: attribute.type, flags: attribute.flags, value: attribute.value.slice(0) })
-    }
+    if (!this.#keepsUnknown) return undefined
+    const left = this.#attributes().left()
     return left.length === 0 ? undefined : left
   }
 
   /** The next attribute of this type that nobody has read yet. For `nest`. */
   take(type: number): Attribute | undefined {
-    const found = this.#attributes()
-    for (let i = 0; i < found.length; i += 1) {
-      const attribute = found[i]
-      if (attribute === undefined || attribute.type !== type || this.#taken[i] === true) continue
-      this.#taken[i] = true
-      return attribute
-    }
-    return undefined
+    return this.#attributes().take(type)
   }
 
   isWriting(): boolean {
@@ -305,7 +294,7 @@ export class Rows {
   enter(type: number, symbol: string, hasValue: boolean): Rows | undefined {
     if (this.#writer === undefined) {
       const attribute = this.take(type)
-      return attribute === undefined ? undefined : readingRows(attribute.value, symbol)
+      return attribute === undefined ? undefined : readingRows(attribute.value, symbol, this.#keepsUnknown)
     }
     if (!hasValue) return undefined
     this.#start = this.#writer.begin(type)
@@ -316,39 +305,36 @@ export class Rows {
     if (this.#writer !== undefined) this.#writer.end(this.#start)
   }
 
-  #attributes(): readonly Attribute[] {
-    if (this.#found !== undefined) return this.#found
-    const found = this.#reader === undefined ? [] : attributes(this.#reader.rest(), this.#path)
-    this.#found = found
-    return found
+  #attributes(): AttributeIndex {
+    if (this.#index !== undefined) return this.#index
+    const bytes = this.#reader === undefined ? new Uint8Array(0) : this.#reader.rest()
+    const index = new AttributeIndex(bytes, this.#path)
+    this.#index = index
+    return index
   }
 
   #name(type: number, number: number | undefined, choices: readonly Choice[]): string | undefined {
     if (number === undefined) return undefined
     const choice = choices.find(candidate => candidate.value === number)
     if (choice !== undefined) return choice.name
-    this.#untake(type)
+    this.#attributes().giveBack(type)
     return undefined
-  }
-
-  #untake(type: number): void {
-    const found = this.#attributes()
-    for (let i = found.length - 1; i >= 0; i -= 1) {
-      if (found[i]?.type !== type || this.#taken[i] !== true) continue
-      this.#taken[i] = false
-      return
-    }
   }
 }
 
 /** Rows that append to `writer`. */
 export function writingRows(writer: Writer, path: string): Rows {
-  return new Rows(path, writer, undefined)
+  return new Rows(path, writer, undefined, true)
 }
 
-/** Rows that read `bytes`; `path` is the C name of the structure, for errors. */
-export function readingRows(bytes: Uint8Array, path: string): Rows {
-  return new Rows(path, undefined, new Reader(bytes, path))
+/**
+ * Rows that read `bytes`.
+ *
+ * @param path the C name of the structure, for errors
+ * @param keepsUnknown whether what no row names is wanted
+ */
+export function readingRows(bytes: Uint8Array, path: string, keepsUnknown = true): Rows {
+  return new Rows(path, undefined, new Reader(bytes, path), keepsUnknown)
 }
 
 /** Encodes a message by its rows. */
