@@ -9,12 +9,6 @@ import { ROOT } from './project.ts'
 /** The asset's name in the executable. */
 export const COMMAND_ASSET = 'command.cjs'
 
-/** What cli/main.ts asks for by `import()`, as the text of a module that has it all. */
-export const COMMAND_ENTRY = `
-export { runCommandLine } from './cli/command-line.ts'
-export { runDhcpDaemon } from './dhcp/main.ts'
-`
-
 /** The asset may ask for nothing but Node's own modules, whatever lies in the working directory. */
 const LOADER = `
 const { compileFunction } = require('node:vm')
@@ -24,13 +18,13 @@ const start = compileFunction(getAsset(${JSON.stringify(COMMAND_ASSET)}, 'utf8')
 start(exports, process.getBuiltinModule, module, process.execPath, '/')
 `
 
-/** For esbuild: `import()` of the command's modules becomes the asset. */
+/** For esbuild: `import()` of cli/command.ts becomes the asset. */
 export function commandFromAsset(): Plugin {
   return {
     name: 'command-from-asset',
     setup: build => {
-      build.onResolve({ filter: /^\./ }, ({ path, kind }) =>
-        kind === 'dynamic-import' ? { path: COMMAND_ASSET, pluginData: path, namespace: 'command' } : undefined
+      build.onResolve({ filter: /^\.\/command\.ts$/ }, ({ kind }) =>
+        kind === 'dynamic-import' ? { path: COMMAND_ASSET, namespace: 'command' } : undefined
       )
       build.onLoad({ filter: /./, namespace: 'command' }, () => ({
         contents: LOADER,

@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { type BuildOptions, build } from 'esbuild'
-import { COMMAND_ASSET, COMMAND_ENTRY, commandFromAsset } from './command-asset.ts'
+import { COMMAND_ASSET, commandFromAsset } from './command-asset.ts'
 import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
 import { lazyBuiltins } from './lazy-builtins.ts'
 import { licensesOf, packagesOf } from './licenses.ts'
@@ -107,7 +107,7 @@ async function bundles(): Promise<Bundles> {
     plugins: [commandFromAsset(), lazyBuiltins()]
   })
   const command = await bundle({
-    stdin: { contents: COMMAND_ENTRY, resolveDir: ROOT, sourcefile: 'command.ts', loader: 'ts' },
+    entryPoints: [join(ROOT, 'cli', 'command.ts')],
     plugins: [lazyBuiltins()]
   })
   return { plugins: plugins.text, command: command.text, files: plugins.files.concat(command.files) }

@@ -7,13 +7,13 @@ import { isDaemonStart, isPluginName, startPlugin } from '../plugins/start.ts'
 const program = process.argv[1] ?? ''
 
 if (isDaemonStart(program)) {
-  import('../dhcp/main.ts').then(({ runDhcpDaemon }) =>
+  import('./command.ts').then(({ runDhcpDaemon }) =>
     runDhcpDaemon(process.argv.slice(3)).then(status => process.exit(status))
   )
 } else if (isPluginName(program)) {
   process.exit(startPlugin(program))
 } else {
-  import('./command-line.ts').then(
+  import('./command.ts').then(
     ({ runCommandLine }) => runCommandLine(process.argv.slice(2)).then(status => process.exit(status)),
     (error: unknown) => {
       process.stderr.write(`patchbay: load the command: ${String(error)}\n`)
