@@ -17,7 +17,11 @@ export interface EtcdOptions {
   readonly count: (sent: number, received: number) => void
 }
 
-const PING_MS = 3000
+/**
+ * etcd takes pings that come within five seconds of each other for an attack (--grpc-keepalive-min-time) and closes the
+ * connection after the third, unless it had something to say in between.
+ */
+const PING_MS = 7000
 /** One attempt; an endpoint that takes longer is passed over. */
 const ATTEMPT_MS = 2500
 const PAUSE_MS = 50
