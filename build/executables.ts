@@ -16,12 +16,19 @@ import { binDir, type Engine, executable, pluginFolders, ROOT, sourceFiles } fro
 
 const STAMP = 'inputs.sha256'
 
+/** The Node engine has the command in it too, which has the conformance suite. */
+const FOLDERS: Readonly<Record<Engine, readonly string[]>> = {
+  native: ['lib', 'plugins', 'ipam'],
+  node: ['lib', 'plugins', 'ipam', 'agent', 'dhcp', 'cli', 'conformance']
+}
+
 /** A digest of everything the build of an engine reads. */
 export function inputsDigest(engine: Engine, toolchain: string): string {
-  const code = sourceFiles('.ts', ['lib', 'plugins', 'ipam', ...(engine === 'node' ? ['agent', 'dhcp', 'cli'] : [])])
+  const code = sourceFiles('.ts', FOLDERS[engine])
   const files = [...code.filter(path => !path.endsWith('.test.ts')), 'package.json', 'package-lock.json']
   for (const path of [
     `build/${engine}-engine.ts`,
+    'build/command-asset.ts',
     'build/executables.ts',
     'build/lazy-builtins.ts',
     'build/licenses.ts',

@@ -97,7 +97,7 @@ export const PROGRAM_SWITCHES: readonly string[] = [
 
 /**
  * Small zeroed memory comes from where freed memory goes: glibc keeps what is freed in a cache for each thread, from
- * which its \`malloc\` takes, but until 2.41 not its \`calloc\`, by which the runtime makes every object. The linker
+ * which its `malloc` takes, but until 2.41 not its `calloc`, by which the runtime makes every object. The linker
  * puts this in the place of calloc; sizes that a start seldom asks for go to the C library's own.
  */
 const CACHED_CALLOC = `
