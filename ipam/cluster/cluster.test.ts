@@ -1,57 +1,14 @@
 /** The plugin beside an agent that gives prepared answers, in a process of its own: the plugin's call blocks. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readdirSync } from 'node:fs'
 import { takeReleased } from '../../lib/overlay/released.ts'
-import { until } from '../../lib/testing/lab-agent.ts'
 import { callEnv, callInMemory, type MemoryAnswer } from '../../lib/testing/memory-io.ts'
+import { ScriptedDaemon } from '../../lib/testing/scripted-daemon.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { cluster } from './cluster.ts'
 
 const test = suite('ipam/cluster')
 
-/** Answers each question with the answer for its `do`; the question comes back with it. */
-const AGENT = `
-const answers = JSON.parse(process.argv[2])
-require('node:net').createServer({ allowHalfOpen: true }, socket => {
-  let text = ''
-  socket.on('data', chunk => {
-    text += chunk
-    if (!text.includes('\\n')) return
-    const question = JSON.parse(text)
-    process.stdout.write(text)
-    const answer = answers[question.do]
-    if (answer !== undefined) socket.end(JSON.stringify(answer) + '\\n')
-  })
-}).listen(process.argv[1], () => process.stdout.write('ready\\n'))
-`
-
-class FakeAgent {
-  readonly directory = mkdtempSync(join(tmpdir(), 'patchbay-cluster-'))
-  readonly socket = join(this.directory, 'agent.sock')
-  #said = ''
-  #process: ChildProcess | undefined
-
-  async start(answers: object): Promise<void> {
-    const child = spawn(process.execPath, ['-e', AGENT, this.socket, JSON.stringify(answers)], {
-      stdio: ['ignore', 'pipe', 'inherit']
-    })
-    this.#process = child
-    await new Promise<void>(resolve =>
-      child.stdout.on('data', chunk => {
-        this.#said += String(chunk)
-        if (this.#said.startsWith('ready')) resolve()
-      })
-    )
-  }
-
-  /** The first question that it was asked. */
-  async question(): Promise<Record<string, unknown>> {
-    await until('its output arrives', () => this.#said.split('\n').length > 2)
-    return JSON.parse(this.#said.split('\n')[1] ?? '')
-  }
-
+class FakeAgent extends ScriptedDaemon {
   call(command: string, ipam: object, more: object = {}, args = ''): MemoryAnswer {
     const registry = { socket: this.socket, timeout: 60 }
     const config = {
@@ -69,21 +26,10 @@ class FakeAgent {
     })
     return callInMemory(cluster(), { env, stdin: config })
   }
-
-  close(): void {
-    this.#process?.kill('SIGKILL')
-    rmSync(this.directory, { recursive: true, force: true })
-  }
 }
 
-async function withAgent(answers: object | undefined, body: (agent: FakeAgent) => void | Promise<void>): Promise<void> {
-  const agent = new FakeAgent()
-  try {
-    if (answers !== undefined) await agent.start(answers)
-    await body(agent)
-  } finally {
-    agent.close()
-  }
+function withAgent(answers: object | undefined, body: (agent: FakeAgent) => void | Promise<void>): Promise<void> {
+  return new FakeAgent().during(answers, body)
 }
 
 const RANGES = {
@@ -103,7 +49,7 @@ test('ADD asks for one address of each set, without gateways and excluded ones; 
       routes: [{ dst: '0.0.0.0/0' }],
       dns: {}
     })
-    assert.equal(await agent.question(), {
+    assert.equal((await agent.questions(1))[0], {
       do: 'take-addresses',
       network: 'net1',
       containerId: 'c1',

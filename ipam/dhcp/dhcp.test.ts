@@ -1,82 +1,24 @@
 /** The plugin beside a daemon that gives prepared answers, in a process of its own: the plugin's call blocks. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { callEnv, callInMemory, type MemoryAnswer } from '../../lib/testing/memory-io.ts'
+import { ScriptedDaemon } from '../../lib/testing/scripted-daemon.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { dhcp } from './dhcp.ts'
 
 const test = suite('ipam/dhcp')
 
-/** Answers each question with the answer for its `do`, or not at all; every question is printed. */
-const DAEMON = `
-const answers = JSON.parse(process.argv[2])
-require('node:net').createServer({ allowHalfOpen: true }, socket => {
-  let text = ''
-  socket.on('error', () => undefined)
-  socket.on('data', chunk => {
-    text += chunk
-    if (!text.includes('\\n')) return
-    process.stdout.write(text)
-    const answer = answers[JSON.parse(text).do]
-    if (answer !== undefined) socket.end(JSON.stringify(answer) + '\\n')
-  })
-}).listen(process.argv[1], () => process.stdout.write('ready\\n'))
-`
-
-class FakeDaemon {
-  readonly directory = mkdtempSync(join(tmpdir(), 'patchbay-dhcp-'))
-  readonly socket = join(this.directory, 'dhcp.sock')
-  #said = ''
-  #process: ChildProcess | undefined
-
-  async start(answers: object): Promise<void> {
-    const child = spawn(process.execPath, ['-e', DAEMON, this.socket, JSON.stringify(answers)], {
-      stdio: ['ignore', 'pipe', 'inherit']
-    })
-    this.#process = child
-    await new Promise<void>(resolve =>
-      child.stdout.on('data', chunk => {
-        this.#said += String(chunk)
-        if (this.#said.startsWith('ready')) resolve()
-      })
-    )
-  }
-
-  /** What it was asked. */
-  async questions(count: number): Promise<readonly Record<string, unknown>[]> {
-    const lines = (): readonly string[] => this.#said.trim().split('\n').slice(1)
-    for (let waited = 0; lines().length < count && waited < 10_000; waited += 20) {
-      await new Promise(resolve => setTimeout(resolve, 20))
-    }
-    return lines().map(line => JSON.parse(line))
-  }
-
+class FakeDaemon extends ScriptedDaemon {
   call(command: string, ipam: object = {}, more: object = {}, args = ''): MemoryAnswer {
     const full = { type: 'dhcp', daemonSocketPath: this.socket, timeout: 2, ...ipam }
     const config = { cniVersion: '1.1.0', name: 'net1', type: 'macvlan', ipam: full, ...more }
     const env = callEnv(command, { CNI_NETNS: '/run/netns/patchbay-test-absent', CNI_ARGS: args })
     return callInMemory(dhcp(), { env, stdin: config })
   }
-
-  close(): void {
-    this.#process?.kill('SIGKILL')
-    rmSync(this.directory, { recursive: true, force: true })
-  }
 }
 
-async function withDaemon(
-  answers: object | undefined,
-  body: (daemon: FakeDaemon) => void | Promise<void>
-): Promise<void> {
-  const daemon = new FakeDaemon()
-  try {
-    if (answers !== undefined) await daemon.start(answers)
-    await body(daemon)
-  } finally {
-    daemon.close()
-  }
+function withDaemon(answers: object | undefined, body: (daemon: FakeDaemon) => void | Promise<void>): Promise<void> {
+  return new FakeDaemon().during(answers, body)
 }
 
 const GRANTED = {
