@@ -40,9 +40,17 @@ const LAYERS: readonly Layer[] = [
     packages: false
   },
   { of: 'lib/net/', mayImport: ['lib/netlink/', 'lib/nft/', 'lib/sys/', 'lib/ip/', 'lib/hash/'], packages: false },
-  { of: 'lib/state/', mayImport: ['lib/sys/', 'lib/config/', 'lib/ip/'], packages: false },
-  { of: 'lib/cni/', mayImport: ['lib/config/', 'lib/ip/', 'lib/sys/', 'lib/undo.ts'], packages: false },
-  { of: 'lib/runtime/', mayImport: ['lib/cni/', 'lib/config/', 'lib/ip/', 'lib/sys/', 'lib/state/'], packages: true },
+  { of: 'lib/state/', mayImport: ['lib/attachment.ts', 'lib/sys/', 'lib/config/', 'lib/ip/'], packages: false },
+  {
+    of: 'lib/cni/',
+    mayImport: ['lib/attachment.ts', 'lib/config/', 'lib/ip/', 'lib/sys/', 'lib/undo.ts'],
+    packages: false
+  },
+  {
+    of: 'lib/runtime/',
+    mayImport: ['lib/attachment.ts', 'lib/cni/', 'lib/config/', 'lib/ip/', 'lib/sys/', 'lib/state/'],
+    packages: true
+  },
   { of: 'lib/attach/', mayImport: ['lib/cni/', ...KERNEL, ...VALUES], packages: false },
   { of: 'lib/overlay/', mayImport: ['lib/attach/', 'lib/cni/', ...KERNEL, ...VALUES, 'lib/sys/'], packages: false },
   { of: 'lib/ranges/', mayImport: ['lib/cni/', 'lib/config/', 'lib/ip/'], packages: false },

@@ -2,11 +2,10 @@
 import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { ifNameFault, isName } from '../lib/cni/env.ts'
-import type { Attachment } from '../lib/cni/plugin.ts'
 import { type Json, jsonText, parseJson } from '../lib/config/json.ts'
 import { PluginMissing } from '../lib/runtime/execute.ts'
 import { loadNetwork, type Network, NetworkError, parseNetwork } from '../lib/runtime/network.ts'
-import { type Attaching, attachingOf, type Runtime } from '../lib/runtime/runtime.ts'
+import { type Attaching, attachingOf, type ContainerInterface, type Runtime } from '../lib/runtime/runtime.ts'
 import { containerOf, formerContainerOf } from './container.ts'
 import { CommandError, jsonLine, type Output, tableText } from './output.ts'
 import { PLACE_OPTIONS, type Place, placeOf, runtimeAt } from './place.ts'
@@ -174,12 +173,12 @@ function countOf(count: number): string {
   return count === 1 ? '1 attachment' : `${String(count)} attachments`
 }
 
-function living(runtime: Runtime, name: string): readonly Attachment[] {
+function living(runtime: Runtime, name: string): readonly ContainerInterface[] {
   const cached = runtime.cache.list(name).filter(one => existingPath(one.netns) !== '')
   return cached.map(one => ({ containerId: one.containerId, ifName: one.ifName }))
 }
 
-function parseAttachment(text: string): Attachment {
+function parseAttachment(text: string): ContainerInterface {
   const [containerId = '', ifName = 'eth0', ...rest] = text.split(':')
   if (rest.length > 0) throw new CommandError(`read --keep ${JSON.stringify(text)}: must be ID or ID:IFNAME`)
   return { containerId: checkedId(containerId), ifName: checkedIfName(ifName) }

@@ -2,15 +2,16 @@
  * One call on its way to one plugin: the version gate, the Request, the five functions. The plugin that the runtime
  * started and a delegate in the same process both come through here, so that both see the same.
  */
+import type { Attachment } from '../attachment.ts'
 import { type Json, memberOf } from '../config/json.ts'
 import { Section } from '../config/section.ts'
 import { isSameFile } from '../sys/exec.ts'
 import { CniArgs } from './args.ts'
-import { delegateFor } from './delegate.ts'
+import { delegateFor, validAttachmentsKey } from './delegate.ts'
 import type { Environment } from './env.ts'
 import { CniError, DECODE_FAILURE, INCOMPATIBLE_VERSION, INVALID_CONFIG, INVALID_NETNS } from './error.ts'
 import type { Io } from './io.ts'
-import type { Attachment, Command, Plugin, Request } from './plugin.ts'
+import type { Command, Plugin, Request } from './plugin.ts'
 import type { Result } from './result.ts'
 import { resultFromJson } from './result-json.ts'
 import { isAtLeast, isVersion, versionsSince } from './version.ts'
@@ -88,7 +89,7 @@ function requestOf(call: Call, command: Command): Request {
     args: new CniArgs(attached ? environment.args : ''),
     config: new Section(call.config),
     prevResult: attached ? prevResultOf(call, command) : undefined,
-    validAttachments: command === 'GC' ? validAttachmentsOf(call.config) : [],
+    validAttachments: command === 'GC' ? validAttachmentsOf(call) : [],
     ipam: delegateFor(call, command, dispatch)
   }
 }
@@ -130,9 +131,9 @@ function prevResultOf(call: Call, command: Command): Result | undefined {
  * What GC must keep. The key has to be there: an absent list taken for an empty one would remove every container's
  * network. A null is Go's way of writing an empty list.
  */
-function validAttachmentsOf(config: Json): readonly Attachment[] {
-  const key =
-    memberOf(config, 'cni.dev/valid-attachments') === undefined ? 'cni.dev/attachments' : 'cni.dev/valid-attachments'
+function validAttachmentsOf(call: Call): readonly Attachment[] {
+  const { config, network } = call
+  const key = validAttachmentsKey(config)
   if (memberOf(config, key) === undefined) {
     const message = 'read configuration: cni.dev/valid-attachments is missing'
     throw new CniError(INVALID_CONFIG, message, 'pass the list of attachments to keep to GC, [] to remove all')
@@ -144,7 +145,7 @@ function validAttachmentsOf(config: Json): readonly Attachment[] {
     const ifName = one.text('ifname')
     if (containerId === undefined) one.problem('containerID', 'must be a string')
     if (ifName === undefined) one.problem('ifname', 'must be a string')
-    attachments.push({ containerId: containerId ?? '', ifName: ifName ?? '' })
+    attachments.push({ network, containerId: containerId ?? '', ifName: ifName ?? '' })
   }
   section.finish()
   return attachments

@@ -2,6 +2,7 @@
  * The plugins' side of a daemon of this host: one JSON object each way over its unix socket, `{"do": "publish", ...}` and
  * `{"ok": true, ...}` or `{"ok": false, "code": 11, "msg": ..., "details": ...}`. The codes are the protocol's.
  */
+import type { Attachment } from '../attachment.ts'
 import {
   type Json,
   jsonArray,
@@ -16,7 +17,7 @@ import {
 import { errnoOf, messageOf } from '../sys/errors.ts'
 import { askDaemon } from '../sys/unix-socket.ts'
 import { CniError, DECODE_FAILURE, INTERNAL, TRY_AGAIN_LATER } from './error.ts'
-import type { Attachment, Request } from './plugin.ts'
+import type { Request } from './plugin.ts'
 
 /** The daemon gives up a little earlier, so that its reason is heard. */
 const MARGIN = 500

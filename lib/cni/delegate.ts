@@ -3,7 +3,17 @@
  * this process runs, the plugin is called here instead of being executed. Whoever calls cannot tell the difference.
  */
 import { statSync } from 'node:fs'
-import { memberOf, parseJson } from '../config/json.ts'
+import type { Attachment } from '../attachment.ts'
+import {
+  type Json,
+  jsonArray,
+  jsonObject,
+  jsonString,
+  jsonText,
+  memberOf,
+  parseJson,
+  withMember
+} from '../config/json.ts'
 import { ConfigError, Section } from '../config/section.ts'
 import { errnoOf } from '../sys/errors.ts'
 import { type Finished, isSameFile } from '../sys/exec.ts'
@@ -66,18 +76,17 @@ class Delegate extends Ipam {
     this.#run('CHECK')
   }
 
-  override gc(): void {
-    this.#run('GC')
+  override gc(alsoKept: readonly Attachment[]): void {
+    this.#run('GC', alsoKept.length === 0 ? this.#call : withValidAttachments(this.#call, alsoKept))
   }
 
   override status(): void {
     this.#run('STATUS')
   }
 
-  #run(command: Command): Result | undefined {
+  #run(command: Command, call = this.#call): Result | undefined {
     const type = this.type()
     if (type === '') return undefined
-    const call = this.#call
     // "ipam": { "type": "bridge" } would have bridge call itself until the stack ends.
     if (call.delegated || type === ownType(call)) {
       throw new ConfigError([`ipam.type must be a plugin that hands out addresses, got ${JSON.stringify(type)}`])
@@ -89,6 +98,27 @@ class Delegate extends Ipam {
     const result = local(builtin, { ...call, delegated: true }, command)
     return result === undefined ? undefined : asSeenIn(result, call.cniVersion)
   }
+}
+
+/** The call with more attachments for GC to keep. */
+function withValidAttachments(call: Call, more: readonly Attachment[]): Call {
+  const key = validAttachmentsKey(call.config)
+  const known = memberOf(call.config, key)?.items ?? []
+  const config = withMember(call.config, key, jsonArray(known.concat(more.map(validAttachment))))
+  return { ...call, config, text: jsonText(config) }
+}
+
+function validAttachment(one: Attachment): Json {
+  return jsonObject([
+    ['containerID', jsonString(one.containerId)],
+    ['ifname', jsonString(one.ifName)]
+  ])
+}
+
+/** The key of GC's list; runtimes write either. */
+export function validAttachmentsKey(config: Json): string {
+  const key = 'cni.dev/valid-attachments'
+  return memberOf(config, key) === undefined ? 'cni.dev/attachments' : key
 }
 
 function ownType(call: Call): string {

@@ -3,9 +3,10 @@ import { addressesEqual, formatAddress, type IpAddress } from '../ip/address.ts'
 import { formatMac } from '../ip/mac.ts'
 import { formatPrefix, type IpPrefix, prefixesEqual } from '../ip/prefix.ts'
 import type { Address } from './addresses.ts'
-import { familyOf, hasMetric, sameDestination } from './interface-routes.ts'
+import { hasMetric } from './interface-routes.ts'
 import type { Link } from './links.ts'
 import type { Net } from './net.ts'
+import { familyOf, sameDestination } from './route-match.ts'
 import { type Route, TABLE_LOCAL, TABLE_MAIN } from './routes.ts'
 
 /** What an interface should be. An absent field is not looked at. */

@@ -3,9 +3,10 @@
  * of the container's other interfaces.
  */
 import { addressesEqual, type IpAddress, isLinkLocal } from '../ip/address.ts'
-import { type IpPrefix, networkOf, prefixContains, prefixesEqual } from '../ip/prefix.ts'
+import { type IpPrefix, prefixContains } from '../ip/prefix.ts'
 import { errnoOf } from '../sys/errors.ts'
 import type { Net } from './net.ts'
+import { familyOf, sameDestination } from './route-match.ts'
 import { type NextHop, type Route, TABLE_MAIN } from './routes.ts'
 
 /** What an interface is to have. */
@@ -149,15 +150,4 @@ function sharesPlace(a: Route, b: Route): boolean {
 function sharesGateway(a: Route, b: Route): boolean {
   if (a.gateway === undefined || b.gateway === undefined) return a.gateway === b.gateway
   return addressesEqual(a.gateway, b.gateway)
-}
-
-export function familyOf(route: Route): 4 | 6 | undefined {
-  return route.dst?.address.family ?? route.family ?? route.gateway?.family
-}
-
-export function sameDestination(a: IpPrefix | undefined, b: IpPrefix | undefined): boolean {
-  const left = a === undefined || a.length === 0 ? undefined : a
-  const right = b === undefined || b.length === 0 ? undefined : b
-  if (left === undefined || right === undefined) return left === right
-  return prefixesEqual(networkOf(left), networkOf(right))
 }

@@ -10,7 +10,7 @@ import { KernelNft } from '../nft/kernel-nft.ts'
 import type { Nft } from '../nft/nft.ts'
 import { withDescriptorLock } from '../sys/file-lock.ts'
 import { NETLINK_NETFILTER, NETLINK_ROUTE } from '../sys/netlink-socket.ts'
-import { NetnsError, openNetns, ownNetns, sameNetns } from '../sys/netns.ts'
+import { NetnsError, netnsInode, openNetns, ownNetns, sameNetns } from '../sys/netns.ts'
 import { Kernel } from './kernel.ts'
 import { KernelAddresses } from './kernel-addresses.ts'
 import { KernelLinks } from './kernel-links.ts'
@@ -60,6 +60,11 @@ export class LinuxKernel extends Kernel {
     }
   }
 
+  override nft(net: Net): Nft {
+    const connect = this.#connect
+    return new KernelNft(connect(NETLINK_NETFILTER, net.namespaceFd()))
+  }
+
   /** @param fd of the namespace, closed with the Net; -1 = the one the process was started in */
   #open(path: string, fd: number): Net {
     const connect = this.#connect
@@ -95,6 +100,10 @@ class KernelNet extends Net {
 
   override findNetnsId(other: Namespace): number | undefined {
     return findNetnsId(this.#route, other.namespaceFd())
+  }
+
+  override id(): string {
+    return netnsInode(this.namespaceFd())
   }
 
   override close(): void {

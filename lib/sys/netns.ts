@@ -96,6 +96,15 @@ export function sameNetns(a: number, b: number): boolean {
 }
 
 /**
+ * The number that the kernel knows the namespace by, of its device and inode. Once a namespace is gone, another one may
+ * get the same.
+ */
+export function netnsInode(fd: number): string {
+  const status = fstatSync(fd)
+  return `${String(status.dev)}:${String(status.ino)}`
+}
+
+/**
  * Runs `work` inside the namespace and comes back.
  *
  * @throws {NetnsError} `not-a-namespace` when the descriptor is a namespace of another kind

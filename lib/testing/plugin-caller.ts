@@ -10,17 +10,20 @@ import type { Result } from '../cni/result.ts'
 import { resultFromJson } from '../cni/result-json.ts'
 import { jsonObject } from '../config/json.ts'
 import { Kernel } from '../net/kernel.ts'
-import { LinuxKernel } from '../net/kernel-net.ts'
+import { type Connect, connectToKernel, LinuxKernel } from '../net/kernel-net.ts'
 import type { Net } from '../net/net.ts'
+import type { Nft } from '../nft/nft.ts'
 import { callEnv, callInMemory, type MemoryAnswer } from './memory-io.ts'
 
 /** The machine's kernel with another namespace for the host's. */
 export class HostedKernel extends Kernel {
-  readonly #kernel = new LinuxKernel()
+  readonly #kernel: LinuxKernel
   readonly #host: string
 
-  constructor(host: string) {
+  /** @param connect a test's may refuse changes on their way to the kernel */
+  constructor(host: string, connect: Connect = connectToKernel) {
     super()
+    this.#kernel = new LinuxKernel(connect)
     this.#host = host
   }
 
@@ -34,6 +37,10 @@ export class HostedKernel extends Kernel {
 
   override find(path: string): Net | undefined {
     return this.#kernel.find(path)
+  }
+
+  override nft(net: Net): Nft {
+    return this.#kernel.nft(net)
   }
 }
 

@@ -19,12 +19,15 @@ export interface RecordedSource {
   readonly ownsTable: boolean
 }
 
-export function entryOf(netns: string, sources: readonly SourceTable[], ownsTables: boolean): Json {
-  return jsonObject([
-    ['netns', jsonString(netns)],
+/** Members of an entry. */
+export function sourceMembers(
+  sources: readonly SourceTable[],
+  ownsTables: boolean
+): readonly (readonly [string, Json])[] {
+  return [
     ['ownsTables', jsonBoolean(ownsTables)],
     ['sources', jsonArray(sources.map(sourceToJson))]
-  ])
+  ]
 }
 
 function sourceToJson(source: SourceTable): Json {

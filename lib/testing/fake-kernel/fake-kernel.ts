@@ -28,7 +28,7 @@ export class FakeKernel extends Kernel {
 
   constructor() {
     super()
-    this.#world = { namespaces: [], steps: 0, failingStep: 0, failingErrno: 'EIO', macs: 0 }
+    this.#world = { namespaces: [], steps: 0, failingStep: 0, failingErrno: 'EIO', macs: 0, made: 0 }
     addNamespace(this.#world, '')
   }
 
@@ -44,6 +44,10 @@ export class FakeKernel extends Kernel {
 
   override find(path: string): FakeNet | undefined {
     return this.#world.namespaces.some(one => one.path === path) ? this.open(path) : undefined
+  }
+
+  override nft(net: Net): FakeNft {
+    return this.open(net.path()).nft()
   }
 
   /** Makes a namespace with lo in it, down. */
@@ -120,6 +124,10 @@ export class FakeNet extends Net {
     return known ? other.namespaceFd() : undefined
   }
 
+  override id(): string {
+    return this.#place.namespace.id
+  }
+
   override close(): void {
     // Nothing is open.
   }
@@ -136,7 +144,9 @@ export class FakeNet extends Net {
 function addNamespace(world: FakeWorld, path: string): void {
   if (world.namespaces.some(one => one.path === path)) throw new Error(`add namespace ${JSON.stringify(path)}: exists`)
   const nft = new FakeNft(() => countStep(world, 'commit', 'nft batch'))
-  const namespace: FakeNamespace = { path, links: [], routes: [], rules: [], sysctls: new Map(), nft, nextIndex: 1 }
+  world.made += 1
+  const id = String(world.made)
+  const namespace: FakeNamespace = { path, id, links: [], routes: [], rules: [], sysctls: new Map(), nft, nextIndex: 1 }
   const lo = newLink(world, namespace, 'lo', undefined, { kind: 'other' })
   lo.mac = new Uint8Array(6)
   lo.mtu = 65536

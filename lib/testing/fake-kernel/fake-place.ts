@@ -11,6 +11,8 @@ export interface FakeWorld {
   failingStep: number
   failingErrno: string
   macs: number
+  /** Namespaces made so far. */
+  made: number
 }
 
 /** A namespace as its nouns see it. */

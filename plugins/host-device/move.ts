@@ -6,8 +6,8 @@
  * there (as the reference plugin does, so that either brings the other's devices home), and the journal has the rest.
  */
 
-import { stableName } from '../../lib/attach/owner.ts'
-import { type Json, jsonBoolean, jsonNumber, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
+import { hashedName } from '../../lib/attach/attachment.ts'
+import { type Json, jsonBoolean, jsonNumber, jsonString, memberOf } from '../../lib/config/json.ts'
 import { formatMac, parseMac } from '../../lib/ip/mac.ts'
 import type { Link } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
@@ -21,23 +21,21 @@ export interface Origin {
   /** bytes */
   readonly mtu: number
   readonly isUp: boolean
-  /** Path of the container's namespace. */
-  readonly netns: string
 }
 
-export function originOf(link: Link, netns: string): Origin {
-  return { name: link.name, alias: link.alias ?? '', mac: link.mac, mtu: link.mtu, isUp: link.isUp, netns }
+export function originOf(link: Link): Origin {
+  return { name: link.name, alias: link.alias ?? '', mac: link.mac, mtu: link.mtu, isUp: link.isUp }
 }
 
-export function originToJson(origin: Origin): Json {
-  return jsonObject([
-    ['netns', jsonString(origin.netns)],
+/** Members of a journal entry. */
+export function originMembers(origin: Origin): readonly (readonly [string, Json])[] {
+  return [
     ['name', jsonString(origin.name)],
     ['alias', jsonString(origin.alias)],
     ['mac', jsonString(origin.mac === undefined ? '' : formatMac(origin.mac))],
     ['mtu', jsonNumber(origin.mtu)],
     ['up', jsonBoolean(origin.isUp)]
-  ])
+  ]
 }
 
 /** Reads a journal entry; undefined when its details are lost, or when there was no interface to move. */
@@ -50,8 +48,7 @@ export function originFromJson(json: Json | undefined): Origin | undefined {
     alias: textOf(json, 'alias'),
     mac: parseMac(textOf(json, 'mac')),
     mtu: Number(memberOf(json, 'mtu')?.text ?? '1500'),
-    isUp: textOf(json, 'up') === 'true',
-    netns: textOf(json, 'netns')
+    isUp: textOf(json, 'up') === 'true'
   }
 }
 
@@ -131,7 +128,7 @@ function moveHome(host: Net, container: Net, device: Link, origin: Origin): void
 }
 
 function strayName(origin: Origin): string {
-  return stableName('dev', origin.name, origin.netns, macText(origin.mac))
+  return hashedName('dev', `${origin.name} ${macText(origin.mac)}`)
 }
 
 function restore(host: Net, device: Link, origin: Origin): void {
