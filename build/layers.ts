@@ -59,6 +59,7 @@ const LAYERS: readonly Layer[] = [
   { of: 'plugins/main.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
   { of: 'plugins/registry.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
   { of: 'plugins/start.ts', mayImport: ['plugins/registry.ts', 'lib/cni/', 'lib/net/'], packages: false },
+  { of: 'plugins/removal.', mayImport: ['plugins/', 'lib/'], packages: false },
   { of: 'plugins/*/', mayImport: ['lib/attach/', 'lib/overlay/', 'lib/cni/', ...KERNEL, ...VALUES], packages: false },
   { of: 'ipam/*/', mayImport: ['lib/overlay/', 'lib/ranges/', 'lib/cni/', ...KERNEL, ...VALUES], packages: false },
   { of: 'agent/', mayImport: ['lib/'], packages: true },

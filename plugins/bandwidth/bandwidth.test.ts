@@ -171,7 +171,15 @@ test('an interface without an end on the host is refused', () => {
 
 test('an ADD that fails at any step leaves nothing', () => {
   withVeths(BOTH, ({ kernel, caller }) => {
-    assert.ok(sweepFailures(kernel, caller, () => caller.call('ADD')) >= 6)
+    const changes = sweepFailures(kernel, caller, () => caller.call('ADD'))
+    assert.equal(changes, [
+      'add qdisc "tbf" to link',
+      `add link "${IFB}"`,
+      'set link',
+      'add qdisc "tbf" to link',
+      'add qdisc "ingress" to link',
+      'add filter to link'
+    ])
   })
 })
 

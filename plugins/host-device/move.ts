@@ -131,15 +131,15 @@ function strayName(origin: Origin): string {
   return hashedName('dev', `${origin.name} ${macText(origin.mac)}`)
 }
 
+/** The alias last: it is what the next DEL knows the device by, if this one is stopped on its way. */
 function restore(host: Net, device: Link, origin: Origin): void {
   const renamed = device.name === origin.name || rename(host, device, origin)
-  host.links.set(device.index, {
-    mtu: device.mtu === origin.mtu ? undefined : origin.mtu,
-    mac: macText(device.mac) === macText(origin.mac) ? undefined : origin.mac,
-    // Somebody looking for the device finds its name there as long as it does not have it.
-    alias: renamed ? origin.alias : undefined
-  })
+  const mtu = device.mtu === origin.mtu ? undefined : origin.mtu
+  const mac = macText(device.mac) === macText(origin.mac) ? undefined : origin.mac
+  if (mtu !== undefined || mac !== undefined) host.links.set(device.index, { mtu, mac })
   if (origin.isUp) host.links.set(device.index, { up: true })
+  // Somebody looking for the device finds its name there as long as it does not have it.
+  if (renamed) host.links.set(device.index, { alias: origin.alias })
 }
 
 /** @returns false when another interface has got the name meanwhile */

@@ -33,7 +33,8 @@ export function savedToJson(session: Session, before: LinkChange, index: number)
     ['txQLen', before.txQueueLength === undefined ? undefined : jsonNumber(before.txQueueLength)],
     ['index', jsonNumber(index)]
   ]
-  return jsonObject(members.concat(netnsMembers(session)))
+  for (const member of netnsMembers(session)) members.push(member)
+  return jsonObject(members)
 }
 
 /** The index of the interface that was saved; undefined in files of the reference. */

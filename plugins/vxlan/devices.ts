@@ -80,7 +80,8 @@ function entryOf(session: Session, config: VxlanConfig, tunnel: Tunnel): Json {
     ['agent', config.agent === undefined ? undefined : jsonString(config.agent.socket)],
     ['agentMilliseconds', config.agent === undefined ? undefined : jsonNumber(config.agent.milliseconds)]
   ]
-  return jsonObject(members.concat(netnsMembers(session)))
+  for (const member of netnsMembers(session)) members.push(member)
+  return jsonObject(members)
 }
 
 /** The agent that an entry was published by. */

@@ -14,6 +14,7 @@
 import { Kernel } from '../../net/kernel.ts'
 import { Net } from '../../net/net.ts'
 import { NetnsError } from '../../sys/netns.ts'
+import { RefusedChanges } from '../refused-changes.ts'
 import { FakeAddresses } from './fake-addresses.ts'
 import { FakeLinks, newLink } from './fake-links.ts'
 import { type FakeNamespace, namespaceText } from './fake-namespace.ts'
@@ -28,7 +29,7 @@ export class FakeKernel extends Kernel {
 
   constructor() {
     super()
-    this.#world = { namespaces: [], steps: 0, failingStep: 0, failingErrno: 'EIO', macs: 0, made: 0 }
+    this.#world = { namespaces: [], refused: new RefusedChanges(), macs: 0, made: 0 }
     addNamespace(this.#world, '')
   }
 
@@ -65,16 +66,14 @@ export class FakeKernel extends Kernel {
     this.#world.namespaces.splice(at, 1)
   }
 
-  /** The step-th change from now on (1 = the next) is refused, once; 0 = none. Counting begins anew. */
+  /** @see RefusedChanges */
   failAt(step: number, errno = 'EIO'): void {
-    this.#world.steps = 0
-    this.#world.failingStep = step
-    this.#world.failingErrno = errno
+    this.#world.refused.failAt(step, errno)
   }
 
-  /** How many changes were tried since `failAt`. */
-  steps(): number {
-    return this.#world.steps
+  /** @see RefusedChanges */
+  changes(): readonly string[] {
+    return this.#world.refused.changes()
   }
 
   /** All namespaces with all that is in them. */
