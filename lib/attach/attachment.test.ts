@@ -7,7 +7,7 @@ import { parseMac } from '../ip/mac.ts'
 import { NoRecords } from '../state/records.ts'
 import { FakeKernel } from '../testing/fake-kernel/fake-kernel.ts'
 import { assert, suite } from '../testing/suite.ts'
-import { isOwnLink, isOwnNamespace, netnsMembers, ownerMark, removeFromContainer, stableName } from './attachment.ts'
+import { isOwnLink, isOwnNamespace, ownerMark, removeFromContainer, stableName, withNetns } from './attachment.ts'
 import { openSession, type Session } from './session.ts'
 
 const test = suite('lib/attach: attachment')
@@ -97,7 +97,7 @@ test('a link is removed by its mark, by the MAC of prevResult, or as what a kill
     box.links.set(index, { alias, up })
     const session = sessionOn(kernel, prevMac === undefined ? undefined : prevResultWith(prevMac))
     let written: Json | undefined
-    if (entry !== 'none') written = jsonObject(netnsMembers(session))
+    if (entry !== 'none') written = withNetns(session, jsonObject([]))
     if (entry === 'another namespace') {
       kernel.removeNamespace(BOX)
       const next = kernel.addNamespace(BOX)
@@ -116,7 +116,7 @@ test('another kind is never ours without the mark', () => {
   const box = kernel.addNamespace(BOX)
   const link = box.links.add({ name: 'eth0', kind: { kind: 'dummy' }, mac: parseMac(MAC) })
   const session = sessionOn(kernel, prevResultWith(MAC))
-  const entry = jsonObject(netnsMembers(session))
+  const entry = withNetns(session, jsonObject([]))
   assert.equal([isOwnLink(session, box, link, { kind: 'veth', entry })], [false])
   assert.equal([isOwnLink(session, box, link, { kind: 'dummy', entry })], [true])
 })
@@ -124,7 +124,7 @@ test('another kind is never ours without the mark', () => {
 test('a namespace is told by what ADD wrote down, not by its path', () => {
   const kernel = new FakeKernel()
   kernel.addNamespace(BOX)
-  const entry = jsonObject(netnsMembers(sessionOn(kernel)))
+  const entry = withNetns(sessionOn(kernel), jsonObject([]))
   assert.is(isOwnNamespace(sessionOn(kernel), kernel.open(BOX), entry), true)
   kernel.removeNamespace(BOX)
   kernel.addNamespace(BOX)

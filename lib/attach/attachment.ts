@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import type { Attachment } from '../attachment.ts'
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { Request } from '../cni/plugin.ts'
-import { type Json, jsonString, memberOf } from '../config/json.ts'
+import { type Json, jsonString, memberOf, withMember } from '../config/json.ts'
 import { formatMac, hex } from '../ip/mac.ts'
 import type { Link } from '../net/links.ts'
 import type { Net } from '../net/net.ts'
@@ -73,12 +73,10 @@ export function takenName(request: Request): CniError {
   return new CniError(INVALID_CONFIG, message, 'DEL the attachment that has it first, or pass another CNI_IFNAME')
 }
 
-/** Members of an entry: which namespace ADD was given. */
-export function netnsMembers(session: Session): readonly (readonly [string, Json])[] {
-  return [
-    ['netns', jsonString(session.request.netns)],
-    [NETNS_ID, jsonString(session.container().id())]
-  ]
+/** An entry that also tells which namespace ADD was given: by its path, and by what the kernel knows it by. */
+export function withNetns(session: Session, entry: Json): Json {
+  const named = withMember(entry, 'netns', jsonString(session.request.netns))
+  return withMember(named, NETNS_ID, jsonString(session.container().id()))
 }
 
 /** Whether the namespace is the one that the entry tells of. A number that is free again goes to the next namespace. */

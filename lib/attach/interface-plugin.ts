@@ -8,7 +8,7 @@ import { jsonObject } from '../config/json.ts'
 import type { Section } from '../config/section.ts'
 import type { Kernel } from '../net/kernel.ts'
 import type { Link } from '../net/links.ts'
-import { netnsMembers, refuseTakenName, removeFromContainer } from './attachment.ts'
+import { refuseTakenName, removeFromContainer, withNetns } from './attachment.ts'
 import { attachmentPlugin, forget, inJournal, nothing } from './attachment-plugin.ts'
 import {
   type AttachmentOptions,
@@ -71,7 +71,7 @@ export function readAttachmentOptions(config: Section): AttachmentOptions {
 function add(session: Session, own: OwnLink): Result {
   const { request } = session
   refuseTakenName(session)
-  session.record(jsonObject(netnsMembers(session)))
+  session.record(withNetns(session, jsonObject([])))
   const { make } = own
   const link = make(session)
   session.undo.push(`link ${JSON.stringify(link.name)}`, () => session.container().links.removeByIndex(link.index))

@@ -4,11 +4,11 @@
  * Each namespace is entered once, to open a socket there; the socket stays behind in it. What a verb does is in
  * the file named after its noun, beside this one.
  */
-import { closeSync } from 'node:fs'
 import { type Conn, KernelConn, NetlinkSocket } from '../netlink/conn.ts'
 import { KernelNft } from '../nft/kernel-nft.ts'
 import type { Nft } from '../nft/nft.ts'
 import { withDescriptorLock } from '../sys/file-lock.ts'
+import { closeDescriptor } from '../sys/files.ts'
 import { NETLINK_NETFILTER, NETLINK_ROUTE } from '../sys/netlink-socket.ts'
 import { NetnsError, netnsInode, openNetns, ownNetns, sameNetns } from '../sys/netns.ts'
 import { Kernel } from './kernel.ts'
@@ -109,7 +109,7 @@ class KernelNet extends Net {
   override close(): void {
     this.#route.close()
     this.#nft.close()
-    if (this.#fd >= 0) closeSync(this.#fd)
+    if (this.#fd >= 0) closeDescriptor(this.#fd)
   }
 
   override nft(): Nft {

@@ -6,9 +6,10 @@
  *
  * @source man 2 setns, man 7 network_namespaces; linux/magic.h NSFS_MAGIC, PROC_SUPER_MAGIC
  */
-import { closeSync, constants, fstatSync, openSync } from 'node:fs'
+import { constants, fstatSync, openSync } from 'node:fs'
 import * as libc from '#libc'
 import { errnoOf, SysError } from './errors.ts'
+import { closeDescriptor } from './files.ts'
 
 const CLONE_NEWNET = 0x40000000
 const NSFS_MAGIC = 0x6e736673
@@ -45,7 +46,7 @@ export function openNetns(path: string): number {
   const fd = openPath(path)
   const problem = whyNotNetns(fd)
   if (problem !== '') {
-    closeSync(fd)
+    closeDescriptor(fd)
     throw new NetnsError(path, 'not-a-namespace', problem)
   }
   return fd
@@ -104,28 +105,44 @@ export function netnsInode(fd: number): string {
   return `${String(status.dev)}:${String(status.ino)}`
 }
 
+/** The kernel refused to let the process back into its own namespace. */
+let isAway = false
+
+/**
+ * Makes sure that the process is in its own namespace: whatever it opens or starts elsewhere would configure the container
+ * with what is meant for the host. Sockets that are open already stay where they were opened, so much of what has been
+ * made can be undone even from away.
+ *
+ * @throws {SysError} when it is away and the kernel still does not let it back
+ */
+export function requireHome(): void {
+  if (!isAway) return
+  if (libc.setns(ownNetns(), CLONE_NEWNET) < 0) {
+    throw new SysError('return to', 'the own network namespace', libc.errnoName(), '')
+  }
+  isAway = false
+}
+
 /**
  * Runs `work` inside the namespace and comes back.
  *
  * @throws {NetnsError} `not-a-namespace` when the descriptor is a namespace of another kind
- * @throws {SysError} EPERM without CAP_SYS_ADMIN
+ * @throws {SysError} EPERM without CAP_SYS_ADMIN; whatever keeps it from coming back
  */
 export function inNamespace<T>(fd: number, work: () => T): T {
   const home = ownNetns()
+  requireHome()
   if (fd === home) return work()
   if (libc.setns(fd, CLONE_NEWNET) < 0) {
     const errno = libc.errnoName()
     if (errno === 'EINVAL') throw new NetnsError(`fd ${String(fd)}`, 'not-a-namespace', 'not a network namespace')
     throw new SysError('setns', 'network namespace', errno, '')
   }
+  isAway = true
   try {
     return work()
   } finally {
-    // Going on in the container's namespace would configure the container with what is meant for the host.
-    if (libc.setns(home, CLONE_NEWNET) < 0) {
-      process.stderr.write(`patchbay: return to the own network namespace: ${libc.errnoName()}\n`)
-      process.exit(1)
-    }
+    requireHome()
   }
 }
 

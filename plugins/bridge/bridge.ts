@@ -8,7 +8,7 @@
  *
  * The bridge is made by the first container and stays; everything else belongs to one attachment and goes with it.
  */
-import { netnsMembers, refuseTakenName, removeFromContainer } from '../../lib/attach/attachment.ts'
+import { refuseTakenName, removeFromContainer, withNetns } from '../../lib/attach/attachment.ts'
 import { attachmentPlugin, forget, inJournal } from '../../lib/attach/attachment-plugin.ts'
 import { withGatewayOf } from '../../lib/attach/gateway.ts'
 import { configureAttachment, interfaceOf } from '../../lib/attach/interface.ts'
@@ -79,13 +79,13 @@ function add(session: Session): Result {
 
 /** What ADD is about to make, for DEL, for GC and for a person who finds it. */
 function entryOf(session: Session, config: BridgeConfig): Json {
-  const members: (readonly [string, Json])[] = [
+  const entry = jsonObject([
     ['plugin', jsonString(NAME)],
     ['bridge', jsonString(config.bridge)],
     ['hostEnd', jsonString(hostEndName(session.request))],
     ['macspoofchk', jsonBoolean(config.spoofCheck)]
-  ]
-  return jsonObject(members.concat(netnsMembers(session)))
+  ])
+  return withNetns(session, entry)
 }
 
 /** Drops what the port lets in with another MAC than the container's end has. */

@@ -5,7 +5,7 @@
  *       eth2  ---- moved to ---->    eth0 (192.0.2.7/24)
  *       eth2  <--- comes home ----   DEL, or the namespace's end
  */
-import { netnsMembers, refuseTakenName, takenName } from '../../lib/attach/attachment.ts'
+import { refuseTakenName, takenName, withNetns } from '../../lib/attach/attachment.ts'
 import { attachmentPlugin, forget, inJournal, nothing } from '../../lib/attach/attachment-plugin.ts'
 import {
   attachmentProblems,
@@ -24,7 +24,7 @@ import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Link } from '../../lib/net/links.ts'
 import { asError, errnoOf } from '../../lib/sys/errors.ts'
 import { type DeviceName, deviceText, findDevice, isForPrograms, pciIdOf, readDeviceName } from './device.ts'
-import { bringHome, originFromJson, originMembers, originOf, sendToContainer } from './move.ts'
+import { bringHome, originFromJson, originOf, originToJson, sendToContainer } from './move.ts'
 
 /** @param sysfs where /sys is */
 export function hostDevice(kernel: Kernel, sysfs = '/sys'): Plugin {
@@ -62,7 +62,7 @@ function attach(session: Session, name: DeviceName, sysfs: string): Result {
   const device = getDevice(host.links.list(), name)
   const pciID = name.pciId ?? pciIdOf(device.name, sysfs)
   const origin = originOf(device)
-  session.record(jsonObject(netnsMembers(session).concat(originMembers(origin))))
+  session.record(withNetns(session, originToJson(origin)))
   session.undo.push(deviceText(name), () => bringHome(host, session.container(), origin, request.ifName))
   move(session, device)
   const link = session.container().links.get(request.ifName)
@@ -96,7 +96,7 @@ function move(session: Session, device: Link): void {
 /** A device for DPDK and the like: there is nothing to move, but it may have addresses. */
 function attachForPrograms(session: Session, name: DeviceName): Result {
   const { request } = session
-  session.record(jsonObject(netnsMembers(session)))
+  session.record(withNetns(session, jsonObject([])))
   const leased = session.lease()
   return resultOf(request, leased, { name: request.ifName, sandbox: request.netns, pciID: name.pciId })
 }

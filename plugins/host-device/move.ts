@@ -7,7 +7,7 @@
  */
 
 import { hashedName } from '../../lib/attach/attachment.ts'
-import { type Json, jsonBoolean, jsonNumber, jsonString, memberOf } from '../../lib/config/json.ts'
+import { type Json, jsonBoolean, jsonNumber, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
 import { formatMac, parseMac } from '../../lib/ip/mac.ts'
 import type { Link } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
@@ -27,15 +27,14 @@ export function originOf(link: Link): Origin {
   return { name: link.name, alias: link.alias ?? '', mac: link.mac, mtu: link.mtu, isUp: link.isUp }
 }
 
-/** Members of a journal entry. */
-export function originMembers(origin: Origin): readonly (readonly [string, Json])[] {
-  return [
+export function originToJson(origin: Origin): Json {
+  return jsonObject([
     ['name', jsonString(origin.name)],
     ['alias', jsonString(origin.alias)],
     ['mac', jsonString(origin.mac === undefined ? '' : formatMac(origin.mac))],
     ['mtu', jsonNumber(origin.mtu)],
     ['up', jsonBoolean(origin.isUp)]
-  ]
+  ])
 }
 
 /** Reads a journal entry; undefined when its details are lost, or when there was no interface to move. */

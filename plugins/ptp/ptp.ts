@@ -7,7 +7,7 @@
  *         10.1.0.7 dev veth…                     10.1.0.1 dev eth0
  *                                                10.1.0.0/24 via 10.1.0.1
  */
-import { netnsMembers, ownerMark, refuseTakenName, removeFromContainer } from '../../lib/attach/attachment.ts'
+import { ownerMark, refuseTakenName, removeFromContainer, withNetns } from '../../lib/attach/attachment.ts'
 import { attachmentPlugin, forget, inJournal } from '../../lib/attach/attachment-plugin.ts'
 import {
   attachmentProblems,
@@ -76,7 +76,7 @@ function add(session: Session): Result {
   const { request, host } = session
   const config = readConfig(request)
   refuseTakenName(session)
-  session.record(jsonObject(netnsMembers(session).concat([['hostEnd', jsonString(hostEndName(request))]])))
+  session.record(withNetns(session, jsonObject([['hostEnd', jsonString(hostEndName(request))]])))
   const hostEnd = addVeth(session, { bridgeIndex: undefined, mtu: config.mtu, mac: config.mac })
   const leased = session.lease()
   const ips = requireGateways(leased.ips)

@@ -19,15 +19,11 @@ export interface RecordedSource {
   readonly ownsTable: boolean
 }
 
-/** Members of an entry. */
-export function sourceMembers(
-  sources: readonly SourceTable[],
-  ownsTables: boolean
-): readonly (readonly [string, Json])[] {
-  return [
+export function entryOf(sources: readonly SourceTable[], ownsTables: boolean): Json {
+  return jsonObject([
     ['ownsTables', jsonBoolean(ownsTables)],
     ['sources', jsonArray(sources.map(sourceToJson))]
-  ]
+  ])
 }
 
 function sourceToJson(source: SourceTable): Json {

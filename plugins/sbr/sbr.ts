@@ -10,14 +10,14 @@
  *     |                                       10.2.0.1 dev net1      |---> net1
  *     +--------------------------------------------------------------+
  */
-import { isOwnNamespace, netnsMembers } from '../../lib/attach/attachment.ts'
+import { isOwnNamespace, withNetns } from '../../lib/attach/attachment.ts'
 import { inJournal, nothing } from '../../lib/attach/attachment-plugin.ts'
 import { chainedPlugin } from '../../lib/attach/chained-plugin.ts'
 import type { Session } from '../../lib/attach/session.ts'
 import { requiredPrevResult } from '../../lib/cni/inputs.ts'
 import type { Plugin } from '../../lib/cni/plugin.ts'
 import type { IpConfig, Result } from '../../lib/cni/result.ts'
-import { type Json, jsonObject } from '../../lib/config/json.ts'
+import type { Json } from '../../lib/config/json.ts'
 import { addressesEqual, formatAddress, type IpAddress } from '../../lib/ip/address.ts'
 import { prefixesEqual } from '../../lib/ip/prefix.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
@@ -27,7 +27,7 @@ import type { Rule } from '../../lib/net/rules.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
 import { checkSources } from './check.ts'
 import { readConfig, type SbrConfig, sourceIps } from './config.ts'
-import { type RecordedSource, sourceMembers, sourcesIn } from './entry.ts'
+import { entryOf, type RecordedSource, sourcesIn } from './entry.ts'
 import { freeTables, hasGateway, hintRoutes, movedRoutes, type SourceTable, sourceRule, tableRoutes } from './plan.ts'
 
 export function sbr(kernel: Kernel): Plugin {
@@ -57,7 +57,7 @@ function addSources(session: Session, config: SbrConfig, ips: readonly IpConfig[
   const container = session.container()
   const link = container.links.get(session.request.ifName)
   const sources = table === undefined ? findTables(container, ips) : ips.map(ip => ({ ip, table }))
-  session.record(jsonObject(netnsMembers(session).concat(sourceMembers(sources, table === undefined))))
+  session.record(withNetns(session, entryOf(sources, table === undefined)))
   if (table === undefined) moveRoutes(session, link.index, sources, config)
   for (const source of sources) ensureRule(session, sourceRule(source.ip.address.address, source.table))
 }

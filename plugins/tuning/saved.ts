@@ -5,7 +5,7 @@
  *
  * Only what has been changed is there. Ours also names the attachment, its namespace and the index of the interface.
  */
-import { netnsMembers } from '../../lib/attach/attachment.ts'
+import { withNetns } from '../../lib/attach/attachment.ts'
 import type { Session } from '../../lib/attach/session.ts'
 import { type Json, jsonBoolean, jsonNumber, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
 import { Section } from '../../lib/config/section.ts'
@@ -25,16 +25,15 @@ export function attributesBefore(link: Link, change: LinkChange): LinkChange {
 
 /** @param index of the interface, in the namespace that ADD was given */
 export function savedToJson(session: Session, before: LinkChange, index: number): Json {
-  const members: (readonly [string, Json | undefined])[] = [
+  const saved = jsonObject([
     ['mac', before.mac === undefined ? undefined : jsonString(formatMac(before.mac))],
     ['promisc', before.promiscuous === undefined ? undefined : jsonBoolean(before.promiscuous)],
     ['mtu', before.mtu === undefined ? undefined : jsonNumber(before.mtu)],
     ['allmulti', before.allMulticast === undefined ? undefined : jsonBoolean(before.allMulticast)],
     ['txQLen', before.txQueueLength === undefined ? undefined : jsonNumber(before.txQueueLength)],
     ['index', jsonNumber(index)]
-  ]
-  for (const member of netnsMembers(session)) members.push(member)
-  return jsonObject(members)
+  ])
+  return withNetns(session, saved)
 }
 
 /** The index of the interface that was saved; undefined in files of the reference. */

@@ -9,7 +9,7 @@
  *     | main table ------------- eth0  10.0.0.7/24     |
  *     +-----------------------------------------------+
  */
-import { isOwnNamespace, netnsMembers } from '../../lib/attach/attachment.ts'
+import { isOwnNamespace, withNetns } from '../../lib/attach/attachment.ts'
 import { inJournal, nothing } from '../../lib/attach/attachment-plugin.ts'
 import { chainedPlugin } from '../../lib/attach/chained-plugin.ts'
 import type { Session } from '../../lib/attach/session.ts'
@@ -69,7 +69,7 @@ function join(session: Session, config: VrfConfig): void {
   const container = session.container()
   const link = container.links.get(session.request.ifName)
   if (link.masterIndex !== undefined) throw hasMaster(container, link)
-  session.record(jsonObject(netnsMembers(session).concat([['vrf', jsonString(config.vrfName)]])))
+  session.record(withNetns(session, jsonObject([['vrf', jsonString(config.vrfName)]])))
   const master = ensureVrf(session, config)
   enslave(session, link, master)
 }

@@ -1,5 +1,5 @@
 /** Bridge and tunnel of a network on this host: planned from the configuration, made under a lock, gone with the last container. */
-import { netnsMembers } from '../../lib/attach/attachment.ts'
+import { withNetns } from '../../lib/attach/attachment.ts'
 import type { Session } from '../../lib/attach/session.ts'
 import { isSameAttachment } from '../../lib/attachment.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
@@ -73,15 +73,14 @@ export function ensureDevices(session: Session, config: VxlanConfig, plan: Plan)
 
 /** What ADD is about to make, for DEL, for GC and for a person who finds it. */
 function entryOf(session: Session, config: VxlanConfig, tunnel: Tunnel): Json {
-  const members: (readonly [string, Json | undefined])[] = [
+  const entry = jsonObject([
     ['plugin', jsonString('vxlan')],
     ['tunnel', tunnelToJson(tunnel)],
     ['keepDevices', jsonBoolean(config.keepDevices)],
     ['agent', config.agent === undefined ? undefined : jsonString(config.agent.socket)],
     ['agentMilliseconds', config.agent === undefined ? undefined : jsonNumber(config.agent.milliseconds)]
-  ]
-  for (const member of netnsMembers(session)) members.push(member)
-  return jsonObject(members)
+  ])
+  return withNetns(session, entry)
 }
 
 /** The agent that an entry was published by. */
