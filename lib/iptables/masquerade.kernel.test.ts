@@ -9,11 +9,11 @@ const test = suite('lib/iptables/masquerade')
 
 /** Runs verbs of masquerade.ts in a process of its own: iptables works in the namespace of its process. */
 function inHost(host: Namespace, code: string): void {
-  const modules = new URL('./', import.meta.url).href
+  const modules = new URL('../', import.meta.url).href
   const program = `
-    const { LinuxKernel } = await import('${modules}kernel-net.ts')
-    const { checkMasquerade, ensureMasquerade, removeMasquerade } = await import('${modules}masquerade.ts')
-    const { parsePrefix } = await import('${modules}../ip/prefix.ts')
+    const { LinuxKernel } = await import('${modules}net/kernel-net.ts')
+    const { checkMasquerade, ensureMasquerade, removeMasquerade } = await import('${modules}nft/masquerade.ts')
+    const { parsePrefix } = await import('${modules}ip/prefix.ts')
     const host = new LinuxKernel().host()
     const owner = { network: 'net1', containerId: 'c1', ifName: 'eth0' }
     const second = { ...owner, ifName: 'eth1' }
