@@ -10,13 +10,14 @@ interface Layer {
 
 /** A rule for files whose path begins with `of`. The first that fits counts. Everything may import its own folder. */
 const LAYERS: readonly Layer[] = [
-  { of: 'lib/ip/', mayImport: [], packages: false },
+  { of: 'lib/bytes/', mayImport: [], packages: false },
+  { of: 'lib/ip/', mayImport: ['lib/bytes/'], packages: false },
   { of: 'lib/hash/', mayImport: [], packages: false },
   { of: 'lib/undo.', mayImport: [], packages: false },
   { of: 'lib/config/', mayImport: ['lib/ip/'], packages: false },
-  { of: 'lib/netlink/', mayImport: ['lib/ip/'], packages: false },
+  { of: 'lib/netlink/', mayImport: ['lib/bytes/', 'lib/ip/'], packages: false },
   { of: 'lib/sys/', mayImport: [], packages: false },
-  { of: 'lib/net/', mayImport: ['lib/netlink/', 'lib/sys/', 'lib/ip/', 'lib/hash/'], packages: false },
+  { of: 'lib/net/', mayImport: ['lib/bytes/', 'lib/netlink/', 'lib/sys/', 'lib/ip/', 'lib/hash/'], packages: false },
   { of: 'lib/state/', mayImport: ['lib/sys/', 'lib/config/', 'lib/ip/'], packages: false },
   { of: 'lib/cni/', mayImport: ['lib/config/', 'lib/ip/', 'lib/sys/', 'lib/undo.ts'], packages: false },
   { of: 'lib/runtime/', mayImport: ['lib/cni/', 'lib/config/', 'lib/ip/', 'lib/sys/', 'lib/state/'], packages: true },
@@ -27,7 +28,7 @@ const LAYERS: readonly Layer[] = [
   },
   {
     of: 'lib/overlay/',
-    mayImport: ['lib/attach/', 'lib/cni/', 'lib/net/', 'lib/ip/', 'lib/config/', 'lib/sys/'],
+    mayImport: ['lib/bytes/', 'lib/attach/', 'lib/cni/', 'lib/net/', 'lib/ip/', 'lib/config/', 'lib/sys/'],
     packages: false
   },
   { of: 'lib/ranges/', mayImport: ['lib/cni/', 'lib/config/', 'lib/ip/'], packages: false },
@@ -39,6 +40,7 @@ const LAYERS: readonly Layer[] = [
   {
     of: 'plugins/*/',
     mayImport: [
+      'lib/bytes/',
       'lib/attach/',
       'lib/overlay/',
       'lib/cni/',

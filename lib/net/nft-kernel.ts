@@ -4,6 +4,7 @@
  * @source linux/netfilter/nfnetlink.h; net/netfilter/nfnetlink.c nfnetlink_rcv_batch
  */
 
+import { Writer } from '../bytes/writer.ts'
 import { addressesEqual } from '../ip/address.ts'
 import { errnoSymbol, errnoText } from '../netlink/errno.ts'
 import {
@@ -59,7 +60,6 @@ import { decodeRule, encodeRule, encodeRuleName } from '../netlink/nf/rule.ts'
 import { encodeSet, encodeSetName } from '../netlink/nf/set.ts'
 import { decodeElements, encodeElementKeys, encodeElements, type NfElementList } from '../netlink/nf/set-element.ts'
 import { decodeTable, encodeTable, encodeTableName } from '../netlink/nf/table.ts'
-import { Writer } from '../netlink/writer.ts'
 import {
   closeNetlink,
   NETLINK_NETFILTER,

@@ -5,13 +5,13 @@
  * costs no transaction. A kernel without nf_tables answers every call with EPROTONOSUPPORT or EOPNOTSUPP.
  */
 
+import { Writer } from '../bytes/writer.ts'
 import type { IpAddress } from '../ip/address.ts'
 import type { ConntrackEntry, ConntrackFilter } from '../netlink/nf/conntrack.ts'
 import type { NfVerdict } from '../netlink/nf/data.ts'
 import type { Expression } from '../netlink/nf/expression.ts'
 import type { NfField } from '../netlink/nf/set.ts'
 import type { NfElement } from '../netlink/nf/set-element.ts'
-import { Writer } from '../netlink/writer.ts'
 import { KernelError } from './errors.ts'
 
 export type { ConntrackEntry, ConntrackFilter } from '../netlink/nf/conntrack.ts'

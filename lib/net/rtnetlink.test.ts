@@ -1,4 +1,6 @@
 /** The conversation with the kernel, with a script in the kernel's place. */
+
+import { Writer } from '../bytes/writer.ts'
 import {
   decodeMessages,
   encodeMessage,
@@ -9,7 +11,6 @@ import {
   NLMSG_ERROR,
   NLMSG_OVERRUN
 } from '../netlink/message.ts'
-import { Writer } from '../netlink/writer.ts'
 import { assert, suite, throwsLike } from '../testing/suite.ts'
 import { SysError } from './errors.ts'
 import { Datagrams, type Request, Rtnetlink } from './rtnetlink.ts'

@@ -3,6 +3,8 @@
  *
  * @source man 7 rtnetlink, man 7 netlink; linux/netlink.h
  */
+
+import { Writer } from '../bytes/writer.ts'
 import { errnoSymbol, errnoText } from '../netlink/errno.ts'
 import {
   decodeMessages,
@@ -18,7 +20,6 @@ import {
   NLMSG_NOOP,
   NLMSG_OVERRUN
 } from '../netlink/message.ts'
-import { Writer } from '../netlink/writer.ts'
 import { closeNetlink, NETLINK_ROUTE, openNetlink, receiveNetlink, sendNetlink } from '../sys/netlink-socket.ts'
 import { inNamespace } from '../sys/netns.ts'
 import { asError, errnoOf, KernelError } from './errors.ts'

@@ -1,4 +1,5 @@
 /** Port mappings as elements of the maps in table.ts: added, removed, looked for. */
+import { sameBytes } from '../../lib/bytes/compare.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
 import type { IpPrefix } from '../../lib/ip/prefix.ts'
 import {
@@ -22,7 +23,6 @@ import {
   removeMembers
 } from '../../lib/net/nft-groups.ts'
 import { isOfNetwork } from '../../lib/net/nft-owner.ts'
-import { sameBytes } from './conflict.ts'
 import { isOfFamily, type Mapping, specificAddress } from './mapping.ts'
 import {
   ADDRESS_PORTS,

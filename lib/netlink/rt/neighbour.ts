@@ -5,8 +5,7 @@
  * @source linux/neighbour.h struct ndmsg, enum NDA_*; types by net/core/neighbour.c nda_policy
  */
 import type { IpAddress } from '../../ip/address.ts'
-import type { Attribute } from '../reader.ts'
-import { encodeRows, type Rows, readingRows } from './rows.ts'
+import { type Attribute, encodeRows, type Rows, readingRows } from '../rows.ts'
 
 export const RTM_NEWNEIGH = 28
 export const RTM_DELNEIGH = 29
@@ -76,7 +75,7 @@ export function neighbourRows(rows: Rows, n: NeighbourMessage): NeighbourMessage
 
 /** @throws {EncodeError} */
 export function encodeNeighbour(neighbour: NeighbourMessage): Uint8Array {
-  return encodeRows('ndmsg', neighbour, neighbourRows)
+  return encodeRows(neighbour, neighbourRows)
 }
 
 /** @throws {DecodeError} */

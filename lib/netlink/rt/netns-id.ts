@@ -3,8 +3,7 @@
  *
  * @source linux/net_namespace.h enum NETNSA_*; types by net/core/net_namespace.c rtnl_net_policy
  */
-import type { Attribute } from '../reader.ts'
-import { encodeRows, type Rows, readingRows } from './rows.ts'
+import { type Attribute, encodeRows, type Rows, readingRows } from '../rows.ts'
 
 export const RTM_NEWNSID = 88
 export const RTM_GETNSID = 90
@@ -35,7 +34,7 @@ export function netnsIdRows(rows: Rows, message: NetnsIdMessage): NetnsIdMessage
 
 /** @throws {EncodeError} */
 export function encodeNetnsId(message: NetnsIdMessage): Uint8Array {
-  return encodeRows('rtgenmsg', message, netnsIdRows)
+  return encodeRows(message, netnsIdRows)
 }
 
 /** @throws {DecodeError} */

@@ -5,9 +5,9 @@
  * @source linux/if_bridge.h enum IFLA_BRIDGE_*, struct bridge_vlan_info, struct br_vlan_msg, enum
  *   BRIDGE_VLANDB_ENTRY_*; types by net/bridge/br_vlan.c br_vlan_db_policy
  */
-import { type Attribute, Reader } from '../reader.ts'
-import { Writer } from '../writer.ts'
-import { encodeRows, nest, type Rows, readingRows } from './rows.ts'
+import { Reader } from '../../bytes/reader.ts'
+import { Writer } from '../../bytes/writer.ts'
+import { type Attribute, encodeRows, nest, nestList, type Rows, readingRows } from '../rows.ts'
 
 export const RTM_NEWVLAN = 112
 export const RTM_GETVLAN = 114
@@ -90,23 +90,9 @@ export function vlanMessageRows(rows: Rows, message: VlanMessage): VlanMessage {
   return {
     family,
     index: rows.fixedU32('ifindex', message.index),
-    entries: entryRows(rows, message.entries),
+    entries: nestList(rows, 1, 'BRIDGE_VLANDB_ENTRY', message.entries, {}, dbEntryRows),
     unknown: rows.unknown(message.unknown)
   }
-}
-
-function entryRows(rows: Rows, entries: readonly VlanDbEntry[]): readonly VlanDbEntry[] {
-  const symbol = 'BRIDGE_VLANDB_ENTRY'
-  const read: VlanDbEntry[] = []
-  if (rows.isWriting()) {
-    for (const entry of entries) nest(rows, 1, symbol, entry, {}, dbEntryRows)
-    return entries
-  }
-  for (let next = nest(rows, 1, symbol, undefined, {}, dbEntryRows); next !== undefined; ) {
-    read.push(next)
-    next = nest(rows, 1, symbol, undefined, {}, dbEntryRows)
-  }
-  return read
 }
 
 function dbEntryRows(rows: Rows, entry: VlanDbEntry): VlanDbEntry {
@@ -130,7 +116,7 @@ function decodeEntry(bytes: Uint8Array): VlanEntry {
 
 /** @throws {EncodeError} */
 export function encodeBridgeLink(link: BridgeLinkMessage): Uint8Array {
-  return encodeRows('ifinfomsg', link, bridgeLinkRows)
+  return encodeRows(link, bridgeLinkRows)
 }
 
 /** @throws {DecodeError} */
@@ -140,7 +126,7 @@ export function decodeBridgeLink(bytes: Uint8Array): BridgeLinkMessage {
 
 /** @throws {EncodeError} */
 export function encodeVlanMessage(message: VlanMessage): Uint8Array {
-  return encodeRows('br_vlan_msg', message, vlanMessageRows)
+  return encodeRows(message, vlanMessageRows)
 }
 
 /** @throws {DecodeError} */

@@ -3,8 +3,7 @@
  *
  * @source linux/if_link.h enum IFLA_MACVLAN_*, enum macvlan_mode; types by drivers/net/macvlan.c macvlan_policy
  */
-import type { Attribute } from '../../reader.ts'
-import { type Choice, nest, type Rows } from '../rows.ts'
+import { type Attribute, type Choice, nest, type Rows } from '../../rows.ts'
 
 export type MacvlanMode = 'private' | 'vepa' | 'bridge' | 'passthru' | 'source'
 
