@@ -13,8 +13,8 @@ export const NLM_F_ACK = 0x4
 export const NLM_F_ECHO = 0x8
 export const NLM_F_DUMP_INTR = 0x10
 /** Of a get request. */
-export const NLM_F_ROOT = 0x100
-export const NLM_F_MATCH = 0x200
+const NLM_F_ROOT = 0x100
+const NLM_F_MATCH = 0x200
 export const NLM_F_DUMP = NLM_F_ROOT | NLM_F_MATCH
 /** Of a new request. */
 export const NLM_F_REPLACE = 0x100
@@ -30,7 +30,7 @@ export const NLMSG_ERROR = 2
 export const NLMSG_DONE = 3
 export const NLMSG_OVERRUN = 4
 
-export const NLMSG_HEADER = 16
+const NLMSG_HEADER = 16
 
 /** A message without its envelope; `payload` is a view into the datagram. */
 export interface Message {

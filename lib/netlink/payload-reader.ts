@@ -10,7 +10,7 @@ import { DecodeError } from '../bytes/reader.ts'
 /** struct nlattr: its length with this header, its type. */
 export const NLA_HEADER = 4
 /** The bits of nla_type that are the type itself. */
-export const NLA_TYPE_MASK = 0x3fff
+const NLA_TYPE_MASK = 0x3fff
 
 /** One attribute; `type` is without the flag bits. */
 export interface Attribute {

@@ -19,7 +19,7 @@ export const NF_INET_POST_ROUTING = 4
 export const NF_DROP = 0
 export const NF_ACCEPT = 1
 
-export interface NfChain {
+interface NfChain {
   readonly family: number
   readonly table: string
   readonly name: string

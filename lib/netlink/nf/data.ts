@@ -17,7 +17,7 @@ export interface NfVerdict {
 }
 
 /** A constant of either kind; without a verdict it is bytes. */
-export interface NfConstant {
+interface NfConstant {
   /** Empty when `verdict` is set. */
   readonly value: Uint8Array
   readonly verdict: NfVerdict | undefined

@@ -39,7 +39,7 @@ export type Expression =
   | OtherExpression
 
 /** One that has no codec here, kept as it came so that a rule read back loses nothing. */
-export interface OtherExpression {
+interface OtherExpression {
   readonly kind: 'other'
   readonly name: string
   readonly attributes: Uint8Array

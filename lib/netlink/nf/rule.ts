@@ -11,7 +11,7 @@ import { NFT_NAME_MAXLEN } from './nf-tables.ts'
 import { familyRows, readingNfRows } from './nfnetlink.ts'
 import { commentRow } from './user-data.ts'
 
-export interface NfRule {
+interface NfRule {
   readonly family: number
   readonly table: string
   readonly chain: string

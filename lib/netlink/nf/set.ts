@@ -48,7 +48,7 @@ const FIELD_TYPES: readonly FieldType[] = [
 ]
 const FIELD_BITS = 64
 
-export interface NfSet {
+interface NfSet {
   readonly family: number
   readonly table: string
   readonly name: string

@@ -9,7 +9,7 @@ import { encodeRows, type Rows } from '../rows.ts'
 import { NFT_NAME_MAXLEN } from './nf-tables.ts'
 import { familyRows, readingNfRows } from './nfnetlink.ts'
 
-export interface NfTable {
+interface NfTable {
   readonly family: number
   readonly name: string
   /** NFT_TABLE_F_*: 1 = dormant */

@@ -90,7 +90,7 @@ export interface LinkInfoAttribute {
 }
 
 /** IFLA_PROP_LIST */
-export interface LinkProperties {
+interface LinkProperties {
   readonly altNames: readonly string[]
   readonly unknown?: readonly Attribute[] | undefined
 }

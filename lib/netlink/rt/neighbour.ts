@@ -48,7 +48,7 @@ export interface NeighbourMessage {
 
 export const EMPTY_NEIGHBOUR: NeighbourMessage = { family: 0, index: 0, state: 0, flags: 0, type: 0 }
 
-export function neighbourRows(rows: Rows, n: NeighbourMessage): NeighbourMessage {
+function neighbourRows(rows: Rows, n: NeighbourMessage): NeighbourMessage {
   const family = rows.fixedU8('ndm_family', n.family)
   rows.fixedU8('ndm_pad1', 0)
   rows.fixedU16('ndm_pad2', 0)

@@ -5,7 +5,6 @@
  */
 import { type Attribute, encodeRows, type Rows, readingRows } from '../rows.ts'
 
-export const RTM_NEWNSID = 88
 export const RTM_GETNSID = 90
 
 /** struct rtgenmsg and its attributes. */
@@ -18,7 +17,7 @@ export interface NetnsIdMessage {
   readonly unknown?: readonly Attribute[] | undefined
 }
 
-export function netnsIdRows(rows: Rows, message: NetnsIdMessage): NetnsIdMessage {
+function netnsIdRows(rows: Rows, message: NetnsIdMessage): NetnsIdMessage {
   const family = rows.fixedU8('rtgen_family', message.family)
   // The structure is one byte long, and attributes begin at a multiple of four.
   rows.fixedU8('padding', 0)

@@ -52,7 +52,7 @@ export interface RouteMessage {
 }
 
 /** RTA_METRICS */
-export interface RouteMetrics {
+interface RouteMetrics {
   /** Bit n: RTAX_n is not to be learned otherwise. */
   readonly lock?: number | undefined
   readonly mtu?: number | undefined
@@ -85,7 +85,7 @@ export const EMPTY_ROUTE: RouteMessage = {
   flags: 0
 }
 
-export function routeRows(rows: Rows, route: RouteMessage): RouteMessage {
+function routeRows(rows: Rows, route: RouteMessage): RouteMessage {
   return {
     family: rows.fixedU8('rtm_family', route.family),
     dstLength: rows.fixedU8('rtm_dst_len', route.dstLength),

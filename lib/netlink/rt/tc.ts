@@ -66,7 +66,7 @@ export interface TbfOptions {
 }
 
 /** A u32 filter. Written, it matches every packet. */
-export interface U32Options {
+interface U32Options {
   /** Its action mirred sends the packet out of this link; undefined when reading another action. */
   readonly redirectIndex: number | undefined
   readonly unknown?: readonly Attribute[] | undefined

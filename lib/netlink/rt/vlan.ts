@@ -9,11 +9,9 @@ import { Reader } from '../../bytes/reader.ts'
 import { Writer } from '../../bytes/writer.ts'
 import { type Attribute, encodeRows, nest, nestList, type Rows, readingRows } from '../rows.ts'
 
-export const RTM_NEWVLAN = 112
 export const RTM_GETVLAN = 114
 
-/** Of `BridgeLinkSpec.flags`: act on the bridge that the port belongs to, or on the device itself. */
-export const BRIDGE_FLAGS_MASTER = 1
+/** Of `BridgeLinkSpec.flags`: act on the device itself, not on the bridge that it is a port of. */
 export const BRIDGE_FLAGS_SELF = 2
 
 /** Of `VlanEntry.flags`. */
@@ -38,13 +36,13 @@ export interface BridgeLinkMessage {
 }
 
 /** IFLA_AF_SPEC of family AF_BRIDGE. A range is two entries, one marked as its beginning, one as its end. */
-export interface BridgeLinkSpec {
+interface BridgeLinkSpec {
   readonly flags?: number | undefined
   readonly vlans: readonly VlanEntry[]
   readonly unknown?: readonly Attribute[] | undefined
 }
 
-export function bridgeLinkRows(rows: Rows, link: BridgeLinkMessage): BridgeLinkMessage {
+function bridgeLinkRows(rows: Rows, link: BridgeLinkMessage): BridgeLinkMessage {
   const family = rows.fixedU8('ifi_family', link.family)
   rows.fixedU8('__ifi_pad', 0)
   rows.fixedU16('ifi_type', 0)
@@ -76,14 +74,14 @@ export interface VlanMessage {
 }
 
 /** BRIDGE_VLANDB_ENTRY */
-export interface VlanDbEntry {
+interface VlanDbEntry {
   readonly info?: VlanEntry | undefined
   /** The last VLAN of a range that begins with `info`. */
   readonly lastVid?: number | undefined
   readonly unknown?: readonly Attribute[] | undefined
 }
 
-export function vlanMessageRows(rows: Rows, message: VlanMessage): VlanMessage {
+function vlanMessageRows(rows: Rows, message: VlanMessage): VlanMessage {
   const family = rows.fixedU8('family', message.family)
   rows.fixedU8('reserved1', 0)
   rows.fixedU16('reserved2', 0)

@@ -10,9 +10,7 @@ import { NO_BYTES, nestValue } from '../data.ts'
 
 export const NFT_CMP_EQ = 0
 export const NFT_CMP_NEQ = 1
-export const NFT_CMP_LT = 2
 export const NFT_CMP_LTE = 3
-export const NFT_CMP_GT = 4
 export const NFT_CMP_GTE = 5
 
 export interface CmpExpression {

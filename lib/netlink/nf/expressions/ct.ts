@@ -11,14 +11,11 @@ import type { Rows } from '../../rows.ts'
 
 export const NFT_CT_STATE = 0
 export const NFT_CT_STATUS = 2
-export const NFT_CT_MARK = 3
-export const NFT_CT_DST_IP = 20
 
 /** Bits of NFT_CT_STATE as nft names them: 1 << enum ip_conntrack_info, after 1 = invalid. */
 export const CT_STATE_ESTABLISHED = 2
 export const CT_STATE_RELATED = 4
 export const IPS_DST_NAT = 32
-export const IP_CT_DIR_ORIGINAL = 0
 
 export interface CtExpression {
   readonly kind: 'ct'

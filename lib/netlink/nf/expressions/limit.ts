@@ -7,9 +7,6 @@
  */
 import type { Rows } from '../../rows.ts'
 
-export const NFT_LIMIT_PKTS = 0
-export const NFT_LIMIT_PKT_BYTES = 1
-
 export interface LimitExpression {
   readonly kind: 'limit'
   /** So many per unit. */
@@ -17,7 +14,7 @@ export interface LimitExpression {
   /** seconds */
   readonly unit: number
   readonly burst: number
-  /** NFT_LIMIT_* */
+  /** NFT_LIMIT_*: 0 = packets, 1 = bytes */
   readonly type: number
   /** 1 = match above the limit instead of below */
   readonly flags: number

@@ -8,7 +8,6 @@
 import type { Rows } from '../../rows.ts'
 import { NO_BYTES, nestValue } from '../data.ts'
 
-export const NFT_RANGE_EQ = 0
 export const NFT_RANGE_NEQ = 1
 
 export interface RangeExpression {

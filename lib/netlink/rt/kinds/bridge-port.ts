@@ -5,7 +5,7 @@
  */
 import type { Attribute, Choice, Rows } from '../../rows.ts'
 
-export type BridgePortState = 'disabled' | 'listening' | 'learning' | 'forwarding' | 'blocking'
+type BridgePortState = 'disabled' | 'listening' | 'learning' | 'forwarding' | 'blocking'
 
 export interface BridgePort {
   readonly state?: BridgePortState | undefined

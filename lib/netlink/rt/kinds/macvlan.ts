@@ -7,7 +7,7 @@ import { type Attribute, type Choice, nest, type Rows } from '../../rows.ts'
 
 export type MacvlanMode = 'private' | 'vepa' | 'bridge' | 'passthru' | 'source'
 
-export type MacsMode = 'add' | 'del' | 'flush' | 'set'
+type MacsMode = 'add' | 'del' | 'flush' | 'set'
 
 export interface MacvlanInfo {
   readonly kind: 'macvlan'

@@ -18,7 +18,7 @@ export interface VlanInfo {
 }
 
 /** VLAN_FLAG_* of linux/if_vlan.h and which of them are meant. */
-export interface VlanFlags {
+interface VlanFlags {
   readonly flags: number
   readonly mask: number
 }

@@ -50,7 +50,7 @@ export interface VxlanInfo {
 }
 
 /** UDP ports, both ends included. */
-export interface PortRange {
+interface PortRange {
   readonly low: number
   readonly high: number
 }
