@@ -170,11 +170,6 @@ function userData(key: readonly NfField[], data: readonly NfField[] | undefined)
   return new Uint8Array(bytes)
 }
 
-/** For GETSET and DELSET. */
-export function encodeSetName(family: number, table: string, name: string): Uint8Array {
-  return encodeRows({ family, table, name }, setRows)
-}
-
 /** @throws {DecodeError} for a set with fields of other types than ours */
 export function decodeSet(payload: Uint8Array): NfSet {
   const set = setRows(readingNfRows(payload), { family: 0 })

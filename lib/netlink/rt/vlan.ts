@@ -74,7 +74,7 @@ export interface VlanMessage {
 }
 
 /** BRIDGE_VLANDB_ENTRY */
-interface VlanDbEntry {
+export interface VlanDbEntry {
   readonly info?: VlanEntry | undefined
   /** The last VLAN of a range that begins with `info`. */
   readonly lastVid?: number | undefined
