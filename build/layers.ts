@@ -13,17 +13,26 @@ const ERRORS = ['lib/sys/errors.ts', 'lib/netlink/kernel-error.ts']
 /** The kernel in the words of `ip`, `nft` and `iptables`. */
 const KERNEL = ['lib/net/', 'lib/nft/', 'lib/iptables/', 'lib/firewalld/', ...ERRORS]
 /** Values and files without a kernel. */
-const VALUES = ['lib/ip/', 'lib/hash/', 'lib/config/', 'lib/undo.ts', 'lib/attachment.ts', 'lib/state/']
+const VALUES = [
+  'lib/bytes/compare.ts',
+  'lib/ip/',
+  'lib/hash/',
+  'lib/config/',
+  'lib/undo.ts',
+  'lib/attachment.ts',
+  'lib/state/'
+]
 
 /** A rule for files whose path begins with `of`. The first that fits counts. Everything may import its own folder. */
 const LAYERS: readonly Layer[] = [
-  { of: 'lib/ip/', mayImport: [], packages: false },
+  { of: 'lib/bytes/', mayImport: [], packages: false },
+  { of: 'lib/ip/', mayImport: ['lib/bytes/compare.ts'], packages: false },
   { of: 'lib/hash/', mayImport: [], packages: false },
   { of: 'lib/undo.', mayImport: [], packages: false },
   { of: 'lib/attachment.', mayImport: [], packages: false },
   { of: 'lib/config/', mayImport: ['lib/ip/'], packages: false },
   { of: 'lib/sys/', mayImport: [], packages: false },
-  { of: 'lib/netlink/', mayImport: ['lib/ip/', 'lib/sys/'], packages: false },
+  { of: 'lib/netlink/', mayImport: ['lib/bytes/', 'lib/ip/', 'lib/sys/'], packages: false },
   {
     of: 'lib/iptables/',
     mayImport: ['lib/attachment.ts', 'lib/ip/', 'lib/hash/', 'lib/sys/', 'lib/netlink/kernel-error.ts'],
@@ -31,12 +40,12 @@ const LAYERS: readonly Layer[] = [
   },
   {
     of: 'lib/firewalld/',
-    mayImport: ['lib/ip/', 'lib/sys/', 'lib/netlink/kernel-error.ts', 'lib/netlink/reader.ts', 'lib/netlink/writer.ts'],
+    mayImport: ['lib/bytes/', 'lib/ip/', 'lib/sys/', 'lib/netlink/kernel-error.ts'],
     packages: false
   },
   {
     of: 'lib/nft/',
-    mayImport: ['lib/attachment.ts', 'lib/netlink/', 'lib/sys/errors.ts', 'lib/ip/', 'lib/iptables/'],
+    mayImport: ['lib/attachment.ts', 'lib/bytes/', 'lib/netlink/', 'lib/sys/errors.ts', 'lib/ip/', 'lib/iptables/'],
     packages: false
   },
   { of: 'lib/net/', mayImport: ['lib/netlink/', 'lib/nft/', 'lib/sys/', 'lib/ip/', 'lib/hash/'], packages: false },
