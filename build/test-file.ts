@@ -6,12 +6,18 @@ import { ALLOWED_SKIPS } from './allowed-skips.ts'
 import { binDir, ENGINES, ROOT } from './project.ts'
 import type { TestResult, TestRun } from './test-kinds.ts'
 
-const DEFAULT_SECONDS = 120
+/** Against hanging only: a busy machine may need several times what a calm one does. */
+const DEFAULT_SECONDS = 300
 
-/** A file that needs longer says so in its first lines: `// time-out: 120 s`. */
+/** A file that needs longer says so in its first lines: `// time-out: 600 s`. */
 export function timeoutOf(source: string): number {
   const match = /^(?:\/\/| \*|\/\*\*) time-out: ([0-9]+) s\b/m.exec(source.slice(0, 2000))
   return match === null ? DEFAULT_SECONDS : Number(match[1])
+}
+
+/** Whether the file says in its first lines that nothing may run beside it: `// alone: WHY`. */
+export function isAlone(source: string): boolean {
+  return /^(?:\/\/| \*|\/\*\*) alone: \S/m.test(source.slice(0, 2000))
 }
 
 /** What is wrong with a test file before it is run. */
@@ -67,22 +73,8 @@ export async function runTestFile(run: TestRun, strict: boolean, extraSeconds = 
     skipped: counts?.skipped ?? 0,
     seconds: Number(process.hrtime.bigint() - started) / 1e9,
     problems,
-    output,
-    firstTry: ''
+    output
   }
-}
-
-/**
- * Runs the file, and once more when it failed at what a busy machine can spoil: packets, daemons and time-outs of the
- * kernel. A second failure counts; a first one is never hidden: its output is printed with the second's result.
- */
-export async function runPatiently(run: TestRun, strict: boolean, extraSeconds = 1): Promise<TestResult> {
-  const first = await runTestFile(run, strict, extraSeconds)
-  if (first.problems.length === 0 || run.suite === 'pure') return first
-  const second = await runTestFile(run, strict, extraSeconds)
-  const firstTry = `${first.problems.join('\n')}\n\n${first.output}`
-  if (second.problems.length === 0) return { ...second, firstTry }
-  return { ...second, output: `${firstTry}\n\nand again:\n${second.output}` }
 }
 
 function runProcess(run: TestRun, seconds: number): Promise<{ readonly status: string; readonly output: string }> {
