@@ -40,6 +40,11 @@ export function program(file: string): Command {
   return programFromText(`import ${JSON.stringify(file)}`, '/')
 }
 
+/** The command that starts `patchbay` from source. */
+export function patchbayProgram(): Command {
+  return program(join(import.meta.dirname, '..', '..', 'cli', 'main.ts'))
+}
+
 /**
  * The same for a program that is given as text, such as one call of the module under test.
  *
@@ -59,6 +64,8 @@ export function programFromText(text: string, folder: string): Command {
       platform: 'node',
       format: 'esm',
       target: 'node26',
+      // Packages in CommonJS ask for Node's modules by require.
+      banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)" },
       logLevel: 'silent'
     })
     renameSync(unfinished, bundle)
