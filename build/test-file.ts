@@ -56,12 +56,24 @@ export function runProblems(status: string, output: string, strict: boolean): re
   return problems
 }
 
+/** How a file is run where it is not run as everywhere. */
+export interface Circumstances {
+  /** What is started in place of the file itself. */
+  readonly bundle?: string
+  /** By how much its time-out grows. */
+  readonly slowness?: number
+}
+
 /** Runs the file. Colours are off, so that the summary can be read. */
-export async function runTestFile(run: TestRun, strict: boolean, extraSeconds = 1): Promise<TestResult> {
+export async function runTestFile(
+  run: TestRun,
+  strict: boolean,
+  { bundle, slowness }: Circumstances = {}
+): Promise<TestResult> {
   const source = readFileSync(join(ROOT, run.path), 'utf8')
-  const seconds = Math.ceil(timeoutOf(source) * extraSeconds)
+  const seconds = Math.ceil(timeoutOf(source) * (slowness ?? 1))
   const started = process.hrtime.bigint()
-  const { status, output } = await runProcess(run, seconds)
+  const { status, output } = await runProcess(run, bundle ?? join(ROOT, run.path), seconds)
   const counts = countsOf(output)
   const problems = [...sourceProblems(source), ...runProblems(status, output, strict)]
   const failedTests = counts === undefined ? 0 : counts.total - counts.passed
@@ -77,13 +89,18 @@ export async function runTestFile(run: TestRun, strict: boolean, extraSeconds = 
   }
 }
 
-function runProcess(run: TestRun, seconds: number): Promise<{ readonly status: string; readonly output: string }> {
-  const { promise, resolve } = Promise.withResolvers<{ status: string; output: string }>()
+interface Ended {
+  readonly status: string
+  readonly output: string
+}
+
+function runProcess(run: TestRun, program: string, seconds: number): Promise<Ended> {
+  const { promise, resolve } = Promise.withResolvers<Ended>()
   const engineEnv =
     run.engine === undefined ? {} : { PATCHBAY_ENGINE: run.engine, PATCHBAY_BIN_DIR: binDir(run.engine) }
   const built = Object.fromEntries(ENGINES.map(engine => [`PATCHBAY_${engine.toUpperCase()}_BIN_DIR`, binDir(engine)]))
   // A group of its own: a test that hangs in a child is killed with the child.
-  const child = spawn(process.execPath, ['--no-warnings', join(ROOT, run.path)], {
+  const child = spawn(process.execPath, ['--no-warnings', program], {
     cwd: ROOT,
     env: { ...process.env, ...built, ...engineEnv, NO_COLOR: '1', FORCE_COLOR: '0' },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,19 +1,21 @@
-/** The guest suite: one boot of another kernel (lib/testing/guest.ts) for all its files. */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+/**
+ * The guest suite: one boot of another kernel (lib/testing/guest.ts) for all its files.
+ *
+ * The processor in there is emulated, and starting a test file from source takes it ten to twenty seconds: Node's stripper
+ * of types is itself a large program. So the files are bundled outside, and what is left of TypeScript in there is nothing.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { build, type Plugin } from 'esbuild'
 import { guestObstacle, runInGuest } from '../lib/testing/guest.ts'
-import { inPool } from './pool.ts'
+import { patchbayProgram, programsDirectory } from '../lib/testing/program.ts'
+import { type Message, type Order, SLOWNESS } from './guest-order.ts'
 import { NODE_BIN, ROOT } from './project.ts'
-import { runTestFile, timeoutOf } from './test-file.ts'
-import type { TestResult, TestRun } from './test-kinds.ts'
+import { timeoutOf } from './test-file.ts'
+import type { TestRun } from './test-kinds.ts'
 import { nameOf, type Report } from './test-report.ts'
 
-/** Emulation is slower than the machine: time-outs inside the guest grow by this much. */
-const SLOWNESS = 4
 const BOOT_SECONDS = 60
-
-/** What the gate inside tells the one outside, a line of JSON each. */
-type Message = { readonly begin: TestRun } | { readonly end: TestResult }
 
 /** Runs the files in the guest, telling of each as it begins and ends. */
 export async function runGuestFiles(report: Report, runs: readonly TestRun[], strict: boolean): Promise<void> {
@@ -35,11 +37,11 @@ export async function runGuestFiles(report: Report, runs: readonly TestRun[], st
     told.add(nameOf(message.end.run))
     report.file(message.end)
   }
-  const engines = [...new Set(runs.flatMap(run => run.engine ?? []))]
-  const files = [...new Set(runs.map(run => run.path))]
-  const argv = [NODE_BIN, '--no-warnings', 'build/test.ts', '--in-guest', `--engines=${engines.join(',')}`, ...files]
   const seconds = runs.reduce((sum, { path }) => sum + secondsOf(path), BOOT_SECONDS)
-  const env = { ...(strict ? { PATCHBAY_STRICT: '1' } : {}), PATCHBAY_GUEST: '1' }
+  const argv = await prepare(runs, strict)
+  // The command, which the conformance suite is part of: bundled here as well.
+  patchbayProgram()
+  const env = { PATCHBAY_GUEST: '1', PATCHBAY_PROGRAMS: programsDirectory() }
   try {
     const { status, console } = await runInGuest({ argv, directory: ROOT, env, seconds, onLine })
     const ended = status === undefined ? [`the guest died or took more than ${seconds} s`] : []
@@ -51,19 +53,59 @@ export async function runGuestFiles(report: Report, runs: readonly TestRun[], st
   }
 }
 
+/** Bundles the files and the program that runs them. @returns the command for the guest */
+async function prepare(runs: readonly TestRun[], strict: boolean): Promise<readonly string[]> {
+  // The guest sees the machine's files.
+  const folder = join(programsDirectory(), 'guest')
+  const runner = 'build/test-in-guest.ts'
+  const bundleOf = (path: string) => join(folder, path.replace(/\.ts$/, '.mjs'))
+  await Promise.all([...new Set([runner, ...runs.map(({ path }) => path)])].map(path => bundle(path, bundleOf(path))))
+  const order: Order = { strict, runs: runs.map(run => ({ run, bundle: bundleOf(run.path) })) }
+  const orderPath = join(folder, 'order.json')
+  writeFileSync(orderPath, JSON.stringify(order))
+  return [NODE_BIN, '--no-warnings', bundleOf(runner), orderPath]
+}
+
+async function bundle(path: string, outfile: string): Promise<void> {
+  mkdirSync(dirname(outfile), { recursive: true })
+  await build({
+    entryPoints: [join(ROOT, path)],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node26',
+    external: ['esbuild', 'pkg'],
+    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)" },
+    plugins: [keepPlaces()],
+    logLevel: 'silent'
+  })
+}
+
+/** In a bundle, each module still is where its source is: tests find their data by it. */
+function keepPlaces(): Plugin {
+  return {
+    name: 'keep-places',
+    setup: ({ onLoad }) => {
+      onLoad({ filter: /\.ts$/ }, ({ path }) => {
+        const places: Readonly<Record<string, string>> = {
+          dirname: dirname(path),
+          filename: path,
+          url: `file://${path}`
+        }
+        const contents = readFileSync(path, 'utf8').replaceAll(/\bimport\.meta\.(dirname|filename|url)\b/g, (_, name) =>
+          JSON.stringify(places[name])
+        )
+        return { contents, loader: 'ts' }
+      })
+    }
+  }
+}
+
 function secondsOf(path: string): number {
   return timeoutOf(readFileSync(join(ROOT, path), 'utf8')) * SLOWNESS
 }
 
 function messageOf(line: string): Message | undefined {
   return /^\{"(?:begin|end)":/.test(line) ? JSON.parse(line) : undefined
-}
-
-/** The part that runs inside the guest. */
-export async function runInsideGuest(runs: readonly TestRun[], strict: boolean): Promise<void> {
-  const tell = (message: Message) => process.stdout.write(`${JSON.stringify(message)}\n`)
-  await inPool(runs, 1, async run => {
-    tell({ begin: run })
-    tell({ end: await runTestFile(run, strict, SLOWNESS) })
-  })
 }

@@ -15,7 +15,7 @@ import { missingNeeds, needsOf } from './needs.ts'
 import { inPool } from './pool.ts'
 import { ENGINES, type Engine, NODE_BIN, ROOT, sourceFiles } from './project.ts'
 import { isAlone, runTestFile, timeoutOf } from './test-file.ts'
-import { runGuestFiles, runInsideGuest } from './test-guest.ts'
+import { runGuestFiles } from './test-guest.ts'
 import { SUITES, type Suite, suiteOf, type TestRun } from './test-kinds.ts'
 import { nameOf, Report } from './test-report.ts'
 
@@ -30,13 +30,11 @@ interface Options {
   /** How much runs at a time. */
   readonly jobs: number
   readonly strict: boolean
-  /** This process is inside the guest: print results as JSON lines for the gate outside. */
-  readonly inGuest: boolean
 }
 
 function readOptions(args: readonly string[], env: NodeJS.ProcessEnv): Options {
   const unknown = args.find(
-    arg => arg.startsWith('--') && !/^--(suites=.*|engines=.*|jobs=[1-9][0-9]*|no-checks|in-guest)$/.test(arg)
+    arg => arg.startsWith('--') && !/^--(suites=.*|engines=.*|jobs=[1-9][0-9]*|no-checks)$/.test(arg)
   )
   if (unknown !== undefined) throw new Error(`read options: unknown option ${JSON.stringify(unknown)}`)
   const chosen = (name: string) =>
@@ -54,8 +52,7 @@ function readOptions(args: readonly string[], env: NodeJS.ProcessEnv): Options {
     checks: !part && !args.includes('--no-checks'),
     files,
     jobs: Number(chosen('jobs')?.[0] ?? JOBS),
-    strict: (env['CI'] ?? '') === 'true' || (env['PATCHBAY_STRICT'] ?? '') === '1',
-    inGuest: args.includes('--in-guest')
+    strict: (env['CI'] ?? '') === 'true' || (env['PATCHBAY_STRICT'] ?? '') === '1'
   }
 }
 
@@ -189,10 +186,6 @@ async function isBuilt(run: TestRun, builds: Builds): Promise<boolean> {
 }
 
 async function main(options: Options): Promise<number> {
-  if (options.inGuest) {
-    await runInsideGuest(listRuns(options, options.engines), options.strict)
-    return 0
-  }
   const report = new Report(options.strict)
   const needsEngines =
     options.checks || listRuns(options, options.engines).some(run => run.suite !== 'pure' && run.suite !== 'kernel')

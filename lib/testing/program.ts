@@ -9,9 +9,11 @@
  */
 import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { buildSync } from 'esbuild'
+
+const require = createRequire(import.meta.url)
 
 /** A program and its first arguments. */
 export type Command = readonly [program: string, ...args: string[]]
@@ -21,7 +23,7 @@ let ownDirectory = ''
 /**
  * Where bundles lie: one directory for all test files of a run (the gate sets PATCHBAY_PROGRAMS), or one of this process's own.
  */
-function directory(): string {
+export function programsDirectory(): string {
   const shared = process.env['PATCHBAY_PROGRAMS'] ?? ''
   if (shared !== '') return shared
   if (ownDirectory === '') {
@@ -53,10 +55,12 @@ export function patchbayProgram(): Command {
  */
 export function programFromText(text: string, folder: string): Command {
   const digest = createHash('sha256').update(`${folder}\n${text}`).digest('hex').slice(0, 16)
-  const bundle = join(directory(), `${digest}.mjs`)
+  const bundle = join(programsDirectory(), `${digest}.mjs`)
   if (!existsSync(bundle)) {
     // Two test files may need the same program at the same time: each writes a file of its own, and one of them stays.
     const unfinished = `${bundle}.${process.pid}`
+    // Loaded only here: most often another test file has made the bundle already.
+    const { buildSync }: typeof import('esbuild') = require('esbuild')
     buildSync({
       stdin: { contents: text, resolveDir: folder, loader: 'ts' },
       outfile: unfinished,
