@@ -124,7 +124,7 @@ function plain(why: string): string {
 }
 
 /** Columns in line, for a terminal. */
-export function alignedTable(rows: Table): string {
+function alignedTable(rows: Table): string {
   const widths = (rows[0] ?? []).map((_cell, column) => Math.max(...rows.map(row => (row[column] ?? '').length)))
   const line = (row: Cells) =>
     row
@@ -134,7 +134,7 @@ export function alignedTable(rows: Table): string {
   return rows.flatMap((row, index) => (index === 0 ? [line(row), rule] : [line(row).trimEnd()])).join('\n')
 }
 
-export function markdownTable(rows: Table): string {
+function markdownTable(rows: Table): string {
   const line = (row: Cells) => `| ${row.join(' | ')} |`
   const [head = [], ...body] = rows
   const rule = `|${head.map((_cell, column) => (column < 2 ? '---' : '--:')).join('|')}|`
@@ -166,7 +166,7 @@ function sections(report: BenchReport): readonly Section[] {
   ].filter(isFilled)
 }
 
-export function machineLine(report: BenchReport): string {
+function machineLine(report: BenchReport): string {
   return Object.entries(report.machine)
     .map(([name, value]) => `${name}: ${value}`)
     .join('; ')

@@ -9,7 +9,7 @@ export type Cells = readonly string[]
 /** The first row is the heading. */
 export type Table = readonly Cells[]
 
-export const REFERENCE = 'reference'
+const REFERENCE = 'reference'
 
 /** Groups that have tables of their own: cost by how many there are. */
 export const GROWTH_GROUPS: readonly { readonly group: string; readonly title: string; readonly counted: string }[] = [

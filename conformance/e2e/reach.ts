@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { echoProgram } from '../../lib/testing/echo.ts'
-import { outcomeOf, runIn, until } from './command.ts'
+import { runIn, until } from './command.ts'
 import { SCRATCH } from './host.ts'
 
 /** The network namespace of this process: the host's. */
@@ -56,9 +56,4 @@ export async function serveUdp(netns: string, name: string, port: number): Promi
 /** Whether a ping is answered. */
 export function pings(from: string, address: string): boolean {
   return runIn(from, 'ping', ['-c1', '-W1', address]).status === 0
-}
-
-/** Whether a program is there at all. */
-export function has(program: string): boolean {
-  return outcomeOf('sh', ['-c', `command -v ${program}`]).status === 0
 }

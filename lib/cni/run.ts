@@ -21,7 +21,7 @@ import {
 } from './version.ts'
 
 /** Bytes of configuration beyond which nothing is read. */
-export const STDIN_LIMIT = 16 * 1024 * 1024
+const STDIN_LIMIT = 16 * 1024 * 1024
 
 /**
  * Serves one call.
