@@ -1,4 +1,4 @@
-/** Checks every import of the tree against the layers, and that there are no cycles. */
+/** Checks every import of the tree against the layers, and that there are no cycles, of types neither. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findCycle, layerProblem, specifiersOf } from './layers.ts'
@@ -9,7 +9,7 @@ function checkLayers(): readonly string[] {
   const graph = new Map<string, readonly string[]>()
   for (const from of sourceFiles()) {
     const targets: string[] = []
-    for (const { text: specifier } of specifiersOf(readFileSync(join(ROOT, from), 'utf8'))) {
+    for (const specifier of specifiersOf(readFileSync(join(ROOT, from), 'utf8'))) {
       const target = specifier.startsWith('.') ? join(from, '..', specifier) : specifier
       const problem = layerProblem({ from, specifier, target })
       if (problem !== undefined) problems.push(problem)

@@ -7,8 +7,9 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { BenchReport } from '../conformance/bench/measurements.ts'
 import { plots } from '../conformance/bench/plot.ts'
-import { type BenchReport, markdownReport, shortMarkdown } from '../conformance/bench/report.ts'
+import { markdownReport, shortMarkdown } from '../conformance/bench/report.ts'
 import { withResults } from '../conformance/bench/results-block.ts'
 import { pluginFolders, ROOT } from './project.ts'
 

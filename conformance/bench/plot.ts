@@ -1,5 +1,5 @@
 /** How cost grows, as SVG: one line per contestant, both axes logarithmic, with a place for 0. */
-import type { BenchReport } from './report.ts'
+import type { BenchReport } from './measurements.ts'
 import { countOf, milliseconds, sampleIn } from './tables.ts'
 
 interface Series {

@@ -1,15 +1,7 @@
 import { assert, suite } from '../../lib/testing/suite.ts'
+import type { BenchReport } from './measurements.ts'
 import { apart, plots, ticksOf } from './plot.ts'
-import {
-  type BenchReport,
-  jsonReport,
-  markdownReport,
-  remarks,
-  rounded,
-  shortMarkdown,
-  textReport,
-  verdicts
-} from './report.ts'
+import { jsonReport, markdownReport, remarks, rounded, shortMarkdown, textReport, verdicts } from './report.ts'
 import { withResults } from './results-block.ts'
 import type { ScenarioResult } from './run.ts'
 

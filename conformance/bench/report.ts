@@ -1,7 +1,5 @@
 /** The benchmark's outcome as a text for people, as JSON and as Markdown. */
-import type { PathResult } from './path-run.ts'
-import type { ScenarioResult } from './run.ts'
-import type { Sample } from './statistics.ts'
+import type { BenchReport } from './measurements.ts'
 import {
   type Cells,
   callTable,
@@ -17,21 +15,6 @@ import {
   verdictOf
 } from './tables.ts'
 import { INNER_TARGETS, NATIVE_FILE_BYTES, NATIVE_PEAK_KIB, NODE_OWN_WORK_MS, PATH_TARGETS } from './targets.ts'
-
-export interface BenchReport {
-  readonly machine: Readonly<Record<string, string>>
-  readonly runs: number
-  /** How long it all took. */
-  readonly minutes: number
-  readonly contestants: readonly { readonly name: string; readonly largestFile: number; readonly allFiles: number }[]
-  readonly bareNode: Sample
-  readonly results: readonly ScenarioResult[]
-  readonly paths: readonly PathResult[]
-  /** Peak memory of ADD, KiB, by contestant and plugin. */
-  readonly memory: Readonly<Record<string, Readonly<Record<string, number>>>>
-  /** What was left out as a whole, and why. */
-  readonly leftOut: readonly string[]
-}
 
 /** The report with as many digits as mean something, so that what is written equals what is read back. */
 export function rounded(report: BenchReport): BenchReport {

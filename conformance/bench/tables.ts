@@ -1,6 +1,7 @@
 /** The benchmark's outcome as tables: a heading row, then rows of texts. */
+
+import type { BenchReport } from './measurements.ts'
 import type { PathResult, SubjectResult, TrafficMeasure } from './path-run.ts'
-import type { BenchReport } from './report.ts'
 import type { ContestantResult, Measured, ScenarioResult } from './run.ts'
 import type { Estimate, Sample } from './statistics.ts'
 import { PATH_TARGETS, type PathTarget, TARGETS } from './targets.ts'
