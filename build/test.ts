@@ -11,6 +11,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { CLANG_ADVICE, findClang } from './native-engine.ts'
+import { NATIVE_ONLY } from './native-only.ts'
 import { missingNeeds, needsOf } from './needs.ts'
 import { inPool } from './pool.ts'
 import { ENGINES, type Engine, NODE_BIN, ROOT, sourceFiles } from './project.ts'
@@ -144,7 +145,9 @@ function listRuns(options: Options, engines: readonly Engine[]): readonly TestRu
   return chosen.flatMap((path): readonly TestRun[] => {
     const { suite, perEngine } = suiteOf(path)
     if (!options.suites.includes(suite)) return []
-    return perEngine ? engines.map(engine => ({ path, suite, engine })) : [{ path, suite, engine: undefined }]
+    if (!perEngine) return [{ path, suite, engine: undefined }]
+    const isRepeated = !NATIVE_ONLY.has(path) || !engines.includes('native')
+    return engines.filter(engine => engine === 'native' || isRepeated).map(engine => ({ path, suite, engine }))
   })
 }
 
