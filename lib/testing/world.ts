@@ -170,14 +170,15 @@ export class World {
 }
 
 /**
- * All of /proc/sys/net, but for what counts (connections), what cannot be read, and forwarding: a host that routes for one
- * container goes on routing, since nobody can know who else relies on it by then.
+ * All of /proc/sys/net, but for what counts (connections), what cannot be read, and forwarding with what the kernel sets
+ * along with it: a host that routes for one container goes on routing, since nobody knows who else relies on it by then.
  */
 function sysctlsOf(namespace: Namespace): string {
-  const find =
-    "find /proc/sys/net -type f -perm -u=r ! -name nf_conntrack_count ! -name '*forward*' ! -name stable_secret"
-  const listed = namespace.run('sh', ['-c', `${find} -exec grep -H . {} + 2>/dev/null`])
-  return listed.stdout.split('\n').sort().join('\n')
+  const left = ['nf_conntrack_count', 'stable_secret', '*forward*', 'accept_redirects'].map(name => `! -name '${name}'`)
+  const find = `find /proc/sys/net -type f -perm -u=r ${left.join(' ')} -exec grep -H . {} +`
+  const { stdout } = namespace.run('sh', ['-c', find])
+  if (stdout === '') throw new Error('read /proc/sys/net: nothing in it')
+  return stdout.split('\n').sort().join('\n')
 }
 
 function addressTexts(link: Parsed): string {
