@@ -184,17 +184,28 @@ export function markdownReport(report: BenchReport, plots: string | undefined): 
   ].join('\n')
 }
 
-/** What the README shows: what happens at every start and stop, and the traffic; the rest is in docs/benchmark.md. */
+/** What the README shows of it: a scenario's id and measure. */
+const IN_SHORT: readonly (readonly [id: string, measure: string])[] = [
+  ['bridge', 'ADD'],
+  ['portmap', 'ADD'],
+  ['nerdctl', 'start'],
+  ['nerdctl', 'stop'],
+  ['cri', 'pod start'],
+  ['leases-10000', 'ADD']
+]
+
+/** Ten lines for the README; the rest is in docs/benchmark.md. */
 export function shortMarkdown(report: BenchReport): string {
-  const isShown = (measure: string) => !['CHECK', 'STATUS', 'DEL again', 'vxlan DEL', 'bridge DEL'].includes(measure)
-  const tables = [
-    timeTable(report, isShown),
-    ...growthSections(report).map(({ table }) => table.filter(row => row[1] !== 'DEL')),
-    pathTable(report),
-    memoryTable(report)
-  ]
+  const rows = IN_SHORT.flatMap(([id, measure]): readonly Cells[] => {
+    const title = report.results.find(result => result.id === id)?.title
+    const [reference, native] = ['reference', 'native'].map(name => sampleIn(report.results, id, name, measure)?.median)
+    if (title === undefined || reference === undefined || native === undefined) return []
+    return [[title, measure, milliseconds(reference), milliseconds(native), (native / reference).toFixed(2)]]
+  })
+  const { processor, kernel, date } = report.machine
   return [
-    `${machineLine(report)}. Median (tenth and ninetieth percentile) of ${report.runs} runs, taken in turns.`,
-    ...tables.filter(table => table.length > 1).flatMap(table => ['', markdownTable(table)])
+    `Medians of ${report.runs} runs; ${processor}, ${kernel}, ${date}.`,
+    '',
+    markdownTable([['scenario', 'call', 'reference ms', 'native ms', 'ratio'], ...rows])
   ].join('\n')
 }

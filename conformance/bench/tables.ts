@@ -88,22 +88,17 @@ function isGrowth({ group }: ScenarioResult): boolean {
   return GROWTH_GROUPS.some(one => one.group === group)
 }
 
-/** @param shown which measures to show */
-export function timeTable(report: BenchReport, shown: (measure: string) => boolean = () => true): Table {
+export function timeTable(report: BenchReport): Table {
   const others = report.contestants.map(({ name }) => name).filter(name => name !== REFERENCE)
   const head = ['scenario', 'call', 'reference ms', ...others.flatMap(name => [`${name} ms`, 'ratio'])]
   const results = report.results.filter(result => !isGrowth(result))
-  const rows = scenarioRows(
-    results,
-    result => measuresOf(result).filter(shown),
-    (result, measure) => [
-      timeCell(result.contestants[REFERENCE], measure),
-      ...others.flatMap(name => [
-        timeCell(result.contestants[name], measure),
-        ratioCell(results, result.id, name, measure)
-      ])
-    ]
-  )
+  const rows = scenarioRows(results, measuresOf, (result, measure) => [
+    timeCell(result.contestants[REFERENCE], measure),
+    ...others.flatMap(name => [
+      timeCell(result.contestants[name], measure),
+      ratioCell(results, result.id, name, measure)
+    ])
+  ])
   return [head, ...rows]
 }
 
