@@ -87,7 +87,7 @@ const CHECKS: readonly (readonly [what: string, ...args: string[]])[] = [
   ['layers: who imports whom', 'build/check-layers.ts'],
   ['rules of the tree', 'build/check-rules.ts'],
   ['lock file', 'build/lock.ts'],
-  ['README tables', 'build/readme.ts'],
+  ['documents made from the source', 'build/readme.ts'],
   ['static coverage of the plugins', 'build/check-static.ts']
 ]
 
