@@ -86,6 +86,7 @@ const CHECKS: readonly (readonly [what: string, ...args: string[]])[] = [
   ['format and lint (biome)', 'node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings', '.'],
   ['layers: who imports whom', 'build/check-layers.ts'],
   ['rules of the tree', 'build/check-rules.ts'],
+  ['dead files, exports and packages (knip)', 'node_modules/knip/bin/knip.js', '--no-progress'],
   ['lock file', 'build/lock.ts'],
   ['documents made from the source', 'build/readme.ts'],
   ['static coverage of the plugins', 'build/check-static.ts']
