@@ -71,15 +71,7 @@ test('imports are found in all their forms, and not in comments', () => {
     "/*\nimport { y } from './y.ts'\n*/",
     'const text = 1'
   ].join('\n')
-  const found = specifiersOf(source)
-  assert.equal(
-    found.map(specifier => specifier.text),
-    ['./a.ts', './b.ts', './c.ts', './e.ts', './f.ts', './g.ts']
-  )
-  assert.equal(
-    found.filter(specifier => specifier.erased).map(specifier => specifier.text),
-    ['./b.ts']
-  )
+  assert.equal(specifiersOf(source), ['./a.ts', './b.ts', './c.ts', './e.ts', './f.ts', './g.ts'])
 })
 
 test('cycles are found', () => {

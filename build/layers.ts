@@ -129,22 +129,11 @@ export function layerProblem({ from, specifier, target }: Import): string | unde
   return `${from}: imports ${target}: ${place.layer.of} may import ${place.layer.mayImport.join(', ') || 'nothing of ours'}`
 }
 
-/** One import or re-export in a source text. */
-export interface Specifier {
-  readonly text: string
-  /** `import type` and `export type`: nothing of it is left at run time. */
-  readonly erased: boolean
-}
-
-/** Every import and re-export of a source text. Comments do not count. */
-export function specifiersOf(source: string): readonly Specifier[] {
+/** What every import and re-export of a source text names, types included. Comments do not count. */
+export function specifiersOf(source: string): readonly string[] {
   const code = source.replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
-  const statements =
-    /^(?:import|export)\s(type\s(?!from\b))?(?:[^'"`;]*?\sfrom\s+)?['"]([^'"\n]+)['"]|\bimport\(\s*['"]([^'"\n]+)['"]/gm
-  return [...code.matchAll(statements)].map(match => ({
-    text: match[2] ?? match[3] ?? '',
-    erased: match[1] !== undefined
-  }))
+  const statements = /^(?:import|export)\s(?:[^'"`;]*?\sfrom\s+)?['"]([^'"\n]+)['"]|\bimport\(\s*['"]([^'"\n]+)['"]/gm
+  return [...code.matchAll(statements)].map(match => match[1] ?? match[2] ?? '')
 }
 
 /** The first cycle among files, as a path that ends where it began, or undefined. */

@@ -62,10 +62,10 @@ export function overheadOf(local: IpAddress): number {
  *
  * @source linux/if_link.h IFLA_GROUP
  */
-export const OVERLAY_GROUP = 0x70626f76
+const OVERLAY_GROUP = 0x70626f76
 
 /** The alias of ours: for a person, and to tell networks apart. */
-export function tunnelMark(network: string): string {
+function tunnelMark(network: string): string {
   return `patchbay overlay ${network}`
 }
 
@@ -90,7 +90,7 @@ export function bridgeMac(tunnel: Tunnel): Uint8Array {
  * The tunnel's MAC address. It follows from the underlay address, and the kernel marks it as set by somebody: udev and
  * NetworkManager replace only what the kernel made up.
  */
-export function tunnelMac(tunnel: Tunnel): Uint8Array {
+function tunnelMac(tunnel: Tunnel): Uint8Array {
   return stableMac(`overlay ${String(tunnel.vni)} tunnel ${formatAddress(tunnel.local)}`)
 }
 

@@ -6,7 +6,7 @@ import { sameBytes } from '../../lib/bytes/compare.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
 import { type Nft, type NftElement, type NftFamily, nftFamily } from '../../lib/nft/nft.ts'
 import { isOfFamily, type Mapping, specificAddress } from './mapping.ts'
-import type { Published } from './nftables.ts'
+import type { Published } from './published.ts'
 import { ADDRESS_PORTS, addressPortKey, INDEX, PORTS, portKey, RANGES, TABLE } from './table.ts'
 
 /** A mapping that is wanted, and the comment of whoever has what is in its way. */

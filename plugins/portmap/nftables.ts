@@ -25,6 +25,7 @@ import {
   protocolField
 } from '../../lib/nft/nft.ts'
 import { isOfFamily, type Mapping, specificAddress } from './mapping.ts'
+import type { Published } from './published.ts'
 import {
   ADDRESS_PORTS,
   addressPortKey,
@@ -38,23 +39,10 @@ import {
   portKey,
   RANGES,
   rulesOfChain,
-  type SourceTreatment,
   TABLE,
   TARGETS,
   tableOf
 } from './table.ts'
-
-/** One container's mappings, for both families. */
-export interface Published {
-  /** The container's address of each family, with its subnet's length. */
-  readonly addresses: readonly IpPrefix[]
-  readonly mappings: readonly Mapping[]
-  readonly sources: SourceTreatment
-  /** Of the families that have conditions. */
-  readonly gates: readonly Gate[]
-  /** `ownerText` */
-  readonly comment: string
-}
 
 /** An element and the map that it is in. */
 interface Placed {
