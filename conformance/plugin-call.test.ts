@@ -64,7 +64,7 @@ test('callPlugin: a signal is told by its name', () => {
   assert.equal([outcome.status, outcome.signal], [undefined, 'SIGSEGV'])
 })
 
-test('callPlugin: a program that cannot be started is the judge\'s own error', () => {
+test("callPlugin: a program that cannot be started is the judge's own error", () => {
   throwsLike(() => callPlugin({ path: '/not/there', env, stdin: '' }), { message: /run \/not\/there: ENOENT/ })
 })
 

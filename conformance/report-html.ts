@@ -1,6 +1,6 @@
 /** The scoreboard: one HTML file that needs nothing else, no script, no font, no picture; for screens and for paper. */
 import type { Finding } from './case.ts'
-import type { Clause, Level } from './clauses.ts'
+import type { Clause, Level } from './clauses/clause.ts'
 import {
   type ClauseScore,
   findingsOf,

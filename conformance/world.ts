@@ -114,6 +114,12 @@ export class World {
     return spawnSync(name, args, { stdio: 'ignore', env: { PATH } }).status === 0
   }
 
+  /** Runs a line of shell. @returns why it failed, undefined when it did not */
+  shell(command: string, env: Readonly<Record<string, string>>): string | undefined {
+    const child = spawnSync('/bin/sh', ['-c', command], { encoding: 'utf8', env: { PATH, ...env } })
+    return child.status === 0 ? undefined : `exit ${child.status}: ${child.stderr.trim()}`
+  }
+
   ipBatch(lines: readonly string[]): void {
     const child = spawnSync('ip', ['-batch', '-'], { input: `${lines.join('\n')}\n`, encoding: 'utf8', env: { PATH } })
     if (child.error !== undefined) throw new Error(`run ip: ${child.error.message}`)

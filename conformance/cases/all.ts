@@ -1,6 +1,7 @@
 /** Every case there is. */
 import { BEHAVIOURS } from '../behaviour-clauses.ts'
 import type { Case } from '../case.ts'
+import { GATE } from '../gate.ts'
 import { ADD_CASES } from './add.ts'
 import { CHECK_CASES } from './check.ts'
 import { CONFIGURATION_CASES } from './configuration.ts'
@@ -16,6 +17,7 @@ import { RESULT_CASES } from './result.ts'
 import { VERSION_CASES } from './version.ts'
 
 export const CASES: readonly Case[] = [
+  GATE,
   ...PARAMETER_CASES,
   ...CONFIGURATION_CASES,
   ...VERSION_CASES,

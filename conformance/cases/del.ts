@@ -63,7 +63,7 @@ const CONDITIONS: readonly Condition[] = [
 ]
 
 /** The kernel takes namespaces apart in its own time: looks again until the host is quiet, at most two seconds. */
-function settled(context: Context, before: readonly string[]): readonly string[] {
+export function settled(context: Context, before: readonly string[]): readonly string[] {
   const until = Date.now() + 2000
   for (;;) {
     const added = difference(before, context.world.snapshot()).added.filter(line => !isSharedFile(line))
@@ -79,7 +79,8 @@ function conditionCase(condition: Condition): Case {
     part: 'protocol',
     clauses: [condition.clause, 'del.complete', 'del.repeat'],
     // A device of the host that is deleted inside the container cannot come home.
-    when: ({ role, type }) => condition.id !== 'interface-gone' || (role === 'interface' && type !== 'host-device'),
+    when: ({ role, type }) =>
+      condition.id !== 'interface-gone' || ((role === 'interface' || role === 'meta') && type !== 'host-device'),
     run: context => {
       // One attachment lives through the whole case, so that what the network shares is there before and after.
       const keeper = context.attachment()
@@ -104,7 +105,7 @@ function conditionCase(condition: Condition): Case {
 }
 
 function judgeGone(context: Context, condition: Condition, attachment: Attachment): void {
-  if (!condition.seesInside || context.profile.role !== 'interface') return
+  if (!condition.seesInside || !['interface', 'meta'].includes(context.profile.role)) return
   const names = attachment.netns.inside(() => context.world.links().map(link => link['ifname']))
   const gone = !names.includes(attachment.ifName)
   context.judge(condition.clause, gone, `${attachment.ifName} is gone`, () => `in the container: ${names.join(', ')}`)
@@ -139,7 +140,7 @@ export const DEL_CASES: readonly Case[] = [
     title: 'DEL of one container leaves the other',
     part: 'protocol',
     clauses: ['del.others'],
-    roles: ['interface', 'chained'],
+    roles: ['interface', 'chained', 'meta'],
     when: ({ type }) => type !== 'host-device',
     since: '0.4.0',
     run: context => {
@@ -147,11 +148,18 @@ export const DEL_CASES: readonly Case[] = [
       const other = context.attachment()
       context.mustAdd(one)
       context.mustAdd(other)
+      // One whose CHECK is not content before can say nothing afterwards.
+      const isChecked = succeeded(context.call('CHECK', other))
+      const inside = () => other.netns.inside(() => context.world.networkLines())
+      const before = inside()
       context.must('DEL', one)
       const names = other.netns.inside(() => objects(context.world.links()).map(link => link['ifname']))
       context.judge('del.others', names.includes(other.ifName), 'the other interface is there', () => stable(names))
+      const lost = difference(before, inside()).removed
+      context.judge('del.others', lost.length === 0, 'nothing of the other is gone', () => lost.join('; '))
+      if (!isChecked) return
       const check = context.call('CHECK', other)
-      context.judge('del.others', succeeded(check), 'CHECK of the other succeeds', () => describeOutcome(check))
+      context.judge('del.others', succeeded(check), 'CHECK of the other still succeeds', () => describeOutcome(check))
     }
   }
 ]
