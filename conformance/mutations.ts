@@ -340,7 +340,7 @@ exec "$real"`
   ).map(([what, command]) =>
     mutation(
       'del.complete',
-      'del-usual',
+      what === 'a sysctl' || what === 'promiscuity' ? 'del-last' : 'del-usual',
       `leaves ${what}`,
       `"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && { ${command} ; } >&2; exit $status`.replace('& ; }', '& }')
     )

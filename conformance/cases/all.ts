@@ -9,6 +9,7 @@ import { CONVENTION_CASES } from './conventions.ts'
 import { DEL_CASES } from './del.ts'
 import { DELEGATION_CASES } from './delegation.ts'
 import { ENDURANCE_CASES } from './endurance.ts'
+import { FAULT_CASES } from './faults.ts'
 import { GC_AND_STATUS_CASES } from './gc-and-status.ts'
 import { HOSTILE_CASES } from './hostile.ts'
 import { OUTPUT_CASES } from './output.ts'
@@ -31,5 +32,6 @@ export const CASES: readonly Case[] = [
   ...CONVENTION_CASES,
   ...BEHAVIOURS.map(({ one }) => one),
   ...ENDURANCE_CASES,
-  ...HOSTILE_CASES
+  ...HOSTILE_CASES,
+  ...FAULT_CASES
 ]

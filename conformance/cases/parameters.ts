@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import type { Case, Context } from '../case.ts'
 import { isObject, type JsonObject, parsed } from '../json.ts'
 import { describeOutcome, errorCode, type Outcome, printed, succeeded } from '../plugin-call.ts'
+import { addressesOf } from '../result-form.ts'
 import { atLeast } from '../versions.ts'
 import { difference } from '../world.ts'
 
@@ -101,10 +102,15 @@ export const PARAMETER_CASES: readonly Case[] = [
     run: context => {
       const one = context.attachment()
       const other = context.attachment()
-      context.mustAdd(one)
+      const given = addressesOf(context.mustAdd(one))
       const add = context.call('ADD', other)
       context.judgeOutcome('env.container-id-long', succeeded(add), 'ADD of the second succeeds', add)
       if (!succeeded(add)) return
+      if (context.profile.role === 'ipam' && context.profile.type !== 'static') {
+        const second = addressesOf(printed(add) ?? {})
+        const differ = second.every(address => !given.includes(address))
+        context.judge('env.container-id-long', differ, 'addresses of their own', () => `${given}, ${second}`)
+      }
       const before = context.world.snapshot()
       const del = context.call('DEL', one, { noPrevResult: true })
       context.judgeOutcome('env.container-id-long', succeeded(del), 'DEL of the first succeeds', del)
