@@ -331,7 +331,7 @@ exec "$real"`
     [
       ['a rule of iptables-legacy', 'iptables-legacy -A INPUT -s 192.0.2.77 -j ACCEPT'],
       ['a set of ipset', 'ipset create "judge$$" hash:ip'],
-      ['a sysctl', 'echo 77 >/proc/sys/net/ipv4/neigh/default/gc_thresh1'],
+      ['a sysctl', 'echo 1 >/proc/sys/net/ipv4/conf/all/log_martians'],
       ['promiscuity', 'ip link set uplink promisc on'],
       ['a process', 'sleep 30 </dev/null >/dev/null 2>&1 &'],
       ['a file where nobody looks', 'echo x >"/opt/judge-leak-$$"'],

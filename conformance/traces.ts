@@ -45,7 +45,12 @@ function setLines(host: Host): readonly string[] {
 
 /** Parameters of the namespace itself and of the interfaces that every host of a case has. */
 const PARAMETERS = [
+  'core',
   'ipv4',
+  'ipv4/route',
+  'ipv6',
+  'ipv6/route',
+  'unix',
   'ipv4/neigh/default',
   'ipv6/neigh/default',
   ...['all', 'default', 'lo', 'uplink'].flatMap(name => [`ipv4/conf/${name}`, `ipv6/conf/${name}`]),

@@ -16,7 +16,7 @@ function judgeUnchanged(context: Context, clause: string, attachment: Attachment
   context.judge(clause, changed.length === 0, `${what}: nothing is left behind`, () => changed.join('; '))
 }
 
-interface Picture {
+export interface Picture {
   readonly host: readonly string[]
   readonly container: readonly string[]
 }

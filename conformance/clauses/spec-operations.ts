@@ -304,7 +304,7 @@ const DELEGATION: readonly Clause[] = [
     ['Delegation procedure', 552],
     'What the IPAM plugin writes on stderr is passed through.'
   ),
-  spec('delegate.add', 'MUST', ['Delegation', 530, 536], 'ADD is handed on to IPAM.'),
+  spec('delegate.add', 'MUST', ['Delegation', 536], 'ADD is handed on to IPAM.'),
   spec(
     'delegate.add-failed',
     since('1.0.0', 'SHOULD'),
