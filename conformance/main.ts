@@ -20,9 +20,9 @@ import { probeMain } from './probe.ts'
 import { mergedReport, type Report, type SetReport } from './report.ts'
 import { badge } from './report-badge.ts'
 import { ctrfReport } from './report-ctrf.ts'
-import { htmlReport } from './report-html.ts'
 import { SCHEMA } from './report-json.ts'
 import { junitReport } from './report-junit.ts'
+import { writePages } from './report-pages.ts'
 import { textReport } from './report-text.ts'
 import type { CaseResult } from './run-case.ts'
 import { isInside, whyNoSandbox } from './sandbox.ts'
@@ -111,10 +111,10 @@ function publish(options: Options, report: Report): number {
     [options.json, () => `${JSON.stringify(report, null, 1)}\n`],
     [options.junit, () => junitReport(report)],
     [options.ctrf, () => ctrfReport(report)],
-    [options.html, () => htmlReport(report)],
     [options.badge, () => badge(report)]
   ]
   for (const [path, content] of files) if (path !== undefined) writeFileSync(path, content())
+  if (options.html !== undefined) writePages(options.html, report)
   return exitStatus(report)
 }
 

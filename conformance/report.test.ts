@@ -6,6 +6,7 @@ import { countBrokenMusts, mergedReport, type Report, scoreOf } from './report.t
 import { badge } from './report-badge.ts'
 import { ctrfReport } from './report-ctrf.ts'
 import { htmlReport } from './report-html.ts'
+import { pluginPage } from './report-html-plugin.ts'
 import { junitReport } from './report-junit.ts'
 import { textReport } from './report-text.ts'
 import type { CaseResult } from './run-case.ts'
@@ -147,10 +148,21 @@ test('junitReport: is well-formed for what plugins may print', () => {
   assert.not.match(xml, /\u0001/)
 })
 
-test('htmlReport: escapes what plugins printed and marks the broken clause', () => {
+test('htmlReport: escapes what plugins printed, links the broken clause to its finding and to the text', () => {
   const html = htmlReport(report([result('p', [finding(must.id)]), result('q', [])]))
-  assert.match(html, /class="score no" title="p">&#10007; 1 of 2</)
+  assert.match(html, /class="score no" data-state="broken"><a href="#f-x-a-must">broken<\/a> <small>by 1 of 2: p</)
   assert.ok(html.includes('x &lt; 1 &amp; &quot;y&quot;'))
+  assert.match(html, /href="https:\/\/github.com\/containernetworking\/cni\/blob\/spec-v1.1.0\/SPEC.md#add-add-/)
+})
+
+test('htmlReport: why a clause was not tried stands in the page', () => {
+  const html = htmlReport(report([result('p', [], { verdict: 'not testable', why: 'no such kernel', judged: [] })]))
+  assert.match(html, /not tried<small class="why">p: no such kernel</)
+})
+
+test('pluginPage: one plugin with its clauses in every set, and the way back', () => {
+  const html = pluginPage(report([result('p', [finding(must.id)]), result('q', [])]), 'p', '../all.html', '/')
+  assert.ok(html.includes('href="../all.html"') && html.includes('It must.') && !html.includes('>q<'))
 })
 
 test('mergedReport: two runs on one set become one', () => {
@@ -180,7 +192,7 @@ test('mergedReport: what was tested in another kernel replaces what could not be
 test('htmlReport: leaves out the folder it was made in', () => {
   const own = { ...finding(must.id), call: '/some/where/dist/bin/p' }
   const html = htmlReport(report([result('p', [own])]), '/some/where')
-  assert.ok(html.includes('<pre>dist/bin/p</pre>'))
+  assert.ok(html.includes('\ndist/bin/p</pre>'))
 })
 
 test.run()
