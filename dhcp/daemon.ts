@@ -14,11 +14,11 @@ import type { Link } from '../lib/net/net.ts'
 import { takeReleased } from '../lib/overlay/released.ts'
 import { messageOf } from '../lib/sys/errors.ts'
 import { ContainerLink, netnsIdOf } from './container-link.ts'
-import { acquire, type Client, type Grant, NoLease, type Patience } from './exchange.ts'
-import { LeaseKeeper } from './keeper.ts'
+import { acquire, type Client, type Granted, NoLease, type Patience } from './exchange.ts'
 import { type Attachment, attachmentKey, attachmentText, type Lease, type LeaseStore, momentsOf } from './lease.ts'
+import { clientIdOf, readOptionsConfig } from './options-config.ts'
+import { Renewal } from './renewal.ts'
 import { clock } from './time.ts'
-import { clientIdOf, readWishes } from './wishes.ts'
 
 /** CHECK: the lease is not what prevResult says. As host-local's. */
 const LEASE_DIFFERS = 102
@@ -41,7 +41,7 @@ export interface DaemonOptions {
 
 export class DhcpDaemon {
   readonly #options: DaemonOptions
-  readonly #keepers = new Map<string, LeaseKeeper>()
+  readonly #renewals = new Map<string, Renewal>()
   /** Leases that are being taken. */
   readonly #pending = new Map<string, { readonly abort: AbortController; readonly done: Promise<unknown> }>()
   /** Leases that are being given back. */
@@ -53,7 +53,7 @@ export class DhcpDaemon {
   }
 
   get size(): number {
-    return this.#keepers.size
+    return this.#renewals.size
   }
 
   /** Takes over what the last daemon left. */
@@ -72,7 +72,7 @@ export class DhcpDaemon {
     clearInterval(this.#sweeper)
     for (const { abort } of this.#pending.values()) abort.abort()
     await Promise.allSettled([...[...this.#pending.values()].map(one => one.done), ...this.#ending.values()])
-    await Promise.all([...this.#keepers.values()].map(keeper => keeper.stop()))
+    await Promise.all([...this.#renewals.values()].map(renewal => renewal.stop()))
   }
 
   /** One question of a plugin: an object in one line; so is the answer. */
@@ -90,7 +90,7 @@ export class DhcpDaemon {
   async #answerTo(question: Section, gone: AbortSignal): Promise<Json | undefined> {
     const what = question.text('do') ?? ''
     if (what === 'status') {
-      readWishes(question.json('ipam') ?? jsonNull, '')
+      readOptionsConfig(question.json('ipam') ?? jsonNull, '')
       return undefined
     }
     if (what === 'collect') return this.#collect(question)
@@ -125,11 +125,11 @@ export class DhcpDaemon {
   }
 
   async #takeAlone(question: Section, attachment: Attachment, signal: AbortSignal): Promise<Json> {
-    const wishes = readWishes(question.json('ipam') ?? jsonNull, question.text('args') ?? '')
+    const options = readOptionsConfig(question.json('ipam') ?? jsonNull, question.text('args') ?? '')
     const netns = question.text('netns') ?? ''
     const key = attachmentKey(attachment)
     await this.#ending.get(key)
-    const before = this.#keepers.get(key)
+    const before = this.#renewals.get(key)
     if (before !== undefined && this.#isStillRight(before, netns)) return before.lease.result
     if (before !== undefined) await this.#end(before)
 
@@ -139,7 +139,7 @@ export class DhcpDaemon {
       const mac = found.mac ?? new Uint8Array(6)
       const client: Client = {
         clientId: clientIdOf(attachment.containerId, attachment.network, attachment.ifName),
-        wishes,
+        options,
         // All ipvlans of an interface have its MAC: only by the address is an answer told apart, and there is none yet.
         broadcast: this.#options.broadcast || found.kind === 'ipvlan'
       }
@@ -150,20 +150,20 @@ export class DhcpDaemon {
         netnsId: netnsIdOf(this.#pathOf(netns)),
         mac,
         client,
-        address: grant.terms.address,
-        held: { address: grant.terms.address.address, server: grant.terms.server, serverMac: grant.mac },
-        moments: momentsOf(grant.askedAt, grant.terms.times),
-        result: grant.terms.result,
+        address: grant.address,
+        held: { address: grant.address.address, server: grant.server, serverMac: grant.serverMac },
+        moments: momentsOf(grant.askedAt, grant.times),
+        result: grant.result,
         isLost: false
       }
-      const keeper = this.#keeperOf(lease, link)
+      const renewal = this.#renewalOf(lease, link)
       if (signal.aborted) {
-        await keeper.release()
+        await renewal.release()
         throw abandoned(attachment, signal)
       }
       this.#options.store.put(lease)
-      this.#keepers.set(key, keeper)
-      keeper.start()
+      this.#renewals.set(key, renewal)
+      renewal.start()
       this.#options.log(`lease for ${attachmentText(attachment)}: ${formatPrefix(lease.address)}`)
       return lease.result
     } catch (error) {
@@ -173,7 +173,7 @@ export class DhcpDaemon {
   }
 
   /** The same container asks again, and its interface is the one that has the lease. */
-  #isStillRight({ lease, link }: LeaseKeeper, netns: string): boolean {
+  #isStillRight({ lease, link }: Renewal, netns: string): boolean {
     const mac = link.find()?.mac
     return (
       !lease.isLost &&
@@ -191,18 +191,18 @@ export class DhcpDaemon {
     attachment: Attachment,
     question: Section,
     signal: AbortSignal
-  ): Promise<Grant> {
+  ): Promise<Granted> {
     const asked = question.integer('milliseconds', 1, 3_600_000) ?? this.#options.patience.total
     const deadline = clock() + Math.min(this.#options.patience.total, asked)
     const wasDown = !found.isUp
     try {
       await link.bringUp(found, signal)
       const total = deadline - clock()
-      const wire = link.openWire(found)
+      const socket = link.openSocket(found)
       try {
-        return await acquire(wire, client, { ...this.#options.patience, total }, signal)
+        return await acquire(socket, client, { ...this.#options.patience, total }, signal)
       } finally {
-        wire.close()
+        socket.close()
       }
     } catch (error) {
       if (signal.aborted) throw abandoned(attachment, signal)
@@ -220,18 +220,18 @@ export class DhcpDaemon {
   async #release(attachment: Attachment): Promise<undefined> {
     const key = attachmentKey(attachment)
     await this.#abandon(key)
-    const keeper = this.#keepers.get(key)
-    if (keeper !== undefined) await this.#end(keeper)
+    const renewal = this.#renewals.get(key)
+    if (renewal !== undefined) await this.#end(renewal)
     else await this.#ending.get(key)
     return undefined
   }
 
   /** The file goes last: a renewal that was on its way has been written by then. */
-  async #end(keeper: LeaseKeeper): Promise<void> {
-    const { attachment } = keeper.lease
+  async #end(renewal: Renewal): Promise<void> {
+    const { attachment } = renewal.lease
     const key = attachmentKey(attachment)
-    this.#keepers.delete(key)
-    const done = keeper.release().finally(() => this.#options.store.remove(attachment))
+    this.#renewals.delete(key)
+    const done = renewal.release().finally(() => this.#options.store.remove(attachment))
     this.#ending.set(key, done)
     try {
       await done
@@ -241,7 +241,7 @@ export class DhcpDaemon {
   }
 
   #check(question: Section, attachment: Attachment): undefined {
-    const lease = this.#keepers.get(attachmentKey(attachment))?.lease
+    const lease = this.#renewals.get(attachmentKey(attachment))?.lease
     const shown = question.textList('ips')
     const own = lease === undefined ? '' : formatPrefix(lease.address)
     const fault =
@@ -261,10 +261,10 @@ export class DhcpDaemon {
     const network = question.text('network') ?? ''
     const keep = new Set(question.sections('keep').map(one => `${one.text('containerId')}:${one.text('ifName')}`))
     question.finish()
-    const stray = [...this.#keepers.values()].filter(({ lease: { attachment } }) => {
+    const stray = [...this.#renewals.values()].filter(({ lease: { attachment } }) => {
       return attachment.network === network && !keep.has(`${attachment.containerId}:${attachment.ifName}`)
     })
-    await Promise.all(stray.map(keeper => this.#end(keeper)))
+    await Promise.all(stray.map(renewal => this.#end(renewal)))
     return undefined
   }
 
@@ -280,9 +280,9 @@ export class DhcpDaemon {
         link.close()
         throw new Error('its interface is gone')
       }
-      const keeper = this.#keeperOf(lease, link)
-      this.#keepers.set(attachmentKey(attachment), keeper)
-      keeper.start(Math.random() * SPREAD_MS)
+      const renewal = this.#renewalOf(lease, link)
+      this.#renewals.set(attachmentKey(attachment), renewal)
+      renewal.start(Math.random() * SPREAD_MS)
     } catch (error) {
       log(`lease for ${attachmentText(attachment)} is dropped: ${messageOf(error)}`)
       store.remove(attachment)
@@ -292,17 +292,17 @@ export class DhcpDaemon {
   /** Gives back what plugins gave back while no daemon ran, and what belongs to containers that ended without DEL. */
   async #sweep(): Promise<void> {
     for (const attachment of takeReleased(this.#options.socket)) await this.#release(attachment)
-    for (const keeper of [...this.#keepers.values()]) {
-      const { lease } = keeper
+    for (const renewal of [...this.#renewals.values()]) {
+      const { lease } = renewal
       if (netnsIdOf(this.#pathOf(lease.netns)) === lease.netnsId) continue
       this.#options.log(`lease for ${attachmentText(lease.attachment)} is given back: its container is gone`)
-      await this.#end(keeper)
+      await this.#end(renewal)
     }
   }
 
-  #keeperOf(lease: Lease, link: ContainerLink): LeaseKeeper {
+  #renewalOf(lease: Lease, link: ContainerLink): Renewal {
     const { patience, store, log } = this.#options
-    return new LeaseKeeper(lease, link, { patience, save: one => store.put(one), log })
+    return new Renewal(lease, link, { patience, save: one => store.put(one), log })
   }
 
   #pathOf(netns: string): string {

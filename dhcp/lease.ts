@@ -11,8 +11,8 @@ import { parseAddress } from '../lib/ip/address.ts'
 import { formatMac, hex, parseMac } from '../lib/ip/mac.ts'
 import { formatPrefix, type IpPrefix, parsePrefix } from '../lib/ip/prefix.ts'
 import { ensureDirectory, listDirectory, readText, removeFile, writeAtomic } from '../lib/sys/files.ts'
-import type { Client, Grant, Held } from './exchange.ts'
-import type { Times } from './terms.ts'
+import type { Client, Granted, Held } from './exchange.ts'
+import type { Times } from './grant.ts'
 
 /** Whose it is. */
 export interface Attachment {
@@ -55,11 +55,11 @@ export interface Lease {
 }
 
 /** The lease with what was granted now. */
-export function grantedTo(lease: Lease, grant: Grant): Lease {
+export function grantedTo(lease: Lease, grant: Granted): Lease {
   return {
     ...lease,
-    held: { address: lease.address.address, server: grant.terms.server, serverMac: grant.mac },
-    moments: momentsOf(grant.askedAt, grant.terms.times),
+    held: { address: lease.address.address, server: grant.server, serverMac: grant.serverMac },
+    moments: momentsOf(grant.askedAt, grant.times),
     isLost: false
   }
 }
@@ -123,9 +123,9 @@ export function leaseToText(lease: Lease, boot: string): string {
     netnsId: lease.netnsId,
     mac: formatMac(lease.mac),
     clientId: hex(client.clientId),
-    request: client.wishes.request,
-    provide: [...client.wishes.provide].map(([code, value]) => [code, hex(value)]),
-    priority: client.wishes.priority,
+    request: client.options.request,
+    provide: [...client.options.provide].map(([code, value]) => [code, hex(value)]),
+    priority: client.options.priority,
     broadcast: client.broadcast,
     address: formatPrefix(lease.address),
     server: [...held.server.bytes].join('.'),
@@ -156,7 +156,7 @@ export function leaseFromText(text: string, boot: string): Lease | undefined {
       mac,
       client: {
         clientId: Buffer.from(file.clientId, 'hex'),
-        wishes: {
+        options: {
           request: file.request.map(Number),
           provide: new Map(file.provide.map(([code, value]: [number, string]) => [code, Buffer.from(value, 'hex')])),
           priority: file.priority
