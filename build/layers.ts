@@ -27,11 +27,11 @@ const LAYERS: readonly Layer[] = [
   },
   {
     of: 'lib/overlay/',
-    mayImport: ['lib/attach/', 'lib/cni/', 'lib/net/', 'lib/ip/', 'lib/config/', 'lib/sys/'],
+    mayImport: ['lib/attach/', 'lib/daemon/', 'lib/cni/', 'lib/net/', 'lib/ip/', 'lib/config/', 'lib/sys/'],
     packages: false
   },
   { of: 'lib/ranges/', mayImport: ['lib/cni/', 'lib/config/', 'lib/ip/'], packages: false },
-  { of: 'lib/daemon/', mayImport: ['lib/sys/'], packages: true },
+  { of: 'lib/daemon/', mayImport: ['lib/cni/', 'lib/config/', 'lib/ip/', 'lib/sys/'], packages: true },
   { of: 'lib/testing/', mayImport: ['lib/'], packages: true },
   { of: 'plugins/main.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
   { of: 'plugins/registry.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
@@ -40,6 +40,7 @@ const LAYERS: readonly Layer[] = [
     of: 'plugins/*/',
     mayImport: [
       'lib/attach/',
+      'lib/daemon/',
       'lib/overlay/',
       'lib/cni/',
       'lib/net/',
@@ -54,6 +55,7 @@ const LAYERS: readonly Layer[] = [
   {
     of: 'ipam/*/',
     mayImport: [
+      'lib/daemon/',
       'lib/overlay/',
       'lib/ranges/',
       'lib/cni/',

@@ -5,17 +5,18 @@
  *     plugin --"take"--> daemon --DISCOVER, REQUEST--> server
  *                          `-- renews until "release", or until the namespace is gone
  */
-import { CniError, INVALID_CONFIG, TRY_AGAIN_LATER, toCniError } from '../lib/cni/error.ts'
-import { type Json, jsonNull, jsonText, memberOf, parseJson } from '../lib/config/json.ts'
-import { Section } from '../lib/config/section.ts'
+import { CniError, INVALID_CONFIG, TRY_AGAIN_LATER } from '../lib/cni/error.ts'
+import { type Json, jsonNull } from '../lib/config/json.ts'
+import { type Attachment, attachmentKey, attachmentText } from '../lib/daemon/attachment.ts'
+import { markHeld, syncHeld, takeReleased, unmarkHeld } from '../lib/daemon/released.ts'
+import type { DaemonRequest } from '../lib/daemon/request.ts'
 import { formatPrefix } from '../lib/ip/prefix.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
 import type { Link } from '../lib/net/net.ts'
-import { takeReleased } from '../lib/overlay/released.ts'
 import { messageOf } from '../lib/sys/errors.ts'
 import { ContainerLink, netnsIdOf } from './container-link.ts'
 import { acquire, type Client, type Granted, NoLease, type Patience } from './exchange.ts'
-import { type Attachment, attachmentKey, attachmentText, type Lease, type LeaseStore, momentsOf } from './lease.ts'
+import { type Lease, type LeaseStore, momentsOf } from './lease.ts'
 import { clientIdOf, readOptionsConfig } from './options-config.ts'
 import { Renewal } from './renewal.ts'
 import { clock } from './time.ts'
@@ -29,7 +30,7 @@ const SPREAD_MS = 1000
 export interface DaemonOptions {
   readonly kernel: Kernel
   readonly store: LeaseStore
-  /** The plugins' door, beside which they leave notes when nobody answers. */
+  /** Where plugins ask, and beside which they leave notes when nobody answers. */
   readonly socket: string
   /** Put before every namespace's path. */
   readonly hostPrefix: string
@@ -59,6 +60,10 @@ export class DhcpDaemon {
   /** Takes over what the last daemon left. */
   async start(): Promise<void> {
     for (const lease of this.#options.store.read()) this.#adopt(lease)
+    syncHeld(
+      this.#options.socket,
+      [...this.#renewals.values()].map(renewal => renewal.lease.attachment)
+    )
     await this.#sweep()
     this.#sweeper = setInterval(() => {
       this.#sweep().catch((error: unknown) =>
@@ -75,40 +80,28 @@ export class DhcpDaemon {
     await Promise.all([...this.#renewals.values()].map(renewal => renewal.stop()))
   }
 
-  /** One question of a plugin: an object in one line; so is the answer. */
-  async answer(line: string, gone: AbortSignal): Promise<string> {
-    try {
-      const question = new Section(readQuestion(line))
-      const answer = await this.#answerTo(question, gone)
-      return `{"ok":true${answer === undefined ? '' : `,"result":${jsonText(answer)}`}}`
-    } catch (error) {
-      const { code, message: msg, details } = toCniError(error, 'ADD')
-      return JSON.stringify({ ok: false, code, msg, details })
-    }
-  }
-
-  async #answerTo(question: Section, gone: AbortSignal): Promise<Json | undefined> {
-    const what = question.text('do') ?? ''
+  /** @throws {CniError} {ConfigError} what the plugin is to tell */
+  async answer(request: DaemonRequest, gone: AbortSignal): Promise<Json | undefined> {
+    const { what } = request
     if (what === 'status') {
-      readOptionsConfig(question.json('ipam') ?? jsonNull, '')
+      readOptionsConfig(request.members.json('ipam') ?? jsonNull, '')
       return undefined
     }
-    if (what === 'collect') return this.#collect(question)
-    const attachment = attachmentOf(question)
-    if (what === 'take') return this.#take(question, attachment, gone)
-    if (what === 'release') return this.#release(attachment)
-    if (what === 'check') return this.#check(question, attachment)
-    const hint = 'plugin and daemon are of different versions: install one of them anew'
-    throw new CniError(INVALID_CONFIG, `answer ${JSON.stringify(what)}: no such question`, hint)
+    if (what === 'collect') return this.#collect(request)
+    if (what === 'take') return this.#take(request, gone)
+    if (what === 'release') return this.#release(request.attachment())
+    if (what === 'check') return this.#check(request)
+    throw request.unknown()
   }
 
   /** Of two calls for one attachment the later one counts: the runtime has given the first one up. */
-  async #take(question: Section, attachment: Attachment, gone: AbortSignal): Promise<Json> {
+  async #take(request: DaemonRequest, gone: AbortSignal): Promise<Json> {
+    const attachment = request.attachment()
     const key = attachmentKey(attachment)
     await this.#abandon(key)
     const abort = new AbortController()
     gone.addEventListener('abort', () => abort.abort(new Error('the plugin that asked is gone')), { once: true })
-    const done = this.#takeAlone(question, attachment, abort.signal)
+    const done = this.#takeAlone(request, attachment, abort.signal)
     this.#pending.set(key, { abort, done })
     try {
       return await done
@@ -124,9 +117,10 @@ export class DhcpDaemon {
     await Promise.allSettled([pending.done])
   }
 
-  async #takeAlone(question: Section, attachment: Attachment, signal: AbortSignal): Promise<Json> {
-    const options = readOptionsConfig(question.json('ipam') ?? jsonNull, question.text('args') ?? '')
-    const netns = question.text('netns') ?? ''
+  async #takeAlone(request: DaemonRequest, attachment: Attachment, signal: AbortSignal): Promise<Json> {
+    const options = readOptionsConfig(request.members.json('ipam') ?? jsonNull, request.members.text('args') ?? '')
+    const netns = request.text('netns')
+    request.members.finish()
     const key = attachmentKey(attachment)
     await this.#ending.get(key)
     const before = this.#renewals.get(key)
@@ -143,7 +137,7 @@ export class DhcpDaemon {
         // All ipvlans of an interface have its MAC: only by the address is an answer told apart, and there is none yet.
         broadcast: this.#options.broadcast || found.kind === 'ipvlan'
       }
-      const grant = await this.#acquire(link, found, client, attachment, question, signal)
+      const grant = await this.#acquire(link, found, client, attachment, request, signal)
       const lease: Lease = {
         attachment,
         netns,
@@ -161,6 +155,7 @@ export class DhcpDaemon {
         await renewal.release()
         throw abandoned(attachment, signal)
       }
+      markHeld(this.#options.socket, attachment)
       this.#options.store.put(lease)
       this.#renewals.set(key, renewal)
       renewal.start()
@@ -189,11 +184,10 @@ export class DhcpDaemon {
     found: Link,
     client: Client,
     attachment: Attachment,
-    question: Section,
+    request: DaemonRequest,
     signal: AbortSignal
   ): Promise<Granted> {
-    const asked = question.integer('milliseconds', 1, 3_600_000) ?? this.#options.patience.total
-    const deadline = clock() + Math.min(this.#options.patience.total, asked)
+    const deadline = clock() + Math.min(this.#options.patience.total, request.milliseconds)
     const wasDown = !found.isUp
     try {
       await link.bringUp(found, signal)
@@ -231,7 +225,10 @@ export class DhcpDaemon {
     const { attachment } = renewal.lease
     const key = attachmentKey(attachment)
     this.#renewals.delete(key)
-    const done = renewal.release().finally(() => this.#options.store.remove(attachment))
+    const done = renewal.release().finally(() => {
+      this.#options.store.remove(attachment)
+      unmarkHeld(this.#options.socket, attachment)
+    })
     this.#ending.set(key, done)
     try {
       await done
@@ -240,9 +237,11 @@ export class DhcpDaemon {
     }
   }
 
-  #check(question: Section, attachment: Attachment): undefined {
+  #check(request: DaemonRequest): undefined {
+    const attachment = request.attachment()
     const lease = this.#renewals.get(attachmentKey(attachment))?.lease
-    const shown = question.textList('ips')
+    const shown = request.members.textList('ips')
+    request.members.finish()
     const own = lease === undefined ? '' : formatPrefix(lease.address)
     const fault =
       lease === undefined
@@ -257,13 +256,9 @@ export class DhcpDaemon {
     throw new CniError(LEASE_DIFFERS, message, 'attach the container again')
   }
 
-  async #collect(question: Section): Promise<undefined> {
-    const network = question.text('network') ?? ''
-    const keep = new Set(question.sections('keep').map(one => `${one.text('containerId')}:${one.text('ifName')}`))
-    question.finish()
-    const stray = [...this.#renewals.values()].filter(({ lease: { attachment } }) => {
-      return attachment.network === network && !keep.has(`${attachment.containerId}:${attachment.ifName}`)
-    })
+  async #collect(request: DaemonRequest): Promise<undefined> {
+    const isStray = request.stray()
+    const stray = [...this.#renewals.values()].filter(renewal => isStray(renewal.lease.attachment))
     await Promise.all(stray.map(renewal => this.#end(renewal)))
     return undefined
   }
@@ -308,25 +303,6 @@ export class DhcpDaemon {
   #pathOf(netns: string): string {
     return `${this.#options.hostPrefix}${netns}`
   }
-}
-
-function readQuestion(line: string): Json {
-  const json = parseJson(line)
-  if (memberOf(json, 'do') !== undefined) return json
-  throw new CniError(INVALID_CONFIG, 'read the question: it must be a JSON object in one line that says what to do')
-}
-
-function attachmentOf(question: Section): Attachment {
-  const attachment = {
-    network: question.text('network') ?? '',
-    containerId: question.text('containerId') ?? '',
-    ifName: question.text('ifName') ?? ''
-  }
-  for (const [key, name] of Object.entries(attachment)) {
-    if (!/^[^\s/:]+$/.test(name)) question.problem(key, 'must be a name')
-  }
-  question.finish()
-  return attachment
 }
 
 /** @throws CniError code 7 when there is no interface that could speak DHCP */

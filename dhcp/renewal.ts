@@ -5,12 +5,13 @@
  *
  * @source RFC 2131 section 4.4.5
  */
+import { attachmentText } from '../lib/daemon/attachment.ts'
 import { formatAddress } from '../lib/ip/address.ts'
 import { formatPrefix } from '../lib/ip/prefix.ts'
 import { messageOf } from '../lib/sys/errors.ts'
 import type { ContainerLink } from './container-link.ts'
 import { acquire, type Granted, NoLease, type Patience, release, renew } from './exchange.ts'
-import { attachmentText, grantedTo, type Lease } from './lease.ts'
+import { grantedTo, type Lease } from './lease.ts'
 import type { DhcpSocket } from './socket.ts'
 import { clock, jittered, pause, pauseUntil } from './time.ts'
 
