@@ -4,16 +4,18 @@
  *
  *     plugin --publish--> agent A --> registry --> agent B --> kernel of B
  */
+
+import type { Attachment } from '../lib/attachment.ts'
 import { CniError, INVALID_CONFIG, LIMITED_CONNECTIVITY } from '../lib/cni/error.ts'
-import { type Attachment, attachmentKey, attachmentText } from '../lib/daemon/attachment.ts'
+import { attachmentKey, attachmentText } from '../lib/daemon/attachment.ts'
 import { markHeld, syncHeld, takeReleased, unmarkHeld } from '../lib/daemon/released.ts'
 import { formatAddress } from '../lib/ip/address.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
 import { sameTunnel, type Tunnel } from '../lib/overlay/tunnel.ts'
 import { AddressPool, type AddressSet } from './address-pool.ts'
 import type { AddressOwner, Endpoint, HeldAddresses, LocalEndpoint } from './endpoint.ts'
-import { KernelEvents } from './kernel-events.ts'
 import { KernelTables } from './kernel-tables.ts'
+import { LinkEvents } from './link-events.ts'
 import type { LocalStore } from './local-store.ts'
 import type { Metrics } from './metrics.ts'
 import { Overlay } from './overlay.ts'
@@ -74,7 +76,7 @@ export class Agent {
   readonly #pools = new Map<string, AddressPool>()
   /** Until when a network without containers is followed. */
   readonly #joined = new Map<number, number>()
-  #events: KernelEvents | undefined
+  #events: LinkEvents | undefined
   #timers: NodeJS.Timeout[] = []
 
   constructor(options: AgentOptions) {
@@ -88,7 +90,7 @@ export class Agent {
     this.#takeReleased()
     registry.start()
     for (const { tunnel } of store.endpoints.values()) this.#overlayOf(tunnel)
-    this.#events = new KernelEvents({
+    this.#events = new LinkEvents({
       linkChanged: (index, name, isGone) => this.#linkChanged(index, name, isGone),
       neighbourGone: entry => {
         for (const overlay of this.#overlays.values()) overlay.entryGone(entry)
@@ -290,7 +292,7 @@ export class Agent {
   #hasLink(name: string): boolean {
     const host = this.#options.kernel.host()
     try {
-      return host.findLink(name) !== undefined
+      return host.links.find(name) !== undefined
     } finally {
       host.close()
     }
@@ -300,7 +302,7 @@ export class Agent {
   #dropVanished(): void {
     const host = this.#options.kernel.host()
     try {
-      const names = new Set(host.listLinks().map(link => link.name))
+      const names = new Set(host.links.list().map(link => link.name))
       for (const one of [...this.#options.store.endpoints.values()]) if (!names.has(one.hostEnd)) this.#remove(one)
     } finally {
       host.close()

@@ -1,5 +1,5 @@
 /** What hosts tell each other about a container's interface, and what its own host knows besides. */
-import type { Attachment } from '../lib/daemon/attachment.ts'
+import type { Attachment } from '../lib/attachment.ts'
 import type { Tunnel } from '../lib/overlay/tunnel.ts'
 
 /** The registry's value for an endpoint. */

@@ -6,9 +6,11 @@
  *     addresses/<network>:<containerID>:<ifname>.json
  *     leases.json
  */
+
+import type { Attachment } from '../lib/attachment.ts'
 import { type Json, jsonArray, jsonObject, jsonString, jsonText, parseJson } from '../lib/config/json.ts'
 import { Section } from '../lib/config/section.ts'
-import { type Attachment, attachmentKey, attachmentToJson, isSameAttachment } from '../lib/daemon/attachment.ts'
+import { attachmentKey, attachmentToJson, isSameAttachment } from '../lib/daemon/attachment.ts'
 import { tunnelFromJson, tunnelToJson } from '../lib/overlay/tunnel-json.ts'
 import { ensureDirectory, listDirectory, readText, removeFile, writeAtomic } from '../lib/sys/files.ts'
 import type { HeldAddresses, LocalEndpoint } from './endpoint.ts'

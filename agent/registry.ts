@@ -1,6 +1,7 @@
 /** Where hosts tell each other of their endpoints: etcd (etcd-registry.ts), or a file (file-registry.ts). */
+
+import type { Attachment } from '../lib/attachment.ts'
 import { CniError, TRY_AGAIN_LATER } from '../lib/cni/error.ts'
-import type { Attachment } from '../lib/daemon/attachment.ts'
 import type { AddressOwner, Endpoint } from './endpoint.ts'
 
 /** One entry of what is followed. `name` is its key below the place followed. */

@@ -5,14 +5,16 @@
  *     plugin --"take"--> daemon --DISCOVER, REQUEST--> server
  *                          `-- renews until "release", or until the namespace is gone
  */
+
+import type { Attachment } from '../lib/attachment.ts'
 import { CniError, INVALID_CONFIG, TRY_AGAIN_LATER } from '../lib/cni/error.ts'
 import { type Json, jsonNull } from '../lib/config/json.ts'
-import { type Attachment, attachmentKey, attachmentText } from '../lib/daemon/attachment.ts'
+import { attachmentKey, attachmentText } from '../lib/daemon/attachment.ts'
 import { markHeld, syncHeld, takeReleased, unmarkHeld } from '../lib/daemon/released.ts'
 import type { DaemonRequest } from '../lib/daemon/request.ts'
 import { formatPrefix } from '../lib/ip/prefix.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
-import type { Link } from '../lib/net/net.ts'
+import type { Link } from '../lib/net/links.ts'
 import { messageOf } from '../lib/sys/errors.ts'
 import { ContainerLink, netnsIdOf } from './container-link.ts'
 import { acquire, type Client, type Granted, NoLease, type Patience } from './exchange.ts'

@@ -6,6 +6,7 @@
  * On tmpfs, because neither the container nor its interface outlives the boot.
  */
 import { createHash } from 'node:crypto'
+import type { Attachment } from '../lib/attachment.ts'
 import { readAddress, readMac, readPrefix } from '../lib/config/addresses.ts'
 import {
   type Json,
@@ -19,7 +20,7 @@ import {
   parseJson
 } from '../lib/config/json.ts'
 import { Section } from '../lib/config/section.ts'
-import { type Attachment, attachmentKey, attachmentToJson } from '../lib/daemon/attachment.ts'
+import { attachmentKey, attachmentToJson } from '../lib/daemon/attachment.ts'
 import { formatAddress } from '../lib/ip/address.ts'
 import { formatMac, hex } from '../lib/ip/mac.ts'
 import { formatPrefix, type IpPrefix } from '../lib/ip/prefix.ts'

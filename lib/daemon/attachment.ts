@@ -1,13 +1,8 @@
-/** An attachment as daemons name it: one interface of one container on one network. */
+/** An attachment as daemons name it: in files, in messages, in what they are asked and store. */
 import { createHash } from 'node:crypto'
+import type { Attachment } from '../attachment.ts'
 import { type Json, jsonObject, jsonString, memberOf, parseJson } from '../config/json.ts'
 import { hex } from '../ip/mac.ts'
-
-export interface Attachment {
-  readonly network: string
-  readonly containerId: string
-  readonly ifName: string
-}
 
 /** Names have no limit in the specification, file names have: 255 bytes, of which endings take some. */
 const LONGEST_NAME = 200

@@ -8,9 +8,10 @@
  * So there are never more notes than attachments that were made: runtimes also call DEL for those that never were.
  * On tmpfs like the socket: after a reboot nothing is held.
  */
+import type { Attachment } from '../attachment.ts'
 import { jsonText } from '../config/json.ts'
 import { ensureDirectory, listDirectory, moveFile, readText, removeFile, writeAtomic } from '../sys/files.ts'
-import { type Attachment, attachmentFromText, attachmentKey, attachmentToJson } from './attachment.ts'
+import { attachmentFromText, attachmentKey, attachmentToJson } from './attachment.ts'
 
 function heldDirectory(socket: string): string {
   return `${socket}.held`

@@ -1,8 +1,9 @@
 /** A plugin's request to a daemon: one JSON object, read and judged as configurations are. */
+
+import type { Attachment } from '../attachment.ts'
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import { parseJson } from '../config/json.ts'
 import { Section } from '../config/section.ts'
-import type { Attachment } from './attachment.ts'
 
 const DEFAULT_MS = 9500
 const LONGEST_MS = 3_600_000
