@@ -53,15 +53,31 @@ const LAYERS: readonly Layer[] = [
   { of: 'lib/cni/', mayImport: ['lib/config/', 'lib/ip/', 'lib/sys/', 'lib/undo.ts'], packages: false },
   { of: 'lib/runtime/', mayImport: ['lib/cni/', 'lib/config/', 'lib/ip/', 'lib/sys/', 'lib/state/'], packages: true },
   { of: 'lib/attach/', mayImport: ['lib/cni/', ...KERNEL, ...VALUES], packages: false },
-  { of: 'lib/overlay/', mayImport: ['lib/attach/', 'lib/cni/', ...KERNEL, ...VALUES, 'lib/sys/'], packages: false },
+  {
+    of: 'lib/overlay/',
+    mayImport: ['lib/attach/', 'lib/daemon/', 'lib/cni/', ...KERNEL, ...VALUES, 'lib/sys/'],
+    packages: false
+  },
   { of: 'lib/ranges/', mayImport: ['lib/cni/', 'lib/config/', 'lib/ip/'], packages: false },
-  { of: 'lib/daemon/', mayImport: ['lib/sys/'], packages: true },
+  {
+    of: 'lib/daemon/',
+    mayImport: ['lib/attachment.ts', 'lib/cni/', 'lib/config/', 'lib/ip/', 'lib/sys/'],
+    packages: true
+  },
   { of: 'lib/testing/', mayImport: ['lib/'], packages: true },
   { of: 'plugins/main.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
   { of: 'plugins/registry.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
   { of: 'plugins/start.ts', mayImport: ['plugins/registry.ts', 'lib/cni/', 'lib/net/'], packages: false },
-  { of: 'plugins/*/', mayImport: ['lib/attach/', 'lib/overlay/', 'lib/cni/', ...KERNEL, ...VALUES], packages: false },
-  { of: 'ipam/*/', mayImport: ['lib/overlay/', 'lib/ranges/', 'lib/cni/', ...KERNEL, ...VALUES], packages: false },
+  {
+    of: 'plugins/*/',
+    mayImport: ['lib/attach/', 'lib/daemon/', 'lib/overlay/', 'lib/cni/', ...KERNEL, ...VALUES],
+    packages: false
+  },
+  {
+    of: 'ipam/*/',
+    mayImport: ['lib/daemon/', 'lib/overlay/', 'lib/ranges/', 'lib/cni/', ...KERNEL, ...VALUES],
+    packages: false
+  },
   { of: 'agent/', mayImport: ['lib/'], packages: true },
   { of: 'dhcp/', mayImport: ['lib/'], packages: true },
   {

@@ -1,37 +1,76 @@
-/** How plugins reach a daemon of this host: a unix socket that only root may use, and one line each way. */
+/**
+ * A daemon's side of its socket, which only root may use: each connection is one request, answered in one line by
+ * `{"ok": true, "result": ...}` or `{"ok": false, "code": 11, "msg": ..., "details": ...}`.
+ */
 import { chmodSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { toCniError } from '../cni/error.ts'
+import { type Json, jsonBoolean, jsonNumber, jsonObject, jsonString, jsonText } from '../config/json.ts'
+import { DaemonRequest } from './request.ts'
 
-/** A question that does not end is none. */
+/** A request that does not end is none. */
 const LONGEST_LINE = 1024 * 1024
-const QUESTION_MS = 30_000
+const REQUEST_MS = 30_000
 /** systemd's first passed socket. @source man 3 sd_listen_fds */
 const FIRST_PASSED_FD = 3
 
-/** Answers a question; `gone` is raised when nobody waits for the answer any more. */
-export type Answerer = (line: string, gone: AbortSignal) => Promise<string>
+/** What a daemon makes of a request. */
+export interface RequestHandler {
+  /**
+   * @param gone raised when nobody waits for the answer any more
+   * @returns the result; undefined when there is nothing to tell
+   * @throws what the plugin is to tell its runtime, see toCniError
+   */
+  readonly answer: (request: DaemonRequest, gone: AbortSignal) => Promise<Json | undefined>
+  /** After each one, for metrics; `what` is '' for what was no request. */
+  readonly answered?: (what: string, isOk: boolean, milliseconds: number) => void
+}
 
 /**
- * Serves plugins on the socket, or on the one that systemd has passed; each connection is one question.
+ * Serves plugins on the socket, or on the one that systemd has passed.
  *
  * @throws Error when another daemon answers there
  */
-export async function openDoor(path: string, answer: Answerer): Promise<Server> {
+export async function serveRequests(path: string, handler: RequestHandler): Promise<Server> {
   const server = createServer({ allowHalfOpen: true }, socket => {
     const gone = new AbortController()
     // A plugin keeps its side open until it has the answer: one that was killed does not.
     socket.on('end', () => gone.abort())
     socket.on('close', () => gone.abort())
     readLine(socket)
-      .then(line => answer(line, gone.signal))
-      .then(text => socket.end(`${text}\n`))
+      .then(line => answerTo(line, handler, gone.signal))
+      .then(answer => socket.end(`${jsonText(answer)}\n`))
       .catch(() => socket.destroy())
   })
   if (isPassed()) await listening(server, { fd: FIRST_PASSED_FD })
-  else {
-    await listenForRoot(server, path)
-  }
+  else await listenForRoot(server, path)
   return server
+}
+
+async function answerTo(line: string, handler: RequestHandler, gone: AbortSignal): Promise<Json> {
+  const began = performance.now()
+  let what = ''
+  let isOk = false
+  try {
+    const request = new DaemonRequest(line)
+    what = request.what
+    const result = await handler.answer(request, gone)
+    isOk = true
+    return jsonObject([
+      ['ok', jsonBoolean(true)],
+      ['result', result]
+    ])
+  } catch (error) {
+    const { code, message, details } = toCniError(error, 'ADD')
+    return jsonObject([
+      ['ok', jsonBoolean(false)],
+      ['code', jsonNumber(code)],
+      ['msg', jsonString(message)],
+      ['details', jsonString(details)]
+    ])
+  } finally {
+    handler.answered?.(what, isOk, performance.now() - began)
+  }
 }
 
 function isPassed(): boolean {
@@ -42,15 +81,15 @@ function readLine(socket: Socket): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   let text = ''
   socket.setEncoding('utf8')
-  socket.setTimeout(QUESTION_MS, () => reject(new Error('no question')))
+  socket.setTimeout(REQUEST_MS, () => reject(new Error('no request')))
   socket.on('error', reject)
   socket.on('data', chunk => {
     text += String(chunk)
     const end = text.indexOf('\n')
     if (end >= 0) resolve(text.slice(0, end))
-    else if (text.length > LONGEST_LINE) reject(new Error('the question is too long'))
+    else if (text.length > LONGEST_LINE) reject(new Error('the request is too long'))
   })
-  socket.on('end', () => reject(new Error('no question')))
+  socket.on('end', () => reject(new Error('no request')))
   return promise
 }
 

@@ -26,7 +26,7 @@ import {
   VENDOR_CLASS
 } from './message.ts'
 
-export interface Wishes {
+export interface OptionsConfig {
   /** Option codes, in the order to ask in. */
   readonly request: readonly number[]
   /** Values for the server. */
@@ -77,16 +77,16 @@ const LONGEST_CLIENT_ID = 254
  * @param args CNI_ARGS, for `fromArg`
  * @throws {ConfigError} that lists everything wrong
  */
-export function readWishes(ipam: Json, args: string): Wishes {
+export function readOptionsConfig(ipam: Json, args: string): OptionsConfig {
   const config = new Section(jsonObject([['ipam', ipam]]))
   const section = config.section('ipam')
-  const wishes: Wishes = {
+  const read: OptionsConfig = {
     request: section === undefined ? [] : readRequest(section),
     provide: section === undefined ? new Map() : readProvide(section, pairsOf(args)),
     priority: section?.integer('priority', 0, 4_294_967_295)
   }
   config.finish()
-  return wishes
+  return read
 }
 
 function readRequest(ipam: Section): readonly number[] {

@@ -1,10 +1,14 @@
 /**
  * The plugins' side of a daemon of this host: one JSON object each way over its unix socket, `{"do": "publish", ...}` and
- * `{"ok": true, ...}` or `{"ok": false, "code": 11, "msg": ..., "details": ...}`. The codes are the protocol's.
+ * `{"ok": true, "result": ...}` or `{"ok": false, "code": 11, "msg": ..., "details": ...}`. The codes are the protocol's.
  */
+
+import { CniError, DECODE_FAILURE, INTERNAL, TRY_AGAIN_LATER } from '../cni/error.ts'
+import type { Attachment, Request } from '../cni/plugin.ts'
 import {
   type Json,
   jsonArray,
+  jsonNull,
   jsonNumber,
   jsonObject,
   jsonString,
@@ -15,8 +19,6 @@ import {
 } from '../config/json.ts'
 import { errnoOf, messageOf } from '../sys/errors.ts'
 import { askDaemon } from '../sys/unix-socket.ts'
-import { CniError, DECODE_FAILURE, INTERNAL, TRY_AGAIN_LATER } from './error.ts'
-import type { Attachment, Request } from './plugin.ts'
 
 /** The daemon gives up a little earlier, so that its reason is heard. */
 const MARGIN = 500
@@ -29,7 +31,7 @@ export interface Daemon {
   readonly start: string
 }
 
-/** Where it is asked, and how long one question may take. */
+/** Where it is asked, and how long one request may take. */
 export interface DaemonAddress {
   readonly socket: string
   readonly milliseconds: number
@@ -38,14 +40,14 @@ export interface DaemonAddress {
 /**
  * Asks the daemon.
  *
- * @param question an object with the member `do`
- * @returns the whole answer
+ * @param call an object with the member `do`
+ * @returns the result, null when there is nothing to tell
  * @throws {CniError} code 11 when the daemon is away; the daemon's own codes
  */
-export function callDaemon(daemon: Daemon, address: DaemonAddress, question: Json): Json {
-  const bounded = withMember(question, 'milliseconds', jsonNumber(Math.max(MARGIN, address.milliseconds - MARGIN)))
+export function callDaemon(daemon: Daemon, address: DaemonAddress, call: Json): Json {
+  const bounded = withMember(call, 'milliseconds', jsonNumber(Math.max(MARGIN, address.milliseconds - MARGIN)))
   const answer = decodeAnswer(daemon, address, exchange(daemon, address, jsonText(bounded)))
-  if (memberOf(answer, 'ok')?.text === 'true') return answer
+  if (memberOf(answer, 'ok')?.text === 'true') return memberOf(answer, 'result') ?? jsonNull
   const code = Number(memberOf(answer, 'code')?.text ?? String(INTERNAL))
   throw new CniError(
     code,
@@ -86,8 +88,8 @@ function textMember(json: Json, key: string, fallback: string): string {
   return member !== undefined && member.type === 'string' ? member.text : fallback
 }
 
-/** A question about the request's attachment: what to do, its names, and what else the daemon has to know. */
-export function questionAbout(
+/** A call about the request's attachment: what to do, its names, and what else the daemon has to know. */
+export function callAbout(
   request: Request,
   what: string,
   more: readonly (readonly [string, Json | undefined])[]
@@ -102,7 +104,7 @@ export function questionAbout(
   return jsonObject(members)
 }
 
-/** The attachments that GC keeps, for a question. */
+/** The attachments that GC keeps, for a call. */
 export function attachmentsToJson(attachments: readonly Attachment[]): Json {
   return jsonArray(attachments.map(attachmentToJson))
 }

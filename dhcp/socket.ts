@@ -15,9 +15,9 @@ import {
   receiveFrame,
   sendFrame
 } from '../lib/sys/packet-socket.ts'
-import { BROADCAST_MAC, CLIENT_PORT, decodeFrame, encodeFrame } from './frame.ts'
 import { ANY_ADDRESS, DhcpDecodeError, decodeMessage, EVERYBODY, encodeMessage, type Message } from './message.ts'
 import { clock, pause } from './time.ts'
+import { BROADCAST_MAC, CLIENT_PORT, decodeFrame, encodeFrame } from './udp-frame.ts'
 
 /** Whom a message goes to, and the address it comes from. */
 export interface Destination {
@@ -36,7 +36,7 @@ export interface Reply {
 }
 
 /** What an exchange needs of an interface; in tests a server in memory. */
-export interface Wire {
+export interface DhcpSocket {
   /** Of the interface. */
   readonly mac: Uint8Array
   /** @throws SysError when the interface is down or gone */
@@ -55,7 +55,7 @@ const RAREST_LOOK = 100
  * @param netns descriptor of the namespace
  * @throws SysError ENODEV when the interface is gone
  */
-export function openWire(netns: number, index: number, mac: Uint8Array): Wire {
+export function openSocket(netns: number, index: number, mac: Uint8Array): DhcpSocket {
   const [fd, port] = inNamespace(netns, () => [openPacketSocket(index, CLIENT_PORT), occupyUdpPort(CLIENT_PORT)])
   let sentAt = clock()
   return {

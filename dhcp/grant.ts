@@ -22,7 +22,7 @@ import {
   searchOf,
   secondsOf,
   staticRoutesOf
-} from './values.ts'
+} from './option-values.ts'
 
 /** Seconds after which to renew, to ask any server, and to give the address up; Infinity for ever. */
 export interface Times {
@@ -31,7 +31,8 @@ export interface Times {
   readonly expire: number
 }
 
-export interface Terms {
+/** What an acknowledgement grants. */
+export interface Grant {
   readonly address: IpPrefix
   readonly server: IpAddress
   readonly times: Times
@@ -46,7 +47,7 @@ const RENEW_PART = 0.5
 const REBIND_PART = 0.875
 
 /** @throws {DhcpDecodeError} for an acknowledgement that nothing can be done with */
-export function termsOf(ack: Message, priority: number | undefined): Terms {
+export function grantOf(ack: Message, priority: number | undefined): Grant {
   const length = maskLengthOf(ack)
   const server = addressOf(ack, SERVER_ID)
   if (!isUsable(ack.yiaddr)) {

@@ -5,16 +5,17 @@
  *
  * @source RFC 2131 section 4.4.5
  */
+import { attachmentText } from '../lib/daemon/attachment.ts'
 import { formatAddress } from '../lib/ip/address.ts'
 import { formatPrefix } from '../lib/ip/prefix.ts'
 import { messageOf } from '../lib/sys/errors.ts'
 import type { ContainerLink } from './container-link.ts'
-import { acquire, type Grant, NoLease, type Patience, release, renew } from './exchange.ts'
-import { attachmentText, grantedTo, type Lease } from './lease.ts'
+import { acquire, type Granted, NoLease, type Patience, release, renew } from './exchange.ts'
+import { grantedTo, type Lease } from './lease.ts'
+import type { DhcpSocket } from './socket.ts'
 import { clock, jittered, pause, pauseUntil } from './time.ts'
-import type { Wire } from './wire.ts'
 
-export interface KeeperOptions {
+export interface RenewalOptions {
   readonly patience: Patience
   /** Writes the lease down. */
   readonly save: (lease: Lease) => void
@@ -29,14 +30,14 @@ const AFTER_COMING_UP = 300
 /** A full disk, an interface that somebody else renamed. */
 const AFTER_TROUBLE = 5000
 
-export class LeaseKeeper {
+export class Renewal {
   readonly link: ContainerLink
-  readonly #options: KeeperOptions
+  readonly #options: RenewalOptions
   readonly #stop = new AbortController()
   #lease: Lease
   #running: Promise<void> = Promise.resolve()
 
-  constructor(lease: Lease, link: ContainerLink, options: KeeperOptions) {
+  constructor(lease: Lease, link: ContainerLink, options: RenewalOptions) {
     this.link = link
     this.#lease = lease
     this.#options = options
@@ -78,20 +79,20 @@ export class LeaseKeeper {
     if (link === undefined) throw new Error('the interface is gone')
     const signal = new AbortController().signal
     const wasDown = await this.link.bringUp(link, signal)
-    await this.#withWire(async wire => {
-      await this.#sendSurely(wire, signal)
+    await this.#withSocket(async socket => {
+      await this.#sendSurely(socket, signal)
       if (!wasDown) return
       // A switch or bridge at the other end may have heard nothing yet, and nobody says so.
       await pause(AFTER_COMING_UP, signal)
-      await this.#sendSurely(wire, signal)
+      await this.#sendSurely(socket, signal)
     })
   }
 
-  async #sendSurely(wire: Wire, signal: AbortSignal): Promise<void> {
+  async #sendSurely(socket: DhcpSocket, signal: AbortSignal): Promise<void> {
     const { client, held } = this.#lease
     for (let tries = 1; ; tries += 1) {
       try {
-        release(wire, client, held)
+        release(socket, client, held)
         return
       } catch (error) {
         // A queue that starts a moment after its interface.
@@ -150,11 +151,11 @@ export class LeaseKeeper {
     }
   }
 
-  async #ask(everybody: boolean, until: number): Promise<Grant | 'refused' | undefined> {
+  async #ask(everybody: boolean, until: number): Promise<Granted | 'refused' | undefined> {
     const { client, held } = this.#lease
     const { signal } = this.#stop
     try {
-      return await this.#withWire(wire => renew(wire, client, held, everybody, until, signal))
+      return await this.#withSocket(socket => renew(socket, client, held, everybody, until, signal))
     } catch (error) {
       signal.throwIfAborted()
       this.#log(`cannot be prolonged now: ${messageOf(error)}`)
@@ -178,16 +179,16 @@ export class LeaseKeeper {
     const { client, address, result } = this.#lease
     const began = clock()
     try {
-      await this.#withWire(async wire => {
-        const grant = await acquire(wire, client, patience, signal, address.address)
-        const given = grant.terms.address.address
+      await this.#withSocket(async socket => {
+        const grant = await acquire(socket, client, patience, signal, address.address)
+        const given = grant.address.address
         if (formatAddress(given) === formatAddress(address.address)) {
           this.link.restoreAddress(address, result)
           this.#put(grantedTo(this.#lease, grant))
           this.#log(`${formatPrefix(address)} is there again`)
           return
         }
-        release(wire, client, { address: given, server: grant.terms.server, serverMac: grant.mac })
+        release(socket, client, { address: given, server: grant.server, serverMac: grant.serverMac })
         this.#log(`the server gives ${formatAddress(given)} now: attach the container again`)
       })
     } catch (error) {
@@ -197,14 +198,14 @@ export class LeaseKeeper {
     if (this.#lease.isLost) await pauseUntil(began + jittered(patience.pause), signal)
   }
 
-  async #withWire<T>(work: (wire: Wire) => Promise<T>): Promise<T> {
+  async #withSocket<T>(work: (socket: DhcpSocket) => Promise<T>): Promise<T> {
     const link = this.link.find()
     if (link === undefined) throw new Error('the interface is gone')
-    const wire = this.link.openWire(link)
+    const socket = this.link.openSocket(link)
     try {
-      return await work(wire)
+      return await work(socket)
     } finally {
-      wire.close()
+      socket.close()
     }
   }
 
