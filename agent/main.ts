@@ -14,7 +14,7 @@ import { Metrics } from './metrics.ts'
 import type { Registry } from './registry.ts'
 import { serveHttp, servePlugins } from './servers.ts'
 
-const USAGE = `usage: patchbay agent [--config FILE]
+export const USAGE = `usage: patchbay agent [--config FILE]
 
 Keeps the containers of overlay networks (plugin "vxlan" with "registry") known on every host, and gives out addresses
 for ipam "cluster". Reads ${DEFAULT_CONFIG}; docs/overlay.md explains it.

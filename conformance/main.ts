@@ -22,6 +22,8 @@ import { isInside, whyNoSandbox } from './sandbox.ts'
 import { isStartedDirectly } from './self.ts'
 import { work } from './worker.ts'
 
+export { USAGE } from './options.ts'
+
 export const CLAUSES = [...PROTOCOL_CLAUSES, ...BEHAVIOUR_CLAUSES]
 
 function listText(): string {
@@ -55,6 +57,10 @@ function progress(options: Options, total: number): (result: CaseResult, setName
 export async function conformance(argv: readonly string[]): Promise<number> {
   if (argv[0] === '--probe') return run(() => probeMain(argv.slice(1)))
   if (argv[0] === '--worker' && isInside()) return run(() => work(argv.slice(1)))
+  if (argv.includes('--help') || argv.includes('-h')) {
+    process.stdout.write(USAGE)
+    return 0
+  }
   let options: Options
   try {
     options = readOptions(argv)
