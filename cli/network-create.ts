@@ -123,8 +123,8 @@ function onHost<T>(look: (host: Net) => T, otherwise: T): T {
 
 /** Of every interface, but for link-local ones, which clash with nothing. */
 function connectedPrefixes(host: Net): Surroundings['connected'] {
-  const names = new Map(host.listLinks().map(link => [link.index, link.name]))
-  return host.listAddresses().flatMap(({ index, prefix }) => {
+  const names = new Map(host.links.list().map(link => [link.index, link.name]))
+  return host.addresses.list().flatMap(({ index, prefix }) => {
     const name = names.get(index) ?? ''
     const isLinkLocal = formatPrefix(networkOf(prefix)).startsWith('fe80:')
     if (isLinkLocal || name === 'lo') return []
@@ -134,7 +134,7 @@ function connectedPrefixes(host: Net): Surroundings['connected'] {
 
 /** But for the default routes. */
 function routedPrefixes(host: Net): Surroundings['routed'] {
-  return host.listRoutes({}).flatMap(({ dst }) => (dst === undefined || dst.length <= 1 ? [] : [dst]))
+  return host.routes.list({}).flatMap(({ dst }) => (dst === undefined || dst.length <= 1 ? [] : [dst]))
 }
 
 function makeDirectory(path: string): void {

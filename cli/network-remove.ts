@@ -70,9 +70,9 @@ function removeIdleBridge(network: Network): void {
   if (!isOurs) return
   const host = new LinuxKernel().host()
   try {
-    const links = host.listLinks()
+    const links = host.links.list()
     const bridge = links.find(link => link.name === name && link.kind === 'bridge')
-    if (bridge !== undefined && !links.some(link => link.masterIndex === bridge.index)) host.removeLink(name)
+    if (bridge !== undefined && !links.some(link => link.masterIndex === bridge.index)) host.links.remove(name)
   } finally {
     host.close()
   }

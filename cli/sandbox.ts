@@ -17,14 +17,14 @@ const LOOPBACK = 'lo'
 export function prepareSandbox(netns: string, ifName: string): void {
   const sandbox = new LinuxKernel().open(netns)
   try {
-    if (ifName !== LOOPBACK && namesOf(sandbox.listLinks()).includes(ifName)) {
+    if (ifName !== LOOPBACK && namesOf(sandbox.links.list()).includes(ifName)) {
       throw new CommandError(
         `attach ${JSON.stringify(netns)}: it has an interface ${JSON.stringify(ifName)} already`,
         'choose another --ifname, or detach the network that it belongs to'
       )
     }
-    const lo = sandbox.getLink(LOOPBACK)
-    if (!lo.isUp) sandbox.setLink(lo.index, { up: true })
+    const lo = sandbox.links.get(LOOPBACK)
+    if (!lo.isUp) sandbox.links.set(lo.index, { up: true })
   } finally {
     sandbox.close()
   }
@@ -34,7 +34,7 @@ export function prepareSandbox(netns: string, ifName: string): void {
 export function freeIfName(netns: string): string {
   const sandbox = new LinuxKernel().open(netns)
   try {
-    const taken = namesOf(sandbox.listLinks())
+    const taken = namesOf(sandbox.links.list())
     for (let i = 0; ; i += 1) if (!taken.includes(`eth${String(i)}`)) return `eth${String(i)}`
   } finally {
     sandbox.close()

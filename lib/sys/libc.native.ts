@@ -26,6 +26,7 @@ declare function cMemfdCreate(name: Uint8Array): number
 declare function cSignal(signal: number, handler: number): number
 declare function cUmask(mask: number): number
 declare function cUsleep(microseconds: number): number
+declare function cGetrandom(buffer: Uint8Array, flags: number): number
 declare function cSnprintf(buffer: Uint8Array, format: Uint8Array): number
 
 const SIGPIPE = 13
@@ -76,6 +77,9 @@ export function ioctl(fd: number, request: number, argument: Uint8Array): number
 /** A symbol can be declared only once, and `ioctl` is with a pointer: this goes by the call's number. */
 export function ioctlNumber(fd: number, request: number, argument: number): number {
   return cSyscall(process.arch === 'arm64' ? SYS_IOCTL_ARM64 : SYS_IOCTL_X64, fd, request, argument | 0)
+}
+export function getrandom(buffer: Uint8Array): number {
+  return cGetrandom(buffer, 0)
 }
 export function dup(fd: number): number {
   return cDup(fd)
