@@ -36,6 +36,10 @@ export interface Libc {
   readonly memfdCreate: () => number
   /** Makes a write to a closed pipe fail with EPIPE instead of killing the process. */
   readonly ignoreSigpipe: () => void
+  /** Writes `bytes` at the file's offset; returns the count, which may be smaller. */
+  readonly write: (fd: number, bytes: Uint8Array) => number
+  /** `length` below 2^31. */
+  readonly ftruncate: (fd: number, length: number) => number
   readonly umask: (mask: number) => number
   readonly usleep: (microseconds: number) => number
   /** The symbol of the last failing call's errno, such as `EPERM`. */
