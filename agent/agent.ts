@@ -19,8 +19,8 @@ import {
   type LocalLease
 } from './endpoint.ts'
 import { AgentFailure } from './failure.ts'
-import { KernelEvents } from './kernel-events.ts'
 import { KernelTables } from './kernel-tables.ts'
+import { LinkEvents } from './link-events.ts'
 import type { LocalStore } from './local-store.ts'
 import type { Metrics } from './metrics.ts'
 import { Overlay } from './overlay.ts'
@@ -83,7 +83,7 @@ export class Agent {
   readonly #pools = new Map<string, AddressPool>()
   /** Until when a network without containers is followed. */
   readonly #joined = new Map<number, number>()
-  #events: KernelEvents | undefined
+  #events: LinkEvents | undefined
   #timers: NodeJS.Timeout[] = []
 
   constructor(options: AgentOptions) {
@@ -96,7 +96,7 @@ export class Agent {
     this.#takeReleased()
     registry.start()
     for (const { tunnel } of store.endpoints.values()) this.#overlayOf(tunnel)
-    this.#events = new KernelEvents({
+    this.#events = new LinkEvents({
       linkChanged: (index, name, isGone) => this.#linkChanged(index, name, isGone),
       neighbourGone: entry => {
         for (const overlay of this.#overlays.values()) overlay.entryGone(entry)
@@ -340,7 +340,7 @@ export class Agent {
   #hasLink(name: string): boolean {
     const host = this.#options.kernel.host()
     try {
-      return host.findLink(name) !== undefined
+      return host.links.find(name) !== undefined
     } finally {
       host.close()
     }
@@ -350,7 +350,7 @@ export class Agent {
   #dropVanished(): void {
     const host = this.#options.kernel.host()
     try {
-      const names = new Set(host.listLinks().map(link => link.name))
+      const names = new Set(host.links.list().map(link => link.name))
       for (const one of [...this.#options.store.endpoints.values()]) if (!names.has(one.hostEnd)) this.#remove(one)
     } finally {
       host.close()

@@ -115,7 +115,7 @@ function pairs(option: string, texts: readonly string[]): ReadonlyMap<string, st
 function hostPrefixes(): readonly IpPrefix[] {
   const host = new LinuxKernel().host()
   try {
-    return host.listRoutes({}).flatMap(route => (route.dst === undefined || route.dst.length === 0 ? [] : [route.dst]))
+    return host.routes.list({}).flatMap(route => (route.dst === undefined || route.dst.length === 0 ? [] : [route.dst]))
   } catch {
     return [] // without rights or IPv6 nothing is known, and the bridge plugin will see
   } finally {
@@ -160,9 +160,9 @@ function removeIdleBridge(found: Network): void {
   if (!isOurs) return
   const host = new LinuxKernel().host()
   try {
-    const links = host.listLinks()
+    const links = host.links.list()
     const bridge = links.find(link => link.name === name && link.kind === 'bridge')
-    if (bridge !== undefined && !links.some(link => link.masterIndex === bridge.index)) host.removeLink(name)
+    if (bridge !== undefined && !links.some(link => link.masterIndex === bridge.index)) host.links.remove(name)
   } finally {
     host.close()
   }

@@ -10,7 +10,7 @@ import { type Json, jsonNull, jsonText, memberOf, parseJson } from '../lib/confi
 import { Section } from '../lib/config/section.ts'
 import { formatPrefix } from '../lib/ip/prefix.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
-import type { Link } from '../lib/net/net.ts'
+import type { Link } from '../lib/net/links.ts'
 import { takeReleased } from '../lib/overlay/released.ts'
 import { messageOf } from '../lib/sys/errors.ts'
 import { ContainerLink, netnsIdOf } from './container-link.ts'

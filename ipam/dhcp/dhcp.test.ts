@@ -77,7 +77,7 @@ test('without a daemon: ADD says what to start, STATUS is 50, DEL succeeds and l
   await withDaemon(undefined, daemon => {
     const added = JSON.parse(daemon.call('ADD').stdout)
     assert.is(added.code, 11)
-    assert.match(added.msg, /^reach the dhcp daemon: connect to ".*dhcp\.sock": ENOENT/)
+    assert.match(added.msg, /^reach the dhcp daemon: connect to ".*daemon\.sock": ENOENT/)
     assert.match(added.details, /patchbay dhcp/)
     assert.is(JSON.parse(daemon.call('STATUS').stdout).code, 50)
     assert.is(JSON.parse(daemon.call('GC', {}, { 'cni.dev/valid-attachments': [] }).stdout).code, 11)

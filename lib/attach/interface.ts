@@ -9,10 +9,12 @@ import type { Interface, IpConfig, Result, Route as ResultRoute } from '../cni/r
 import type { IpAddress } from '../ip/address.ts'
 import { formatMac, parseMac } from '../ip/mac.ts'
 import { prefixContains } from '../ip/prefix.ts'
-import { configureInterface } from '../net/container.ts'
+import { configureInterface } from '../net/configure-interface.ts'
 import { checkInterface, type ExpectedInterface } from '../net/interface-check.ts'
 import type { Kernel } from '../net/kernel.ts'
-import type { Link, Net, Route } from '../net/net.ts'
+import type { Link } from '../net/links.ts'
+import type { Net } from '../net/net.ts'
+import type { Route } from '../net/routes.ts'
 import { ownerMark } from './owner.ts'
 
 /** CHECK found the attachment other than ADD left it. The codes from 100 on are the plugins' own. */

@@ -2,8 +2,11 @@
 import { addressesEqual, formatAddress, type IpAddress } from '../ip/address.ts'
 import { formatMac } from '../ip/mac.ts'
 import { formatPrefix, type IpPrefix, prefixesEqual } from '../ip/prefix.ts'
-import { type Address, type Link, type Net, type Route, TABLE_LOCAL, TABLE_MAIN } from './net.ts'
-import { familyOf, hasMetric, sameDestination } from './ways.ts'
+import type { Address } from './addresses.ts'
+import { familyOf, hasMetric, sameDestination } from './interface-routes.ts'
+import type { Link } from './links.ts'
+import type { Net } from './net.ts'
+import { type Route, TABLE_LOCAL, TABLE_MAIN } from './routes.ts'
 
 /** What an interface should be. An absent field is not looked at. */
 export interface ExpectedInterface {
@@ -26,7 +29,7 @@ export interface ExpectedInterface {
  */
 export function checkInterface(net: Net, expected: ExpectedInterface): readonly string[] {
   const name = JSON.stringify(expected.name)
-  const link = net.findLink(expected.name)
+  const link = net.links.find(expected.name)
   if (link === undefined) return [`link ${name} is missing`]
   const problems: string[] = []
   if (!link.isUp) problems.push(`link ${name} is down`)
@@ -50,7 +53,7 @@ function macText(mac: Uint8Array | undefined): string {
 
 function missingAddresses(net: Net, link: Link, expected: readonly IpPrefix[]): readonly string[] {
   if (expected.length === 0) return []
-  const present: readonly Address[] = net.listAddresses(link.index)
+  const present: readonly Address[] = net.addresses.list(link.index)
   return expected
     .filter(prefix => !present.some(address => prefixesEqual(address.prefix, prefix)))
     .map(prefix => `address ${formatPrefix(prefix)} is missing from ${JSON.stringify(link.name)}`)
@@ -58,7 +61,7 @@ function missingAddresses(net: Net, link: Link, expected: readonly IpPrefix[]): 
 
 function missingRoutes(net: Net, link: Link, expected: readonly Route[]): readonly string[] {
   if (expected.length === 0) return []
-  const present = net.listRoutes({ table: 0 })
+  const present = net.routes.list({ table: 0 })
   return expected
     .filter(route => !present.some(one => isThisRoute(one, route, link.index)))
     .map(route => `route ${routeText(route)} is missing from ${JSON.stringify(link.name)}`)

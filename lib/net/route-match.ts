@@ -3,7 +3,7 @@
  */
 import { addressesEqual, formatAddress, type IpAddress } from '../ip/address.ts'
 import { formatPrefix, type IpPrefix, networkOf, prefixesEqual } from '../ip/prefix.ts'
-import { type Route, TABLE_MAIN } from './net.ts'
+import { type Route, TABLE_MAIN } from './routes.ts'
 
 /** What the kernel takes for "no metric" with IPv6 (IP6_RT_PRIO_USER). */
 const METRIC6 = 1024

@@ -28,6 +28,7 @@ declare function cUsleep(microseconds: number): number
 declare function cErrnoName(buffer: Uint8Array): number
 declare function cFtruncate(fd: number, length: number): number
 declare function cWrite(fd: number, bytes: Uint8Array): number
+declare function cGetrandom(buffer: Uint8Array, flags: number): number
 
 const SIGPIPE = 13
 const SIG_IGN = 1
@@ -72,6 +73,9 @@ export function ioctl(fd: number, request: number, argument: Uint8Array): number
 }
 export function ioctlNumber(fd: number, request: number, argument: number): number {
   return cIoctlNumber(fd, request, argument | 0)
+}
+export function getrandom(buffer: Uint8Array): number {
+  return cGetrandom(buffer, 0)
 }
 export function dup(fd: number): number {
   return cDup(fd)

@@ -18,6 +18,7 @@ const { functions: c } = dlopen('libc.so.6', {
   fstatfs: { arguments: ['i32', 'buffer'], return: 'i32' },
   futimens: { arguments: ['i32', 'buffer'], return: 'i32' },
   ioctl: { arguments: ['i32', 'u64', 'buffer'], return: 'i32' },
+  getrandom: { arguments: ['buffer', 'u64', 'u32'], return: 'i64' },
   dup: { arguments: ['i32'], return: 'i32' },
   dup2: { arguments: ['i32', 'i32'], return: 'i32' },
   memfd_create: { arguments: ['buffer', 'u32'], return: 'i32' },
@@ -73,6 +74,9 @@ export function ioctl(fd: number, request: number, argument: Uint8Array): number
 }
 export function ioctlNumber(fd: number, request: number, argument: number): number {
   return variadic.ioctl(fd, BigInt(request >>> 0), BigInt(argument >>> 0))
+}
+export function getrandom(buffer: Uint8Array): number {
+  return Number(c.getrandom(buffer, BigInt(buffer.length), 0))
 }
 export function dup(fd: number): number {
   return c.dup(fd)

@@ -3,7 +3,7 @@
  * or that one of a single address is among all addresses.
  */
 import type { IpAddress } from '../../lib/ip/address.ts'
-import { type Nft, type NftElement, type NftFamily, nftFamily } from '../../lib/net/nft.ts'
+import { type Nft, type NftElement, type NftFamily, nftFamily } from '../../lib/nft/nft.ts'
 import { isOfFamily, type Mapping, specificAddress } from './mapping.ts'
 import type { Published } from './nftables.ts'
 import { ADDRESS_PORTS, addressPortKey, INDEX, PORTS, portKey, RANGES, TABLE } from './table.ts'

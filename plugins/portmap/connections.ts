@@ -3,8 +3,8 @@
  * keeps its entry alive, and with it the way to the container before (or to nobody).
  */
 import type { IpAddress } from '../../lib/ip/address.ts'
-import { errnoOf } from '../../lib/net/errors.ts'
-import type { ConntrackFilter, Nft } from '../../lib/net/nft.ts'
+import type { ConntrackFilter, Nft } from '../../lib/nft/nft.ts'
+import { errnoOf } from '../../lib/sys/errors.ts'
 import { isOfFamily, type Mapping, specificAddress } from './mapping.ts'
 import type { Published } from './nftables.ts'
 

@@ -1,6 +1,17 @@
 /** Port mappings as elements of the maps in table.ts: added, removed, looked for. */
+
+import { isOfNetwork } from '../../lib/attachment.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
 import type { IpPrefix } from '../../lib/ip/prefix.ts'
+import {
+  addMembers,
+  type FoundMember,
+  type Group,
+  type GroupTable,
+  type Member,
+  nothingMore,
+  removeMembers
+} from '../../lib/nft/groups.ts'
 import {
   addressField,
   concatenate,
@@ -11,17 +22,7 @@ import {
   type NftElement,
   portField,
   protocolField
-} from '../../lib/net/nft.ts'
-import {
-  addMembers,
-  type FoundMember,
-  type Group,
-  type GroupTable,
-  type Member,
-  nothingMore,
-  removeMembers
-} from '../../lib/net/nft-groups.ts'
-import { isOfNetwork } from '../../lib/net/nft-owner.ts'
+} from '../../lib/nft/nft.ts'
 import { sameBytes } from './conflict.ts'
 import { isOfFamily, type Mapping, specificAddress } from './mapping.ts'
 import {

@@ -1,11 +1,12 @@
 /** Whose a port of the host is: one mapping per port, whoever made it. */
+
+import { isOtherInterface } from '../../lib/attachment.ts'
 import { CniError } from '../../lib/cni/error.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
-import { errnoOf } from '../../lib/net/errors.ts'
-import { hasLegacyTable } from '../../lib/net/iptables.ts'
+import { hasLegacyTable } from '../../lib/iptables/iptables.ts'
 import type { Net } from '../../lib/net/net.ts'
-import type { Nft } from '../../lib/net/nft.ts'
-import { isOtherInterface } from '../../lib/net/nft-owner.ts'
+import type { Nft } from '../../lib/nft/nft.ts'
+import { errnoOf } from '../../lib/sys/errors.ts'
 import { type Conflict, findConflict } from './conflict.ts'
 import { containerChain, findIptablesConflict } from './iptables.ts'
 import { type Mapping, mappingText } from './mapping.ts'
