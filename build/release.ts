@@ -146,8 +146,8 @@ function place(file: string, path: string): void {
 }
 
 function componentsOfNative(): readonly Component[] {
-  const shown = spawnSync('dpkg-query', ['--show', '--showformat=${Version}', 'musl-dev'], { encoding: 'utf8' }).stdout
-  const musl = shown === null || shown === '' ? 'unknown' : shown
+  const shown = spawnSync('dpkg-query', ['--show', 'musl-dev'], { encoding: 'utf8' }).stdout
+  const musl = shown?.trim().split('\t')[1] ?? 'unknown'
   return [
     npmComponent('@scriptc/runtime'),
     { name: 'ryu', version: 'as in @scriptc/runtime', license: 'Apache-2.0 OR BSL-1.0', purl: '' },

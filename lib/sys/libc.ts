@@ -30,6 +30,8 @@ export interface Libc {
   readonly ioctl: (fd: number, request: number, argument: Uint8Array) => number
   /** For requests whose argument is a number (32 bits), not a pointer. */
   readonly ioctlNumber: (fd: number, request: number, argument: number) => number
+  /** Fills `buffer` with random bytes. */
+  readonly getrandom: (buffer: Uint8Array) => number
   readonly dup: (fd: number) => number
   readonly dup2: (from: number, to: number) => number
   /** An anonymous file, close-on-exec. */
