@@ -160,8 +160,13 @@ export function compileNative(tools: Toolchain, program: string, output: string)
     '-o',
     main
   ])
-  if (tools.libc === 'musl') linkStatically(tools, [main, ...objects], output)
-  else linkDynamically(tools, [main, ...objects], output)
+  linkNative(tools, [main, ...objects], output)
+}
+
+/** Links objects that were compiled with these tools. */
+export function linkNative(tools: Toolchain, objects: readonly string[], output: string): void {
+  if (tools.libc === 'musl') linkStatically(tools, objects, output)
+  else linkDynamically(tools, objects, output)
 }
 
 /** Switches that are about C's headers mean nothing to LLVM text. */

@@ -46,7 +46,7 @@ const RUNTIME_SWITCHES: readonly string[] = ['-w', '-fno-math-errno', '-fno-stri
 /** The allocator must not be understood as a user of itself: a loop that clears memory after malloc is no calloc. */
 const OUR_SWITCHES: readonly string[] = ['-Wall', '-Wextra', '-Werror', '-fno-builtin-malloc', '-fno-builtin-calloc']
 
-/** Switches of every C file for these tools. */
+/** Switches of everything that is compiled with these tools. */
 export function commonSwitches({ triple, libc, sysroot }: Toolchain): readonly string[] {
   const target = [`--target=${triple}`, ...HARDENING, ...SECTIONS]
   if (libc === 'glibc') return [...target, '-D_FORTIFY_SOURCE=2']
@@ -104,7 +104,7 @@ export function compileRuntime(tools: Toolchain): readonly string[] {
 }
 
 function compileCached(tools: Toolchain, { path, switches }: Source, headers: string): string {
-  const args = ['-std=c11', '-O2', '-D_GNU_SOURCE', '-pthread', ...commonSwitches(tools), ...switches]
+  const args = [...switchesOfC(tools), ...switches]
   const digest = createHash('sha256').update(JSON.stringify([tools.clang.version, args, headers]))
   digest.update(readFileSync(join(ROOT, path)))
   const object = join(CACHE, `${tools.triple}.${basename(path)}.${digest.digest('hex').slice(0, 32)}.o`)
@@ -112,6 +112,16 @@ function compileCached(tools: Toolchain, { path, switches }: Source, headers: st
   const unfinished = `${object}.${String(process.pid)}`
   runClang(tools, [...args, '-c', path, '-o', unfinished])
   renameSync(unfinished, object)
+  return object
+}
+
+function switchesOfC(tools: Toolchain): readonly string[] {
+  return ['-std=c11', '-O2', '-D_GNU_SOURCE', '-pthread', ...commonSwitches(tools)]
+}
+
+/** Compiles one of our C files as those of the engine are. @returns `object` */
+export function compileC(tools: Toolchain, source: string, object: string): string {
+  runClang(tools, [...switchesOfC(tools), ...OUR_SWITCHES, '-c', source, '-o', object])
   return object
 }
 
