@@ -3,39 +3,31 @@
  * started and a delegate in the same process both come through here, so that both see the same.
  */
 import type { Attachment } from '../attachment.ts'
-import { type Json, memberOf } from '../config/json.ts'
+import { memberOf } from '../config/json.ts'
 import { Section } from '../config/section.ts'
 import { isSameFile } from '../sys/exec.ts'
 import { CniArgs } from './args.ts'
 import { delegateFor, validAttachmentsKey } from './delegate.ts'
 import type { Environment } from './env.ts'
-import { CniError, DECODE_FAILURE, INCOMPATIBLE_VERSION, INVALID_CONFIG, INVALID_NETNS } from './error.ts'
-import type { Io } from './io.ts'
+import { CniError, DECODE_FAILURE, INCOMPATIBLE_VERSION, INVALID_NETNS } from './error.ts'
+import type { Invocation } from './invocation.ts'
 import type { Command, Plugin, Request } from './plugin.ts'
 import type { Result } from './result.ts'
 import { resultFromJson } from './result-json.ts'
 import { isAtLeast, isVersion, versionsSince } from './version.ts'
 
-/** What a runtime handed over, read and judged. */
-export interface Call {
-  readonly environment: Environment
-  readonly network: string
-  readonly cniVersion: string
-  /** The configuration as it came, for delegates. */
-  readonly text: string
-  readonly config: Json
-  readonly builtins: readonly Plugin[]
-  readonly io: Io
-  /** Whether another plugin of this process makes the call. */
-  readonly delegated: boolean
-}
-
 /**
  * Calls the plugin's function for `command`.
  * @returns the result of ADD, undefined for the other verbs
  */
-export function dispatch(plugin: Plugin, call: Call, command: Command): Result | undefined {
+export function dispatch(plugin: Plugin, call: Invocation, command: Command): Result | undefined {
   checkVersion(plugin, call, command)
+  if (command === 'GC' && validAttachmentsKey(call.config) === '') {
+    call.io.stderr(
+      `${plugin.name}: GC without cni.dev/valid-attachments removes nothing: it would not know what still lives\n`
+    )
+    return undefined
+  }
   const request = requestOf(call, command)
   if (command === 'ADD') return plugin.add(request)
   if (command === 'DEL') plugin.del(request)
@@ -51,7 +43,7 @@ function verbSince(command: Command): string {
   return command === 'GC' || command === 'STATUS' ? '1.1.0' : '0.1.0'
 }
 
-function checkVersion(plugin: Plugin, call: Call, command: Command): void {
+function checkVersion(plugin: Plugin, call: Invocation, command: Command): void {
   const version = call.cniVersion
   const since = verbSince(command)
   if (since !== '0.1.0') {
@@ -75,7 +67,7 @@ function checkVersion(plugin: Plugin, call: Call, command: Command): void {
   }
 }
 
-function requestOf(call: Call, command: Command): Request {
+function requestOf(call: Invocation, command: Command): Request {
   const environment = call.environment
   const attached = command === 'ADD' || command === 'DEL' || command === 'CHECK'
   if (command === 'ADD' || command === 'DEL') refuseOwnNetns(environment)
@@ -114,7 +106,7 @@ function isOwnNetns(path: string): boolean {
   }
 }
 
-function prevResultOf(call: Call, command: Command): Result | undefined {
+function prevResultOf(call: Invocation, command: Command): Result | undefined {
   const json = memberOf(call.config, 'prevResult')
   if (json === undefined || json.type === 'null') return undefined
   try {
@@ -127,17 +119,10 @@ function prevResultOf(call: Call, command: Command): Result | undefined {
   }
 }
 
-/**
- * What GC must keep. The key has to be there: an absent list taken for an empty one would remove every container's
- * network. A null is Go's way of writing an empty list.
- */
-function validAttachmentsOf(call: Call): readonly Attachment[] {
+/** What GC must keep. A null is Go's way of writing an empty list. */
+function validAttachmentsOf(call: Invocation): readonly Attachment[] {
   const { config, network } = call
   const key = validAttachmentsKey(config)
-  if (memberOf(config, key) === undefined) {
-    const message = 'read configuration: cni.dev/valid-attachments is missing'
-    throw new CniError(INVALID_CONFIG, message, 'pass the list of attachments to keep to GC, [] to remove all')
-  }
   const section = new Section(config)
   const attachments: Attachment[] = []
   for (const one of section.sections(key)) {

@@ -4,6 +4,8 @@
  *
  * @source man 7 netlink; linux/netlink.h; net/netlink/af_netlink.c, net/netfilter/nfnetlink.c nfnetlink_rcv_batch
  */
+
+import { Writer } from '../bytes/writer.ts'
 import { asError, errnoOf } from '../sys/errors.ts'
 import {
   closeNetlink,
@@ -14,7 +16,7 @@ import {
   sendNetlink,
   setNetlinkBuffers
 } from '../sys/netlink-socket.ts'
-import { inNamespace, requireHome } from '../sys/netns.ts'
+import { comeHome, inNamespace } from '../sys/netns.ts'
 import { randomU32 } from '../sys/random.ts'
 import { errnoSymbol, errnoText } from './errno.ts'
 import { KernelError } from './kernel-error.ts'
@@ -34,7 +36,6 @@ import {
   type Verdict
 } from './message.ts'
 import { encodeBatchBegin, encodeBatchEnd, NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END } from './nf/nfnetlink.ts'
-import { Writer } from './writer.ts'
 
 /** A request, and how to speak of it when it is refused: `add link`, `"veth0"`. */
 export interface Request {
@@ -394,7 +395,7 @@ function unanswered(request: Request): Answer {
 
 function openIn(protocol: number, namespaceFd: number): number {
   if (namespaceFd < 0) {
-    requireHome()
+    comeHome()
     return openNetlink(protocol)
   }
   return inNamespace(namespaceFd, () => openNetlink(protocol))

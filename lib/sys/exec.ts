@@ -6,7 +6,7 @@ import { statSync, writeSync } from 'node:fs'
 import * as libc from '#libc'
 import { SysError } from './errors.ts'
 import { closeDescriptor } from './files.ts'
-import { requireHome } from './netns.ts'
+import { comeHome } from './netns.ts'
 
 /** asm-generic/ioctls.h: close-on-exec. */
 const FIOCLEX = 0x5451
@@ -27,7 +27,7 @@ export interface Finished {
  * @throws {SysError} when it cannot be started, or not in the own network namespace: ENOENT, EACCES, ETXTBSY
  */
 export function runProgram(path: string, args: readonly string[], stdin: string): Finished {
-  requireHome()
+  comeHome()
   const input = libc.memfdCreate()
   if (input < 0) throw new SysError('memfd_create', '', libc.errnoName(), '')
   const saved = libc.dup(0)

@@ -6,10 +6,9 @@
  *
  * @source man 2 setns, man 7 network_namespaces; linux/magic.h NSFS_MAGIC, PROC_SUPER_MAGIC
  */
-import { constants, fstatSync, openSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync } from 'node:fs'
 import * as libc from '#libc'
 import { errnoOf, SysError } from './errors.ts'
-import { closeDescriptor } from './files.ts'
 
 const CLONE_NEWNET = 0x40000000
 const NSFS_MAGIC = 0x6e736673
@@ -46,7 +45,7 @@ export function openNetns(path: string): number {
   const fd = openPath(path)
   const problem = whyNotNetns(fd)
   if (problem !== '') {
-    closeDescriptor(fd)
+    closeSync(fd)
     throw new NetnsError(path, 'not-a-namespace', problem)
   }
   return fd
@@ -105,34 +104,22 @@ export function netnsInode(fd: number): string {
   return `${String(status.dev)}:${String(status.ino)}`
 }
 
-/** The kernel refused to let the process back into its own namespace. */
+/** Whether this thread is in another namespace than its own: during a visit, and after one whose way back failed. */
 let isAway = false
-
-/**
- * Makes sure that the process is in its own namespace: whatever it opens or starts elsewhere would configure the container
- * with what is meant for the host. Sockets that are open already stay where they were opened, so much of what has been
- * made can be undone even from away.
- *
- * @throws {SysError} when it is away and the kernel still does not let it back
- */
-export function requireHome(): void {
-  if (!isAway) return
-  if (libc.setns(ownNetns(), CLONE_NEWNET) < 0) {
-    throw new SysError('return to', 'the own network namespace', libc.errnoName(), '')
-  }
-  isAway = false
-}
 
 /**
  * Runs `work` inside the namespace and comes back.
  *
+ * Sequence prevented: the way back fails; an ADD undoes itself, and what it removes from the host it removes from the
+ * container. So whoever means the own namespace (this function, and what starts programs) goes there first, and does nothing
+ * when that fails again. Sockets that are open already stay where they were opened.
+ *
  * @throws {NetnsError} `not-a-namespace` when the descriptor is a namespace of another kind
- * @throws {SysError} EPERM without CAP_SYS_ADMIN; whatever keeps it from coming back
+ * @throws {SysError} EPERM without CAP_SYS_ADMIN; whatever kept it from coming back
  */
 export function inNamespace<T>(fd: number, work: () => T): T {
-  const home = ownNetns()
-  requireHome()
-  if (fd === home) return work()
+  comeHome()
+  if (fd === ownNetns()) return work()
   if (libc.setns(fd, CLONE_NEWNET) < 0) {
     const errno = libc.errnoName()
     if (errno === 'EINVAL') throw new NetnsError(`fd ${String(fd)}`, 'not-a-namespace', 'not a network namespace')
@@ -142,8 +129,21 @@ export function inNamespace<T>(fd: number, work: () => T): T {
   try {
     return work()
   } finally {
-    requireHome()
+    comeHome()
   }
+}
+
+/**
+ * Returns to the own namespace, if a visit has ended elsewhere.
+ *
+ * @throws {SysError} when the kernel refuses
+ */
+export function comeHome(): void {
+  if (!isAway) return
+  if (libc.setns(ownNetns(), CLONE_NEWNET) < 0) {
+    throw new SysError('return to', 'the own network namespace', libc.errnoName(), '')
+  }
+  isAway = false
 }
 
 /**
