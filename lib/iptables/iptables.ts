@@ -9,11 +9,11 @@ import { existsSync, readFileSync } from 'node:fs'
 import { sha512Hex } from '../hash/sha512.ts'
 import { KernelError } from '../netlink/kernel-error.ts'
 import { runProgram } from '../sys/exec.ts'
-import { withLock } from '../sys/file-lock.ts'
+import { LOCK_DIRECTORY, withLock } from '../sys/file-lock.ts'
 
 const DIRECTORIES: readonly string[] = ['/usr/sbin', '/sbin', '/usr/local/sbin', '/usr/bin', '/bin', '/usr/local/bin']
 const LEGACY_TABLES: readonly string[] = ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names']
-const LOCK = '/run/patchbay/.locks/iptables'
+const LOCK = `${LOCK_DIRECTORY}/iptables`
 /** Seconds to wait for another iptables. */
 const WAIT = '30'
 /** What iptables-nft allows; older kernels allow one more. */

@@ -11,8 +11,8 @@ const test = suite('lib/iptables/masquerade')
 function inHost(host: Namespace, code: string): void {
   const modules = new URL('./', import.meta.url).href
   const program = `
-    const { LinuxKernel } = await import('${modules}kernel-net.ts')
-    const { checkMasquerade, ensureMasquerade, removeMasquerade } = await import('${modules}masquerade.ts')
+    const { LinuxKernel } = await import('${modules}../net/kernel-net.ts')
+    const { checkMasquerade, ensureMasquerade, removeMasquerade } = await import('${modules}../nft/masquerade.ts')
     const { parsePrefix } = await import('${modules}../ip/prefix.ts')
     const host = new LinuxKernel().host()
     const owner = { network: 'net1', containerId: 'c1', ifName: 'eth0' }

@@ -163,7 +163,7 @@ test('long names: the comment stays readable for nft', () =>
 function program(i: number, verbs: string): string {
   const modules = new URL('./', import.meta.url).href
   return `
-    const { LinuxKernel } = await import('${modules}kernel-net.ts')
+    const { LinuxKernel } = await import('${modules}../net/kernel-net.ts')
     const { ensureMasquerade, removeMasquerade } = await import('${modules}masquerade.ts')
     const { parsePrefix } = await import('${modules}../ip/prefix.ts')
     const host = new LinuxKernel().host()

@@ -95,6 +95,11 @@ export function sameNetns(a: number, b: number): boolean {
   return left.ino === right.ino && left.dev === right.dev
 }
 
+/** The inode number that all descriptors of a namespace have in common. */
+export function netnsNumber(fd: number): number {
+  return fstatSync(fd).ino
+}
+
 /**
  * Runs `work` inside the namespace and comes back.
  *
