@@ -39,6 +39,15 @@ export interface JournalEntry {
   readonly entry: Json
 }
 
+/** The networks that have entries of any plugin, in no order. */
+export function recordedNetworks(stateDir: string | undefined): readonly string[] {
+  return listDirectory(stateDirectory(stateDir)).filter(name => !name.startsWith('.'))
+}
+
+function stateDirectory(stateDir: string | undefined): string {
+  return stateDir === undefined || stateDir === '' ? DEFAULT_STATE_DIR : stateDir
+}
+
 /** The entries of one plugin on one network. All names must have been judged by lib/cni: file names are made of them. */
 export class Journal {
   readonly #directory: string
@@ -46,8 +55,7 @@ export class Journal {
 
   /** @param at `stateDir` undefined or '' for the usual place */
   constructor(at: { readonly network: string; readonly plugin: string; readonly stateDir: string | undefined }) {
-    const stateDir = at.stateDir === undefined || at.stateDir === '' ? DEFAULT_STATE_DIR : at.stateDir
-    this.#directory = `${stateDir}/${at.network}`
+    this.#directory = `${stateDirectory(at.stateDir)}/${at.network}`
     this.#ending = `.${at.plugin}.json`
   }
 
