@@ -9,11 +9,17 @@ const test = suite('lib/iptables/masquerade')
 
 /** Runs verbs of masquerade.ts in a process of its own: iptables works in the namespace of its process. */
 function inHost(host: Namespace, code: string): void {
-  const modules = new URL('./', import.meta.url).href
+  const modules = new URL('../', import.meta.url).href
   const program = `
+<<<<<<< HEAD
     const { LinuxKernel } = await import('${modules}../net/kernel-net.ts')
     const { checkMasquerade, ensureMasquerade, removeMasquerade } = await import('${modules}../nft/masquerade.ts')
     const { parsePrefix } = await import('${modules}../ip/prefix.ts')
+=======
+    const { LinuxKernel } = await import('${modules}net/kernel-net.ts')
+    const { checkMasquerade, ensureMasquerade, removeMasquerade } = await import('${modules}nft/masquerade.ts')
+    const { parsePrefix } = await import('${modules}ip/prefix.ts')
+>>>>>>> main
     const host = new LinuxKernel().host()
     const owner = { network: 'net1', containerId: 'c1', ifName: 'eth0' }
     const second = { ...owner, ifName: 'eth1' }

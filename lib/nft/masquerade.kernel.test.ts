@@ -161,11 +161,11 @@ test('long names: the comment stays readable for nft', () =>
 
 /** One process that adds and, if told so, removes container `i`'s masquerade. */
 function program(i: number, verbs: string): string {
-  const modules = new URL('./', import.meta.url).href
+  const modules = new URL('../', import.meta.url).href
   return `
-    const { LinuxKernel } = await import('${modules}../net/kernel-net.ts')
-    const { ensureMasquerade, removeMasquerade } = await import('${modules}masquerade.ts')
-    const { parsePrefix } = await import('${modules}../ip/prefix.ts')
+    const { LinuxKernel } = await import('${modules}net/kernel-net.ts')
+    const { ensureMasquerade, removeMasquerade } = await import('${modules}nft/masquerade.ts')
+    const { parsePrefix } = await import('${modules}ip/prefix.ts')
     const host = new LinuxKernel().host()
     const owner = { network: 'net1', containerId: 'c${String(i)}', ifName: 'eth0' }
     const addresses = [parsePrefix('10.4.0.${String(i)}/24'), parsePrefix('fd00::${i.toString(16)}/64')]

@@ -68,17 +68,20 @@ function acquire(fd: number, path: string, patience: number): void {
 }
 
 function openLock(path: string, mode: number): number {
-  // O_NONBLOCK: a FIFO in the file's place is locked like any other file instead of being waited for.
-  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK
   try {
-    return closedToOthers(openSync(path, flags, mode), mode)
+    return closedToOthers(openFile(path, mode), mode)
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') {
       ensureDirectory(dirname(path), 0o700)
-      return closedToOthers(openSync(path, flags, mode), mode)
+      return closedToOthers(openFile(path, mode), mode)
     }
     throw fileError('open lock', path, error)
   }
+}
+
+/** O_NONBLOCK: a FIFO in the file's place is locked like any other file instead of being waited for. */
+function openFile(path: string, mode: number): number {
+  return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK, mode)
 }
 
 /** Somebody else may have made it, with a mode that lets others hold it. */

@@ -234,17 +234,19 @@ export function findAll(nft: Nft, isWanted: (comment: string) => boolean): reado
 }
 
 function byOwner(found: readonly Placed[]): readonly (readonly Placed[])[] {
-  const lists: Placed[][] = []
-  const places: Map<string, number> = new Map()
+  const owners: Placed[][] = []
+  const lists: Map<string, Placed[]> = new Map()
   for (const one of found) {
-    const { comment } = one.element
-    const place = places.get(comment)
-    if (place === undefined) {
-      places.set(comment, lists.length)
-      lists.push([one])
-    } else lists[place]?.push(one)
+    const known = lists.get(one.element.comment)
+    if (known !== undefined) {
+      known.push(one)
+      continue
+    }
+    const list = [one]
+    lists.set(one.element.comment, list)
+    owners.push(list)
   }
-  return lists
+  return owners
 }
 
 /** One container's: the element in `targets` with all others, but each that leads to conditions by itself. */
