@@ -10,14 +10,13 @@ import { sha512Hex } from '../hash/sha512.ts'
 import { KernelError } from '../netlink/kernel-error.ts'
 import { runProgram } from '../sys/exec.ts'
 import { LOCK_DIRECTORY, withLock } from '../sys/file-lock.ts'
+import { CHAIN_NAME_LENGTH } from './chain-name.ts'
 
 const DIRECTORIES: readonly string[] = ['/usr/sbin', '/sbin', '/usr/local/sbin', '/usr/bin', '/bin', '/usr/local/bin']
 const LEGACY_TABLES: readonly string[] = ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names']
 const LOCK = `${LOCK_DIRECTORY}/iptables`
 /** Seconds to wait for another iptables. */
 const WAIT = '30'
-/** What iptables-nft allows; older kernels allow one more. */
-const CHAIN_NAME_LENGTH = 28
 
 /** The program for a family's packets; undefined when it is not installed. PATH first, then the usual places. */
 export function findIptables(family: 4 | 6, suffix = ''): string | undefined {
@@ -137,6 +136,11 @@ function program(family: 4 | 6, suffix: string): string {
 /** The name of a chain of one container, as the reference plugins make it, so that either removes what the other made. */
 export function attachmentChain(prefix: string, network: string, containerId: string): string {
   return `${prefix}${sha512Hex(network + containerId)}`.slice(0, CHAIN_NAME_LENGTH)
+}
+
+/** An argument as it is where iptables-restore reads one word of it, else quoted. */
+export function argument(text: string): string {
+  return /^[A-Za-z0-9_.,:/=@%+!-]+$/.test(text) ? text : quoted(text)
 }
 
 /** An argument with blanks or quotes as iptables-restore reads it and `-S` prints it. */

@@ -16,6 +16,7 @@ import { ConfigError } from '../../lib/config/section.ts'
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { formatPrefix, hostPrefix, type IpPrefix, networkOf } from '../../lib/ip/prefix.ts'
 import {
+  argument,
   attachmentChain,
   changeIptables,
   findIptables,
@@ -255,11 +256,6 @@ function rulesFor(owner: ChainOwner, address: IpPrefix, config: Config): string[
   }
   for (const mapping of mappings) for (const line of rulesOfMapping(chain, address, mapping, config)) lines.push(line)
   return lines
-}
-
-/** Quoted where iptables-restore would otherwise see several. */
-function argument(text: string): string {
-  return text.indexOf(' ') < 0 && text.indexOf('"') < 0 ? text : quoted(text)
 }
 
 function portLists(mappings: readonly Mapping[]): readonly string[] {
