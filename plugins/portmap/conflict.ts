@@ -2,6 +2,7 @@
  * Who is in the way of a mapping. The kernel refuses a key twice; it does not know that a port lies in a range, or that
  * one of a single address is among all addresses.
  */
+import { sameBytes } from '../../lib/bytes/compare.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
 import { hex } from '../../lib/ip/mac.ts'
 import { Lookup } from '../../lib/nft/lookup.ts'
@@ -100,10 +101,4 @@ function portAt(key: Uint8Array, offset: number): number {
 
 function endsWith(key: Uint8Array, end: Uint8Array): boolean {
   return sameBytes(key.subarray(key.length - end.length), end)
-}
-
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false
-  for (let i = 0; i < a.length; i += 1) if (a[i] !== b[i]) return false
-  return true
 }

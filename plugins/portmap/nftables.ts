@@ -1,5 +1,6 @@
 /** Port mappings as elements of the maps in table.ts: added, removed, looked for. */
 
+import { sameBytes } from '../../lib/bytes/compare.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
 import { hex } from '../../lib/ip/mac.ts'
 import type { IpPrefix } from '../../lib/ip/prefix.ts'
@@ -16,7 +17,6 @@ import {
   portField,
   protocolField
 } from '../../lib/nft/nft.ts'
-import { sameBytes } from './conflict.ts'
 import { isOfFamily, type Mapping, specificAddress } from './mapping.ts'
 import type { Published } from './published.ts'
 import {
