@@ -21,6 +21,7 @@ export interface Config {
   readonly isRouted: boolean
 }
 
+const FAMILIES: readonly (4 | 6)[] = [4, 6]
 const DEFAULT_ADMIN_CHAIN = 'CNI-ADMIN'
 const DEFAULT_ZONE = 'trusted'
 /** A jump from one of them to itself, or to one that leads to it, would be a circle. */
@@ -109,5 +110,5 @@ function dropsForwarded(nft: Nft): boolean {
 
 function legacyDropsForwarded(): boolean {
   if (!hasLegacyTable('filter')) return false
-  return ([4, 6] as const).some(family => iptablesPolicy(family, '-legacy', 'filter', 'FORWARD') === 'DROP')
+  return FAMILIES.some(family => iptablesPolicy(family, '-legacy', 'filter', 'FORWARD') === 'DROP')
 }

@@ -43,6 +43,7 @@ import {
   type Nft,
   type NftBatch,
   type NftElement,
+  type NftFamily,
   nameField,
   nftFamily
 } from '../../lib/nft/nft.ts'
@@ -59,7 +60,7 @@ import {
 import { findPort, findPorts, PUBLISHED_MARK, portMember, portProblems } from './bridge-ports.ts'
 
 const TABLE = 'patchbay-firewall'
-const BRIDGE = 'bridge'
+const FAMILIES: readonly NftFamily[] = ['ip', 'ip6', 'bridge']
 const CONTAINERS = 'containers'
 const BRIDGES = 'bridges'
 const FORWARD_RULES = 3
@@ -84,8 +85,7 @@ export interface Isolated {
 
 /** Whether one of the tables is not there: nobody has needed it so far, or somebody else took it away. */
 export function isMissing(nft: Nft): boolean {
-  const families = [nftFamily(4), nftFamily(6), BRIDGE] as const
-  return families.some(family => nft.findTable(family, TABLE) === undefined)
+  return FAMILIES.some(family => nft.findTable(family, TABLE) === undefined)
 }
 
 /** Isolates the container, in one transaction. What others left behind at its addresses and its port goes. */

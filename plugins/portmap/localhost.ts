@@ -23,7 +23,7 @@ import type { Link } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
 import type { Route } from '../../lib/net/routes.ts'
 import { type FoundMember, type Group, type GroupTable, type Member, nothingMore } from '../../lib/nft/groups.ts'
-import { addressField, gotoElement, type NftBatch, type NftElement } from '../../lib/nft/nft.ts'
+import { addressField, gotoElement, type Nft, type NftBatch, type NftElement } from '../../lib/nft/nft.ts'
 import { matchAddress, matchName, rule, verdict } from '../../lib/nft/rule.ts'
 import { specificAddress } from './mapping.ts'
 import type { Published } from './published.ts'
@@ -95,6 +95,12 @@ export function findLocalhost(host: Net, published: Published): readonly FoundMe
   if (target === undefined) return []
   const element = host.nft().findElement('ip', TABLE, CONTAINERS, addressField(target))
   return element === undefined || element.comment !== published.comment ? [] : [foundMember(host, element)]
+}
+
+/** Whose the address is, as far as this table tells. */
+export function ownerInLocalhost(nft: Nft, target: IpAddress | undefined): string | undefined {
+  if (target === undefined || target.family !== 4) return undefined
+  return nft.findElement('ip', TABLE, CONTAINERS, addressField(target))?.comment
 }
 
 /** In the whole map. */

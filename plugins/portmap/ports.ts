@@ -3,12 +3,14 @@
 import { isOtherInterface } from '../../lib/attachment.ts'
 import { CniError } from '../../lib/cni/error.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
+import type { IpAddress } from '../../lib/ip/address.ts'
 import { hasLegacyTable } from '../../lib/iptables/iptables.ts'
 import type { Net } from '../../lib/net/net.ts'
 import type { Nft } from '../../lib/nft/nft.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
 import { type Conflict, findConflicts } from './conflict.ts'
 import { containerChain, findIptablesConflicts, type IptablesConflict } from './iptables.ts'
+import { ownerInLocalhost } from './localhost.ts'
 import { type Mapping, mappingText } from './mapping.ts'
 import { formerOwners } from './nftables.ts'
 import { isConnected, isGone } from './owners.ts'
@@ -39,6 +41,7 @@ export function claimPorts(host: Net, request: Request, wanted: Published, plugi
   const nft = host.nft()
   const conflicts = findConflicts(nft, wanted)
   const published = withMappings(wanted, mappingsLeft(wanted, conflicts))
+  const leavingChains: string[] = []
   const leaving: string[] = formerOwners(nft, wanted).slice(0)
   for (const conflict of conflicts) {
     const { owner, mapping } = conflict
@@ -47,7 +50,13 @@ export function claimPorts(host: Net, request: Request, wanted: Published, plugi
     if (owner !== wanted.comment && !isGone(host, request, owner, plugin)) throw taken(mapping, owner)
     leaving.push(owner)
   }
-  return { published, leaving, leavingChains: leavingChains(host, request, published) }
+  for (const conflict of iptablesConflicts(host, request, published)) {
+    if (!isIptablesOwnerGone(host, conflict.target)) throw taken(conflict.mapping, conflict.owner)
+    leavingChains.push(conflict.chain)
+    const owner = ownerInLocalhost(nft, conflict.target)
+    if (owner !== undefined) leaving.push(owner)
+  }
+  return { published, leaving, leavingChains }
 }
 
 /**
@@ -66,23 +75,16 @@ function mappingsLeft(published: Published, conflicts: readonly Conflict[]): rea
   return published.mappings.filter(one => texts.get(mappingText(one)) === undefined)
 }
 
-/** The chains of dead containers that have one of the ports in iptables. */
-function leavingChains(host: Net, request: Request, published: Published): readonly string[] {
+function iptablesConflicts(host: Net, request: Request, published: Published): readonly IptablesConflict[] {
   if (published.mappings.length === 0 || !hasIptablesMappings(host.nft(), published)) return []
-  const chains: string[] = []
-  for (const conflict of findIptablesConflicts(request, published.addresses, published.mappings)) {
-    const { owner, mapping, chain } = conflict
-    // Another interface of the same container: the first rule wins.
-    if (owner.endsWith(` id: ${JSON.stringify(request.containerId)}`)) continue
-    if (!isIptablesOwnerGone(host, conflict)) throw taken(mapping, owner)
-    chains.push(chain)
-  }
-  return chains
+  const conflicts = findIptablesConflicts(request, published.addresses, published.mappings)
+  // Another interface of the same container: the first rule wins.
+  return conflicts.filter(one => !one.owner.endsWith(` id: ${JSON.stringify(request.containerId)}`))
 }
 
 /** Chains don't say by which interface their container is reached. */
-function isIptablesOwnerGone(host: Net, conflict: IptablesConflict): boolean {
-  return conflict.target !== undefined && !isConnected(host, conflict.target)
+function isIptablesOwnerGone(host: Net, target: IpAddress | undefined): boolean {
+  return target !== undefined && !isConnected(host, target)
 }
 
 function taken(mapping: Mapping, owner: string): CniError {
