@@ -104,6 +104,11 @@ export function netnsInode(fd: number): string {
   return `${String(status.dev)}:${String(status.ino)}`
 }
 
+/** The inode number that all descriptors of a namespace have in common. */
+export function netnsNumber(fd: number): number {
+  return fstatSync(fd).ino
+}
+
 /** Whether this thread is in another namespace than its own: during a visit, and after one whose way back failed. */
 let isAway = false
 
