@@ -71,7 +71,7 @@ function add(kernel: Kernel, request: Request): Result {
   try {
     requireChains(wanted.addresses, config)
     removeEarlier(host, request)
-    host.exclusively(() => publish(host, request, config, claim(host, request, result, config), undo))
+    host.exclusively(() => publish(host, request, claim(host, request, result, config), undo))
     flushConnections(host.nft(), wanted, 'ports')
     return result
   } catch (error) {
@@ -83,6 +83,7 @@ function add(kernel: Kernel, request: Request): Result {
 
 /** What an ADD makes, and who leaves for it. */
 interface Plan {
+  readonly config: Config
   readonly made: Made
   readonly leaving: readonly string[]
   readonly leavingChains: readonly string[]
@@ -98,7 +99,7 @@ function claim(host: Net, request: Request, result: Result, config: Config): Pla
     localhost: config.snat ? localhostChain(host, result, wanted) : '',
     links: hostLinks(host, result)
   }
-  return { made, leaving, leavingChains }
+  return { config, made, leaving, leavingChains }
 }
 
 /** The attachment's interfaces on the host that are there. */
@@ -107,25 +108,32 @@ function hostLinks(host: Net, result: Result): readonly string[] {
   return names.filter(name => host.links.find(name) !== undefined)
 }
 
-function publish(host: Net, request: Request, config: Config, plan: Plan, undo: Undo): void {
-  const { made, leaving, leavingChains } = plan
+/** In the namespace's lock: ports that are free now may not be free later. */
+function publish(host: Net, request: Request, plan: Plan, undo: Undo): void {
+  const { config, made, leavingChains } = plan
   const { published } = made
-  const nft = host.nft()
   const missing = findMissing(host)
-  const isLeaving = (comment: string): boolean => leaving.some(one => one === comment)
   recordAttachment(journalOf(request, NAME), request, entryOf(made), undo)
   undo.push('port mappings', () => unpublishFrom(host, request, made))
   if (leavingChains.length > 0) removeChains(leavingChains)
   if (made.backend === 'iptables') publishByIptables(request, published.addresses, config)
-  const members = made.backend === 'iptables' ? [] : publishedMembers(published)
-  const all = members.concat(localhostMembers(published, made.localhost))
-  const findLeaving = (): readonly FoundMember[] => findAllOf(host, isLeaving)
-  if (leaving.length > 0) closeLocalhost(host, findAllLocalhost(host, isLeaving), '')
-  if (all.length === 0) removeMembers(nft, findLeaving)
-  else if (leaving.length > 0) addMembers(nft, all, findLeaving)
-  else addMembers(nft, all)
+  addAll(host, made, plan.leaving)
   openLocalhost(host, made.localhost)
   restoreOthers(host, request, missing, NAME)
+}
+
+function addAll(host: Net, made: Made, leaving: readonly string[]): void {
+  const own = made.backend === 'iptables' ? [] : publishedMembers(made.published)
+  const members = own.concat(localhostMembers(made.published, made.localhost))
+  if (leaving.length === 0) {
+    if (members.length > 0) addMembers(host.nft(), members)
+    return
+  }
+  const isLeaving = (comment: string): boolean => leaving.some(one => one === comment)
+  closeLocalhost(host, findAllLocalhost(host, isLeaving), '')
+  const findLeaving = (): readonly FoundMember[] => findAllOf(host, isLeaving)
+  if (members.length === 0) removeMembers(host.nft(), findLeaving)
+  else addMembers(host.nft(), members, findLeaving)
 }
 
 function findAllOf(host: Net, isWanted: (comment: string) => boolean): readonly FoundMember[] {
