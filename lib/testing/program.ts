@@ -13,10 +13,14 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-const require = createRequire(import.meta.url)
+const load = createRequire(import.meta.url)
 
 /** A program and its first arguments. */
 export type Command = readonly [program: string, ...args: string[]]
+
+/** At the head of a bundle: packages in CommonJS ask for Node's modules by require. */
+export const REQUIRE =
+  "import { createRequire as toRequire } from 'node:module'; const require = toRequire(import.meta.url)"
 
 let ownDirectory = ''
 
@@ -60,7 +64,7 @@ export function programFromText(text: string, folder: string): Command {
     // Two test files may need the same program at the same time: each writes a file of its own, and one of them stays.
     const unfinished = `${bundle}.${process.pid}`
     // Loaded only here: most often another test file has made the bundle already.
-    const { buildSync }: typeof import('esbuild') = require('esbuild')
+    const { buildSync }: typeof import('esbuild') = load('esbuild')
     buildSync({
       stdin: { contents: text, resolveDir: folder, loader: 'ts' },
       outfile: unfinished,
@@ -68,8 +72,7 @@ export function programFromText(text: string, folder: string): Command {
       platform: 'node',
       format: 'esm',
       target: 'node26',
-      // Packages in CommonJS ask for Node's modules by require.
-      banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)" },
+      banner: { js: REQUIRE },
       logLevel: 'silent'
     })
     renameSync(unfinished, bundle)
