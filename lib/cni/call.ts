@@ -8,7 +8,7 @@ import { isSameFile } from '../sys/exec.ts'
 import { CniArgs } from './args.ts'
 import { delegateFor } from './delegate.ts'
 import type { Environment } from './env.ts'
-import { CniError, DECODE_FAILURE, INCOMPATIBLE_VERSION, INVALID_CONFIG, INVALID_NETNS } from './error.ts'
+import { CniError, DECODE_FAILURE, INCOMPATIBLE_VERSION, INVALID_NETNS } from './error.ts'
 import type { Invocation } from './invocation.ts'
 import type { Attachment, Command, Plugin, Request } from './plugin.ts'
 import type { Result } from './result.ts'
@@ -21,6 +21,12 @@ import { isAtLeast, isVersion, versionsSince } from './version.ts'
  */
 export function dispatch(plugin: Plugin, call: Invocation, command: Command): Result | undefined {
   checkVersion(plugin, call, command)
+  if (command === 'GC' && keyOfValid(call.config) === '') {
+    call.io.stderr(
+      `${plugin.name}: GC without cni.dev/valid-attachments removes nothing: it would not know what still lives\n`
+    )
+    return undefined
+  }
   const request = requestOf(call, command)
   if (command === 'ADD') return plugin.add(request)
   if (command === 'DEL') plugin.del(request)
@@ -113,16 +119,21 @@ function prevResultOf(call: Invocation, command: Command): Result | undefined {
 }
 
 /**
- * What GC must keep. The key has to be there: an absent list taken for an empty one would remove every container's
- * network. A null is Go's way of writing an empty list.
+ * The key of the list of what GC must keep, '' when there is none. An absent list taken for an empty one would remove
+ * every container's network, and libcni sends none when its caller gave it no arguments (cnitool does so): it has called
+ * DEL for all that it remembers by then, which is why doing nothing is a success. The second name is the one that the
+ * specification had first.
+ *
+ * @source libcni/api.go GCNetworkList, cnitool/cnitool.go of containernetworking/cni 1.3
  */
+function keyOfValid(config: Json): string {
+  if (memberOf(config, 'cni.dev/valid-attachments') !== undefined) return 'cni.dev/valid-attachments'
+  return memberOf(config, 'cni.dev/attachments') === undefined ? '' : 'cni.dev/attachments'
+}
+
+/** What GC must keep. A null is Go's way of writing an empty list. */
 function validAttachmentsOf(config: Json): readonly Attachment[] {
-  const key =
-    memberOf(config, 'cni.dev/valid-attachments') === undefined ? 'cni.dev/attachments' : 'cni.dev/valid-attachments'
-  if (memberOf(config, key) === undefined) {
-    const message = 'read configuration: cni.dev/valid-attachments is missing'
-    throw new CniError(INVALID_CONFIG, message, 'pass the list of attachments to keep to GC, [] to remove all')
-  }
+  const key = keyOfValid(config)
   const section = new Section(config)
   const attachments: Attachment[] = []
   for (const one of section.sections(key)) {

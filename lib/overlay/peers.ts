@@ -2,11 +2,12 @@
  * The other hosts of a tunnel without registry: frames to many and to unknown go to each of them (head-end replication);
  * what comes back tells the tunnel which MAC is where.
  */
+import { sameBytes } from '../bytes/compare.ts'
 import { addressesEqual, formatAddress, type IpAddress } from '../ip/address.ts'
 import type { Link } from '../net/links.ts'
 import type { FdbEntry } from '../net/neighbours.ts'
 import type { Net } from '../net/net.ts'
-import { bridgeMac, sameBytes, type Tunnel } from './tunnel.ts'
+import { bridgeMac, type Tunnel } from './tunnel.ts'
 
 /** linux/if_vxlan.h: the entry for what no other entry is for */
 const ALL_ZEROS: Uint8Array = new Uint8Array(6)

@@ -274,6 +274,21 @@ export function removeFile(path: string): boolean {
   }
 }
 
+/**
+ * Gives a file another name, in one step.
+ *
+ * @returns false when it was absent
+ */
+export function moveFile(from: string, to: string): boolean {
+  try {
+    renameSync(from, to)
+    return true
+  } catch (error) {
+    if (isAbsence(errnoOf(error))) return false
+    throw fileError('move', from, error)
+  }
+}
+
 /** Names in a directory, in no order; none when it is absent. */
 export function listDirectory(path: string): readonly string[] {
   try {

@@ -1,6 +1,7 @@
 /** Port mappings as elements of the maps in table.ts: added, removed, looked for. */
 
 import { isOfNetwork } from '../../lib/attachment.ts'
+import { sameBytes } from '../../lib/bytes/compare.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
 import type { IpPrefix } from '../../lib/ip/prefix.ts'
 import {
@@ -23,7 +24,6 @@ import {
   portField,
   protocolField
 } from '../../lib/nft/nft.ts'
-import { sameBytes } from './conflict.ts'
 import { isOfFamily, type Mapping, specificAddress } from './mapping.ts'
 import type { Published } from './published.ts'
 import {
