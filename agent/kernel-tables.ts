@@ -6,7 +6,8 @@
  */
 import { formatAddress, type IpAddress, parseAddress } from '../lib/ip/address.ts'
 import { formatMac, parseMac } from '../lib/ip/mac.ts'
-import { type Answer, type Request, RouteSocket, Rtnetlink, refusal } from '../lib/net/rtnetlink.ts'
+import { connectToKernel } from '../lib/net/kernel-net.ts'
+import { type Answer, type Request, refusal } from '../lib/netlink/conn.ts'
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE } from '../lib/netlink/message.ts'
 import { AF_BRIDGE, AF_INET, AF_INET6, AF_UNSPEC } from '../lib/netlink/rt/link.ts'
 import {
@@ -23,6 +24,7 @@ import {
   RTM_GETNEIGH,
   RTM_NEWNEIGH
 } from '../lib/netlink/rt/neighbour.ts'
+import { NETLINK_ROUTE } from '../lib/sys/netlink-socket.ts'
 
 const ZERO_MAC = '00:00:00:00:00:00'
 /** The event loop gets its turn after so many. */
@@ -40,7 +42,7 @@ export interface KernelEntries {
 }
 
 export class KernelTables {
-  readonly #rt = new Rtnetlink(new RouteSocket(-1))
+  readonly #rt = connectToKernel(NETLINK_ROUTE, -1)
   /** Entries written and removed, for the metrics. */
   written = 0
   removed = 0
@@ -87,7 +89,7 @@ export class KernelTables {
     // Taken from the generator a portion at a time: all of a large network at once would be most of the memory.
     const source = requests[Symbol.iterator]()
     for (let some = portion(source); some.length > 0; some = portion(source)) {
-      const answers = this.#rt.exchange(some)
+      const answers = this.#rt.batch(some)
       for (const answer of answers) failure ??= this.#judge(answer)
       await new Promise(resolve => setImmediate(resolve))
     }

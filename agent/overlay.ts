@@ -8,14 +8,14 @@
 import { formatAddress } from '../lib/ip/address.ts'
 import { formatMac } from '../lib/ip/mac.ts'
 import { parsePrefix } from '../lib/ip/prefix.ts'
-import { errnoOf } from '../lib/net/errors.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
 import type { Net } from '../lib/net/net.ts'
-import type { Request } from '../lib/net/rtnetlink.ts'
+import type { Request } from '../lib/netlink/conn.ts'
 import type { NeighbourMessage } from '../lib/netlink/rt/neighbour.ts'
 import { pinGateway } from '../lib/overlay/peers.ts'
 import { ensureTunnel, type Tunnel, tunnelProblems } from '../lib/overlay/tunnel.ts'
 import { withNamedLock } from '../lib/state/lock.ts'
+import { errnoOf } from '../lib/sys/errors.ts'
 import type { Endpoint, LocalEndpoint } from './endpoint.ts'
 import { EndpointTable } from './endpoint-table.ts'
 import {
@@ -68,8 +68,8 @@ export class Overlay {
     this.#locals = locals
     this.table = new EndpointTable(context.host, formatAddress(tunnel.local))
     this.#following = context.registry.follow(endpointPrefix(tunnel.vni), {
-      reset: entries => {
-        this.table.reset(new Map(entries.flatMap(entry => placed(entry, tunnel.local.family))))
+      reset: (entries, keepRest) => {
+        this.table.reset(new Map(entries.flatMap(entry => placed(entry, tunnel.local.family))), keepRest)
         if (!this.#isKnown) this.#isSuspect = true
         this.#isKnown = true
       },
@@ -81,7 +81,7 @@ export class Overlay {
     })
   }
 
-  /** Resolves when the registry's content is in the kernel. @throws AgentFailure code 11 when that takes too long */
+  /** Resolves when the registry's content is in the kernel. @throws CniError code 11 when that takes too long */
   async whenProgrammed(milliseconds: number): Promise<void> {
     await this.#following.whenSynced(milliseconds)
     for (let tries = 0; tries < 10; tries += 1) {
@@ -184,8 +184,8 @@ export class Overlay {
   #findDevices(): boolean {
     const host = this.#context.kernel.host()
     try {
-      this.#tunnelIndex = host.findLink(this.tunnel.name)?.index ?? -1
-      const bridge = host.findLink(this.tunnel.bridge)
+      this.#tunnelIndex = host.links.find(this.tunnel.name)?.index ?? -1
+      const bridge = host.links.find(this.tunnel.bridge)
       this.#bridgeIndex = bridge?.index ?? -1
       this.#bridgeMac = bridge?.mac === undefined ? '' : formatMac(bridge.mac)
     } finally {
@@ -200,21 +200,21 @@ export class Overlay {
     if (locals.length === 0) return
     const host = this.#context.kernel.host()
     try {
-      const names = new Set(host.listLinks().map(link => link.name))
+      const names = new Set(host.links.list().map(link => link.name))
       if (!locals.some(local => names.has(local.hostEnd))) return
       if (tunnelProblems(host, this.tunnel).length > 0) {
         withNamedLock(locals[0]?.stateDir, `overlay-${this.tunnel.bridge}`, () => ensureOverlay(host, this.tunnel))
         this.#context.onRepair('device', 1)
         this.#context.log(`overlay ${this.tunnel.vni}: set ${this.tunnel.name} on ${this.tunnel.bridge} right`)
       }
-      const bridge = host.getLink(this.tunnel.bridge)
-      for (const link of host.listLinks()) {
+      const bridge = host.links.get(this.tunnel.bridge)
+      for (const link of host.links.list()) {
         if (link.masterIndex === bridge.index || !locals.some(local => local.hostEnd === link.name)) continue
-        host.setLink(link.index, { masterIndex: bridge.index, up: true })
+        host.links.set(link.index, { masterIndex: bridge.index, up: true })
       }
       for (const text of new Set(locals.flatMap(local => local.gateways))) {
         const prefix = parsePrefix(text)
-        if (prefix !== undefined) host.ensureAddress(bridge.index, { prefix, noDad: true })
+        if (prefix !== undefined) host.addresses.ensure(bridge.index, [{ prefix, noDad: true }])
       }
     } finally {
       host.close()

@@ -209,7 +209,7 @@ class Demo {
     const net = this.#site.net(first.host)
     const names = new Map(containers.map(one => [one.mac, one.name]))
     say(`\n   ${first.host.name}'s tunnel vx${VNI} knows:`)
-    for (const entry of net.listFdb(net.getLink(`vx${VNI}`).index)) {
+    for (const entry of net.fdb.list(net.links.get(`vx${VNI}`).index)) {
       if (entry.self !== true || entry.dst === undefined) continue
       const mac = formatMac(entry.mac)
       const who = mac === '00:00:00:00:00:00' ? 'frames for all' : names.get(mac)
@@ -239,7 +239,7 @@ class Demo {
   #knows(host: SiteHost, other: SiteHost): boolean {
     const net = this.#site.net(host)
     try {
-      const entries = net.listFdb(net.getLink(`vx${VNI}`).index)
+      const entries = net.fdb.list(net.links.get(`vx${VNI}`).index)
       // What a tunnel has learned from frames ages; what it was told is taken away at once.
       return entries.some(
         one => one.dst !== undefined && formatAddress(one.dst) === other.address && one.permanent === true
@@ -254,7 +254,7 @@ class Demo {
     for (const { host, name, namespace } of containers) {
       this.#patchbay(host, ['detach', NETWORK, namespace.path, '--container-id', name])
       const net = this.#site.net(host)
-      for (const link of net.listLinks())
+      for (const link of net.links.list())
         if (link.name !== 'lo' && link.name !== 'eth0') left.push(`${link.name} on ${host.name}`)
       net.close()
     }

@@ -218,7 +218,7 @@ async function talk(containers: readonly Container[], attached: readonly Attache
 async function reachPublished(host: Namespace, container: Container | undefined): Promise<void> {
   if (container === undefined) return
   const net = new LinuxKernel().host()
-  net.setLink(net.getLink('lo').index, { up: true })
+  net.links.set(net.links.get('lo').index, { up: true })
   const echo = await startEcho(container.namespace, ECHO_PORT)
   try {
     for (const address of ['127.0.0.1', '10.77.0.1']) {
@@ -235,7 +235,7 @@ async function reachPublished(host: Namespace, container: Container | undefined)
 
 /** What is left after the last detach: the bridge alone, which waits for the next container. */
 function reportLeftovers(directory: string): number {
-  const links = new LinuxKernel().host().listLinks()
+  const links = new LinuxKernel().host().links.list()
   const left = links.filter(link => link.name !== 'lo' && link.name !== BRIDGE).map(link => `link ${link.name}`)
   const leases = list(join(directory, 'leases', NETWORK)).filter(name => /^[0-9a-f]+[.:]/.test(name))
   left.push(...leases.map(name => `lease ${name}`))

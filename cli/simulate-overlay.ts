@@ -10,6 +10,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { NO_ACCESS } from '../agent/etcd/access.ts'
 import { Etcd, put, remove } from '../agent/etcd/etcd.ts'
 import { endpointKey } from '../agent/registry.ts'
 import { formatMac } from '../lib/ip/mac.ts'
@@ -65,7 +66,7 @@ class Simulation {
     this.#site = site
     this.#directory = directory
     const count = (): void => undefined
-    this.#etcd = new Etcd({ endpoints: [`http://${CENTER}:2379`], tls: {}, count })
+    this.#etcd = new Etcd({ endpoints: [`http://${CENTER}:2379`], access: NO_ACCESS, count })
   }
 
   async startEtcd(): Promise<void> {
@@ -205,16 +206,16 @@ class Simulation {
   /** Takes out what an agent has written. */
   #flush(host: SiteHost): void {
     const net = this.#site.net(host)
-    net.removeLink(`vx${VNI}`)
+    net.links.remove(`vx${VNI}`)
     net.close()
   }
 
   #count(host: SiteHost): number {
     const net = this.#site.net(host)
     try {
-      const link = net.findLink(`vx${VNI}`)
+      const link = net.links.find(`vx${VNI}`)
       if (link === undefined) return 0
-      return net.listFdb(link.index).filter(entry => entry.self === true && entry.extLearn === true).length
+      return net.fdb.list(link.index).filter(entry => entry.self === true && entry.extLearn === true).length
     } finally {
       net.close()
     }
@@ -223,8 +224,8 @@ class Simulation {
   #entries(host: SiteHost): number {
     const net = this.#site.net(host)
     try {
-      const fdb = net.listFdb(net.getLink(`vx${VNI}`).index)
-      return fdb.length + net.listNeighbours(net.getLink(`br-vx${VNI}`).index).length
+      const fdb = net.fdb.list(net.links.get(`vx${VNI}`).index)
+      return fdb.length + net.neighbours.list(net.links.get(`br-vx${VNI}`).index).length
     } finally {
       net.close()
     }

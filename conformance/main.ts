@@ -33,6 +33,7 @@ import { withWaivers } from './waivers.ts'
 import { work } from './worker.ts'
 
 export const CLAUSES = ALL_CLAUSES
+export { USAGE } from './options.ts'
 
 function listText(options: Options): string {
   const clauses = chosenClauses(options)
@@ -69,6 +70,10 @@ export async function conformance(argv: readonly string[]): Promise<number> {
   if (argv[0] === '--probe') return run(() => probeMain(argv.slice(1)))
   if (argv[0] === '--worker' && isInside()) return run(() => work(argv.slice(1)))
   if (argv[0] === '--linger' && isInside()) return lingerInCase(argv.slice(1))
+  if (argv.includes('--help') || argv.includes('-h')) {
+    process.stdout.write(USAGE)
+    return 0
+  }
   let options: Options
   try {
     options = readOptions(argv)

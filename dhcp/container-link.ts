@@ -4,11 +4,13 @@ import { kernelRoutes } from '../lib/attach/interface.ts'
 import { resultFromJson } from '../lib/cni/result-json.ts'
 import type { Json } from '../lib/config/json.ts'
 import { type IpPrefix, lastAddress } from '../lib/ip/prefix.ts'
-import { errnoOf } from '../lib/net/errors.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
-import type { Link, Net, Route } from '../lib/net/net.ts'
+import type { Link } from '../lib/net/links.ts'
+import type { Net } from '../lib/net/net.ts'
+import type { Route } from '../lib/net/routes.ts'
+import { errnoOf } from '../lib/sys/errors.ts'
+import { type DhcpSocket, openSocket } from './socket.ts'
 import { pause } from './time.ts'
-import { openWire, type Wire } from './wire.ts'
 
 /** linux/if.h: it is connected and its queue runs. */
 const IFF_RUNNING = 0x40
@@ -40,12 +42,12 @@ export class ContainerLink {
   }
 
   find(): Link | undefined {
-    return this.#net.findLink(this.#name)
+    return this.#net.links.find(this.#name)
   }
 
   /** Sets it up and waits until it carries messages, for a second at most. @returns whether it was down */
   async bringUp(link: Link, signal: AbortSignal): Promise<boolean> {
-    if (!link.isUp) this.#net.setLink(link.index, { up: true })
+    if (!link.isUp) this.#net.links.set(link.index, { up: true })
     for (let waited = 0; waited < LONGEST_COMING_UP; waited += LOOK_AGAIN) {
       if (((this.find()?.flags ?? 0) & IFF_RUNNING) !== 0) break
       await pause(LOOK_AGAIN, signal)
@@ -54,20 +56,20 @@ export class ContainerLink {
   }
 
   takeDown(link: Link): void {
-    this.#net.setLink(link.index, { up: false })
+    this.#net.links.set(link.index, { up: false })
   }
 
   /** @throws SysError ENODEV when the interface is gone */
-  openWire(link: Link): Wire {
-    return openWire(this.#net.namespaceFd(), link.index, link.mac ?? new Uint8Array(6))
+  openSocket(link: Link): DhcpSocket {
+    return openSocket(this.#net.namespaceFd(), link.index, link.mac ?? new Uint8Array(6))
   }
 
   /** Takes the address away, and with it the routes that the kernel ties to it. */
   removeAddress(address: IpPrefix): void {
     const link = this.find()
     if (link === undefined) return
-    this.#routes = this.#net.listRoutes({ family: 4, index: link.index })
-    this.#net.removeAddress(link.index, address)
+    this.#routes = this.#net.routes.list({ family: 4, index: link.index })
+    this.#net.addresses.remove(link.index, address)
   }
 
   /** Gives address and routes back: those that were there, or the ones of the result when nobody knows any more. */
@@ -75,7 +77,7 @@ export class ContainerLink {
     const link = this.find()
     if (link === undefined) return
     const broadcast = address.length < 31 ? lastAddress(address) : undefined
-    this.#net.ensureAddress(link.index, { prefix: address, broadcast })
+    this.#net.addresses.ensure(link.index, [{ prefix: address, broadcast }])
     const routes = this.#routes ?? kernelRoutes(resultFromJson(result, '1.1.0', 'lease'))
     for (const route of routes) this.#restoreRoute({ ...route, index: link.index })
     this.#routes = undefined
@@ -84,7 +86,7 @@ export class ContainerLink {
   /** Another network's may have the place meanwhile. */
   #restoreRoute(route: Route): void {
     try {
-      this.#net.ensureRoute(route)
+      this.#net.routes.ensure([route])
     } catch (error) {
       if (errnoOf(error) !== 'EEXIST') throw error
     }

@@ -3,8 +3,8 @@
  *
  *     const undo = new Undo()
  *     try {
- *       host.addLink(...)
- *       undo.push('link "veth0"', () => host.removeLink('veth0'))
+ *       host.links.add(...)
+ *       undo.push('link "veth0"', () => host.links.remove('veth0'))
  *       ...
  *     } catch (error) {
  *       throw undo.rollback(error)

@@ -111,10 +111,10 @@ function call(
 function knows(site: Site, host: SiteHost, mac: string, ips: readonly string[]): boolean {
   const net = site.net(host)
   try {
-    const fdb = net.listFdb(net.getLink(TUNNEL).index)
+    const fdb = net.fdb.list(net.links.get(TUNNEL).index)
     if (!fdb.some(entry => entry.self === true && formatMac(entry.mac) === mac)) return false
-    const macs = net
-      .listNeighbours(net.getLink(BRIDGE).index)
+    const macs = net.neighbours
+      .list(net.links.get(BRIDGE).index)
       .map(one => (one.mac === undefined ? '' : formatMac(one.mac)))
     return macs.filter(one => one === mac).length === ips.length
   } finally {

@@ -30,9 +30,9 @@ export class Site {
   static create(names: readonly string[]): Site {
     becomeHost()
     const center = new LinuxKernel().host()
-    const bridge = center.addLink({ name: 'switch', kind: { kind: 'bridge' }, up: true })
+    const bridge = center.links.add({ name: 'switch', kind: { kind: 'bridge' }, up: true })
     addAddress(center, bridge.index, `${CENTER}/24`)
-    center.setLinkUp('lo')
+    center.links.set(center.links.get('lo').index, { up: true })
     return new Site(names.map((name, i) => plug(center, bridge.index, name, `192.0.2.${i + 1}`)))
   }
 
@@ -59,7 +59,7 @@ export class Site {
   /** Pulls a host's cable. */
   cut(host: SiteHost): void {
     const center = new LinuxKernel().host()
-    center.setLink(center.getLink(portOf(host.name)).index, { up: false })
+    center.links.set(center.links.get(portOf(host.name)).index, { up: false })
     center.close()
   }
 
@@ -76,15 +76,15 @@ export class Site {
 function plug(center: Net, bridgeIndex: number, name: string, address: string): SiteHost {
   const namespace = makeNamespace()
   const net = new LinuxKernel().open(namespace.path)
-  center.addLink({
+  center.links.add({
     name: portOf(name),
-    kind: { kind: 'veth', peer: { name: 'eth0', netns: net, up: true } },
+    kind: { kind: 'veth', peer: { name: 'eth0', netns: net } },
     masterIndex: bridgeIndex,
     up: true
   })
-  net.setLinkUp('lo')
-  addAddress(net, net.getLink('eth0').index, `${address}/24`)
-  net.addRoute({ family: 4, dst: undefined, gateway: parsePrefix(`${CENTER}/32`)?.address })
+  for (const link of ['lo', 'eth0']) net.links.set(net.links.get(link).index, { up: true })
+  addAddress(net, net.links.get('eth0').index, `${address}/24`)
+  net.routes.add({ family: 4, dst: undefined, gateway: parsePrefix(`${CENTER}/32`)?.address })
   net.close()
   return { name, address, namespace }
 }
@@ -95,5 +95,5 @@ function portOf(name: string): string {
 
 function addAddress(net: Net, index: number, text: string): void {
   const prefix = parsePrefix(text)
-  if (prefix !== undefined) net.ensureAddress(index, { prefix })
+  if (prefix !== undefined) net.addresses.ensure(index, [{ prefix }])
 }

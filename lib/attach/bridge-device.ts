@@ -1,9 +1,10 @@
 /** A bridge on the host: made once, shared by all containers of its networks. */
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import { formatMac } from '../ip/mac.ts'
-import { writeIfPresent } from '../net/container.ts'
-import { errnoOf } from '../net/errors.ts'
-import type { Link, LinkKind, Net } from '../net/net.ts'
+import { writeIfPresent } from '../net/configure-interface.ts'
+import type { Link, LinkKind } from '../net/links.ts'
+import type { Net } from '../net/net.ts'
+import { errnoOf } from '../sys/errors.ts'
 
 /** What a bridge has to be. */
 export interface BridgeDevice {
@@ -29,7 +30,7 @@ export interface BridgeDevice {
  * @throws {CniError} code 7 when an interface that is no bridge has the name
  */
 export function ensureBridgeDevice(host: Net, wanted: BridgeDevice): Link {
-  const existing = host.findLink(wanted.name)
+  const existing = host.links.find(wanted.name)
   const bridge = existing ?? addBridge(host, wanted)
   if (bridge.info.kind !== 'bridge') throw notABridge(wanted.name, bridge)
   if (existing === undefined) {
@@ -50,10 +51,10 @@ function addBridge(host: Net, wanted: BridgeDevice): Link {
   const kind: LinkKind = { kind: 'bridge', vlanFiltering: wanted.vlanFiltering ? true : undefined }
   try {
     const groupId = wanted.groupId === 0 ? undefined : wanted.groupId
-    return host.addLink({ name: wanted.name, kind, mac: wanted.mac, groupId, up: true })
+    return host.links.add({ name: wanted.name, kind, mac: wanted.mac, groupId, up: true })
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
-    return host.getLink(wanted.name)
+    return host.links.get(wanted.name)
   }
 }
 
@@ -85,19 +86,19 @@ function reconcile(host: Net, bridge: Link, wanted: BridgeDevice): Link {
   const wantsPromisc = wanted.promiscuous && !bridge.isPromiscuous
   const mac = macToPin(bridge, wanted.mac)
   if (bridge.isUp && mac === undefined && !wantsFiltering && !wantsMtu && !wantsPromisc) return bridge
-  host.setLink(bridge.index, {
+  host.links.set(bridge.index, {
     up: true,
     mac,
     mtu: wantsMtu ? wanted.mtu : undefined,
     promiscuous: wantsPromisc ? true : undefined,
     vlanFiltering: wantsFiltering ? true : undefined
   })
-  return host.getLink(wanted.name)
+  return host.links.get(wanted.name)
 }
 
 /** A container that sends router advertisements must not be able to configure the host. */
 export function ignoreRouterAdvertisements(host: Net, name: string): void {
   const path = `ipv6/conf/${name}/accept_ra`
-  const current = host.readSysctl(path)
+  const current = host.sysctls.read(path)
   if (current !== undefined && current !== '0') writeIfPresent(host, path, '0')
 }

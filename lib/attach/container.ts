@@ -1,9 +1,9 @@
 /** The container's namespace during a call: opened, worked in, and closed whatever comes of the work. */
 import type { Request } from '../cni/plugin.ts'
 import type { Result } from '../cni/result.ts'
-import { asError } from '../net/errors.ts'
 import type { Kernel } from '../net/kernel.ts'
 import type { Net } from '../net/net.ts'
+import { asError } from '../sys/errors.ts'
 import { Undo } from '../undo.ts'
 import { refuseChanges } from './interface.ts'
 

@@ -3,9 +3,10 @@ import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { IpConfig, Result, Route } from '../cni/result.ts'
 import { addressesEqual, addToAddress, type IpAddress, isLinkLocal } from '../ip/address.ts'
 import { formatPrefix, type IpPrefix, networkOf, prefixesEqual, prefixesOverlap } from '../ip/prefix.ts'
-import { errnoOf, messageOf } from '../net/errors.ts'
 import { ensureForwarding } from '../net/forwarding.ts'
-import type { Link, Net } from '../net/net.ts'
+import type { Link } from '../net/links.ts'
+import type { Net } from '../net/net.ts'
+import { errnoOf, messageOf } from '../sys/errors.ts'
 import { ipsOnInterface } from './interface.ts'
 
 /** What a network's configuration says about its gateway. */
@@ -59,7 +60,7 @@ export function ensureGatewayAddresses(host: Net, link: Link, ips: readonly IpCo
 function addGatewayAddress(host: Net, link: Link, prefix: IpPrefix): void {
   const isIpv6 = prefix.address.family === 6
   try {
-    host.ensureAddress(link.index, { prefix, noDad: isIpv6 })
+    host.addresses.ensure(link.index, [{ prefix, noDad: isIpv6 }])
   } catch (error) {
     // The kernel's "permission denied" here; switching IPv6 on is for whoever has switched it off.
     if (isIpv6 && errnoOf(error) === 'EACCES') throw ipv6IsOff(link, messageOf(error))
@@ -80,11 +81,11 @@ function ipv6IsOff(link: Link, message: string): CniError {
  */
 function refuseOthers(host: Net, link: Link, wanted: readonly IpPrefix[], force: boolean): readonly IpPrefix[] {
   const present: IpPrefix[] = []
-  for (const { prefix } of host.listAddresses(link.index)) {
+  for (const { prefix } of host.addresses.list(link.index)) {
     present.push(prefix)
     if (isLinkLocal(prefix.address) || !disagrees(prefix, wanted)) continue
     if (!force) throw otherAddress(link.name, prefix, wanted)
-    host.removeAddress(link.index, prefix)
+    host.addresses.remove(link.index, prefix)
   }
   return present
 }
@@ -108,7 +109,7 @@ function otherAddress(name: string, present: IpPrefix, wanted: readonly IpPrefix
 
 /** CHECK: the gateway addresses of `ips` that the link lacks, each as a sentence. */
 export function gatewayProblems(host: Net, link: Link, ips: readonly IpConfig[]): readonly string[] {
-  const present = host.listAddresses(link.index).map(address => formatPrefix(address.prefix))
+  const present = host.addresses.list(link.index).map(address => formatPrefix(address.prefix))
   const problems: string[] = []
   for (const wanted of gatewayPrefixes(ips).map(formatPrefix)) {
     if (present.some(text => text === wanted)) continue

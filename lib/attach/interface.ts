@@ -6,13 +6,15 @@ import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import { requiredPrevResult } from '../cni/inputs.ts'
 import type { Request } from '../cni/plugin.ts'
 import type { Interface, IpConfig, Result, Route as ResultRoute } from '../cni/result.ts'
-import type { IpAddress } from '../ip/address.ts'
+import { type IpAddress, isUnspecified } from '../ip/address.ts'
 import { formatMac, parseMac } from '../ip/mac.ts'
 import { prefixContains } from '../ip/prefix.ts'
-import { configureInterface } from '../net/container.ts'
+import { configureInterface } from '../net/configure-interface.ts'
 import { checkInterface, type ExpectedInterface } from '../net/interface-check.ts'
 import type { Kernel } from '../net/kernel.ts'
-import type { Link, Net, Route } from '../net/net.ts'
+import type { Link } from '../net/links.ts'
+import type { Net } from '../net/net.ts'
+import type { Route } from '../net/routes.ts'
 import { ownerMark } from './owner.ts'
 
 /** CHECK found the attachment other than ADD left it. The codes from 100 on are the plugins' own. */
@@ -60,7 +62,9 @@ export function kernelRoutes(result: Result): readonly Route[] {
   return result.routes.map(route => kernelRoute(route, route.gw ?? gatewayFor(result.ips, route.dst.address.family)))
 }
 
-function kernelRoute(route: ResultRoute, gateway: IpAddress | undefined): Route {
+/** A gateway of 0.0.0.0 or :: is none: the destination is on the link (DHCP option 121, RFC 3442 "Local Subnet Routes"). */
+function kernelRoute(route: ResultRoute, given: IpAddress | undefined): Route {
+  const gateway = given === undefined || isUnspecified(given) ? undefined : given
   return {
     family: route.dst.address.family,
     dst: route.dst.length === 0 ? undefined : route.dst,

@@ -2,23 +2,23 @@
  * `ipMasq` of a network: the host's address in place of the container's for what leaves the network. The journal has
  * what was masqueraded, so that DEL and GC need neither configuration nor namespace.
  */
+
+import { type Attachment, ownerText } from '../attachment.ts'
 import type { Request } from '../cni/plugin.ts'
 import type { IpConfig } from '../cni/result.ts'
 import { type Json, jsonArray, jsonString, memberOf, withMember } from '../config/json.ts'
 import type { Section } from '../config/section.ts'
 import { formatPrefix, type IpPrefix, parsePrefix } from '../ip/prefix.ts'
-import { KernelError } from '../net/errors.ts'
-import { findIptables } from '../net/iptables.ts'
+import { findIptables } from '../iptables/iptables.ts'
+import type { Net } from '../net/net.ts'
+import { KernelError } from '../netlink/kernel-error.ts'
 import {
   checkMasquerade,
   collectMasquerade,
   ensureMasquerade,
   type MasqueradeBackend,
-  type Owner,
   removeMasquerade
-} from '../net/masquerade.ts'
-import type { Net } from '../net/net.ts'
-import { ownerText } from '../net/nft-owner.ts'
+} from '../nft/masquerade.ts'
 import type { Journal } from '../state/journal.ts'
 import type { Undo } from '../undo.ts'
 import { mayHaveRules } from './veth-port.ts'
@@ -67,12 +67,12 @@ export function addMasquerade(
     request.ifName,
     config.backend === undefined ? noted : withMember(noted, 'masqueradeBackend', jsonString(config.backend))
   )
-  undo.push('masquerade', () => removeMasquerade(host, ownerOf(request), prefixes, config.backend))
-  ensureMasquerade(host, ownerOf(request), prefixes, config.backend)
+  undo.push('masquerade', () => removeMasquerade(host.nft(), ownerOf(request), prefixes, config.backend))
+  ensureMasquerade(host.nft(), ownerOf(request), prefixes, config.backend)
 }
 
 /** The attachment as the comments of nf_tables elements name it. */
-export function ownerOf(request: Request): Owner {
+export function ownerOf(request: Request): Attachment {
   return { network: request.network, containerId: request.containerId, ifName: request.ifName }
 }
 
@@ -87,10 +87,10 @@ export function delMasquerade(host: Net, request: Request, entry: Json | undefin
   }
   if (!request.config.boolean('ipMasq', false) || !mayHaveRules(host, request)) return
   const prefixes = request.prevResult?.ips.map(ip => ip.address)
-  removeMasquerade(host, ownerOf(request), prefixes, prefixes === undefined ? 'nftables' : undefined)
+  removeMasquerade(host.nft(), ownerOf(request), prefixes, prefixes === undefined ? 'nftables' : undefined)
 }
 
-function removeNoted(host: Net, owner: Owner, entry: Json): void {
+function removeNoted(host: Net, owner: Attachment, entry: Json): void {
   const prefixes: IpPrefix[] = []
   for (const item of memberOf(entry, 'masquerade')?.items ?? []) {
     const prefix = parsePrefix(item.text)
@@ -98,13 +98,13 @@ function removeNoted(host: Net, owner: Owner, entry: Json): void {
   }
   if (prefixes.length === 0) return
   const backend = memberOf(entry, 'masqueradeBackend')?.text === 'iptables' ? 'iptables' : 'nftables'
-  removeMasquerade(host, owner, prefixes, backend)
+  removeMasquerade(host.nft(), owner, prefixes, backend)
 }
 
 /** GC of what has no journal entry any more. */
 export function gcStrayMasquerade(host: Net, request: Request): void {
   const isKnown = knownOwners(request)
-  collectMasquerade(host, request.network, isKnown)
+  collectMasquerade(host.nft(), request.network, isKnown)
 }
 
 /** GC: whether an element of nf_tables belongs, by its comment, to an attachment that the runtime knows. */
@@ -124,7 +124,7 @@ export function masqueradeProblems(
 ): readonly string[] {
   if (!config.isOn) return []
   const prefixes = ips.map(ip => ip.address)
-  return refusals(() => checkMasquerade(host, ownerOf(request), prefixes, config.backend))
+  return refusals(() => checkMasquerade(host.nft(), ownerOf(request), prefixes, config.backend))
 }
 
 /** CHECK: what a look at the kernel's rules refuses; the difference as a sentence. */

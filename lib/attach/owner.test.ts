@@ -1,4 +1,4 @@
-import { FakeKernel } from '../net/fake-net.ts'
+import { FakeKernel } from '../testing/fake-kernel/fake-kernel.ts'
 import { assert, suite } from '../testing/suite.ts'
 import { isLinkOf, ownerMark, removeMarkedLink, stableName } from './owner.ts'
 
@@ -22,15 +22,15 @@ test('names are stable, of 15 bytes, and differ between attachments', () => {
 test('whose link it is: by the mark, else by the kind unless another bears its mark', () => {
   const kernel = new FakeKernel()
   const net = kernel.host()
-  const { index } = net.addLink({ name: 'eth0', kind: { kind: 'dummy' } })
+  const { index } = net.links.add({ name: 'eth0', kind: { kind: 'dummy' } })
   const mark = ownerMark('net1', 'c1', 'eth0')
-  const isOurs = (kind: string): boolean => isLinkOf(net.getLink('eth0'), mark, kind)
+  const isOurs = (kind: string): boolean => isLinkOf(net.links.get('eth0'), mark, kind)
   assert.equal([isOurs('dummy'), isOurs('veth')], [true, false])
-  net.setLink(index, { alias: 'written by hand' })
+  net.links.set(index, { alias: 'written by hand' })
   assert.is(isOurs('dummy'), true)
-  net.setLink(index, { alias: ownerMark('net2', 'c1', 'eth0') })
+  net.links.set(index, { alias: ownerMark('net2', 'c1', 'eth0') })
   assert.is(isOurs('dummy'), false)
-  net.setLink(index, { alias: mark })
+  net.links.set(index, { alias: mark })
   assert.equal([isOurs('dummy'), isOurs('veth')], [true, true])
 })
 
@@ -46,10 +46,10 @@ test('without the namespace that DEL names, only the mark counts, or an unfinish
   ]
   for (const [alias, up, removed] of cases) {
     const net = new FakeKernel().host()
-    const { index } = net.addLink({ name: 'eth0', kind: { kind: 'dummy' } })
-    net.setLink(index, { alias, up })
+    const { index } = net.links.add({ name: 'eth0', kind: { kind: 'dummy' } })
+    net.links.set(index, { alias, up })
     removeMarkedLink(net, 'eth0', mark, 'dummy')
-    assert.is(net.findLink('eth0') === undefined, removed, `${alias} ${String(up)}`)
+    assert.is(net.links.find('eth0') === undefined, removed, `${alias} ${String(up)}`)
   }
 })
 

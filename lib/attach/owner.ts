@@ -5,7 +5,8 @@
  */
 import { createHash } from 'node:crypto'
 import { hex } from '../ip/mac.ts'
-import type { Link, Net } from '../net/net.ts'
+import type { Link } from '../net/links.ts'
+import type { Net } from '../net/net.ts'
 
 const PREFIX = 'cni '
 
@@ -52,8 +53,8 @@ export function isLinkOf(link: Link, mark: string, kind: string): boolean {
  * still down and without any mark, for mark and up come with one request.
  */
 export function removeMarkedLink(net: Net, name: string, mark: string, kind: string): void {
-  const link = net.findLink(name)
+  const link = net.links.find(name)
   if (link === undefined) return
   const isUnfinished = link.kind === kind && !link.isUp && (link.alias ?? '') === ''
-  if (link.alias === mark || isUnfinished) net.removeLinkByIndex(link.index)
+  if (link.alias === mark || isUnfinished) net.links.removeByIndex(link.index)
 }

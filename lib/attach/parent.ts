@@ -2,7 +2,8 @@
 import { CniError, INVALID_CONFIG, NOT_AVAILABLE } from '../cni/error.ts'
 import type { Section } from '../config/section.ts'
 import { defaultLinkIndex } from '../net/default-route.ts'
-import type { Link, Net } from '../net/net.ts'
+import type { Link } from '../net/links.ts'
+import type { Net } from '../net/net.ts'
 
 /** The smallest MTU that IPv4 works with. @source RFC 791, "Total Length" (68 octets every module must forward) */
 export const SMALLEST_MTU = 68
@@ -78,13 +79,13 @@ export function parentProblems(link: Link, container: Net, below: Net, parent: L
 }
 
 function findParent(net: Net, config: ParentConfig): Link | undefined {
-  return config.master === undefined ? findDefaultLink(net) : net.findLink(config.master)
+  return config.master === undefined ? findDefaultLink(net) : net.links.find(config.master)
 }
 
 /** The link of the default route: IPv4's if there is one, of several the one that the kernel prefers. */
 function findDefaultLink(net: Net): Link | undefined {
   const index = defaultLinkIndex(net, 4) ?? defaultLinkIndex(net, 6)
-  return index === undefined ? undefined : net.findLinkByIndex(index)
+  return index === undefined ? undefined : net.links.findByIndex(index)
 }
 
 function absence(config: ParentConfig): string {

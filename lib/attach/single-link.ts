@@ -8,7 +8,8 @@ import { EMPTY_RESULT, type Interface, isEmptyDns, type Result } from '../cni/re
 import { type Json, jsonObject, jsonString, memberOf } from '../config/json.ts'
 import type { Section } from '../config/section.ts'
 import type { Kernel } from '../net/kernel.ts'
-import type { Link, Net } from '../net/net.ts'
+import type { Link } from '../net/links.ts'
+import type { Net } from '../net/net.ts'
 import type { Journal } from '../state/journal.ts'
 import type { Undo } from '../undo.ts'
 import { attachContainer, checkContainer, visitContainer } from './container.ts'
@@ -72,7 +73,7 @@ function add(kernel: Kernel, request: Request, plugin: string, way: SingleLink):
     refuseTakenName(container, request)
     recordAttachment(journalOf(request, plugin), request, jsonObject([['netns', jsonString(request.netns)]]), undo)
     const link = way.make(kernel.host(), container)
-    undo.push(`link ${JSON.stringify(link.name)}`, () => container.removeLinkByIndex(link.index))
+    undo.push(`link ${JSON.stringify(link.name)}`, () => container.links.removeByIndex(link.index))
     const previous = request.prevResult ?? EMPTY_RESULT
     const leased = way.adoptsAddresses ? previous : leaseAddresses(request, undo)
     configureAttachment(container, link, request, leased, way.options)
@@ -100,7 +101,7 @@ function mergeResults(request: Request, previous: Result, leased: Result, made: 
  * @throws CniError code 7
  */
 export function refuseTakenName(container: Net, request: Request): void {
-  if (container.findLink(request.ifName) !== undefined) throw takenName(request)
+  if (container.links.find(request.ifName) !== undefined) throw takenName(request)
 }
 
 /** The error for a CNI_IFNAME that the container has already. */
@@ -155,8 +156,8 @@ export function removeFromContainer(kernel: Kernel, request: Request, recorded: 
     return
   }
   visitContainer(kernel, request.netns, container => {
-    const link = container.findLink(request.ifName)
-    if (link !== undefined && isLinkOf(link, mark, kind)) container.removeLinkByIndex(link.index)
+    const link = container.links.find(request.ifName)
+    if (link !== undefined && isLinkOf(link, mark, kind)) container.links.removeByIndex(link.index)
   })
 }
 
@@ -170,7 +171,7 @@ function check(kernel: Kernel, request: Request, kind: string, way: SingleLink):
   request.ipam.check()
   checkContainer(kernel, request, container => {
     const problems = attachmentProblems(container, expected)
-    const link = container.findLink(request.ifName)
+    const link = container.links.find(request.ifName)
     if (link === undefined || link.kind !== kind) return problems
     return problems.concat(way.differences(link, kernel.host(), container))
   })

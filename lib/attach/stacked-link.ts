@@ -5,8 +5,10 @@
  *       eth1 (master) ====== eth0
  */
 import type { Request } from '../cni/plugin.ts'
-import { asError, KernelError } from '../net/errors.ts'
-import type { Link, LinkKind, Net } from '../net/net.ts'
+import type { Link, LinkKind } from '../net/links.ts'
+import type { Net } from '../net/net.ts'
+import { KernelError } from '../netlink/kernel-error.ts'
+import { asError } from '../sys/errors.ts'
 import type { AttachmentOptions } from './interface.ts'
 import { getParent, type ParentConfig, parentProblems, requireParent } from './parent.ts'
 import { type SingleLink, takenName } from './single-link.ts'
@@ -50,11 +52,12 @@ function addStacked(host: Net, container: Net, request: Request, way: StackedLin
   const parent = getParent(below, way.parent)
   try {
     const { mtu } = way.parent
-    return below.addLink({ name: request.ifName, kind: way.kindOn(parent), mtu, mac: way.mac, netns: container })
+    below.links.addIn(container, { name: request.ifName, kind: way.kindOn(parent), mtu, mac: way.mac })
+    return container.links.get(request.ifName)
   } catch (error) {
     const known = asError(error)
     if (!(known instanceof KernelError)) throw known
-    const isTaken = known.errno === 'EEXIST' && container.findLink(request.ifName) !== undefined
+    const isTaken = known.errno === 'EEXIST' && container.links.find(request.ifName) !== undefined
     throw isTaken ? takenName(request) : way.explained(known, parent)
   }
 }

@@ -1,5 +1,5 @@
 import { CniError } from '../cni/error.ts'
-import { KernelError } from '../net/errors.ts'
+import { KernelError } from '../netlink/kernel-error.ts'
 import { assert, suite, throwsLike } from '../testing/suite.ts'
 import { Steps } from './steps.ts'
 
@@ -14,7 +14,7 @@ test('every step is tried, whatever became of those before', () => {
   )
   assert.is(
     steps.attempt(() => {
-      throw new KernelError('remove link', '"eth0"', 'EBUSY', '', '')
+      throw new KernelError('remove link', '"eth0"', 'EBUSY', '')
     }),
     false
   )

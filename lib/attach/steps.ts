@@ -3,7 +3,7 @@ import { CniError, INTERNAL, toCniError } from '../cni/error.ts'
 
 /**
  *     const steps = new Steps()
- *     steps.attempt(() => container.removeLink(request.ifName))
+ *     steps.attempt(() => container.links.remove(request.ifName))
  *     steps.attempt(() => request.ipam.del())
  *     steps.finish()
  */

@@ -4,8 +4,9 @@
  */
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { Request } from '../cni/plugin.ts'
-import { errnoOf } from '../net/errors.ts'
-import type { Link, LinkKind, Net, NewLink } from '../net/net.ts'
+import type { Link, LinkKind, NewLink } from '../net/links.ts'
+import type { Net } from '../net/net.ts'
+import { errnoOf } from '../sys/errors.ts'
 import { stableName } from './owner.ts'
 
 /** A veth pair to be made. */
@@ -33,13 +34,13 @@ export function addVeth(host: Net, container: Net, request: Request, pair: VethP
   }
   const link: NewLink = { name, kind, mtu: pair.mtu, masterIndex: pair.bridgeIndex, up: true }
   try {
-    return host.addLink(link)
+    return host.links.add(link)
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
-    if (container.findLink(request.ifName) !== undefined) throw interfaceExists(request)
+    if (container.links.find(request.ifName) !== undefined) throw interfaceExists(request)
     // An ADD that was killed left the pair, and its container is another one by now or has lost its end.
-    host.removeLink(name)
-    return host.addLink(link)
+    host.links.remove(name)
+    return host.links.add(link)
   }
 }
 
@@ -50,7 +51,7 @@ export function addVeth(host: Net, container: Net, request: Request, pair: VethP
  * @throws {CniError} code 7 when the container has an interface of that name
  */
 export function refuseExisting(container: Net, request: Request): void {
-  if (container.findLink(request.ifName) !== undefined) throw interfaceExists(request)
+  if (container.links.find(request.ifName) !== undefined) throw interfaceExists(request)
 }
 
 function interfaceExists(request: Request): CniError {
@@ -93,11 +94,11 @@ export function mayHaveRules(host: Net, request: Request): boolean {
   const name = hostEndName(request)
   const result = request.prevResult
   if (result !== undefined && !result.interfaces.some(one => one.name === name)) return true
-  return host.findLink(name) !== undefined
+  return host.links.find(name) !== undefined
 }
 
 /** Removes the host's end and with it the pair; a name that has become some other kind of link is left alone. */
 export function removeHostEnd(host: Net, name: string): void {
-  const link = host.findLink(name)
-  if (link !== undefined && link.kind === 'veth') host.removeLinkByIndex(link.index)
+  const link = host.links.find(name)
+  if (link !== undefined && link.kind === 'veth') host.links.removeByIndex(link.index)
 }

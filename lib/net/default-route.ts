@@ -1,10 +1,11 @@
 /** Where a namespace's default route leads. */
-import type { Net, Route } from './net.ts'
+import type { Net } from './net.ts'
+import type { Route } from './routes.ts'
 
 /** The link of the family's default route; of several the one that the kernel prefers. */
 export function defaultLinkIndex(net: Net, family: 4 | 6): number | undefined {
   let best: Route | undefined
-  for (const route of net.listRoutes({ family })) {
+  for (const route of net.routes.list({ family })) {
     if (route.dst !== undefined && route.dst.length > 0) continue
     if (linkIndexOf(route) === undefined) continue
     if (best === undefined || (route.metric ?? 0) < (best.metric ?? 0)) best = route

@@ -9,5 +9,5 @@ import type { Net } from './net.ts'
 export function ensureForwarding(net: Net, family: 4 | 6): void {
   const path = family === 4 ? 'ipv4/ip_forward' : 'ipv6/conf/all/forwarding'
   // Read first: even a write of the same value makes the kernel walk over every interface.
-  if (net.readSysctl(path) !== '1') net.writeSysctl(path, '1')
+  if (net.sysctls.read(path) !== '1') net.sysctls.write(path, '1')
 }

@@ -5,6 +5,8 @@
  */
 import { addressesEqual, isLoopback } from '../ip/address.ts'
 import { formatPrefix, type IpPrefix, prefixesEqual } from '../ip/prefix.ts'
+import { type Answer, type Conn, type Request, refusal } from '../netlink/conn.ts'
+import { KernelError } from '../netlink/kernel-error.ts'
 import { NLM_F_CREATE, NLM_F_EXCL } from '../netlink/message.ts'
 import {
   type AddressCache,
@@ -22,23 +24,75 @@ import {
   RTM_NEWADDR
 } from '../netlink/rt/address.ts'
 import { AF_INET, AF_INET6 } from '../netlink/rt/link.ts'
-import { KernelError } from './errors.ts'
+import { type Address, Addresses, type Lifetime, type NewAddress } from './addresses.ts'
 import { linkNumber } from './kernel-links.ts'
-import { type Address, type Lifetime, type NewAddress, SCOPE_GLOBAL, SCOPE_HOST } from './net.ts'
-import { type Answer, type Request, type Rtnetlink, refusal } from './rtnetlink.ts'
+import { SCOPE_GLOBAL, SCOPE_HOST } from './routes.ts'
 
 /** INFINITY_LIFE_TIME of net/addrconf.h */
 const FOR_EVER = 0xffffffff
 
-/** @param index 0 = of all links */
-export function listAddresses(rt: Rtnetlink, index: number): readonly Address[] {
-  const object = index === 0 ? '' : `of ${linkNumber(index)}`
-  const listed: Address[] = []
-  for (const payload of rt.dump('list addresses', object, RTM_GETADDR, encodeAddress({ ...EMPTY_ADDRESS, index }))) {
-    const address = addressOf(decodeAddress(payload, false))
-    if (address !== undefined) listed.push(address)
+export class KernelAddresses extends Addresses {
+  readonly #conn: Conn
+
+  constructor(conn: Conn) {
+    super()
+    this.#conn = conn
   }
-  return listed
+
+  override list(index?: number): readonly Address[] {
+    const object = index === undefined ? '' : `of ${linkNumber(index)}`
+    const listed: Address[] = []
+    for (const payload of this.#conn.dump(
+      'list addresses',
+      object,
+      RTM_GETADDR,
+      encodeAddress({ ...EMPTY_ADDRESS, index: index ?? 0 })
+    )) {
+      const address = addressOf(decodeAddress(payload, false))
+      if (address !== undefined) listed.push(address)
+    }
+    return listed
+  }
+
+  override add(index: number, address: NewAddress): void {
+    this.#conn.execute(addRequest(index, address))
+  }
+
+  /** All in one send; those that are there already are compared afterwards, by one dump. */
+  override ensure(index: number, addresses: readonly NewAddress[]): void {
+    const answers = this.#conn.batch(addresses.map(address => addRequest(index, address)))
+    let present: readonly Address[] | undefined
+    for (let i = 0; i < addresses.length; i += 1) {
+      const answer = answers[i]
+      const wanted = addresses[i]
+      if (answer === undefined || answer.errno === '' || wanted === undefined) continue
+      if (answer.errno !== 'EEXIST') throw refusal(answer)
+      present = present ?? this.list(index)
+      explainDifference(answer, wanted, present)
+    }
+  }
+
+  override remove(index: number, prefix: IpPrefix): boolean {
+    const family = prefix.address.family === 4 ? AF_INET : AF_INET6
+    const message: AddressMessage = {
+      ...EMPTY_ADDRESS,
+      family,
+      prefixLength: prefix.length,
+      index,
+      local: prefix.address
+    }
+    const answer = this.#conn.attempt({
+      operation: 'remove address',
+      object: `${formatPrefix(prefix)} from ${linkNumber(index)}`,
+      type: RTM_DELADDR,
+      flags: 0,
+      payload: encodeAddress(message),
+      answer: 'acknowledgement'
+    })
+    if (answer.errno === '') return true
+    if (answer.errno === 'EADDRNOTAVAIL') return false
+    throw refusal(answer)
+  }
 }
 
 function addressOf(message: AddressMessage): Address | undefined {
@@ -104,52 +158,11 @@ function addRequest(index: number, address: NewAddress): Request {
   }
 }
 
-export function addAddress(rt: Rtnetlink, index: number, address: NewAddress): void {
-  rt.request(addRequest(index, address))
-}
-
-/** All in one send; those that are there already are compared afterwards, by one dump. */
-export function ensureAddresses(rt: Rtnetlink, index: number, addresses: readonly NewAddress[]): void {
-  const answers = rt.exchange(addresses.map(address => addRequest(index, address)))
-  let present: readonly Address[] | undefined
-  for (let i = 0; i < addresses.length; i += 1) {
-    const answer = answers[i]
-    const wanted = addresses[i]
-    if (answer === undefined || answer.errno === '' || wanted === undefined) continue
-    if (answer.errno !== 'EEXIST') throw refusal(answer)
-    present = present ?? listAddresses(rt, index)
-    explainDifference(answer, wanted, present)
-  }
-}
-
 /** An IPv6 address has one prefix length per link, so the kernel takes another length for a duplicate. */
 function explainDifference(answer: Answer, wanted: NewAddress, present: readonly Address[]): void {
   const same = present.find(address => addressesEqual(address.prefix.address, wanted.prefix.address))
   const exact = present.some(address => prefixesEqual(address.prefix, wanted.prefix))
   if (exact || (same !== undefined && wanted.peer !== undefined)) return
   const seen = same === undefined ? 'not listed' : `there as ${formatPrefix(same.prefix)}`
-  throw new KernelError(answer.request.operation, answer.request.object, 'EEXIST', seen, '')
-}
-
-/** @returns false when the link has no such address */
-export function removeAddress(rt: Rtnetlink, index: number, prefix: IpPrefix): boolean {
-  const family = prefix.address.family === 4 ? AF_INET : AF_INET6
-  const message: AddressMessage = {
-    ...EMPTY_ADDRESS,
-    family,
-    prefixLength: prefix.length,
-    index,
-    local: prefix.address
-  }
-  const answer = rt.attempt({
-    operation: 'remove address',
-    object: `${formatPrefix(prefix)} from ${linkNumber(index)}`,
-    type: RTM_DELADDR,
-    flags: 0,
-    payload: encodeAddress(message),
-    answer: 'acknowledgement'
-  })
-  if (answer.errno === '') return true
-  if (answer.errno === 'EADDRNOTAVAIL') return false
-  throw refusal(answer)
+  throw new KernelError(answer.request.operation, answer.request.object, 'EEXIST', seen)
 }

@@ -1,11 +1,13 @@
 /**
- * Links by rtnetlink: find, make, change, remove; bridge ports and their VLANs.
+ * Links and bridge ports by rtnetlink.
  *
  * @source linux/if_link.h, linux/if_bridge.h; net/core/rtnetlink.c rtnl_newlink, do_setlink
  */
+
+import { type Answer, type Conn, type Request, refusal } from '../netlink/conn.ts'
+import { KernelError } from '../netlink/kernel-error.ts'
 import { NLM_F_CREATE, NLM_F_EXCL } from '../netlink/message.ts'
 import {
-  AF_BRIDGE,
   decodeLink,
   EMPTY_LINK,
   encodeLink,
@@ -17,40 +19,30 @@ import {
   RTEXT_FILTER_SKIP_STATS,
   RTM_DELLINK,
   RTM_GETLINK,
-  RTM_NEWLINK,
-  RTM_SETLINK
+  RTM_NEWLINK
 } from '../netlink/rt/link.ts'
+import { errnoOf } from '../sys/errors.ts'
+import { inNamespace } from '../sys/netns.ts'
+import { createTap } from '../sys/tap.ts'
 import {
-  BRIDGE_FLAGS_SELF,
-  BRIDGE_VLAN_INFO_PVID,
-  BRIDGE_VLAN_INFO_RANGE_BEGIN,
-  BRIDGE_VLAN_INFO_RANGE_END,
-  BRIDGE_VLAN_INFO_UNTAGGED,
-  decodeVlanMessage,
-  encodeBridgeLink,
-  encodeVlanMessage,
-  RTM_GETVLAN,
-  type VlanEntry
-} from '../netlink/rt/vlan.ts'
-import { errnoOf, KernelError } from './errors.ts'
-import type {
-  BridgeInfo,
-  BridgePort,
-  BridgeVlan,
-  IpvlanMode,
-  Link,
-  LinkChange,
-  LinkInfo,
-  LinkKind,
-  MacvlanInfo,
-  MacvlanMode,
-  NewLink,
-  OperState,
-  OtherInfo,
-  VethPeer,
-  VxlanInfo
-} from './net.ts'
-import { type Answer, type Request, type Rtnetlink, refusal } from './rtnetlink.ts'
+  type BridgeInfo,
+  type BridgePort,
+  type IpvlanMode,
+  type Link,
+  type LinkChange,
+  type LinkInfo,
+  type LinkKind,
+  Links,
+  type MacvlanInfo,
+  type MacvlanMode,
+  type NewLink,
+  type NewTap,
+  type OperState,
+  type OtherInfo,
+  type VethPeer,
+  type VxlanInfo
+} from './links.ts'
+import type { Namespace } from './namespace.ts'
 
 const OPER_STATES: readonly OperState[] = [
   'unknown',
@@ -112,9 +104,97 @@ function linkInfoOf(info: LinkInfoAttribute | undefined): LinkInfo {
   return info.other ?? none
 }
 
-export function listLinks(rt: Rtnetlink): readonly Link[] {
-  const payload = encodeLink({ ...EMPTY_LINK, extMask: RTEXT_FILTER_SKIP_STATS })
-  return rt.dump('list', 'links', RTM_GETLINK, payload).map(linkOf)
+export class KernelLinks extends Links {
+  readonly #conn: Conn
+  readonly #namespaceFd: number
+
+  constructor(conn: Conn, namespaceFd: number) {
+    super()
+    this.#conn = conn
+    this.#namespaceFd = namespaceFd
+  }
+
+  override list(): readonly Link[] {
+    const payload = encodeLink({ ...EMPTY_LINK, extMask: RTEXT_FILTER_SKIP_STATS })
+    return this.#conn.dump('list', 'links', RTM_GETLINK, payload).map(linkOf)
+  }
+
+  override find(name: string): Link | undefined {
+    return firstLink(this.#conn, getRequest('find link', quoted(name), { ...EMPTY_LINK, name }))
+  }
+
+  override get(name: string): Link {
+    return onlyLink(this.#conn.execute(getRequest('get link', quoted(name), { ...EMPTY_LINK, name })), quoted(name))
+  }
+
+  override findByIndex(index: number): Link | undefined {
+    if (index <= 0) return undefined
+    return firstLink(this.#conn, getRequest('find', linkNumber(index), { ...EMPTY_LINK, index }))
+  }
+
+  /** The same send asks for it. */
+  override add(link: NewLink): Link {
+    const object = quoted(link.name)
+    const get = getRequest('get link', object, { ...EMPTY_LINK, name: link.name })
+    const answers = this.#conn.batch([addRequest(link, undefined), get])
+    for (const answer of answers) if (answer.errno !== '') throw linkRefusal(answer, link.kind.kind)
+    return onlyLink(answers[1]?.payloads ?? [], object)
+  }
+
+  override addIn(netns: Namespace, link: NewLink): void {
+    const answer = this.#conn.attempt(addRequest(link, netns))
+    if (answer.errno !== '') throw linkRefusal(answer, link.kind.kind)
+  }
+
+  override addTap(tap: NewTap): Link {
+    try {
+      inNamespace(this.#namespaceFd, () =>
+        createTap(tap.name, tap.owner ?? -1, tap.group ?? -1, tap.multiQueue ?? false)
+      )
+    } catch (error) {
+      const errno = errnoOf(error)
+      if (errno === '') throw error
+      throw new KernelError('add tap', quoted(tap.name), errno, '')
+    }
+    return this.get(tap.name)
+  }
+
+  override set(index: number, change: LinkChange): void {
+    const flag = (value: boolean | undefined, bit: number): number => (value === true ? bit : 0)
+    const meant = (value: boolean | undefined, bit: number): number => (value === undefined ? 0 : bit)
+    const bridge = change.vlanFiltering !== undefined || change.vlanDefaultPvid !== undefined
+    const { vlanFiltering, vlanDefaultPvid } = change
+    const message: LinkMessage = {
+      ...EMPTY_LINK,
+      index,
+      flags: flag(change.up, IFF_UP) | flag(change.promiscuous, IFF_PROMISC) | flag(change.allMulticast, IFF_ALLMULTI),
+      change:
+        meant(change.up, IFF_UP) | meant(change.promiscuous, IFF_PROMISC) | meant(change.allMulticast, IFF_ALLMULTI),
+      mac: change.mac,
+      name: change.name,
+      mtu: change.mtu,
+      masterIndex: change.masterIndex,
+      txQueueLength: change.txQueueLength,
+      linkInfo: bridge ? { kind: 'bridge', bridge: { kind: 'bridge', vlanFiltering, vlanDefaultPvid } } : undefined,
+      alias: change.alias,
+      groupId: change.groupId,
+      netnsFd: change.netns === undefined ? undefined : change.netns.namespaceFd()
+    }
+    changeLink(this.#conn, 'set', linkNumber(index), message)
+  }
+
+  override setPort(index: number, port: BridgePort): void {
+    const message: LinkMessage = { ...EMPTY_LINK, index, linkInfo: { slaveKind: 'bridge', port } }
+    changeLink(this.#conn, 'set bridge port', linkNumber(index), message)
+  }
+
+  override remove(name: string): boolean {
+    return removeBy(this.#conn, quoted(name), { ...EMPTY_LINK, name })
+  }
+
+  override removeByIndex(index: number): boolean {
+    return removeBy(this.#conn, linkNumber(index), { ...EMPTY_LINK, index })
+  }
 }
 
 function getRequest(operation: string, object: string, by: LinkMessage): Request {
@@ -122,22 +202,8 @@ function getRequest(operation: string, object: string, by: LinkMessage): Request
   return { operation, object, type: RTM_GETLINK, flags: 0, payload, answer: 'message' }
 }
 
-/** @throws {KernelError} ENODEV */
-export function getLink(rt: Rtnetlink, name: string): Link {
-  return onlyLink(rt.request(getRequest('get link', quoted(name), { ...EMPTY_LINK, name })), quoted(name))
-}
-
-export function findLink(rt: Rtnetlink, name: string): Link | undefined {
-  return firstLink(rt, getRequest('find link', quoted(name), { ...EMPTY_LINK, name }))
-}
-
-export function findLinkByIndex(rt: Rtnetlink, index: number): Link | undefined {
-  if (index <= 0) return undefined
-  return firstLink(rt, getRequest('find', linkNumber(index), { ...EMPTY_LINK, index }))
-}
-
-function firstLink(rt: Rtnetlink, request: Request): Link | undefined {
-  const answer = rt.attempt(request)
+function firstLink(conn: Conn, request: Request): Link | undefined {
+  const answer = conn.attempt(request)
   if (answer.errno === 'ENODEV') return undefined
   if (answer.errno !== '') throw refusal(answer)
   return onlyLink(answer.payloads, request.object)
@@ -145,41 +211,16 @@ function firstLink(rt: Rtnetlink, request: Request): Link | undefined {
 
 function onlyLink(payloads: readonly Uint8Array[], object: string): Link {
   const payload = payloads[0]
-  if (payload === undefined) throw new KernelError('get link', object, 'ENODEV', 'the kernel sent none', '')
+  if (payload === undefined) throw new KernelError('get link', object, 'ENODEV', 'the kernel sent none')
   return linkOf(payload)
-}
-
-/**
- * Makes a link; when it is made in this namespace, the same send asks for it.
- *
- * @returns undefined when it was made in another namespace, where the caller asks for it
- */
-export function addLink(rt: Rtnetlink, link: NewLink): Link | undefined {
-  const object = quoted(link.name)
-  const add: Request = {
-    operation: 'add link',
-    object,
-    type: RTM_NEWLINK,
-    flags: NLM_F_CREATE | NLM_F_EXCL,
-    payload: encodeLink(newLinkMessage(link)),
-    answer: 'acknowledgement'
-  }
-  if (link.netns !== undefined) {
-    const answer = rt.attempt(add)
-    if (answer.errno !== '') throw linkRefusal(answer, link.kind.kind)
-    return undefined
-  }
-  const answers = rt.exchange([add, getRequest('get link', object, { ...EMPTY_LINK, name: link.name })])
-  for (const answer of answers) if (answer.errno !== '') throw linkRefusal(answer, link.kind.kind)
-  return onlyLink(answers[1]?.payloads ?? [], object)
 }
 
 /** A kernel that lacks the kind says only "Operation not supported": tell what would bring it. */
 function linkRefusal(answer: Answer, kind: string): KernelError {
   if (answer.errno !== 'EOPNOTSUPP') return refusal(answer)
   const { operation, object } = answer.request
-  const need = `links of kind ${quoted(kind)} need ${kernelOption(kind)}`
-  return new KernelError(operation, object, answer.errno, need, answer.extack)
+  const need = `links of kind ${quoted(kind)} need ${kernelOption(kind)}; ${answer.explanation}`
+  return new KernelError(operation, object, answer.errno, need)
 }
 
 /** @source drivers/net/Kconfig, net/8021q/Kconfig, net/bridge/Kconfig */
@@ -194,7 +235,18 @@ function kernelOption(kind: string): string {
   }
 }
 
-function newLinkMessage(link: NewLink): LinkMessage {
+function addRequest(link: NewLink, netns: Namespace | undefined): Request {
+  return {
+    operation: 'add link',
+    object: quoted(link.name),
+    type: RTM_NEWLINK,
+    flags: NLM_F_CREATE | NLM_F_EXCL,
+    payload: encodeLink(newLinkMessage(link, netns)),
+    answer: 'acknowledgement'
+  }
+}
+
+function newLinkMessage(link: NewLink, netns: Namespace | undefined): LinkMessage {
   return {
     ...EMPTY_LINK,
     flags: link.up === true ? IFF_UP : 0,
@@ -205,9 +257,9 @@ function newLinkMessage(link: NewLink): LinkMessage {
     parentIndex: parentOf(link.kind),
     masterIndex: link.masterIndex,
     txQueueLength: link.txQueueLength,
-    linkInfo: newLinkInfo(link),
+    linkInfo: newLinkInfo(link, netns),
     groupId: link.groupId,
-    netnsFd: link.netns === undefined ? undefined : link.netns.namespaceFd()
+    netnsFd: netns === undefined ? undefined : netns.namespaceFd()
   }
 }
 
@@ -216,13 +268,13 @@ function parentOf(kind: LinkKind): number | undefined {
   return kind.kind === 'macvlan' || kind.kind === 'ipvlan' || kind.kind === 'vlan' ? kind.parentIndex : undefined
 }
 
-function newLinkInfo(link: NewLink): LinkInfoAttribute {
+function newLinkInfo(link: NewLink, netns: Namespace | undefined): LinkInfoAttribute {
   const { kind } = link
   switch (kind.kind) {
     case 'veth': {
       const { peer } = kind
       if (peer === undefined) throw incomplete(link, 'peer')
-      return { kind: 'veth', veth: { kind: 'veth', peer: encodeLink(peerMessage(link, peer)) } }
+      return { kind: 'veth', veth: { kind: 'veth', peer: encodeLink(peerMessage(peer, peer.netns ?? netns)) } }
     }
     case 'macvlan':
       return { kind: 'macvlan', macvlan: macvlanInfo(kind) }
@@ -242,7 +294,7 @@ function newLinkInfo(link: NewLink): LinkInfoAttribute {
 }
 
 function incomplete(link: NewLink, option: string): KernelError {
-  return new KernelError('add link', quoted(link.name), 'EINVAL', `kind "${link.kind.kind}" needs ${option}`, '')
+  return new KernelError('add link', quoted(link.name), 'EINVAL', `kind "${link.kind.kind}" needs ${option}`)
 }
 
 function macvlanInfo(kind: LinkKind): MacvlanInfo {
@@ -298,8 +350,7 @@ function vxlanInfo(kind: LinkKind): VxlanInfo {
 }
 
 /** The other end. Without a namespace of its own the kernel would make it in the asker's, not beside the first end. */
-function peerMessage(link: NewLink, peer: VethPeer): LinkMessage {
-  const netns = peer.netns ?? link.netns
+function peerMessage(peer: VethPeer, netns: Namespace | undefined): LinkMessage {
   return {
     ...EMPTY_LINK,
     mac: peer.mac,
@@ -309,121 +360,17 @@ function peerMessage(link: NewLink, peer: VethPeer): LinkMessage {
   }
 }
 
-/**
- * Sets a link up that is known by its name alone: the far end of a veth pair. The kernel configures that end before
- * it ties the two together, so it cannot be made up (ENOTCONN).
- */
-export function setUpByName(rt: Rtnetlink, name: string): void {
-  changeLink(rt, 'set up link', quoted(name), { ...EMPTY_LINK, name, flags: IFF_UP, change: IFF_UP })
-}
-
-export function setLink(rt: Rtnetlink, index: number, change: LinkChange): void {
-  const flag = (value: boolean | undefined, bit: number): number => (value === true ? bit : 0)
-  const meant = (value: boolean | undefined, bit: number): number => (value === undefined ? 0 : bit)
-  const bridge = change.vlanFiltering !== undefined || change.vlanDefaultPvid !== undefined
-  const { vlanFiltering, vlanDefaultPvid } = change
-  const message: LinkMessage = {
-    ...EMPTY_LINK,
-    index,
-    flags: flag(change.up, IFF_UP) | flag(change.promiscuous, IFF_PROMISC) | flag(change.allMulticast, IFF_ALLMULTI),
-    change:
-      meant(change.up, IFF_UP) | meant(change.promiscuous, IFF_PROMISC) | meant(change.allMulticast, IFF_ALLMULTI),
-    mac: change.mac,
-    name: change.name,
-    mtu: change.mtu,
-    masterIndex: change.masterIndex,
-    txQueueLength: change.txQueueLength,
-    linkInfo: bridge ? { kind: 'bridge', bridge: { kind: 'bridge', vlanFiltering, vlanDefaultPvid } } : undefined,
-    alias: change.alias,
-    groupId: change.groupId,
-    netnsFd: change.netns === undefined ? undefined : change.netns.namespaceFd()
-  }
-  changeLink(rt, 'set', linkNumber(index), message)
-}
-
-export function setBridgePort(rt: Rtnetlink, index: number, port: BridgePort): void {
-  const message: LinkMessage = { ...EMPTY_LINK, index, linkInfo: { slaveKind: 'bridge', port } }
-  changeLink(rt, 'set bridge port', linkNumber(index), message)
-}
-
 /** RTM_NEWLINK without NLM_F_CREATE: RTM_SETLINK does not take what is particular to a kind. */
-function changeLink(rt: Rtnetlink, operation: string, object: string, message: LinkMessage): void {
+function changeLink(conn: Conn, operation: string, object: string, message: LinkMessage): void {
   const payload = encodeLink(message)
-  rt.request({ operation, object, type: RTM_NEWLINK, flags: 0, payload, answer: 'acknowledgement' })
+  conn.execute({ operation, object, type: RTM_NEWLINK, flags: 0, payload, answer: 'acknowledgement' })
 }
 
-/** @returns false when there was none */
-export function removeLink(rt: Rtnetlink, name: string): boolean {
-  return removeBy(rt, quoted(name), { ...EMPTY_LINK, name })
-}
-
-export function removeLinkByIndex(rt: Rtnetlink, index: number): boolean {
-  return removeBy(rt, linkNumber(index), { ...EMPTY_LINK, index })
-}
-
-function removeBy(rt: Rtnetlink, object: string, by: LinkMessage): boolean {
+function removeBy(conn: Conn, object: string, by: LinkMessage): boolean {
   const operation = by.index === 0 ? 'remove link' : 'remove'
   const payload = encodeLink(by)
-  const answer = rt.attempt({ operation, object, type: RTM_DELLINK, flags: 0, payload, answer: 'acknowledgement' })
+  const answer = conn.attempt({ operation, object, type: RTM_DELLINK, flags: 0, payload, answer: 'acknowledgement' })
   if (answer.errno === '') return true
   if (answer.errno === 'ENODEV') return false
   throw refusal(answer)
-}
-
-/** One message per VLAN or range, so that an error says which one it is about. */
-export function addBridgeVlans(rt: Rtnetlink, index: number, vlans: readonly BridgeVlan[]): void {
-  const requests = vlans.map(vlan => vlanRequest('add', RTM_SETLINK, index, vlan))
-  for (const answer of rt.exchange(requests)) if (answer.errno !== '') throw refusal(answer)
-}
-
-export function removeBridgeVlan(rt: Rtnetlink, index: number, vlan: BridgeVlan): void {
-  rt.request(vlanRequest('remove', RTM_DELLINK, index, vlan))
-}
-
-function vlanRequest(verb: string, type: number, index: number, vlan: BridgeVlan): Request {
-  const isRange = vlan.lastVid !== undefined && vlan.lastVid !== vlan.vid
-  const range = isRange ? `${String(vlan.vid)}-${String(vlan.lastVid)}` : String(vlan.vid)
-  const flags =
-    (vlan.pvid === true ? BRIDGE_VLAN_INFO_PVID : 0) | (vlan.untagged === true ? BRIDGE_VLAN_INFO_UNTAGGED : 0)
-  const vlans: VlanEntry[] = []
-  if (isRange && vlan.lastVid !== undefined) {
-    vlans.push({ flags: flags | BRIDGE_VLAN_INFO_RANGE_BEGIN, vid: vlan.vid })
-    vlans.push({ flags: flags | BRIDGE_VLAN_INFO_RANGE_END, vid: vlan.lastVid })
-  } else {
-    vlans.push({ flags, vid: vlan.vid })
-  }
-  const spec = { flags: vlan.self === true ? BRIDGE_FLAGS_SELF : undefined, vlans }
-  return {
-    operation: `${verb} bridge vlan`,
-    object: `${range} of ${linkNumber(index)}`,
-    type,
-    flags: 0,
-    payload: encodeBridgeLink({ family: AF_BRIDGE, index, spec }),
-    answer: 'acknowledgement'
-  }
-}
-
-/** A kernel without VLAN filtering has no such request, and no VLANs to list. */
-export function listBridgeVlans(rt: Rtnetlink, index: number): readonly BridgeVlan[] {
-  const payload = encodeVlanMessage({ family: AF_BRIDGE, index, entries: [] })
-  const vlans: BridgeVlan[] = []
-  let answers: readonly Uint8Array[]
-  try {
-    answers = rt.dump('list bridge vlans', `of ${linkNumber(index)}`, RTM_GETVLAN, payload)
-  } catch (error) {
-    if (errnoOf(error) === 'EOPNOTSUPP') return []
-    throw error
-  }
-  for (const answer of answers) {
-    for (const entry of decodeVlanMessage(answer).entries) {
-      if (entry.info === undefined) continue
-      vlans.push({
-        vid: entry.info.vid,
-        lastVid: entry.lastVid,
-        pvid: (entry.info.flags & BRIDGE_VLAN_INFO_PVID) !== 0,
-        untagged: (entry.info.flags & BRIDGE_VLAN_INFO_UNTAGGED) !== 0
-      })
-    }
-  }
-  return vlans
 }

@@ -3,9 +3,9 @@
  *
  * @source linux/neighbour.h; net/core/neighbour.c, net/core/rtnetlink.c rtnl_fdb_add, net/bridge/br_fdb.c
  */
-import { formatAddress, type IpAddress } from '../ip/address.ts'
 import { formatMac } from '../ip/mac.ts'
-import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/message.ts'
+import { type Conn, type Request, refusal } from '../netlink/conn.ts'
+import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE } from '../netlink/message.ts'
 import { AF_BRIDGE, AF_INET, AF_INET6, AF_UNSPEC } from '../netlink/rt/link.ts'
 import {
   decodeNeighbour,
@@ -25,8 +25,7 @@ import {
   RTM_NEWNEIGH
 } from '../netlink/rt/neighbour.ts'
 import { linkNumber } from './kernel-links.ts'
-import type { FdbEntry, Neighbour, NeighbourState, NewNeighbour } from './net.ts'
-import { type Request, type Rtnetlink, refusal } from './rtnetlink.ts'
+import { Fdb, type FdbEntry, type Neighbour, type NeighbourState, Neighbours } from './neighbours.ts'
 
 /** linux/neighbour.h NUD_*: bit n is the n-th name */
 const STATES: readonly NeighbourState[] = [
@@ -45,18 +44,58 @@ function stateOf(bits: number): NeighbourState {
   return 'none'
 }
 
-/** @param index 0 = of all links */
-export function listNeighbours(rt: Rtnetlink, index: number): readonly Neighbour[] {
-  // Proxy entries are a table of their own.
-  return dumpNeighbours(rt, index, 0).concat(dumpNeighbours(rt, index, NTF_PROXY))
+export class KernelNeighbours extends Neighbours {
+  readonly #conn: Conn
+
+  constructor(conn: Conn) {
+    super()
+    this.#conn = conn
+  }
+
+  override list(index?: number): readonly Neighbour[] {
+    // Proxy entries are a table of their own.
+    return dumpNeighbours(this.#conn, index ?? 0, 0).concat(dumpNeighbours(this.#conn, index ?? 0, NTF_PROXY))
+  }
 }
 
-function dumpNeighbours(rt: Rtnetlink, index: number, flags: number): readonly Neighbour[] {
+export class KernelFdb extends Fdb {
+  readonly #conn: Conn
+
+  constructor(conn: Conn) {
+    super()
+    this.#conn = conn
+  }
+
+  override list(index: number): readonly FdbEntry[] {
+    const payload = encodeNeighbour({ ...EMPTY_NEIGHBOUR, family: AF_BRIDGE, index })
+    const listed: FdbEntry[] = []
+    for (const answer of this.#conn.dump('list fdb', `of ${linkNumber(index)}`, RTM_GETNEIGH, payload)) {
+      const message = decodeNeighbour(answer)
+      if (message.mac === undefined || message.index !== index) continue
+      listed.push(fdbOf(message, message.mac))
+    }
+    return listed
+  }
+
+  override set(index: number, entry: FdbEntry): void {
+    this.#conn.execute(fdbRequest('set', RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, index, entry))
+  }
+
+  override append(index: number, entry: FdbEntry): void {
+    this.#conn.execute(fdbRequest('append', RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_APPEND, index, entry))
+  }
+
+  override remove(index: number, entry: FdbEntry): boolean {
+    return removed(this.#conn, fdbRequest('remove', RTM_DELNEIGH, 0, index, entry))
+  }
+}
+
+function dumpNeighbours(conn: Conn, index: number, flags: number): readonly Neighbour[] {
   // The link to list is an attribute here; in the header a strictly checking kernel refuses it.
   const viaIndex = index === 0 ? undefined : index
   const payload = encodeNeighbour({ ...EMPTY_NEIGHBOUR, family: AF_UNSPEC, flags, viaIndex })
   const listed: Neighbour[] = []
-  for (const answer of rt.dump('list', 'neighbours', RTM_GETNEIGH, payload)) {
+  for (const answer of conn.dump('list', 'neighbours', RTM_GETNEIGH, payload)) {
     const message = decodeNeighbour(answer)
     if (message.dst === undefined || (message.family !== AF_INET && message.family !== AF_INET6)) continue
     if (index !== 0 && message.index !== index) continue
@@ -69,59 +108,6 @@ function dumpNeighbours(rt: Rtnetlink, index: number, flags: number): readonly N
       router: (message.flags & NTF_ROUTER) !== 0,
       extLearn: (message.flags & NTF_EXT_LEARNED) !== 0
     })
-  }
-  return listed
-}
-
-/** Adds or overwrites. */
-export function setNeighbour(rt: Rtnetlink, index: number, neighbour: NewNeighbour): void {
-  const state = STATES.indexOf(neighbour.state ?? 'permanent')
-  const payload = encodeNeighbour({
-    ...EMPTY_NEIGHBOUR,
-    family: neighbour.address.family === 4 ? AF_INET : AF_INET6,
-    index,
-    state: state < 0 ? 0 : 1 << state,
-    flags: (neighbour.proxy === true ? NTF_PROXY : 0) | (neighbour.extLearn === true ? NTF_EXT_LEARNED : 0),
-    dst: neighbour.address,
-    mac: neighbour.mac
-  })
-  rt.request({
-    operation: 'set neighbour',
-    object: `${formatAddress(neighbour.address)} of ${linkNumber(index)}`,
-    type: RTM_NEWNEIGH,
-    flags: NLM_F_CREATE | NLM_F_REPLACE,
-    payload,
-    answer: 'acknowledgement'
-  })
-}
-
-/** @returns false when there was none */
-export function removeNeighbour(rt: Rtnetlink, index: number, address: IpAddress, proxy: boolean): boolean {
-  const family = address.family === 4 ? AF_INET : AF_INET6
-  const payload = encodeNeighbour({
-    ...EMPTY_NEIGHBOUR,
-    family,
-    index,
-    flags: proxy ? NTF_PROXY : 0,
-    dst: address
-  })
-  return removed(rt, {
-    operation: 'remove neighbour',
-    object: `${formatAddress(address)} of ${linkNumber(index)}`,
-    type: RTM_DELNEIGH,
-    flags: 0,
-    payload,
-    answer: 'acknowledgement'
-  })
-}
-
-export function listFdb(rt: Rtnetlink, index: number): readonly FdbEntry[] {
-  const payload = encodeNeighbour({ ...EMPTY_NEIGHBOUR, family: AF_BRIDGE, index })
-  const listed: FdbEntry[] = []
-  for (const answer of rt.dump('list fdb', `of ${linkNumber(index)}`, RTM_GETNEIGH, payload)) {
-    const message = decodeNeighbour(answer)
-    if (message.mac === undefined || message.index !== index) continue
-    listed.push(fdbOf(message, message.mac))
   }
   return listed
 }
@@ -179,25 +165,8 @@ function fdbState(entry: FdbEntry, ownTable: boolean): number {
   return ownTable ? NUD_PERMANENT : NUD_NOARP
 }
 
-export function addFdb(rt: Rtnetlink, index: number, entry: FdbEntry): void {
-  rt.request(fdbRequest('add', RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL, index, entry))
-}
-
-export function setFdb(rt: Rtnetlink, index: number, entry: FdbEntry): void {
-  rt.request(fdbRequest('set', RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, index, entry))
-}
-
-export function appendFdb(rt: Rtnetlink, index: number, entry: FdbEntry): void {
-  rt.request(fdbRequest('append', RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_APPEND, index, entry))
-}
-
-/** @returns false when there was none */
-export function removeFdb(rt: Rtnetlink, index: number, entry: FdbEntry): boolean {
-  return removed(rt, fdbRequest('remove', RTM_DELNEIGH, 0, index, entry))
-}
-
-function removed(rt: Rtnetlink, request: Request): boolean {
-  const answer = rt.attempt(request)
+function removed(conn: Conn, request: Request): boolean {
+  const answer = conn.attempt(request)
   if (answer.errno === '') return true
   if (answer.errno === 'ENOENT') return false
   throw refusal(answer)

@@ -43,11 +43,11 @@ function shownVlans(box: Namespace, name: string): readonly ShownVlan[] {
 
 test('links of the kinds that small kernels lack', () => {
   withNet((net, box) => {
-    const parent = net.addLink({ name: 'd0', kind: { kind: 'dummy' }, mtu: 1400, up: true })
+    const parent = net.links.add({ name: 'd0', kind: { kind: 'dummy' }, mtu: 1400, up: true })
     assert.equal(infoOf(box, 'd0'), { kind: 'dummy' })
     assert.is(parent.kind, 'dummy')
 
-    const vlan = net.addLink({ name: 'd0.5', kind: { kind: 'vlan', parentIndex: parent.index, id: 5 }, up: true })
+    const vlan = net.links.add({ name: 'd0.5', kind: { kind: 'vlan', parentIndex: parent.index, id: 5 }, up: true })
     assert.is(infoOf(box, 'd0.5')['id'], 5)
     assert.ok(vlan.info.kind === 'vlan' && vlan.info.id === 5 && vlan.info.protocol === 0x8100)
     assert.is(vlan.parentIndex, parent.index)
@@ -58,19 +58,19 @@ test('links of the kinds that small kernels lack', () => {
       ['l3s', 'vepa']
     ] as const) {
       // All ipvlans of a parent share one mode.
-      const base = net.addLink({ name: `b${mode}`, kind: { kind: 'dummy' }, up: true })
-      const made = net.addLink({ name: `i${mode}`, kind: { kind: 'ipvlan', parentIndex: base.index, mode, flag } })
+      const base = net.links.add({ name: `b${mode}`, kind: { kind: 'dummy' }, up: true })
+      const made = net.links.add({ name: `i${mode}`, kind: { kind: 'ipvlan', parentIndex: base.index, mode, flag } })
       assert.is(infoOf(box, `i${mode}`)['mode'], mode)
       assert.ok(made.info.kind === 'ipvlan' && made.info.mode === mode && made.info.flag === flag)
     }
 
-    const vrf = net.addLink({ name: 'vrf0', kind: { kind: 'vrf', table: 4000 }, up: true })
+    const vrf = net.links.add({ name: 'vrf0', kind: { kind: 'vrf', table: 4000 }, up: true })
     assert.is(infoOf(box, 'vrf0')['table'], 4000)
     assert.ok(vrf.info.kind === 'vrf' && vrf.info.table === 4000)
-    net.setLink(parent.index, { masterIndex: vrf.index })
+    net.links.set(parent.index, { masterIndex: vrf.index })
     assert.is(ipLink(box, 'd0')?.master, 'vrf0')
-    assert.is(net.getLink('d0').port, undefined)
-    net.setLink(parent.index, { masterIndex: 0 })
+    assert.is(net.links.get('d0').port, undefined)
+    net.links.set(parent.index, { masterIndex: 0 })
     assert.is(ipLink(box, 'd0')?.master, undefined)
   })
 })
@@ -78,14 +78,14 @@ test('links of the kinds that small kernels lack', () => {
 test('a bridge with VLAN filtering, and the VLANs of its ports', () => {
   withNet((net, box) => {
     const kind = { kind: 'bridge', vlanFiltering: true, vlanDefaultPvid: 0 } as const
-    const bridge = net.addLink({ name: 'br0', kind, up: true })
+    const bridge = net.links.add({ name: 'br0', kind, up: true })
     assert.equal([infoOf(box, 'br0')['vlan_filtering'], infoOf(box, 'br0')['vlan_default_pvid']], [1, 0])
     assert.ok(bridge.info.kind === 'bridge' && bridge.info.vlanFiltering === true && bridge.info.vlanDefaultPvid === 0)
-    const port = net.addLink({ name: 'd0', kind: { kind: 'dummy' }, masterIndex: bridge.index, up: true })
-    assert.equal(net.listBridgeVlans(port.index), [])
+    const port = net.links.add({ name: 'd0', kind: { kind: 'dummy' }, masterIndex: bridge.index, up: true })
+    assert.equal(net.vlans.list(port.index), [])
 
-    net.addBridgeVlans(port.index, [{ vid: 5, pvid: true, untagged: true }, { vid: 100, lastVid: 200 }, { vid: 300 }])
-    net.addBridgeVlan(bridge.index, { vid: 5, self: true })
+    net.vlans.add(port.index, [{ vid: 5, pvid: true, untagged: true }, { vid: 100, lastVid: 200 }, { vid: 300 }])
+    net.vlans.add(bridge.index, [{ vid: 5, self: true }])
     assert.equal(shownVlans(box, 'd0'), [
       { vlan: 5, flags: ['PVID', 'Egress Untagged'] },
       { vlan: 100, vlanEnd: 200 },
@@ -95,44 +95,44 @@ test('a bridge with VLAN filtering, and the VLANs of its ports', () => {
       shownVlans(box, 'br0').map(one => one.vlan),
       [5]
     )
-    const plain = net.listBridgeVlans(port.index).map(one => [one.vid, one.lastVid, one.pvid, one.untagged])
+    const plain = net.vlans.list(port.index).map(one => [one.vid, one.lastVid, one.pvid, one.untagged])
     assert.equal(plain, [
       [5, undefined, true, true],
       [100, 200, false, false],
       [300, undefined, false, false]
     ])
     assert.equal(
-      net.listBridgeVlans(bridge.index).map(one => one.vid),
+      net.vlans.list(bridge.index).map(one => one.vid),
       [5]
     )
 
-    net.removeBridgeVlan(port.index, { vid: 100, lastVid: 199 })
-    net.removeBridgeVlan(port.index, { vid: 300 })
-    net.removeBridgeVlan(port.index, { vid: 300 })
-    net.removeBridgeVlan(bridge.index, { vid: 5, self: true })
+    net.vlans.remove(port.index, { vid: 100, lastVid: 199 })
+    net.vlans.remove(port.index, { vid: 300 })
+    net.vlans.remove(port.index, { vid: 300 })
+    net.vlans.remove(bridge.index, { vid: 5, self: true })
     assert.equal(
       shownVlans(box, 'd0').map(one => one.vlan),
       [5, 200]
     )
     assert.equal(shownVlans(box, 'br0'), [])
     // What is listed can be removed as it is.
-    for (const vlan of net.listBridgeVlans(port.index)) net.removeBridgeVlan(port.index, vlan)
-    assert.equal(net.listBridgeVlans(port.index), [])
-    throwsLike(() => net.addBridgeVlan(port.index, { vid: 4095 }), { errno: 'EINVAL', message: /4095 of link/ })
+    for (const vlan of net.vlans.list(port.index)) net.vlans.remove(port.index, vlan)
+    assert.equal(net.vlans.list(port.index), [])
+    throwsLike(() => net.vlans.add(port.index, [{ vid: 4095 }]), { errno: 'EINVAL', message: /4095 of link/ })
   })
 })
 
 test('VLAN filtering of an existing bridge', () => {
   withNet((net, box) => {
     ip(box, 'link add br0 type bridge')
-    const { index } = net.getLink('br0')
-    net.setLink(index, { vlanFiltering: true, vlanDefaultPvid: 7 })
+    const { index } = net.links.get('br0')
+    net.links.set(index, { vlanFiltering: true, vlanDefaultPvid: 7 })
     assert.equal([infoOf(box, 'br0')['vlan_filtering'], infoOf(box, 'br0')['vlan_default_pvid']], [1, 7])
-    net.setLink(index, { vlanFiltering: false })
+    net.links.set(index, { vlanFiltering: false })
     assert.equal([infoOf(box, 'br0')['vlan_filtering'], infoOf(box, 'br0')['vlan_default_pvid']], [0, 7])
-    const port = net.addLink({ name: 'd0', kind: { kind: 'dummy' }, masterIndex: index })
+    const port = net.links.add({ name: 'd0', kind: { kind: 'dummy' }, masterIndex: index })
     assert.equal(
-      net.listBridgeVlans(port.index).map(one => one.vid),
+      net.vlans.list(port.index).map(one => one.vid),
       [7]
     )
   })
@@ -140,32 +140,32 @@ test('VLAN filtering of an existing bridge', () => {
 
 test('a forwarding entry of one VLAN', () => {
   withNet((net, box) => {
-    const bridge = net.addLink({ name: 'br0', kind: { kind: 'bridge', vlanFiltering: true }, up: true })
-    const port = net.addLink({ name: 'd0', kind: { kind: 'dummy' }, masterIndex: bridge.index, up: true })
-    net.addBridgeVlan(port.index, { vid: 9 })
+    const bridge = net.links.add({ name: 'br0', kind: { kind: 'bridge', vlanFiltering: true }, up: true })
+    const port = net.links.add({ name: 'd0', kind: { kind: 'dummy' }, masterIndex: bridge.index, up: true })
+    net.vlans.add(port.index, [{ vid: 9 }])
     const mac = new Uint8Array([10, 0, 0, 0, 0, 9])
-    net.addFdb(port.index, { mac, master: true, vlan: 9 })
+    net.fdb.set(port.index, { mac, master: true, vlan: 9 })
     const shown: readonly { readonly mac: string; readonly vlan?: number; readonly state: string }[] = JSON.parse(
       must(box, 'bridge', '-j', 'fdb', 'show', 'dev', 'd0')
     )
     const row = shown.find(one => one.mac === '0a:00:00:00:00:09')
     assert.equal([row?.vlan, row?.state], [9, 'static'])
-    assert.is(net.removeFdb(port.index, { mac, master: true, vlan: 9 }), true)
-    assert.is(net.removeFdb(port.index, { mac, master: true, vlan: 9 }), false)
+    assert.is(net.fdb.remove(port.index, { mac, master: true, vlan: 9 }), true)
+    assert.is(net.fdb.remove(port.index, { mac, master: true, vlan: 9 }), false)
   })
 })
 
 test('the rule and the routes of a VRF', () => {
   withNet((net, box) => {
-    const vrf = net.addLink({ name: 'vrf0', kind: { kind: 'vrf', table: 4000 }, up: true })
-    const rule = net.listRules(4).find(one => one.l3mdev === true)
+    const vrf = net.links.add({ name: 'vrf0', kind: { kind: 'vrf', table: 4000 }, up: true })
+    const rule = net.rules.list(4).find(one => one.l3mdev === true)
     assert.is(rule?.priority, 1000)
-    const port = net.addLink({ name: 'd0', kind: { kind: 'dummy' }, masterIndex: vrf.index, up: true })
+    const port = net.links.add({ name: 'd0', kind: { kind: 'dummy' }, masterIndex: vrf.index, up: true })
     const prefix = parsePrefix('10.7.0.1/24')
     if (prefix === undefined) throw new Error('the prefix does not parse')
-    net.addAddress(port.index, { prefix })
+    net.addresses.add(port.index, { prefix })
     assert.match(must(box, 'ip', 'route', 'show', 'table', '4000'), /^10\.7\.0\.0\/24 dev d0/m)
-    assert.is(net.listRoutes({ family: 4, table: 4000 }).filter(one => one.type === 'unicast').length, 1)
+    assert.is(net.routes.list({ family: 4, table: 4000 }).filter(one => one.type === 'unicast').length, 1)
   })
 })
 

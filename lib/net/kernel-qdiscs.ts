@@ -1,6 +1,8 @@
 /**
  * Queueing disciplines and filters by rtnetlink, in the words of `tc`.
  */
+
+import { type Conn, type Request, refusal } from '../netlink/conn.ts'
 import { NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/message.ts'
 import {
   CLSACT_EGRESS,
@@ -14,7 +16,6 @@ import {
   INGRESS_HANDLE,
   ROOT_HANDLE,
   RTM_DELQDISC,
-  RTM_DELTFILTER,
   RTM_GETQDISC,
   RTM_GETTFILTER,
   RTM_NEWQDISC,
@@ -23,24 +24,107 @@ import {
   TC_H_ROOT,
   type TcMessage
 } from '../netlink/rt/tc.ts'
-import type { Filter, FilterHook, NewQdisc, Qdisc, RedirectFilter } from './net.ts'
-import { type Request, type Rtnetlink, refusal } from './rtnetlink.ts'
+import {
+  type Filter,
+  type FilterHook,
+  Filters,
+  type NewQdisc,
+  type Qdisc,
+  Qdiscs,
+  type RedirectFilter
+} from './qdiscs.ts'
 import { tbfFromOptions, tbfOptions } from './tbf.ts'
 
-/**
- * The root qdisc and the one for what comes in. They are asked for one by one: the dump that `tc qdisc show dev` uses
- * lists the qdiscs of every link there is.
- */
-export function listQdiscs(rt: Rtnetlink, index: number): readonly Qdisc[] {
-  const found: Qdisc[] = []
-  for (const parent of [TC_H_ROOT, TC_H_INGRESS]) {
-    const qdisc = findQdisc(rt, index, parent)
-    if (qdisc !== undefined) found.push(qdisc)
+export class KernelQdiscs extends Qdiscs {
+  readonly #conn: Conn
+
+  constructor(conn: Conn) {
+    super()
+    this.#conn = conn
   }
-  return found
+
+  /**
+   * The root qdisc and the one for what comes in. They are asked for one by one: the dump that `tc qdisc show dev` uses
+   * lists the qdiscs of every link there is.
+   */
+  override list(index: number): readonly Qdisc[] {
+    const found: Qdisc[] = []
+    for (const parent of [TC_H_ROOT, TC_H_INGRESS]) {
+      const qdisc = findQdisc(this.#conn, index, parent)
+      if (qdisc !== undefined) found.push(qdisc)
+    }
+    return found
+  }
+
+  override replace(index: number, qdisc: NewQdisc): void {
+    const { handle, parent } = placeOf(qdisc.kind)
+    const tbf = qdisc.kind === 'tbf' ? tbfOptions(qdisc.tbf) : undefined
+    this.#conn.execute({
+      operation: 'add qdisc',
+      object: `"${qdisc.kind}" to link ${String(index)}`,
+      type: RTM_NEWQDISC,
+      flags: NLM_F_CREATE | NLM_F_REPLACE,
+      payload: encodeTc({ index, handle, parent, info: 0, kind: qdisc.kind, tbf }),
+      answer: 'acknowledgement'
+    })
+  }
+
+  /** @returns false when there was none of this kind */
+  override remove(index: number, kind: NewQdisc['kind']): boolean {
+    const { parent } = placeOf(kind)
+    // The kernel compares no kind when it deletes, and at each place there can be others.
+    const present = findQdisc(this.#conn, index, parent)
+    if (present === undefined || present.kind !== kind) return false
+    const answer = this.#conn.attempt({
+      operation: 'remove qdisc',
+      object: `"${kind}" from link ${String(index)}`,
+      type: RTM_DELQDISC,
+      flags: 0,
+      payload: encodeTc({ index, handle: present.handle, parent, info: 0 }),
+      answer: 'acknowledgement'
+    })
+    const { errno } = answer
+    if (errno === 'ENOENT' || errno === 'ENODEV' || errno === 'EINVAL') return false
+    if (errno !== '') throw refusal(answer)
+    return true
+  }
 }
 
-function findQdisc(rt: Rtnetlink, index: number, parent: number): Qdisc | undefined {
+export class KernelFilters extends Filters {
+  readonly #conn: Conn
+
+  constructor(conn: Conn) {
+    super()
+    this.#conn = conn
+  }
+
+  override list(index: number, hook: FilterHook): readonly Filter[] {
+    const payload = encodeTc({ index, handle: 0, parent: hookParent(hook), info: 0 })
+    const answers = this.#conn.dump('list', `filters of link ${String(index)}`, RTM_GETTFILTER, payload).map(decodeTc)
+    // Beside each u32 filter the kernel lists the hash table that it is in, without a handle or with one of table 800 alone.
+    return answers.filter(one => one.kind !== 'u32' || one.handle % 4096 !== 0).map(filterOf)
+  }
+
+  override add(index: number, filter: RedirectFilter): void {
+    this.#conn.execute({
+      operation: 'add filter',
+      object: `to link ${String(index)}`,
+      type: RTM_NEWTFILTER,
+      flags: NLM_F_CREATE | NLM_F_EXCL,
+      payload: encodeTc({
+        index,
+        handle: 0,
+        parent: hookParent(filter.hook),
+        info: filterInfo(filter.priority, ETH_P_ALL),
+        kind: 'u32',
+        u32: { redirectIndex: filter.redirectIndex }
+      }),
+      answer: 'acknowledgement'
+    })
+  }
+}
+
+function findQdisc(conn: Conn, index: number, parent: number): Qdisc | undefined {
   const request: Request = {
     operation: 'list',
     object: `qdiscs of link ${String(index)}`,
@@ -51,7 +135,7 @@ function findQdisc(rt: Rtnetlink, index: number, parent: number): Qdisc | undefi
     // Not 'message': of one that the kernel has put there itself, such as noqueue, it shows nothing, without an error.
     answer: 'acknowledgement'
   }
-  const answer = rt.attempt(request)
+  const answer = conn.attempt(request)
   const { errno } = answer
   if (errno === 'ENOENT' || errno === 'EINVAL' || errno === 'ENODEV') return undefined
   if (errno !== '') throw refusal(answer)
@@ -64,19 +148,6 @@ function qdiscOf(message: TcMessage): Qdisc {
   return { index: message.index, kind: message.kind ?? '', handle: message.handle, parent: message.parent, tbf }
 }
 
-export function replaceQdisc(rt: Rtnetlink, index: number, qdisc: NewQdisc): void {
-  const { handle, parent } = placeOf(qdisc.kind)
-  const tbf = qdisc.kind === 'tbf' ? tbfOptions(qdisc.tbf) : undefined
-  rt.request({
-    operation: 'add qdisc',
-    object: `"${qdisc.kind}" to link ${String(index)}`,
-    type: RTM_NEWQDISC,
-    flags: NLM_F_CREATE | NLM_F_REPLACE,
-    payload: encodeTc({ index, handle, parent, info: 0, kind: qdisc.kind, tbf }),
-    answer: 'acknowledgement'
-  })
-}
-
 interface Place {
   readonly handle: number
   readonly parent: number
@@ -86,36 +157,9 @@ function placeOf(kind: string): Place {
   return kind === 'tbf' ? { handle: ROOT_HANDLE, parent: TC_H_ROOT } : { handle: INGRESS_HANDLE, parent: TC_H_INGRESS }
 }
 
-/** @returns false when there was none of this kind */
-export function removeQdisc(rt: Rtnetlink, index: number, kind: 'tbf' | 'ingress' | 'clsact'): boolean {
-  const { parent } = placeOf(kind)
-  // The kernel compares no kind when it deletes, and at each place there can be others.
-  const present = findQdisc(rt, index, parent)
-  if (present === undefined || present.kind !== kind) return false
-  const answer = rt.attempt({
-    operation: 'remove qdisc',
-    object: `"${kind}" from link ${String(index)}`,
-    type: RTM_DELQDISC,
-    flags: 0,
-    payload: encodeTc({ index, handle: present.handle, parent, info: 0 }),
-    answer: 'acknowledgement'
-  })
-  const { errno } = answer
-  if (errno === 'ENOENT' || errno === 'ENODEV' || errno === 'EINVAL') return false
-  if (errno !== '') throw refusal(answer)
-  return true
-}
-
 function hookParent(hook: FilterHook): number {
   if (hook === 'clsact-ingress') return CLSACT_INGRESS
   return hook === 'clsact-egress' ? CLSACT_EGRESS : INGRESS_HANDLE
-}
-
-export function listFilters(rt: Rtnetlink, index: number, hook: FilterHook): readonly Filter[] {
-  const payload = encodeTc({ index, handle: 0, parent: hookParent(hook), info: 0 })
-  const answers = rt.dump('list', `filters of link ${String(index)}`, RTM_GETTFILTER, payload).map(decodeTc)
-  // Beside each u32 filter the kernel lists the hash table that it is in, without a handle or with one of table 800 alone.
-  return answers.filter(one => one.kind !== 'u32' || one.handle % 4096 !== 0).map(filterOf)
 }
 
 function filterOf(message: TcMessage): Filter {
@@ -125,35 +169,4 @@ function filterOf(message: TcMessage): Filter {
     protocol: filterProtocol(message.info),
     redirectIndex: message.u32?.redirectIndex
   }
-}
-
-export function addFilter(rt: Rtnetlink, index: number, filter: RedirectFilter): void {
-  rt.request({
-    operation: 'add filter',
-    object: `to link ${String(index)}`,
-    type: RTM_NEWTFILTER,
-    flags: NLM_F_CREATE | NLM_F_EXCL,
-    payload: encodeTc({
-      index,
-      handle: 0,
-      parent: hookParent(filter.hook),
-      info: filterInfo(filter.priority, ETH_P_ALL),
-      kind: 'u32',
-      u32: { redirectIndex: filter.redirectIndex }
-    }),
-    answer: 'acknowledgement'
-  })
-}
-
-export function removeFilters(rt: Rtnetlink, index: number, hook: FilterHook): void {
-  const answer = rt.attempt({
-    operation: 'remove filters',
-    object: `from link ${String(index)}`,
-    type: RTM_DELTFILTER,
-    flags: 0,
-    payload: encodeTc({ index, handle: 0, parent: hookParent(hook), info: 0 }),
-    answer: 'acknowledgement'
-  })
-  const { errno } = answer
-  if (errno !== '' && errno !== 'ENOENT' && errno !== 'EINVAL') throw refusal(answer)
 }

@@ -4,6 +4,8 @@
  * @source linux/rtnetlink.h; net/ipv4/fib_frontend.c, net/ipv6/route.c
  */
 import { networkOf } from '../ip/prefix.ts'
+import { type Answer, type Conn, type Request, refusal } from '../netlink/conn.ts'
+import { KernelError } from '../netlink/kernel-error.ts'
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/message.ts'
 import { AF_INET, AF_INET6 } from '../netlink/rt/link.ts'
 import {
@@ -17,21 +19,21 @@ import {
   RTM_NEWROUTE,
   RTNH_F_ONLINK
 } from '../netlink/rt/route.ts'
-import { errnoOf, KernelError } from './errors.ts'
+import { errnoOf } from '../sys/errors.ts'
+import { byPlace, describeRoute, familyOf, isAsWanted, placeOf, sameDestination } from './route-match.ts'
 import {
   type NextHop,
   PROTOCOL_BOOT,
   type Route,
   type RouteFilter,
+  Routes,
   type RouteType,
   SCOPE_GLOBAL,
   SCOPE_HOST,
   SCOPE_LINK,
   SCOPE_NOWHERE,
   TABLE_MAIN
-} from './net.ts'
-import { describeRoute, familyOf, isAsWanted, metricOf, sameDestination } from './route-match.ts'
-import { type Answer, type Request, type Rtnetlink, refusal } from './rtnetlink.ts'
+} from './routes.ts'
 
 /** linux/rtnetlink.h RTN_*, by number */
 const TYPES: readonly (RouteType | 'unspec')[] = [
@@ -133,20 +135,88 @@ function nextHopOf(hop: NextHopMessage): NextHop {
   }
 }
 
-export function listRoutes(rt: Rtnetlink, filter: RouteFilter): readonly Route[] {
-  const family = filter.dst?.address.family ?? filter.family
-  const families: readonly number[] = family === undefined ? [AF_INET, AF_INET6] : [family === 4 ? AF_INET : AF_INET6]
-  const listed: Route[] = []
-  for (const one of families) {
-    for (const route of dumpRoutes(rt, one, filter)) {
-      if (matches(route, filter)) listed.push(route)
+/** Accepts the route that is there when it is what was asked for, and says what it is otherwise. */
+function refuseOthers(rivals: readonly Route[], wanted: Route, answer: Answer): void {
+  if (rivals.some(route => isAsWanted(route, wanted))) return
+  const seen = rivals.length === 0 ? 'not listed' : `there as ${rivals.map(describeRoute).join(', ')}`
+  throw new KernelError(answer.request.operation, answer.request.object, 'EEXIST', seen)
+}
+
+export class KernelRoutes extends Routes {
+  readonly #conn: Conn
+
+  constructor(conn: Conn) {
+    super()
+    this.#conn = conn
+  }
+
+  override list(filter: RouteFilter): readonly Route[] {
+    const family = filter.dst?.address.family ?? filter.family
+    const families: readonly number[] = family === undefined ? [AF_INET, AF_INET6] : [family === 4 ? AF_INET : AF_INET6]
+    const listed: Route[] = []
+    for (const one of families) {
+      for (const route of dumpRoutes(this.#conn, one, filter)) {
+        if (matches(route, filter)) listed.push(route)
+      }
+    }
+    return listed
+  }
+
+  override add(route: Route): void {
+    this.#conn.execute(newRequest('add route', NLM_F_CREATE | NLM_F_EXCL, route))
+  }
+
+  /**
+   * All in order, so that a route may use the one before it as the way to its gateway. Those that are there already are
+   * compared afterwards, by one dump.
+   */
+  override ensure(routes: readonly Route[]): void {
+    const answers = this.#conn.batch(routes.map(route => newRequest('add route', NLM_F_CREATE | NLM_F_EXCL, route)))
+    const refused = answers.find(answer => answer.errno !== '' && answer.errno !== 'EEXIST')
+    if (refused !== undefined) throw refusal(refused)
+    if (!answers.some(answer => answer.errno !== '')) return
+    const present = byPlace(this.list({ table: 0 }))
+    for (let i = 0; i < routes.length; i += 1) {
+      const answer = answers[i]
+      const route = routes[i]
+      if (answer === undefined || answer.errno === '' || route === undefined) continue
+      refuseOthers(present.get(placeOf(route)) ?? [], route, answer)
     }
   }
-  return listed
+
+  override replace(route: Route): void {
+    this.#conn.execute(newRequest('replace route', NLM_F_CREATE | NLM_F_REPLACE, route))
+  }
+
+  override remove(route: Route): boolean {
+    const message = routeMessage(route)
+    const payload = encodeRoute({
+      ...message,
+      protocol: route.protocol ?? 0,
+      scope: route.scope ?? SCOPE_NOWHERE,
+      type: route.type === undefined ? 0 : message.type,
+      // A route is found by where it leads; its metrics need not be told again.
+      metrics: undefined
+    })
+    const object = describeRoute(route)
+    const operation = 'remove route'
+    const answer = this.#conn.attempt({
+      operation,
+      object,
+      type: RTM_DELROUTE,
+      flags: 0,
+      payload,
+      answer: 'acknowledgement'
+    })
+    if (answer.errno === '') return true
+    // ENOENT: IPv6 has no such table.
+    if (answer.errno === 'ESRCH' || answer.errno === 'ENOENT') return false
+    throw refusal(answer)
+  }
 }
 
 /** The kernel filters by table and link; a table that was never used does not exist. */
-function dumpRoutes(rt: Rtnetlink, family: number, filter: RouteFilter): readonly Route[] {
+function dumpRoutes(conn: Conn, family: number, filter: RouteFilter): readonly Route[] {
   const table = filter.table ?? TABLE_MAIN
   const request: RouteMessage = {
     ...EMPTY_ROUTE,
@@ -156,7 +226,7 @@ function dumpRoutes(rt: Rtnetlink, family: number, filter: RouteFilter): readonl
     table: table < 256 ? undefined : table
   }
   try {
-    return rt.dump('list', 'routes', RTM_GETROUTE, encodeRoute(request)).map(payload => routeOf(decodeRoute(payload)))
+    return conn.dump('list', 'routes', RTM_GETROUTE, encodeRoute(request)).map(payload => routeOf(decodeRoute(payload)))
   } catch (error) {
     const errno = errnoOf(error)
     if (errno === 'ENOENT' || errno === 'EOPNOTSUPP') return []
@@ -184,56 +254,4 @@ function newRequest(operation: string, flags: number, route: Route): Request {
     payload: encodeRoute(routeMessage(route)),
     answer: 'acknowledgement'
   }
-}
-
-export function addRoute(rt: Rtnetlink, route: Route): void {
-  rt.request(newRequest('add route', NLM_F_CREATE | NLM_F_EXCL, route))
-}
-
-export function replaceRoute(rt: Rtnetlink, route: Route): void {
-  rt.request(newRequest('replace route', NLM_F_CREATE | NLM_F_REPLACE, route))
-}
-
-/** All in one send and in order, so that a route may use the one before it as the way to its gateway. */
-export function ensureRoutes(rt: Rtnetlink, routes: readonly Route[]): void {
-  const answers = rt.exchange(routes.map(route => newRequest('add route', NLM_F_CREATE | NLM_F_EXCL, route)))
-  for (let i = 0; i < routes.length; i += 1) {
-    const answer = answers[i]
-    const route = routes[i]
-    if (answer === undefined || answer.errno === '' || route === undefined) continue
-    if (answer.errno !== 'EEXIST') throw refusal(answer)
-    compareRoute(rt, route, answer)
-  }
-}
-
-/** Accepts the route that is there when it is what was asked for, and says what it is otherwise. */
-function compareRoute(rt: Rtnetlink, wanted: Route, answer: Answer): void {
-  const family = familyOf(wanted)
-  const metric = metricOf(wanted, family)
-  const rivals = listRoutes(rt, { family, table: wanted.table }).filter(
-    route => sameDestination(route.dst, wanted.dst) && metricOf(route, family) === metric
-  )
-  if (rivals.some(route => isAsWanted(route, wanted))) return
-  const seen = rivals.length === 0 ? 'not listed' : `there as ${rivals.map(describeRoute).join(', ')}`
-  throw new KernelError(answer.request.operation, answer.request.object, 'EEXIST', seen, '')
-}
-
-/** @returns false when there was none */
-export function removeRoute(rt: Rtnetlink, route: Route): boolean {
-  const message = routeMessage(route)
-  const payload = encodeRoute({
-    ...message,
-    protocol: route.protocol ?? 0,
-    scope: route.scope ?? SCOPE_NOWHERE,
-    type: route.type === undefined ? 0 : message.type,
-    // A route is found by where it leads; its metrics need not be told again.
-    metrics: undefined
-  })
-  const object = describeRoute(route)
-  const operation = 'remove route'
-  const answer = rt.attempt({ operation, object, type: RTM_DELROUTE, flags: 0, payload, answer: 'acknowledgement' })
-  if (answer.errno === '') return true
-  // ENOENT: IPv6 has no such table.
-  if (answer.errno === 'ESRCH' || answer.errno === 'ENOENT') return false
-  throw refusal(answer)
 }

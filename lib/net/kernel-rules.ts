@@ -6,6 +6,7 @@
 
 import type { IpAddress } from '../ip/address.ts'
 import { formatPrefix, type IpPrefix, networkOf } from '../ip/prefix.ts'
+import { type Conn, type Request, refusal } from '../netlink/conn.ts'
 import { NLM_F_CREATE, NLM_F_EXCL } from '../netlink/message.ts'
 import { AF_INET, AF_INET6 } from '../netlink/rt/link.ts'
 import {
@@ -18,8 +19,8 @@ import {
   RTM_NEWRULE,
   type RuleMessage
 } from '../netlink/rt/rule.ts'
-import { type Rule, type RuleAction, TABLE_MAIN } from './net.ts'
-import { type Request, type Rtnetlink, refusal } from './rtnetlink.ts'
+import { TABLE_MAIN } from './routes.ts'
+import { type Rule, type RuleAction, Rules } from './rules.ts'
 
 /** linux/fib_rules.h FR_ACT_*, by number; the gaps are reserved */
 const ACTIONS: readonly (RuleAction | '')[] = [
@@ -37,9 +38,29 @@ const ACTIONS: readonly (RuleAction | '')[] = [
 /** What the kernel reports when no prefix length is suppressed: -1. */
 const NOT_SUPPRESSED = 0xffffffff
 
-export function listRules(rt: Rtnetlink, family: 4 | 6): readonly Rule[] {
-  const payload = encodeRule({ ...EMPTY_RULE, family: family === 4 ? AF_INET : AF_INET6 })
-  return rt.dump('list', 'rules', RTM_GETRULE, payload).map(answer => ruleOf(decodeRule(answer)))
+export class KernelRules extends Rules {
+  readonly #conn: Conn
+
+  constructor(conn: Conn) {
+    super()
+    this.#conn = conn
+  }
+
+  override list(family: 4 | 6): readonly Rule[] {
+    const payload = encodeRule({ ...EMPTY_RULE, family: family === 4 ? AF_INET : AF_INET6 })
+    return this.#conn.dump('list', 'rules', RTM_GETRULE, payload).map(answer => ruleOf(decodeRule(answer)))
+  }
+
+  override add(rule: Rule): void {
+    this.#conn.execute(ruleRequest('add rule', RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, rule))
+  }
+
+  override remove(rule: Rule): boolean {
+    const answer = this.#conn.attempt(ruleRequest('remove rule', RTM_DELRULE, 0, rule))
+    if (answer.errno === '') return true
+    if (answer.errno === 'ENOENT') return false
+    throw refusal(answer)
+  }
 }
 
 function ruleOf(message: RuleMessage): Rule {
@@ -100,16 +121,4 @@ function describe(rule: Rule): string {
   const to = rule.to === undefined ? '' : ` to ${formatPrefix(rule.to)}`
   const table = rule.table === undefined ? '' : ` table ${String(rule.table)}`
   return `IPv${String(rule.family)} ${from}${to}${table}`
-}
-
-export function addRule(rt: Rtnetlink, rule: Rule): void {
-  rt.request(ruleRequest('add rule', RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, rule))
-}
-
-/** @returns false when there was none */
-export function removeRule(rt: Rtnetlink, rule: Rule): boolean {
-  const answer = rt.attempt(ruleRequest('remove rule', RTM_DELRULE, 0, rule))
-  if (answer.errno === '') return true
-  if (answer.errno === 'ENOENT') return false
-  throw refusal(answer)
 }

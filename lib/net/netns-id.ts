@@ -3,13 +3,14 @@
  *
  * @source linux/net_namespace.h; net/core/net_namespace.c rtnl_net_getid
  */
+
+import type { Conn } from '../netlink/conn.ts'
 import { AF_UNSPEC } from '../netlink/rt/link.ts'
 import { decodeNetnsId, encodeNetnsId, RTM_GETNSID } from '../netlink/rt/netns-id.ts'
-import type { Rtnetlink } from './rtnetlink.ts'
 
 /** @returns undefined when this namespace has given the other one no number, because no link leads there */
-export function findNetnsId(rt: Rtnetlink, otherFd: number): number | undefined {
-  const payloads = rt.request({
+export function findNetnsId(conn: Conn, otherFd: number): number | undefined {
+  const payloads = conn.execute({
     operation: 'get',
     object: 'namespace id',
     type: RTM_GETNSID,

@@ -4,7 +4,7 @@
  * @source linux/pkt_sched.h struct tc_tbf_qopt, enum TCA_TBF_*; net/sched/sch_tbf.c tbf_change, tbf_dump
  */
 import type { TbfOptions } from '../netlink/rt/tc.ts'
-import type { Tbf } from './net.ts'
+import type { Tbf } from './qdiscs.ts'
 
 const UINT32 = 4294967296
 /** A tick of the packet scheduler is 64 ns (PSCHED_SHIFT in net/pkt_sched.h). */

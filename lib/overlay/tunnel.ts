@@ -7,15 +7,18 @@
  *
  * The plugin makes both; the agent makes them again when somebody has taken them away.
  */
+
 import { ensureBridgeDevice, ignoreRouterAdvertisements } from '../attach/bridge-device.ts'
+import { sameBytes } from '../bytes/compare.ts'
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { IpConfig } from '../cni/result.ts'
 import { addressesEqual, formatAddress, type IpAddress } from '../ip/address.ts'
 import { stableMac } from '../ip/mac.ts'
-import { writeIfPresent } from '../net/container.ts'
-import { errnoOf } from '../net/errors.ts'
+import { writeIfPresent } from '../net/configure-interface.ts'
 import { ensureLinkFeature, TX_CHECKSUM } from '../net/ethtool.ts'
-import type { BridgePort, Link, Net, VxlanInfo } from '../net/net.ts'
+import type { BridgePort, Link, VxlanInfo } from '../net/links.ts'
+import type { Net } from '../net/net.ts'
+import { errnoOf } from '../sys/errors.ts'
 
 export interface Tunnel {
   /** The VXLAN interface. */
@@ -59,10 +62,10 @@ export function overheadOf(local: IpAddress): number {
  *
  * @source linux/if_link.h IFLA_GROUP
  */
-export const OVERLAY_GROUP = 0x70626f76
+const OVERLAY_GROUP = 0x70626f76
 
 /** The alias of ours: for a person, and to tell networks apart. */
-export function tunnelMark(network: string): string {
+function tunnelMark(network: string): string {
   return `patchbay overlay ${network}`
 }
 
@@ -87,7 +90,7 @@ export function bridgeMac(tunnel: Tunnel): Uint8Array {
  * The tunnel's MAC address. It follows from the underlay address, and the kernel marks it as set by somebody: udev and
  * NetworkManager replace only what the kernel made up.
  */
-export function tunnelMac(tunnel: Tunnel): Uint8Array {
+function tunnelMac(tunnel: Tunnel): Uint8Array {
   return stableMac(`overlay ${String(tunnel.vni)} tunnel ${formatAddress(tunnel.local)}`)
 }
 
@@ -114,7 +117,7 @@ export function endpointMac(tunnel: Tunnel, ips: readonly IpConfig[]): Uint8Arra
  */
 export function ensureTunnel(host: Net, tunnel: Tunnel): TunnelDevices {
   const bridge = ensureOverlayBridge(host, tunnel)
-  const existing = host.findLink(tunnel.name)
+  const existing = host.links.find(tunnel.name)
   if (existing === undefined) return { bridge, link: configure(host, addTunnel(host, tunnel, bridge), tunnel, true) }
   const differences = fixedDifferences(host, existing, tunnel)
   if (differences.length === 0) return { bridge, link: reconcile(host, existing, tunnel, bridge) }
@@ -126,14 +129,14 @@ export function ensureTunnel(host: Net, tunnel: Tunnel): TunnelDevices {
     )
   }
   // Our own of an older configuration, or of an address that this host had before: the kernel cannot change these.
-  host.removeLinkByIndex(existing.index)
+  host.links.removeByIndex(existing.index)
   return { bridge, link: configure(host, addTunnel(host, tunnel, bridge), tunnel, true) }
 }
 
 function ensureOverlayBridge(host: Net, tunnel: Tunnel): Link {
   const mac = bridgeMac(tunnel)
   const made = (bridge: Link): void => {
-    host.setLink(bridge.index, { alias: tunnelMark(tunnel.network) })
+    host.links.set(bridge.index, { alias: tunnelMark(tunnel.network) })
     // The gateway's link-local address is on every host: to look for another owner of it would find one.
     writeIfPresent(host, `ipv6/conf/${tunnel.bridge}/accept_dad`, '0')
   }
@@ -148,12 +151,12 @@ function ensureOverlayBridge(host: Net, tunnel: Tunnel): Link {
   }
   const bridge = ensureBridgeDevice(host, wanted)
   if (!tunnel.isGateway || sameBytes(bridge.mac, mac)) return bridge
-  host.setLink(bridge.index, { mac })
-  return host.getLink(tunnel.bridge)
+  host.links.set(bridge.index, { mac })
+  return host.links.get(tunnel.bridge)
 }
 
 function addTunnel(host: Net, tunnel: Tunnel, bridge: Link): Link {
-  const parent = tunnel.dev === '' ? undefined : host.getLink(tunnel.dev)
+  const parent = tunnel.dev === '' ? undefined : host.links.get(tunnel.dev)
   const kind: VxlanInfo = {
     kind: 'vxlan',
     id: tunnel.vni,
@@ -166,7 +169,7 @@ function addTunnel(host: Net, tunnel: Tunnel, bridge: Link): Link {
     udpChecksum: true
   }
   try {
-    return host.addLink({
+    return host.links.add({
       name: tunnel.name,
       kind,
       mac: tunnelMac(tunnel),
@@ -183,8 +186,8 @@ function addTunnel(host: Net, tunnel: Tunnel, bridge: Link): Link {
 
 /** The kernel has one device for each VNI, port and kind of underlay; its EEXIST does not say which. */
 function vniTaken(host: Net, tunnel: Tunnel): CniError {
-  const owner = host
-    .listLinks()
+  const owner = host.links
+    .list()
     .find(link => link.info.kind === 'vxlan' && link.info.id === tunnel.vni && link.name !== tunnel.name)
   const name = owner === undefined ? 'another link' : `link ${JSON.stringify(owner.name)}`
   return new CniError(
@@ -223,15 +226,15 @@ function onOff(value: boolean): string {
 
 function linkName(host: Net, index: number | undefined): string {
   if (index === undefined || index === 0) return 'none'
-  return host.findLinkByIndex(index)?.name ?? 'none'
+  return host.links.findByIndex(index)?.name ?? 'none'
 }
 
 /** Sets what can be set: a port of the bridge, up, MTU, MAC. */
 function reconcile(host: Net, link: Link, tunnel: Tunnel, bridge: Link): Link {
   const mac = tunnelMac(tunnel)
   const isRight = link.isUp && link.mtu === tunnel.mtu && link.masterIndex === bridge.index && sameBytes(link.mac, mac)
-  if (!isRight) host.setLink(link.index, { up: true, mtu: tunnel.mtu, masterIndex: bridge.index, mac })
-  return configure(host, isRight ? link : host.getLink(tunnel.name), tunnel, false)
+  if (!isRight) host.links.set(link.index, { up: true, mtu: tunnel.mtu, masterIndex: bridge.index, mac })
+  return configure(host, isRight ? link : host.links.get(tunnel.name), tunnel, false)
 }
 
 /** What a tunnel has beside its own attributes: its port settings, no IPv6 of its own, the mark. */
@@ -240,9 +243,9 @@ function configure(host: Net, link: Link, tunnel: Tunnel, isNew: boolean): Link 
     ignoreRouterAdvertisements(host, link.name)
     // It only carries frames: a link-local address of its own would show up in the network.
     writeIfPresent(host, `ipv6/conf/${link.name}/disable_ipv6`, '1')
-    host.setLink(link.index, { alias: tunnelMark(tunnel.network) })
+    host.links.set(link.index, { alias: tunnelMark(tunnel.network) })
   }
-  if (!hasPortSettings(link, tunnel)) host.setBridgePort(link.index, portSettings(tunnel))
+  if (!hasPortSettings(link, tunnel)) host.links.setPort(link.index, portSettings(tunnel))
   if (!tunnel.txChecksumOffload) ensureLinkFeature(host, link.name, TX_CHECKSUM, false)
   return link
 }
@@ -261,8 +264,8 @@ function hasPortSettings(link: Link, tunnel: Tunnel): boolean {
 /** Everything in which the devices are not as they should be. */
 export function tunnelProblems(host: Net, tunnel: Tunnel): readonly string[] {
   const name = `link ${JSON.stringify(tunnel.name)}`
-  const link = host.findLink(tunnel.name)
-  const bridge = host.findLink(tunnel.bridge)
+  const link = host.links.find(tunnel.name)
+  const bridge = host.links.find(tunnel.bridge)
   const problems: string[] = []
   if (bridge === undefined) problems.push(`bridge ${JSON.stringify(tunnel.bridge)} is missing`)
   else if (!bridge.isUp) problems.push(`bridge ${JSON.stringify(tunnel.bridge)} is down`)
@@ -284,23 +287,17 @@ export function tunnelProblems(host: Net, tunnel: Tunnel): readonly string[] {
 
 /** Takes tunnel and bridge away when they are ours and no container of any network is on the bridge. */
 export function removeUnused(host: Net, tunnelName: string, bridgeName: string, network: string): void {
-  const bridge = host.findLink(bridgeName)
-  const link = host.findLink(tunnelName)
+  const bridge = host.links.find(bridgeName)
+  const link = host.links.find(tunnelName)
   const hasTunnel = link !== undefined && isOurs(link, 'vxlan', network)
   if (bridge === undefined) {
-    if (hasTunnel) host.removeLinkByIndex(link.index)
+    if (hasTunnel) host.links.removeByIndex(link.index)
     return
   }
-  const ports = host.listLinks().filter(one => one.masterIndex === bridge.index && one.name !== tunnelName)
+  const ports = host.links.list().filter(one => one.masterIndex === bridge.index && one.name !== tunnelName)
   if (ports.length > 0) return
-  if (hasTunnel) host.removeLinkByIndex(link.index)
-  if (isOurs(bridge, 'bridge', network)) host.removeLinkByIndex(bridge.index)
-}
-
-export function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  if (a === undefined || b === undefined || a.length !== b.length) return false
-  for (let i = 0; i < a.length; i += 1) if (a[i] !== b[i]) return false
-  return true
+  if (hasTunnel) host.links.removeByIndex(link.index)
+  if (isOurs(bridge, 'bridge', network)) host.links.removeByIndex(bridge.index)
 }
 
 /** Whether both are the same tunnel to the kernel. */

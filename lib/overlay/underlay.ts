@@ -2,8 +2,11 @@
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import { addressesEqual, formatAddress, type IpAddress, isLinkLocal, isLoopback } from '../ip/address.ts'
 import { prefixContains } from '../ip/prefix.ts'
+import type { Address } from '../net/addresses.ts'
 import { defaultLinkIndex } from '../net/default-route.ts'
-import { type Address, type Link, type Net, SCOPE_GLOBAL } from '../net/net.ts'
+import type { Link } from '../net/links.ts'
+import type { Net } from '../net/net.ts'
+import { SCOPE_GLOBAL } from '../net/routes.ts'
 
 /** What the configuration says about it. */
 export interface UnderlayConfig {
@@ -29,10 +32,10 @@ export interface Underlay {
  * @throws {CniError} code 7 saying what is missing
  */
 export function findUnderlay(host: Net, config: UnderlayConfig): Underlay {
-  const addresses = host.listAddresses().filter(isUsable)
+  const addresses = host.addresses.list().filter(isUsable)
   const family = config.group?.family ?? config.peers[0]?.family
   if (config.local !== undefined) return ofLocal(host, addresses, config.local, config.dev)
-  const link = config.dev === '' ? chooseLink(host, addresses, config, family) : host.findLink(config.dev)
+  const link = config.dev === '' ? chooseLink(host, addresses, config, family) : host.links.find(config.dev)
   if (link === undefined) throw missing(config)
   const here = addresses.filter(one => one.index === link.index && fits(one, family))
   const own = here.find(one => isPeer(config, one.prefix.address)) ?? here.find(isIpv4) ?? here[0]
@@ -64,7 +67,7 @@ function isPeer(config: UnderlayConfig, address: IpAddress): boolean {
 
 function ofLocal(host: Net, addresses: readonly Address[], local: IpAddress, dev: string): Underlay {
   const owner = addresses.find(one => addressesEqual(one.prefix.address, local))
-  const link = owner === undefined ? undefined : host.findLinkByIndex(owner.index)
+  const link = owner === undefined ? undefined : host.links.findByIndex(owner.index)
   if (link !== undefined && (dev === '' || link.name === dev)) {
     return { link, local, own: addresses.map(one => one.prefix.address) }
   }
@@ -85,10 +88,10 @@ function chooseLink(
   const owner =
     addresses.find(one => isPeer(config, one.prefix.address)) ??
     addresses.find(one => config.peers.some(peer => prefixContains(one.prefix, peer)))
-  if (owner !== undefined) return host.findLinkByIndex(owner.index)
+  if (owner !== undefined) return host.links.findByIndex(owner.index)
   const first = family ?? 4
   const index = defaultLinkIndex(host, first) ?? (family === undefined ? defaultLinkIndex(host, 6) : undefined)
-  return index === undefined ? undefined : host.findLinkByIndex(index)
+  return index === undefined ? undefined : host.links.findByIndex(index)
 }
 
 function missing(config: UnderlayConfig): CniError {

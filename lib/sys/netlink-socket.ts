@@ -32,11 +32,18 @@ const RECEIVE_BYTES = 32768
 /**
  * Opens a netlink socket in the namespace the process is in now; it stays in that namespace.
  *
+ * It hears the kernel alone. Whoever has CAP_NET_ADMIN in a container may send to any socket of its namespace, and sees
+ * their ports in /proc/net/netlink: forged answers would decide what a plugin does next, and a flood of them would drop
+ * the kernel's. A connected socket takes messages from its peer only, port 0 (af_netlink.c netlink_getsockbyportid);
+ * what came in before it was connected is thrown away.
+ *
  * @throws {SysError} EPROTONOSUPPORT when the kernel lacks the protocol
  */
 export function openNetlink(protocol: number): number {
   const fd = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)
   if (fd < 0) throw new SysError('socket', `AF_NETLINK ${String(protocol)}`, libc.errnoName(), '')
+  if (libc.connect(fd, portZero()) < 0) throw new SysError('connect', 'netlink', libc.errnoName(), '')
+  discardWaiting(fd)
   // Each of these only improves the answers; an old kernel that lacks one still works.
   setOption(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1)
   setOption(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1)
@@ -60,8 +67,6 @@ export function setNetlinkBuffers(fd: number, bytes: number): void {
  * @param groups their numbers, such as RTNLGRP_LINK
  */
 export function joinNetlinkGroups(fd: number, groups: readonly number[]): void {
-  // The kernel sends no event to the port that it came from, and takes a socket without a port for its own.
-  if (libc.bind(fd, anyPort()) < 0) throw new SysError('bind', 'netlink', libc.errnoName(), '')
   for (const group of groups) {
     if (setOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group) < 0) {
       throw new SysError('join netlink group', String(group), libc.errnoName(), '')
@@ -69,11 +74,21 @@ export function joinNetlinkGroups(fd: number, groups: readonly number[]): void {
   }
 }
 
-/** struct sockaddr_nl with port and groups 0: the kernel chooses the port */
-function anyPort(): Uint8Array {
+/** struct sockaddr_nl with port and groups 0: the kernel */
+function portZero(): Uint8Array {
   const address = new Uint8Array(12)
   address[0] = AF_NETLINK
   return address
+}
+
+/** Until nothing is left, whatever errors a full buffer left behind. Nobody can add to it any more. */
+function discardWaiting(fd: number): void {
+  const byte = new Uint8Array(1)
+  for (;;) {
+    if (libc.recv(fd, byte, MSG_DONTWAIT) >= 0) continue
+    const errno = libc.errnoName()
+    if (errno !== 'ENOBUFS' && errno !== 'EINTR') return
+  }
 }
 
 function setOption(fd: number, level: number, name: number, value: number): number {

@@ -1,5 +1,5 @@
 /** Failing at every step: what an ADD that the kernel stops anywhere must leave is nothing. */
-import type { FakeKernel } from '../net/fake-net.ts'
+import type { FakeKernel } from './fake-kernel/fake-kernel.ts'
 import type { MemoryAnswer } from './memory-io.ts'
 import type { PluginCaller } from './plugin-caller.ts'
 import { assert } from './suite.ts'

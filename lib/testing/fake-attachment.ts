@@ -1,8 +1,8 @@
 /** A plugin on a fake kernel: a host, one container, and a caller. */
 
 import type { Plugin } from '../cni/plugin.ts'
-import { FakeKernel } from '../net/fake-net.ts'
 import type { Kernel } from '../net/kernel.ts'
+import { FakeKernel } from './fake-kernel/fake-kernel.ts'
 import { PluginCaller } from './plugin-caller.ts'
 
 /** The container's namespace. */
@@ -34,7 +34,7 @@ export function withFakeKernel(
 ): void {
   const kernel = new FakeKernel()
   kernel.addNamespace(BOX)
-  kernel.host().addLink({ name: 'eth1', kind: { kind: 'dummy' }, up: true, mtu: 1400 })
+  kernel.host().links.add({ name: 'eth1', kind: { kind: 'dummy' }, up: true, mtu: 1400 })
   const caller = new PluginCaller(factory(kernel), BOX, config)
   const box = (): readonly string[] => {
     const lines = kernel.toText().split('\n')

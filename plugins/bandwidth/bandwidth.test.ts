@@ -22,7 +22,7 @@ function withVeths(config: object, body: (fake: FakeAttachment & { host: () => r
     const { kernel } = fake
     for (const name of ['eth0', 'eth1']) {
       const peer = { name, netns: kernel.open(BOX), up: true }
-      kernel.host().addLink({ name: `v-${name}`, kind: { kind: 'veth', peer }, mtu: 1400, up: true })
+      kernel.host().links.add({ name: `v-${name}`, kind: { kind: 'veth', peer }, mtu: 1400, up: true })
     }
     const host = (): readonly string[] => {
       const lines = kernel.toText().split('\n')
@@ -155,9 +155,9 @@ test('mistakes are named with key and value, all at once, and nothing is changed
 
 test('an interface without an end on the host is refused', () => {
   withVeths(BOTH, ({ kernel, caller }) => {
-    kernel.open(BOX).addLink({ name: 'mac0', kind: { kind: 'dummy' } })
+    kernel.open(BOX).links.add({ name: 'mac0', kind: { kind: 'dummy' } })
     const other = kernel.addNamespace('/run/netns/other')
-    kernel.open(BOX).addLink({ name: 'far0', kind: { kind: 'veth', peer: { name: 'x', netns: other } } })
+    kernel.open(BOX).links.add({ name: 'far0', kind: { kind: 'veth', peer: { name: 'x', netns: other } } })
     const before = kernel.toText()
     const refused = caller.fails('ADD', { ifName: 'mac0' })
     assert.is(refused.code, 7)
@@ -188,8 +188,8 @@ test('two interfaces of one container on one network have an ifb each, and lose 
     assert.is(result.interfaces[2]?.name, own)
     caller.ok('CHECK', { ifName: 'eth1', config: { prevResult: result } })
     caller.ok('DEL')
-    assert.ok(kernel.host().findLink(own) !== undefined)
-    assert.is(kernel.host().findLink(IFB), undefined)
+    assert.ok(kernel.host().links.find(own) !== undefined)
+    assert.is(kernel.host().links.find(IFB), undefined)
     caller.ok('DEL', second)
     assert.is(kernel.toText(), before)
   })
@@ -211,7 +211,7 @@ test('DEL when the veth went first, and when another link has its index', () => 
   withVeths(BOTH, ({ kernel, caller }) => {
     caller.ok('ADD')
     kernel.removeNamespace(BOX)
-    assert.ok(kernel.host().findLink(IFB) !== undefined)
+    assert.ok(kernel.host().links.find(IFB) !== undefined)
     caller.ok('DEL')
     assert.not.ok(kernel.toText().includes('bwp'))
     assert.equal(caller.journal(), [])
@@ -222,12 +222,12 @@ test('an ifb of the reference plugin: DEL finds it by its name, and clears the v
   withVeths(BOTH, ({ kernel, caller }) => {
     const host = kernel.host()
     const before = kernel.toText()
-    const end = host.getLink('v-eth0')
+    const end = host.links.get('v-eth0')
     const tbf = { rate: 1, burst: 1, limit: 1 }
-    const ifb = host.addLink({ name: IFB, kind: { kind: 'ifb' }, up: true })
-    host.replaceQdisc(end.index, { kind: 'tbf', tbf })
-    host.replaceQdisc(end.index, { kind: 'ingress' })
-    host.addFilter(end.index, { hook: 'ingress', priority: 1, redirectIndex: ifb.index })
+    const ifb = host.links.add({ name: IFB, kind: { kind: 'ifb' }, up: true })
+    host.qdiscs.replace(end.index, { kind: 'tbf', tbf })
+    host.qdiscs.replace(end.index, { kind: 'ingress' })
+    host.filters.add(end.index, { hook: 'ingress', priority: 1, redirectIndex: ifb.index })
     caller.ok('DEL')
     assert.is(kernel.toText(), before)
   })
@@ -235,7 +235,7 @@ test('an ifb of the reference plugin: DEL finds it by its name, and clears the v
 
 test("another program's filters stay, and ADD says whose they are", () => {
   withVeths(BOTH, ({ kernel, caller }) => {
-    kernel.host().replaceQdisc(kernel.host().getLink('v-eth0').index, { kind: 'clsact' })
+    kernel.host().qdiscs.replace(kernel.host().links.get('v-eth0').index, { kind: 'clsact' })
     const before = kernel.toText()
     const error = caller.fails('ADD')
     assert.is(error.code, 7)
@@ -248,15 +248,15 @@ test('CHECK names what is gone or different', () => {
   withVeths(BOTH, ({ kernel, caller }) => {
     const prevResult = caller.ok('ADD')
     const host = kernel.host()
-    const { index } = host.getLink('v-eth0')
-    host.replaceQdisc(index, { kind: 'tbf', tbf: { rate: 5, burst: 5, limit: 5 } })
-    host.setLink(host.getLink(IFB).index, { up: false })
-    host.removeQdisc(host.getLink(IFB).index, 'tbf')
+    const { index } = host.links.get('v-eth0')
+    host.qdiscs.replace(index, { kind: 'tbf', tbf: { rate: 5, burst: 5, limit: 5 } })
+    host.links.set(host.links.get(IFB).index, { up: false })
+    host.qdiscs.remove(host.links.get(IFB).index, 'tbf')
     const error = caller.fails('CHECK', { config: { prevResult } })
     assert.is(error.code, 100)
     assert.match(error.msg, /the tbf of "v-eth0" is rate 40bit burst 5b limit 5b, not rate 8000000bit burst 100000b/)
     assert.match(error.msg, new RegExp(`link "${IFB}" is down; link "${IFB}" has no tbf`))
-    host.removeQdisc(index, 'ingress')
+    host.qdiscs.remove(index, 'ingress')
     assert.match(
       caller.fails('CHECK', { config: { prevResult } }).msg,
       /what comes in by "v-eth0" is not sent to an ifb/

@@ -18,9 +18,10 @@ import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plug
 import type { Interface, Result } from '../../lib/cni/result.ts'
 import { type Json, jsonBoolean, jsonNumber, jsonObject, jsonString } from '../../lib/config/json.ts'
 import { Section } from '../../lib/config/section.ts'
-import { asError } from '../../lib/net/errors.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import type { Link, Net } from '../../lib/net/net.ts'
+import type { Link } from '../../lib/net/links.ts'
+import type { Net } from '../../lib/net/net.ts'
+import { asError } from '../../lib/sys/errors.ts'
 import { Undo } from '../../lib/undo.ts'
 import { type Limits, readLimits } from './config.ts'
 import { ownIfbName, referenceIfbName } from './names.ts'
@@ -98,7 +99,7 @@ function undoLimits(host: Net, end: Link, limits: Limits, ifbName: string | unde
 }
 
 function removeLink(host: Net, name: string): void {
-  host.removeLink(name)
+  host.links.remove(name)
 }
 
 function entryOf(end: Link, limits: Limits, ifbName: string | undefined): Json {
@@ -137,11 +138,11 @@ function del(kernel: Kernel, request: Request): void {
 function clearForeignEnds(host: Net, request: Request): void {
   const ends = (request.prevResult?.interfaces ?? []).filter(isOnHost)
   if (ends.length === 0) return
-  const ifb = host.findLink(referenceIfbName(request.network, request.containerId))
+  const ifb = host.links.find(referenceIfbName(request.network, request.containerId))
   if (ifb === undefined || !isLinkOf(ifb, ownerMark(request.network, request.containerId, request.ifName), 'ifb'))
     return
   for (const { name } of ends) {
-    const end = host.findLink(name)
+    const end = host.links.find(name)
     if (end !== undefined && isRedirected(host, end, ifb)) {
       clearHostEnd(host, name, end.index, { ingress: true, egress: true })
     }

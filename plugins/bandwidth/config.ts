@@ -1,7 +1,7 @@
 /** The limits that a network configuration, or the caller for one container, sets. */
 import { runtimeConfig } from '../../lib/cni/inputs.ts'
 import type { Section } from '../../lib/config/section.ts'
-import type { Tbf } from '../../lib/net/net.ts'
+import type { Tbf } from '../../lib/net/qdiscs.ts'
 import { limitForLatency } from '../../lib/net/tbf.ts'
 
 /** Seen from the container; undefined = as fast as it goes. */

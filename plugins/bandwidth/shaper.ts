@@ -5,7 +5,9 @@
 import { isLinkOf, ownerMark } from '../../lib/attach/owner.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
-import type { Link, Net, Tbf } from '../../lib/net/net.ts'
+import type { Link } from '../../lib/net/links.ts'
+import type { Net } from '../../lib/net/net.ts'
+import type { Tbf } from '../../lib/net/qdiscs.ts'
 import { isSameTbf } from '../../lib/net/tbf.ts'
 import type { Limits } from './config.ts'
 import { ownIfbName, referenceIfbName } from './names.ts'
@@ -19,10 +21,10 @@ const PRIORITY = 1
  * @throws CniError code 7 when it has none: it is no veth, or the other end is elsewhere
  */
 export function hostEnd(host: Net, container: Net, ifName: string): Link {
-  const link = container.getLink(ifName)
+  const link = container.links.get(ifName)
   if (link.kind !== 'veth') throw noHostEnd(ifName, `it is of kind ${JSON.stringify(link.kind ?? 'device')}`)
   const isOnHost = link.linkNetnsId === container.findNetnsId(host) || container.isSameAs(host)
-  const end = isOnHost && link.parentIndex !== undefined ? host.findLinkByIndex(link.parentIndex) : undefined
+  const end = isOnHost && link.parentIndex !== undefined ? host.links.findByIndex(link.parentIndex) : undefined
   if (end === undefined) throw noHostEnd(ifName, 'its other end is in another namespace')
   return end
 }
@@ -34,7 +36,7 @@ function noHostEnd(ifName: string, why: string): CniError {
 
 /** Sets or replaces the queue for what the container receives. */
 export function limitIngress(host: Net, end: Link, tbf: Tbf): void {
-  host.replaceQdisc(end.index, { kind: 'tbf', tbf })
+  host.qdiscs.replace(end.index, { kind: 'tbf', tbf })
 }
 
 /**
@@ -43,14 +45,14 @@ export function limitIngress(host: Net, end: Link, tbf: Tbf): void {
  */
 export function freeIfbName(host: Net, request: Request): string {
   const shared = referenceIfbName(request.network, request.containerId)
-  const holder = host.findLink(shared)
+  const holder = host.links.find(shared)
   if (holder === undefined) return shared
   if (holder.alias === markOf(request)) {
-    host.removeLinkByIndex(holder.index)
+    host.links.removeByIndex(holder.index)
     return shared
   }
   const own = ownIfbName(request.network, request.containerId, request.ifName)
-  host.removeLink(own)
+  host.links.remove(own)
   return own
 }
 
@@ -60,7 +62,7 @@ function markOf(request: Request): string {
 
 /** Makes the ifb with its queue, and then sends there what comes in from the container: nothing passes unlimited. */
 export function limitEgress(host: Net, end: Link, name: string, request: Request, tbf: Tbf): Link {
-  const ifb = host.addLink({
+  const ifb = host.links.add({
     name,
     kind: { kind: 'ifb' },
     mtu: end.mtu,
@@ -68,11 +70,11 @@ export function limitEgress(host: Net, end: Link, name: string, request: Request
     txQueueLength: 0,
     up: true
   })
-  host.setLink(ifb.index, { alias: markOf(request) })
-  host.replaceQdisc(ifb.index, { kind: 'tbf', tbf })
+  host.links.set(ifb.index, { alias: markOf(request) })
+  host.qdiscs.replace(ifb.index, { kind: 'tbf', tbf })
   clearIngress(host, end)
-  host.replaceQdisc(end.index, { kind: 'ingress' })
-  host.addFilter(end.index, { hook: 'ingress', priority: PRIORITY, redirectIndex: ifb.index })
+  host.qdiscs.replace(end.index, { kind: 'ingress' })
+  host.filters.add(end.index, { hook: 'ingress', priority: PRIORITY, redirectIndex: ifb.index })
   return ifb
 }
 
@@ -83,9 +85,9 @@ export function limitEgress(host: Net, end: Link, name: string, request: Request
  * @throws CniError code 7 when another program filters there
  */
 function clearIngress(host: Net, end: Link): void {
-  const present = host.listQdiscs(end.index).find(one => one.kind === 'ingress' || one.kind === 'clsact')
+  const present = host.qdiscs.list(end.index).find(one => one.kind === 'ingress' || one.kind === 'clsact')
   if (present === undefined) return
-  const filters = present.kind === 'ingress' ? host.listFilters(end.index, 'ingress') : []
+  const filters = present.kind === 'ingress' ? host.filters.list(end.index, 'ingress') : []
   if (present.kind === 'clsact' || filters.some(filter => filter.redirectIndex === undefined)) {
     const message = `limit egress by ${JSON.stringify(end.name)}: its qdisc ${JSON.stringify(present.kind)} is in use`
     throw new CniError(
@@ -94,7 +96,7 @@ function clearIngress(host: Net, end: Link): void {
       `see \`tc filter show dev ${end.name} ingress\` for whose filters there are`
     )
   }
-  host.removeQdisc(end.index, 'ingress')
+  host.qdiscs.remove(end.index, 'ingress')
 }
 
 /** Removes the queues from the host's end, which is left alone when another link has its index by now. */
@@ -104,23 +106,23 @@ export function clearHostEnd(
   index: number,
   limits: { ingress: boolean; egress: boolean }
 ): void {
-  const end = host.findLinkByIndex(index)
+  const end = host.links.findByIndex(index)
   if (end === undefined || end.name !== name) return
-  if (limits.egress) host.removeQdisc(index, 'ingress')
-  if (limits.ingress) host.removeQdisc(index, 'tbf')
+  if (limits.egress) host.qdiscs.remove(index, 'ingress')
+  if (limits.ingress) host.qdiscs.remove(index, 'tbf')
 }
 
 /** Removes the ifb that this attachment, or the reference plugin for this container, has under the shared name. */
 export function removeSharedIfb(host: Net, network: string, containerId: string, ifName: string): void {
-  const link = host.findLink(referenceIfbName(network, containerId))
+  const link = host.links.find(referenceIfbName(network, containerId))
   if (link !== undefined && isLinkOf(link, ownerMark(network, containerId, ifName), 'ifb')) {
-    host.removeLinkByIndex(link.index)
+    host.links.removeByIndex(link.index)
   }
 }
 
 /** Whether what comes in by the link is sent to the ifb. */
 export function isRedirected(host: Net, end: Link, ifb: Link): boolean {
-  return host.listFilters(end.index, 'ingress').some(filter => filter.redirectIndex === ifb.index)
+  return host.filters.list(end.index, 'ingress').some(filter => filter.redirectIndex === ifb.index)
 }
 
 /** What of the limits is not in force, as sentences. */
@@ -128,8 +130,8 @@ export function limitProblems(host: Net, end: Link, limits: Limits, ifbNames: re
   const problems: string[] = []
   if (limits.ingress !== undefined) problems.push(...queueProblems(host, end, limits.ingress))
   if (limits.egress === undefined) return problems
-  const redirect = host.listFilters(end.index, 'ingress').find(filter => filter.redirectIndex !== undefined)
-  const ifb = redirect?.redirectIndex === undefined ? undefined : host.findLinkByIndex(redirect.redirectIndex)
+  const redirect = host.filters.list(end.index, 'ingress').find(filter => filter.redirectIndex !== undefined)
+  const ifb = redirect?.redirectIndex === undefined ? undefined : host.links.findByIndex(redirect.redirectIndex)
   if (ifb === undefined || !ifbNames.some(name => name === ifb.name)) {
     problems.push(`what comes in by ${JSON.stringify(end.name)} is not sent to an ifb of this container`)
     return problems
@@ -140,7 +142,7 @@ export function limitProblems(host: Net, end: Link, limits: Limits, ifbNames: re
 
 function queueProblems(host: Net, link: Link, wanted: Tbf): readonly string[] {
   const name = JSON.stringify(link.name)
-  const tbf = host.listQdiscs(link.index).find(qdisc => qdisc.kind === 'tbf')?.tbf
+  const tbf = host.qdiscs.list(link.index).find(qdisc => qdisc.kind === 'tbf')?.tbf
   if (tbf === undefined) return [`link ${name} has no tbf`]
   return isSameTbf(wanted, tbf) ? [] : [`the tbf of ${name} is ${tbfText(tbf)}, not ${tbfText(wanted)}`]
 }

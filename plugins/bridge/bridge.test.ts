@@ -80,7 +80,7 @@ test('DEL tries every step and keeps the journal entry while something is left',
 
 test('a DEL for an attachment that was refused leaves the interface of another network', () => {
   withFakeKernel(bridge, CONFIG, ({ caller, box, kernel }) => {
-    kernel.open('/run/netns/box').addLink({ name: 'eth0', kind: { kind: 'dummy' } })
+    kernel.open('/run/netns/box').links.add({ name: 'eth0', kind: { kind: 'dummy' } })
     assert.match(caller.fails('ADD').msg, /the container has an interface of this name/)
     caller.ok('DEL')
     assert.ok(box().some(line => line.startsWith('  eth0 dummy')))

@@ -87,14 +87,14 @@ function attach(
   // The bridge is what a failed ADD leaves: all that can be refused without it has been.
   const device = ensureBridge(host, config)
   const port = addVeth(host, container, request, { bridgeIndex: device.index, mtu: config.mtu, mac })
-  undo.push(`link ${JSON.stringify(port.name)}`, () => host.removeLinkByIndex(port.index))
+  undo.push(`link ${JSON.stringify(port.name)}`, () => host.links.removeByIndex(port.index))
   configurePort(host, port, config)
   const leased = needsPort ? leaseAddresses(request, undo) : before
   const addressed = withGatewayOf(config, leased, CONTAINER_INDEX)
   const { ips } = addressed
   const gateway = config.isGateway && ips.length > 0 ? ensureGateway(host, device, ips, config) : undefined
 
-  const end = container.getLink(request.ifName)
+  const end = container.links.get(request.ifName)
   if (!config.disableContainerInterface) {
     configureAttachment(container, end, request, addressed, { detectDuplicates: config.enableDad })
   }

@@ -5,14 +5,16 @@ import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import type { Interface } from '../../lib/cni/result.ts'
 import { formatMac } from '../../lib/ip/mac.ts'
-import type { BridgeVlan, Link, Net } from '../../lib/net/net.ts'
+import type { Link } from '../../lib/net/links.ts'
+import type { Net } from '../../lib/net/net.ts'
+import type { BridgeVlan } from '../../lib/net/vlans.ts'
 import { type BridgeConfig, gatewayName, needsVlanFiltering } from './config.ts'
 import { wantedVlans } from './port.ts'
 
 /** Differences of the bridge itself from configuration and prevResult. */
 export function checkBridge(host: Net, request: Request, config: BridgeConfig): readonly string[] {
   const name = JSON.stringify(config.bridge)
-  const link = host.findLink(config.bridge)
+  const link = host.links.find(config.bridge)
   if (link === undefined) return [`bridge ${name} is missing`]
   if (link.info.kind !== 'bridge')
     return [`link ${name} is of kind ${JSON.stringify(link.kind ?? 'device')}, not "bridge"`]
@@ -38,7 +40,7 @@ function hostInterface(request: Request, name: string): Interface | undefined {
 
 function checkGateway(host: Net, request: Request, config: BridgeConfig): readonly string[] {
   const name = gatewayName(config)
-  const link = host.findLink(name)
+  const link = host.links.find(name)
   if (link === undefined) return [`gateway interface ${JSON.stringify(name)} is missing`]
   return gatewayProblems(host, link, request.prevResult?.ips ?? [])
 }
@@ -50,7 +52,7 @@ export function checkPort(host: Net, container: Net, request: Request, config: B
   const name = JSON.stringify(port.name)
   const problems: string[] = []
   if (!port.isUp) problems.push(`link ${name} is down`)
-  const master = port.masterIndex === undefined ? undefined : host.findLinkByIndex(port.masterIndex)
+  const master = port.masterIndex === undefined ? undefined : host.links.findByIndex(port.masterIndex)
   if (master?.name !== config.bridge) {
     problems.push(
       `link ${name} is a port of ${JSON.stringify(master?.name ?? 'nothing')}, not ${JSON.stringify(config.bridge)}`
@@ -74,14 +76,14 @@ function onOff(value: boolean): string {
 
 /** By our name, or as the peer of the container's end where another implementation made the pair. */
 function findPort(host: Net, container: Net, request: Request): Link | undefined {
-  const ours = host.findLink(hostEndName(request))
+  const ours = host.links.find(hostEndName(request))
   if (ours !== undefined) return ours
-  const end = container.findLink(request.ifName)
-  return end?.parentIndex === undefined ? undefined : host.findLinkByIndex(end.parentIndex)
+  const end = container.links.find(request.ifName)
+  return end?.parentIndex === undefined ? undefined : host.links.findByIndex(end.parentIndex)
 }
 
 function checkVlans(host: Net, port: Link, config: BridgeConfig): readonly string[] {
-  const present = host.listBridgeVlans(port.index)
+  const present = host.vlans.list(port.index)
   return wantedVlans(config)
     .filter(wanted => !covers(present, wanted))
     .map(wanted => `port ${JSON.stringify(port.name)} is not in VLAN ${vlanText(wanted)}`)
@@ -103,7 +105,7 @@ function vlanText(vlan: BridgeVlan): string {
 
 /** @throws {CniError} code 50 when an ADD could not use the bridge */
 export function refuseUnusable(host: Net, config: BridgeConfig): void {
-  const link = host.findLink(config.bridge)
+  const link = host.links.find(config.bridge)
   if (link === undefined || link.info.kind === 'bridge') return
   throw new CniError(
     NOT_AVAILABLE,

@@ -1,7 +1,8 @@
 /** The bridge of this configuration; it is never taken away by one of its containers. */
 import { ensureBridgeDevice } from '../../lib/attach/bridge-device.ts'
 import { stableMac } from '../../lib/ip/mac.ts'
-import type { Link, Net } from '../../lib/net/net.ts'
+import type { Link } from '../../lib/net/links.ts'
+import type { Net } from '../../lib/net/net.ts'
 import { machineId } from '../../lib/state/machine.ts'
 import { type BridgeConfig, needsVlanFiltering } from './config.ts'
 

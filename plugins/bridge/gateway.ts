@@ -4,8 +4,9 @@ import { ignoreRouterAdvertisements } from '../../lib/attach/bridge-device.ts'
 import { ensureGatewayAddresses } from '../../lib/attach/gateway.ts'
 import type { IpConfig } from '../../lib/cni/result.ts'
 import { hex } from '../../lib/ip/mac.ts'
-import { errnoOf } from '../../lib/net/errors.ts'
-import type { Link, LinkKind, Net } from '../../lib/net/net.ts'
+import type { Link, LinkKind } from '../../lib/net/links.ts'
+import type { Net } from '../../lib/net/net.ts'
+import { errnoOf } from '../../lib/sys/errors.ts'
 import { type BridgeConfig, gatewayName } from './config.ts'
 
 /**
@@ -26,18 +27,19 @@ export function ensureGateway(host: Net, bridge: Link, ips: readonly IpConfig[],
  */
 function ensureVlanInterface(host: Net, bridge: Link, config: BridgeConfig): Link {
   const name = gatewayName(config)
-  const existing = host.findLink(name)
+  const existing = host.links.find(name)
   if (existing !== undefined) return existing
   // The name's own 15 bytes are taken by bridge and VLAN: the port is called by its hash.
   const portName = `vgw${hex(createHash('sha256').update(name).digest()).slice(0, 8)}`
   try {
-    const kind: LinkKind = { kind: 'veth', peer: { name, mtu: config.mtu, up: true } }
-    const port = host.addLink({ name: portName, kind, mtu: config.mtu, masterIndex: bridge.index, up: true })
-    for (const vlan of host.listBridgeVlans(port.index)) host.removeBridgeVlan(port.index, vlan)
-    host.addBridgeVlan(port.index, { vid: config.vlan, pvid: true, untagged: true })
+    const kind: LinkKind = { kind: 'veth', peer: { name, mtu: config.mtu } }
+    const port = host.links.add({ name: portName, kind, mtu: config.mtu, masterIndex: bridge.index, up: true })
+    for (const vlan of host.vlans.list(port.index)) host.vlans.remove(port.index, vlan)
+    host.vlans.add(port.index, [{ vid: config.vlan, pvid: true, untagged: true }])
     ignoreRouterAdvertisements(host, name)
+    host.links.set(host.links.get(name).index, { up: true })
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
   }
-  return host.getLink(name)
+  return host.links.get(name)
 }

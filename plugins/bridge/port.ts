@@ -1,22 +1,24 @@
 /** What a port of the bridge has of its own: hairpin, isolation, VLANs. */
 import { ignoreRouterAdvertisements } from '../../lib/attach/bridge-device.ts'
-import type { BridgeVlan, Link, Net } from '../../lib/net/net.ts'
+import type { Link } from '../../lib/net/links.ts'
+import type { Net } from '../../lib/net/net.ts'
+import type { BridgeVlan } from '../../lib/net/vlans.ts'
 import { type BridgeConfig, needsVlanFiltering } from './config.ts'
 
 /** Sets what a port has of its own: hairpin, isolation, VLANs. */
 export function configurePort(host: Net, port: Link, config: BridgeConfig): void {
   ignoreRouterAdvertisements(host, port.name)
   if (config.hairpinMode || config.portIsolation) {
-    host.setBridgePort(port.index, {
+    host.links.setPort(port.index, {
       hairpin: config.hairpinMode ? true : undefined,
       isolated: config.portIsolation ? true : undefined
     })
   }
   if (!needsVlanFiltering(config)) return
   if (!config.preserveDefaultVlan) {
-    for (const vlan of host.listBridgeVlans(port.index)) host.removeBridgeVlan(port.index, vlan)
+    for (const vlan of host.vlans.list(port.index)) host.vlans.remove(port.index, vlan)
   }
-  host.addBridgeVlans(port.index, wantedVlans(config))
+  host.vlans.add(port.index, wantedVlans(config))
 }
 
 /**

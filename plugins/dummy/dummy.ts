@@ -19,7 +19,7 @@ function readConfig(request: Request): SingleLink {
   requireIpam(request)
   request.config.finish()
   return {
-    make: (_host, container) => container.addLink({ name: request.ifName, kind: { kind: 'dummy' }, mtu }),
+    make: (_host, container) => container.links.add({ name: request.ifName, kind: { kind: 'dummy' }, mtu }),
     adoptsAddresses: false,
     options: {},
     differences: noProblems,

@@ -11,9 +11,10 @@
  * Not the bridge's own port isolation: with br_netfilter a packet to a published port is bridged to the container after
  * its translation, and that flag would drop it. Such packets bear the mark that table ip sets (nftables.ts).
  */
-import { gotoElement, keyElement, type Nft, type NftBatch, type NftElement, nameField } from '../../lib/net/nft.ts'
-import { type FoundMember, type Group, type GroupTable, type Member, nothingMore } from '../../lib/net/nft-groups.ts'
-import { matchMark, matchSet, rule, verdict, verdictFrom } from '../../lib/net/nft-rule.ts'
+
+import { type FoundMember, type Group, type GroupTable, type Member, nothingMore } from '../../lib/nft/groups.ts'
+import { gotoElement, keyElement, type Nft, type NftBatch, type NftElement, nameField } from '../../lib/nft/nft.ts'
+import { matchMark, matchSet, rule, verdict, verdictFrom } from '../../lib/nft/rule.ts'
 
 const FAMILY = 'bridge'
 const TABLE = 'patchbay-firewall'

@@ -1,8 +1,8 @@
 /** What firewall is told, and what of it the host can do. */
 import type { Request } from '../../lib/cni/plugin.ts'
-import { isFirewalldRunning } from '../../lib/net/firewalld.ts'
-import { findIptables, hasLegacyTable, iptablesPolicy } from '../../lib/net/iptables.ts'
-import type { Nft } from '../../lib/net/nft.ts'
+import { isFirewalldRunning } from '../../lib/firewalld/firewalld.ts'
+import { findIptables, hasLegacyTable, iptablesPolicy } from '../../lib/iptables/iptables.ts'
+import type { Nft } from '../../lib/nft/nft.ts'
 
 export type Backend = 'nftables' | 'iptables' | 'firewalld'
 

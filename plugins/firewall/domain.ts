@@ -1,7 +1,8 @@
 /** Which part of the host a container belongs to, as far as isolation goes: its bridge. */
 import type { Result } from '../../lib/cni/result.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
-import type { Link, Net } from '../../lib/net/net.ts'
+import type { Link } from '../../lib/net/links.ts'
+import type { Net } from '../../lib/net/net.ts'
 
 /** The container's place. */
 export interface Domain {
@@ -20,7 +21,7 @@ export function domainOf(host: Net, result: Result): Domain {
   let port: string | undefined
   for (const one of result.interfaces) {
     if ((one.sandbox ?? '') !== '') continue
-    const link = host.findLink(one.name)
+    const link = host.links.find(one.name)
     if (link === undefined) continue
     const bridge = bridgeAbove(host, link)
     if (bridge !== undefined) port = link.name
@@ -32,7 +33,7 @@ export function domainOf(host: Net, result: Result): Domain {
 
 function bridgeAbove(host: Net, link: Link): string | undefined {
   if (link.masterIndex === undefined) return undefined
-  const master = host.findLinkByIndex(link.masterIndex)
+  const master = host.links.findByIndex(link.masterIndex)
   return master?.kind === 'bridge' ? master.name : undefined
 }
 

@@ -1,5 +1,5 @@
 import type { Plugin } from '../../lib/cni/plugin.ts'
-import { FakeKernel } from '../../lib/net/fake-net.ts'
+import { FakeKernel } from '../../lib/testing/fake-kernel/fake-kernel.ts'
 import { PluginCaller } from '../../lib/testing/plugin-caller.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { firewall } from './firewall.ts'

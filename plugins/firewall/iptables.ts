@@ -25,7 +25,7 @@ import {
   rulesOf,
   saveIptables,
   withIptablesLock
-} from '../../lib/net/iptables.ts'
+} from '../../lib/iptables/iptables.ts'
 import type { IngressPolicy } from './config.ts'
 
 const FORWARD = 'CNI-FORWARD'

@@ -21,7 +21,18 @@
  * Published ports stay reachable from everywhere (`ct status dnat`), as they are from outside. On one bridge frames go
  * from port to port without passing here: bridge-ports.ts isolates them, and knows published ports by their mark.
  */
+
+import { isOfNetwork } from '../../lib/attachment.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
+import {
+  addMembers,
+  type FoundMember,
+  type Group,
+  type GroupTable,
+  type Member,
+  nothingMore,
+  removeMembers
+} from '../../lib/nft/groups.ts'
 import {
   addressField,
   type Expression,
@@ -32,17 +43,7 @@ import {
   type NftElement,
   nameField,
   nftFamily
-} from '../../lib/net/nft.ts'
-import {
-  addMembers,
-  type FoundMember,
-  type Group,
-  type GroupTable,
-  type Member,
-  nothingMore,
-  removeMembers
-} from '../../lib/net/nft-groups.ts'
-import { isOfNetwork } from '../../lib/net/nft-owner.ts'
+} from '../../lib/nft/nft.ts'
 import {
   matchKnownConnection,
   matchName,
@@ -52,7 +53,7 @@ import {
   setMark,
   verdict,
   verdictFrom
-} from '../../lib/net/nft-rule.ts'
+} from '../../lib/nft/rule.ts'
 import { findPort, findPorts, PUBLISHED_MARK, portMember, portProblems } from './bridge-ports.ts'
 
 const TABLE = 'patchbay-firewall'

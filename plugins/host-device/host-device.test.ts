@@ -48,9 +48,9 @@ test('an ADD that was killed before the move: DEL gives the device its alias and
   withFakeKernel(plugin, CONFIG, ({ kernel, caller }) => {
     const before = kernel.toText()
     caller.ok('ADD')
-    const eth0 = kernel.open(BOX).getLink('eth0')
+    const eth0 = kernel.open(BOX).links.get('eth0')
     // Where a kill between the two requests of ADD leaves it: on the host, down, with its name as alias.
-    kernel.open(BOX).setLink(eth0.index, { netns: kernel.host(), name: 'eth1' })
+    kernel.open(BOX).links.set(eth0.index, { netns: kernel.host(), name: 'eth1' })
     caller.ok('DEL')
     assert.is(kernel.toText(), before)
   })

@@ -22,9 +22,10 @@ import { CniError, INVALID_CONFIG, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import { EMPTY_RESULT, type Interface, type Result } from '../../lib/cni/result.ts'
 import { jsonObject, jsonString } from '../../lib/config/json.ts'
-import { asError, errnoOf } from '../../lib/net/errors.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import type { Link, Net } from '../../lib/net/net.ts'
+import type { Link } from '../../lib/net/links.ts'
+import type { Net } from '../../lib/net/net.ts'
+import { asError, errnoOf } from '../../lib/sys/errors.ts'
 import type { Undo } from '../../lib/undo.ts'
 import { type DeviceName, deviceText, findDevice, isForPrograms, pciIdOf, readDeviceName } from './device.ts'
 import { bringHome, type Origin, originFromJson, originOf, originToJson, sendToContainer } from './journey.ts'
@@ -68,7 +69,7 @@ function attach(host: Net, container: Net, request: Request, name: DeviceName, s
   recordAttachment(journalOf(request, PLUGIN), request, originToJson(origin), undo)
   undo.push(deviceText(name), () => bringHome(host, container, origin, request.ifName))
   move(host, container, device, request)
-  const link = container.getLink(request.ifName)
+  const link = container.links.get(request.ifName)
   const leased = leaseAddresses(request, undo)
   configureAttachment(container, link, request, leased, { alias: device.name })
   return resultOf(request, leased, { ...interfaceOf(link, request.netns), pciID })
@@ -147,7 +148,7 @@ function returnDevice(kernel: Kernel, origin: Origin, netns: string, ifName: str
  */
 function returnForeign(kernel: Kernel, request: Request): void {
   visitContainer(kernel, request.netns, container => {
-    const link = container.findLink(request.ifName)
+    const link = container.links.find(request.ifName)
     const alias = link?.alias ?? ''
     if (link === undefined || !/^[^\s/:]{1,15}$/.test(alias)) return
     if (link.kind !== undefined && !isMissing(kernel.host(), request, alias)) return
@@ -157,7 +158,7 @@ function returnForeign(kernel: Kernel, request: Request): void {
 }
 
 function isMissing(host: Net, request: Request, name: string): boolean {
-  return name === request.config.text('device') && host.findLink(name) === undefined
+  return name === request.config.text('device') && host.links.find(name) === undefined
 }
 
 function check(kernel: Kernel, request: Request, sysfs: string): void {

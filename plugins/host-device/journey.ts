@@ -9,8 +9,9 @@
 import { stableName } from '../../lib/attach/owner.ts'
 import { type Json, jsonBoolean, jsonNumber, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
 import { formatMac, parseMac } from '../../lib/ip/mac.ts'
-import { errnoOf } from '../../lib/net/errors.ts'
-import type { Link, Net } from '../../lib/net/net.ts'
+import type { Link } from '../../lib/net/links.ts'
+import type { Net } from '../../lib/net/net.ts'
+import { errnoOf } from '../../lib/sys/errors.ts'
 
 /** The device as ADD found it. */
 export interface Origin {
@@ -60,8 +61,8 @@ function textOf(json: Json, key: string): string {
 
 /** Moves the device into the container under its new name: one request, so that it never has a third name or place. */
 export function sendToContainer(host: Net, container: Net, device: Link, ifName: string): void {
-  host.setLink(device.index, { up: false, alias: device.name })
-  host.setLink(device.index, { netns: container, name: ifName })
+  host.links.set(device.index, { up: false, alias: device.name })
+  host.links.set(device.index, { netns: container, name: ifName })
 }
 
 /**
@@ -85,10 +86,10 @@ export function bringHome(host: Net, container: Net | undefined, origin: Origin,
  */
 function findAway(container: Net, origin: Origin, ifName: string): Link | undefined {
   for (const name of [ifName, origin.name]) {
-    const link = container.findLink(name)
+    const link = container.links.find(name)
     if (link !== undefined && link.alias === origin.name) return link
   }
-  return container.listLinks().find(link => isRenamed(link, origin))
+  return container.links.list().find(link => isRenamed(link, origin))
 }
 
 function isRenamed(link: Link, origin: Origin): boolean {
@@ -98,9 +99,9 @@ function isRenamed(link: Link, origin: Origin): boolean {
 
 /** On the host: under any name, told by alias and MAC. */
 function findAtHome(host: Net, origin: Origin): Link | undefined {
-  const byName = host.findLink(origin.name)
+  const byName = host.links.find(origin.name)
   if (byName !== undefined && byName.alias === origin.name) return byName
-  return host.listLinks().find(link => isDevice(link, origin))
+  return host.links.list().find(link => isDevice(link, origin))
 }
 
 /** Only a physical device, which has no kind, survives its namespace; a virtual one is told by its MAC. */
@@ -117,14 +118,14 @@ function macText(mac: Uint8Array | undefined): string {
  * with the namespace would be worse than a strange name.
  */
 function moveHome(host: Net, container: Net, device: Link, origin: Origin): void {
-  container.setLink(device.index, { up: false })
+  container.links.set(device.index, { up: false })
   try {
-    container.setLink(device.index, { netns: host, name: origin.name })
+    container.links.set(device.index, { netns: host, name: origin.name })
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
     // The kernel moves before it renames: the device may be home already, still under the container's name.
     if (findAtHome(host, origin) === undefined) {
-      container.setLink(device.index, { netns: host, name: strayName(origin) })
+      container.links.set(device.index, { netns: host, name: strayName(origin) })
     }
   }
 }
@@ -135,20 +136,20 @@ function strayName(origin: Origin): string {
 
 function restore(host: Net, device: Link, origin: Origin): void {
   const renamed = device.name === origin.name || rename(host, device, origin)
-  host.setLink(device.index, {
+  host.links.set(device.index, {
     mtu: device.mtu === origin.mtu ? undefined : origin.mtu,
     mac: macText(device.mac) === macText(origin.mac) ? undefined : origin.mac,
     // Somebody looking for the device finds its name there as long as it does not have it.
     alias: renamed ? origin.alias : undefined
   })
-  if (origin.isUp) host.setLink(device.index, { up: true })
+  if (origin.isUp) host.links.set(device.index, { up: true })
 }
 
 /** @returns false when another interface has got the name meanwhile */
 function rename(host: Net, device: Link, origin: Origin): boolean {
-  host.setLink(device.index, { up: false })
+  host.links.set(device.index, { up: false })
   try {
-    host.setLink(device.index, { name: origin.name })
+    host.links.set(device.index, { name: origin.name })
     return true
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error

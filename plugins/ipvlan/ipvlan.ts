@@ -18,9 +18,9 @@ import { stackedLink } from '../../lib/attach/stacked-link.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { Interface } from '../../lib/cni/result.ts'
-import type { KernelError } from '../../lib/net/errors.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import type { IpvlanFlag, IpvlanMode, Link, LinkKind } from '../../lib/net/net.ts'
+import type { IpvlanFlag, IpvlanMode, Link, LinkKind } from '../../lib/net/links.ts'
+import type { KernelError } from '../../lib/netlink/kernel-error.ts'
 
 const MODES: readonly string[] = ['', 'l2', 'l3', 'l3s']
 const FLAGS: readonly string[] = ['', 'bridge', 'private', 'vepa']

@@ -1,4 +1,4 @@
-import { FakeKernel } from '../../lib/net/fake-net.ts'
+import { FakeKernel } from '../../lib/testing/fake-kernel/fake-kernel.ts'
 import { callEnv, callInMemory, type MemoryAnswer } from '../../lib/testing/memory-io.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { loopback } from './loopback.ts'

@@ -17,7 +17,8 @@ import { isLoopback } from '../../lib/ip/address.ts'
 import { formatMac } from '../../lib/ip/mac.ts'
 import { formatPrefix, type IpPrefix, prefixesEqual } from '../../lib/ip/prefix.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import type { Link, Net } from '../../lib/net/net.ts'
+import type { Link } from '../../lib/net/links.ts'
+import type { Net } from '../../lib/net/net.ts'
 
 const NAME = 'lo'
 
@@ -37,13 +38,13 @@ export function loopback(kernel: Kernel): Plugin {
 function add(kernel: Kernel, request: Request): Result {
   request.config.finish()
   return attachContainer(kernel, request, (sandbox, undo) => {
-    const before = sandbox.getLink(NAME)
+    const before = sandbox.links.get(NAME)
     if (!before.isUp) {
-      sandbox.setLink(before.index, { up: true })
-      undo.push('lo up', () => sandbox.setLink(before.index, { up: false }))
+      sandbox.links.set(before.index, { up: true })
+      undo.push('lo up', () => sandbox.links.set(before.index, { up: false }))
     }
     // A chained loopback changes nothing of the result: it is about the other interfaces.
-    return request.prevResult ?? describe(sandbox, sandbox.getLink(NAME), request.netns)
+    return request.prevResult ?? describe(sandbox, sandbox.links.get(NAME), request.netns)
   })
 }
 
@@ -59,7 +60,7 @@ function describe(sandbox: Net, lo: Link, netns: string): Result {
 
 /** Without those that somebody else has put on lo: they are not ours to report. */
 function loopbackAddresses(sandbox: Net, lo: Link): readonly IpPrefix[] {
-  const prefixes = sandbox.listAddresses(lo.index).map(address => address.prefix)
+  const prefixes = sandbox.addresses.list(lo.index).map(address => address.prefix)
   return prefixes.filter(prefix => isLoopback(prefix.address))
 }
 
@@ -68,7 +69,7 @@ function check(kernel: Kernel, request: Request): void {
   request.config.finish()
   const sandbox = kernel.open(request.netns)
   try {
-    const lo = sandbox.getLink(NAME)
+    const lo = sandbox.links.get(NAME)
     if (!lo.isUp) throw changed(`check link "lo": it is down in ${JSON.stringify(request.netns)}`)
     const present = loopbackAddresses(sandbox, lo)
     for (const expected of expectedAddresses(request)) {
@@ -97,7 +98,7 @@ function changed(message: string): CniError {
 /** A namespace that is gone has taken lo along. */
 function del(kernel: Kernel, request: Request): void {
   visitContainer(kernel, request.netns, sandbox => {
-    const lo = sandbox.findLink(NAME)
-    if (lo !== undefined && lo.isUp) sandbox.setLink(lo.index, { up: false })
+    const lo = sandbox.links.find(NAME)
+    if (lo !== undefined && lo.isUp) sandbox.links.set(lo.index, { up: false })
   })
 }

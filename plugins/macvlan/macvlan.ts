@@ -17,9 +17,9 @@ import { requestedMac } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import { readMac } from '../../lib/config/addresses.ts'
 import { formatMac, parseMac } from '../../lib/ip/mac.ts'
-import type { KernelError } from '../../lib/net/errors.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import type { Link, LinkKind, MacvlanMode } from '../../lib/net/net.ts'
+import type { Link, LinkKind, MacvlanMode } from '../../lib/net/links.ts'
+import type { KernelError } from '../../lib/netlink/kernel-error.ts'
 
 const MODES: readonly string[] = ['bridge', 'private', 'vepa', 'passthru', 'source']
 

@@ -3,10 +3,10 @@
  * keeps its entry alive, and with it the way to the container before (or to nobody).
  */
 import type { IpAddress } from '../../lib/ip/address.ts'
-import { errnoOf } from '../../lib/net/errors.ts'
-import type { ConntrackFilter, Nft } from '../../lib/net/nft.ts'
+import type { ConntrackFilter, Nft } from '../../lib/nft/nft.ts'
+import { errnoOf } from '../../lib/sys/errors.ts'
 import { isOfFamily, type Mapping, specificAddress } from './mapping.ts'
-import type { Published } from './nftables.ts'
+import type { Published } from './published.ts'
 
 /**
  * Removes entries of UDP and SCTP.

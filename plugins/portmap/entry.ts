@@ -1,12 +1,13 @@
 /** What ADD wrote down about an attachment's mappings, for DEL and GC. */
+
+import { type Attachment, ownerText } from '../../lib/attachment.ts'
 import { type Json, jsonArray, jsonNumber, jsonObject, jsonString } from '../../lib/config/json.ts'
 import { Section } from '../../lib/config/section.ts'
 import { formatAddress, parseAddress } from '../../lib/ip/address.ts'
 import { formatPrefix, type IpPrefix, parsePrefix } from '../../lib/ip/prefix.ts'
-import { type Owner, ownerText } from '../../lib/net/nft-owner.ts'
 import type { Backend } from './config.ts'
 import { type Mapping, parseProtocol, protocolName } from './mapping.ts'
-import type { Published } from './nftables.ts'
+import type { Published } from './published.ts'
 import type { Gate, SourceTreatment } from './table.ts'
 
 /** An entry. What a torn file does not tell is undefined, and looked for everywhere. */
@@ -37,7 +38,7 @@ function mappingJson(mapping: Mapping): Json {
   ])
 }
 
-export function publishedIn(entry: Json, owner: Owner): Recorded {
+export function publishedIn(entry: Json, owner: Attachment): Recorded {
   const section = new Section(entry)
   const backend = section.text('backend')
   const sources = section.text('sources')

@@ -24,7 +24,7 @@ import {
   rulesOf,
   saveIptables,
   withIptablesLock
-} from '../../lib/net/iptables.ts'
+} from '../../lib/iptables/iptables.ts'
 import type { Config } from './config.ts'
 import type { Conflict } from './conflict.ts'
 import {

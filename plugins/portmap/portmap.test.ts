@@ -1,6 +1,6 @@
 import type { Plugin } from '../../lib/cni/plugin.ts'
 import { parseAddress } from '../../lib/ip/address.ts'
-import { FakeKernel } from '../../lib/net/fake-net.ts'
+import { FakeKernel } from '../../lib/testing/fake-kernel/fake-kernel.ts'
 import { PluginCaller } from '../../lib/testing/plugin-caller.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { joinRanges, type Mapping, mappingText, overlap, parseProtocol } from './mapping.ts'

@@ -1,15 +1,17 @@
 /** Whose a port of the host is: one mapping per port, whoever made it. */
+
+import { isOtherInterface } from '../../lib/attachment.ts'
 import { CniError } from '../../lib/cni/error.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
-import { errnoOf } from '../../lib/net/errors.ts'
-import { hasLegacyTable } from '../../lib/net/iptables.ts'
+import { hasLegacyTable } from '../../lib/iptables/iptables.ts'
 import type { Net } from '../../lib/net/net.ts'
-import type { Nft } from '../../lib/net/nft.ts'
-import { isOtherInterface } from '../../lib/net/nft-owner.ts'
+import type { Nft } from '../../lib/nft/nft.ts'
+import { errnoOf } from '../../lib/sys/errors.ts'
 import { type Conflict, findConflict } from './conflict.ts'
 import { containerChain, findIptablesConflict } from './iptables.ts'
 import { type Mapping, mappingText } from './mapping.ts'
-import { formerOwners, type Published, unpublish } from './nftables.ts'
+import { formerOwners, unpublish } from './nftables.ts'
+import type { Published } from './published.ts'
 
 /** The jumps that the reference's first ADD makes to its chain of mappings, from PREROUTING and OUTPUT. */
 const JUMPS = 2

@@ -36,7 +36,8 @@
 import { createHash } from 'node:crypto'
 import type { IpAddress } from '../../lib/ip/address.ts'
 import { type IpPrefix, networkOf, parsePrefix } from '../../lib/ip/prefix.ts'
-import { subnetChain } from '../../lib/net/masquerade.ts'
+import { type Group, type GroupTable, nothingMore } from '../../lib/nft/groups.ts'
+import { subnetChain } from '../../lib/nft/masquerade.ts'
 import {
   addressField,
   concatenate,
@@ -48,8 +49,7 @@ import {
   nftFamily,
   portField,
   protocolField
-} from '../../lib/net/nft.ts'
-import { type Group, type GroupTable, nothingMore } from '../../lib/net/nft-groups.ts'
+} from '../../lib/nft/nft.ts'
 import {
   clearMark,
   jump,
@@ -63,7 +63,7 @@ import {
   translateFrom,
   verdict,
   verdictFrom
-} from '../../lib/net/nft-rule.ts'
+} from '../../lib/nft/rule.ts'
 
 export const TABLE = 'patchbay-portmap'
 export const PORTS = 'ports'

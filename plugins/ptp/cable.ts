@@ -4,11 +4,13 @@ import type { Request } from '../../lib/cni/plugin.ts'
 import type { IpConfig } from '../../lib/cni/result.ts'
 import { addressesEqual, addToAddress, type IpAddress } from '../../lib/ip/address.ts'
 import { formatPrefix, hostPrefix, type IpPrefix, networkOf, prefixContains } from '../../lib/ip/prefix.ts'
-import { enableIpv6 } from '../../lib/net/container.ts'
-import { asError, errnoOf } from '../../lib/net/errors.ts'
+import { enableIpv6 } from '../../lib/net/configure-interface.ts'
 import { ensureForwarding } from '../../lib/net/forwarding.ts'
 import { checkInterface } from '../../lib/net/interface-check.ts'
-import { type Link, type Net, type Route, SCOPE_LINK } from '../../lib/net/net.ts'
+import type { Link } from '../../lib/net/links.ts'
+import type { Net } from '../../lib/net/net.ts'
+import { type Route, SCOPE_LINK } from '../../lib/net/routes.ts'
+import { asError, errnoOf } from '../../lib/sys/errors.ts'
 
 /**
  * Every address with the gateway that the host's end will have: IPAM's, else the first address of the network.
@@ -48,11 +50,11 @@ export function containerRoutes(ips: readonly IpConfig[]): readonly Route[] {
 export function setUpHostEnd(host: Net, link: Link, ips: readonly IpConfig[]): void {
   const gateways = gatewaysOf(ips)
   if (gateways.some(gateway => gateway.family === 6)) enableIpv6(host, link.name, false)
-  host.ensureAddresses(
+  host.addresses.ensure(
     link.index,
     gateways.map(gateway => ({ prefix: hostPrefix(gateway), noDad: gateway.family === 6 }))
   )
-  host.setLink(link.index, { up: true })
+  host.links.set(link.index, { up: true })
   addHostRoutes(host, ips, link.index)
   if (gateways.some(gateway => gateway.family === 4)) ensureForwarding(host, 4)
   if (gateways.some(gateway => gateway.family === 6)) ensureForwarding(host, 6)
@@ -71,7 +73,7 @@ function gatewaysOf(ips: readonly IpConfig[]): readonly IpAddress[] {
 /** @throws CniError code 7 when the host knows another way to one of the addresses: another container has it */
 function addHostRoutes(host: Net, ips: readonly IpConfig[], index: number): void {
   try {
-    host.ensureRoutes(ips.map(ip => hostRoute(ip, index)))
+    host.routes.ensure(ips.map(ip => hostRoute(ip, index)))
   } catch (error) {
     const known = asError(error)
     if (errnoOf(known) !== 'EEXIST') throw known
@@ -108,13 +110,13 @@ export function hostProblems(
 
 /** Our own by its name; another implementation's as the peer of the container's end. */
 function findHostEnd(host: Net, container: Net, request: Request, name: string): Link | undefined {
-  const ours = host.findLink(name)
+  const ours = host.links.find(name)
   if (ours !== undefined) return ours
-  const peerIndex = container.findLink(request.ifName)?.parentIndex
-  return peerIndex === undefined ? undefined : host.findLinkByIndex(peerIndex)
+  const peerIndex = container.links.find(request.ifName)?.parentIndex
+  return peerIndex === undefined ? undefined : host.links.findByIndex(peerIndex)
 }
 
 function isForwarding(host: Net, ips: readonly IpConfig[], family: 4 | 6): boolean {
   if (!ips.some(ip => ip.address.address.family === family)) return true
-  return host.readSysctl(family === 4 ? 'ipv4/ip_forward' : 'ipv6/conf/all/forwarding') === '1'
+  return host.sysctls.read(family === 4 ? 'ipv4/ip_forward' : 'ipv6/conf/all/forwarding') === '1'
 }

@@ -10,8 +10,8 @@ const CONFIG = { mtu: 1400, runtimeConfig: { mac: '02:00:00:00:00:07' }, ipam: D
 test('host and container after ADD; everything as before after DEL', () => {
   withFakeKernel(ptp, CONFIG, ({ kernel, caller, box }) => {
     const host = kernel.host()
-    host.writeSysctl('ipv4/ip_forward', '1')
-    host.writeSysctl('ipv6/conf/all/forwarding', '1')
+    host.sysctls.write('ipv4/ip_forward', '1')
+    host.sysctls.write('ipv6/conf/all/forwarding', '1')
     const before = kernel.toText()
     const hostEnd = caller.ok('ADD').interfaces[0]?.name ?? ''
     assert.match(hostEnd, /^veth[0-9a-f]{11}$/)
@@ -48,8 +48,8 @@ test('host and container after ADD; everything as before after DEL', () => {
 test('an ADD that fails at any step leaves nothing but forwarding, with ipMasq and without', () => {
   for (const ipMasq of [false, true]) {
     withFakeKernel(ptp, { ...CONFIG, ipMasq }, ({ kernel, caller }) => {
-      kernel.host().writeSysctl('ipv4/ip_forward', '1')
-      kernel.host().writeSysctl('ipv6/conf/all/forwarding', '1')
+      kernel.host().sysctls.write('ipv4/ip_forward', '1')
+      kernel.host().sysctls.write('ipv6/conf/all/forwarding', '1')
       const steps = sweepFailures(kernel, caller, () => caller.call('ADD'))
       assert.ok(steps >= 12, String(steps))
     })

@@ -35,10 +35,11 @@ import { requestedMac } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { Result } from '../../lib/cni/result.ts'
 import { jsonObject, jsonString } from '../../lib/config/json.ts'
-import { configureInterface } from '../../lib/net/container.ts'
-import { asError, errnoOf } from '../../lib/net/errors.ts'
+import { configureInterface } from '../../lib/net/configure-interface.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import type { Link, Net } from '../../lib/net/net.ts'
+import type { Link } from '../../lib/net/links.ts'
+import type { Net } from '../../lib/net/net.ts'
+import { asError, errnoOf } from '../../lib/sys/errors.ts'
 import type { Undo } from '../../lib/undo.ts'
 import { containerRoutes, hostProblems, setUpHostEnd, withGateways } from './cable.ts'
 
@@ -88,12 +89,12 @@ function attach(host: Net, container: Net, request: Request, config: Config, und
   const journal = journalOf(request, 'ptp')
   recordAttachment(journal, request, entry, undo)
   const hostEnd = addCable(host, container, request, name, config)
-  undo.push(`link ${JSON.stringify(name)}`, () => host.removeLinkByIndex(hostEnd.index))
+  undo.push(`link ${JSON.stringify(name)}`, () => host.links.removeByIndex(hostEnd.index))
   const leased = leaseAddresses(request, undo)
   const ips = withGateways(leased.ips)
   setUpHostEnd(host, hostEnd, ips)
   addMasquerade(host, request, config.masquerade, ips, journal, entry, undo)
-  const end = container.getLink(request.ifName)
+  const end = container.links.get(request.ifName)
   configureInterface(container, end, {
     addresses: ips.map(ip => ip.address),
     routes: containerRoutes(ips).concat(kernelRoutes({ ...leased, ips })),
@@ -110,14 +111,14 @@ function attach(host: Net, container: Net, request: Request, config: Config, und
 
 function addCable(host: Net, container: Net, request: Request, name: string, config: Config): Link {
   try {
-    return host.addLink({
+    return host.links.add({
       name,
       kind: { kind: 'veth', peer: { name: request.ifName, netns: container, mtu: config.mtu, mac: config.mac } },
       mtu: config.mtu
     })
   } catch (error) {
     const known = asError(error)
-    const isTaken = errnoOf(known) === 'EEXIST' && container.findLink(request.ifName) !== undefined
+    const isTaken = errnoOf(known) === 'EEXIST' && container.links.find(request.ifName) !== undefined
     throw isTaken ? takenName(request) : known
   }
 }
@@ -141,8 +142,8 @@ function removeCable(kernel: Kernel, host: Net, request: Request): void {
 }
 
 function removeHostEnd(host: Net, name: string): boolean {
-  const link = host.findLink(name)
-  return link !== undefined && link.kind === 'veth' && host.removeLinkByIndex(link.index)
+  const link = host.links.find(name)
+  return link !== undefined && link.kind === 'veth' && host.links.removeByIndex(link.index)
 }
 
 function check(kernel: Kernel, request: Request): void {

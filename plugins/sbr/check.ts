@@ -2,7 +2,9 @@
 import type { IpConfig } from '../../lib/cni/result.ts'
 import { addressesEqual, formatAddress } from '../../lib/ip/address.ts'
 import { formatPrefix, networkOf, prefixesEqual } from '../../lib/ip/prefix.ts'
-import { type Net, type Route, type Rule, TABLE_MAIN } from '../../lib/net/net.ts'
+import type { Net } from '../../lib/net/net.ts'
+import { type Route, TABLE_MAIN } from '../../lib/net/routes.ts'
+import type { Rule } from '../../lib/net/rules.ts'
 import type { SbrConfig } from './config.ts'
 import type { RecordedSource } from './entry.ts'
 import { familyOf, gatewayOf, isDefault } from './plan.ts'
@@ -15,7 +17,7 @@ export function checkSources(
   ips: readonly IpConfig[],
   recorded: readonly RecordedSource[]
 ): readonly string[] {
-  const link = container.findLink(ifName)
+  const link = container.links.find(ifName)
   if (link === undefined) return [`link ${JSON.stringify(ifName)} is missing`]
   const problems: string[] = []
   for (const ip of ips) {
@@ -30,7 +32,7 @@ export function checkSources(
 /** The rule for the address: to this table, or, when nobody has written down which, to any but the kernel's own. */
 function findRule(container: Net, ip: IpConfig, table: number | undefined): Rule | undefined {
   const { address } = ip.address
-  return container.listRules(address.family).find(rule => isRuleFor(rule, ip, table))
+  return container.rules.list(address.family).find(rule => isRuleFor(rule, ip, table))
 }
 
 function isRuleFor(rule: Rule, ip: IpConfig, table: number | undefined): boolean {
@@ -47,7 +49,7 @@ function ruleProblem(ip: IpConfig, table: number | undefined): string {
 
 function routeProblems(container: Net, index: number, ip: IpConfig, rule: Rule, config: SbrConfig): readonly string[] {
   const table = rule.table ?? TABLE_MAIN
-  const routes = container.listRoutes({ table }).filter(route => familyOf(route) === ip.address.address.family)
+  const routes = container.routes.list({ table }).filter(route => familyOf(route) === ip.address.address.family)
   const problems: string[] = []
   const gateway = gatewayOf(ip, config)
   const hasDefault = routes.some(
@@ -80,7 +82,7 @@ function isNetworkRoute(route: Route, ip: IpConfig, index: number): boolean {
 }
 
 function hasHint(container: Net, ip: IpConfig, index: number): boolean {
-  return container.listRoutes({}).some(route => isHint(route, ip, index))
+  return container.routes.list({}).some(route => isHint(route, ip, index))
 }
 
 function isHint(route: Route, ip: IpConfig, index: number): boolean {

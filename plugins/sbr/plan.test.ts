@@ -1,8 +1,8 @@
 import type { IpConfig } from '../../lib/cni/result.ts'
 import { type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { type IpPrefix, parsePrefix } from '../../lib/ip/prefix.ts'
-import type { Route } from '../../lib/net/net.ts'
 import { describeRoute } from '../../lib/net/route-match.ts'
+import type { Route } from '../../lib/net/routes.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { freeTables, hintRoutes, movedRoutes, tableRoutes } from './plan.ts'
 

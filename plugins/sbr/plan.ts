@@ -5,7 +5,8 @@
 import type { IpConfig } from '../../lib/cni/result.ts'
 import { addressesEqual, type IpAddress, isLinkLocal } from '../../lib/ip/address.ts'
 import { hostPrefix, networkOf, prefixContains, prefixesEqual } from '../../lib/ip/prefix.ts'
-import { type Route, type Rule, SCOPE_LINK, TABLE_MAIN } from '../../lib/net/net.ts'
+import { type Route, SCOPE_LINK, TABLE_MAIN } from '../../lib/net/routes.ts'
+import type { Rule } from '../../lib/net/rules.ts'
 import type { SbrConfig } from './config.ts'
 
 /** The first table that is tried, as the reference plugin has it. */

@@ -1,9 +1,9 @@
 import { formatAddress } from '../../lib/ip/address.ts'
 import { parsePrefix } from '../../lib/ip/prefix.ts'
-import type { FakeNet } from '../../lib/net/fake-net.ts'
-import type { Route } from '../../lib/net/net.ts'
+import type { Route } from '../../lib/net/routes.ts'
 import { sweepFailures } from '../../lib/testing/failure-sweep.ts'
 import { BOX, type FakeAttachment, withFakeKernel } from '../../lib/testing/fake-attachment.ts'
+import type { FakeNet } from '../../lib/testing/fake-kernel/fake-kernel.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { sbr } from './sbr.ts'
 
@@ -32,14 +32,14 @@ function withRoutes(config: object, body: (routed: Routed) => void): void {
       ['eth0', ['192.0.2.7/24', '2001:db8::7/64']],
       ['net1', ['198.51.100.7/24']]
     ] as const) {
-      const link = net.addLink({ name, kind: { kind: 'dummy' }, up: true })
+      const link = net.links.add({ name, kind: { kind: 'dummy' }, up: true })
       for (const text of addresses) {
         const prefix = parsePrefix(text)
-        if (prefix !== undefined) net.addAddress(link.index, { prefix })
+        if (prefix !== undefined) net.addresses.add(link.index, { prefix })
       }
     }
-    const { index } = net.getLink('eth0')
-    for (const gateway of ['192.0.2.1', '2001:db8::1']) net.addRoute(defaultVia(gateway, index))
+    const { index } = net.links.get('eth0')
+    for (const gateway of ['192.0.2.1', '2001:db8::1']) net.routes.add(defaultVia(gateway, index))
     const lines = (word: string): readonly string[] =>
       fake
         .box()
@@ -108,13 +108,13 @@ test('the tables of two interfaces are different ones', () => {
 test('source hints: the own networks stay in the main table, with the address as source', () => {
   withRoutes({ addSourceHints: true }, ({ caller, net, routes }) => {
     caller.ok('ADD')
-    const main = net.listRoutes({ index: net.getLink('eth0').index })
+    const main = net.routes.list({ index: net.links.get('eth0').index })
     assert.equal(
       main.map(route => (route.source === undefined ? '' : formatAddress(route.source))),
       ['192.0.2.7', '2001:db8::7']
     )
     caller.ok('CHECK')
-    for (const route of main) net.removeRoute(route)
+    for (const route of main) net.routes.remove(route)
     assert.match(caller.fails('CHECK').msg, /route 192\.0\.2\.0\/24 with source 192\.0\.2\.7 is missing from main/)
     assert.ok(routes().some(line => line.includes('table 100')))
   })
@@ -182,14 +182,14 @@ test('mistakes are named with key and value, and nothing is changed', () => {
 test('CHECK names rules, default routes and networks that are missing', () => {
   withRoutes({}, ({ caller, net }) => {
     caller.ok('ADD')
-    for (const route of net.listRoutes({ table: 101 })) net.removeRoute(route)
-    for (const rule of net.listRules(4)) net.removeRule(rule)
+    for (const route of net.routes.list({ table: 101 })) net.routes.remove(route)
+    for (const rule of net.rules.list(4)) net.rules.remove(rule)
     const error = caller.fails('CHECK')
     assert.is(error.code, 100)
     assert.match(error.msg, /rule from 192\.0\.2\.7 to table 100 is missing/)
     assert.match(error.msg, /route default via 2001:db8::1 is missing from table 101/)
     assert.match(error.msg, /route 2001:db8::\/64 is missing from table 101/)
-    net.removeLink('eth0')
+    net.links.remove('eth0')
     assert.match(caller.fails('CHECK').msg, /link "eth0" is missing/)
   })
 })
@@ -204,7 +204,7 @@ test('DEL without a namespace, without the interface, with a changed configurati
   }
   withRoutes({}, ({ caller, net, rules }) => {
     caller.ok('ADD')
-    net.removeLink('eth0')
+    net.links.remove('eth0')
     caller.ok('DEL', { config: { table: 5 } })
     assert.equal(rules(), [])
   })
@@ -213,8 +213,8 @@ test('DEL without a namespace, without the interface, with a changed configurati
 test('rules of an ADD that wrote nothing down are found by the addresses of the interface', () => {
   withRoutes({}, ({ caller, net, rules }) => {
     const from = parsePrefix('192.0.2.7/32')
-    net.addRule({ family: 4, from, table: 100 })
-    net.addRule({ family: 4, from: parsePrefix('198.51.100.7/32'), table: 101 })
+    net.rules.add({ family: 4, from, table: 100 })
+    net.rules.add({ family: 4, from: parsePrefix('198.51.100.7/32'), table: 101 })
     caller.ok('CHECK', { config: { table: 100, prevResult: { ...PREV_RESULT, ips: [PREV_RESULT.ips[0]] } } })
     caller.ok('DEL', { config: { table: 9 } })
     assert.is(rules().length, 2)
@@ -225,7 +225,7 @@ test('rules of an ADD that wrote nothing down are found by the addresses of the 
 
 test('GC: all of an attachment that is not valid, and nothing in a namespace that is another one by now', () => {
   withRoutes({}, ({ caller, net, rules, routes }) => {
-    net.setLink(net.getLink('eth0').index, { alias: 'cni net1 c1 eth0' })
+    net.links.set(net.links.get('eth0').index, { alias: 'cni net1 c1 eth0' })
     caller.ok('ADD')
     caller.gc([{ containerID: 'c1', ifname: 'eth0' }])
     assert.is(rules().length, 2)
@@ -235,14 +235,14 @@ test('GC: all of an attachment that is not valid, and nothing in a namespace tha
   })
   withRoutes({}, ({ caller, net, rules }) => {
     caller.ok('ADD')
-    net.setLink(net.getLink('eth0').index, { alias: 'cni net1 c2 eth0' })
+    net.links.set(net.links.get('eth0').index, { alias: 'cni net1 c2 eth0' })
     caller.gc([])
     assert.is(rules().length, 2)
     assert.equal(caller.journal(), [])
   })
   withRoutes({}, ({ caller, net, rules }) => {
     caller.ok('ADD')
-    net.removeLink('eth0')
+    net.links.remove('eth0')
     caller.gc([])
     assert.equal([...rules(), ...caller.journal()], [])
   })

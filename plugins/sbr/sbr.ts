@@ -21,9 +21,11 @@ import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { IpConfig, Result } from '../../lib/cni/result.ts'
 import { addressesEqual, formatAddress, type IpAddress } from '../../lib/ip/address.ts'
 import { prefixesEqual } from '../../lib/ip/prefix.ts'
-import { errnoOf } from '../../lib/net/errors.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import type { Net, Route, Rule } from '../../lib/net/net.ts'
+import type { Net } from '../../lib/net/net.ts'
+import type { Route } from '../../lib/net/routes.ts'
+import type { Rule } from '../../lib/net/rules.ts'
+import { errnoOf } from '../../lib/sys/errors.ts'
 import type { Undo } from '../../lib/undo.ts'
 import { checkSources } from './check.ts'
 import { addressesOf, readConfig, type SbrConfig } from './config.ts'
@@ -58,7 +60,7 @@ function add(kernel: Kernel, request: Request): Result {
 
 function addSources(container: Net, request: Request, config: SbrConfig, ips: readonly IpConfig[], undo: Undo): void {
   const { table } = config
-  const link = container.getLink(request.ifName)
+  const link = container.links.get(request.ifName)
   const sources = table === undefined ? findTables(container, ips) : ips.map(ip => ({ ip, table }))
   recordAttachment(journalOf(request, NAME), request, entryOf(request.netns, sources, table === undefined), undo)
   if (table === undefined) moveRoutes(container, link.index, sources, config, undo)
@@ -66,8 +68,8 @@ function addSources(container: Net, request: Request, config: SbrConfig, ips: re
 }
 
 function findTables(container: Net, ips: readonly IpConfig[]): readonly SourceTable[] {
-  const rules = container.listRules(4).concat(container.listRules(6))
-  return freeTables(ips, rules, container.listRoutes({ table: 0 }))
+  const rules = container.rules.list(4).concat(container.rules.list(6))
+  return freeTables(ips, rules, container.routes.list({ table: 0 }))
 }
 
 /** The tables are filled before the rules lead there, and emptied of their routes is the main one last. */
@@ -83,16 +85,16 @@ function moveRoutes(
   for (const source of sources) {
     for (const route of tableRoutes(source, main, ips, config, index)) {
       undo.push(routeName(route), () => removeRoute(container, route))
-      container.replaceRoute(route)
+      container.routes.replace(route)
     }
   }
   for (const route of config.addSourceHints ? hintRoutes(ips, main, index) : []) {
     const before = main.find(other => isSameDestination(other, route))
     undo.push(routeName(route), () => restoreRoute(container, route, before))
-    container.replaceRoute(route)
+    container.routes.replace(route)
   }
   for (const route of movedRoutes(main, config)) {
-    undo.push(routeName(route), () => container.ensureRoute(route))
+    undo.push(routeName(route), () => container.routes.ensure([route]))
     removeRoute(container, route)
   }
 }
@@ -106,17 +108,17 @@ function routeName(route: Route): string {
 }
 
 function removeRoute(container: Net, route: Route): void {
-  container.removeRoute(route)
+  container.routes.remove(route)
 }
 
 function restoreRoute(container: Net, route: Route, before: Route | undefined): void {
-  if (before === undefined) container.removeRoute(route)
-  else container.replaceRoute(before)
+  if (before === undefined) container.routes.remove(route)
+  else container.routes.replace(before)
 }
 
 /** The routes of the main table through this link. */
 function routesOf(container: Net, index: number): readonly Route[] {
-  return container.listRoutes({}).filter(route => leadsThrough(route, index))
+  return container.routes.list({}).filter(route => leadsThrough(route, index))
 }
 
 function leadsThrough(route: Route, index: number): boolean {
@@ -126,7 +128,7 @@ function leadsThrough(route: Route, index: number): boolean {
 /** The very same rule may be there: in a fixed table, from a container that had the address before. */
 function ensureRule(container: Net, rule: Rule, undo: Undo): void {
   try {
-    container.addRule(rule)
+    container.rules.add(rule)
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') return
     throw error
@@ -135,7 +137,7 @@ function ensureRule(container: Net, rule: Rule, undo: Undo): void {
 }
 
 function removeRule(container: Net, rule: Rule): void {
-  container.removeRule(rule)
+  container.rules.remove(rule)
 }
 
 function check(kernel: Kernel, request: Request): void {
@@ -162,12 +164,12 @@ function del(kernel: Kernel, request: Request): void {
 
 /** Of an ADD by the reference plugin, which writes nothing down: the rules for addresses that the interface has. */
 function foreignSources(container: Net, request: Request): readonly RecordedSource[] {
-  const link = container.findLink(request.ifName)
+  const link = container.links.find(request.ifName)
   if (link === undefined) return []
   const fixed = request.config.integer('table', 1, 4_294_967_295)
   const sources: RecordedSource[] = []
-  for (const { prefix } of container.listAddresses(link.index)) {
-    for (const rule of container.listRules(prefix.address.family)) {
+  for (const { prefix } of container.addresses.list(link.index)) {
+    for (const rule of container.rules.list(prefix.address.family)) {
       if (rule.table === undefined || !isFrom(rule, prefix.address)) continue
       if (fixed === undefined || fixed === rule.table) {
         sources.push({ address: prefix.address, table: rule.table, ownsTable: false })
@@ -191,7 +193,7 @@ function removeSources(container: Net, sources: readonly RecordedSource[], steps
 }
 
 function emptyTable(container: Net, table: number): void {
-  for (const route of container.listRoutes({ table })) container.removeRoute(route)
+  for (const route of container.routes.list({ table })) container.routes.remove(route)
 }
 
 /** Rules and tables go with their namespace; where that is still there, what the journal tells of is removed from it. */
@@ -219,12 +221,12 @@ function removeAbandoned(
   sources: readonly RecordedSource[],
   steps: Steps
 ): void {
-  const link = container.findLink(ifName)
+  const link = container.links.find(ifName)
   if (link !== undefined && link.alias === mark) {
     removeSources(container, sources, steps)
     return
   }
-  const present = container.listAddresses()
+  const present = container.addresses.list()
   for (const source of sources) {
     if (present.some(one => addressesEqual(one.prefix.address, source.address))) continue
     removeRule(container, sourceRule(source.address, source.table))

@@ -5,7 +5,7 @@
  */
 import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs'
 import { CniError, UNSUPPORTED_FIELD } from '../../lib/cni/error.ts'
-import { asError } from '../../lib/net/errors.ts'
+import { asError } from '../../lib/sys/errors.ts'
 
 const CURRENT = '/proc/thread-self/attr/current'
 

@@ -9,7 +9,7 @@ const CONFIG = { mtu: 1300, mac: '02:00:00:00:00:07', owner: 1000, bridge: 'br0'
 
 test('the container after ADD; everything as before after DEL', () => {
   withFakeKernel(tap, CONFIG, ({ kernel, caller, box }) => {
-    kernel.open(BOX).addLink({ name: 'br0', kind: { kind: 'bridge' }, up: true })
+    kernel.open(BOX).links.add({ name: 'br0', kind: { kind: 'bridge' }, up: true })
     const before = kernel.toText()
     caller.ok('ADD')
     const line = box().find(one => one.startsWith('  eth0'))
@@ -21,7 +21,7 @@ test('the container after ADD; everything as before after DEL', () => {
 
 test('an ADD that fails at any step leaves nothing', () => {
   withFakeKernel(tap, CONFIG, ({ kernel, caller }) => {
-    kernel.open(BOX).addLink({ name: 'br0', kind: { kind: 'bridge' }, up: true })
+    kernel.open(BOX).links.add({ name: 'br0', kind: { kind: 'bridge' }, up: true })
     assert.ok(sweepFailures(kernel, caller, () => caller.call('ADD')) >= 8)
   })
 })

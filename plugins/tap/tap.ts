@@ -12,9 +12,10 @@ import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import { requestedMac } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import { readMac } from '../../lib/config/addresses.ts'
-import { asError, errnoOf } from '../../lib/net/errors.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import type { Link, Net } from '../../lib/net/net.ts'
+import type { Link } from '../../lib/net/links.ts'
+import type { Net } from '../../lib/net/net.ts'
+import { asError, errnoOf } from '../../lib/sys/errors.ts'
 import { withSelinuxContext } from './selinux.ts'
 
 /** uid_t and gid_t, without the -1 that means nobody */
@@ -73,10 +74,10 @@ function addTap(container: Net, request: Request, config: Config): Link {
   const made = makeTap(container, request, config)
   if (config.mtu === undefined && config.mac === undefined && bridge === undefined) return made
   try {
-    container.setLink(made.index, { mtu: config.mtu, mac: config.mac, masterIndex: bridge?.index })
-    return container.getLink(request.ifName)
+    container.links.set(made.index, { mtu: config.mtu, mac: config.mac, masterIndex: bridge?.index })
+    return container.links.get(request.ifName)
   } catch (error) {
-    container.removeLinkByIndex(made.index)
+    container.links.removeByIndex(made.index)
     throw error
   }
 }
@@ -84,17 +85,17 @@ function addTap(container: Net, request: Request, config: Config): Link {
 function makeTap(container: Net, request: Request, config: Config): Link {
   const tap = { name: request.ifName, owner: config.owner, group: config.group, multiQueue: config.multiQueue }
   try {
-    return withSelinuxContext(config.selinuxContext, () => container.addTap(tap))
+    return withSelinuxContext(config.selinuxContext, () => container.links.addTap(tap))
   } catch (error) {
     const known = asError(error)
-    const isTaken = errnoOf(known) === 'EBUSY' && container.findLink(request.ifName) !== undefined
+    const isTaken = errnoOf(known) === 'EBUSY' && container.links.find(request.ifName) !== undefined
     throw isTaken ? takenName(request) : known
   }
 }
 
 /** @throws CniError code 7 when the container has no such bridge */
 function getBridge(container: Net, name: string): Link {
-  const link = container.findLink(name)
+  const link = container.links.find(name)
   if (link !== undefined && link.kind === 'bridge') return link
   const what = link === undefined ? 'no such link' : `it is of kind ${JSON.stringify(link.kind ?? 'device')}`
   const message = `find bridge ${JSON.stringify(name)} in the container: ${what}`
@@ -121,7 +122,7 @@ function differences(link: Link, container: Net, config: Config): readonly strin
     }
   }
   if (config.bridge !== undefined) {
-    const bridge = container.findLink(config.bridge)
+    const bridge = container.links.find(config.bridge)
     if (bridge === undefined || link.masterIndex !== bridge.index) {
       problems.push(`link ${name} is not on bridge ${JSON.stringify(config.bridge)}`)
     }

@@ -4,7 +4,7 @@ import { cniArgsSection, requestedMac } from '../../lib/cni/inputs.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import { readMac } from '../../lib/config/addresses.ts'
 import type { Section } from '../../lib/config/section.ts'
-import type { LinkChange } from '../../lib/net/net.ts'
+import type { LinkChange } from '../../lib/net/links.ts'
 import { type Sysctl, sysctlPath } from './sysctl.ts'
 
 export interface TuningConfig {

@@ -9,7 +9,7 @@ import type { Request } from '../../lib/cni/plugin.ts'
 import { type Json, jsonBoolean, jsonNumber, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
 import { Section } from '../../lib/config/section.ts'
 import { formatMac, parseMac } from '../../lib/ip/mac.ts'
-import type { Link, LinkChange } from '../../lib/net/net.ts'
+import type { Link, LinkChange } from '../../lib/net/links.ts'
 import type { SavedFile } from '../../lib/state/saved.ts'
 
 /** What `link` has of that which `change` is about to change. */

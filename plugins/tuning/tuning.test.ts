@@ -37,8 +37,8 @@ function withInterface(body: (tuned: Tuned) => void, allowlist?: string): void {
       { prevResult: PREV_RESULT },
       fake => {
         const box = fake.kernel.open(BOX)
-        box.addLink({ name: 'eth0', kind: { kind: 'dummy' }, mtu: 1500, up: true, mac: parseMac(OWN_MAC) })
-        for (const sysctl of ['core/somaxconn', 'ipv4/conf/eth0/arp_filter']) box.writeSysctl(sysctl, '0')
+        box.links.add({ name: 'eth0', kind: { kind: 'dummy' }, mtu: 1500, up: true, mac: parseMac(OWN_MAC) })
+        for (const sysctl of ['core/somaxconn', 'ipv4/conf/eth0/arp_filter']) box.sysctls.write(sysctl, '0')
         const dataDir = join(directory, 'data')
         body({ ...fake, dataDir, config: (more = {}) => ({ config: { dataDir, ...more } }) })
       }
@@ -67,12 +67,12 @@ test('everything set, CHECK agrees, DEL puts the interface back and keeps the sy
       { name: 'eth0', mac: '02:11:22:33:44:55', mtu: 1400, sandbox: BOX }
     ])
     assert.equal(result.ips, PREV_RESULT.ips)
-    assert.is(kernel.open(BOX).readSysctl('core/somaxconn'), '500')
-    assert.is(kernel.open(BOX).readSysctl('ipv4/conf/eth0/arp_filter'), '1')
+    assert.is(kernel.open(BOX).sysctls.read('core/somaxconn'), '500')
+    assert.is(kernel.open(BOX).sysctls.read('ipv4/conf/eth0/arp_filter'), '1')
     caller.ok('CHECK', config({ ...ALL, prevResult: result }))
     caller.ok('DEL', config(ALL))
     assert.is(box()[1], before)
-    assert.is(kernel.open(BOX).readSysctl('core/somaxconn'), '500')
+    assert.is(kernel.open(BOX).sysctls.read('core/somaxconn'), '500')
     assert.equal(readdirSync(dataDir), [])
     caller.ok('DEL', config(ALL))
   })
@@ -150,7 +150,7 @@ test('a MAC comes from runtimeConfig, args.cni, CNI_ARGS, the configuration: the
   for (const [more, variable, expected] of cases) {
     withInterface(({ kernel, caller, config }) => {
       caller.ok('ADD', { ...config(more), args: variable })
-      const mac = kernel.open(BOX).getLink('eth0').mac
+      const mac = kernel.open(BOX).links.get('eth0').mac
       assert.is(mac === undefined ? '' : formatMac(mac), expected)
     })
   }
@@ -167,8 +167,8 @@ test('args.cni replaces every other key', () => {
     }
     caller.ok('ADD', config({ ...ALL, mac: undefined, args: { cni } }))
     assert.match(box()[1] ?? '', /^ {2}eth0 dummy up mtu 1280 mac 0a:00:00:00:00:01 txqueuelen 5$/)
-    assert.is(kernel.open(BOX).readSysctl('core/somaxconn'), '700')
-    assert.is(kernel.open(BOX).readSysctl('ipv4/conf/eth0/arp_filter'), '1')
+    assert.is(kernel.open(BOX).sysctls.read('core/somaxconn'), '700')
+    assert.is(kernel.open(BOX).sysctls.read('ipv4/conf/eth0/arp_filter'), '1')
   })
 })
 
@@ -244,9 +244,15 @@ test('CHECK names each difference', () => {
   withInterface(({ kernel, caller, config }) => {
     const result = caller.ok('ADD', config(ALL))
     const net = kernel.open(BOX)
-    const { index } = net.getLink('eth0')
-    net.setLink(index, { mtu: 1300, promiscuous: false, allMulticast: false, txQueueLength: 1, mac: parseMac(OWN_MAC) })
-    net.writeSysctl('core/somaxconn', '4')
+    const { index } = net.links.get('eth0')
+    net.links.set(index, {
+      mtu: 1300,
+      promiscuous: false,
+      allMulticast: false,
+      txQueueLength: 1,
+      mac: parseMac(OWN_MAC)
+    })
+    net.sysctls.write('core/somaxconn', '4')
     const error = caller.fails('CHECK', config({ ...ALL, prevResult: result }))
     assert.is(error.code, 100)
     for (const part of [
@@ -272,7 +278,7 @@ test('DEL without namespace, without interface, with a torn file: the file goes'
     writeFileSync(join(dataDir, 'c1_eth0.json'), '{"mtu":')
     caller.ok('DEL', config())
     caller.ok('ADD', config({ mtu: 1300 }))
-    kernel.open(BOX).removeLink('eth0')
+    kernel.open(BOX).links.remove('eth0')
     caller.ok('DEL', config())
     assert.equal(readdirSync(dataDir), [])
   })

@@ -17,10 +17,11 @@ import { requiredPrevResult } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { Interface, Result } from '../../lib/cni/result.ts'
 import { formatMac } from '../../lib/ip/mac.ts'
-import { errnoOf } from '../../lib/net/errors.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import type { LinkChange, Net } from '../../lib/net/net.ts'
+import type { LinkChange } from '../../lib/net/links.ts'
+import type { Net } from '../../lib/net/net.ts'
 import { SavedFiles } from '../../lib/state/saved.ts'
+import { errnoOf } from '../../lib/sys/errors.ts'
 import { Undo } from '../../lib/undo.ts'
 import { ALLOWLIST, checkAllowed } from './allowlist.ts'
 import { dataDirectory, readConfig } from './config.ts'
@@ -62,15 +63,15 @@ function add(kernel: Kernel, request: Request, allowlist: string): Result {
 function writeSysctl(container: Net, sysctl: Sysctl, undo: Undo): void {
   const before = readableSysctl(container, sysctl.path)
   if (before !== undefined) {
-    undo.push(`sysctl ${JSON.stringify(sysctl.key)}`, () => container.writeSysctl(sysctl.path, before))
+    undo.push(`sysctl ${JSON.stringify(sysctl.key)}`, () => container.sysctls.write(sysctl.path, before))
   }
-  container.writeSysctl(sysctl.path, sysctl.value)
+  container.sysctls.write(sysctl.path, sysctl.value)
 }
 
 /** undefined for those that are only to be written, such as `net.ipv4.route.flush`: there is nothing to put back. */
 function readableSysctl(container: Net, path: string): string | undefined {
   try {
-    return container.readSysctl(path)
+    return container.sysctls.read(path)
   } catch (error) {
     const errno = errnoOf(error)
     if (errno === 'EACCES' || errno === 'EPERM') return undefined
@@ -79,12 +80,12 @@ function readableSysctl(container: Net, path: string): string | undefined {
 }
 
 function changeLink(container: Net, request: Request, change: LinkChange, undo: Undo): void {
-  const link = container.getLink(request.ifName)
+  const link = container.links.get(request.ifName)
   const before = attributesBefore(link, change)
   save(before, request, undo)
   // Pushed first: the kernel may refuse the second attribute of a request after it has set the first.
-  undo.push(`link ${JSON.stringify(link.name)}`, () => container.setLink(link.index, before))
-  container.setLink(link.index, change)
+  undo.push(`link ${JSON.stringify(link.name)}`, () => container.links.set(link.index, before))
+  container.links.set(link.index, change)
 }
 
 function save(before: LinkChange, request: Request, undo: Undo): void {
@@ -140,7 +141,7 @@ function sysctlProblems(container: Net, sysctls: readonly Sysctl[]): readonly st
 
 function linkProblems(container: Net, request: Request, wanted: LinkChange): readonly string[] {
   const name = JSON.stringify(request.ifName)
-  const link = container.findLink(request.ifName)
+  const link = container.links.find(request.ifName)
   if (link === undefined) return [`link ${name} is missing`]
   const problems: string[] = []
   const mac = link.mac === undefined ? 'none' : formatMac(link.mac)
@@ -179,10 +180,10 @@ function del(kernel: Kernel, request: Request): void {
 }
 
 function restore(container: Net, ifName: string, change: LinkChange): void {
-  const link = container.findLink(ifName)
+  const link = container.links.find(ifName)
   if (link === undefined) return
   try {
-    container.setLink(link.index, change)
+    container.links.set(link.index, change)
   } catch (error) {
     // Gone in between, and its attributes with it.
     if (errnoOf(error) !== 'ENODEV') throw error

@@ -13,9 +13,9 @@ import { readAttachmentOptions, type SingleLink, singleLinkPlugin } from '../../
 import { stackedLink } from '../../lib/attach/stacked-link.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
-import type { KernelError } from '../../lib/net/errors.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import type { Link, LinkKind } from '../../lib/net/net.ts'
+import type { Link, LinkKind } from '../../lib/net/links.ts'
+import type { KernelError } from '../../lib/netlink/kernel-error.ts'
 
 /** @source IEEE 802.1Q, table 9-2: 4095 is reserved; 0 (priority tag only) is what the reference plugin allows too */
 const LARGEST_VLAN_ID = 4094

@@ -1,16 +1,11 @@
 /** VRFs and their members, in the container's namespace. */
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import { prefixesEqual } from '../../lib/ip/prefix.ts'
-import { errnoOf } from '../../lib/net/errors.ts'
-import {
-  type Address,
-  type Link,
-  type Net,
-  type Route,
-  SCOPE_GLOBAL,
-  TABLE_DEFAULT,
-  TABLE_LOCAL
-} from '../../lib/net/net.ts'
+import type { Address } from '../../lib/net/addresses.ts'
+import type { Link } from '../../lib/net/links.ts'
+import type { Net } from '../../lib/net/net.ts'
+import { type Route, SCOPE_GLOBAL, TABLE_DEFAULT, TABLE_LOCAL } from '../../lib/net/routes.ts'
+import { errnoOf } from '../../lib/sys/errors.ts'
 import type { Undo } from '../../lib/undo.ts'
 
 /** Made by the kernel itself (linux/rtnetlink.h RTPROT_KERNEL): it makes them again in the VRF's table. */
@@ -22,7 +17,7 @@ const PROTOCOL_KERNEL = 2
  * @throws CniError code 7 when the name is another link's
  */
 export function findVrf(container: Net, name: string): Link | undefined {
-  const link = container.findLink(name)
+  const link = container.links.find(name)
   if (link === undefined || link.info.kind === 'vrf') return link
   const message = `use VRF ${JSON.stringify(name)}: the link is of kind ${JSON.stringify(link.kind ?? 'device')}`
   throw new CniError(INVALID_CONFIG, message, 'configure another vrfname')
@@ -35,9 +30,9 @@ export function isTableOf(link: Link, table: number): boolean {
 /** The lowest table that no VRF has, no rule looks up and no route is in. */
 export function freeTable(container: Net): number {
   const used: number[] = []
-  for (const link of container.listLinks()) if (link.info.kind === 'vrf') used.push(link.info.table ?? 0)
-  for (const route of container.listRoutes({ table: 0 })) used.push(route.table ?? 0)
-  for (const rule of container.listRules(4).concat(container.listRules(6))) used.push(rule.table ?? 0)
+  for (const link of container.links.list()) if (link.info.kind === 'vrf') used.push(link.info.table ?? 0)
+  for (const route of container.routes.list({ table: 0 })) used.push(route.table ?? 0)
+  for (const rule of container.rules.list(4).concat(container.rules.list(6))) used.push(rule.table ?? 0)
   let table = 1
   while ((table >= TABLE_DEFAULT && table <= TABLE_LOCAL) || used.some(other => other === table)) table += 1
   return table
@@ -52,20 +47,20 @@ export function enslave(container: Net, link: Link, master: Link, undo: Undo): v
   const routes = addedRoutes(container, link)
   const table = master.info.kind === 'vrf' ? master.info.table : undefined
   undo.push(`link ${JSON.stringify(link.name)}`, () => leave(container, link, addresses, routes))
-  container.setLink(link.index, { masterIndex: master.index })
+  container.links.set(link.index, { masterIndex: master.index })
   restoreAddresses(container, link, addresses)
-  for (const route of routes) container.replaceRoute({ ...route, table })
+  for (const route of routes) container.routes.replace({ ...route, table })
 }
 
 /** Out of the VRF, with addresses and routes as they were. */
 function leave(container: Net, link: Link, addresses: readonly Address[], routes: readonly Route[]): void {
-  container.setLink(link.index, { masterIndex: 0 })
+  container.links.set(link.index, { masterIndex: 0 })
   restoreAddresses(container, link, addresses)
-  for (const route of routes) container.ensureRoute(route)
+  for (const route of routes) container.routes.ensure([route])
 }
 
 function globalAddresses(container: Net, link: Link): readonly Address[] {
-  return container.listAddresses(link.index).filter(isGlobal6)
+  return container.addresses.list(link.index).filter(isGlobal6)
 }
 
 function isGlobal6(address: Address): boolean {
@@ -74,7 +69,7 @@ function isGlobal6(address: Address): boolean {
 
 /** The routes of the main table that somebody added; those to gateways after those to neighbours. */
 function addedRoutes(container: Net, link: Link): readonly Route[] {
-  const added = container.listRoutes({ index: link.index }).filter(isAdded)
+  const added = container.routes.list({ index: link.index }).filter(isAdded)
   return added.filter(route => route.gateway === undefined).concat(added.filter(route => route.gateway !== undefined))
 }
 
@@ -83,11 +78,11 @@ function isAdded(route: Route): boolean {
 }
 
 function restoreAddresses(container: Net, link: Link, addresses: readonly Address[]): void {
-  const present = container.listAddresses(link.index)
+  const present = container.addresses.list(link.index)
   for (const { prefix } of addresses) {
     if (present.some(other => prefixesEqual(other.prefix, prefix))) continue
     // Nobody else has got the address in the meantime: detecting duplicates again would only cost a second.
-    container.addAddress(link.index, { prefix, noDad: true })
+    container.addresses.add(link.index, { prefix, noDad: true })
   }
 }
 
@@ -97,20 +92,20 @@ function restoreAddresses(container: Net, link: Link, addresses: readonly Addres
  * @param mayBeEmpty whether a VRF that is empty without our doing is ours to remove: the interface went first
  */
 export function release(container: Net, ifName: string, vrfName: string, mayBeEmpty: boolean): void {
-  const master = vrfName === '' ? undefined : container.findLink(vrfName)
+  const master = vrfName === '' ? undefined : container.links.find(vrfName)
   if (master === undefined || master.info.kind !== 'vrf') return
-  const link = container.findLink(ifName)
+  const link = container.links.find(ifName)
   const isMember = link !== undefined && link.masterIndex === master.index
   if (link !== undefined && isMember) removeMember(container, link.index)
   if (!isMember && !mayBeEmpty) return
-  if (!container.listLinks().some(other => other.masterIndex === master.index)) {
-    container.removeLinkByIndex(master.index)
+  if (!container.links.list().some(other => other.masterIndex === master.index)) {
+    container.links.removeByIndex(master.index)
   }
 }
 
 function removeMember(container: Net, index: number): void {
   try {
-    container.setLink(index, { masterIndex: 0 })
+    container.links.set(index, { masterIndex: 0 })
   } catch (error) {
     if (errnoOf(error) !== 'ENODEV') throw error
   }

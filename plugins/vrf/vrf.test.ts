@@ -15,9 +15,9 @@ function withLinks(config: object, body: (fake: FakeAttachment) => void): void {
       ['eth0', '10.0.0.5/24'],
       ['eth1', 'fd00::5/64']
     ] as const) {
-      const link = net.addLink({ name, kind: { kind: 'dummy' }, up: true })
+      const link = net.links.add({ name, kind: { kind: 'dummy' }, up: true })
       const prefix = parsePrefix(text)
-      if (prefix !== undefined) net.addAddress(link.index, { prefix })
+      if (prefix !== undefined) net.addresses.add(link.index, { prefix })
     }
     body(fake)
   })
@@ -25,11 +25,11 @@ function withLinks(config: object, body: (fake: FakeAttachment) => void): void {
 
 function masterOf({ kernel }: FakeAttachment, ifName: string): string {
   const net = kernel.open(BOX)
-  return net.findLinkByIndex(net.getLink(ifName).masterIndex ?? 0)?.name ?? ''
+  return net.links.findByIndex(net.links.get(ifName).masterIndex ?? 0)?.name ?? ''
 }
 
 function tableOf({ kernel }: FakeAttachment, name: string): number | undefined {
-  const { info } = kernel.open(BOX).getLink(name)
+  const { info } = kernel.open(BOX).links.get(name)
   return info.kind === 'vrf' ? info.table : undefined
 }
 
@@ -40,7 +40,7 @@ test('the first interface makes the VRF, the last one takes it along; CHECK agre
     assert.equal(caller.ok('ADD').interfaces, PREV_RESULT.interfaces)
     assert.is(masterOf(fake, 'eth0'), 'blue')
     assert.is(tableOf(fake, 'blue'), 1)
-    assert.ok(kernel.open(BOX).getLink('blue').isUp)
+    assert.ok(kernel.open(BOX).links.get('blue').isUp)
     caller.ok('CHECK')
     caller.ok('ADD', { ifName: 'eth1' })
     caller.ok('DEL')
@@ -61,10 +61,10 @@ test('the table: the configured one, or the lowest that no VRF, rule or route us
   })
   withLinks({}, fake => {
     const net = fake.kernel.open(BOX)
-    net.addLink({ name: 'red', kind: { kind: 'vrf', table: 1 } })
-    net.addRule({ family: 4, from: parsePrefix('10.9.0.0/16'), table: 2 })
-    net.addRoute({ dst: parsePrefix('10.8.0.0/16'), index: net.getLink('eth0').index, table: 3 })
-    net.addRule({ family: 6, from: parsePrefix('fd09::/64'), table: 4 })
+    net.links.add({ name: 'red', kind: { kind: 'vrf', table: 1 } })
+    net.rules.add({ family: 4, from: parsePrefix('10.9.0.0/16'), table: 2 })
+    net.routes.add({ dst: parsePrefix('10.8.0.0/16'), index: net.links.get('eth0').index, table: 3 })
+    net.rules.add({ family: 6, from: parsePrefix('fd09::/64'), table: 4 })
     fake.caller.ok('ADD')
     assert.is(tableOf(fake, 'blue'), 5)
   })
@@ -73,7 +73,7 @@ test('the table: the configured one, or the lowest that no VRF, rule or route us
 test('a VRF with another table, a link of another kind, an interface with a master: refused, nothing changed', () => {
   withLinks({ table: 42 }, ({ kernel, caller }) => {
     const net = kernel.open(BOX)
-    net.addLink({ name: 'blue', kind: { kind: 'vrf', table: 7 } })
+    net.links.add({ name: 'blue', kind: { kind: 'vrf', table: 7 } })
     const before = kernel.toText()
     const error = caller.fails('ADD')
     assert.is(error.code, 7)
@@ -119,15 +119,15 @@ test('CHECK names what is missing or different', () => {
     const { kernel, caller } = fake
     caller.ok('ADD')
     const net = kernel.open(BOX)
-    net.setLink(net.getLink('eth0').index, { masterIndex: 0 })
-    net.setLink(net.getLink('blue').index, { up: false })
+    net.links.set(net.links.get('eth0').index, { masterIndex: 0 })
+    net.links.set(net.links.get('blue').index, { up: false })
     const error = caller.fails('CHECK', { config: { table: 43 } })
     assert.is(error.code, 100)
     assert.match(
       error.msg,
       /VRF "blue" is down; VRF "blue" has another table than 43; link "eth0" is not in VRF "blue"/
     )
-    net.removeLink('blue')
+    net.links.remove('blue')
     assert.match(caller.fails('CHECK').msg, /VRF "blue" is missing/)
   })
 })
@@ -141,12 +141,12 @@ test('DEL without namespace, without interface, without VRF, with a changed conf
     }
     caller.ok('ADD')
     const net = kernel.open(BOX)
-    net.removeLink('eth0')
+    net.links.remove('eth0')
     caller.ok('DEL', { config: { vrfname: 'changed', prevResult: undefined } })
-    assert.is(net.findLink('blue'), undefined, 'the VRF that was made for the interface')
+    assert.is(net.links.find('blue'), undefined, 'the VRF that was made for the interface')
     caller.ok('ADD', { ifName: 'eth1' })
-    net.setLink(net.getLink('eth1').index, { masterIndex: 0 })
-    net.removeLink('blue')
+    net.links.set(net.links.get('eth1').index, { masterIndex: 0 })
+    net.links.remove('blue')
     caller.ok('DEL', { ifName: 'eth1' })
     assert.equal(caller.journal(), [])
   })
@@ -154,7 +154,7 @@ test('DEL without namespace, without interface, without VRF, with a changed conf
 
 test("somebody else's empty VRF stays when nothing was attached", () => {
   withLinks({}, ({ kernel, caller }) => {
-    kernel.open(BOX).addLink({ name: 'blue', kind: { kind: 'vrf', table: 7 } })
+    kernel.open(BOX).links.add({ name: 'blue', kind: { kind: 'vrf', table: 7 } })
     const before = kernel.toText()
     // As nerdctl does before every ADD.
     caller.ok('DEL')
@@ -166,7 +166,7 @@ test('GC: what is not valid leaves its VRF; another container in the namespace o
   withLinks({}, fake => {
     const { kernel, caller } = fake
     const net = kernel.open(BOX)
-    net.setLink(net.getLink('eth0').index, { alias: 'cni net1 c1 eth0' })
+    net.links.set(net.links.get('eth0').index, { alias: 'cni net1 c1 eth0' })
     const before = kernel.toText()
     caller.ok('ADD')
     caller.gc([{ containerID: 'c1', ifname: 'eth0' }])
@@ -174,7 +174,7 @@ test('GC: what is not valid leaves its VRF; another container in the namespace o
     caller.gc([])
     assert.is(kernel.toText(), before)
     caller.ok('ADD')
-    net.setLink(net.getLink('eth0').index, { alias: 'cni net1 c2 eth0' })
+    net.links.set(net.links.get('eth0').index, { alias: 'cni net1 c2 eth0' })
     caller.gc([])
     assert.is(masterOf(fake, 'eth0'), 'blue')
     assert.equal(caller.journal(), [])

@@ -22,7 +22,8 @@ import type { Result } from '../../lib/cni/result.ts'
 import { type Json, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
 import type { Section } from '../../lib/config/section.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import type { Link, Net } from '../../lib/net/net.ts'
+import type { Link } from '../../lib/net/links.ts'
+import type { Net } from '../../lib/net/net.ts'
 import type { Undo } from '../../lib/undo.ts'
 import { enslave, findVrf, freeTable, isTableOf, release } from './member.ts'
 
@@ -70,7 +71,7 @@ function add(kernel: Kernel, request: Request): Result {
 }
 
 function join(container: Net, request: Request, config: VrfConfig, undo: Undo): void {
-  const link = container.getLink(request.ifName)
+  const link = container.links.get(request.ifName)
   if (link.masterIndex !== undefined) throw hasMaster(container, link)
   const entry = jsonObject([
     ['netns', jsonString(request.netns)],
@@ -82,7 +83,7 @@ function join(container: Net, request: Request, config: VrfConfig, undo: Undo): 
 }
 
 function hasMaster(container: Net, link: Link): CniError {
-  const master = container.findLinkByIndex(link.masterIndex ?? 0)
+  const master = container.links.findByIndex(link.masterIndex ?? 0)
   const name = JSON.stringify(master?.name ?? '?')
   return new CniError(
     INVALID_CONFIG,
@@ -103,11 +104,11 @@ function ensureVrf(container: Net, config: VrfConfig, undo: Undo): Link {
   }
   const table = config.table ?? freeTable(container)
   undo.push(`VRF ${name}`, () => removeVrf(container, config.vrfName))
-  return container.addLink({ name: config.vrfName, kind: { kind: 'vrf', table }, up: true })
+  return container.links.add({ name: config.vrfName, kind: { kind: 'vrf', table }, up: true })
 }
 
 function removeVrf(container: Net, name: string): void {
-  container.removeLink(name)
+  container.links.remove(name)
 }
 
 function check(kernel: Kernel, request: Request): void {
@@ -126,7 +127,7 @@ function problems(container: Net, ifName: string, config: VrfConfig): readonly s
   if (config.table !== undefined && !isTableOf(master, config.table)) {
     found.push(`VRF ${name} has another table than ${String(config.table)}`)
   }
-  const link = container.findLink(ifName)
+  const link = container.links.find(ifName)
   if (link === undefined) found.push(`link ${JSON.stringify(ifName)} is missing`)
   else if (link.masterIndex !== master.index) found.push(`link ${JSON.stringify(ifName)} is not in VRF ${name}`)
   return found
@@ -168,7 +169,7 @@ function gc(kernel: Kernel, request: Request): void {
 
 /** The path may lead to another container's namespace by now: only an interface that bears the mark is ours. */
 function removeAbandoned(container: Net, ifName: string, mark: string, vrfName: string): void {
-  const link = container.findLink(ifName)
+  const link = container.links.find(ifName)
   if (link === undefined || link.alias !== mark) return
   container.exclusively(() => release(container, ifName, vrfName, true))
 }

@@ -7,7 +7,8 @@ import { hostEndName } from '../../lib/attach/veth-port.ts'
 import { CniError, LIMITED_CONNECTIVITY, NOT_AVAILABLE, TRY_AGAIN_LATER } from '../../lib/cni/error.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import type { Link, Net } from '../../lib/net/net.ts'
+import type { Link } from '../../lib/net/links.ts'
+import type { Net } from '../../lib/net/net.ts'
 import { peerProblems } from '../../lib/overlay/peers.ts'
 import { fixedDifferences, type Tunnel, tunnelProblems } from '../../lib/overlay/tunnel.ts'
 import { readConfig, type VxlanConfig } from './config.ts'
@@ -33,11 +34,11 @@ function deviceProblems(host: Net, request: Request, config: VxlanConfig): reado
   const plan = planTunnel(host, request, config)
   const tunnel = asPresent(host, plan.tunnel)
   const problems = tunnelProblems(host, tunnel).slice(0)
-  const link = host.findLink(tunnel.name)
+  const link = host.links.find(tunnel.name)
   if (link !== undefined && config.hasPeers) {
     for (const problem of peerProblems(host, link, plan.others)) problems.push(problem)
   }
-  const bridge = host.findLink(tunnel.bridge)
+  const bridge = host.links.find(tunnel.bridge)
   if (bridge === undefined || !config.isGateway) return problems
   return problems.concat(gatewayProblems(host, bridge, previousIps(request)))
 }
@@ -45,13 +46,13 @@ function deviceProblems(host: Net, request: Request, config: VxlanConfig): reado
 /** Whether a registry's tunnel learns is the agent's choice, which CHECK does not ask for. */
 function asPresent(host: Net, tunnel: Tunnel): Tunnel {
   if (tunnel.learning) return tunnel
-  const link = host.findLink(tunnel.name)
+  const link = host.links.find(tunnel.name)
   return link?.info.kind === 'vxlan' ? { ...tunnel, learning: link.info.learning === true } : tunnel
 }
 
 function portProblems(host: Net, config: VxlanConfig, request: Request): readonly string[] {
   const name = JSON.stringify(hostEndName(request))
-  const port = host.findLink(hostEndName(request))
+  const port = host.links.find(hostEndName(request))
   if (port === undefined) return [`link ${name} is missing on the host`]
   const problems: string[] = []
   if (!port.isUp) problems.push(`link ${name} is down`)
@@ -64,7 +65,7 @@ function portProblems(host: Net, config: VxlanConfig, request: Request): readonl
 }
 
 function masterName(host: Net, port: Link): string {
-  return port.masterIndex === undefined ? '' : (host.findLinkByIndex(port.masterIndex)?.name ?? '')
+  return port.masterIndex === undefined ? '' : (host.links.findByIndex(port.masterIndex)?.name ?? '')
 }
 
 /** @throws {CniError} code 50 when an ADD could not succeed, 51 when the other hosts' changes do not arrive either */
@@ -86,8 +87,8 @@ export function status(kernel: Kernel, request: Request): void {
 function refuseUnusable(host: Net, request: Request, config: VxlanConfig): void {
   try {
     const tunnel = asPresent(host, planTunnel(host, request, config).tunnel)
-    const bridge = host.findLink(tunnel.bridge)
-    const link = host.findLink(tunnel.name)
+    const bridge = host.links.find(tunnel.bridge)
+    const link = host.links.find(tunnel.name)
     const faults = link === undefined ? [] : fixedDifferences(host, link, tunnel)
     if (bridge !== undefined && bridge.info.kind !== 'bridge') {
       throw new CniError(NOT_AVAILABLE, `use bridge ${JSON.stringify(tunnel.bridge)}: it is no bridge`, '')

@@ -18,7 +18,7 @@ function prefix(text: string): IpPrefix {
 function withUnderlay(config: object, body: (attachment: FakeAttachment) => void): void {
   withFakeKernel(vxlan, config, attachment => {
     const host = attachment.kernel.host()
-    host.ensureAddress(host.getLink('eth1').index, { prefix: prefix('198.51.100.1/24') })
+    host.addresses.ensure(host.links.get('eth1').index, [{ prefix: prefix('198.51.100.1/24') }])
     body(attachment)
   })
 }
@@ -44,13 +44,13 @@ test('bridge and tunnel go with the last container; what was there before stays'
     kernel.removeNamespace('/run/netns/two')
     assert.is(kernel.toText(), before)
 
-    kernel.host().addLink({ name: 'br-vx42', kind: { kind: 'bridge' } })
+    kernel.host().links.add({ name: 'br-vx42', kind: { kind: 'bridge' } })
     caller.ok('ADD')
     caller.ok('DEL')
     assert.equal(
       kernel
         .host()
-        .listLinks()
+        .links.list()
         .map(link => link.name),
       ['lo', 'eth1', 'br-vx42']
     )

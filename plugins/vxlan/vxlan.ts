@@ -80,11 +80,11 @@ function attach(
     mtu: tunnel.mtu,
     mac: mac ?? endpointMac(tunnel, ips)
   })
-  undo.push(`link ${JSON.stringify(port.name)}`, () => host.removeLinkByIndex(port.index))
-  if (config.hairpinMode) host.setBridgePort(port.index, { hairpin: true })
+  undo.push(`link ${JSON.stringify(port.name)}`, () => host.links.removeByIndex(port.index))
+  if (config.hairpinMode) host.links.setPort(port.index, { hairpin: true })
   if (config.isGateway) ensureGatewayAddresses(host, bridge, ips, config.forceAddress)
 
-  const end = container.getLink(request.ifName)
+  const end = container.links.get(request.ifName)
   if (agent !== undefined) {
     undo.push('endpoint', () => withdraw(agent, request))
     // Before the container can speak: its first question must find the answer here.

@@ -1,0 +1,43 @@
+/** One interface of one container on one network, and how the kernel's tables name it. */
+import { createHash } from 'node:crypto'
+
+/** What every call of the protocol is about: CNI spec, section 2, "Attachment". */
+export interface Attachment {
+  readonly network: string
+  readonly containerId: string
+  readonly ifName: string
+}
+
+const NETWORK_LIMIT = 38
+/** nerdctl's identifiers have 72 characters: `default-` and a hash of 64. */
+const CONTAINER_LIMIT = 72
+const HASH_DIGITS = 32
+
+/**
+ * Whose an element of nf_tables is, in its comment: `<network> <containerID> <ifname>`. nft refuses to read back comments of
+ * more than 127 characters, so names too long for that are replaced by a hash of theirs.
+ */
+export function ownerText(owner: Attachment): string {
+  return `${ownerNetwork(owner.network)} ${shortened(owner.containerId, CONTAINER_LIMIT)} ${owner.ifName}`
+}
+
+/** What the comments of all elements of a network begin with. */
+export function ownerNetwork(network: string): string {
+  return shortened(network, NETWORK_LIMIT)
+}
+
+/** Whether a comment names an attachment of this network. */
+export function isOfNetwork(comment: string, network: string): boolean {
+  return comment.startsWith(`${ownerNetwork(network)} `)
+}
+
+/** Whether two comments are of one container, but not of one interface of it. */
+export function isOtherInterface(a: string, b: string): boolean {
+  return a !== b && a.split(' ')[1] === b.split(' ')[1]
+}
+
+function shortened(name: string, limit: number): string {
+  if (name.length <= limit) return name
+  const hash = createHash('sha256').update(name).digest('hex')
+  return `#${hash.slice(0, HASH_DIGITS)}`
+}

@@ -1,0 +1,99 @@
+/**
+ * Masquerade by iptables, in the chains and comments of the reference plugins:
+ *
+ *     *nat
+ *     -A POSTROUTING -s 10.4.0.5/32 -m comment --comment "name: \"net\" id: \"id\"" -j CNI-<hash>
+ *     -A CNI-<hash> -d 10.4.0.0/24 -m comment --comment "…" -j ACCEPT
+ *     -A CNI-<hash> ! -d 224.0.0.0/4 -m comment --comment "…" -j MASQUERADE
+ *
+ * The hash is of network and container, so the interfaces of one container on one network share the chain: it goes with
+ * the last jump to it.
+ */
+
+import type { Attachment } from '../attachment.ts'
+import { formatPrefix, hostPrefix, type IpPrefix, networkOf } from '../ip/prefix.ts'
+import { KernelError } from '../netlink/kernel-error.ts'
+import { attachmentChain, changeIptables, findIptables, listIptables, quoted } from './iptables.ts'
+
+const FAMILIES: readonly (4 | 6)[] = [4, 6]
+
+export function addIptablesMasquerade(owner: Attachment, addresses: readonly IpPrefix[]): void {
+  const chain = attachmentChain('CNI-', owner.network, owner.containerId)
+  for (const family of FAMILIES) {
+    const own = addresses.filter(one => one.address.family === family)
+    if (own.length === 0) continue
+    const present = listIptables(family, 'nat', chain)
+    const jumps = listIptables(family, 'nat', 'POSTROUTING') ?? []
+    const lines = present === undefined ? [`-N ${chain}`] : []
+    for (const rule of own.map(one => subnetRule(owner, chain, one))) {
+      // Before the masquerade, which would have the packets first.
+      if (!isPresent(present, rule)) lines.push(`-I${rule.slice(2)}`)
+    }
+    const last = masqueradeRule(owner, chain, family)
+    if (!isPresent(present, last)) lines.push(last)
+    for (const rule of own.map(one => jumpRule(owner, chain, one))) {
+      if (!isPresent(jumps, rule)) lines.push(rule)
+    }
+    changeIptables(family, 'nat', lines)
+  }
+}
+
+/** @param addresses undefined = all jumps to the container's chain */
+export function removeIptablesMasquerade(owner: Attachment, addresses: readonly IpPrefix[] | undefined): boolean {
+  const chain = attachmentChain('CNI-', owner.network, owner.containerId)
+  let removed = false
+  for (const family of FAMILIES) {
+    if (findIptables(family) === undefined) continue
+    const present = listIptables(family, 'nat', chain)
+    if (present === undefined) continue
+    const jumps = (listIptables(family, 'nat', 'POSTROUTING') ?? []).filter(rule => rule.endsWith(` -j ${chain}`))
+    const own = addresses === undefined ? jumps : jumps.filter(rule => addresses.some(one => isFrom(rule, one)))
+    const lines = own.map(rule => `-D ${rule.slice('-A '.length)}`)
+    if (own.length === jumps.length) lines.push(`-F ${chain}`, `-X ${chain}`)
+    changeIptables(family, 'nat', lines)
+    removed = removed || lines.length > 0
+  }
+  return removed
+}
+
+/** @throws {KernelError} ENOENT when a rule is missing */
+export function checkIptablesMasquerade(owner: Attachment, addresses: readonly IpPrefix[]): void {
+  const chain = attachmentChain('CNI-', owner.network, owner.containerId)
+  for (const address of addresses) {
+    const { family } = address.address
+    const present = listIptables(family, 'nat', chain)
+    const jumps = listIptables(family, 'nat', 'POSTROUTING')
+    const isThere =
+      isPresent(present, subnetRule(owner, chain, address)) &&
+      isPresent(present, masqueradeRule(owner, chain, family)) &&
+      isPresent(jumps, jumpRule(owner, chain, address))
+    if (isThere) continue
+    const object = formatPrefix(address)
+    throw new KernelError('find masquerade', object, 'ENOENT', `iptables chain ${chain} is not complete`)
+  }
+}
+
+function isPresent(rules: readonly string[] | undefined, rule: string): boolean {
+  return rules?.some(one => one === rule) === true
+}
+
+function isFrom(rule: string, address: IpPrefix): boolean {
+  return rule.indexOf(` -s ${formatPrefix(hostPrefix(address.address))} `) > 0
+}
+
+function comment(owner: Attachment): string {
+  const text = `name: ${JSON.stringify(owner.network)} id: ${JSON.stringify(owner.containerId)}`
+  return `-m comment --comment ${quoted(text)}`
+}
+
+function subnetRule(owner: Attachment, chain: string, address: IpPrefix): string {
+  return `-A ${chain} -d ${formatPrefix(networkOf(address))} ${comment(owner)} -j ACCEPT`
+}
+
+function masqueradeRule(owner: Attachment, chain: string, family: 4 | 6): string {
+  return `-A ${chain} ! -d ${family === 4 ? '224.0.0.0/4' : 'ff00::/8'} ${comment(owner)} -j MASQUERADE`
+}
+
+function jumpRule(owner: Attachment, chain: string, address: IpPrefix): string {
+  return `-A POSTROUTING -s ${formatPrefix(hostPrefix(address.address))} ${comment(owner)} -j ${chain}`
+}
