@@ -162,15 +162,23 @@ function componentsOfNode(arch: Arch, bundled: readonly string[]): readonly Comp
   return [{ ...node, name, purl: `pkg:npm/${name}@${node.version}` }, ...bundled.map(npmComponent)]
 }
 
-/** Packs one staged directory. */
-function release(
-  output: string,
-  file: string,
-  seconds: number,
-  prefix: string,
-  components: readonly Component[],
-  stage: (directory: string) => void
-): Released {
+interface Target {
+  readonly version: string
+  readonly output: string
+  /** The time of everything in the archives, since 1970. */
+  readonly seconds: number
+}
+
+interface Archive {
+  readonly file: string
+  /** The folder that everything in it is below; '' for none. */
+  readonly prefix: string
+  readonly components: readonly Component[]
+  /** Puts what goes into it into a directory. */
+  readonly stage: (directory: string) => void
+}
+
+function release({ output, seconds }: Target, { file, prefix, components, stage }: Archive): Released {
   const directory = mkdtempSync(join(ROOT, '.cache', 'release-'))
   try {
     stage(directory)
@@ -181,22 +189,24 @@ function release(
   return { file, sha256: sha256(join(output, file)), components }
 }
 
-interface Target {
-  readonly version: string
-  readonly output: string
-  /** The time of everything in the archives, since 1970. */
-  readonly seconds: number
-}
-
 /** Both archives of a processor. */
-function releaseFor(arch: Arch, built: Built, { version, output, seconds }: Target): readonly Released[] {
+function releaseFor(arch: Arch, built: Built, target: Target): readonly Released[] {
   const native = componentsOfNative()
-  const all = [...native, ...componentsOfNode(arch, built.bundled)]
-  const suffix = `${version}-linux-${arch}`
+  const suffix = `${target.version}-linux-${arch}`
   const full = `patchbay-${suffix}`
   return [
-    release(output, `patchbay-plugins-${suffix}.tar.gz`, seconds, '', native, stage => stagePlugins(built, stage)),
-    release(output, `${full}.tar.gz`, seconds, full, all, stage => stageEverything(built, stage))
+    release(target, {
+      file: `patchbay-plugins-${suffix}.tar.gz`,
+      prefix: '',
+      components: native,
+      stage: directory => stagePlugins(built, directory)
+    }),
+    release(target, {
+      file: `${full}.tar.gz`,
+      prefix: full,
+      components: [...native, ...componentsOfNode(arch, built.bundled)],
+      stage: directory => stageEverything(built, directory)
+    })
   ]
 }
 

@@ -14,7 +14,7 @@ export const INCOMPATIBLE_VERSION = 1
 /** The message must hold the key and the value. */
 export const UNSUPPORTED_FIELD = 2
 /** The container is unknown or gone: the runtime need not clean up. */
-export const UNKNOWN_CONTAINER = 3
+const UNKNOWN_CONTAINER = 3
 /** The message must name the variables. */
 export const INVALID_ENVIRONMENT = 4
 export const IO_FAILURE = 5

@@ -4,9 +4,10 @@
  * @source CNI specification 1.1.0, "Execution Protocol"
  */
 import { type Json, jsonArray, jsonObject, jsonString, jsonText, memberOf, parseJson } from '../config/json.ts'
-import { type Call, dispatch } from './call.ts'
+import { dispatch } from './call.ts'
 import { type Environment, isName, readEnvironment } from './env.ts'
 import { CniError, DECODE_FAILURE, errorToJson, INVALID_CONFIG, IO_FAILURE, toCniError } from './error.ts'
+import type { Invocation } from './invocation.ts'
 import type { Io } from './io.ts'
 import type { Plugin } from './plugin.ts'
 import { EMPTY_RESULT } from './result.ts'
@@ -21,7 +22,7 @@ import {
 } from './version.ts'
 
 /** Bytes of configuration beyond which nothing is read. */
-export const STDIN_LIMIT = 16 * 1024 * 1024
+const STDIN_LIMIT = 16 * 1024 * 1024
 
 /**
  * Serves one call.
@@ -154,7 +155,7 @@ function networkOf(config: Json): string {
   throw new CniError(INVALID_CONFIG, `read configuration: ${fault}`, details)
 }
 
-function serve(plugin: Plugin, call: Call): void {
+function serve(plugin: Plugin, call: Invocation): void {
   const result = dispatch(plugin, call, call.environment.command)
   if (call.environment.command !== 'ADD') return
   try {
@@ -166,7 +167,7 @@ function serve(plugin: Plugin, call: Call): void {
 }
 
 /** An ADD whose result nobody can read has failed, and a runtime that is gone will not call DEL. */
-function takeBack(plugin: Plugin, call: Call): void {
+function takeBack(plugin: Plugin, call: Invocation): void {
   const environment: Environment = { ...call.environment, command: 'DEL' }
   try {
     dispatch(plugin, { ...call, environment }, 'DEL')

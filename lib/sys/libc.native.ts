@@ -21,6 +21,7 @@ declare function cIoctl(fd: number, request: number, argument: Uint8Array): numb
 declare function cIoctlNumber(fd: number, request: number, argument: number): number
 declare function cDup(fd: number): number
 declare function cDup2(from: number, to: number): number
+declare function cPipe(fds: Uint8Array): number
 declare function cMemfdCreate(name: Uint8Array): number
 declare function cSignal(signal: number, handler: number): number
 declare function cUmask(mask: number): number
@@ -86,6 +87,9 @@ export function dup2(from: number, to: number): number {
 
 /** The name is the empty string, one NUL byte; its length, 1, arrives as memfd_create's flags: MFD_CLOEXEC. */
 const memfdName = new Uint8Array(1)
+export function pipe(fds: Uint8Array): number {
+  return cPipe(fds)
+}
 export function memfdCreate(): number {
   return cMemfdCreate(memfdName)
 }

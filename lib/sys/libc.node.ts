@@ -21,6 +21,7 @@ const { functions: c } = dlopen('libc.so.6', {
   getrandom: { arguments: ['buffer', 'u64', 'u32'], return: 'i64' },
   dup: { arguments: ['i32'], return: 'i32' },
   dup2: { arguments: ['i32', 'i32'], return: 'i32' },
+  pipe: { arguments: ['buffer'], return: 'i32' },
   memfd_create: { arguments: ['buffer', 'u32'], return: 'i32' },
   usleep: { arguments: ['u32'], return: 'i32' },
   write: { arguments: ['i32', 'buffer', 'u64'], return: 'i64' },
@@ -83,6 +84,9 @@ export function dup(fd: number): number {
 }
 export function dup2(from: number, to: number): number {
   return c.dup2(from, to)
+}
+export function pipe(fds: Uint8Array): number {
+  return c.pipe(fds)
 }
 export function memfdCreate(): number {
   return c.memfd_create(new Uint8Array(1), MFD_CLOEXEC)

@@ -34,6 +34,8 @@ export interface Libc {
   readonly getrandom: (buffer: Uint8Array) => number
   readonly dup: (fd: number) => number
   readonly dup2: (from: number, to: number) => number
+  /** Fills `fds` (8 bytes) with two descriptors as 32-bit little endian: the end to read from, the end to write to. */
+  readonly pipe: (fds: Uint8Array) => number
   /** An anonymous file, close-on-exec. */
   readonly memfdCreate: () => number
   /** Makes a write to a closed pipe fail with EPIPE instead of killing the process. */

@@ -4,27 +4,21 @@
  *     const server = EchoServer.start(container, 'c1', ['tcp 80', 'udp 53'])
  *     assert.is(ask(outside, 'tcp 192.0.2.1 8080'), 'c1 192.0.2.9')
  *     server.close()
- *
- * This file is both the library and the program that runs inside the namespaces.
  */
 import { deepEqual } from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createSocket } from 'node:dgram'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Namespace } from './namespace.ts'
+import { type Command, program } from './program.ts'
 
-const PROGRAM = fileURLToPath(import.meta.url)
-/**
- * What has not come by then is dropped. An answer takes no millisecond, but a busy machine may lose the first packet
- * (a link whose carrier the kernel has yet to notice drops it), and TCP sends its SYN again after one second.
- */
-const PATIENCE_MS = 1_600
-const DATAGRAM_AGAIN_MS = 500
 const ROUNDS_MORE = 2
+
+/** The command that starts echo-program.ts. */
+export function echoProgram(): Command {
+  return program(join(import.meta.dirname, 'echo-program.ts'))
+}
 
 export class EchoServer {
   readonly #child: ChildProcess
@@ -44,16 +38,7 @@ export class EchoServer {
   static start(namespace: Namespace, name: string, places: readonly string[]): EchoServer {
     const directory = mkdtempSync(join(tmpdir(), 'echo-'))
     const ready = join(directory, 'ready')
-    const args = [
-      `--net=${namespace.path}`,
-      process.execPath,
-      '--no-warnings',
-      PROGRAM,
-      'serve',
-      name,
-      ready,
-      ...places
-    ]
+    const args = [`--net=${namespace.path}`, ...echoProgram(), 'serve', name, ready, ...places]
     const child = spawn('nsenter', args, { stdio: 'ignore' })
     const deadline = Date.now() + 30_000
     while (!existsSync(ready)) {
@@ -76,7 +61,8 @@ export class EchoServer {
  * @returns the answers in the same order; '' where none came
  */
 export function askAll(namespace: Namespace, places: readonly string[]): readonly string[] {
-  const asked = namespace.run(process.execPath, ['--no-warnings', PROGRAM, 'ask', ...places])
+  const [node, ...args] = echoProgram()
+  const asked = namespace.run(node, [...args, 'ask', ...places])
   if (asked.status !== 0) throw new Error(`ask: ${asked.stderr}`)
   return asked.stdout.split('\n').slice(0, places.length)
 }
@@ -116,75 +102,3 @@ export function expectAnswers(
 export function ask(namespace: Namespace, place: string): string {
   return askAll(namespace, [place])[0] ?? ''
 }
-
-/** IPv4 as such, also where a socket for both shows it mapped. */
-function plain(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
-}
-
-function serve(name: string, ready: string, places: readonly string[]): void {
-  let open = places.length
-  const listening = (): void => {
-    open -= 1
-    if (open === 0) writeFileSync(ready, '')
-  }
-  for (const place of places) {
-    const [protocol, port] = place.split(' ')
-    if (protocol === 'tcp') {
-      createServer(socket => {
-        socket.on('error', () => socket.destroy())
-        socket.end(`${name} ${plain(socket.remoteAddress ?? '')}`)
-      }).listen(Number(port), '::', listening)
-      continue
-    }
-    const socket = createSocket('udp6')
-    socket.on('message', (_, from) => socket.send(`${name} ${plain(from.address)}`, from.port, from.address))
-    socket.bind(Number(port), '::', listening)
-  }
-}
-
-function askOne(place: string): Promise<string> {
-  const [protocol = '', host = '', port = '', localAddress] = place.split(' ')
-  return new Promise(resolve => {
-    let again: NodeJS.Timeout | undefined
-    const finish = (answer: string): void => {
-      clearTimeout(timer)
-      clearInterval(again)
-      resolve(answer)
-    }
-    const timer = setTimeout(finish, PATIENCE_MS, '')
-    if (protocol === 'tcp') {
-      const socket = connect({ host, port: Number(port), ...(localAddress === undefined ? {} : { localAddress }) })
-      let answer = ''
-      socket.on('data', chunk => {
-        answer += chunk.toString()
-      })
-      socket.on('end', () => finish(answer))
-      socket.on('error', () => finish(''))
-      return
-    }
-    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
-    socket.on('message', message => finish(message.toString()))
-    socket.on('error', () => finish(''))
-    const send = (): void => {
-      socket.send('?', Number(port), host)
-      again = setInterval(() => socket.send('?', Number(port), host), DATAGRAM_AGAIN_MS)
-    }
-    if (localAddress === undefined) send()
-    else socket.bind({ address: localAddress }, send)
-  })
-}
-
-async function main(args: readonly string[]): Promise<void> {
-  const [verb, ...rest] = args
-  if (verb === 'serve') {
-    const [name = '', ready = '', ...places] = rest
-    serve(name, ready, places)
-  }
-  if (verb === 'ask') {
-    const answers = await Promise.all(rest.map(place => askOne(place)))
-    process.stdout.write(answers.map(answer => `${answer}\n`).join(''), () => process.exit(0))
-  }
-}
-
-if (process.argv[1] === PROGRAM) await main(process.argv.slice(2))
