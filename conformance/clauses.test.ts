@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { assert, suite } from '../lib/testing/suite.ts'
 import { ALL_CLAUSES } from './all-clauses.ts'
 import { CASES } from './cases/all.ts'
@@ -37,6 +39,17 @@ test('every case is for at least one plugin that the suite knows', () => {
     CASES.filter(one => !PROFILES.some(profile => isFor(one, profile))).map(({ id }) => id),
     []
   )
+})
+
+test('ids that were published stay', () => {
+  const path = join(import.meta.dirname, 'frozen-ids.json')
+  const frozen: { readonly clauses: readonly string[]; readonly cases: readonly string[] } = JSON.parse(
+    readFileSync(path, 'utf8')
+  )
+  const clauseIds = new Set(clauses.map(({ id }) => id))
+  const caseIds = new Set(CASES.map(({ id }) => id))
+  const gone = [...frozen.clauses.filter(id => !clauseIds.has(id)), ...frozen.cases.filter(id => !caseIds.has(id))]
+  assert.equal(gone, [])
 })
 
 test('clauses are sentences', () => {

@@ -30,13 +30,19 @@ function againText(set: SetReport, plugin: string, caseId: string): string {
   return `patchbay conformance --plugin-dir ${set.dir} --plugin ${plugin} --shell ${caseId}`
 }
 
+/** The first of each plugin, then the others. */
+function firstOfEach<T extends { readonly plugin: string }>(findings: readonly T[]): readonly T[] {
+  const first = findings.filter((one, index) => findings.findIndex(({ plugin }) => plugin === one.plugin) === index)
+  return [...first, ...findings.filter(one => !first.includes(one))]
+}
+
 /** Findings by clause, the same one on several plugins told once. */
 function findingsText(report: Report, set: SetReport): readonly string[] {
   return report.clauses.flatMap(clause => {
     const { findings, brokenAs } = scoreOf(report, set, clause.id)
     if (findings.length === 0) return []
     const plugins = [...new Set(findings.map(({ plugin }) => plugin))]
-    const shown = findings
+    const shown = firstOfEach(findings)
       .slice(0, MOST_FINDINGS_PER_CLAUSE)
       .flatMap(({ plugin, caseId, finding }) => [
         `    ${plugin}, case ${caseId}`,

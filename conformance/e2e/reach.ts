@@ -40,7 +40,7 @@ export function answerOf(text: string): Answer | undefined {
 /** One datagram there, one back; '' when none comes, else `NAME SEEN-ADDRESS`. */
 export function askUdp(from: string, address: string, port: number): string {
   const [node, ...args] = echoProgram()
-  return runIn(from, node, [...args, 'ask', `udp ${address} ${port}`]).stdout.trim()
+  return runIn(from, node, [...args, 'ask', `${PATIENCE_MS} udp ${address} ${port}`]).stdout.trim()
 }
 
 /** Starts a server that answers datagrams, inside a container's network namespace. */

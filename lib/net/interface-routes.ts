@@ -122,9 +122,13 @@ function groupsOf(routes: readonly Route[]): readonly Route[][] {
       const made = [route]
       byPlace.set(place, made)
       groups.push(made)
-    } else if (!group.some(other => sameGateway(other.gateway, route.gateway))) group.push(route)
+    } else if (!hasGatewayOf(group, route)) group.push(route)
   }
   return groups
+}
+
+function hasGatewayOf(group: readonly Route[], route: Route): boolean {
+  return group.some(other => sameGateway(other.gateway, route.gateway))
 }
 
 function hasGateway(route: Route): boolean {

@@ -1,13 +1,8 @@
-/** The program inside the namespaces for echo.ts: `serve NAME READY-FILE PLACE...` or `ask PLACE...`. */
+/** The program inside the namespaces for echo.ts: `serve NAME READY-FILE PLACE...` or `ask 'MILLISECONDS PLACE'...`. */
 import { createSocket } from 'node:dgram'
 import { writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 
-/**
- * What has not come by then is dropped. An answer takes no millisecond, but a busy machine may lose the first packet
- * (a link whose carrier the kernel has yet to notice drops it), and TCP sends its SYN again after one second.
- */
-const PATIENCE_MS = 1_600
 const DATAGRAM_AGAIN_MS = 500
 
 /** IPv4 as such, also where a socket for both shows it mapped. */
@@ -36,8 +31,8 @@ function serve(name: string, ready: string, places: readonly string[]): void {
   }
 }
 
-function askOne(place: string): Promise<string> {
-  const [protocol = '', host = '', port = '', localAddress] = place.split(' ')
+function askOne(question: string): Promise<string> {
+  const [milliseconds = '', protocol = '', host = '', port = '', localAddress] = question.split(' ')
   return new Promise(resolve => {
     let again: NodeJS.Timeout | undefined
     const finish = (answer: string): void => {
@@ -45,7 +40,7 @@ function askOne(place: string): Promise<string> {
       clearInterval(again)
       resolve(answer)
     }
-    const timer = setTimeout(finish, PATIENCE_MS, '')
+    const timer = setTimeout(finish, Number(milliseconds), '')
     if (protocol === 'tcp') {
       const socket = connect({ host, port: Number(port), ...(localAddress === undefined ? {} : { localAddress }) })
       let answer = ''
@@ -75,7 +70,7 @@ async function main(args: readonly string[]): Promise<void> {
     serve(name, ready, places)
   }
   if (verb === 'ask') {
-    const answers = await Promise.all(rest.map(place => askOne(place)))
+    const answers = await Promise.all(rest.map(question => askOne(question)))
     process.stdout.write(answers.map(answer => `${answer}\n`).join(''), () => process.exit(0))
   }
 }

@@ -13,7 +13,13 @@ import { join } from 'node:path'
 import type { Namespace } from './namespace.ts'
 import { type Command, program } from './program.ts'
 
-const ROUNDS_MORE = 2
+/**
+ * How long an answer that must not come is waited for. One that comes takes no millisecond; TCP sends a SYN that was lost
+ * again after one second.
+ */
+const SILENCE_MS = 1_600
+/** How long one that must come is: a link whose carrier the kernel has yet to notice drops the first packets. */
+const ANSWER_MS = 20_000
 
 /** The command that starts echo-program.ts. */
 export function echoProgram(): Command {
@@ -61,15 +67,22 @@ export class EchoServer {
  * @returns the answers in the same order; '' where none came
  */
 export function askAll(namespace: Namespace, places: readonly string[]): readonly string[] {
+  return answersOf(
+    namespace,
+    places.map(place => `${SILENCE_MS} ${place}`)
+  )
+}
+
+/** @param questions each milliseconds to wait, and a place */
+function answersOf(namespace: Namespace, questions: readonly string[]): readonly string[] {
   const [node, ...args] = echoProgram()
-  const asked = namespace.run(node, [...args, 'ask', ...places])
+  const asked = namespace.run(node, [...args, 'ask', ...questions])
   if (asked.status !== 0) throw new Error(`ask: ${asked.stderr}`)
-  return asked.stdout.split('\n').slice(0, places.length)
+  return asked.stdout.split('\n').slice(0, questions.length)
 }
 
 /**
- * Asks, and wants these answers. An answer that is wanted and does not come is asked for again: a busy machine loses
- * packets, and is slow.
+ * Asks, and wants these answers.
  *
  * @param what is told when the answers differ
  * @throws {AssertionError}
@@ -80,16 +93,8 @@ export function expectAnswers(
   expected: readonly string[],
   what = ''
 ): void {
-  const answers = [...askAll(namespace, places)]
-  for (let round = 0; round < ROUNDS_MORE; round += 1) {
-    const missing = [...places.keys()].filter(i => answers[i] === '' && expected[i] !== '')
-    if (missing.length === 0) break
-    const again = askAll(
-      namespace,
-      missing.map(i => places[i] ?? '')
-    )
-    for (const [n, i] of missing.entries()) answers[i] = again[n] ?? ''
-  }
+  const questions = places.map((place, i) => `${expected[i] === '' ? SILENCE_MS : ANSWER_MS} ${place}`)
+  const answers = answersOf(namespace, questions)
   const shown = (list: readonly string[]) => places.map((place, i) => `${place}: ${list[i] ?? ''}`)
   deepEqual(
     shown(answers),
@@ -98,7 +103,7 @@ export function expectAnswers(
   )
 }
 
-/** Asks one server; '' when no answer comes. */
+/** Asks one server; '' when no answer comes soon. For an answer that must come there is expectAnswers. */
 export function ask(namespace: Namespace, place: string): string {
   return askAll(namespace, [place])[0] ?? ''
 }
