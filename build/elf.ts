@@ -1,7 +1,7 @@
 /** What the header of an executable promises about the process it becomes. @source man 5 elf; elf.h */
 
 /** A stretch of the file and its place in memory. */
-export interface Segment {
+interface Segment {
   readonly type: number
   /** PF_X 1, PF_W 2, PF_R 4 */
   readonly flags: number
