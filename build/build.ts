@@ -14,7 +14,7 @@ import { binDir, ENGINES, type Engine, executable, pluginFolders, ROOT } from '.
 async function buildEngine(engine: Engine, ifStale: boolean, isStatic: boolean): Promise<void> {
   const started = Date.now()
   const target = relative(ROOT, executable(engine))
-  const built = engine === 'node' ? await buildNodeEngine(ifStale) : buildNativeEngine(ifStale, isStatic)
+  const built = engine === 'node' ? await buildNodeEngine(ifStale) : await buildNativeEngine(ifStale, isStatic)
   if (!built) return
   const megabytes = (statSync(executable(engine)).size / 1e6).toFixed(1)
   const seconds = ((Date.now() - started) / 1000).toFixed(1)
@@ -28,7 +28,6 @@ async function main(args: readonly string[]): Promise<void> {
       process.stderr.write(`not built: the native engine: ${CLANG_ADVICE}\n`)
       continue
     }
-    process.stderr.write(args.includes('--if-stale') ? '' : `building the ${engine} engine ...\n`)
     await buildEngine(engine, args.includes('--if-stale'), args.includes('--static'))
   }
 }

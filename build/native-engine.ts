@@ -13,6 +13,7 @@ import {
 import { delimiter, dirname, join } from 'node:path'
 import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
 import { licensesOf } from './licenses.ts'
+import { withProgress } from './progress.ts'
 import { entryPoint, ROOT } from './project.ts'
 
 /** The oldest clang that reads the code scriptc makes (opaque pointers). */
@@ -192,11 +193,16 @@ export function scriptc(
 }
 
 /** Builds the native engine unless it is up to date, with its own libc inside if `isStatic`. @returns whether it had to be built */
-export function buildNativeEngine(ifStale: boolean, isStatic: boolean): boolean {
+export async function buildNativeEngine(ifStale: boolean, isStatic: boolean): Promise<boolean> {
   const clang = findClang()
   if (clang === undefined) throw new Error(`build dist/native: no usable clang: ${CLANG_ADVICE}`)
   const digest = inputsDigest('native', `${process.version} ${clang.version}${isStatic ? ' static' : ''}`)
   if (ifStale && isUpToDate('native', digest)) return false
+  await withProgress('building the native engine', '2 minutes', () => compileAndPublish(clang, digest, isStatic))
+  return true
+}
+
+function compileAndPublish(clang: Clang, digest: string, isStatic: boolean): void {
   const output = unfinished('native')
   try {
     inWorkshop(workshop => {
@@ -208,7 +214,6 @@ export function buildNativeEngine(ifStale: boolean, isStatic: boolean): boolean 
   } finally {
     rmSync(output, { force: true })
   }
-  return true
 }
 
 /** Hands `work` a directory that is gone afterwards. */
