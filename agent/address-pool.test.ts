@@ -1,7 +1,8 @@
+import { isSameAttachment } from '../lib/daemon/attachment.ts'
 import { formatAddress, type IpAddress, parseAddress } from '../lib/ip/address.ts'
 import { assert, rejectsLike, suite } from '../lib/testing/suite.ts'
 import { AddressPool, type AddressSet } from './address-pool.ts'
-import { type AddressOwner, isSameAttachment } from './endpoint.ts'
+import type { AddressOwner } from './endpoint.ts'
 import type { Follower, Registry } from './registry.ts'
 
 const test = suite('agent/address-pool')
@@ -20,6 +21,7 @@ class SharedPool {
       trouble: () => '',
       whenReady: async () => undefined,
       put: async () => 1,
+      value: async () => undefined,
       follow: (_prefix, follower) => {
         this.#followers.push(follower)
         return { whenSynced: async () => undefined, stop: () => undefined }

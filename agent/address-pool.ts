@@ -6,10 +6,11 @@
  * and an owner that comes back gets its former address if nobody else has.
  */
 import { createHash } from 'node:crypto'
+import { CniError } from '../lib/cni/error.ts'
+import { isSameAttachment } from '../lib/daemon/attachment.ts'
 import { addToAddress, compareAddresses, formatAddress, type IpAddress, parseAddress } from '../lib/ip/address.ts'
 import { rangeContains, rangeSize } from '../lib/ip/range.ts'
-import { type AddressOwner, isSameAttachment } from './endpoint.ts'
-import { AgentFailure } from './failure.ts'
+import type { AddressOwner } from './endpoint.ts'
 import { addressKey, addressPrefix, type Following, type Registry } from './registry.ts'
 import { ownerFromValue } from './registry-value.ts'
 
@@ -48,8 +49,8 @@ export class AddressPool {
     this.#name = name
     this.#registry = registry
     this.#following = registry.follow(addressPrefix(name), {
-      reset: entries => {
-        this.#owners.clear()
+      reset: (entries, keepRest) => {
+        if (!keepRest) this.#owners.clear()
         for (const { name: ip, value } of entries) this.#set(ip, value)
       },
       change: (ip, value) => {
@@ -114,7 +115,7 @@ export class AddressPool {
       }
     }
     const size = sizeOf(set)
-    throw new AgentFailure(
+    throw new CniError(
       NO_FREE_ADDRESS,
       `allocate from ${set.path}: ${size} of ${size} addresses of pool ${JSON.stringify(this.#name)} are taken`,
       'remove containers, widen the range, or remove leases of containers that are gone with the verb GC'
@@ -147,8 +148,8 @@ export class AddressPool {
     this.#owners.set(ip, ownerFromValue(value))
   }
 
-  #takenBy(set: AddressSet, ip: string, other: AddressOwner): AgentFailure {
-    return new AgentFailure(
+  #takenBy(set: AddressSet, ip: string, other: AddressOwner): CniError {
+    return new CniError(
       ADDRESS_NOT_AVAILABLE,
       `allocate ${JSON.stringify(ip)} from ${set.path}: container ${JSON.stringify(other.containerId)} on host ${JSON.stringify(other.host)} has it`,
       'remove that container, or ask for another address'
@@ -156,9 +157,9 @@ export class AddressPool {
   }
 }
 
-function holdsOther(owner: AddressOwner, held: string, wanted: string): AgentFailure {
+function holdsOther(owner: AddressOwner, held: string, wanted: string): CniError {
   const who = `container ${JSON.stringify(owner.containerId)} interface ${JSON.stringify(owner.ifName)}`
-  return new AgentFailure(
+  return new CniError(
     ADDRESS_NOT_AVAILABLE,
     `allocate ${JSON.stringify(wanted)}: ${who} holds ${JSON.stringify(held)} already`,
     'release it with DEL before asking for another address'

@@ -4,27 +4,21 @@
  *
  *     plugin --publish--> agent A --> registry --> agent B --> kernel of B
  */
-import { LIMITED_CONNECTIVITY } from '../lib/cni/error.ts'
+
+import type { Attachment } from '../lib/attachment.ts'
+import { CniError, INVALID_CONFIG, LIMITED_CONNECTIVITY } from '../lib/cni/error.ts'
+import { attachmentKey, attachmentText } from '../lib/daemon/attachment.ts'
+import { markHeld, syncHeld, takeReleased, unmarkHeld } from '../lib/daemon/released.ts'
 import { formatAddress } from '../lib/ip/address.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
-import { takeReleased } from '../lib/overlay/released.ts'
 import { sameTunnel, type Tunnel } from '../lib/overlay/tunnel.ts'
-import { AddressPool } from './address-pool.ts'
-import {
-  type AddressOwner,
-  type Attachment,
-  attachmentKey,
-  type Endpoint,
-  type LocalEndpoint,
-  type LocalLease
-} from './endpoint.ts'
-import { AgentFailure } from './failure.ts'
+import { AddressPool, type AddressSet } from './address-pool.ts'
+import type { AddressOwner, Endpoint, HeldAddresses, LocalEndpoint } from './endpoint.ts'
 import { KernelTables } from './kernel-tables.ts'
 import { LinkEvents } from './link-events.ts'
 import type { LocalStore } from './local-store.ts'
 import type { Metrics } from './metrics.ts'
 import { Overlay } from './overlay.ts'
-import type { Question } from './question.ts'
 import { addressKey, endpointKey, endpointPrefix, type OwnRecords, type Registry } from './registry.ts'
 
 /** CHECK: the registry does not have what prevResult says. */
@@ -34,7 +28,7 @@ const JOIN_PATIENCE_MS = 60_000
 
 export interface AgentOptions {
   readonly host: string
-  /** The plugins' door, beside which they leave notes when nobody answers. */
+  /** Where plugins ask, and beside which they leave notes when nobody answers. */
   readonly socket: string
   readonly kernel: Kernel
   readonly store: LocalStore
@@ -46,21 +40,17 @@ export interface AgentOptions {
 }
 
 /** What this host wants the registry to have. */
-export function ownRecords(
-  host: string,
-  store: LocalStore,
-  onConflict: (key: string, owner: string) => void
-): OwnRecords {
+export function ownRecords(host: string, store: LocalStore, onConflict: OwnRecords['onConflict']): OwnRecords {
   return {
     endpoints: () => {
-      const own = new Map<string, string>()
-      for (const one of store.endpoints.values()) own.set(endpointKey(one.tunnel.vni, host, one), valueOf(one))
+      const own = new Map<string, Endpoint>()
+      for (const one of store.endpoints.values()) own.set(endpointKey(one.tunnel.vni, host, one), one)
       return own
     },
     addresses: () => {
-      const own = new Map<string, string>()
-      for (const lease of store.addresses.values()) {
-        for (const ip of lease.ips) own.set(addressKey(lease.pool, ip), JSON.stringify(ownerOf(host, lease)))
+      const own = new Map<string, AddressOwner>()
+      for (const held of store.addresses.values()) {
+        for (const ip of held.ips) own.set(addressKey(held.pool, ip), ownerOf(host, held))
       }
       return own
     },
@@ -68,12 +58,15 @@ export function ownRecords(
   }
 }
 
-function valueOf({ mac, ips, vtep }: Endpoint): string {
-  return JSON.stringify({ mac, ips, vtep })
-}
-
 function ownerOf(host: string, one: Attachment): AddressOwner {
   return { host, network: one.network, containerId: one.containerId, ifName: one.ifName }
+}
+
+/** How full a set of addresses is. */
+export interface SetUsage {
+  readonly path: string
+  readonly taken: number
+  readonly size: number
 }
 
 export class Agent {
@@ -91,8 +84,9 @@ export class Agent {
   }
 
   start(): void {
-    const { registry, store, compareSeconds, metrics } = this.#options
+    const { registry, store, socket, compareSeconds, metrics } = this.#options
     this.#dropVanished()
+    syncHeld(socket, [...store.addresses.values()])
     this.#takeReleased()
     registry.start()
     for (const { tunnel } of store.endpoints.values()) this.#overlayOf(tunnel)
@@ -134,162 +128,120 @@ export class Agent {
     return this.#options.registry.trouble()
   }
 
-  /** @returns the members of the answer beside `ok` @throws AgentFailure */
-  async answer(question: Question): Promise<object> {
-    const what = question.text('do')
-    if (what === 'join') return this.#join(question)
-    if (what === 'publish') return this.#publish(question)
-    if (what === 'withdraw') return this.#withdraw(question)
-    if (what === 'check') return this.#check(question)
-    if (what === 'collect') return this.#collect(question)
-    if (what === 'status') return this.#status()
-    if (what === 'take-addresses') return this.#takeAddresses(question)
-    if (what === 'release-addresses') return this.#releaseAddresses(question)
-    if (what === 'collect-addresses') return this.#collectAddresses(question)
-    if (what === 'addresses') return { ips: this.#heldBy(question) }
-    if (what === 'usage') return this.#usage(question)
-    throw new AgentFailure(
-      7,
-      `answer ${JSON.stringify(what)}: no such question`,
-      'plugin and agent are of different versions'
-    )
-  }
-
-  async #join(question: Question): Promise<object> {
+  /** A plugin is about to make an interface. @returns whether the tunnel has to learn @throws {CniError} */
+  async join(wanted: Tunnel, milliseconds: number): Promise<boolean> {
     const { registry } = this.#options
-    await registry.whenReady(question.milliseconds)
-    const tunnel = { ...question.tunnel(), learning: registry.learns }
+    const deadline = Date.now() + milliseconds
+    await registry.whenReady(milliseconds)
+    const tunnel = { ...wanted, learning: registry.learns }
     const overlay = this.#overlayOf(tunnel)
     this.#joined.set(tunnel.vni, Date.now() + JOIN_PATIENCE_MS)
-    await overlay.whenSynced(question.milliseconds)
-    return { learning: registry.learns }
+    await overlay.whenSynced(deadline - Date.now())
+    return registry.learns
   }
 
-  async #publish(question: Question): Promise<object> {
+  /** Resolves when the registry has it and this host knows the others'. @throws {CniError} */
+  async publish(wanted: Omit<LocalEndpoint, 'vtep'>, milliseconds: number): Promise<void> {
     const { host, registry, store } = this.#options
-    const tunnel = question.tunnel()
-    const endpoint: LocalEndpoint = {
-      ...question.attachment(),
-      mac: question.text('mac'),
-      ips: question.texts('ips'),
-      vtep: this.#vtepOf(tunnel),
-      hostEnd: question.text('hostEnd'),
-      tunnel,
-      gateways: question.texts('gateways'),
-      stateDir: question.text('stateDir')
-    }
+    const deadline = Date.now() + milliseconds
+    const { tunnel } = wanted
+    const endpoint: LocalEndpoint = { ...wanted, vtep: formatAddress(tunnel.local) }
     const overlay = this.#overlayOf(tunnel)
     store.putEndpoint(endpoint)
     const key = endpointKey(tunnel.vni, host, endpoint)
     try {
-      const revision = await registry.put(key, valueOf(endpoint), question.milliseconds)
+      const revision = await registry.put(key, endpoint, milliseconds)
       overlay.placeOwn(key.slice(endpointPrefix(tunnel.vni).length), endpoint, revision)
-      await overlay.whenProgrammed(question.milliseconds)
+      await overlay.whenProgrammed(deadline - Date.now())
     } catch (error) {
       this.#remove(endpoint)
       throw error
     }
-    return {}
   }
 
-  #vtepOf(tunnel: Tunnel): string {
-    return formatAddress(tunnel.local)
-  }
-
-  #withdraw(question: Question): object {
-    const known = this.#options.store.endpoints.get(attachmentKey(question.attachment()))
+  withdraw(attachment: Attachment): void {
+    const known = this.#options.store.endpoints.get(attachmentKey(attachment))
     if (known !== undefined) this.#remove(known)
-    return {}
   }
 
-  #check(question: Question): object {
+  /** @throws {CniError} code 100 when other hosts do not know the attachment as it is */
+  check(attachment: Attachment): void {
     const { host, store, registry } = this.#options
-    const attachment = question.attachment()
     const known = store.endpoints.get(attachmentKey(attachment))
     const key = known === undefined ? '' : endpointKey(known.tunnel.vni, host, known)
     const overlay = known === undefined ? undefined : this.#overlays.get(known.tunnel.vni)
     const placed = overlay?.table.get(key.slice(endpointPrefix(known?.tunnel.vni ?? 0).length))
-    if (known === undefined || (!registry.learns && placed?.mac !== known.mac)) {
-      const who = `container ${JSON.stringify(attachment.containerId)} interface ${JSON.stringify(attachment.ifName)}`
-      throw new AgentFailure(
-        NOT_PUBLISHED,
-        `check ${who}: the registry does not have it`,
-        'DEL and ADD publish it again'
-      )
-    }
-    return {}
+    if (known !== undefined && (registry.learns || placed?.mac === known.mac)) return
+    throw new CniError(
+      NOT_PUBLISHED,
+      `check ${attachmentText(attachment)}: the registry does not have it`,
+      'DEL and ADD publish it again'
+    )
   }
 
-  #collect(question: Question): object {
-    const network = question.network()
-    const keep = question.keep()
-    for (const one of [...this.#options.store.endpoints.values()]) {
-      if (one.network === network && !keep.has(`${one.containerId}:${one.ifName}`)) this.#remove(one)
-    }
-    return {}
+  collectEndpoints(isStray: (one: Attachment) => boolean): void {
+    for (const one of [...this.#options.store.endpoints.values()]) if (isStray(one)) this.#remove(one)
   }
 
-  #status(): object {
+  /** @throws {CniError} code 51 while the registry is away */
+  refuseWhenInTrouble(): void {
     const trouble = this.trouble()
-    if (trouble === '') return {}
-    throw new AgentFailure(
+    if (trouble === '') return
+    throw new CniError(
       LIMITED_CONNECTIVITY,
       `reach the registry: ${trouble}`,
       'containers that run go on; changes on other hosts do not arrive until it is back'
     )
   }
 
-  async #takeAddresses(question: Question): Promise<object> {
-    const { host, store } = this.#options
-    const attachment = question.attachment()
-    const pool = question.pool()
+  /** @returns one address of each set */
+  async takeAddresses(
+    attachment: Attachment,
+    pool: string,
+    sets: readonly AddressSet[],
+    milliseconds: number
+  ): Promise<readonly string[]> {
+    const { host, store, socket } = this.#options
     this.#takeReleased()
-    const ips = await this.#poolOf(pool).take(question.sets(), ownerOf(host, attachment), question.milliseconds)
-    const before = store.leasesOf(attachment).find(lease => lease.pool === pool)
-    store.putLease({ ...attachment, pool, ips: [...new Set([...(before?.ips ?? []), ...ips])] })
-    return { ips }
+    const ips = await this.#poolOf(pool).take(sets, ownerOf(host, attachment), milliseconds)
+    const before = store.addressesOf(attachment).find(held => held.pool === pool)
+    markHeld(socket, attachment)
+    const { network, containerId, ifName } = attachment
+    store.putAddresses({ network, containerId, ifName, pool, ips: [...new Set([...(before?.ips ?? []), ...ips])] })
+    return ips
   }
 
-  #releaseAddresses(question: Question): object {
-    this.#release(question.attachment())
-    return {}
+  releaseAddresses(attachment: Attachment): void {
+    for (const held of this.#options.store.addressesOf(attachment)) this.#release(held)
   }
 
-  #collectAddresses(question: Question): object {
-    const network = question.network()
-    const keep = question.keep()
-    for (const lease of [...this.#options.store.addresses.values()]) {
-      if (lease.network === network && !keep.has(`${lease.containerId}:${lease.ifName}`)) this.#releaseLease(lease)
-    }
-    return {}
+  collectAddresses(isStray: (one: Attachment) => boolean): void {
+    for (const held of [...this.#options.store.addresses.values()]) if (isStray(held)) this.#release(held)
   }
 
-  #heldBy(question: Question): readonly string[] {
-    return this.#options.store.leasesOf(question.attachment()).flatMap(lease => lease.ips)
+  addressesOf(attachment: Attachment): readonly string[] {
+    return this.#options.store.addressesOf(attachment).flatMap(held => held.ips)
   }
 
-  async #usage(question: Question): Promise<object> {
-    this.#status()
-    const pool = this.#poolOf(question.pool())
-    const sets: { readonly path: string; readonly taken: number; readonly size: number }[] = []
-    for (const set of question.sets()) {
-      sets.push({ path: set.path, ...(await pool.usage(set, question.milliseconds)) })
-    }
-    return { sets }
+  /** @returns how many addresses of each set are taken, on all hosts */
+  async usage(name: string, sets: readonly AddressSet[], milliseconds: number): Promise<readonly SetUsage[]> {
+    this.refuseWhenInTrouble()
+    const pool = this.#poolOf(name)
+    const counted: SetUsage[] = []
+    for (const set of sets) counted.push({ path: set.path, ...(await pool.usage(set, milliseconds)) })
+    return counted
   }
 
   /** What plugins gave back while no agent ran. */
   #takeReleased(): void {
-    for (const attachment of takeReleased(this.#options.socket)) this.#release(attachment)
+    for (const attachment of takeReleased(this.#options.socket)) this.releaseAddresses(attachment)
   }
 
-  #release(attachment: Attachment): void {
-    for (const lease of this.#options.store.leasesOf(attachment)) this.#releaseLease(lease)
-  }
-
-  #releaseLease(lease: LocalLease): void {
-    this.#options.store.removeLease(lease)
-    this.#poolOf(lease.pool).release(lease.ips)
+  #release(held: HeldAddresses): void {
+    const { store, socket } = this.#options
+    store.removeAddresses(held)
+    if (store.addressesOf(held).length === 0) unmarkHeld(socket, held)
+    this.#poolOf(held.pool).release(held.ips)
   }
 
   #remove(endpoint: LocalEndpoint): void {
@@ -301,15 +253,15 @@ export class Agent {
     this.#tidy()
   }
 
-  /** @throws AgentFailure code 7 when two networks of this host use one VNI for different tunnels */
+  /** @throws {CniError} code 7 when two networks of this host use one VNI for different tunnels */
   #overlayOf(tunnel: Tunnel): Overlay {
     const known = this.#overlays.get(tunnel.vni)
     if (known !== undefined && sameTunnel(known.tunnel, tunnel) && known.tunnel.mtu === tunnel.mtu) return known
     const locals = (): readonly LocalEndpoint[] =>
       [...this.#options.store.endpoints.values()].filter(one => one.tunnel.vni === tunnel.vni)
     if (known !== undefined && locals().length > 0) {
-      throw new AgentFailure(
-        7,
+      throw new CniError(
+        INVALID_CONFIG,
         `use VNI ${tunnel.vni} for ${JSON.stringify(tunnel.name)}: ${JSON.stringify(known.tunnel.name)} of network ${JSON.stringify(known.tunnel.network)} uses it with other settings`,
         'give the networks different VNIs, or the same tunnel, port, local address and MTU'
       )

@@ -17,6 +17,9 @@ export interface Placed {
   readonly revision: number
 }
 
+/** Of what an earlier registry told. */
+const OLDEST = -1
+
 export interface Changes {
   readonly macs: ReadonlySet<string>
   readonly ips: ReadonlySet<string>
@@ -77,12 +80,22 @@ export class EndpointTable {
     this.#touch(placed)
   }
 
-  /** Makes this the whole content. */
-  reset(entries: ReadonlyMap<string, Placed>): void {
-    for (const key of [...this.#byKey.keys()]) if (!entries.has(key)) this.remove(key)
+  /**
+   * Makes this the content, whatever the revisions: a registry that was set up anew begins to count from one.
+   *
+   * @param keepRest what is not among the entries stays, and is older than they are
+   */
+  reset(entries: ReadonlyMap<string, Placed>, keepRest = false): void {
+    for (const [key, placed] of [...this.#byKey]) {
+      if (entries.has(key)) continue
+      this.remove(key)
+      if (keepRest) this.set(key, { ...placed, revision: OLDEST })
+    }
     for (const [key, placed] of entries) {
       const before = this.#byKey.get(key)
-      if (before === undefined || before.revision < placed.revision) this.set(key, placed)
+      if (before !== undefined && isSamePlace(before, placed)) continue
+      this.remove(key)
+      this.set(key, placed)
     }
   }
 
@@ -143,6 +156,11 @@ export class EndpointTable {
   #isOwn(placed: Placed): boolean {
     return placed.host === this.#host || placed.vtep === this.#vtep
   }
+}
+
+function isSamePlace(a: Placed, b: Placed): boolean {
+  const isSame = a.revision === b.revision && a.host === b.host && a.mac === b.mac && a.vtep === b.vtep
+  return isSame && a.ips.join() === b.ips.join()
 }
 
 function addTo(map: Map<string, Placed[]>, key: string, placed: Placed): void {

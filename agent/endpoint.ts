@@ -1,12 +1,6 @@
 /** What hosts tell each other about a container's interface, and what its own host knows besides. */
+import type { Attachment } from '../lib/attachment.ts'
 import type { Tunnel } from '../lib/overlay/tunnel.ts'
-
-/** An attachment: one interface of one container on one network. */
-export interface Attachment {
-  readonly network: string
-  readonly containerId: string
-  readonly ifName: string
-}
 
 /** The registry's value for an endpoint. */
 export interface Endpoint {
@@ -28,8 +22,8 @@ export interface LocalEndpoint extends Attachment, Endpoint {
   readonly stateDir: string
 }
 
-/** Addresses that an attachment on this host holds. */
-export interface LocalLease extends Attachment {
+/** The addresses of one pool that an attachment on this host holds. */
+export interface HeldAddresses extends Attachment {
   readonly pool: string
   readonly ips: readonly string[]
 }
@@ -37,12 +31,4 @@ export interface LocalLease extends Attachment {
 /** The registry's value for an address. */
 export interface AddressOwner extends Attachment {
   readonly host: string
-}
-
-export function attachmentKey(one: Attachment): string {
-  return `${one.network}:${one.containerId}:${one.ifName}`
-}
-
-export function isSameAttachment(a: Attachment, b: Attachment): boolean {
-  return a.network === b.network && a.containerId === b.containerId && a.ifName === b.ifName
 }

@@ -1,44 +1,33 @@
 /**
- * The registry in etcd. Everything this host writes goes with one of two leases: its endpoints with a short one, so that
- * the others forget a dead host soon; its addresses with a longer one, so that a host that was only cut off finds them
- * still its own.
+ * The registry in etcd.
  *
- *     <prefix>/hosts/<host>                                            who is there
+ *     <prefix>/hosts/<host>                                            who is there: host-record.ts
  *     <prefix>/endpoints/<vni>/<host>/<network>/<containerID>/<ifname>
  *     <prefix>/addresses/<pool>/<address>
  *
- * One loop keeps it going: connect, put right what is there of ours, follow what the others write; when anything of that
- * breaks, begin again with the next endpoint.
+ * One loop keeps it going: connect, follow what the others write, put right what is there of ours; when anything of that
+ * breaks, begin again with the next endpoint. Following comes first and goes on when etcd refuses to be written to: its
+ * disk quota is used up, or another agent has this host's name.
  */
-import { randomBytes } from 'node:crypto'
-import type { AddressOwner } from './endpoint.ts'
-import { isSameAttachment } from './endpoint.ts'
-import { Etcd, type EtcdOptions, type KeyValue, put, read, remove, unwatchRequest, watchRequest } from './etcd/etcd.ts'
-import type { GrpcStream } from './etcd/grpc.ts'
-import type { WatchReply } from './etcd/messages.ts'
-import { registryAway } from './failure.ts'
-import type { Follower, Following, OwnRecords, Registry } from './registry.ts'
-import { hostFromValue, ownerFromValue } from './registry-value.ts'
+import { isSameAttachment } from '../lib/daemon/attachment.ts'
+import { messageOf } from '../lib/sys/errors.ts'
+import type { AddressOwner, Endpoint } from './endpoint.ts'
+import { DEADLINE_EXCEEDED, EtcdError, type EtcdStream, RESOURCE_EXHAUSTED, UNAVAILABLE } from './etcd/channel.ts'
+import {
+  Etcd,
+  type EtcdOptions,
+  put,
+  read,
+  remove,
+  unwatchRequest,
+  type WatchReply,
+  watchRequest
+} from './etcd/etcd.ts'
+import { type HostOptions, HostRecord, presenceKey } from './host-record.ts'
+import { type Follower, type Following, type OwnRecords, type Registry, registryAway } from './registry.ts'
+import { endpointValue, ownerFromValue, ownerValue } from './registry-value.ts'
 
-/** The leases, remembered over restarts of the agent. */
-export interface LeaseStore {
-  readonly read: () => LeaseIds | undefined
-  readonly write: (ids: LeaseIds) => void
-}
-
-export interface LeaseIds {
-  readonly endpoints: bigint
-  readonly addresses: bigint
-}
-
-export interface EtcdRegistryOptions extends EtcdOptions {
-  readonly prefix: string
-  readonly host: string
-  /** Tells two hosts of one name apart. */
-  readonly machine: string
-  readonly leaseSeconds: number
-  readonly addressLeaseSeconds: number
-  readonly leases: LeaseStore
+export interface EtcdRegistryOptions extends EtcdOptions, HostOptions {
   readonly own: OwnRecords
   readonly log: (message: string) => void
 }
@@ -48,8 +37,6 @@ interface Followed {
   readonly follower: Follower
   /** Of its watch, 0 = none yet. Each watch gets a new one: what is still under way of a former one is not for this. */
   watchId: number
-  /** On which its watch was asked for. */
-  stream: GrpcStream | undefined
   synced: boolean
 }
 
@@ -59,26 +46,37 @@ const CALL_MS = 5000
 const LONGEST_PAUSE_MS = 1000
 /** A connection that was good for less was none: the next attempt waits longer. */
 const LASTING_MS = 5000
+/** Until etcd is asked again to take what it has refused. */
+const REFUSED_MS = 2000
+/** Every agent has come back by then to an etcd that has lost its memory, and written what it knows. */
+const REBUILT_MS = 3 * LONGEST_PAUSE_MS
 
 export class EtcdRegistry implements Registry {
   readonly learns = false
   readonly #options: EtcdRegistryOptions
   readonly #etcd: Etcd
+  readonly #host: HostRecord
   readonly #followed = new Set<Followed>()
   readonly #watches = new Map<number, Followed>()
   readonly #waiting = new Set<() => void>()
   readonly #toForget = new Set<string>()
+  readonly #stop = new AbortController()
   #nextWatch = 1
   #trouble = 'not connected yet'
-  #stream: GrpcStream | undefined
-  #leases: LeaseIds | undefined
+  #stream: EtcdStream | undefined
   #break: (reason: string) => void = () => undefined
-  #stopped = false
   #loop: Promise<void> = Promise.resolve()
+  /** The cluster that was read last, how far its history went, and whether this connection has read anything yet. */
+  #cluster = ''
+  #revision = 0
+  #isFresh = false
+  #rebuiltAt = Number.NEGATIVE_INFINITY
+  #resync: NodeJS.Timeout | undefined
 
   constructor(options: EtcdRegistryOptions) {
     this.#options = options
     this.#etcd = new Etcd(options)
+    this.#host = new HostRecord(this.#etcd, options)
   }
 
   start(): void {
@@ -87,8 +85,9 @@ export class EtcdRegistry implements Registry {
 
   /** Leaves what it wrote: the containers go on, and the next agent takes the leases over. */
   async stop(): Promise<void> {
-    this.#stopped = true
+    this.#stop.abort(new Error('stopped'))
     this.#break('stopped')
+    clearTimeout(this.#resync)
     this.#etcd.close()
     await this.#loop
   }
@@ -102,9 +101,9 @@ export class EtcdRegistry implements Registry {
   }
 
   follow(prefix: string, follower: Follower): Following {
-    const followed: Followed = { prefix: this.#key(prefix), follower, watchId: 0, stream: undefined, synced: false }
+    const followed: Followed = { prefix: this.#key(prefix), follower, watchId: 0, synced: false }
     this.#followed.add(followed)
-    if (this.#trouble === '') this.#syncOrBreak(followed)
+    if (this.#stream !== undefined) this.#syncOrBreak(followed)
     return {
       whenSynced: milliseconds => this.#until(() => followed.synced, milliseconds),
       stop: () => {
@@ -116,193 +115,218 @@ export class EtcdRegistry implements Registry {
     }
   }
 
-  async put(key: string, value: string, milliseconds: number): Promise<number> {
-    const deadline = Date.now() + milliseconds
+  async put(key: string, endpoint: Endpoint, milliseconds: number): Promise<number> {
     this.#toForget.delete(key)
-    for (;;) {
-      await this.whenReady(deadline - Date.now())
-      const lease = this.#leases?.endpoints ?? 0n
-      try {
-        const reply = await this.#etcd.txn([], [put(this.#key(key), value, lease)], [], deadline - Date.now())
-        return reply.revision
-      } catch (error) {
-        // The lease may have ended a moment ago; the loop makes another.
-        this.#break(messageOf(error))
-        if (Date.now() >= deadline) throw registryAway(messageOf(error))
-      }
-    }
+    return this.#retried(milliseconds, async left => {
+      const write = put(this.#key(key), endpointValue(endpoint), this.#host.records)
+      return (await this.#etcd.txn([], [write], [], left)).revision
+    })
   }
 
   forget(keys: readonly string[]): void {
     for (const key of keys) this.#toForget.add(key)
-    if (this.#trouble === '') this.#forgetNow().catch((error: Error) => this.#break(error.message))
+    if (this.#stream !== undefined) this.#forgetNow().catch((error: Error) => this.#break(error.message))
   }
 
   async claim(key: string, owner: AddressOwner, milliseconds: number): Promise<AddressOwner | undefined> {
-    const deadline = Date.now() + milliseconds
     this.#toForget.delete(key)
+    return this.#retried(milliseconds, left => this.#claim(this.#key(key), owner, left))
+  }
+
+  async value(key: string, milliseconds: number): Promise<string | undefined> {
+    return this.#retried(milliseconds, async left => (await this.#etcd.get(this.#key(key), left))?.value)
+  }
+
+  async #retried<T>(milliseconds: number, attempt: (left: number) => Promise<T>): Promise<T> {
+    const deadline = Date.now() + milliseconds
     for (;;) {
       await this.whenReady(deadline - Date.now())
       try {
-        return await this.#claim(this.#key(key), owner, deadline - Date.now())
+        return await attempt(deadline - Date.now())
       } catch (error) {
-        this.#break(messageOf(error))
-        if (Date.now() >= deadline) throw registryAway(messageOf(error))
+        const reason = messageOf(error)
+        // The lease may have ended a moment ago: the loop makes another.
+        if (!isFull(error)) this.#break(reason)
+        if (isFull(error) || Date.now() >= deadline) throw registryAway(reason)
       }
     }
   }
 
-  /** A container that has moved here takes its address along. */
+  /**
+   * Takes the address when it is free, or this host's own; from another host, for the same attachment, only when no agent
+   * is registered there: a container whose host has died takes its address along.
+   */
   async #claim(key: string, owner: AddressOwner, milliseconds: number): Promise<AddressOwner | undefined> {
-    const lease = this.#leases?.addresses ?? 0n
-    const write = put(key, JSON.stringify(owner), lease)
-    const first = await this.#etcd.txn([{ key, createRevision: 0 }], [write], [read(key)], milliseconds)
-    const present = first.ranges[0]?.entries[0]
+    const write = put(key, ownerValue(owner), this.#host.records)
+    const first = await this.#etcd.txn([{ key, absent: true }], [write], [read(key)], milliseconds)
+    const present = first.found[0]?.[0]
     if (first.succeeded || present === undefined) return undefined
     const other = ownerFromValue(present.value)
     if (!isSameAttachment(other, owner)) return other
-    const second = await this.#etcd.txn([{ key, modRevision: present.modRevision }], [write], [], milliseconds)
+    const unchanged = { key, since: present.modRevision }
+    const isOwn = present.lease === this.#host.records || other.host === owner.host
+    const hostIsGone = { key: presenceKey(this.#options.prefix, other.host), absent: true } as const
+    const second = await this.#etcd.txn(isOwn ? [unchanged] : [unchanged, hostIsGone], [write], [], milliseconds)
     return second.succeeded ? undefined : other
   }
 
   async #run(): Promise<void> {
     let failures = 0
-    while (!this.#stopped) {
+    const { signal } = this.#stop
+    while (!signal.aborted) {
       const broken = Promise.withResolvers<string>()
       this.#break = broken.resolve
-      let keeper: NodeJS.Timeout | undefined
+      let renewal: NodeJS.Timeout | undefined
       try {
-        await this.#connect()
-        keeper = this.#keepLeases()
-        if (this.#trouble !== '') this.#options.log(`registry: connected to ${this.#etcd.endpoint()}`)
-        this.#trouble = ''
+        await this.#listen()
+        renewal = this.#keepLeases()
         const connected = Date.now()
-        for (const followed of this.#followed) if (followed.stream !== this.#stream) this.#syncOrBreak(followed)
-        this.#tell()
-        const reason = await broken.promise
+        const reason = await this.#registerUntil(broken.promise)
         failures = Date.now() - connected > LASTING_MS ? 0 : failures + 1
         this.#trouble = reason
-        if (!this.#stopped) this.#options.log(`registry: ${reason}`)
+        if (!signal.aborted) this.#options.log(`registry: ${reason}`)
       } catch (error) {
-        const reason = messageOf(error)
-        if (failures === 0 || reason !== this.#trouble) this.#options.log(`registry: ${reason}`)
-        this.#trouble = reason
+        this.#tellTrouble(messageOf(error))
         failures += 1
       }
-      clearInterval(keeper)
+      clearInterval(renewal)
       this.#stream?.close()
       this.#stream = undefined
       this.#etcd.moveOn()
       // Many hosts lose one endpoint at the same moment: they shall not all come back at the same moment.
-      if (!this.#stopped) await pause(Math.random() * Math.min(LONGEST_PAUSE_MS, 50 * 2 ** failures))
+      if (!signal.aborted) await pause(Math.random() * Math.min(LONGEST_PAUSE_MS, 50 * 2 ** failures))
     }
   }
 
-  async #connect(): Promise<void> {
-    const fresh = await this.#ensureLeases()
-    await this.#announce(fresh.endpoints)
-    await this.#putRight(fresh)
-    await this.#forgetNow()
-    const stream = await this.#etcd.watch(
-      reply => this.#hear(reply),
-      error => this.#break(error.message),
-      CALL_MS
-    )
-    this.#stream = stream
+  #tellTrouble(reason: string): void {
+    if (reason !== this.#trouble && !this.#stop.signal.aborted) this.#options.log(`registry: ${reason}`)
+    this.#trouble = reason
+  }
+
+  /** Follows what is there. */
+  async #listen(): Promise<void> {
+    const listener = {
+      heard: (reply: WatchReply) => this.#hear(reply),
+      ended: (error: Error) => this.#break(error.message)
+    }
+    this.#stream = await this.#etcd.watch(listener, CALL_MS)
+    this.#watches.clear()
+    this.#isFresh = true
     for (const followed of this.#followed) await this.#sync(followed)
   }
 
-  /** @returns which of the leases had to be made anew: what they held is gone */
-  async #ensureLeases(): Promise<{ readonly endpoints: boolean; readonly addresses: boolean }> {
-    const { leaseSeconds, addressLeaseSeconds } = this.#options
-    const known = this.#leases ?? this.#options.leases.read()
-    const endpoints = await this.#liveLease(known?.endpoints, leaseSeconds)
-    const addresses = await this.#liveLease(known?.addresses, addressLeaseSeconds)
-    this.#leases = { endpoints: endpoints.id, addresses: addresses.id }
-    if (endpoints.isFresh || addresses.isFresh) this.#options.leases.write(this.#leases)
-    return { endpoints: endpoints.isFresh, addresses: addresses.isFresh }
+  /** Makes etcd have what this host has, as often as it takes. @returns why the connection is broken */
+  async #registerUntil(broken: Promise<string>): Promise<string> {
+    for (;;) {
+      const registering = this.#register()
+      const reason = await Promise.race([broken, registering])
+      // The next connection registers anew, not beside this one.
+      await Promise.allSettled([registering])
+      if (reason !== undefined) return reason
+      const later = await (this.#trouble === '' ? broken : Promise.race([broken, pause(REFUSED_MS)]))
+      if (later !== undefined) return later
+    }
   }
 
-  async #liveLease(known: bigint | undefined, seconds: number): Promise<{ id: bigint; isFresh: boolean }> {
-    if (known !== undefined && (await this.#etcd.keepAlive(known, CALL_MS)) > 0) return { id: known, isFresh: false }
-    const id = BigInt(`0x${randomBytes(8).toString('hex')}`) >> 1n
-    await this.#etcd.grantLease(id, seconds, CALL_MS)
-    return { id, isFresh: true }
+  /** @throws Error when the connection is to blame */
+  async #register(): Promise<undefined> {
+    try {
+      await this.#host.register(this.#stop.signal)
+      await this.#putRight()
+      await this.#forgetNow()
+      this.#options.log(`registry: connected to ${this.#etcd.endpoint()}`)
+      this.#trouble = ''
+      this.#tell()
+    } catch (error) {
+      if (isPassing(error)) throw error
+      this.#tellTrouble(messageOf(error))
+    }
+    return undefined
   }
 
-  /** Says that this host is there, and ends what an earlier life of it has left. */
-  async #announce(isFresh: boolean): Promise<void> {
-    const key = this.#key(`hosts/${this.#options.host}`)
-    const before = await this.#etcd.get(key, CALL_MS)
-    const { endpoints, addresses } = this.#leases ?? { endpoints: 0n, addresses: 0n }
-    const record = { machine: this.#options.machine, endpoints: String(endpoints), addresses: String(addresses) }
-    const other = before === undefined ? undefined : hostFromValue(before.value)
-    if (other !== undefined) {
-      if (other.machine !== record.machine) {
-        const name = JSON.stringify(this.#options.host)
-        const machine = JSON.stringify(other.machine)
-        throw new Error(`another machine (${machine}) is registered as ${name}: give each host a name of its own`)
-      }
-      // The containers of before the reboot are gone, and their addresses are free.
-      if (isFresh && other.endpoints !== '' && other.endpoints !== record.endpoints)
-        await this.#etcd.revokeLease(BigInt(other.endpoints), CALL_MS)
-      if (other.addresses !== '' && other.addresses !== record.addresses)
-        await this.#etcd.revokeLease(BigInt(other.addresses), CALL_MS)
+  /** Containers came and went while etcd was away, and this host may have had another name or address. */
+  async #putRight(): Promise<void> {
+    const leased = await this.#host.leasedKeys()
+    const endpoints = this.#options.own.endpoints()
+    const addresses = this.#options.own.addresses()
+    const wanted = new Map<string, string>()
+    for (const [key, endpoint] of endpoints) wanted.set(this.#key(key), endpointValue(endpoint))
+    for (const [key, owner] of addresses) wanted.set(this.#key(key), ownerValue(owner))
+    const own = new Set([...wanted.keys(), ...this.#host.keys])
+    const present = await this.#valuesOf([...leased].filter(key => wanted.has(key)))
+    const operations = [...leased].filter(key => !own.has(key)).map(remove)
+    for (const [key, value] of wanted) {
+      const isAddress = addresses.has(key.slice(this.#key('').length))
+      // An address that is not there is claimed, lest somebody else has it by now.
+      if (present.get(key) === value || (isAddress && !present.has(key))) continue
+      operations.push(put(key, value, this.#host.records))
     }
-    await this.#etcd.txn([], [put(key, JSON.stringify(record), endpoints)], [], CALL_MS)
-  }
-
-  /** Makes etcd have exactly what this host has: containers came and went while it was away. */
-  async #putRight(fresh: { readonly endpoints: boolean; readonly addresses: boolean }): Promise<void> {
-    const { endpoints, addresses } = this.#leases ?? { endpoints: 0n, addresses: 0n }
-    const endpointKeys = fresh.endpoints ? [] : (await this.#etcd.leaseKeys(endpoints, CALL_MS)).keys
-    const addressKeys = fresh.addresses ? [] : (await this.#etcd.leaseKeys(addresses, CALL_MS)).keys
-    const present = new Set([...endpointKeys, ...addressKeys])
-    const own = this.#options.own.endpoints()
-    const held = this.#options.own.addresses()
-    const hosts = this.#key('hosts/')
-    const wanted = new Set([...own.keys(), ...held.keys()].map(key => this.#key(key)))
-    const operations = [...present].filter(key => !wanted.has(key) && !key.startsWith(hosts)).map(remove)
-    for (const [key, value] of own) {
-      if (!present.has(this.#key(key))) operations.push(put(this.#key(key), value, endpoints))
-    }
-    for (let i = 0; i < operations.length; i += OPERATIONS_PER_TXN) {
-      await this.#etcd.txn([], operations.slice(i, i + OPERATIONS_PER_TXN), [], CALL_MS)
-    }
-    for (const [key, value] of held) {
+    for (const some of portions(operations)) await this.#etcd.txn([], some, [], CALL_MS)
+    for (const [key, owner] of addresses) {
       if (present.has(this.#key(key))) continue
-      const other = await this.#claim(this.#key(key), JSON.parse(value), CALL_MS)
-      if (other !== undefined) this.#options.own.onConflict(key, JSON.stringify(other))
+      const other = await this.#claim(this.#key(key), owner, CALL_MS)
+      if (other !== undefined) this.#options.own.onConflict(key, other)
     }
+  }
+
+  async #valuesOf(keys: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    const values = new Map<string, string>()
+    for (const some of portions(keys)) {
+      const { found } = await this.#etcd.txn([], some.map(read), [], CALL_MS)
+      for (const entry of found.flat()) values.set(entry.key, entry.value)
+    }
+    return values
   }
 
   #keepLeases(): NodeJS.Timeout {
-    const period = (Math.min(this.#options.leaseSeconds, this.#options.addressLeaseSeconds) * 1000) / 3
+    const { presenceSeconds, recordsSeconds } = this.#options
+    const period = (Math.min(presenceSeconds, recordsSeconds) * 1000) / 3
     const keep = async (): Promise<void> => {
-      const { endpoints, addresses } = this.#leases ?? { endpoints: 0n, addresses: 0n }
-      const left = await Promise.all([this.#etcd.keepAlive(endpoints, period), this.#etcd.keepAlive(addresses, period)])
-      if (left.some(seconds => seconds <= 0)) this.#break('the lease of this host has ended')
+      if (this.#etcd.isOutdated()) this.#break('certificates or password have been renewed')
+      if (!(await this.#host.keepAlive(period))) this.#break('the lease of this host has ended')
     }
     return setInterval(() => keep().catch((error: Error) => this.#break(error.message)), period)
   }
 
   /** Reads all of it and follows from there: nothing is missed in between. */
   async #sync(followed: Followed): Promise<void> {
+    const stream = this.#stream
     const reply = await this.#etcd.range(followed.prefix, 4 * CALL_MS)
-    if (!this.#followed.has(followed)) return
+    if (!this.#followed.has(followed) || stream !== this.#stream) return
+    this.#noteHistory(reply.cluster, reply.revision)
     const cut = followed.prefix.length
-    followed.follower.reset(
-      reply.entries.map(entry => ({ name: entry.key.slice(cut), value: entry.value, revision: entry.modRevision }))
-    )
+    const entries = reply.entries.map(entry => ({
+      name: entry.key.slice(cut),
+      value: entry.value,
+      revision: entry.modRevision
+    }))
+    followed.follower.reset(entries, Date.now() - this.#rebuiltAt < REBUILT_MS)
     followed.follower.settled()
     followed.synced = true
     this.#watches.delete(followed.watchId)
     followed.watchId = this.#nextWatch
-    followed.stream = this.#stream
     this.#nextWatch += 1
     this.#watches.set(followed.watchId, followed)
     this.#stream?.send(watchRequest(followed.prefix, reply.revision + 1, followed.watchId))
     this.#tell()
+  }
+
+  /**
+   * An etcd that was set up anew counts from one and knows only who has come back to it so far. What is known here stays
+   * for a moment, and then everything is read again.
+   */
+  #noteHistory(cluster: string, revision: number): void {
+    const isOther = this.#cluster !== '' && (cluster !== this.#cluster || revision < this.#revision)
+    const isRebuilt = this.#isFresh && isOther
+    this.#revision = isRebuilt ? revision : Math.max(revision, this.#revision)
+    this.#cluster = cluster
+    this.#isFresh = false
+    if (!isRebuilt) return
+    this.#rebuiltAt = Date.now()
+    clearTimeout(this.#resync)
+    this.#resync = setTimeout(() => {
+      for (const followed of this.#followed) this.#syncOrBreak(followed)
+    }, REBUILT_MS)
   }
 
   #syncOrBreak(followed: Followed): void {
@@ -333,28 +357,23 @@ export class EtcdRegistry implements Registry {
   async #forgetNow(): Promise<void> {
     while (this.#toForget.size > 0) {
       const keys = [...this.#toForget].slice(0, OPERATIONS_PER_TXN)
-      const lease = this.#leases
-      const entries = await this.#ownEntries(keys, lease)
-      await this.#etcd.txn(
+      const { found } = await this.#etcd.txn(
         [],
-        entries.map(entry => remove(entry.key)),
+        keys.map(key => read(this.#key(key))),
         [],
         CALL_MS
       )
-      for (const key of keys) this.#toForget.delete(key)
+      // Those that still are this host's: an address may have gone on to another one.
+      const own = found.flat().filter(entry => entry.lease === this.#host.records)
+      const conditions = own.map(entry => ({ key: entry.key, since: entry.modRevision }))
+      const done = await this.#etcd.txn(
+        conditions,
+        own.map(entry => remove(entry.key)),
+        [],
+        CALL_MS
+      )
+      if (done.succeeded) for (const key of keys) this.#toForget.delete(key)
     }
-  }
-
-  /** Those of the keys that still are this host's: an address may have gone on to another one. */
-  async #ownEntries(keys: readonly string[], leases: LeaseIds | undefined): Promise<readonly KeyValue[]> {
-    const reply = await this.#etcd.txn(
-      [],
-      keys.map(key => read(this.#key(key))),
-      [],
-      CALL_MS
-    )
-    const entries = reply.ranges.flatMap(range => range.entries)
-    return entries.filter(entry => entry.lease === leases?.endpoints || entry.lease === leases?.addresses)
   }
 
   #key(key: string): string {
@@ -382,10 +401,21 @@ export class EtcdRegistry implements Registry {
   }
 }
 
-function pause(milliseconds: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, milliseconds))
+function portions<T>(all: readonly T[]): readonly (readonly T[])[] {
+  const count = Math.ceil(all.length / OPERATIONS_PER_TXN)
+  return Array.from({ length: count }, (_, i) => all.slice(i * OPERATIONS_PER_TXN, (i + 1) * OPERATIONS_PER_TXN))
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+/** The connection is to blame: another endpoint, or the same a moment later, may do better. */
+function isPassing(error: unknown): boolean {
+  return error instanceof EtcdError && (error.code === UNAVAILABLE || error.code === DEADLINE_EXCEEDED)
+}
+
+/** etcd takes no writes until its administrator makes room. */
+function isFull(error: unknown): boolean {
+  return error instanceof EtcdError && error.code === RESOURCE_EXHAUSTED
+}
+
+function pause(milliseconds: number): Promise<undefined> {
+  return new Promise(resolve => setTimeout(() => resolve(undefined), milliseconds))
 }

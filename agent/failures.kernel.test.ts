@@ -15,10 +15,10 @@ const LONG_LEASE = 300
 const SHORT_LEASE = 8
 const SHORT_LEASES = { leaseSeconds: SHORT_LEASE, addressLeaseSeconds: SHORT_LEASE + 1 }
 
-/** The id of the lease that a host's endpoints go with, and the seconds that it will still live. */
+/** The id of the etcd lease that a host's endpoints and addresses go with, and the seconds that it will still live. */
 function leaseOf(site: OverlaySite, host: string): { readonly id: bigint; readonly seconds: number } {
   const record = JSON.parse(site.etcd.ctl('get', '--print-value-only', `/patchbay/hosts/${host}`))
-  const id = BigInt(record.endpoints)
+  const id = BigInt(record.records)
   const told = site.etcd.ctl('lease', 'timetolive', id.toString(16))
   return { id, seconds: Number(/remaining\(([0-9]+)s\)/.exec(told)?.[1] ?? '0') }
 }
@@ -133,8 +133,9 @@ test('the leader of etcd is killed; etcd goes away and returns; a host is cut of
 
 /** More than etcd keeps ready for a follower that does not read: it has to read them from its history, later. */
 const FLOOD = `
+import { NO_ACCESS } from '${join(ROOT, 'agent/etcd/access.ts')}'
 import { Etcd, put } from '${join(ROOT, 'agent/etcd/etcd.ts')}'
-const etcd = new Etcd({ endpoints: [process.argv[1]], tls: {}, count: () => undefined })
+const etcd = new Etcd({ endpoints: [process.argv[1]], access: NO_ACCESS, count: () => undefined })
 const write = (key, size) => etcd.txn([], [put('/patchbay/endpoints/42/flood/' + key, 'x'.repeat(size), 0n)], [], 60_000)
 for (let i = 0; i < 12; i += 1) await write('large', 1_000_000)
 for (let i = 0; i < 15; i += 1) await Promise.all(Array.from({ length: 100 }, (_, n) => write('small' + n, 1)))

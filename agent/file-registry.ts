@@ -8,10 +8,9 @@
  * all of them.
  */
 import { readFileSync, unwatchFile, watchFile } from 'node:fs'
-import { LIMITED_CONNECTIVITY } from '../lib/cni/error.ts'
+import { CniError, LIMITED_CONNECTIVITY, TRY_AGAIN_LATER } from '../lib/cni/error.ts'
 import { parseAddress } from '../lib/ip/address.ts'
 import type { AddressOwner } from './endpoint.ts'
-import { AgentFailure } from './failure.ts'
 import type { Entry, Follower, Following, Registry } from './registry.ts'
 
 const POLL_MS = 500
@@ -49,7 +48,8 @@ export class FileRegistry implements Registry {
   }
 
   async whenReady(): Promise<void> {
-    if (this.#trouble !== '') throw new AgentFailure(11, `read the registry: ${this.#trouble}`, 'correct the file')
+    if (this.#trouble !== '')
+      throw new CniError(TRY_AGAIN_LATER, `read the registry: ${this.#trouble}`, 'correct the file')
   }
 
   follow(prefix: string, follower: Follower): Following {
@@ -66,8 +66,13 @@ export class FileRegistry implements Registry {
 
   forget(): void {}
 
+  /** It knows hosts only. */
+  async value(): Promise<string | undefined> {
+    return undefined
+  }
+
   async claim(): Promise<AddressOwner | undefined> {
-    throw new AgentFailure(
+    throw new CniError(
       LIMITED_CONNECTIVITY,
       'take an address: a registry file cannot keep addresses unique across hosts',
       'use ipam "host-local" with a range for each host, or etcd as the registry'
@@ -92,7 +97,7 @@ export class FileRegistry implements Registry {
     const hosts = this.#content.networks.get(vni) ?? this.#content.hosts
     const value = (vtep: string): string => JSON.stringify({ mac: '', ips: [], vtep })
     const entries: readonly Entry[] = hosts.map(vtep => ({ name: vtep, value: value(vtep), revision: this.#revision }))
-    follower.reset(prefix.startsWith('endpoints/') ? entries : [])
+    follower.reset(prefix.startsWith('endpoints/') ? entries : [], false)
     follower.settled()
   }
 }

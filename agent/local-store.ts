@@ -6,19 +6,22 @@
  *     addresses/<network>:<containerID>:<ifname>.json
  *     leases.json
  */
-import { readdirSync } from 'node:fs'
-import { jsonText, parseJson } from '../lib/config/json.ts'
-import { tunnelFromJson, tunnelToJson } from '../lib/overlay/tunnel-json.ts'
-import { ensureDirectory, readText, removeFile, writeAtomic } from '../lib/sys/files.ts'
-import { type Attachment, attachmentKey, type LocalEndpoint, type LocalLease } from './endpoint.ts'
-import type { LeaseIds, LeaseStore } from './etcd-registry.ts'
 
-export class LocalStore implements LeaseStore {
+import type { Attachment } from '../lib/attachment.ts'
+import { type Json, jsonArray, jsonObject, jsonString, jsonText, parseJson } from '../lib/config/json.ts'
+import { Section } from '../lib/config/section.ts'
+import { attachmentKey, attachmentToJson, isSameAttachment } from '../lib/daemon/attachment.ts'
+import { tunnelFromJson, tunnelToJson } from '../lib/overlay/tunnel-json.ts'
+import { ensureDirectory, listDirectory, readText, removeFile, writeAtomic } from '../lib/sys/files.ts'
+import type { HeldAddresses, LocalEndpoint } from './endpoint.ts'
+import type { EtcdLeaseStore, EtcdLeases } from './host-record.ts'
+
+export class LocalStore implements EtcdLeaseStore {
   readonly endpoints: ReadonlyMap<string, LocalEndpoint>
-  readonly addresses: ReadonlyMap<string, LocalLease>
+  readonly addresses: ReadonlyMap<string, HeldAddresses>
   readonly #directory: string
   readonly #endpoints = new Map<string, LocalEndpoint>()
-  readonly #addresses = new Map<string, LocalLease>()
+  readonly #addresses = new Map<string, HeldAddresses>()
 
   constructor(directory: string) {
     this.#directory = directory
@@ -26,19 +29,17 @@ export class LocalStore implements LeaseStore {
     this.addresses = this.#addresses
     for (const part of ['endpoints', 'addresses']) ensureDirectory(`${directory}/${part}`, 0o700)
     for (const text of this.#read('endpoints')) {
-      const one = endpointFromText(text)
+      const one = readFile(text, readEndpoint)
       if (one !== undefined) this.#endpoints.set(attachmentKey(one), one)
     }
     for (const text of this.#read('addresses')) {
-      const one = leaseFromText(text)
-      if (one !== undefined) this.#addresses.set(leaseKey(one), one)
+      const one = readFile(text, readHeld)
+      if (one !== undefined) this.#addresses.set(heldKey(one), one)
     }
   }
 
   putEndpoint(endpoint: LocalEndpoint): void {
-    const { tunnel, ...rest } = endpoint
-    const text = JSON.stringify({ ...rest, tunnel: JSON.parse(jsonText(tunnelToJson(tunnel))) })
-    this.#write('endpoints', attachmentKey(endpoint), text)
+    this.#write('endpoints', attachmentKey(endpoint), endpointToJson(endpoint))
     this.#endpoints.set(attachmentKey(endpoint), endpoint)
   }
 
@@ -49,44 +50,47 @@ export class LocalStore implements LeaseStore {
     return known
   }
 
-  putLease(lease: LocalLease): void {
-    this.#write('addresses', leaseKey(lease), JSON.stringify(lease))
-    this.#addresses.set(leaseKey(lease), lease)
+  putAddresses(held: HeldAddresses): void {
+    this.#write('addresses', heldKey(held), heldToJson(held))
+    this.#addresses.set(heldKey(held), held)
   }
 
-  removeLease(lease: LocalLease): void {
-    this.#addresses.delete(leaseKey(lease))
-    removeFile(this.#path('addresses', leaseKey(lease)))
+  removeAddresses(held: HeldAddresses): void {
+    this.#addresses.delete(heldKey(held))
+    removeFile(this.#path('addresses', heldKey(held)))
   }
 
-  leasesOf(one: Attachment): readonly LocalLease[] {
-    return [...this.#addresses.values()].filter(lease => attachmentKey(lease) === attachmentKey(one))
+  addressesOf(one: Attachment): readonly HeldAddresses[] {
+    return [...this.#addresses.values()].filter(held => isSameAttachment(held, one))
   }
 
-  read(): LeaseIds | undefined {
+  read(): EtcdLeases | undefined {
     try {
-      const { endpoints, addresses } = JSON.parse(readText(`${this.#directory}/leases.json`) ?? '')
-      return { endpoints: BigInt(endpoints), addresses: BigInt(addresses) }
+      const file = new Section(parseJson(readText(`${this.#directory}/leases.json`) ?? ''))
+      return { presence: BigInt(required(file.text('presence'))), records: BigInt(required(file.text('records'))) }
     } catch {
       return undefined
     }
   }
 
-  write(ids: LeaseIds): void {
-    const text = JSON.stringify({ endpoints: String(ids.endpoints), addresses: String(ids.addresses) })
-    writeAtomic(`${this.#directory}/leases.json`, `${text}\n`, 0o600, false)
+  write(ids: EtcdLeases): void {
+    const json = jsonObject([
+      ['presence', jsonString(String(ids.presence))],
+      ['records', jsonString(String(ids.records))]
+    ])
+    writeAtomic(`${this.#directory}/leases.json`, `${jsonText(json)}\n`, 0o600, false)
   }
 
   #names(part: string): readonly string[] {
-    return readdirSync(`${this.#directory}/${part}`).filter(name => name.endsWith('.json') && !name.startsWith('.'))
+    return listDirectory(`${this.#directory}/${part}`).filter(name => name.endsWith('.json') && !name.startsWith('.'))
   }
 
   #read(part: string): readonly string[] {
     return this.#names(part).map(name => readText(`${this.#directory}/${part}/${name}`) ?? '')
   }
 
-  #write(part: string, key: string, text: string): void {
-    writeAtomic(this.#path(part, key), `${text}\n`, 0o600, false)
+  #write(part: string, key: string, json: Json): void {
+    writeAtomic(this.#path(part, key), `${jsonText(json)}\n`, 0o600, false)
   }
 
   #path(part: string, key: string): string {
@@ -95,25 +99,70 @@ export class LocalStore implements LeaseStore {
 }
 
 /** An attachment may have addresses of several pools. */
-function leaseKey(lease: LocalLease): string {
-  return `${attachmentKey(lease)}:${lease.pool}`
+function heldKey(held: HeldAddresses): string {
+  return `${attachmentKey(held)}:${held.pool}`
 }
 
-function endpointFromText(text: string): LocalEndpoint | undefined {
+function endpointToJson(endpoint: LocalEndpoint): Json {
+  return jsonObject([
+    ['attachment', attachmentToJson(endpoint)],
+    ['mac', jsonString(endpoint.mac)],
+    ['ips', jsonArray(endpoint.ips.map(jsonString))],
+    ['vtep', jsonString(endpoint.vtep)],
+    ['hostEnd', jsonString(endpoint.hostEnd)],
+    ['tunnel', tunnelToJson(endpoint.tunnel)],
+    ['gateways', jsonArray(endpoint.gateways.map(jsonString))],
+    ['stateDir', jsonString(endpoint.stateDir)]
+  ])
+}
+
+function heldToJson(held: HeldAddresses): Json {
+  return jsonObject([
+    ['attachment', attachmentToJson(held)],
+    ['pool', jsonString(held.pool)],
+    ['ips', jsonArray(held.ips.map(jsonString))]
+  ])
+}
+
+/** undefined for a file that is torn, or of another version. */
+function readFile<T>(text: string, read: (file: Section) => T): T | undefined {
   try {
-    const value: LocalEndpoint = JSON.parse(text)
-    const tunnel = tunnelFromJson(parseJson(JSON.stringify(value.tunnel)))
-    return tunnel === undefined ? undefined : { ...value, tunnel }
+    const file = new Section(parseJson(text))
+    const one = read(file)
+    file.finish()
+    return one
   } catch {
     return undefined
   }
 }
 
-function leaseFromText(text: string): LocalLease | undefined {
-  try {
-    const value: LocalLease = JSON.parse(text)
-    return Array.isArray(value.ips) ? value : undefined
-  } catch {
-    return undefined
+function readAttachment(file: Section): Attachment {
+  const one = required(file.section('attachment'))
+  return {
+    network: required(one.text('network')),
+    containerId: required(one.text('containerId')),
+    ifName: required(one.text('ifName'))
   }
+}
+
+function readEndpoint(file: Section): LocalEndpoint {
+  return {
+    ...readAttachment(file),
+    mac: required(file.text('mac')),
+    ips: file.textList('ips'),
+    vtep: required(file.text('vtep')),
+    hostEnd: required(file.text('hostEnd')),
+    tunnel: required(tunnelFromJson(required(file.json('tunnel')))),
+    gateways: file.textList('gateways'),
+    stateDir: file.text('stateDir') ?? ''
+  }
+}
+
+function readHeld(file: Section): HeldAddresses {
+  return { ...readAttachment(file), pool: required(file.text('pool')), ips: file.textList('ips') }
+}
+
+function required<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('read file: something is missing')
+  return value
 }

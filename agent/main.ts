@@ -1,18 +1,21 @@
 /** `patchbay agent`: one per host, until it is told to stop. */
 import { readFileSync } from 'node:fs'
+import type { Server } from 'node:net'
 import { parseArgs } from 'node:util'
-import { lockHost } from '../lib/daemon/one-per-host.ts'
+import { lockHost } from '../lib/daemon/host-lock.ts'
+import { serveRequests } from '../lib/daemon/server.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { machineId } from '../lib/state/machine.ts'
 import { ensureDirectory, fileError } from '../lib/sys/files.ts'
 import { Agent, ownRecords } from './agent.ts'
-import { type AgentConfig, DEFAULT_CONFIG, type EtcdConfig, parseConfig } from './config.ts'
+import { type AgentConfig, DEFAULT_CONFIG, parseConfig } from './config.ts'
 import { EtcdRegistry } from './etcd-registry.ts'
 import { FileRegistry } from './file-registry.ts'
+import { serveHttp } from './http.ts'
 import { LocalStore } from './local-store.ts'
 import { Metrics } from './metrics.ts'
+import { answerPlugin, REQUEST_NAMES } from './plugin-requests.ts'
 import type { Registry } from './registry.ts'
-import { serveHttp, servePlugins } from './servers.ts'
 
 export const USAGE = `usage: patchbay agent [--config FILE]
 
@@ -74,7 +77,7 @@ async function serve(config: AgentConfig): Promise<void> {
   metrics.gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
   agent.start()
   const servers = [await servePlugins(agent, metrics, config.socket)]
-  if (config.http !== '') servers.push(await serveHttp(agent, metrics, config.http))
+  if (config.http !== '') servers.push(await serveHttp(() => agent.trouble(), metrics, config.http))
   log(`host ${JSON.stringify(config.host)}: listening on ${config.socket}`)
   await new Promise(resolve => {
     process.once('SIGTERM', resolve)
@@ -85,13 +88,23 @@ async function serve(config: AgentConfig): Promise<void> {
   await unlock()
 }
 
+function servePlugins(agent: Agent, metrics: Metrics, path: string): Promise<Server> {
+  return serveRequests(path, {
+    answer: request => answerPlugin(agent, request),
+    answered: (what, isOk, milliseconds) => {
+      const name = REQUEST_NAMES.has(what) ? what : 'unreadable'
+      metrics.add(`patchbay_agent_requests_total{do="${name}",ok="${isOk}"}`)
+      metrics.add(`patchbay_agent_request_milliseconds_total{do="${name}"}`, milliseconds)
+    }
+  })
+}
+
 function makeRegistry(config: AgentConfig, store: LocalStore, metrics: Metrics): Registry {
   if (config.etcd === undefined) return new FileRegistry(config.file, log)
   const { etcd } = config
   return new EtcdRegistry({
     endpoints: etcd.endpoints,
-    tls: { ca: fileOf(etcd.ca), cert: fileOf(etcd.cert), key: fileOf(etcd.key) },
-    user: userOf(etcd),
+    access: etcd,
     count: (sent, received) => {
       if (sent > 0) metrics.add('patchbay_agent_registry_bytes_total{direction="sent"}', sent)
       if (received > 0) metrics.add('patchbay_agent_registry_bytes_total{direction="received"}', received)
@@ -99,24 +112,16 @@ function makeRegistry(config: AgentConfig, store: LocalStore, metrics: Metrics):
     prefix: etcd.prefix,
     host: config.host,
     machine: machineId(),
-    leaseSeconds: etcd.leaseSeconds,
-    addressLeaseSeconds: etcd.addressLeaseSeconds,
+    presenceSeconds: etcd.leaseSeconds,
+    recordsSeconds: etcd.addressLeaseSeconds,
     leases: store,
     own: ownRecords(config.host, store, (key, owner) => {
       metrics.add('patchbay_agent_address_conflicts_total')
-      log(`address ${key} was taken while this host was cut off, by ${owner}: detach one of the two containers`)
+      const other = `container ${JSON.stringify(owner.containerId)} on host ${JSON.stringify(owner.host)}`
+      log(`address ${key} was taken while this host was cut off, by ${other}: detach one of the two containers`)
     }),
     log
   })
-}
-
-function fileOf(path: string): Buffer | undefined {
-  return path === '' ? undefined : readFileSync(path)
-}
-
-function userOf(etcd: EtcdConfig): { readonly name: string; readonly password: string } | undefined {
-  if (etcd.username === '') return undefined
-  return { name: etcd.username, password: readFileSync(etcd.passwordFile, 'utf8').trimEnd() }
 }
 
 function log(message: string): void {

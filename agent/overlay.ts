@@ -68,8 +68,8 @@ export class Overlay {
     this.#locals = locals
     this.table = new EndpointTable(context.host, formatAddress(tunnel.local))
     this.#following = context.registry.follow(endpointPrefix(tunnel.vni), {
-      reset: entries => {
-        this.table.reset(new Map(entries.flatMap(entry => placed(entry, tunnel.local.family))))
+      reset: (entries, keepRest) => {
+        this.table.reset(new Map(entries.flatMap(entry => placed(entry, tunnel.local.family))), keepRest)
         if (!this.#isKnown) this.#isSuspect = true
         this.#isKnown = true
       },
@@ -81,7 +81,7 @@ export class Overlay {
     })
   }
 
-  /** Resolves when the registry's content is in the kernel. @throws AgentFailure code 11 when that takes too long */
+  /** Resolves when the registry's content is in the kernel. @throws CniError code 11 when that takes too long */
   async whenProgrammed(milliseconds: number): Promise<void> {
     await this.#following.whenSynced(milliseconds)
     for (let tries = 0; tries < 10; tries += 1) {

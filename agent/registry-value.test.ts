@@ -61,15 +61,15 @@ test('an owner of no known form has no name, and is not us', () => {
 })
 
 test('a host of no known form is nobody; leases of no known form are none', () => {
-  assert.equal(hostFromValue('{"machine":"m","endpoints":"12","addresses":"9223372036854775807"}'), {
+  assert.equal(hostFromValue('{"machine":"m","presence":"12","records":"9223372036854775807"}'), {
     machine: 'm',
-    endpoints: '12',
-    addresses: '9223372036854775807'
+    presence: '12',
+    records: '9223372036854775807'
   })
-  assert.equal(hostFromValue('{"machine":"m","endpoints":"x","addresses":7}'), {
+  assert.equal(hostFromValue('{"machine":"m","presence":"x","records":7}'), {
     machine: 'm',
-    endpoints: '',
-    addresses: ''
+    presence: '',
+    records: ''
   })
   for (const text of ['', 'null', '{', '{}', '{"machine":7}']) assert.is(hostFromValue(text), undefined, text)
 })

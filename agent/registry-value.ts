@@ -1,5 +1,5 @@
 /**
- * What other hosts have written into the registry, judged before it gets anywhere. A host that was broken into, or an older
+ * Values of the registry. What other hosts have written is judged before it gets anywhere. A host that was broken into, or an older
  * agent, must not bring this one's tables into disorder: one value that the kernel refuses would have all be written again
  * and again, a MAC of zeros would stand for the list of hosts that frames are flooded to.
  */
@@ -43,25 +43,34 @@ export function endpointFromValue(text: string, family: number): Endpoint | unde
   }
 }
 
+/** An endpoint as the registry has it. */
+export function endpointValue({ mac, ips, vtep }: Endpoint): string {
+  return JSON.stringify({ mac, ips, vtep })
+}
+
+export function ownerValue({ host, network, containerId, ifName }: AddressOwner): string {
+  return JSON.stringify({ host, network, containerId, ifName })
+}
+
 /** Who has an address. A value of no known form is somebody's all the same: the address is not free. */
 export function ownerFromValue(text: string): AddressOwner {
   const { host, network, containerId, ifName } = membersOf(text)
   return { host: textOf(host), network: textOf(network), containerId: textOf(containerId), ifName: textOf(ifName) }
 }
 
-/** A host's entry. */
+/** A host's record. */
 export interface HostValue {
   readonly machine: string
-  /** '' when it has none. */
-  readonly endpoints: string
-  readonly addresses: string
+  /** Ids of etcd leases; '' when it has none. */
+  readonly presence: string
+  readonly records: string
 }
 
 /** @returns undefined when it is none, and so nobody's */
 export function hostFromValue(text: string): HostValue | undefined {
-  const { machine, endpoints, addresses } = membersOf(text)
+  const { machine, presence, records } = membersOf(text)
   if (typeof machine !== 'string' || machine === '') return undefined
-  return { machine, endpoints: leaseOf(endpoints), addresses: leaseOf(addresses) }
+  return { machine, presence: leaseOf(presence), records: leaseOf(records) }
 }
 
 function leaseOf(value: unknown): string {

@@ -1,5 +1,8 @@
 /** Where hosts tell each other of their endpoints: etcd (etcd-registry.ts), or a file (file-registry.ts). */
-import type { AddressOwner } from './endpoint.ts'
+
+import type { Attachment } from '../lib/attachment.ts'
+import { CniError, TRY_AGAIN_LATER } from '../lib/cni/error.ts'
+import type { AddressOwner, Endpoint } from './endpoint.ts'
 
 /** One entry of what is followed. `name` is its key below the place followed. */
 export interface Entry {
@@ -10,8 +13,13 @@ export interface Entry {
 
 /** Hears what is there, and from then on every change. */
 export interface Follower {
-  /** All of it: at the beginning, and whenever changes may have been missed. */
-  readonly reset: (entries: readonly Entry[]) => void
+  /**
+   * All of it: at the beginning, and whenever changes may have been missed.
+   *
+   * @param keepRest the registry has lost its memory and may not know everything yet: what is not among the entries stays,
+   *   and is older than they are
+   */
+  readonly reset: (entries: readonly Entry[], keepRest: boolean) => void
   /** `value` is undefined for what has gone. */
   readonly change: (name: string, value: string | undefined, revision: number) => void
   /** After a batch of changes. */
@@ -19,18 +27,18 @@ export interface Follower {
 }
 
 export interface Following {
-  /** Resolves when the first `reset` has come. @throws AgentFailure code 11 when that takes too long */
+  /** Resolves when the first `reset` has come. @throws CniError code 11 when that takes too long */
   readonly whenSynced: (milliseconds: number) => Promise<void>
   readonly stop: () => void
 }
 
 /** What this host wants the registry to have, whenever the registry asks: it may have lost it. */
 export interface OwnRecords {
-  /** Key below the registry's prefix, and value. */
-  readonly endpoints: () => ReadonlyMap<string, string>
-  readonly addresses: () => ReadonlyMap<string, string>
+  /** By key below the registry's prefix. */
+  readonly endpoints: () => ReadonlyMap<string, Endpoint>
+  readonly addresses: () => ReadonlyMap<string, AddressOwner>
   /** Somebody else has taken an address of ours while this host was cut off. */
-  readonly onConflict: (key: string, owner: string) => void
+  readonly onConflict: (key: string, owner: AddressOwner) => void
 }
 
 export interface Registry {
@@ -40,14 +48,16 @@ export interface Registry {
   readonly stop: () => Promise<void>
   /** Why it cannot be asked now; '' when it can. */
   readonly trouble: () => string
-  /** @throws AgentFailure code 11 with the reason when that takes too long */
+  /** @throws CniError code 11 with the reason when that takes too long */
   readonly whenReady: (milliseconds: number) => Promise<void>
   /** Follows all entries whose key begins so. */
   readonly follow: (prefix: string, follower: Follower) => Following
   /** Writes an endpoint, which goes away with this host. @returns the revision */
-  readonly put: (key: string, value: string, milliseconds: number) => Promise<number>
+  readonly put: (key: string, endpoint: Endpoint, milliseconds: number) => Promise<number>
   /** Removes keys as soon as the registry can be reached. */
   readonly forget: (keys: readonly string[]) => void
+  /** The value as of now. @throws CniError code 11 */
+  readonly value: (key: string, milliseconds: number) => Promise<string | undefined>
   /** Takes an address unless somebody else has it. @returns its owner when that is not `owner` */
   readonly claim: (key: string, owner: AddressOwner, milliseconds: number) => Promise<AddressOwner | undefined>
 }
@@ -57,11 +67,7 @@ export function endpointPrefix(vni: number): string {
 }
 
 /** No part holds a slash: names of networks, containers and interfaces cannot. */
-export function endpointKey(
-  vni: number,
-  host: string,
-  one: { readonly network: string; readonly containerId: string; readonly ifName: string }
-): string {
+export function endpointKey(vni: number, host: string, one: Attachment): string {
   return `${endpointPrefix(vni)}${host}/${one.network}/${one.containerId}/${one.ifName}`
 }
 
@@ -71,4 +77,13 @@ export function addressPrefix(pool: string): string {
 
 export function addressKey(pool: string, ip: string): string {
   return `${addressPrefix(pool)}${ip}`
+}
+
+/** The registry cannot be asked at the moment. */
+export function registryAway(reason: string): CniError {
+  return new CniError(
+    TRY_AGAIN_LATER,
+    `reach the registry: ${reason}`,
+    'containers that run go on; new ones can be attached when the registry is back'
+  )
 }

@@ -1,33 +1,44 @@
 /**
- * The command apart from the plugins: what a plugin's start has to read is half as much when `patchbay`'s own part is an
- * asset of the executable, compiled only when the command is asked for.
+ * Parts of the Node engine's executable that lie beside its main script, as assets that are compiled when they are asked
+ * for: what a plugin's start has to read is half as much without the command, and the command's start without gRPC.
  */
 import { join } from 'node:path'
 import type { Plugin } from 'esbuild'
 import { ROOT } from './project.ts'
 
-/** The asset's name in the executable. */
-export const COMMAND_ASSET = 'command.cjs'
+/** An `import()` that leads to an asset. */
+export interface Asset {
+  /** Its name in the executable. */
+  readonly name: string
+  /** The module, from the root; others ask for it by this file name. */
+  readonly module: string
+}
+
+export const COMMAND_ASSET: Asset = { name: 'command.cjs', module: 'cli/command.ts' }
+export const GRPC_ASSET: Asset = { name: 'grpc.cjs', module: 'agent/etcd/packages.ts' }
 
 /** The asset may ask for nothing but Node's own modules, whatever lies in the working directory. */
-const LOADER = `
+function loaderOf(name: string): string {
+  return `
 const { compileFunction } = require('node:vm')
 const { getAsset } = require('node:sea')
 const names = ['exports', 'require', 'module', '__filename', '__dirname']
-const start = compileFunction(getAsset(${JSON.stringify(COMMAND_ASSET)}, 'utf8'), names, { filename: ${JSON.stringify(COMMAND_ASSET)} })
+const start = compileFunction(getAsset(${JSON.stringify(name)}, 'utf8'), names, { filename: ${JSON.stringify(name)} })
 start(exports, process.getBuiltinModule, module, process.execPath, '/')
 `
+}
 
-/** For esbuild: `import()` of cli/command.ts becomes the asset. */
-export function commandFromAsset(): Plugin {
+/** For esbuild: `import()` of the module becomes the asset. */
+export function fromAsset({ name, module }: Asset): Plugin {
+  const file = module.slice(module.lastIndexOf('/') + 1)
   return {
-    name: 'command-from-asset',
+    name: `${name} from an asset`,
     setup: build => {
-      build.onResolve({ filter: /^\.\/command\.ts$/ }, ({ kind }) =>
-        kind === 'dynamic-import' ? { path: COMMAND_ASSET, namespace: 'command' } : undefined
+      build.onResolve({ filter: new RegExp(`^\\./${file.replace('.', '\\.')}$`) }, ({ kind }) =>
+        kind === 'dynamic-import' ? { path: name, namespace: name } : undefined
       )
-      build.onLoad({ filter: /./, namespace: 'command' }, () => ({
-        contents: LOADER,
+      build.onLoad({ filter: /./, namespace: name }, () => ({
+        contents: loaderOf(name),
         resolveDir: join(ROOT, 'cli'),
         loader: 'js'
       }))

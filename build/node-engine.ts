@@ -1,9 +1,9 @@
 /** Builds dist/node: one bundle inside the pinned Node, made by pkg. */
-import { rmSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { type BuildOptions, build } from 'esbuild'
-import { COMMAND_ASSET, commandFromAsset } from './command-asset.ts'
+import { type Asset, COMMAND_ASSET, fromAsset, GRPC_ASSET } from './command-asset.ts'
 import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
 import { lazyBuiltins } from './lazy-builtins.ts'
 import { licensesOf, packagesOf } from './licenses.ts'
@@ -65,11 +65,11 @@ export interface NodeExecutable {
 /** Makes an executable. @returns the npm packages that are in it */
 export async function makeNodeExecutable(wanted: NodeExecutable): Promise<readonly string[]> {
   const { script, output, arch, nodePath, useCodeCache } = wanted
-  const asset = `${script}.${COMMAND_ASSET}`
+  const assets = new Map([COMMAND_ASSET, GRPC_ASSET].map(asset => [asset, `${script}.${asset.name}`]))
   try {
-    const { plugins, command, files } = await bundles()
+    const { plugins, parts, files } = await bundles()
     writeFileSync(script, plugins)
-    writeFileSync(asset, command)
+    for (const [asset, path] of assets) writeFileSync(path, parts.get(asset) ?? '')
     const sea: { readonly default: MakeExecutable } = createRequire(import.meta.url)('pkg/lib-es5/sea')
     const target = { platform: 'linux', arch, nodeRange: `node${process.versions.node}`, output }
     await quietly(() =>
@@ -83,14 +83,42 @@ export async function makeNodeExecutable(wanted: NodeExecutable): Promise<readon
           useCodeCache,
           execArgv: SWITCHES,
           execArgvExtension: 'none',
-          assets: { [COMMAND_ASSET]: asset }
+          assets: Object.fromEntries([...assets].map(([asset, path]) => [asset.name, path]))
         }
       })
     )
+    forgetVariables(output)
     return packagesOf(files)
   } finally {
     rmSync(script, { force: true })
-    rmSync(asset, { force: true })
+    for (const path of assets.values()) rmSync(path, { force: true })
+  }
+}
+
+/**
+ * Variables by which the environment makes Node write files before any of our code runs, into whatever directory they name.
+ * Neither a switch nor the executable's own configuration turns that off.
+ */
+const WRITING_VARIABLES: readonly string[] = ['NODE_COMPILE_CACHE', 'NODE_V8_COVERAGE']
+
+/**
+ * Lets the executable look for other names, which nobody can set: a variable's name is a text of Node's C++ code, a literal
+ * behind another one, and as such it gets a first byte of 0, the end.
+ *
+ * @throws Error for a Node that has no such literal: it may read the variable in another way
+ */
+function forgetVariables(path: string): void {
+  const text = readFileSync(path, 'latin1')
+  const fd = openSync(path, 'r+')
+  try {
+    for (const name of WRITING_VARIABLES) {
+      const literal = new RegExp(`[\\x20-\\x7e]\\0(?=${name}\\0)`, 'g')
+      const places = [...text.matchAll(literal)].map(match => match.index + 2)
+      if (places.length === 0) throw new Error(`build dist/node: this Node has no literal ${name}`)
+      for (const place of places) writeSync(fd, Uint8Array.of(0), 0, 1, place)
+    }
+  } finally {
+    closeSync(fd)
   }
 }
 
@@ -101,21 +129,30 @@ export async function bundledPackages(): Promise<readonly string[]> {
 
 interface Bundles {
   readonly plugins: string
-  readonly command: string
+  readonly parts: ReadonlyMap<Asset, string>
   readonly files: readonly string[]
 }
 
-/** All plugins, and the command, each as one CommonJS text: only that form gets a code cache, half the start-up. */
+/** All plugins, and each asset, as one CommonJS text: only that form gets a code cache, half the start-up. */
 async function bundles(): Promise<Bundles> {
   const plugins = await bundle({
     entryPoints: [join(ROOT, entryPoint('node'))],
-    plugins: [commandFromAsset(), lazyBuiltins()]
+    plugins: [fromAsset(COMMAND_ASSET), lazyBuiltins()]
   })
   const command = await bundle({
-    entryPoints: [join(ROOT, 'cli', 'command.ts')],
-    plugins: [lazyBuiltins()]
+    entryPoints: [join(ROOT, COMMAND_ASSET.module)],
+    plugins: [fromAsset(GRPC_ASSET), lazyBuiltins()]
   })
-  return { plugins: plugins.text, command: command.text, files: plugins.files.concat(command.files) }
+  // The packages call what they take from node:crypto as it is.
+  const grpc = await bundle({ entryPoints: [join(ROOT, GRPC_ASSET.module)] })
+  return {
+    plugins: plugins.text,
+    parts: new Map([
+      [COMMAND_ASSET, command.text],
+      [GRPC_ASSET, grpc.text]
+    ]),
+    files: [...plugins.files, ...command.files, ...grpc.files]
+  }
 }
 
 async function bundle(what: BuildOptions): Promise<{ readonly text: string; readonly files: readonly string[] }> {

@@ -16,7 +16,10 @@ const LINE_MS = 10_000
 export async function withProgress<T>(what: string, usual: string, work: () => T | Promise<T>): Promise<T> {
   const isTerminal = process.stderr.isTTY === true
   writeSync(2, `${what} (usually ${usual}) ...\n`)
-  const ticker = new Worker(TICKER, { eval: true, workerData: { what, isTerminal, every: isTerminal ? TERMINAL_MS : LINE_MS } })
+  const ticker = new Worker(TICKER, {
+    eval: true,
+    workerData: { what, isTerminal, every: isTerminal ? TERMINAL_MS : LINE_MS }
+  })
   ticker.unref()
   try {
     return await work()

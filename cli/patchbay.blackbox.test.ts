@@ -3,14 +3,12 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { binDir, ENGINE } from '../lib/testing/blackbox.ts'
 import { type Namespace, withNamespaces } from '../lib/testing/namespace.ts'
+import { patchbayProgram } from '../lib/testing/program.ts'
 import { assert, suite } from '../lib/testing/suite.ts'
 
 const test = suite(`cli/patchbay ${ENGINE}`)
-
-const MAIN = fileURLToPath(new URL('main.ts', import.meta.url))
 
 interface Stage {
   readonly directory: string
@@ -31,7 +29,8 @@ function withHost(containers: number, body: (stage: Stage, host: Namespace, ...b
         '--cache-dir',
         join(directory, 'cache')
       ]
-      const run = (...argv: string[]) => host.run(process.execPath, ['--no-warnings', MAIN, ...argv, ...place])
+      const [node, ...command] = patchbayProgram()
+      const run = (...argv: string[]) => host.run(node, [...command, ...argv, ...place])
       body({ directory, run }, host, ...boxes)
     })
   } finally {

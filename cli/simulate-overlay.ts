@@ -10,6 +10,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { NO_ACCESS } from '../agent/etcd/access.ts'
 import { Etcd, put, remove } from '../agent/etcd/etcd.ts'
 import { endpointKey } from '../agent/registry.ts'
 import { formatMac } from '../lib/ip/mac.ts'
@@ -65,7 +66,7 @@ class Simulation {
     this.#site = site
     this.#directory = directory
     const count = (): void => undefined
-    this.#etcd = new Etcd({ endpoints: [`http://${CENTER}:2379`], tls: {}, count })
+    this.#etcd = new Etcd({ endpoints: [`http://${CENTER}:2379`], access: NO_ACCESS, count })
   }
 
   async startEtcd(): Promise<void> {

@@ -6,7 +6,7 @@ import { assert, suite, throwsLike } from '../lib/testing/suite.ts'
 import { parseFlags } from './flags.ts'
 import { type Lease, leaseFromText, leaseToText } from './lease.ts'
 import { ANY_ADDRESS } from './message.ts'
-import { clientIdOf, readWishes } from './wishes.ts'
+import { clientIdOf, readOptionsConfig } from './options-config.ts'
 
 const test = suite('dhcp: configuration')
 
@@ -15,18 +15,21 @@ function json(value: unknown): Json {
 }
 
 function provided(provide: unknown, args = ''): readonly (readonly [number, string])[] {
-  return [...readWishes(json({ provide }), args).provide].map(([code, value]) => [code, Buffer.from(value).toString()])
+  return [...readOptionsConfig(json({ provide }), args).provide].map(([code, value]) => [
+    code,
+    Buffer.from(value).toString()
+  ])
 }
 
 test('request: the usual ones and more, or only those', () => {
-  assert.equal(readWishes(json({}), '').request, [1, 121, 3, 33, 6, 15, 119])
+  assert.equal(readOptionsConfig(json({}), '').request, [1, 121, 3, 33, 6, 15, 119])
   assert.equal(
-    readWishes(json({ request: [{ option: '42' }, { option: 'routers' }] }), '').request,
+    readOptionsConfig(json({ request: [{ option: '42' }, { option: 'routers' }] }), '').request,
     [1, 121, 3, 33, 6, 15, 119, 42]
   )
   const only = [{ skipDefault: true }, { option: 'subnet-mask' }, { option: 3 }]
-  assert.equal(readWishes(json({ request: only }), '').request, [1, 3])
-  assert.is(readWishes(json({ priority: 50 }), '').priority, 50)
+  assert.equal(readOptionsConfig(json({ request: only }), '').request, [1, 3])
+  assert.is(readOptionsConfig(json({ priority: 50 }), '').priority, 50)
 })
 
 test('provide: names, numbers, arguments of the call before fixed values, the last of several', () => {
@@ -45,13 +48,13 @@ test('provide: names, numbers, arguments of the call before fixed values, the la
   assert.equal(provided(all.slice(0, 1)), [[12, 'fixed']])
 })
 
-test('wrong wishes: all at once, each with its place', () => {
+test('wrong options: all at once, each with its place', () => {
   const wrong = {
     request: [{ option: 'gateway' }, { option: '256' }, { skipDefault: 'yes' }],
     provide: [{ value: 'x' }, { option: '53', value: '1' }, { option: '12', value: 'x'.repeat(256) }],
     priority: -1
   }
-  const { message } = throwsLike(() => readWishes(json(wrong), ''), { name: 'ConfigError' })
+  const { message } = throwsLike(() => readOptionsConfig(json(wrong), ''), { name: 'ConfigError' })
   for (const part of [
     /ipam\.request\[0\]\.option must be a number from 0 to 255 or one of .*routers.*, got "gateway"/,
     /ipam\.request\[1\]\.option must be/,
@@ -122,7 +125,7 @@ const LEASE: Lease = {
   mac: new Uint8Array([2, 0, 0, 0, 0, 1]),
   client: {
     clientId: clientIdOf('c1', 'net', 'eth0'),
-    wishes: { request: [1, 3], provide: new Map([[12, new Uint8Array([65])]]), priority: undefined },
+    options: { request: [1, 3], provide: new Map([[12, new Uint8Array([65])]]), priority: undefined },
     broadcast: true
   },
   address: parsePrefix('192.0.2.7/24') ?? { address: ANY_ADDRESS, length: 0 },

@@ -9,8 +9,8 @@ import type { Link } from '../lib/net/links.ts'
 import type { Net } from '../lib/net/net.ts'
 import type { Route } from '../lib/net/routes.ts'
 import { errnoOf } from '../lib/sys/errors.ts'
+import { type DhcpSocket, openSocket } from './socket.ts'
 import { pause } from './time.ts'
-import { openWire, type Wire } from './wire.ts'
 
 /** linux/if.h: it is connected and its queue runs. */
 const IFF_RUNNING = 0x40
@@ -60,8 +60,8 @@ export class ContainerLink {
   }
 
   /** @throws SysError ENODEV when the interface is gone */
-  openWire(link: Link): Wire {
-    return openWire(this.#net.namespaceFd(), link.index, link.mac ?? new Uint8Array(6))
+  openSocket(link: Link): DhcpSocket {
+    return openSocket(this.#net.namespaceFd(), link.index, link.mac ?? new Uint8Array(6))
   }
 
   /** Takes the address away, and with it the routes that the kernel ties to it. */

@@ -5,20 +5,23 @@
  *     plugin --"take"--> daemon --DISCOVER, REQUEST--> server
  *                          `-- renews until "release", or until the namespace is gone
  */
-import { CniError, INVALID_CONFIG, TRY_AGAIN_LATER, toCniError } from '../lib/cni/error.ts'
-import { type Json, jsonNull, jsonText, memberOf, parseJson } from '../lib/config/json.ts'
-import { Section } from '../lib/config/section.ts'
+
+import type { Attachment } from '../lib/attachment.ts'
+import { CniError, INVALID_CONFIG, TRY_AGAIN_LATER } from '../lib/cni/error.ts'
+import { type Json, jsonNull } from '../lib/config/json.ts'
+import { attachmentKey, attachmentText } from '../lib/daemon/attachment.ts'
+import { markHeld, syncHeld, takeReleased, unmarkHeld } from '../lib/daemon/released.ts'
+import type { DaemonRequest } from '../lib/daemon/request.ts'
 import { formatPrefix } from '../lib/ip/prefix.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
 import type { Link } from '../lib/net/links.ts'
-import { takeReleased } from '../lib/overlay/released.ts'
 import { messageOf } from '../lib/sys/errors.ts'
 import { ContainerLink, netnsIdOf } from './container-link.ts'
-import { acquire, type Client, type Grant, NoLease, type Patience } from './exchange.ts'
-import { LeaseKeeper } from './keeper.ts'
-import { type Attachment, attachmentKey, attachmentText, type Lease, type LeaseStore, momentsOf } from './lease.ts'
+import { acquire, type Client, type Granted, NoLease, type Patience } from './exchange.ts'
+import { type Lease, type LeaseStore, momentsOf } from './lease.ts'
+import { clientIdOf, readOptionsConfig } from './options-config.ts'
+import { Renewal } from './renewal.ts'
 import { clock } from './time.ts'
-import { clientIdOf, readWishes } from './wishes.ts'
 
 /** CHECK: the lease is not what prevResult says. As host-local's. */
 const LEASE_DIFFERS = 102
@@ -29,7 +32,7 @@ const SPREAD_MS = 1000
 export interface DaemonOptions {
   readonly kernel: Kernel
   readonly store: LeaseStore
-  /** The plugins' door, beside which they leave notes when nobody answers. */
+  /** Where plugins ask, and beside which they leave notes when nobody answers. */
   readonly socket: string
   /** Put before every namespace's path. */
   readonly hostPrefix: string
@@ -41,7 +44,7 @@ export interface DaemonOptions {
 
 export class DhcpDaemon {
   readonly #options: DaemonOptions
-  readonly #keepers = new Map<string, LeaseKeeper>()
+  readonly #renewals = new Map<string, Renewal>()
   /** Leases that are being taken. */
   readonly #pending = new Map<string, { readonly abort: AbortController; readonly done: Promise<unknown> }>()
   /** Leases that are being given back. */
@@ -53,12 +56,16 @@ export class DhcpDaemon {
   }
 
   get size(): number {
-    return this.#keepers.size
+    return this.#renewals.size
   }
 
   /** Takes over what the last daemon left. */
   async start(): Promise<void> {
     for (const lease of this.#options.store.read()) this.#adopt(lease)
+    syncHeld(
+      this.#options.socket,
+      [...this.#renewals.values()].map(renewal => renewal.lease.attachment)
+    )
     await this.#sweep()
     this.#sweeper = setInterval(() => {
       this.#sweep().catch((error: unknown) =>
@@ -72,43 +79,31 @@ export class DhcpDaemon {
     clearInterval(this.#sweeper)
     for (const { abort } of this.#pending.values()) abort.abort()
     await Promise.allSettled([...[...this.#pending.values()].map(one => one.done), ...this.#ending.values()])
-    await Promise.all([...this.#keepers.values()].map(keeper => keeper.stop()))
+    await Promise.all([...this.#renewals.values()].map(renewal => renewal.stop()))
   }
 
-  /** One question of a plugin: an object in one line; so is the answer. */
-  async answer(line: string, gone: AbortSignal): Promise<string> {
-    try {
-      const question = new Section(readQuestion(line))
-      const answer = await this.#answerTo(question, gone)
-      return `{"ok":true${answer === undefined ? '' : `,"result":${jsonText(answer)}`}}`
-    } catch (error) {
-      const { code, message: msg, details } = toCniError(error, 'ADD')
-      return JSON.stringify({ ok: false, code, msg, details })
-    }
-  }
-
-  async #answerTo(question: Section, gone: AbortSignal): Promise<Json | undefined> {
-    const what = question.text('do') ?? ''
+  /** @throws {CniError} {ConfigError} what the plugin is to tell */
+  async answer(request: DaemonRequest, gone: AbortSignal): Promise<Json | undefined> {
+    const { what } = request
     if (what === 'status') {
-      readWishes(question.json('ipam') ?? jsonNull, '')
+      readOptionsConfig(request.members.json('ipam') ?? jsonNull, '')
       return undefined
     }
-    if (what === 'collect') return this.#collect(question)
-    const attachment = attachmentOf(question)
-    if (what === 'take') return this.#take(question, attachment, gone)
-    if (what === 'release') return this.#release(attachment)
-    if (what === 'check') return this.#check(question, attachment)
-    const hint = 'plugin and daemon are of different versions: install one of them anew'
-    throw new CniError(INVALID_CONFIG, `answer ${JSON.stringify(what)}: no such question`, hint)
+    if (what === 'collect') return this.#collect(request)
+    if (what === 'take') return this.#take(request, gone)
+    if (what === 'release') return this.#release(request.attachment())
+    if (what === 'check') return this.#check(request)
+    throw request.unknown()
   }
 
   /** Of two calls for one attachment the later one counts: the runtime has given the first one up. */
-  async #take(question: Section, attachment: Attachment, gone: AbortSignal): Promise<Json> {
+  async #take(request: DaemonRequest, gone: AbortSignal): Promise<Json> {
+    const attachment = request.attachment()
     const key = attachmentKey(attachment)
     await this.#abandon(key)
     const abort = new AbortController()
     gone.addEventListener('abort', () => abort.abort(new Error('the plugin that asked is gone')), { once: true })
-    const done = this.#takeAlone(question, attachment, abort.signal)
+    const done = this.#takeAlone(request, attachment, abort.signal)
     this.#pending.set(key, { abort, done })
     try {
       return await done
@@ -124,12 +119,13 @@ export class DhcpDaemon {
     await Promise.allSettled([pending.done])
   }
 
-  async #takeAlone(question: Section, attachment: Attachment, signal: AbortSignal): Promise<Json> {
-    const wishes = readWishes(question.json('ipam') ?? jsonNull, question.text('args') ?? '')
-    const netns = question.text('netns') ?? ''
+  async #takeAlone(request: DaemonRequest, attachment: Attachment, signal: AbortSignal): Promise<Json> {
+    const options = readOptionsConfig(request.members.json('ipam') ?? jsonNull, request.members.text('args') ?? '')
+    const netns = request.text('netns')
+    request.members.finish()
     const key = attachmentKey(attachment)
     await this.#ending.get(key)
-    const before = this.#keepers.get(key)
+    const before = this.#renewals.get(key)
     if (before !== undefined && this.#isStillRight(before, netns)) return before.lease.result
     if (before !== undefined) await this.#end(before)
 
@@ -139,31 +135,32 @@ export class DhcpDaemon {
       const mac = found.mac ?? new Uint8Array(6)
       const client: Client = {
         clientId: clientIdOf(attachment.containerId, attachment.network, attachment.ifName),
-        wishes,
+        options,
         // All ipvlans of an interface have its MAC: only by the address is an answer told apart, and there is none yet.
         broadcast: this.#options.broadcast || found.kind === 'ipvlan'
       }
-      const grant = await this.#acquire(link, found, client, attachment, question, signal)
+      const grant = await this.#acquire(link, found, client, attachment, request, signal)
       const lease: Lease = {
         attachment,
         netns,
         netnsId: netnsIdOf(this.#pathOf(netns)),
         mac,
         client,
-        address: grant.terms.address,
-        held: { address: grant.terms.address.address, server: grant.terms.server, serverMac: grant.mac },
-        moments: momentsOf(grant.askedAt, grant.terms.times),
-        result: grant.terms.result,
+        address: grant.address,
+        held: { address: grant.address.address, server: grant.server, serverMac: grant.serverMac },
+        moments: momentsOf(grant.askedAt, grant.times),
+        result: grant.result,
         isLost: false
       }
-      const keeper = this.#keeperOf(lease, link)
+      const renewal = this.#renewalOf(lease, link)
       if (signal.aborted) {
-        await keeper.release()
+        await renewal.release()
         throw abandoned(attachment, signal)
       }
+      markHeld(this.#options.socket, attachment)
       this.#options.store.put(lease)
-      this.#keepers.set(key, keeper)
-      keeper.start()
+      this.#renewals.set(key, renewal)
+      renewal.start()
       this.#options.log(`lease for ${attachmentText(attachment)}: ${formatPrefix(lease.address)}`)
       return lease.result
     } catch (error) {
@@ -173,7 +170,7 @@ export class DhcpDaemon {
   }
 
   /** The same container asks again, and its interface is the one that has the lease. */
-  #isStillRight({ lease, link }: LeaseKeeper, netns: string): boolean {
+  #isStillRight({ lease, link }: Renewal, netns: string): boolean {
     const mac = link.find()?.mac
     return (
       !lease.isLost &&
@@ -189,20 +186,19 @@ export class DhcpDaemon {
     found: Link,
     client: Client,
     attachment: Attachment,
-    question: Section,
+    request: DaemonRequest,
     signal: AbortSignal
-  ): Promise<Grant> {
-    const asked = question.integer('milliseconds', 1, 3_600_000) ?? this.#options.patience.total
-    const deadline = clock() + Math.min(this.#options.patience.total, asked)
+  ): Promise<Granted> {
+    const deadline = clock() + Math.min(this.#options.patience.total, request.milliseconds)
     const wasDown = !found.isUp
     try {
       await link.bringUp(found, signal)
       const total = deadline - clock()
-      const wire = link.openWire(found)
+      const socket = link.openSocket(found)
       try {
-        return await acquire(wire, client, { ...this.#options.patience, total }, signal)
+        return await acquire(socket, client, { ...this.#options.patience, total }, signal)
       } finally {
-        wire.close()
+        socket.close()
       }
     } catch (error) {
       if (signal.aborted) throw abandoned(attachment, signal)
@@ -220,18 +216,21 @@ export class DhcpDaemon {
   async #release(attachment: Attachment): Promise<undefined> {
     const key = attachmentKey(attachment)
     await this.#abandon(key)
-    const keeper = this.#keepers.get(key)
-    if (keeper !== undefined) await this.#end(keeper)
+    const renewal = this.#renewals.get(key)
+    if (renewal !== undefined) await this.#end(renewal)
     else await this.#ending.get(key)
     return undefined
   }
 
   /** The file goes last: a renewal that was on its way has been written by then. */
-  async #end(keeper: LeaseKeeper): Promise<void> {
-    const { attachment } = keeper.lease
+  async #end(renewal: Renewal): Promise<void> {
+    const { attachment } = renewal.lease
     const key = attachmentKey(attachment)
-    this.#keepers.delete(key)
-    const done = keeper.release().finally(() => this.#options.store.remove(attachment))
+    this.#renewals.delete(key)
+    const done = renewal.release().finally(() => {
+      this.#options.store.remove(attachment)
+      unmarkHeld(this.#options.socket, attachment)
+    })
     this.#ending.set(key, done)
     try {
       await done
@@ -240,9 +239,11 @@ export class DhcpDaemon {
     }
   }
 
-  #check(question: Section, attachment: Attachment): undefined {
-    const lease = this.#keepers.get(attachmentKey(attachment))?.lease
-    const shown = question.textList('ips')
+  #check(request: DaemonRequest): undefined {
+    const attachment = request.attachment()
+    const lease = this.#renewals.get(attachmentKey(attachment))?.lease
+    const shown = request.members.textList('ips')
+    request.members.finish()
     const own = lease === undefined ? '' : formatPrefix(lease.address)
     const fault =
       lease === undefined
@@ -257,14 +258,10 @@ export class DhcpDaemon {
     throw new CniError(LEASE_DIFFERS, message, 'attach the container again')
   }
 
-  async #collect(question: Section): Promise<undefined> {
-    const network = question.text('network') ?? ''
-    const keep = new Set(question.sections('keep').map(one => `${one.text('containerId')}:${one.text('ifName')}`))
-    question.finish()
-    const stray = [...this.#keepers.values()].filter(({ lease: { attachment } }) => {
-      return attachment.network === network && !keep.has(`${attachment.containerId}:${attachment.ifName}`)
-    })
-    await Promise.all(stray.map(keeper => this.#end(keeper)))
+  async #collect(request: DaemonRequest): Promise<undefined> {
+    const isStray = request.stray()
+    const stray = [...this.#renewals.values()].filter(renewal => isStray(renewal.lease.attachment))
+    await Promise.all(stray.map(renewal => this.#end(renewal)))
     return undefined
   }
 
@@ -280,9 +277,9 @@ export class DhcpDaemon {
         link.close()
         throw new Error('its interface is gone')
       }
-      const keeper = this.#keeperOf(lease, link)
-      this.#keepers.set(attachmentKey(attachment), keeper)
-      keeper.start(Math.random() * SPREAD_MS)
+      const renewal = this.#renewalOf(lease, link)
+      this.#renewals.set(attachmentKey(attachment), renewal)
+      renewal.start(Math.random() * SPREAD_MS)
     } catch (error) {
       log(`lease for ${attachmentText(attachment)} is dropped: ${messageOf(error)}`)
       store.remove(attachment)
@@ -292,41 +289,22 @@ export class DhcpDaemon {
   /** Gives back what plugins gave back while no daemon ran, and what belongs to containers that ended without DEL. */
   async #sweep(): Promise<void> {
     for (const attachment of takeReleased(this.#options.socket)) await this.#release(attachment)
-    for (const keeper of [...this.#keepers.values()]) {
-      const { lease } = keeper
+    for (const renewal of [...this.#renewals.values()]) {
+      const { lease } = renewal
       if (netnsIdOf(this.#pathOf(lease.netns)) === lease.netnsId) continue
       this.#options.log(`lease for ${attachmentText(lease.attachment)} is given back: its container is gone`)
-      await this.#end(keeper)
+      await this.#end(renewal)
     }
   }
 
-  #keeperOf(lease: Lease, link: ContainerLink): LeaseKeeper {
+  #renewalOf(lease: Lease, link: ContainerLink): Renewal {
     const { patience, store, log } = this.#options
-    return new LeaseKeeper(lease, link, { patience, save: one => store.put(one), log })
+    return new Renewal(lease, link, { patience, save: one => store.put(one), log })
   }
 
   #pathOf(netns: string): string {
     return `${this.#options.hostPrefix}${netns}`
   }
-}
-
-function readQuestion(line: string): Json {
-  const json = parseJson(line)
-  if (memberOf(json, 'do') !== undefined) return json
-  throw new CniError(INVALID_CONFIG, 'read the question: it must be a JSON object in one line that says what to do')
-}
-
-function attachmentOf(question: Section): Attachment {
-  const attachment = {
-    network: question.text('network') ?? '',
-    containerId: question.text('containerId') ?? '',
-    ifName: question.text('ifName') ?? ''
-  }
-  for (const [key, name] of Object.entries(attachment)) {
-    if (!/^[^\s/:]+$/.test(name)) question.problem(key, 'must be a name')
-  }
-  question.finish()
-  return attachment
 }
 
 /** @throws CniError code 7 when there is no interface that could speak DHCP */

@@ -19,9 +19,9 @@ import {
   SERVER_ID,
   typeOf
 } from './message.ts'
+import { clientIdOf, readOptionsConfig } from './options-config.ts'
+import type { Destination, DhcpSocket, Reply } from './socket.ts'
 import { clock, pause } from './time.ts'
-import type { Destination, Reply, Wire } from './wire.ts'
-import { clientIdOf, readWishes } from './wishes.ts'
 
 const test = suite('dhcp: exchanges')
 
@@ -30,7 +30,7 @@ const SERVER_MAC = new Uint8Array([2, 0, 0, 0, 0, 99])
 const PATIENCE: Patience = { answer: 40, pause: 40, total: 300 }
 const CLIENT: Client = {
   clientId: clientIdOf('c1', 'net', 'eth0'),
-  wishes: readWishes(parseJson('{"provide":[{"option":"host-name","value":"box"}]}'), ''),
+  options: readOptionsConfig(parseJson('{"provide":[{"option":"host-name","value":"box"}]}'), ''),
   broadcast: false
 }
 
@@ -44,7 +44,7 @@ interface Sent {
 }
 
 /** A network where `server` answers each message with some, at once. */
-class FakeWire implements Wire {
+class FakeSocket implements DhcpSocket {
   readonly mac = MAC
   readonly sent: Sent[] = []
   readonly #waiting: Reply[] = []
@@ -92,20 +92,20 @@ function honest(message: Message) {
   return [reply(typeOf(message) === DISCOVER ? OFFER : ACK, '192.0.2.7')]
 }
 
-function run(wire: Wire, signal = new AbortController().signal, wanted?: IpAddress) {
-  return acquire(wire, CLIENT, PATIENCE, signal, wanted)
+function run(socket: DhcpSocket, signal = new AbortController().signal, wanted?: IpAddress) {
+  return acquire(socket, CLIENT, PATIENCE, signal, wanted)
 }
 
-test('DISCOVER, REQUEST: both as broadcasts without address, with client id, wishes and the offer', async () => {
-  const wire = new FakeWire(honest)
-  const grant = await run(wire, undefined, ip('192.0.2.9'))
-  assert.is(formatAddress(grant.terms.address.address), '192.0.2.7')
-  assert.equal(grant.mac, SERVER_MAC)
+test('DISCOVER, REQUEST: both as broadcasts without address, with client id, options and the offer', async () => {
+  const socket = new FakeSocket(honest)
+  const grant = await run(socket, undefined, ip('192.0.2.9'))
+  assert.is(formatAddress(grant.address.address), '192.0.2.7')
+  assert.equal(grant.serverMac, SERVER_MAC)
   assert.equal(
-    wire.sent.map(({ message }) => typeOf(message)),
+    socket.sent.map(({ message }) => typeOf(message)),
     [DISCOVER, REQUEST]
   )
-  const [discover, request] = wire.sent
+  const [discover, request] = socket.sent
   for (const one of [discover, request]) {
     assert.is(formatAddress(one?.to.address ?? ANY_ADDRESS), '255.255.255.255')
     assert.is(formatAddress(one?.to.from ?? ip('1.1.1.1')), '0.0.0.0')
@@ -120,19 +120,19 @@ test('DISCOVER, REQUEST: both as broadcasts without address, with client id, wis
 })
 
 test('a silent network: asked several times, then an error that says so, in bounded time', async () => {
-  const wire = new FakeWire(() => [])
+  const socket = new FakeSocket(() => [])
   const began = Date.now()
-  await rejectsLike(run(wire), {
+  await rejectsLike(run(socket), {
     name: 'NoLease',
     message: /^no DHCP server answered, in \d+ s and with \d+ messages sent$/
   })
   assert.ok(Date.now() - began < 5000)
-  assert.ok(wire.sent.length >= 3, `${wire.sent.length} messages`)
-  assert.is(new Set(wire.sent.map(({ message }) => message.xid)).size, 1)
+  assert.ok(socket.sent.length >= 3, `${socket.sent.length} messages`)
+  assert.is(new Set(socket.sent.map(({ message }) => message.xid)).size, 1)
 })
 
 test('answers of another transaction, of another server, without type or with a senseless address are none', async () => {
-  const wire = new FakeWire(message => {
+  const socket = new FakeSocket(message => {
     if (typeOf(message) === DISCOVER) {
       return [
         { ...reply(OFFER, '192.0.2.66'), xid: message.xid ^ 1 },
@@ -149,13 +149,13 @@ test('answers of another transaction, of another server, without type or with a 
       reply(ACK, '192.0.2.7')
     ]
   })
-  const grant = await run(wire)
-  assert.is(formatAddress(grant.terms.address.address), '192.0.2.7')
+  const grant = await run(socket)
+  assert.is(formatAddress(grant.address.address), '192.0.2.7')
 })
 
 test('a refusal begins anew; refused to the end, the error quotes the server', async () => {
   let refusals = 0
-  const once = new FakeWire(message => {
+  const once = new FakeSocket(message => {
     if (typeOf(message) === DISCOVER) return [reply(OFFER, '192.0.2.7')]
     refusals += 1
     return [refusals === 1 ? reply(NAK, '0.0.0.0') : reply(ACK, '192.0.2.7')]
@@ -164,7 +164,7 @@ test('a refusal begins anew; refused to the end, the error quotes the server', a
   assert.is(once.sent.length, 4)
 
   const words = [...Buffer.from('no "free" leases\n')]
-  const always = new FakeWire(message => [
+  const always = new FakeSocket(message => [
     typeOf(message) === DISCOVER ? reply(OFFER, '192.0.2.7') : reply(NAK, '0.0.0.0', { 56: words })
   ])
   await rejectsLike(run(always), {
@@ -174,13 +174,13 @@ test('a refusal begins anew; refused to the end, the error quotes the server', a
 })
 
 test('a lease that cannot be used is named; an offer that nobody keeps, too', async () => {
-  const noMask = new FakeWire(message => {
+  const noMask = new FakeSocket(message => {
     const { yiaddr, options } = reply(typeOf(message) === DISCOVER ? OFFER : ACK, '192.0.2.7')
     options.delete(1)
     return [{ yiaddr, options }]
   })
   await rejectsLike(run(noMask), { name: 'NoLease', message: /cannot be used: read option 1 \(subnet mask\)/ })
-  const unkept = new FakeWire(message => (typeOf(message) === DISCOVER ? [reply(OFFER, '192.0.2.7')] : []))
+  const unkept = new FakeSocket(message => (typeOf(message) === DISCOVER ? [reply(OFFER, '192.0.2.7')] : []))
   await rejectsLike(run(unkept), {
     name: 'NoLease',
     message: /^server 192\.0\.2\.1 offered 192\.0\.2\.7 and then was silent/
@@ -189,7 +189,7 @@ test('a lease that cannot be used is named; an offer that nobody keeps, too', as
 
 test('whoever asked and is gone ends it at once', async () => {
   const abort = new AbortController()
-  const ended = run(new FakeWire(() => []), abort.signal)
+  const ended = run(new FakeSocket(() => []), abort.signal)
   abort.abort(new Error('gone'))
   await rejectsLike(ended, { message: /^gone$/ })
 })
@@ -197,11 +197,11 @@ test('whoever asked and is gone ends it at once', async () => {
 test('renewing: from the address, to its server or to all; another address or a NAK is a refusal', async () => {
   const held = { address: ip('192.0.2.7'), server: ip('192.0.2.1'), serverMac: SERVER_MAC }
   const signal = new AbortController().signal
-  const ask = (wire: Wire, everybody = false) => renew(wire, CLIENT, held, everybody, clock() + 50, signal)
-  const wire = new FakeWire(honest)
-  assert.type(await ask(wire), 'object')
-  await ask(wire, true)
-  const [own, all] = wire.sent
+  const ask = (socket: DhcpSocket, everybody = false) => renew(socket, CLIENT, held, everybody, clock() + 50, signal)
+  const socket = new FakeSocket(honest)
+  assert.type(await ask(socket), 'object')
+  await ask(socket, true)
+  const [own, all] = socket.sent
   assert.equal([own?.to.address, own?.to.mac, own?.to.from], [held.server, SERVER_MAC, held.address])
   assert.is(formatAddress(all?.to.address ?? ANY_ADDRESS), '255.255.255.255')
   for (const one of [own, all]) {
@@ -210,17 +210,17 @@ test('renewing: from the address, to its server or to all; another address or a 
     assert.is(one?.message.options.has(REQUESTED_ADDRESS), false)
     assert.is(one?.message.options.has(SERVER_ID), false)
   }
-  assert.is(await ask(new FakeWire(() => [reply(NAK, '0.0.0.0')])), 'refused')
-  assert.is(await ask(new FakeWire(() => [reply(ACK, '192.0.2.8')])), 'refused')
-  assert.is(await ask(new FakeWire(() => [reply(NAK, '0.0.0.0', {}, '192.0.2.200')])), undefined)
-  assert.is(await ask(new FakeWire(() => [reply(NAK, '0.0.0.0', {}, '192.0.2.200')]), true), 'refused')
-  assert.is(await ask(new FakeWire(() => [])), undefined)
+  assert.is(await ask(new FakeSocket(() => [reply(NAK, '0.0.0.0')])), 'refused')
+  assert.is(await ask(new FakeSocket(() => [reply(ACK, '192.0.2.8')])), 'refused')
+  assert.is(await ask(new FakeSocket(() => [reply(NAK, '0.0.0.0', {}, '192.0.2.200')])), undefined)
+  assert.is(await ask(new FakeSocket(() => [reply(NAK, '0.0.0.0', {}, '192.0.2.200')]), true), 'refused')
+  assert.is(await ask(new FakeSocket(() => [])), undefined)
 })
 
 test('RELEASE: to the server, from the address, with nothing that RFC 2131 forbids', () => {
-  const wire = new FakeWire(() => [])
-  release(wire, CLIENT, { address: ip('192.0.2.7'), server: ip('192.0.2.1'), serverMac: SERVER_MAC })
-  const [sent] = wire.sent
+  const socket = new FakeSocket(() => [])
+  release(socket, CLIENT, { address: ip('192.0.2.7'), server: ip('192.0.2.1'), serverMac: SERVER_MAC })
+  const [sent] = socket.sent
   assert.equal([...(sent?.message.options.keys() ?? [])], [53, CLIENT_ID, SERVER_ID])
   assert.is(typeOf(sent?.message ?? ({} as Message)), RELEASE)
   assert.equal(sent?.message.ciaddr, ip('192.0.2.7'))

@@ -10,7 +10,7 @@
 import { randomBytes } from 'node:crypto'
 import { formatAddress, type IpAddress } from '../lib/ip/address.ts'
 import { errnoOf } from '../lib/sys/errors.ts'
-import { BROADCAST_MAC } from './frame.ts'
+import { type Grant, grantOf, isUsable } from './grant.ts'
 import {
   ACK,
   ANY_ADDRESS,
@@ -31,16 +31,16 @@ import {
   SERVER_MESSAGE,
   typeOf
 } from './message.ts'
-import { isUsable, type Terms, termsOf } from './terms.ts'
+import { addressOf } from './option-values.ts'
+import type { OptionsConfig } from './options-config.ts'
+import { ALL_SERVERS, type Destination, type DhcpSocket, type Reply } from './socket.ts'
 import { clock, jittered, pause } from './time.ts'
-import { addressOf } from './values.ts'
-import { ALL_SERVERS, type Destination, type Reply, type Wire } from './wire.ts'
-import type { Wishes } from './wishes.ts'
+import { BROADCAST_MAC } from './udp-frame.ts'
 
 /** Who asks, and for what. */
 export interface Client {
   readonly clientId: Uint8Array
-  readonly wishes: Wishes
+  readonly options: OptionsConfig
   /** The interface hears nothing that is addressed to it alone before it has an address. */
   readonly broadcast: boolean
 }
@@ -55,11 +55,10 @@ export interface Patience {
   readonly total: number
 }
 
-/** A lease as it was granted. */
-export interface Grant {
-  readonly terms: Terms
-  /** Where the server's answers come from. */
-  readonly mac: Uint8Array
+/** A grant with what renewing it needs. */
+export interface Granted extends Grant {
+  /** Where the server's answers come from: its MAC, or the last router's. */
+  readonly serverMac: Uint8Array
   /** When it was asked for: the lease counts from there. */
   readonly askedAt: number
 }
@@ -84,17 +83,17 @@ const LARGEST_MESSAGE = 1500
  * @throws {NoLease} when the time is over
  */
 export async function acquire(
-  wire: Wire,
+  socket: DhcpSocket,
   client: Client,
   patience: Patience,
   signal: AbortSignal,
   wanted?: IpAddress
-): Promise<Grant> {
-  return new Acquisition(wire, client, patience, signal, wanted).run()
+): Promise<Granted> {
+  return new Acquisition(socket, client, patience, signal, wanted).run()
 }
 
 class Acquisition {
-  readonly #wire: Wire
+  readonly #socket: DhcpSocket
   readonly #client: Client
   readonly #patience: Patience
   readonly #signal: AbortSignal
@@ -105,8 +104,14 @@ class Acquisition {
   #note = 'no DHCP server answered'
   #sent = 0
 
-  constructor(wire: Wire, client: Client, patience: Patience, signal: AbortSignal, wanted: IpAddress | undefined) {
-    this.#wire = wire
+  constructor(
+    socket: DhcpSocket,
+    client: Client,
+    patience: Patience,
+    signal: AbortSignal,
+    wanted: IpAddress | undefined
+  ) {
+    this.#socket = socket
     this.#client = client
     this.#patience = patience
     this.#signal = signal
@@ -117,7 +122,7 @@ class Acquisition {
     return this.#began + this.#patience.total
   }
 
-  async run(): Promise<Grant> {
+  async run(): Promise<Granted> {
     for (let tries = 0; clock() < this.#deadline; tries += 1) {
       const until = Math.min(this.#deadline, clock() + this.#pauseOf(tries))
       const offer = await this.#discover(until)
@@ -148,7 +153,7 @@ class Acquisition {
     }
   }
 
-  async #request(offer: Reply): Promise<Grant | undefined> {
+  async #request(offer: Reply): Promise<Granted | undefined> {
     const server = serverOf(offer.message) ?? ANY_ADDRESS
     const address = offer.message.yiaddr
     const options = [option(REQUESTED_ADDRESS, address.bytes), option(SERVER_ID, server.bytes)]
@@ -172,9 +177,9 @@ class Acquisition {
     return undefined
   }
 
-  #granted(reply: Reply, askedAt: number): Grant | undefined {
+  #granted(reply: Reply, askedAt: number): Granted | undefined {
     try {
-      return { terms: termsOf(reply.message, this.#client.wishes.priority), mac: reply.mac, askedAt }
+      return { ...grantOf(reply.message, this.#client.options.priority), serverMac: reply.mac, askedAt }
     } catch (error) {
       if (!(error instanceof DhcpDecodeError)) throw error
       this.#note = `the server's lease cannot be used: ${error.message}`
@@ -184,7 +189,7 @@ class Acquisition {
 
   async #next(until: number): Promise<Reply | undefined> {
     for (;;) {
-      const reply = await this.#wire.receive(until, this.#signal)
+      const reply = await this.#socket.receive(until, this.#signal)
       if (reply === undefined || reply.message.xid === this.#xid) return reply
     }
   }
@@ -193,7 +198,7 @@ class Acquisition {
   #send(type: number, options: readonly (readonly [number, Uint8Array])[]): void {
     const seconds = Math.floor((clock() - this.#began) / 1000)
     try {
-      this.#wire.send(messageOf(this.#wire.mac, this.#client, type, this.#xid, options, { seconds }), ALL_SERVERS)
+      this.#socket.send(messageOf(this.#socket.mac, this.#client, type, this.#xid, options, { seconds }), ALL_SERVERS)
       this.#sent += 1
     } catch (error) {
       const errno = errnoOf(error)
@@ -216,21 +221,21 @@ export interface Held {
  * @returns undefined when nobody answered until then, 'refused' when the address must be given up
  */
 export async function renew(
-  wire: Wire,
+  socket: DhcpSocket,
   client: Client,
   held: Held,
   everybody: boolean,
   until: number,
   signal: AbortSignal
-): Promise<Grant | 'refused' | undefined> {
+): Promise<Granted | 'refused' | undefined> {
   const xid = newXid()
   const askedAt = clock()
   const to: Destination = everybody
     ? { address: EVERYBODY, mac: BROADCAST_MAC, from: held.address }
     : { address: held.server, mac: held.serverMac, from: held.address }
-  wire.send(messageOf(wire.mac, client, REQUEST, xid, [], { ciaddr: held.address }), to)
+  socket.send(messageOf(socket.mac, client, REQUEST, xid, [], { ciaddr: held.address }), to)
   for (;;) {
-    const reply = await wire.receive(until, signal)
+    const reply = await socket.receive(until, signal)
     if (reply === undefined) return undefined
     if (reply.message.xid !== xid) continue
     const type = typeIn(reply.message)
@@ -239,7 +244,7 @@ export async function renew(
     if (type !== ACK) continue
     if (!isSame(reply.message.yiaddr, held.address)) return 'refused'
     try {
-      return { terms: termsOf(reply.message, client.wishes.priority), mac: reply.mac, askedAt }
+      return { ...grantOf(reply.message, client.options.priority), serverMac: reply.mac, askedAt }
     } catch (error) {
       if (!(error instanceof DhcpDecodeError)) throw error
     }
@@ -247,21 +252,21 @@ export async function renew(
 }
 
 /** Gives the address back. Nobody answers; if the message is lost, the lease ends by itself. */
-export function release(wire: Wire, client: Client, held: Held): void {
+export function release(socket: DhcpSocket, client: Client, held: Held): void {
   const bare: Client = {
     ...client,
-    wishes: { ...client.wishes, request: [], provide: ownId(client) },
+    options: { ...client.options, request: [], provide: ownId(client) },
     broadcast: false
   }
-  const message = messageOf(wire.mac, bare, RELEASE, newXid(), [option(SERVER_ID, held.server.bytes)], {
+  const message = messageOf(socket.mac, bare, RELEASE, newXid(), [option(SERVER_ID, held.server.bytes)], {
     ciaddr: held.address
   })
-  wire.send(message, { address: held.server, mac: held.serverMac, from: held.address })
+  socket.send(message, { address: held.server, mac: held.serverMac, from: held.address })
 }
 
 /** The server knows the client by it. */
 function ownId(client: Client): ReadonlyMap<number, Uint8Array> {
-  const own = client.wishes.provide.get(CLIENT_ID)
+  const own = client.options.provide.get(CLIENT_ID)
   return own === undefined ? new Map() : new Map([[CLIENT_ID, own]])
 }
 
@@ -273,7 +278,7 @@ function messageOf(
   more: readonly (readonly [number, Uint8Array])[],
   fields: { readonly seconds?: number; readonly ciaddr?: IpAddress }
 ): Message {
-  const { request, provide } = client.wishes
+  const { request, provide } = client.options
   const options = new Map<number, Uint8Array>([
     [MESSAGE_TYPE, new Uint8Array([type])],
     [CLIENT_ID, client.clientId],

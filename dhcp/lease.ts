@@ -6,29 +6,27 @@
  * On tmpfs, because neither the container nor its interface outlives the boot.
  */
 import { createHash } from 'node:crypto'
-import { type Json, jsonText, parseJson } from '../lib/config/json.ts'
-import { parseAddress } from '../lib/ip/address.ts'
-import { formatMac, hex, parseMac } from '../lib/ip/mac.ts'
-import { formatPrefix, type IpPrefix, parsePrefix } from '../lib/ip/prefix.ts'
+import type { Attachment } from '../lib/attachment.ts'
+import { readAddress, readMac, readPrefix } from '../lib/config/addresses.ts'
+import {
+  type Json,
+  jsonArray,
+  jsonBoolean,
+  jsonNull,
+  jsonNumber,
+  jsonObject,
+  jsonString,
+  jsonText,
+  parseJson
+} from '../lib/config/json.ts'
+import { Section } from '../lib/config/section.ts'
+import { attachmentKey, attachmentToJson } from '../lib/daemon/attachment.ts'
+import { formatAddress } from '../lib/ip/address.ts'
+import { formatMac, hex } from '../lib/ip/mac.ts'
+import { formatPrefix, type IpPrefix } from '../lib/ip/prefix.ts'
 import { ensureDirectory, listDirectory, readText, removeFile, writeAtomic } from '../lib/sys/files.ts'
-import type { Client, Grant, Held } from './exchange.ts'
-import type { Times } from './terms.ts'
-
-/** Whose it is. */
-export interface Attachment {
-  readonly network: string
-  readonly containerId: string
-  readonly ifName: string
-}
-
-export function attachmentKey({ network, containerId, ifName }: Attachment): string {
-  return `${network}:${containerId}:${ifName}`
-}
-
-/** The attachment in messages. */
-export function attachmentText({ network, containerId, ifName }: Attachment): string {
-  return `${JSON.stringify(ifName)} of container ${JSON.stringify(containerId)} on network ${JSON.stringify(network)}`
-}
+import type { Client, Granted, Held } from './exchange.ts'
+import type { Times } from './grant.ts'
 
 /** Moments of `clock()`. */
 export interface Moments {
@@ -55,11 +53,11 @@ export interface Lease {
 }
 
 /** The lease with what was granted now. */
-export function grantedTo(lease: Lease, grant: Grant): Lease {
+export function grantedTo(lease: Lease, grant: Granted): Lease {
   return {
     ...lease,
-    held: { address: lease.address.address, server: grant.terms.server, serverMac: grant.mac },
-    moments: momentsOf(grant.askedAt, grant.terms.times),
+    held: { address: lease.address.address, server: grant.server, serverMac: grant.serverMac },
+    moments: momentsOf(grant.askedAt, grant.times),
     isLost: false
   }
 }
@@ -116,70 +114,107 @@ export class LeaseStore {
 /** The file's content. Never-ending times are null in JSON. */
 export function leaseToText(lease: Lease, boot: string): string {
   const { client, held, moments } = lease
-  return JSON.stringify({
-    boot,
-    attachment: lease.attachment,
-    netns: lease.netns,
-    netnsId: lease.netnsId,
-    mac: formatMac(lease.mac),
-    clientId: hex(client.clientId),
-    request: client.wishes.request,
-    provide: [...client.wishes.provide].map(([code, value]) => [code, hex(value)]),
-    priority: client.wishes.priority,
-    broadcast: client.broadcast,
-    address: formatPrefix(lease.address),
-    server: [...held.server.bytes].join('.'),
-    serverMac: formatMac(held.serverMac),
-    renewAt: moments.renewAt,
-    rebindAt: moments.rebindAt,
-    expireAt: moments.expireAt,
-    result: JSON.parse(jsonText(lease.result)),
-    isLost: lease.isLost
-  })
+  const provide = [...client.options.provide].map(([code, value]) =>
+    jsonArray([jsonNumber(code), jsonString(hex(value))])
+  )
+  const { priority } = client.options
+  return jsonText(
+    jsonObject([
+      ['boot', jsonString(boot)],
+      ['attachment', attachmentToJson(lease.attachment)],
+      ['netns', jsonString(lease.netns)],
+      ['netnsId', jsonString(lease.netnsId)],
+      ['mac', jsonString(formatMac(lease.mac))],
+      ['clientId', jsonString(hex(client.clientId))],
+      ['request', jsonArray(client.options.request.map(jsonNumber))],
+      ['provide', jsonArray(provide)],
+      ['priority', priority === undefined ? undefined : jsonNumber(priority)],
+      ['broadcast', jsonBoolean(client.broadcast)],
+      ['address', jsonString(formatPrefix(lease.address))],
+      ['server', jsonString(formatAddress(held.server))],
+      ['serverMac', jsonString(formatMac(held.serverMac))],
+      ['renewAt', momentToJson(moments.renewAt)],
+      ['rebindAt', momentToJson(moments.rebindAt)],
+      ['expireAt', momentToJson(moments.expireAt)],
+      ['result', lease.result],
+      ['isLost', jsonBoolean(lease.isLost)]
+    ])
+  )
 }
 
 /** undefined for what is no lease of this boot, torn or of another version. */
 export function leaseFromText(text: string, boot: string): Lease | undefined {
   try {
-    const file = JSON.parse(text)
-    const address = parsePrefix(String(file.address))
-    const server = parseAddress(String(file.server))
-    const mac = parseMac(String(file.mac))
-    const serverMac = parseMac(String(file.serverMac))
-    const { network, containerId, ifName } = file.attachment
-    const isWhole = [network, containerId, ifName, file.netns, file.netnsId].every(one => typeof one === 'string')
-    if (file.boot !== boot || !isWhole || !address || !server || !mac || !serverMac) return undefined
-    return {
-      attachment: { network, containerId, ifName },
-      netns: file.netns,
-      netnsId: file.netnsId,
-      mac,
-      client: {
-        clientId: Buffer.from(file.clientId, 'hex'),
-        wishes: {
-          request: file.request.map(Number),
-          provide: new Map(file.provide.map(([code, value]: [number, string]) => [code, Buffer.from(value, 'hex')])),
-          priority: file.priority
-        },
-        broadcast: file.broadcast === true
-      },
-      address,
-      held: { address: address.address, server, serverMac },
-      moments: {
-        renewAt: momentOf(file.renewAt),
-        rebindAt: momentOf(file.rebindAt),
-        expireAt: momentOf(file.expireAt)
-      },
-      result: parseJson(JSON.stringify(file.result)),
-      isLost: file.isLost === true
-    }
+    const file = new Section(parseJson(text))
+    const lease = readLease(file)
+    file.finish()
+    return file.text('boot') === boot ? lease : undefined
   } catch {
     return undefined
   }
 }
 
-function momentOf(value: unknown): number {
-  if (value === null) return Infinity
-  if (typeof value === 'number') return value
-  throw new Error('read moment: no number')
+/** @throws Error for a member that is missing; of another form, it is a problem of the section */
+function readLease(file: Section): Lease {
+  const attachment = new Section(required(file.json('attachment')))
+  const address = required(readPrefix(file, 'address'))
+  const lease: Lease = {
+    attachment: {
+      network: required(attachment.text('network')),
+      containerId: required(attachment.text('containerId')),
+      ifName: required(attachment.text('ifName'))
+    },
+    netns: required(file.text('netns')),
+    netnsId: required(file.text('netnsId')),
+    mac: required(readMac(file, 'mac')),
+    client: {
+      clientId: bytesOf(file.text('clientId')),
+      options: {
+        request: required(file.json('request')).items.map(one => Number(one.text)),
+        provide: new Map(required(file.json('provide')).items.map(providedOf)),
+        priority: file.integer('priority', 0, 4_294_967_295)
+      },
+      broadcast: file.boolean('broadcast', false)
+    },
+    address,
+    held: {
+      address: address.address,
+      server: required(readAddress(file, 'server')),
+      serverMac: required(readMac(file, 'serverMac'))
+    },
+    moments: {
+      renewAt: momentOf(file, 'renewAt'),
+      rebindAt: momentOf(file, 'rebindAt'),
+      expireAt: momentOf(file, 'expireAt')
+    },
+    result: required(file.json('result')),
+    isLost: file.boolean('isLost', false)
+  }
+  attachment.finish()
+  return lease
+}
+
+function providedOf(pair: Json): readonly [number, Uint8Array] {
+  return [Number(pair.items[0]?.text), bytesOf(pair.items[1]?.text)]
+}
+
+function bytesOf(text: string | undefined): Uint8Array {
+  return Buffer.from(required(text), 'hex')
+}
+
+function momentToJson(moment: number): Json {
+  return Number.isFinite(moment) ? jsonNumber(moment) : jsonNull
+}
+
+/** Absent is as good as null: for ever. */
+function momentOf(file: Section, key: string): number {
+  const json = file.json(key)
+  if (json === undefined) return Infinity
+  if (json.type === 'number') return Number(json.text)
+  throw new Error(`read ${key}: no number`)
+}
+
+function required<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('read lease: something is missing')
+  return value
 }

@@ -1,7 +1,7 @@
 /** `patchbay dhcp`: one per host, until it is told to stop. */
 import { dirname } from 'node:path'
-import { openDoor } from '../lib/daemon/door.ts'
-import { lockHost } from '../lib/daemon/one-per-host.ts'
+import { lockHost } from '../lib/daemon/host-lock.ts'
+import { serveRequests } from '../lib/daemon/server.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { Boot } from '../lib/state/boot.ts'
 import { messageOf } from '../lib/sys/errors.ts'
@@ -48,7 +48,9 @@ async function serve(flags: Flags): Promise<void> {
     log
   })
   await daemon.start()
-  const server = await openDoor(flags.socketpath, (line, gone) => daemon.answer(line, gone))
+  const server = await serveRequests(flags.socketpath, {
+    answer: (request, gone) => daemon.answer(request, gone)
+  })
   if (flags.pidfile !== '') writeAtomic(flags.pidfile, `${process.pid}\n`, 0o644, false)
   log(`listening on ${flags.socketpath}, ${daemon.size} leases taken over`)
   await new Promise(resolve => {

@@ -6,7 +6,7 @@ import { formatPrefix } from '../lib/ip/prefix.ts'
 import { Random } from '../lib/testing/mutation.ts'
 import { assert, bytesEqual, suite, throwsLike } from '../lib/testing/suite.ts'
 import { bytesOf, REFERENCE_DISCOVER, REFERENCE_REQUEST, UDHCPD_ACK, UDHCPD_OFFER } from './capture.ts'
-import { BROADCAST_MAC, checksum, decodeFrame, encodeFrame } from './frame.ts'
+import { grantOf, timesOf } from './grant.ts'
 import {
   ACK,
   ANY_ADDRESS,
@@ -23,9 +23,9 @@ import {
   REQUEST,
   typeOf
 } from './message.ts'
-import { termsOf, timesOf } from './terms.ts'
-import { classlessRoutesOf, domainOf, maskLengthOf, searchOf, staticRoutesOf } from './values.ts'
-import { clientIdOf } from './wishes.ts'
+import { classlessRoutesOf, domainOf, maskLengthOf, searchOf, staticRoutesOf } from './option-values.ts'
+import { clientIdOf } from './options-config.ts'
+import { BROADCAST_MAC, checksum, decodeFrame, encodeFrame } from './udp-frame.ts'
 
 const test = suite('dhcp: messages')
 
@@ -77,11 +77,11 @@ test('a captured exchange is understood: types, addresses, client', () => {
 })
 
 test('a captured acknowledgement gives the result that the reference gives, and the domain with its search list', () => {
-  const terms = termsOf(decodeMessage(decodeFrame(bytesOf(UDHCPD_ACK)).payload), 77)
-  assert.is(formatPrefix(terms.address), '10.9.0.34/24')
-  assert.is(formatAddress(terms.server), '10.9.0.1')
-  assert.equal(terms.times, { renew: 30, rebind: 52.5, expire: 60 })
-  const result = JSON.parse(jsonText(terms.result))
+  const grant = grantOf(decodeMessage(decodeFrame(bytesOf(UDHCPD_ACK)).payload), 77)
+  assert.is(formatPrefix(grant.address), '10.9.0.34/24')
+  assert.is(formatAddress(grant.server), '10.9.0.1')
+  assert.equal(grant.times, { renew: 30, rebind: 52.5, expire: 60 })
+  const result = JSON.parse(jsonText(grant.result))
   assert.equal(result.ips, [{ address: '10.9.0.34/24', gateway: '10.9.0.1' }])
   assert.equal(result.routes, [
     { dst: '10.20.0.0/16', gw: '10.9.0.5', priority: 77 },
@@ -130,7 +130,7 @@ test('bytes changed at random are a message or a DhcpDecodeError, and so is ever
       bytes[at] = random.below(256)
     }
     try {
-      termsOf(decodeMessage(bytes.subarray(42)), 0)
+      grantOf(decodeMessage(bytes.subarray(42)), 0)
       decodeFrame(bytes)
     } catch (error) {
       refused += 1
@@ -204,11 +204,11 @@ test('masks, times and addresses that make no sense', () => {
   throwsLike(() => timesOf(ackWith({ 51: '00000000' })), { name: 'DhcpDecodeError' })
   const whole = { 1: 'ffffff00', 51: '00000064', 54: 'c0000201' }
   for (const yiaddr of ['0.0.0.0', '127.0.0.1', '224.0.0.1', '255.255.255.255']) {
-    throwsLike(() => termsOf({ ...ackWith(whole), yiaddr: address(yiaddr) }, 0), { name: 'DhcpDecodeError' })
+    throwsLike(() => grantOf({ ...ackWith(whole), yiaddr: address(yiaddr) }, 0), { name: 'DhcpDecodeError' })
   }
   for (const lacking of [1, 51, 54]) {
     const rest = Object.fromEntries(Object.entries(whole).filter(([code]) => Number(code) !== lacking))
-    throwsLike(() => termsOf(ackWith(rest), 0), { name: 'DhcpDecodeError', message: new RegExp(`option ${lacking}`) })
+    throwsLike(() => grantOf(ackWith(rest), 0), { name: 'DhcpDecodeError', message: new RegExp(`option ${lacking}`) })
   }
 })
 

@@ -2,36 +2,83 @@
  * A client of etcd v3: keys, transactions, leases, watches, over one connection at a time to one of several endpoints.
  * When an endpoint fails, the next one is tried; a call that can be repeated is, until its time is up.
  */
-
-import { DEADLINE_EXCEEDED, GrpcConnection, GrpcError, type GrpcStream, type TlsFiles, UNAVAILABLE } from './grpc.ts'
-import type { KeyValue, LeaseReply, Operation, RangeReply, TxnReply, WatchReply } from './messages.ts'
-import * as messages from './messages.ts'
-
-export type { Condition, KeyValue, Operation, WatchEvent } from './messages.ts'
+import { type AccessFiles, readTls, readUser, tlsReason, versionOf } from './access.ts'
+import {
+  type Count,
+  DEADLINE_EXCEEDED,
+  EtcdChannel,
+  EtcdError,
+  type EtcdStream,
+  FAILED_PRECONDITION,
+  NOT_FOUND,
+  UNAVAILABLE
+} from './channel.ts'
+import type { KeyValueMessage, LeaseResponse, RangeResponse, TxnResponse, WatchResponse } from './schema.ts'
 
 export interface EtcdOptions {
   /** URLs, http or https. */
   readonly endpoints: readonly string[]
-  readonly tls: TlsFiles
-  readonly user?: { readonly name: string; readonly password: string } | undefined
-  readonly count: (sent: number, received: number) => void
+  readonly access: AccessFiles
+  readonly count: Count
 }
 
-/**
- * etcd takes pings that come within five seconds of each other for an attack (--grpc-keepalive-min-time) and closes the
- * connection after the third, unless it had something to say in between.
- */
-const PING_MS = 7000
+export interface KeyValue {
+  readonly key: string
+  readonly value: string
+  readonly modRevision: number
+  readonly lease: bigint
+}
+
+export interface RangeReply {
+  readonly cluster: string
+  readonly revision: number
+  readonly entries: readonly KeyValue[]
+}
+
+export interface TxnReply {
+  readonly revision: number
+  readonly succeeded: boolean
+  /** What the reads among the operations found, in their order. */
+  readonly found: readonly (readonly KeyValue[])[]
+}
+
+export interface WatchEvent {
+  readonly isDelete: boolean
+  readonly entry: KeyValue
+}
+
+export interface WatchReply {
+  readonly watchId: number
+  readonly created: boolean
+  readonly canceled: boolean
+  readonly reason: string
+  readonly events: readonly WatchEvent[]
+}
+
+export interface WatchListener {
+  readonly heard: (reply: WatchReply) => void
+  readonly ended: (error: Error) => void
+}
+
+/** A condition of a transaction: the key is not there, or has not changed since. */
+export type Condition =
+  | { readonly key: string; readonly absent: true }
+  | { readonly key: string; readonly since: number }
+
+/** One operation of a transaction, as the schema has it. */
+export type Operation = object
+
 /** One attempt; an endpoint that takes longer is passed over. */
 const ATTEMPT_MS = 2500
 const PAUSE_MS = 50
-const FAILED_PRECONDITION = 9
-const NOT_FOUND = 5
 
 export class Etcd {
   readonly #options: EtcdOptions
   #endpoint: number
-  #connection: GrpcConnection | undefined
+  #channel: EtcdChannel | undefined
+  #opening: Promise<EtcdChannel> | undefined
+  /** Of the files that the connection was made with. */
+  #accessVersion = ''
   #token = ''
 
   constructor(options: EtcdOptions) {
@@ -41,53 +88,64 @@ export class Etcd {
   }
 
   async range(prefix: string, milliseconds: number): Promise<RangeReply> {
-    return messages.decodeRange(await this.#kv('Range', messages.encodeRange(prefix, true).finish(), milliseconds))
+    const request = { key: Buffer.from(prefix), range_end: rangeEnd(prefix) }
+    const reply = await this.#call<RangeResponse>('KV/Range', request, milliseconds)
+    return {
+      cluster: reply.header.cluster_id,
+      revision: Number(reply.header.revision),
+      entries: reply.kvs.map(keyValueOf)
+    }
   }
 
   async get(key: string, milliseconds: number): Promise<KeyValue | undefined> {
-    const reply = await this.#kv('Range', messages.encodeRange(key, false).finish(), milliseconds)
-    return messages.decodeRange(reply).entries[0]
+    const reply = await this.#call<RangeResponse>('KV/Range', { key: Buffer.from(key) }, milliseconds)
+    return reply.kvs.map(keyValueOf)[0]
   }
 
   /** Several operations at once, if all conditions hold; else those of `failure`. */
   async txn(
-    conditions: readonly messages.Condition[],
+    conditions: readonly Condition[],
     success: readonly Operation[],
     failure: readonly Operation[],
     milliseconds: number
   ): Promise<TxnReply> {
-    const message = messages.encodeTxn(conditions, success, failure).finish()
-    return messages.decodeTxn(await this.#kv('Txn', message, milliseconds))
+    const request = { compare: conditions.map(comparison), success, failure }
+    const reply = await this.#call<TxnResponse>('KV/Txn', request, milliseconds)
+    const found = reply.responses.flatMap(({ response_range: range }) => (range ? [range.kvs.map(keyValueOf)] : []))
+    return { revision: Number(reply.header.revision), succeeded: reply.succeeded, found }
   }
 
   /** Makes a lease of this id; one that is there is as good, for then an earlier attempt has made it. */
   async grantLease(id: bigint, seconds: number, milliseconds: number): Promise<void> {
     try {
-      await this.#lease('LeaseGrant', messages.encodeLeaseGrant(seconds, id).finish(), milliseconds)
+      await this.#call('Lease/LeaseGrant', { TTL: seconds, ID: String(id) }, milliseconds)
     } catch (error) {
-      if (!(error instanceof GrpcError) || error.code !== FAILED_PRECONDITION) throw error
+      if (!(error instanceof EtcdError) || error.code !== FAILED_PRECONDITION) throw error
     }
   }
 
   /** @returns the seconds that the lease will live; not above 0 when it is gone */
   async keepAlive(id: bigint, milliseconds: number): Promise<number> {
-    const reply = await this.#lease('LeaseKeepAlive', messages.encodeLease(id).finish(), milliseconds)
-    return messages.decodeLease(reply).ttl
+    const reply = await this.#call<LeaseResponse>('Lease/LeaseKeepAlive', { ID: String(id) }, milliseconds)
+    return Number(reply.TTL)
   }
 
-  /** The keys that go with the lease. `ttl` is not above 0 when it is gone. */
-  async leaseKeys(id: bigint, milliseconds: number): Promise<LeaseReply> {
-    return messages.decodeLease(
-      await this.#lease('LeaseTimeToLive', messages.encodeLeaseKeys(id).finish(), milliseconds)
-    )
+  /** How long the lease has still to live, in seconds, and its keys. Not above 0 when it is gone. */
+  async lease(
+    id: bigint,
+    milliseconds: number
+  ): Promise<{ readonly seconds: number; readonly keys: readonly string[] }> {
+    const request = { ID: String(id), keys: true }
+    const reply = await this.#call<LeaseResponse>('Lease/LeaseTimeToLive', request, milliseconds)
+    return { seconds: Number(reply.TTL), keys: (reply.keys ?? []).map(key => key.toString('utf8')) }
   }
 
   /** Ends a lease and removes its keys. */
   async revokeLease(id: bigint, milliseconds: number): Promise<void> {
     try {
-      await this.#lease('LeaseRevoke', messages.encodeLease(id).finish(), milliseconds)
+      await this.#call('Lease/LeaseRevoke', { ID: String(id) }, milliseconds)
     } catch (error) {
-      if (!(error instanceof GrpcError) || error.code !== NOT_FOUND) throw error
+      if (!(error instanceof EtcdError) || error.code !== NOT_FOUND) throw error
     }
   }
 
@@ -96,24 +154,23 @@ export class Etcd {
    *
    * A member of the cluster that has lost its leader ends the stream instead of keeping silent.
    */
-  async watch(
-    onReply: (reply: WatchReply) => void,
-    onEnd: (error: Error) => void,
-    milliseconds: number
-  ): Promise<GrpcStream> {
-    const connection = this.#connect()
-    const headers = { ...(await this.#headers(connection, milliseconds)), hasleader: 'true' }
-    return connection.stream(
-      '/etcdserverpb.Watch/Watch',
-      headers,
-      message => onReply(messages.decodeWatch(message)),
-      onEnd
-    )
+  async watch(listener: WatchListener, milliseconds: number): Promise<EtcdStream> {
+    const channel = await this.#connect()
+    const headers = { ...(await this.#headers(channel, milliseconds)), hasleader: 'true' }
+    return channel.stream<WatchResponse>('/etcdserverpb.Watch/Watch', headers, {
+      message: reply => listener.heard(watchReplyOf(reply)),
+      ended: listener.ended
+    })
+  }
+
+  /** Certificates or password were renewed since the connection was made. */
+  isOutdated(): boolean {
+    return this.#channel !== undefined && versionOf(this.#options.access) !== this.#accessVersion
   }
 
   close(): void {
-    this.#connection?.close()
-    this.#connection = undefined
+    this.#channel?.close()
+    this.#channel = undefined
   }
 
   /** Leaves this endpoint for the next one. */
@@ -126,56 +183,69 @@ export class Etcd {
     return this.#options.endpoints[this.#endpoint] ?? ''
   }
 
-  #kv(method: string, message: Uint8Array, milliseconds: number): Promise<Uint8Array> {
-    return this.#call(`/etcdserverpb.KV/${method}`, message, milliseconds)
-  }
-
-  #lease(method: string, message: Uint8Array, milliseconds: number): Promise<Uint8Array> {
-    return this.#call(`/etcdserverpb.Lease/${method}`, message, milliseconds)
-  }
-
   /** Every call made here has the same effect twice as once. */
-  async #call(path: string, message: Uint8Array, milliseconds: number): Promise<Uint8Array> {
+  async #call<Reply>(method: string, message: object, milliseconds: number): Promise<Reply> {
     const deadline = Date.now() + milliseconds
     const reasons = new Map<string, string>()
     for (;;) {
       const endpoint = this.endpoint()
-      const connection = this.#connect()
-      const left = Math.min(deadline - Date.now(), ATTEMPT_MS)
+      const channel = await this.#connect()
+      const left = Math.max(1, Math.min(deadline - Date.now(), ATTEMPT_MS))
       try {
-        const headers = await this.#headers(connection, left)
-        return await connection.call(path, message, headers, left)
+        const headers = await this.#headers(channel, left)
+        return await channel.call<Reply>(`/etcdserverpb.${method}`, message, headers, left)
       } catch (error) {
-        if (!(error instanceof GrpcError)) throw error
+        if (!(error instanceof EtcdError)) throw error
         if (isTokenRefused(error)) this.#token = ''
         else if (!isPassing(error)) throw error
-        else if (connection === this.#connection) this.moveOn()
-        reasons.set(endpoint, error.message)
-        if (Date.now() + PAUSE_MS >= deadline) throw new GrpcError(error.code, reasonText(reasons))
+        else if (channel === this.#channel) this.moveOn()
+        reasons.set(endpoint, await this.#reasonOf(endpoint, error))
+        if (Date.now() + PAUSE_MS >= deadline) throw new EtcdError(error.code, reasonText(reasons))
         await new Promise(resolve => setTimeout(resolve, PAUSE_MS))
       }
     }
   }
 
-  #connect(): GrpcConnection {
-    if (this.#connection?.isUsable !== true) {
-      this.#connection?.close()
-      const { tls, count } = this.#options
-      this.#connection = new GrpcConnection(this.endpoint(), { tls, count, pingMilliseconds: PING_MS })
-    }
-    return this.#connection
+  async #reasonOf(endpoint: string, error: EtcdError): Promise<string> {
+    if (error.code === DEADLINE_EXCEEDED) return `${endpoint} does not answer`
+    const reason = error.code === UNAVAILABLE ? await tlsReason(endpoint, this.#options.access) : ''
+    return reason === '' ? plainReason(error.message) : `TLS: ${reason}`
   }
 
-  async #headers(connection: GrpcConnection, milliseconds: number): Promise<Record<string, string>> {
-    const { user } = this.#options
-    if (user === undefined) return {}
+  /** One connection for all who ask at the same moment. */
+  async #connect(): Promise<EtcdChannel> {
+    if (this.#channel?.isUsable === true) return this.#channel
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined
+    })
+    return this.#opening
+  }
+
+  async #open(): Promise<EtcdChannel> {
+    const { access, count } = this.#options
+    this.close()
+    this.#accessVersion = versionOf(access)
+    const url = this.endpoint()
+    const tls = url.startsWith('https:') ? readTls(access) : undefined
+    this.#channel = await EtcdChannel.open(url, tls, count)
+    return this.#channel
+  }
+
+  async #headers(channel: EtcdChannel, milliseconds: number): Promise<Readonly<Record<string, string>>> {
+    if (this.#options.access.username === '') return {}
     if (this.#token === '') {
-      const question = messages.encodeAuthenticate(user.name, user.password).finish()
-      const reply = await connection.call('/etcdserverpb.Auth/Authenticate', question, {}, milliseconds)
-      this.#token = messages.decodeToken(reply)
+      const user = readUser(this.#options.access) ?? {}
+      const path = '/etcdserverpb.Auth/Authenticate'
+      this.#token = (await channel.call<{ readonly token: string }>(path, user, {}, milliseconds)).token
     }
     return { token: this.#token }
   }
+}
+
+/** gRPC's own words around the reason of the system. */
+function plainReason(message: string): string {
+  const last = /Last error: (?:Error: )?(.+?)\.? Resolution note/.exec(message)?.[1]
+  return last ?? message
 }
 
 /** The last word of each endpoint: that of the last one alone may be the least telling. */
@@ -186,33 +256,68 @@ function reasonText(reasons: ReadonlyMap<string, string>): string {
 }
 
 /** It has run out, or users have been changed since; another one will do. */
-function isTokenRefused(error: GrpcError): boolean {
+function isTokenRefused(error: EtcdError): boolean {
   return /invalid auth token|revision of auth store is old/.test(error.message)
 }
 
 /** Another endpoint, or the same a moment later, may do better. */
-function isPassing(error: GrpcError): boolean {
+function isPassing(error: EtcdError): boolean {
   return error.code === UNAVAILABLE || error.code === DEADLINE_EXCEEDED
 }
 
+/** The first key behind all keys that begin with the prefix. */
+function rangeEnd(prefix: string): Buffer {
+  const bytes = Buffer.from(prefix)
+  const last = bytes.length - 1
+  bytes[last] = (bytes[last] ?? 0) + 1
+  return bytes
+}
+
+function comparison(condition: Condition): object {
+  const key = Buffer.from(condition.key)
+  return 'absent' in condition
+    ? { result: 'EQUAL', target: 'CREATE', key, create_revision: 0 }
+    : { result: 'EQUAL', target: 'MOD', key, mod_revision: condition.since }
+}
+
 export function put(key: string, value: string, lease: bigint): Operation {
-  return { kind: 'put', message: messages.encodePut(key, value, lease) }
+  return { request_put: { key: Buffer.from(key), value: Buffer.from(value), lease: String(lease) } }
 }
 
 export function remove(key: string): Operation {
-  return { kind: 'delete', message: messages.encodeDelete(key) }
+  return { request_delete_range: { key: Buffer.from(key) } }
 }
 
 export function read(key: string): Operation {
-  return { kind: 'range', message: messages.encodeRange(key, false) }
+  return { request_range: { key: Buffer.from(key) } }
 }
 
 /** What to send on a watch stream to follow a prefix from a revision on. */
-export function watchRequest(prefix: string, startRevision: number, watchId: number): Uint8Array {
-  return messages.encodeWatch(prefix, startRevision, watchId).finish()
+export function watchRequest(prefix: string, startRevision: number, watchId: number): object {
+  const key = Buffer.from(prefix)
+  return { create_request: { key, range_end: rangeEnd(prefix), start_revision: startRevision, watch_id: watchId } }
 }
 
 /** What to send on a watch stream to end one watch. */
-export function unwatchRequest(watchId: number): Uint8Array {
-  return messages.encodeUnwatch(watchId).finish()
+export function unwatchRequest(watchId: number): object {
+  return { cancel_request: { watch_id: watchId } }
+}
+
+function keyValueOf(message: KeyValueMessage): KeyValue {
+  return {
+    key: message.key.toString('utf8'),
+    value: message.value.toString('utf8'),
+    modRevision: Number(message.mod_revision),
+    lease: BigInt(message.lease)
+  }
+}
+
+function watchReplyOf(reply: WatchResponse): WatchReply {
+  return {
+    watchId: Number(reply.watch_id),
+    created: reply.created,
+    canceled: reply.canceled,
+    reason: reply.cancel_reason,
+    events: reply.events.map(({ type, kv }) => ({ isDelete: type === 'DELETE', entry: keyValueOf(kv) }))
+  }
 }

@@ -1,6 +1,6 @@
 /** The plugin beside an agent that gives prepared answers, in a process of its own: the plugin's call blocks. */
 import { readdirSync } from 'node:fs'
-import { takeReleased } from '../../lib/overlay/released.ts'
+import { markHeld, takeReleased } from '../../lib/daemon/released.ts'
 import { callEnv, callInMemory, type MemoryAnswer } from '../../lib/testing/memory-io.ts'
 import { ScriptedDaemon } from '../../lib/testing/scripted-daemon.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
@@ -37,7 +37,7 @@ const RANGES = {
 }
 
 test('ADD asks for one address of each set, without gateways and excluded ones; the answer gets length and gateway', async () => {
-  await withAgent({ 'take-addresses': { ok: true, ips: ['10.1.0.4', 'fd00::5'] } }, async agent => {
+  await withAgent({ 'take-addresses': { ok: true, result: { ips: ['10.1.0.4', 'fd00::5'] } } }, async agent => {
     const answer = agent.call('ADD', { ...RANGES, routes: [{ dst: '0.0.0.0/0' }] }, {}, 'IP=fd00::5')
     assert.is(answer.status, 0, answer.stdout)
     assert.equal(JSON.parse(answer.stdout), {
@@ -49,7 +49,7 @@ test('ADD asks for one address of each set, without gateways and excluded ones; 
       routes: [{ dst: '0.0.0.0/0' }],
       dns: {}
     })
-    assert.equal((await agent.questions(1))[0], {
+    assert.equal((await agent.requests(1))[0], {
       do: 'take-addresses',
       network: 'net1',
       containerId: 'c1',
@@ -84,7 +84,7 @@ test('codes of the agent come through; an answer out of the ranges is refused; n
     assert.equal(JSON.parse(answer.stdout), { cniVersion: '1.1.0', code: 100, msg: refusal.msg, details: 'widen it' })
     assert.is(JSON.parse(agent.call('ADD', RANGES, {}, 'IP=10.9.9.9').stdout).code, 101)
   })
-  await withAgent({ 'take-addresses': { ok: true, ips: ['10.9.0.4', 'fd00::5'] } }, agent => {
+  await withAgent({ 'take-addresses': { ok: true, result: { ips: ['10.9.0.4', 'fd00::5'] } } }, agent => {
     assert.is(JSON.parse(agent.call('ADD', RANGES).stdout).code, 11)
   })
   await withAgent({}, agent => {
@@ -99,24 +99,37 @@ test('codes of the agent come through; an answer out of the ranges is refused; n
 
 test('without an agent ADD is code 11 and DEL succeeds: its note waits for the agent', async () => {
   await withAgent(undefined, agent => {
+    const held = { network: 'net1', containerId: 'c1', ifName: 'eth0' }
+    markHeld(agent.socket, held)
+    markHeld(agent.socket, { ...held, containerId: 'c2' })
     assert.is(JSON.parse(agent.call('ADD', RANGES).stdout).code, 11)
     assert.is(agent.call('DEL', RANGES).stdout, '')
     assert.is(agent.call('DEL', {}).status, 0)
     assert.equal(readdirSync(`${agent.socket}.released`), ['net1:c1:eth0'])
-    assert.equal(takeReleased(agent.socket), [{ network: 'net1', containerId: 'c1', ifName: 'eth0' }])
+    assert.equal(readdirSync(`${agent.socket}.held`), ['net1:c2:eth0'])
+    assert.equal(takeReleased(agent.socket), [held])
     assert.equal(takeReleased(agent.socket), [])
+  })
+})
+
+test('without an agent a DEL of what was never attached leaves nothing behind', async () => {
+  await withAgent(undefined, agent => {
+    assert.equal(agent.call('DEL', RANGES), { status: 0, stdout: '', stderr: '' })
+    assert.equal(readdirSync(agent.directory), [])
   })
 })
 
 test('CHECK compares what the agent has with prevResult; STATUS counts', async () => {
   const answers = {
-    addresses: { ok: true, ips: ['10.1.0.4', 'fd00::5'] },
+    addresses: { ok: true, result: { ips: ['10.1.0.4', 'fd00::5'] } },
     usage: {
       ok: true,
-      sets: [
-        { path: 'ipam.ranges[0]', taken: 4, size: 4 },
-        { path: 'ipam.ranges[1]', taken: 1, size: 9 }
-      ]
+      result: {
+        sets: [
+          { path: 'ipam.ranges[0]', taken: 4, size: 4 },
+          { path: 'ipam.ranges[1]', taken: 1, size: 9 }
+        ]
+      }
     }
   }
   await withAgent(answers, agent => {

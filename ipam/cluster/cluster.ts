@@ -6,14 +6,15 @@
  *                   +--> agent A --> etcd <-- agent B <---+
  *                        one transaction decides who gets 10.42.0.7
  */
-import { attachmentsToJson, questionAbout } from '../../lib/cni/daemon-call.ts'
+
 import { CniError, NOT_AVAILABLE, TRY_AGAIN_LATER } from '../../lib/cni/error.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import { type IpConfig, NO_DNS, type Result } from '../../lib/cni/result.ts'
 import { type Json, jsonArray, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
+import { attachmentsToJson, callAbout } from '../../lib/daemon/client.ts'
+import { noteReleased } from '../../lib/daemon/released.ts'
 import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { askAgent, isAgentAway } from '../../lib/overlay/agent-call.ts'
-import { noteReleased } from '../../lib/overlay/released.ts'
 import { type RangeSet, rangeOf, setText, spanOf } from '../../lib/ranges/range-set.ts'
 import { LEASE_DIFFERS, notInSets } from '../../lib/ranges/refusals.ts'
 import { type ClusterConfig, readAgentOnly, readConfig } from './config.ts'
@@ -26,7 +27,7 @@ function add(request: Request): Result {
   const config = readConfig(request)
   const answer = askAgent(
     config.agent,
-    questionAbout(request, 'take-addresses', [
+    callAbout(request, 'take-addresses', [
       ['pool', jsonString(config.pool)],
       ['sets', setsToJson(config, config.requested)]
     ])
@@ -79,7 +80,7 @@ function strangeAnswer(config: ClusterConfig): CniError {
 function del(request: Request): void {
   const agent = readAgentOnly(request)
   try {
-    askAgent(agent, questionAbout(request, 'release-addresses', []))
+    askAgent(agent, callAbout(request, 'release-addresses', []))
   } catch (error) {
     if (!(error instanceof Error && isAgentAway(error))) throw error
     const { network, containerId, ifName } = request
@@ -90,7 +91,7 @@ function del(request: Request): void {
 /** One address of each set, and the same in prevResult: another one belongs to somebody else. */
 function check(request: Request): void {
   const config = readConfig(request)
-  const held = addressesOf(askAgent(config.agent, questionAbout(request, 'addresses', [])))
+  const held = addressesOf(askAgent(config.agent, callAbout(request, 'addresses', [])))
   const faults: string[] = []
   for (const set of config.sets) {
     const own = held.filter(address => spanOf(set, address) !== undefined)
@@ -110,14 +111,14 @@ function check(request: Request): void {
 /** This host's leases only: of other hosts' containers this runtime knows nothing. */
 function gc(request: Request): void {
   const keep = attachmentsToJson(request.validAttachments)
-  askAgent(readAgentOnly(request), questionAbout(request, 'collect-addresses', [['keep', keep]]))
+  askAgent(readAgentOnly(request), callAbout(request, 'collect-addresses', [['keep', keep]]))
 }
 
 function status(request: Request): void {
   const config = readConfig(request)
   const usage = askAgent(
     config.agent,
-    questionAbout(request, 'usage', [
+    callAbout(request, 'usage', [
       ['pool', jsonString(config.pool)],
       ['sets', setsToJson(config, [])]
     ])

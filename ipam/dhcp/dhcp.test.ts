@@ -1,6 +1,7 @@
 /** The plugin beside a daemon that gives prepared answers, in a process of its own: the plugin's call blocks. */
 import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { markHeld } from '../../lib/daemon/released.ts'
 import { callEnv, callInMemory, type MemoryAnswer } from '../../lib/testing/memory-io.ts'
 import { ScriptedDaemon } from '../../lib/testing/scripted-daemon.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
@@ -40,8 +41,8 @@ test('ADD hands over namespace, ipam and CNI_ARGS as they are, and prints the le
     assert.equal(JSON.parse(answer.stdout), GRANTED.result)
     const old = JSON.parse(daemon.call('ADD', {}, { cniVersion: '0.2.0' }).stdout)
     assert.is(old.ip4.ip, '192.0.2.7/24')
-    const [question] = await daemon.questions(2)
-    assert.equal(question, {
+    const [request] = await daemon.requests(2)
+    assert.equal(request, {
       do: 'take',
       network: 'net1',
       containerId: 'c1',
@@ -62,7 +63,7 @@ test("the daemon's own errors come through; one that is silent is code 11 in bou
     const ips = [{ address: '192.0.2.7/24' }]
     const checked = JSON.parse(daemon.call('CHECK', {}, { prevResult: { cniVersion: '1.1.0', ips } }).stdout)
     assert.is(checked.code, 102)
-    assert.equal((await daemon.questions(2))[1]?.['ips'], ['192.0.2.7/24'])
+    assert.equal((await daemon.requests(2))[1]?.['ips'], ['192.0.2.7/24'])
   })
   await withDaemon({}, daemon => {
     const began = Date.now()
@@ -82,6 +83,9 @@ test('without a daemon: ADD says what to start, STATUS is 50, DEL succeeds and l
     assert.is(JSON.parse(daemon.call('STATUS').stdout).code, 50)
     assert.is(JSON.parse(daemon.call('GC', {}, { 'cni.dev/valid-attachments': [] }).stdout).code, 11)
     assert.equal(daemon.call('DEL'), { status: 0, stdout: '', stderr: '' })
+    assert.equal(readdirSync(daemon.directory), [], 'nothing of what was never attached')
+    markHeld(daemon.socket, { network: 'net1', containerId: 'c1', ifName: 'eth0' })
+    assert.equal(daemon.call('DEL'), { status: 0, stdout: '', stderr: '' })
     assert.equal(readdirSync(`${daemon.socket}.released`), ['net1:c1:eth0'])
   })
 })
@@ -89,7 +93,7 @@ test('without a daemon: ADD says what to start, STATUS is 50, DEL succeeds and l
 test('DEL succeeds also where it cannot leave a note, and whatever the configuration has become', async () => {
   await withDaemon({ release: { ok: true } }, async daemon => {
     assert.is(daemon.call('DEL').status, 0)
-    assert.is((await daemon.questions(1))[0]?.['do'], 'release')
+    assert.is((await daemon.requests(1))[0]?.['do'], 'release')
     writeFileSync(join(daemon.directory, 'file'), '')
     chmodSync(join(daemon.directory, 'file'), 0o600)
     assert.is(daemon.call('DEL', { daemonSocketPath: join(daemon.directory, 'file', 'x.sock') }).status, 0)
@@ -102,7 +106,7 @@ test('GC names what to keep; STATUS has the daemon read the configuration', asyn
     const keep = [{ containerID: 'c7', ifname: 'eth1' }]
     assert.is(daemon.call('GC', {}, { 'cni.dev/valid-attachments': keep }).stdout, '')
     assert.is(daemon.call('STATUS', { priority: 3 }).stdout, '')
-    const [collect, status] = await daemon.questions(2)
+    const [collect, status] = await daemon.requests(2)
     assert.equal(collect?.['keep'], [{ containerId: 'c7', ifName: 'eth1' }])
     assert.is(collect?.['network'], 'net1')
     assert.is((status?.['ipam'] as { priority?: number } | undefined)?.priority, 3)

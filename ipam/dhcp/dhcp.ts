@@ -6,16 +6,17 @@
  *         |  packets               plugin --"take", "release"--> daemon
  *         `------------------------------------------------------'
  */
-import { attachmentsToJson, callDaemon, type Daemon, isDaemonAway, questionAbout } from '../../lib/cni/daemon-call.ts'
+
 import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { Result } from '../../lib/cni/result.ts'
 import { resultFromJson } from '../../lib/cni/result-json.ts'
 import { NEWEST_VERSION } from '../../lib/cni/version.ts'
-import { type Json, jsonArray, jsonNull, jsonString, memberOf } from '../../lib/config/json.ts'
+import { type Json, jsonArray, jsonString } from '../../lib/config/json.ts'
 import { ConfigError } from '../../lib/config/section.ts'
+import { attachmentsToJson, callAbout, callDaemon, type Daemon, isDaemonAway } from '../../lib/daemon/client.ts'
+import { noteReleased } from '../../lib/daemon/released.ts'
 import { formatPrefix } from '../../lib/ip/prefix.ts'
-import { noteReleased } from '../../lib/overlay/released.ts'
 
 const DAEMON: Daemon = {
   name: 'the dhcp daemon',
@@ -27,7 +28,7 @@ const DEFAULT_TIMEOUT = 60
 /** Milliseconds, for what needs no server. */
 const SHORT = 10_000
 
-/** Members of a question. */
+/** Members of a call. */
 type Members = readonly (readonly [string, Json | undefined])[]
 
 export function dhcp(): Plugin {
@@ -40,7 +41,7 @@ function add(request: Request): Result {
     ['ipam', ipamOf(request)],
     ['args', jsonString(request.args.text())]
   ])
-  return resultFromJson(memberOf(answer, 'result') ?? jsonNull, NEWEST_VERSION, 'answer of the dhcp daemon')
+  return resultFromJson(answer, NEWEST_VERSION, 'answer of the dhcp daemon')
 }
 
 /** A daemon that does not run gives it back when it starts. */
@@ -102,5 +103,5 @@ function socketOf(request: Request): string {
 function ask(request: Request, what: string, more: Members): Json {
   const seconds = request.config.section('ipam')?.integer('timeout', 1, 3600) ?? DEFAULT_TIMEOUT
   const milliseconds = what === 'take' ? seconds * 1000 : SHORT
-  return callDaemon(DAEMON, { socket: socketOf(request), milliseconds }, questionAbout(request, what, more))
+  return callDaemon(DAEMON, { socket: socketOf(request), milliseconds }, callAbout(request, what, more))
 }

@@ -9,31 +9,17 @@ import { CniArgs } from './args.ts'
 import { delegateFor } from './delegate.ts'
 import type { Environment } from './env.ts'
 import { CniError, DECODE_FAILURE, INCOMPATIBLE_VERSION, INVALID_NETNS } from './error.ts'
-import type { Io } from './io.ts'
+import type { Invocation } from './invocation.ts'
 import type { Attachment, Command, Plugin, Request } from './plugin.ts'
 import type { Result } from './result.ts'
 import { resultFromJson } from './result-json.ts'
 import { isAtLeast, isVersion, versionsSince } from './version.ts'
 
-/** What a runtime handed over, read and judged. */
-export interface Call {
-  readonly environment: Environment
-  readonly network: string
-  readonly cniVersion: string
-  /** The configuration as it came, for delegates. */
-  readonly text: string
-  readonly config: Json
-  readonly builtins: readonly Plugin[]
-  readonly io: Io
-  /** Whether another plugin of this process makes the call. */
-  readonly delegated: boolean
-}
-
 /**
  * Calls the plugin's function for `command`.
  * @returns the result of ADD, undefined for the other verbs
  */
-export function dispatch(plugin: Plugin, call: Call, command: Command): Result | undefined {
+export function dispatch(plugin: Plugin, call: Invocation, command: Command): Result | undefined {
   checkVersion(plugin, call, command)
   if (command === 'GC' && keyOfValid(call.config) === '') {
     call.io.stderr(
@@ -56,7 +42,7 @@ function verbSince(command: Command): string {
   return command === 'GC' || command === 'STATUS' ? '1.1.0' : '0.1.0'
 }
 
-function checkVersion(plugin: Plugin, call: Call, command: Command): void {
+function checkVersion(plugin: Plugin, call: Invocation, command: Command): void {
   const version = call.cniVersion
   const since = verbSince(command)
   if (since !== '0.1.0') {
@@ -80,7 +66,7 @@ function checkVersion(plugin: Plugin, call: Call, command: Command): void {
   }
 }
 
-function requestOf(call: Call, command: Command): Request {
+function requestOf(call: Invocation, command: Command): Request {
   const environment = call.environment
   const attached = command === 'ADD' || command === 'DEL' || command === 'CHECK'
   if (command === 'ADD' || command === 'DEL') refuseOwnNetns(environment)
@@ -119,7 +105,7 @@ function isOwnNetns(path: string): boolean {
   }
 }
 
-function prevResultOf(call: Call, command: Command): Result | undefined {
+function prevResultOf(call: Invocation, command: Command): Result | undefined {
   const json = memberOf(call.config, 'prevResult')
   if (json === undefined || json.type === 'null') return undefined
   try {

@@ -1,7 +1,8 @@
 /** Where the agent is asked, and asking it. */
-import { callDaemon, type Daemon, type DaemonAddress, isDaemonAway } from '../cni/daemon-call.ts'
+
 import type { Json } from '../config/json.ts'
 import type { Section } from '../config/section.ts'
+import { callDaemon, type Daemon, type DaemonAddress, isDaemonAway } from '../daemon/client.ts'
 
 export const DEFAULT_SOCKET = '/run/patchbay/agent.sock'
 const DEFAULT_TIMEOUT = 10
@@ -22,8 +23,8 @@ export function readAgentAddress(config: Section): AgentAddress | undefined {
 }
 
 /** Asks the agent. @throws {CniError} code 11 when the agent is away or has no connection to the registry */
-export function askAgent(agent: AgentAddress, question: Json): Json {
-  return callDaemon(AGENT, agent, question)
+export function askAgent(agent: AgentAddress, call: Json): Json {
+  return callDaemon(AGENT, agent, call)
 }
 
 /** Whether the failure is that no agent runs. */

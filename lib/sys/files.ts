@@ -234,16 +234,6 @@ function writeTemporary(temporary: string, path: string, text: string, mode: num
   }
 }
 
-/** Makes the directory's entries durable: names survive a power cut only after this. */
-export function syncDirectory(path: string): void {
-  const fd = openSync(path, constants.O_RDONLY)
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
-}
-
 const UTIME_OMIT = 0x3ffffffe
 
 /**
@@ -281,6 +271,21 @@ export function removeFile(path: string): boolean {
     // A read-only file system says so before it looks whether there is anything to remove.
     if (isAbsence(errno) || (errno === 'EROFS' && !existsSync(path))) return false
     throw fileError('remove', path, error)
+  }
+}
+
+/**
+ * Gives a file another name, in one step.
+ *
+ * @returns false when it was absent
+ */
+export function moveFile(from: string, to: string): boolean {
+  try {
+    renameSync(from, to)
+    return true
+  } catch (error) {
+    if (isAbsence(errnoOf(error))) return false
+    throw fileError('move', from, error)
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * A question to a daemon on this host: one line to a unix socket, one line back, in bounded time.
+ * A request to a daemon on this host: one line to a unix socket, one line back, in bounded time.
  */
 import { SysError } from './errors.ts'
 import { UnixStream } from './unix-stream.ts'
@@ -14,7 +14,7 @@ const NEWLINE = 10
  * @param milliseconds for each step; the daemon's own bound has to be shorter to be heard
  * @returns the answer without its line end
  * @throws {SysError} ENOENT or ECONNREFUSED when no daemon is there, EAGAIN when it takes too long, ECONNRESET when it
- *   went away over the question
+ *   went away over the request
  */
 export function askDaemon(path: string, line: string, milliseconds: number): string {
   const stream = new UnixStream(path, milliseconds)

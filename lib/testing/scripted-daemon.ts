@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { until } from './lab-agent.ts'
 
-/** Answers each question with the answer for its `do`, or not at all; every question is printed. */
+/** Answers each request with the answer for its `do`, or not at all; every request is printed. */
 const PROGRAM = `
 const answers = JSON.parse(process.argv[2])
 require('node:net').createServer({ allowHalfOpen: true }, socket => {
@@ -54,10 +54,10 @@ export class ScriptedDaemon {
     )
   }
 
-  /** What it was asked, once that many questions have come. */
-  async questions(count: number): Promise<readonly Record<string, unknown>[]> {
+  /** What it was asked, once that many requests have come. */
+  async requests(count: number): Promise<readonly Record<string, unknown>[]> {
     const lines = (): readonly string[] => this.#said.split('\n').slice(1, -1)
-    await until(`${count} questions`, () => lines().length >= count)
+    await until(`${count} requests`, () => lines().length >= count)
     return lines().map(line => JSON.parse(line))
   }
 

@@ -1,9 +1,9 @@
 /** The plugin's conversation with the agent: what is here is told to the other hosts, and withdrawn again. */
 import { gatewayPrefixes } from '../../lib/attach/gateway.ts'
-import { attachmentsToJson, questionAbout } from '../../lib/cni/daemon-call.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import type { IpConfig } from '../../lib/cni/result.ts'
 import { type Json, jsonArray, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
+import { attachmentsToJson, callAbout } from '../../lib/daemon/client.ts'
 import { formatAddress } from '../../lib/ip/address.ts'
 import { formatMac } from '../../lib/ip/mac.ts'
 import { formatPrefix } from '../../lib/ip/prefix.ts'
@@ -39,7 +39,7 @@ export function publish(
 ): void {
   askAgent(
     agent,
-    questionAbout(request, 'publish', [
+    callAbout(request, 'publish', [
       ['tunnel', tunnelToJson(tunnel)],
       ['hostEnd', jsonString(hostEnd)],
       ['mac', jsonString(mac === undefined ? '' : formatMac(mac))],
@@ -58,7 +58,7 @@ function gatewaysOf(ips: readonly IpConfig[]): readonly Json[] {
 /** An agent that does not run sees at its next start that the host's end is gone. */
 export function withdraw(agent: AgentAddress, request: Request): void {
   try {
-    askAgent(agent, questionAbout(request, 'withdraw', []))
+    askAgent(agent, callAbout(request, 'withdraw', []))
   } catch (error) {
     if (error instanceof Error && isAgentAway(error)) return
     throw error
@@ -67,7 +67,7 @@ export function withdraw(agent: AgentAddress, request: Request): void {
 
 /** @throws {CniError} code 100 when the registry does not have the endpoint as it is */
 export function checkPublished(agent: AgentAddress, request: Request): void {
-  askAgent(agent, questionAbout(request, 'check', []))
+  askAgent(agent, callAbout(request, 'check', []))
 }
 
 /** @throws {CniError} code 50 or 51 when an ADD could not succeed */

@@ -1,0 +1,119 @@
+/** What plugins ask of the agent: each request read, carried out, and its result as JSON. */
+import { CniError, INVALID_CONFIG } from '../lib/cni/error.ts'
+import { readAddress } from '../lib/config/addresses.ts'
+import { type Json, jsonArray, jsonBoolean, jsonNull, jsonNumber, jsonObject, jsonString } from '../lib/config/json.ts'
+import type { Section } from '../lib/config/section.ts'
+import type { DaemonRequest } from '../lib/daemon/request.ts'
+import type { Tunnel } from '../lib/overlay/tunnel.ts'
+import { tunnelFromJson } from '../lib/overlay/tunnel-json.ts'
+import type { AddressSet, Span } from './address-pool.ts'
+import type { Agent } from './agent.ts'
+
+/**
+ * Carries out what a plugin asks.
+ *
+ * @returns undefined when there is nothing to tell
+ * @throws {CniError} {ConfigError} what the plugin is to tell
+ */
+export async function answerPlugin(agent: Agent, request: DaemonRequest): Promise<Json | undefined> {
+  const carryOut = REQUESTS.get(request.what)
+  if (carryOut === undefined) throw request.unknown()
+  return carryOut(agent, request)
+}
+
+type Carry = (agent: Agent, request: DaemonRequest) => Promise<Json | undefined> | Json | undefined
+
+const REQUESTS: ReadonlyMap<string, Carry> = new Map<string, Carry>([
+  ['join', join],
+  ['publish', publish],
+  ['withdraw', (agent, request) => nothing(() => agent.withdraw(request.attachment()))],
+  ['check', (agent, request) => nothing(() => agent.check(request.attachment()))],
+  ['collect', (agent, request) => nothing(() => agent.collectEndpoints(request.stray()))],
+  ['status', agent => nothing(() => agent.refuseWhenInTrouble())],
+  ['take-addresses', takeAddresses],
+  ['release-addresses', (agent, request) => nothing(() => agent.releaseAddresses(request.attachment()))],
+  ['collect-addresses', (agent, request) => nothing(() => agent.collectAddresses(request.stray()))],
+  ['addresses', (agent, request) => addressList(agent.addressesOf(request.attachment()))],
+  ['usage', usage]
+])
+
+/** The requests that there are, for metrics. */
+export const REQUEST_NAMES: ReadonlySet<string> = new Set(REQUESTS.keys())
+
+/** For what there is nothing to tell of. */
+function nothing(work: () => void): undefined {
+  work()
+}
+
+async function join(agent: Agent, request: DaemonRequest): Promise<Json> {
+  const learning = await agent.join(readTunnel(request), request.milliseconds)
+  return jsonObject([['learning', jsonBoolean(learning)]])
+}
+
+async function publish(agent: Agent, request: DaemonRequest): Promise<undefined> {
+  const { members } = request
+  const wanted = {
+    ...request.attachment(),
+    mac: request.text('mac'),
+    ips: members.textList('ips'),
+    hostEnd: request.text('hostEnd'),
+    tunnel: readTunnel(request),
+    gateways: members.textList('gateways'),
+    stateDir: request.text('stateDir')
+  }
+  members.finish()
+  await agent.publish(wanted, request.milliseconds)
+  return undefined
+}
+
+async function takeAddresses(agent: Agent, request: DaemonRequest): Promise<Json> {
+  const pool = request.name('pool')
+  const sets = readSets(request)
+  return addressList(await agent.takeAddresses(request.attachment(), pool, sets, request.milliseconds))
+}
+
+async function usage(agent: Agent, request: DaemonRequest): Promise<Json> {
+  const pool = request.name('pool')
+  const sets = readSets(request)
+  const counted = await agent.usage(pool, sets, request.milliseconds)
+  const rows = counted.map(one =>
+    jsonObject([
+      ['path', jsonString(one.path)],
+      ['taken', jsonNumber(one.taken)],
+      ['size', jsonNumber(one.size)]
+    ])
+  )
+  return jsonObject([['sets', jsonArray(rows)]])
+}
+
+function addressList(ips: readonly string[]): Json {
+  return jsonObject([['ips', jsonArray(ips.map(jsonString))]])
+}
+
+function readTunnel(request: DaemonRequest): Tunnel {
+  const json = request.members.json('tunnel') ?? jsonNull
+  const tunnel = json.type === 'object' ? tunnelFromJson(json) : undefined
+  if (tunnel === undefined) throw new CniError(INVALID_CONFIG, 'read request: tunnel must be a tunnel')
+  return tunnel
+}
+
+/** One address is wanted of each. @throws {ConfigError} */
+function readSets(request: DaemonRequest): readonly AddressSet[] {
+  const { members } = request
+  if (!members.has('sets')) members.problem('sets', 'is required: an array of objects')
+  const sets = members.sections('sets').map(set => ({
+    path: set.text('path') ?? '',
+    spans: set.sections('spans').flatMap(readSpan),
+    wanted: readAddress(set, 'wanted')
+  }))
+  members.finish()
+  return sets
+}
+
+function readSpan(span: Section): readonly Span[] {
+  const first = readAddress(span, 'first')
+  const last = readAddress(span, 'last')
+  if (first !== undefined && last !== undefined) return [{ first, last }]
+  span.problem('first', 'and "last" must be addresses')
+  return []
+}

@@ -1,0 +1,220 @@
+/**
+ * Keeps one lease: renews it in time, takes the address away when the lease is lost, and gets it back when it can.
+ *
+ *     bound --T1--> asks its server --T2--> asks every server --end--> lost --> asks for the same address again
+ *
+ * @source RFC 2131 section 4.4.5
+ */
+import { attachmentText } from '../lib/daemon/attachment.ts'
+import { formatAddress } from '../lib/ip/address.ts'
+import { formatPrefix } from '../lib/ip/prefix.ts'
+import { messageOf } from '../lib/sys/errors.ts'
+import type { ContainerLink } from './container-link.ts'
+import { acquire, type Granted, NoLease, type Patience, release, renew } from './exchange.ts'
+import { grantedTo, type Lease } from './lease.ts'
+import type { DhcpSocket } from './socket.ts'
+import { clock, jittered, pause, pauseUntil } from './time.ts'
+
+export interface RenewalOptions {
+  readonly patience: Patience
+  /** Writes the lease down. */
+  readonly save: (lease: Lease) => void
+  readonly log: (message: string) => void
+}
+
+/** RFC 2131 wants a minute between renewals; leases of minutes have less. */
+const SHORTEST_PART = 16
+const SEND_TRIES = 5
+const SEND_AGAIN = 20
+const AFTER_COMING_UP = 300
+/** A full disk, an interface that somebody else renamed. */
+const AFTER_TROUBLE = 5000
+
+export class Renewal {
+  readonly link: ContainerLink
+  readonly #options: RenewalOptions
+  readonly #stop = new AbortController()
+  #lease: Lease
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(lease: Lease, link: ContainerLink, options: RenewalOptions) {
+    this.link = link
+    this.#lease = lease
+    this.#options = options
+  }
+
+  get lease(): Lease {
+    return this.#lease
+  }
+
+  /** Goes on by itself from now. @param delay in milliseconds, before the first look at the lease */
+  start(delay = 0): void {
+    // It ends by the signal only.
+    this.#running = this.#keep(delay).catch(() => undefined)
+  }
+
+  /** Ends the keeping, not the lease: for the next daemon. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+    this.link.close()
+  }
+
+  /** Ends the lease: the interface loses the address before the server may give it to somebody else. */
+  async release(): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+    try {
+      this.link.removeAddress(this.#lease.address)
+      if (!this.#lease.isLost) await this.#sendRelease()
+    } catch (error) {
+      this.#log(`is not given back, the server will notice when it ends: ${messageOf(error)}`)
+    } finally {
+      this.link.close()
+    }
+  }
+
+  async #sendRelease(): Promise<void> {
+    const link = this.link.find()
+    if (link === undefined) throw new Error('the interface is gone')
+    const signal = new AbortController().signal
+    const wasDown = await this.link.bringUp(link, signal)
+    await this.#withSocket(async socket => {
+      await this.#sendSurely(socket, signal)
+      if (!wasDown) return
+      // A switch or bridge at the other end may have heard nothing yet, and nobody says so.
+      await pause(AFTER_COMING_UP, signal)
+      await this.#sendSurely(socket, signal)
+    })
+  }
+
+  async #sendSurely(socket: DhcpSocket, signal: AbortSignal): Promise<void> {
+    const { client, held } = this.#lease
+    for (let tries = 1; ; tries += 1) {
+      try {
+        release(socket, client, held)
+        return
+      } catch (error) {
+        // A queue that starts a moment after its interface.
+        if (tries === SEND_TRIES) throw error
+        await pause(SEND_AGAIN, signal)
+      }
+    }
+  }
+
+  async #keep(delay: number): Promise<void> {
+    const { signal } = this.#stop
+    await pause(delay, signal)
+    for (;;) {
+      try {
+        await this.#step()
+      } catch (error) {
+        signal.throwIfAborted()
+        this.#log(`has trouble: ${messageOf(error)}`)
+        await pause(AFTER_TROUBLE, signal)
+      }
+    }
+  }
+
+  async #step(): Promise<void> {
+    if (this.#lease.isLost) {
+      await this.#recover()
+      return
+    }
+    await pauseUntil(this.#lease.moments.renewAt, this.#stop.signal)
+    const reason = await this.#extend()
+    if (reason !== '') this.#lose(reason)
+  }
+
+  /** @returns why the lease is lost, '' when it has been prolonged */
+  async #extend(): Promise<string> {
+    const { signal } = this.#stop
+    const { moments } = this.#lease
+    const shortest = Math.min(
+      60_000,
+      this.#options.patience.pause,
+      (moments.expireAt - moments.renewAt) / SHORTEST_PART
+    )
+    for (;;) {
+      const now = clock()
+      if (now >= moments.expireAt) return 'it ended, and no server answered'
+      const everybody = now >= moments.rebindAt
+      const end = everybody ? moments.expireAt : moments.rebindAt
+      const rest = Math.min(end - now, Math.max((end - now) / 2, shortest))
+      const outcome = await this.#ask(everybody, now + Math.min(rest, this.#options.patience.answer))
+      if (outcome === 'refused') return 'the server refused to prolong it'
+      if (outcome !== undefined) {
+        this.#put(grantedTo(this.#lease, outcome))
+        return ''
+      }
+      await pauseUntil(Math.min(end, now + jittered(rest)), signal)
+    }
+  }
+
+  async #ask(everybody: boolean, until: number): Promise<Granted | 'refused' | undefined> {
+    const { client, held } = this.#lease
+    const { signal } = this.#stop
+    try {
+      return await this.#withSocket(socket => renew(socket, client, held, everybody, until, signal))
+    } catch (error) {
+      signal.throwIfAborted()
+      this.#log(`cannot be prolonged now: ${messageOf(error)}`)
+      return undefined
+    }
+  }
+
+  #lose(reason: string): void {
+    this.#log(`${formatPrefix(this.#lease.address)} is lost: ${reason}`)
+    this.#put({ ...this.#lease, isLost: true })
+    this.link.removeAddress(this.#lease.address)
+  }
+
+  /**
+   * Asks for the address again until it is there. A server that gives another one has not helped: the runtime was told
+   * this one.
+   */
+  async #recover(): Promise<void> {
+    const { signal } = this.#stop
+    const { patience } = this.#options
+    const { client, address, result } = this.#lease
+    const began = clock()
+    try {
+      await this.#withSocket(async socket => {
+        const grant = await acquire(socket, client, patience, signal, address.address)
+        const given = grant.address.address
+        if (formatAddress(given) === formatAddress(address.address)) {
+          this.link.restoreAddress(address, result)
+          this.#put(grantedTo(this.#lease, grant))
+          this.#log(`${formatPrefix(address)} is there again`)
+          return
+        }
+        release(socket, client, { address: given, server: grant.server, serverMac: grant.serverMac })
+        this.#log(`the server gives ${formatAddress(given)} now: attach the container again`)
+      })
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!(error instanceof NoLease)) this.#log(`cannot be had again now: ${messageOf(error)}`)
+    }
+    if (this.#lease.isLost) await pauseUntil(began + jittered(patience.pause), signal)
+  }
+
+  async #withSocket<T>(work: (socket: DhcpSocket) => Promise<T>): Promise<T> {
+    const link = this.link.find()
+    if (link === undefined) throw new Error('the interface is gone')
+    const socket = this.link.openSocket(link)
+    try {
+      return await work(socket)
+    } finally {
+      socket.close()
+    }
+  }
+
+  #put(lease: Lease): void {
+    this.#lease = lease
+    this.#options.save(lease)
+  }
+
+  #log(what: string): void {
+    this.#options.log(`lease for ${attachmentText(this.#lease.attachment)} ${what}`)
+  }
+}
