@@ -55,7 +55,7 @@ test('an agent is killed and restarted without a lost packet, and takes its leas
     const unrenewed = (): number => LONG_LEASE - (Date.now() - ready) / 1000
     await until('the lease is renewed', () => leaseOf(site, 'h0').seconds > unrenewed() + 2)
     assert.is(leaseOf(site, 'h0').id, lease.id)
-    assert.is(etcd.keys('/patchbay/endpoints/').length, 3)
+    assert.is(etcd.containerKeys('endpoints').length, 3)
     pinger.kill('SIGINT')
     const numbers = [...answers.matchAll(/icmp_seq=([0-9]+)/g)].map(match => Number(match[1]))
     // All up to the last one that came; later ones may have been under way.
@@ -78,7 +78,7 @@ test('a host dies: the others forget it with its lease, and its addresses are fr
     const died = await until('host 1 is forgotten', () => !/192\.0\.2\.2/.test(site.fdb(0)))
     process.stdout.write(`forgotten after ${(died / 1000).toFixed(1)} s, with a lease of ${SHORT_LEASE} s\n`)
     assert.not.match(site.neighbours(0), new RegExp(`${b.ips[0]} `))
-    await until('its addresses are free', () => etcd.keys('/patchbay/addresses/').length === 4)
+    await until('its addresses are free', () => etcd.containerKeys('addresses').length === 4)
     assert.ok(pings(a.netns, c.ips[0] ?? ''))
   })
 })

@@ -41,6 +41,15 @@ export interface Tunnel {
   readonly isGateway: boolean
   /** Leave checksums of what enters the tunnel to the underlay's hardware. */
   readonly txChecksumOffload: boolean
+  readonly follows: Follows
+}
+
+/** What of a tunnel goes with the underlay when that changes: whatever the configuration leaves open. */
+export interface Follows {
+  /** The underlay's interface, as it was found. */
+  readonly link: string
+  readonly address: boolean
+  readonly mtu: boolean
 }
 
 /** Both devices, as the kernel has them. */
@@ -304,7 +313,12 @@ export function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined):
   return true
 }
 
+/** Whether both are the same devices; address and MTU may differ. */
+export function sameDevices(a: Tunnel, b: Tunnel): boolean {
+  return a.name === b.name && a.bridge === b.bridge && a.vni === b.vni && a.port === b.port
+}
+
 /** Whether both are the same tunnel to the kernel. */
 export function sameTunnel(a: Tunnel, b: Tunnel): boolean {
-  return a.name === b.name && a.vni === b.vni && a.port === b.port && addressesEqual(a.local, b.local)
+  return sameDevices(a, b) && addressesEqual(a.local, b.local) && a.mtu === b.mtu
 }

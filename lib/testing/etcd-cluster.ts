@@ -92,6 +92,18 @@ export class EtcdCluster {
       .filter(line => line !== '')
   }
 
+  /** Keys of endpoints and addresses that containers have; hosts have some of their own. */
+  containerKeys(kind: 'endpoints' | 'addresses'): readonly string[] {
+    const values = this.ctl('get', '--prefix', '-w', 'json', `/patchbay/${kind}/`)
+    const entries: readonly { readonly key: string; readonly value: string }[] = JSON.parse(values).kvs ?? []
+    const texts = entries.map(({ key, value }) =>
+      [Buffer.from(key, 'base64'), Buffer.from(value, 'base64')].map(String)
+    )
+    return texts
+      .filter(([key = '', value = '']) => !/\/@h[0-9]+\/|"@h[0-9]+"/.test(`${key} ${value}`))
+      .map(([key = '']) => key)
+  }
+
   /** The index of the member that leads; none does for a moment now and then. */
   async leader(): Promise<number> {
     let leader = -1
