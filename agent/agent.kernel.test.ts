@@ -6,7 +6,8 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { until } from '../lib/testing/lab-agent.ts'
 import { isUnreachable, type OverlayLab, ok, pings } from '../lib/testing/overlay-lab.ts'
-import { type Box, inSite, ROOT, reached } from '../lib/testing/overlay-site.ts'
+import { type Box, inSite, reached } from '../lib/testing/overlay-site.ts'
+import { patchbayProgram } from '../lib/testing/program.ts'
 import { assert, suite } from '../lib/testing/suite.ts'
 
 const test = suite('agent, on the kernel and etcd')
@@ -378,8 +379,8 @@ test('a second agent on a host is refused', async () => {
     const host = site.lab.host(0)
     const second = spawn('nsenter', [
       `--net=${host.namespace.path}`,
-      process.execPath,
-      ...['--no-warnings', join(ROOT, 'cli', 'main.ts'), 'agent', '--config', join(host.directory, 'agent.json')]
+      ...patchbayProgram(),
+      ...['agent', '--config', join(host.directory, 'agent.json')]
     ])
     let said = ''
     second.stderr.on('data', chunk => {

@@ -2,8 +2,9 @@
  * What happens to links, neighbours, addresses and default routes in this namespace. The socket cannot be waited for together with Node's own, so it
  * is looked into ten times a second, which costs one system call each.
  */
+
+import { DecodeError } from '../lib/bytes/reader.ts'
 import { KernelEvents } from '../lib/netlink/conn.ts'
-import { DecodeError } from '../lib/netlink/reader.ts'
 import { decodeAddress, RTM_DELADDR, RTM_NEWADDR } from '../lib/netlink/rt/address.ts'
 import { decodeLink, RTM_DELLINK, RTM_NEWLINK } from '../lib/netlink/rt/link.ts'
 import { decodeNeighbour, type NeighbourMessage, RTM_DELNEIGH } from '../lib/netlink/rt/neighbour.ts'

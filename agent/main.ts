@@ -18,7 +18,7 @@ import { Metrics } from './metrics.ts'
 import { answerPlugin, REQUEST_NAMES } from './plugin-requests.ts'
 import type { Registry } from './registry.ts'
 
-const USAGE = `usage: patchbay agent [--config FILE]
+export const USAGE = `usage: patchbay agent [--config FILE]
 
 Keeps the containers of overlay networks (plugin "vxlan" with "registry") known on every host, and gives out addresses
 for ipam "cluster". Reads ${DEFAULT_CONFIG}; docs/overlay.md explains it.

@@ -1,4 +1,4 @@
-/** Checks every import of the tree against the layers, and that there are no cycles. */
+/** Checks every import of the tree against the layers, and that there are no cycles, of types neither. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findCycle, layerProblem, specifiersOf } from './layers.ts'
@@ -9,14 +9,13 @@ function checkLayers(): readonly string[] {
   const graph = new Map<string, readonly string[]>()
   for (const from of sourceFiles()) {
     const targets: string[] = []
-    for (const { text: specifier, erased } of specifiersOf(readFileSync(join(ROOT, from), 'utf8'))) {
+    for (const specifier of specifiersOf(readFileSync(join(ROOT, from), 'utf8'))) {
       const target = specifier.startsWith('.') ? join(from, '..', specifier) : specifier
       const problem = layerProblem({ from, specifier, target })
       if (problem !== undefined) problems.push(problem)
       if (specifier.startsWith('.') && !existsSync(join(ROOT, target)))
         problems.push(`${from}: ${target} does not exist`)
-      // A cycle of types alone is none: nothing of it is left when the program runs.
-      if (specifier.startsWith('.') && !erased) targets.push(target)
+      if (specifier.startsWith('.')) targets.push(target)
     }
     graph.set(from, targets)
   }

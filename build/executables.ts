@@ -22,12 +22,23 @@ const FOLDERS: Readonly<Record<Engine, readonly string[]>> = {
   node: ['lib', 'plugins', 'ipam', 'agent', 'dhcp', 'cli', 'conformance']
 }
 
+const NATIVE_INPUTS: readonly string[] = [
+  'build/native-runtime.ts',
+  'build/native-toolchain.ts',
+  ...sourceFiles('.c', ['lib/sys/native']),
+  ...sourceFiles('.h', ['lib/sys/native'])
+]
+
 /** A digest of everything the build of an engine reads. */
 export function inputsDigest(engine: Engine, toolchain: string): string {
-  const code = sourceFiles('.ts', FOLDERS[engine])
-  const files = [...code.filter(path => !path.endsWith('.test.ts')), 'package.json', 'package-lock.json']
+  // The conformance suite in the Node engine's command starts guests, which lib/testing has; a plugin has nothing of it.
+  const isInput = (path: string) =>
+    !path.endsWith('.test.ts') && (engine === 'node' || !path.startsWith('lib/testing/'))
+  const code = sourceFiles('.ts', FOLDERS[engine]).filter(isInput)
+  const files = [...code, 'package.json', 'package-lock.json']
   for (const path of [
     `build/${engine}-engine.ts`,
+    ...(engine === 'native' ? NATIVE_INPUTS : []),
     'build/command-asset.ts',
     'build/executables.ts',
     'build/lazy-builtins.ts',

@@ -12,7 +12,13 @@ test('a plugin may import verbs and the protocol, never codecs, system calls or 
   for (const target of ['lib/net/net.ts', 'lib/cni/run.ts', 'lib/undo.ts', 'plugins/bridge/vlans.ts']) {
     assert.ok(allowed('plugins/bridge/bridge.ts', target), target)
   }
-  for (const target of ['lib/netlink/writer.ts', 'lib/sys/files.ts', 'plugins/ptp/ptp.ts', 'ipam/static/static.ts']) {
+  for (const target of [
+    'lib/bytes/writer.ts',
+    'lib/netlink/rows.ts',
+    'lib/sys/files.ts',
+    'plugins/ptp/ptp.ts',
+    'ipam/static/static.ts'
+  ]) {
     assert.not.ok(allowed('plugins/bridge/bridge.ts', target), target)
   }
   assert.not.ok(allowed('ipam/host-local/host-local.ts', 'plugins/bridge/bridge.ts'))
@@ -65,15 +71,7 @@ test('imports are found in all their forms, and not in comments', () => {
     "/*\nimport { y } from './y.ts'\n*/",
     'const text = 1'
   ].join('\n')
-  const found = specifiersOf(source)
-  assert.equal(
-    found.map(specifier => specifier.text),
-    ['./a.ts', './b.ts', './c.ts', './e.ts', './f.ts', './g.ts']
-  )
-  assert.equal(
-    found.filter(specifier => specifier.erased).map(specifier => specifier.text),
-    ['./b.ts']
-  )
+  assert.equal(specifiersOf(source), ['./a.ts', './b.ts', './c.ts', './e.ts', './f.ts', './g.ts'])
 })
 
 test('cycles are found', () => {

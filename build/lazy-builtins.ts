@@ -27,7 +27,7 @@ export function lazyBuiltins(): Plugin {
         const own = path === 'node:crypto' ? OWN_HASH : ''
         const wrapped = names.filter(name => own === '' || name !== 'createHash')
         return {
-          contents: own + wrapped.map(name => wrapperOf(path, name)).join(''),
+          contents: `${own}${wrapped.map(name => wrapperOf(path, name)).join('')}const all = { ${names.join(', ')} }\nexport { all as default }\n`,
           resolveDir: join(ROOT, 'lib', 'hash')
         }
       })

@@ -1,4 +1,4 @@
-/** Format and lint, layers, rules and the lock file. With --write, formats and mends what can be mended. */
+/** Format and lint, layers, rules, dead code, the lock file and documents. With --write, formats and mends what can be mended. */
 import { spawnSync } from 'node:child_process'
 import { NODE_BIN, ROOT } from './project.ts'
 
@@ -12,6 +12,7 @@ const steps: readonly (readonly string[])[] = process.argv.includes('--write')
       [...biome, '--error-on-warnings', '.'],
       ['build/check-layers.ts'],
       ['build/check-rules.ts'],
+      ['node_modules/knip/bin/knip.js', '--no-progress'],
       ['build/lock.ts'],
       ['build/readme.ts']
     ]

@@ -1,16 +1,18 @@
 /**
  * Keeps documents equal to what they are made from: README.md's plugin table from the first sentence of each plugin's own
- * README; its benchmark tables, the results in docs/benchmark.md and the plots beside it from docs/benchmark.json, which
- * `npm run bench` writes.
+ * README; its benchmark table, the results in docs/benchmark.md and the plots beside it from docs/benchmark.json, which
+ * `npm run bench` writes; docs/reference from the docstrings of lib/.
  *
  *     node build/readme.ts [--write]
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { BenchReport } from '../conformance/bench/measurements.ts'
 import { plots } from '../conformance/bench/plot.ts'
-import { type BenchReport, markdownReport, shortMarkdown } from '../conformance/bench/report.ts'
+import { markdownReport, shortMarkdown } from '../conformance/bench/report.ts'
 import { withResults } from '../conformance/bench/results-block.ts'
 import { pluginFolders, ROOT } from './project.ts'
+import { REFERENCE, referencePages } from './reference.ts'
 
 const README = 'README.md'
 const BENCHMARK = 'docs/benchmark.md'
@@ -55,15 +57,25 @@ function replaced(markdown: string, marker: string, text: string): string {
 function wanted(): ReadonlyMap<string, string> {
   const report = benchmark()
   const readme = replaced(textOf(README), 'plugins', pluginTable())
-  if (report === undefined) return new Map([[README, readme]])
-  const documents = new Map([[README, replaced(readme, 'bench', shortMarkdown(report))]])
+  if (report === undefined) return new Map([...referencePages(), [README, readme]])
+  const documents = new Map([...referencePages(), [README, replaced(readme, 'bench', shortMarkdown(report))]])
   documents.set(BENCHMARK, withResults(textOf(BENCHMARK), markdownReport(report, 'benchmark')))
   for (const [name, svg] of plots(report)) documents.set(`${PLOTS}/${name}`, svg)
   return documents
 }
 
+/** Pages of folders that plugins use nothing of any more. */
+function leftOver(documents: ReadonlyMap<string, string>): readonly string[] {
+  const pages = readdirSync(join(ROOT, REFERENCE)).map(name => `${REFERENCE}/${name}`)
+  return pages.filter(path => !documents.has(path))
+}
+
 function main(): number {
-  const stale = [...wanted()].filter(([path, text]) => text !== textOf(path))
+  const documents = wanted()
+  if (process.argv.includes('--write')) for (const path of leftOver(documents)) rmSync(join(ROOT, path))
+  const stale = [...documents, ...leftOver(documents).map(path => [path, ''] as const)].filter(
+    ([path, text]) => text !== textOf(path)
+  )
   for (const [path, text] of stale) {
     if (process.argv.includes('--write')) {
       mkdirSync(dirname(join(ROOT, path)), { recursive: true })

@@ -1,10 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { assert, suite } from '../lib/testing/suite.ts'
 import { ROOT } from './project.ts'
-import { countsOf, runPatiently, runProblems, sourceProblems, timeoutOf } from './test-file.ts'
-import type { Suite, TestResult } from './test-kinds.ts'
+import { countsOf, isAlone, runProblems, runTestFile, sourceProblems, timeoutOf } from './test-file.ts'
 
 const test = suite('build/test-file')
 
@@ -50,42 +49,37 @@ test('hooks, singled out tests and a missing run() are found in the source', () 
 test('a file may ask for more time', () => {
   assert.is(timeoutOf('// time-out: 120 s\n'), 120)
   assert.is(timeoutOf('/**\n * What it tests.\n * time-out: 90 s\n */'), 90)
-  assert.is(timeoutOf('const x = 1'), 120)
+  assert.is(timeoutOf('const x = 1'), 300)
 })
 
-/** Runs a test file that fails until it has been run `failures` times. */
-async function runFailing(failures: number, suiteName: Suite): Promise<TestResult> {
+test('a file that must run alone says why', () => {
+  assert.is(isAlone('// time-out: 60 s\n// alone: it measures\n'), true)
+  assert.is(isAlone('// alone:\n'), false)
+  assert.is(isAlone('const x = 1 // alone: no'), false)
+})
+
+test('a failing file is run once, however it fails', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'test-file-'))
   const path = join(directory, 'x.test.ts')
+  const runs = join(directory, 'runs')
   const lines = [
-    "import { appendFileSync, readFileSync } from 'node:fs'",
+    "import { appendFileSync } from 'node:fs'",
     `import { assert, suite } from ${JSON.stringify(join(ROOT, 'lib/testing/suite.ts'))}`,
+    `appendFileSync(${JSON.stringify(runs)}, '.')`,
     "const test = suite('x')",
-    `const tries = ${JSON.stringify(join(directory, 'tries'))}`,
-    "test('a', () => {",
-    "  appendFileSync(tries, '.')",
-    `  assert.ok(readFileSync(tries).length > ${failures}, 'not yet')`,
-    '})',
+    "test('a', () => {})",
+    "test('b', () => assert.ok(false, 'not so'))",
     'test.run()'
   ]
   writeFileSync(path, lines.join('\n'))
   try {
-    return await runPatiently({ path: relative(ROOT, path), suite: suiteName, engine: undefined }, true)
+    const result = await runTestFile({ path: relative(ROOT, path), suite: 'kernel', engine: undefined }, true)
+    assert.equal([result.passed, result.failed], [1, 1])
+    assert.match(result.output, /not so/)
+    assert.is(readFileSync(runs, 'utf8'), '.')
   } finally {
     rmSync(directory, { recursive: true })
   }
-}
-
-test('a kernel test is tried twice, its first failure stays visible; a pure one is tried once', async () => {
-  const steady = await runFailing(0, 'kernel')
-  assert.equal([steady.passed, steady.failed, steady.firstTry], [1, 0, ''])
-  const unsteady = await runFailing(1, 'kernel')
-  assert.equal([unsteady.passed, unsteady.failed], [1, 0])
-  assert.match(unsteady.firstTry, /not yet/)
-  const broken = await runFailing(2, 'blackbox')
-  assert.equal([broken.passed, broken.failed, broken.firstTry], [0, 1, ''])
-  assert.is(broken.output.split('and again:').length, 2)
-  assert.is((await runFailing(1, 'pure')).failed, 1)
 })
 
 test.run()

@@ -6,12 +6,18 @@ import { ALLOWED_SKIPS } from './allowed-skips.ts'
 import { binDir, ENGINES, ROOT } from './project.ts'
 import type { TestResult, TestRun } from './test-kinds.ts'
 
-const DEFAULT_SECONDS = 120
+/** Against hanging only: a busy machine may need several times what a calm one does. */
+const DEFAULT_SECONDS = 300
 
-/** A file that needs longer says so in its first lines: `// time-out: 120 s`. */
+/** A file that needs longer says so in its first lines: `// time-out: 600 s`. */
 export function timeoutOf(source: string): number {
   const match = /^(?:\/\/| \*|\/\*\*) time-out: ([0-9]+) s\b/m.exec(source.slice(0, 2000))
   return match === null ? DEFAULT_SECONDS : Number(match[1])
+}
+
+/** Whether the file says in its first lines that nothing may run beside it: `// alone: WHY`. */
+export function isAlone(source: string): boolean {
+  return /^(?:\/\/| \*|\/\*\*) alone: \S/m.test(source.slice(0, 2000))
 }
 
 /** What is wrong with a test file before it is run. */
@@ -50,12 +56,24 @@ export function runProblems(status: string, output: string, strict: boolean): re
   return problems
 }
 
+/** How a file is run where it is not run as everywhere. */
+export interface Circumstances {
+  /** What is started in place of the file itself. */
+  readonly bundle?: string
+  /** By how much its time-out grows. */
+  readonly slowness?: number
+}
+
 /** Runs the file. Colours are off, so that the summary can be read. */
-export async function runTestFile(run: TestRun, strict: boolean, extraSeconds = 1): Promise<TestResult> {
+export async function runTestFile(
+  run: TestRun,
+  strict: boolean,
+  { bundle, slowness }: Circumstances = {}
+): Promise<TestResult> {
   const source = readFileSync(join(ROOT, run.path), 'utf8')
-  const seconds = Math.ceil(timeoutOf(source) * extraSeconds)
+  const seconds = Math.ceil(timeoutOf(source) * (slowness ?? 1))
   const started = process.hrtime.bigint()
-  const { status, output } = await runProcess(run, seconds)
+  const { status, output } = await runProcess(run, bundle ?? join(ROOT, run.path), seconds)
   const counts = countsOf(output)
   const problems = [...sourceProblems(source), ...runProblems(status, output, strict)]
   const failedTests = counts === undefined ? 0 : counts.total - counts.passed
@@ -67,31 +85,22 @@ export async function runTestFile(run: TestRun, strict: boolean, extraSeconds = 
     skipped: counts?.skipped ?? 0,
     seconds: Number(process.hrtime.bigint() - started) / 1e9,
     problems,
-    output,
-    firstTry: ''
+    output
   }
 }
 
-/**
- * Runs the file, and once more when it failed at what a busy machine can spoil: packets, daemons and time-outs of the
- * kernel. A second failure counts; a first one is never hidden: its output is printed with the second's result.
- */
-export async function runPatiently(run: TestRun, strict: boolean, extraSeconds = 1): Promise<TestResult> {
-  const first = await runTestFile(run, strict, extraSeconds)
-  if (first.problems.length === 0 || run.suite === 'pure') return first
-  const second = await runTestFile(run, strict, extraSeconds)
-  const firstTry = `${first.problems.join('\n')}\n\n${first.output}`
-  if (second.problems.length === 0) return { ...second, firstTry }
-  return { ...second, output: `${firstTry}\n\nand again:\n${second.output}` }
+interface Ended {
+  readonly status: string
+  readonly output: string
 }
 
-function runProcess(run: TestRun, seconds: number): Promise<{ readonly status: string; readonly output: string }> {
-  const { promise, resolve } = Promise.withResolvers<{ status: string; output: string }>()
+function runProcess(run: TestRun, program: string, seconds: number): Promise<Ended> {
+  const { promise, resolve } = Promise.withResolvers<Ended>()
   const engineEnv =
     run.engine === undefined ? {} : { PATCHBAY_ENGINE: run.engine, PATCHBAY_BIN_DIR: binDir(run.engine) }
   const built = Object.fromEntries(ENGINES.map(engine => [`PATCHBAY_${engine.toUpperCase()}_BIN_DIR`, binDir(engine)]))
   // A group of its own: a test that hangs in a child is killed with the child.
-  const child = spawn(process.execPath, ['--no-warnings', join(ROOT, run.path)], {
+  const child = spawn(process.execPath, ['--no-warnings', program], {
     cwd: ROOT,
     env: { ...process.env, ...built, ...engineEnv, NO_COLOR: '1', FORCE_COLOR: '0' },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -29,6 +29,4 @@ export interface TestResult {
   readonly seconds: number
   readonly problems: readonly string[]
   readonly output: string
-  /** What the first try printed when the file passed at the second only; '' otherwise. */
-  readonly firstTry: string
 }

@@ -1,37 +1,42 @@
 /**
  * The gate: static checks, builds, then every test file. Its last line is `N passed, N failed`.
  *
- *     node build/test.ts [--suites=pure,kernel,blackbox,guest] [--engines=node,native] [--no-checks] [FILE...]
+ *     node build/test.ts [--suites=pure,kernel,blackbox,guest] [--engines=node,native] [--no-checks] [--jobs=N] [FILE...]
  *
  * What this machine lacks for a suite is named in a `not run:` line; with CI=true or PATCHBAY_STRICT=1 each such line
- * is a failure, and so is every skipped test.
+ * is a failure, and so is every skipped test. Nothing is tried twice: a test that fails sometimes is a fault.
  */
-import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
-import { guestObstacle, runInGuest } from '../lib/testing/guest.ts'
-import { CLANG_ADVICE, findClang } from './native-engine.ts'
+import { NATIVE_ONLY } from './native-only.ts'
+import { CLANG_ADVICE, findClang } from './native-toolchain.ts'
 import { missingNeeds, needsOf } from './needs.ts'
+import { inPool } from './pool.ts'
 import { ENGINES, type Engine, NODE_BIN, ROOT, sourceFiles } from './project.ts'
-import { runPatiently, timeoutOf } from './test-file.ts'
-import { SUITES, type Suite, suiteOf, type TestResult, type TestRun } from './test-kinds.ts'
+import { isAlone, runTestFile, timeoutOf } from './test-file.ts'
+import { runGuestFiles } from './test-guest.ts'
+import { SUITES, type Suite, suiteOf, type TestRun } from './test-kinds.ts'
+import { nameOf, Report } from './test-report.ts'
 
-/** Emulation is slower than the machine: time-outs inside the guest grow by this much. */
-const GUEST_SLOWNESS = 4
-const PURE_AT_ONCE = 2
+/** One more than there are processors: most kernel and black-box tests wait for packets and for the kernel now and then. */
+const JOBS = availableParallelism() + 1
 
 interface Options {
   readonly suites: readonly Suite[]
   readonly engines: readonly Engine[]
   readonly checks: boolean
   readonly files: readonly string[]
+  /** How much runs at a time. */
+  readonly jobs: number
   readonly strict: boolean
-  /** This process is inside the guest: print results as JSON lines for the gate outside. */
-  readonly inGuest: boolean
 }
 
 function readOptions(args: readonly string[], env: NodeJS.ProcessEnv): Options {
-  const unknown = args.find(arg => arg.startsWith('--') && !/^--(suites=.*|engines=.*|no-checks|in-guest)$/.test(arg))
+  const unknown = args.find(
+    arg => arg.startsWith('--') && !/^--(suites=.*|engines=.*|jobs=[1-9][0-9]*|no-checks)$/.test(arg)
+  )
   if (unknown !== undefined) throw new Error(`read options: unknown option ${JSON.stringify(unknown)}`)
   const chosen = (name: string) =>
     args
@@ -47,127 +52,93 @@ function readOptions(args: readonly string[], env: NodeJS.ProcessEnv): Options {
     engines: ENGINES.filter(engine => engines?.includes(engine) ?? true),
     checks: !part && !args.includes('--no-checks'),
     files,
-    strict: (env['CI'] ?? '') === 'true' || (env['PATCHBAY_STRICT'] ?? '') === '1',
-    inGuest: args.includes('--in-guest')
+    jobs: Number(chosen('jobs')?.[0] ?? JOBS),
+    strict: (env['CI'] ?? '') === 'true' || (env['PATCHBAY_STRICT'] ?? '') === '1'
   }
 }
 
-/** Counts what happened and prints it, a line each. */
-class Report {
-  readonly #strict: boolean
-  #passed = 0
-  #failed = 0
-  #skipped = 0
-  #unsteady = 0
+/** A part of the gate: a check, a build, a test file, or all files of the guest. */
+interface Job {
+  readonly run: () => Promise<void>
+  /** Nothing may run beside it. */
+  readonly isAlone: boolean
+}
 
-  constructor(strict: boolean) {
-    this.#strict = strict
-  }
+/** A script of this repository as one step. @returns whether it succeeded */
+async function runStep(report: Report, what: string, args: readonly string[]): Promise<boolean> {
+  report.begin(what)
+  const { promise, resolve } = Promise.withResolvers<string>()
+  const child = spawn(NODE_BIN, ['--no-warnings', ...args], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] })
+  const said: Buffer[] = []
+  child.stdout.on('data', (chunk: Buffer) => said.push(chunk))
+  child.stderr.on('data', (chunk: Buffer) => said.push(chunk))
+  child.on('error', error => resolve(error.message))
+  child.on('close', (code, signal) =>
+    resolve(code === 0 ? '' : Buffer.concat(said).toString() || `exit ${code ?? signal}`)
+  )
+  const problem = await promise
+  report.step(what, problem)
+  return problem === ''
+}
 
-  #line(mark: 'ok' | 'FAIL', what: string, counts: string, seconds: number): void {
-    process.stdout.write(
-      `${mark.padEnd(4)} ${what.padEnd(64)} ${counts.padStart(18)} ${seconds.toFixed(1).padStart(6)} s\n`
+const CHECKS: readonly (readonly [what: string, ...args: string[]])[] = [
+  ['types (tsc)', 'node_modules/typescript/bin/tsc', '-p', '.'],
+  ['format and lint (biome)', 'node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings', '.'],
+  ['layers: who imports whom', 'build/check-layers.ts'],
+  ['rules of the tree', 'build/check-rules.ts'],
+  ['dead files, exports and packages (knip)', 'node_modules/knip/bin/knip.js', '--no-progress'],
+  ['lock file', 'build/lock.ts'],
+  ['documents made from the source', 'build/readme.ts'],
+  ['static coverage of the plugins', 'build/check-static.ts']
+]
+
+function checks(report: Report): readonly Job[] {
+  return CHECKS.map(([what, ...args]) => ({
+    isAlone: false,
+    run: async () => {
+      await runStep(report, what, args)
+    }
+  }))
+}
+
+/** The builds of what can be built here, and what came of them. */
+class Builds {
+  readonly jobs: readonly Job[]
+  readonly engines: readonly Engine[]
+  /** The engines that can be tested, once all are built. */
+  readonly done: Promise<readonly Engine[]>
+
+  constructor(report: Report, wanted: readonly Engine[]) {
+    const lacksClang = wanted.includes('native') && findClang() === undefined
+    if (lacksClang) report.notRun('native engine', CLANG_ADVICE)
+    this.engines = wanted.filter(engine => engine !== 'native' || !lacksClang)
+    const built = this.engines.map(engine => ({ engine, ...Promise.withResolvers<boolean>() }))
+    // The native build takes longest and uses one processor: it comes first.
+    this.jobs = built.toReversed().map(({ engine, resolve }) => ({
+      isAlone: false,
+      run: async () =>
+        resolve(await runStep(report, `build of the ${engine} engine`, ['build/build.ts', engine, '--if-stale']))
+    }))
+    this.done = Promise.all(built.map(async ({ engine, promise }) => ((await promise) ? engine : []))).then(engines =>
+      engines.flat()
     )
   }
-
-  /** A step that is no test file: it fails the run, but is not counted among passed tests. */
-  step(what: string, seconds: number, problem: string): void {
-    if (problem !== '') this.#failed += 1
-    this.#line(problem === '' ? 'ok' : 'FAIL', what, '', seconds)
-    if (problem !== '') process.stdout.write(indent(problem))
-  }
-
-  file(result: TestResult): void {
-    const { run, passed, failed, skipped, seconds, problems, output, firstTry } = result
-    if (firstTry !== '') {
-      this.#unsteady += 1
-      process.stdout.write(`failed at first: ${run.path}\n${indent(firstTry)}`)
-    }
-    this.#passed += passed
-    this.#failed += failed
-    this.#skipped += skipped
-    const counts = [
-      `${passed} passed`,
-      ...(failed > 0 ? [`${failed} failed`] : []),
-      ...(skipped > 0 ? [`${skipped} skipped`] : [])
-    ]
-    const what = `${run.path}${run.engine === undefined ? '' : ` [${run.engine}]`}`
-    this.#line(problems.length === 0 ? 'ok' : 'FAIL', what, counts.join(', '), seconds)
-    if (problems.length > 0) process.stdout.write(indent(`${problems.join('\n')}\n\n${output}`))
-    else for (const line of output.match(/^skipped: .*$/gm) ?? []) process.stdout.write(indent(line))
-  }
-
-  notRun(what: string, why: string): void {
-    process.stdout.write(`not run: ${what}: ${why}\n`)
-    if (this.#strict) this.#failed += 1
-  }
-
-  /** Prints the closing line. @returns the exit status */
-  close(): number {
-    if (this.#skipped > 0) process.stdout.write(`${this.#skipped} skipped\n`)
-    if (this.#unsteady > 0) process.stdout.write(`${this.#unsteady} files passed at the second try only\n`)
-    if (this.#passed === 0 && this.#failed === 0) {
-      process.stdout.write('no test was run\n')
-      this.#failed = 1
-    }
-    process.stdout.write(`${this.#passed} passed, ${this.#failed} failed\n`)
-    return this.#failed === 0 ? 0 : 1
-  }
-}
-
-function indent(text: string): string {
-  return `${text
-    .trimEnd()
-    .split('\n')
-    .map(line => `     | ${line}`)
-    .join('\n')}\n`
-}
-
-/** Runs a script of this repository as one step. */
-function runStep(report: Report, what: string, args: readonly string[]): boolean {
-  const started = Date.now()
-  const child = spawnSync(NODE_BIN, ['--no-warnings', ...args], { cwd: ROOT, encoding: 'utf8', maxBuffer: 1 << 28 })
-  const failed = child.status !== 0
-  const why = child.error?.message ?? `${child.stdout}${child.stderr}`
-  report.step(what, (Date.now() - started) / 1000, failed ? why || `exit ${child.status}` : '')
-  return !failed
-}
-
-function runChecks(report: Report): void {
-  runStep(report, 'types (tsc)', ['node_modules/typescript/bin/tsc', '-p', '.'])
-  runStep(report, 'format and lint (biome)', [
-    'node_modules/@biomejs/biome/bin/biome',
-    'check',
-    '--error-on-warnings',
-    '.'
-  ])
-  runStep(report, 'layers: who imports whom', ['build/check-layers.ts'])
-  runStep(report, 'rules of the tree', ['build/check-rules.ts'])
-  runStep(report, 'lock file', ['build/lock.ts'])
-  runStep(report, 'README tables', ['build/readme.ts'])
-  runStep(report, 'static coverage of the plugins', ['build/check-static.ts'])
-}
-
-/** Builds what the chosen suites need. @returns the engines that can be tested */
-function buildEngines(report: Report, options: Options): readonly Engine[] {
-  return options.engines.filter(engine => {
-    if (engine === 'native' && findClang() === undefined) {
-      report.notRun('native engine', CLANG_ADVICE)
-      return false
-    }
-    return runStep(report, `build of the ${engine} engine`, ['build/build.ts', engine, '--if-stale'])
-  })
 }
 
 /** Takes out the files whose needs this machine does not meet, and says which. */
 function keepRunnable(report: Report, runs: readonly TestRun[]): readonly TestRun[] {
+  const isRoot = process.getuid?.() === 0
   const told = new Set<string>()
   return runs.filter(({ path, suite }) => {
-    const why = missingNeeds(needsOf(readFileSync(join(ROOT, path), 'utf8'), suite))
+    const why = suite !== 'pure' && !isRoot ? 'needs root' : missingNeeds(needsOf(sourceOf(path), suite))
     if (why !== undefined && !told.has(path)) report.notRun(path, why)
     told.add(path)
     return why === undefined
   })
+}
+
+function sourceOf(path: string): string {
+  return readFileSync(join(ROOT, path), 'utf8')
 }
 
 function listRuns(options: Options, engines: readonly Engine[]): readonly TestRun[] {
@@ -175,85 +146,89 @@ function listRuns(options: Options, engines: readonly Engine[]): readonly TestRu
   return chosen.flatMap((path): readonly TestRun[] => {
     const { suite, perEngine } = suiteOf(path)
     if (!options.suites.includes(suite)) return []
-    return perEngine ? engines.map(engine => ({ path, suite, engine })) : [{ path, suite, engine: undefined }]
+    if (!perEngine) return [{ path, suite, engine: undefined }]
+    const isRepeated = !NATIVE_ONLY.has(path) || !engines.includes('native')
+    return engines.filter(engine => engine === 'native' || isRepeated).map(engine => ({ path, suite, engine }))
   })
 }
 
-/** Runs files, `atOnce` at a time, telling of each as it ends. */
-async function runFiles(runs: readonly TestRun[], atOnce: number, one: (run: TestRun) => Promise<void>): Promise<void> {
-  const waiting = [...runs]
-  const worker = async () => {
-    for (let run = waiting.shift(); run !== undefined; run = waiting.shift()) await one(run)
-  }
-  await Promise.all(Array.from({ length: atOnce }, worker))
-}
-
-/** One boot for all files of the guest suite. */
-async function runGuestFiles(report: Report, runs: readonly TestRun[], options: Options): Promise<void> {
-  if (runs.length === 0) return
-  const obstacle = guestObstacle()
-  if (obstacle !== undefined) {
-    report.notRun('guest suite', obstacle)
-    return
-  }
-  const told = new Set<string>()
-  const key = (run: TestRun) => `${run.path} ${run.engine ?? ''}`
-  const onLine = (line: string) => {
-    if (!line.startsWith('{"run":')) return
-    const result: TestResult = JSON.parse(line)
-    told.add(key(result.run))
-    report.file(result)
-  }
-  const engines = [...new Set(runs.flatMap(run => run.engine ?? []))]
-  const files = [...new Set(runs.map(run => run.path))]
-  const argv = [NODE_BIN, '--no-warnings', 'build/test.ts', '--in-guest', `--engines=${engines.join(',')}`, ...files]
-  const started = Date.now()
-  const seconds = 60 + runs.length * timeoutOf('') * GUEST_SLOWNESS
-  const env = { ...(options.strict ? { PATCHBAY_STRICT: '1' } : {}), PATCHBAY_GUEST: '1' }
-  try {
-    const { status, console } = await runInGuest({ argv, directory: ROOT, env, seconds, onLine })
-    const lost = runs.filter(run => !told.has(key(run)))
-    const ended = status === undefined ? `the guest died or took more than ${seconds} s` : ''
-    const missing = lost.map(run => `no result from ${key(run)}`)
-    const problem = [...(ended === '' ? [] : [ended]), ...missing]
-    report.step(
-      'guest (boot and run)',
-      (Date.now() - started) / 1000,
-      problem.length > 0 ? [...problem, console].join('\n') : ''
-    )
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    report.notRun('guest suite', message)
-  }
-}
-
-/** The part that runs inside the guest. */
-async function runInsideGuest(options: Options): Promise<number> {
-  await runFiles(listRuns(options, options.engines), 1, async run => {
-    const result = await runPatiently(run, options.strict, GUEST_SLOWNESS)
-    process.stdout.write(`${JSON.stringify(result)}\n`)
+/** Test files as jobs: pure ones first, which need no build; then the guest, and the rest by how long they may take. */
+function testJobs(report: Report, runs: readonly TestRun[], builds: Builds, strict: boolean): readonly Job[] {
+  const one = (run: TestRun): Job => ({
+    isAlone: isAlone(sourceOf(run.path)),
+    run: async () => {
+      if (run.suite !== 'pure' && !(await isBuilt(run, builds))) {
+        report.notRun(nameOf(run), 'its engine could not be built')
+        return
+      }
+      report.begin(nameOf(run))
+      report.file(await runTestFile(run, strict))
+    }
   })
-  return 0
+  const inGuest = runs.filter(run => run.suite === 'guest')
+  const guest: Job = {
+    isAlone: false,
+    run: async () => {
+      const engines = await builds.done
+      const runnable = inGuest.filter(run => run.engine === undefined || engines.includes(run.engine))
+      await runGuestFiles(report, runnable, strict)
+    }
+  }
+  const longestFirst = runs
+    .filter(run => run.suite === 'kernel' || run.suite === 'blackbox')
+    .toSorted((a, b) => timeoutOf(sourceOf(b.path)) - timeoutOf(sourceOf(a.path)))
+  return [
+    ...runs.filter(run => run.suite === 'pure').map(one),
+    ...(inGuest.length > 0 ? [guest] : []),
+    ...longestFirst.map(one)
+  ]
+}
+
+async function isBuilt(run: TestRun, builds: Builds): Promise<boolean> {
+  const engines = await builds.done
+  return run.engine === undefined || engines.includes(run.engine)
 }
 
 async function main(options: Options): Promise<number> {
-  if (options.inGuest) return runInsideGuest(options)
   const report = new Report(options.strict)
-  if (options.checks) runChecks(report)
   const needsEngines =
     options.checks || listRuns(options, options.engines).some(run => run.suite !== 'pure' && run.suite !== 'kernel')
-  const engines = needsEngines ? buildEngines(report, options) : []
-  const runs = keepRunnable(report, listRuns(options, engines))
-  const isRoot = process.getuid?.() === 0
-  const tell = async (run: TestRun) => report.file(await runPatiently(run, options.strict))
-  for (const suite of options.suites) {
-    const ofSuite = runs.filter(run => run.suite === suite)
-    if (suite === 'pure') await runFiles(ofSuite, PURE_AT_ONCE, tell)
-    else if (suite === 'guest') await runGuestFiles(report, ofSuite, options)
-    else if (ofSuite.length > 0 && !isRoot) report.notRun(`${suite} suite`, 'needs root')
-    else await runFiles(ofSuite, 1, tell)
-  }
+  const builds = new Builds(report, needsEngines ? options.engines : [])
+  const runs = keepRunnable(report, listRuns(options, builds.engines))
+  const jobs = [
+    ...builds.jobs,
+    ...(options.checks ? checks(report) : []),
+    ...testJobs(report, runs, builds, options.strict)
+  ]
+  report.expect(jobs.length + runs.filter(run => run.suite === 'guest').length)
+  const beat = setInterval(() => report.beat(), 1000)
+  await inScratch(async () => {
+    const start = (job: Job) => job.run()
+    await inPool(
+      jobs.filter(job => !job.isAlone),
+      options.jobs,
+      start
+    )
+    await inPool(
+      jobs.filter(job => job.isAlone),
+      1,
+      start
+    )
+  })
+  clearInterval(beat)
   return report.close()
+}
+
+/** A directory for what the tests' processes share: compiled modules (Node's own cache) and bundled programs. */
+async function inScratch(body: () => Promise<void>): Promise<void> {
+  const scratch = mkdtempSync(join(tmpdir(), 'patchbay-gate-'))
+  process.env['NODE_COMPILE_CACHE'] = join(scratch, 'compiled')
+  process.env['PATCHBAY_PROGRAMS'] = scratch
+  try {
+    await body()
+  } finally {
+    rmSync(scratch, { recursive: true, force: true })
+  }
 }
 
 process.exitCode = await main(readOptions(process.argv.slice(2), process.env))

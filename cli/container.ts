@@ -1,71 +1,147 @@
-/** Containers as a person names them: a namespace's path, its name under /run/netns, or the id of a process in it. */
-import { existsSync, statSync } from 'node:fs'
+/**
+ * Containers as a person names them, the same way in every command: the id of a process, a namespace's name under
+ * /run/netns, its path, or the id under which it was attached, or the beginning of one.
+ */
+import { statSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { basename } from 'node:path'
 import { isName } from '../lib/cni/env.ts'
+import type { AttachmentCache, CachedAttachment } from '../lib/runtime/cache.ts'
+import { Namespaces } from '../lib/runtime/namespaces.ts'
 import { errnoOf } from '../lib/sys/errors.ts'
-import { CommandError } from './output.ts'
+import { netnsIdentity } from '../lib/sys/netns-identity.ts'
+import { CommandError, UsageError } from './output.ts'
 
 export interface Container {
-  /** The namespace's path. */
+  /** The namespace's path; '' when it is gone. */
   readonly netns: string
-  /** The id to attach it under when none is given. */
   readonly containerId: string
 }
 
-const WHAT_TO_NAME = 'name a namespace by its path, by its name (see: ip netns), or by the id of a process in it'
+export const WHAT_TO_NAME =
+  'name a process by its id, a namespace by its name (see: ip netns) or its path, or an attached container by its id'
 
-/** @throws CommandError when the word names nothing */
-export function containerOf(word: string): Container {
-  if (/^[0-9]+$/.test(word)) {
-    const netns = `/proc/${word}/ns/net`
-    const fault = faultOf(netns)
-    if (fault === undefined) return { netns, containerId: `pid-${word}` }
-    if (fault === 'EACCES') throw forbidden(netns)
-    throw new CommandError(`find process ${word}: it does not exist`, WHAT_TO_NAME)
+export class Containers {
+  readonly namespaces = new Namespaces()
+  readonly #cached: readonly CachedAttachment[]
+
+  constructor(cache: AttachmentCache) {
+    this.#cached = cache.list()
   }
-  const netns = word.includes('/') ? word : `/run/netns/${word}`
-  const fault = faultOf(netns)
-  if (fault === 'EACCES') throw forbidden(netns)
-  if (fault !== undefined) {
+
+  /**
+   * A container that is there.
+   * @param id what --container-id says
+   * @throws CommandError when the word names nothing, or a container that is gone
+   */
+  living(word: string, id: string | undefined): Container {
+    const container = this.find(word, id)
+    if (container.netns !== '') return container
     throw new CommandError(
-      `find namespace ${JSON.stringify(word)}: ${JSON.stringify(netns)} does not exist`,
-      WHAT_TO_NAME
+      `find container ${JSON.stringify(word)}: it is gone`,
+      'patchbay gc removes what is left of it'
     )
   }
-  return { netns, containerId: idOf(netns) }
+
+  /** The same where one that is gone is nothing unusual: DEL needs only the id. */
+  find(word: string, id: string | undefined): Container {
+    const path = pathOf(word)
+    if (path === undefined) return this.#recorded(word, id)
+    const containerId = id ?? this.#idAt(path) ?? idOf(path)
+    return { netns: path, containerId: checkedId(containerId) }
+  }
+
+  /** As `find`, but what names nothing is taken for the id of something forgotten. */
+  former(word: string | undefined, id: string | undefined): Container {
+    if (word === undefined) return this.#recordedId(id ?? '') ?? { netns: '', containerId: checkedId(id ?? '') }
+    try {
+      return this.find(word, id)
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error
+      const containerId = /^[0-9]+$/.test(word) ? processId(word) : basename(word)
+      return { netns: '', containerId: checkedId(id ?? containerId) }
+    }
+  }
+
+  #recorded(word: string, id: string | undefined): Container {
+    const ids = [...new Set(this.#cached.map(one => one.containerId))]
+    const fitting = ids.includes(word) ? [word] : ids.filter(one => one.startsWith(word))
+    const [only, second] = fitting
+    if (second !== undefined) {
+      throw new UsageError(
+        `find container ${JSON.stringify(word)}: ${fitting.join(' and ')} begin so`,
+        'write more of it'
+      )
+    }
+    const found = only === undefined ? undefined : this.#recordedId(only)
+    if (found === undefined)
+      throw new CommandError(`find container ${JSON.stringify(word)}: ${absence(word)}`, WHAT_TO_NAME)
+    return id === undefined ? found : { ...found, containerId: checkedId(id) }
+  }
+
+  #recordedId(id: string): Container | undefined {
+    const records = this.#cached.filter(one => one.containerId === id)
+    if (records.length === 0) return undefined
+    const netns = records.map(one => this.namespaces.pathOf(one)).find(path => path !== '')
+    return { netns: netns ?? '', containerId: id }
+  }
+
+  /** The id that the namespace at this path is attached under already, however it was named then. */
+  #idAt(path: string): string | undefined {
+    const identity = identityOf(path)
+    return this.#cached.find(one => identity !== '' && one.netnsIdentity === identity)?.containerId
+  }
 }
 
-/** The errno of looking at a path, undefined when it is there. */
-function faultOf(path: string): string | undefined {
+/** The path that a word stands for, undefined when nothing is there. @throws CommandError when it may not be looked at */
+function pathOf(word: string): string | undefined {
+  const path = /^[0-9]+$/.test(word) ? `/proc/${word}/ns/net` : word.includes('/') ? word : `/run/netns/${word}`
   try {
     statSync(path)
-    return undefined
+    return path
   } catch (error) {
-    return errnoOf(error)
+    if (errnoOf(error) === 'EACCES')
+      throw new CommandError(`look at namespace ${JSON.stringify(path)}: EACCES`, 'run as root')
+    return undefined
   }
 }
 
-function forbidden(netns: string): CommandError {
-  return new CommandError(`look at namespace ${JSON.stringify(netns)}: EACCES`, 'run as root')
+function identityOf(path: string): string {
+  try {
+    return netnsIdentity(path)
+  } catch {
+    return '' // no namespace, or no rights: the plugins will say so
+  }
 }
 
-/** The same where a namespace that is gone is nothing unusual: DEL needs only the id. */
-export function formerContainerOf(word: string): Container {
-  if (/^[0-9]+$/.test(word)) {
-    const netns = `/proc/${word}/ns/net`
-    return { netns: existsSync(netns) ? netns : '', containerId: `pid-${word}` }
-  }
-  const netns = word.includes('/') ? word : `/run/netns/${word}`
-  return { netns: existsSync(netns) ? netns : '', containerId: idOf(netns) }
+function absence(word: string): string {
+  if (/^[0-9]+$/.test(word)) return `there is no process ${word}`
+  if (word.includes('/')) return 'there is no such file'
+  return 'no namespace has this name, no container this id'
+}
+
+/** Ids are unique in a cluster, process ids are not: the host's name is part of it. */
+function processId(pid: string): string {
+  const host = hostname()
+  return isName(host) ? `pid-${pid}.${host}` : `pid-${pid}`
 }
 
 function idOf(netns: string): string {
   const process = /^\/proc\/([0-9]+)\/ns\/net$/.exec(netns)
-  if (process !== null) return `pid-${process[1] ?? ''}`
+  if (process !== null) return processId(process[1] ?? '')
   const name = basename(netns)
   if (isName(name)) return name
-  throw new CommandError(
+  throw new UsageError(
     `name the container of ${JSON.stringify(netns)}: no id can be made of it`,
+    'give --container-id ID'
+  )
+}
+
+/** @throws UsageError for what the protocol does not allow as an id */
+export function checkedId(id: string): string {
+  if (isName(id)) return id
+  throw new UsageError(
+    `read container id ${JSON.stringify(id)}: only letters, digits and "_.-" make one`,
     'give --container-id ID'
   )
 }

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
+import { loadNetworks } from '../lib/runtime/network.ts'
 
 /** Where what is replaced is kept, in the directory that it was in. Runtimes do not look into directories there. */
 export const KEPT = '.before-patchbay'
@@ -61,6 +62,17 @@ export function planConfig(path: string, config: object): Step {
   } catch {
     return { path, action: 'replace' }
   }
+}
+
+/**
+ * Whether another file of the directory has a network of this name: runtimes take the first file, and whoever wrote the second
+ * thinks that it counts.
+ */
+export function nameClash(path: string, name: string): string | undefined {
+  const other = loadNetworks(dirname(path)).networks.find(one => one.name === name && one.path !== path)
+  if (other === undefined) return undefined
+  const there = `${JSON.stringify(other.name)} is in ${JSON.stringify(other.path)}`
+  return `a network ${there} already: two of one name would be mixed up`
 }
 
 /** Other networks that a runtime which takes the first file only would use instead. */

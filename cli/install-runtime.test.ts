@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert, suite } from '../lib/testing/suite.ts'
 import { installInto } from './install.ts'
-import { filesBefore, planConfig, planPlugins } from './install-plan.ts'
+import { filesBefore, nameClash, planConfig, planPlugins } from './install-plan.ts'
 import { RUNTIMES } from './runtime-config.ts'
 
 const test = suite('cli/install --runtime')
@@ -71,6 +71,17 @@ test('networks that a runtime would take instead are named', () =>
     for (const name of ['05-other.conflist', '09-notes.txt', '20-later.conf']) writeFileSync(join(directory, name), '')
     assert.equal(filesBefore(path), [join(directory, '05-other.conflist')])
     assert.not.ok(existsSync(path))
+  }))
+
+test('a second network of the same name is told, with both files', () =>
+  withDirectory(directory => {
+    const path = join(directory, 'nerdctl-bridge.conflist')
+    const network = { cniVersion: '1.0.0', name: 'bridge', plugins: [{ type: 'bridge' }] }
+    assert.is(nameClash(path, 'bridge'), undefined)
+    writeFileSync(path, JSON.stringify(network))
+    assert.is(nameClash(path, 'bridge'), undefined, 'its own file')
+    writeFileSync(join(directory, '10-mine.conflist'), JSON.stringify(network))
+    assert.match(nameClash(path, 'bridge') ?? '', /a network "bridge" is in ".*10-mine\.conflist" already/)
   }))
 
 test.run()

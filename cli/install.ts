@@ -19,20 +19,21 @@ import {
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { isSea } from 'node:sea'
-import { parseArgs } from 'node:util'
 import { ensureDirectory, ownFileModes } from '../lib/sys/files.ts'
 import { pluginNames } from '../plugins/start.ts'
+import type { Call } from './call.ts'
 import {
   filesBefore,
   KEPT,
   keptPath,
   MULTI_CALL,
+  nameClash,
   planConfig,
   planPlugins,
   type Step,
   stepText
 } from './install-plan.ts'
-import { CommandError, jsonLine, type Output } from './output.ts'
+import { adviceFor, CommandError, jsonLine, type Output, UsageError } from './output.ts'
 import { RUNTIMES, type RuntimeTarget } from './runtime-config.ts'
 
 interface Options {
@@ -43,33 +44,24 @@ interface Options {
 }
 
 /** `install [DIR] [--runtime NAME] …` */
-export async function install(argv: readonly string[], output: Output): Promise<number> {
-  const options = {
-    engine: { type: 'string' },
-    runtime: { type: 'string' },
-    'conf-dir': { type: 'string' },
-    'dry-run': { type: 'boolean' },
-    force: { type: 'boolean' },
-    json: { type: 'boolean' }
-  } as const
-  const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true })
-  if (positionals.length > 1)
-    throw new CommandError(
-      'read the command: the form is: patchbay install [DIR]',
-      'patchbay install --help shows its options'
-    )
-  const runtime = values.runtime === undefined ? undefined : runtimeNamed(values.runtime)
+export async function install(call: Call): Promise<number> {
+  const named = call.text('runtime')
+  const runtime = named === undefined ? undefined : runtimeNamed(named)
   const chosen: Options = {
-    directory: resolve(positionals[0] ?? runtime?.binDir ?? '/opt/cni/bin'),
-    source: executableOf(values.engine),
+    directory: resolve(call.words[0] ?? runtime?.binDir ?? '/opt/cni/bin'),
+    source: executableOf(call.text('engine')),
     names: pluginNames(),
-    network: runtime && { path: join(resolve(values['conf-dir'] ?? runtime.confDir), runtime.fileName), runtime }
+    network: runtime && { path: join(resolve(call.text('conf-dir') ?? runtime.confDir), runtime.fileName), runtime }
   }
-  const isDry = values['dry-run'] === true
+  const isDry = call.has('dry-run')
+  const isForced = isDry || call.has('force')
   const steps = planOf(chosen)
-  refuseReplacing(steps, isDry || values.force === true)
+  refuseReplacing(steps, isForced)
+  const clash =
+    chosen.network === undefined ? undefined : nameClash(chosen.network.path, chosen.network.runtime.config.name)
+  if (clash !== undefined && !isForced) throw new CommandError(`install: ${clash}`, '--force writes it all the same')
   if (!isDry) carryOut(chosen, steps)
-  report(output, chosen, steps, { isDry, asJson: values.json === true })
+  report(call.output, chosen, steps, { isDry, asJson: call.asJson, clash })
   return 0
 }
 
@@ -77,7 +69,7 @@ function runtimeNamed(name: string): RuntimeTarget {
   const runtime = RUNTIMES.find(one => one.name === name)
   if (runtime !== undefined) return runtime
   const known = RUNTIMES.map(one => one.name).join(', ')
-  throw new CommandError(`read --runtime ${JSON.stringify(name)}: must be one of ${known}`)
+  throw new UsageError(`read --runtime ${JSON.stringify(name)}: must be one of ${known}`)
 }
 
 function planOf({ directory, names, network }: Options): readonly Step[] {
@@ -108,7 +100,10 @@ function carryOut({ directory, source, names, network }: Options, steps: readonl
     syncDirectory(dirname(network.path))
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error)
-    throw new CommandError(`write network ${JSON.stringify(network.path)}: ${cause}`, 'run as root')
+    throw new CommandError(
+      `write network ${JSON.stringify(network.path)}: ${cause}`,
+      adviceFor(error, 'name another place')
+    )
   }
 }
 
@@ -121,7 +116,7 @@ function keep(path: string): void {
     replace(kept, fresh => linkOrCopy(path, fresh))
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error)
-    throw new CommandError(`keep ${JSON.stringify(path)}: ${cause}`, 'run as root')
+    throw new CommandError(`keep ${JSON.stringify(path)}: ${cause}`, adviceFor(error, 'name another place'))
   }
 }
 
@@ -129,15 +124,26 @@ function report(
   output: Output,
   { directory, source, names, network }: Options,
   steps: readonly Step[],
-  { isDry, asJson }: { readonly isDry: boolean; readonly asJson: boolean }
+  { isDry, asJson, clash }: { readonly isDry: boolean; readonly asJson: boolean; readonly clash: string | undefined }
 ): void {
   const before = network === undefined ? [] : filesBefore(network.path)
   if (asJson) {
-    output.out(jsonLine({ directory, source, plugins: names, dryRun: isDry, steps, filesBefore: before }))
+    output.out(
+      jsonLine({
+        directory,
+        source,
+        plugins: names,
+        dryRun: isDry,
+        steps,
+        filesBefore: before,
+        ...(clash === undefined ? {} : { clash })
+      })
+    )
     return
   }
   if (isDry || network !== undefined) for (const step of steps) output.out(`${stepText(step, isDry)}\n`)
   if (!isDry) output.out(`installed ${String(names.length)} plugins in ${directory}: ${names.join(' ')}\n`)
+  if (clash !== undefined) output.out(`note: ${clash}\n`)
   for (const path of before) output.out(`note: ${path} comes first; a runtime that takes one network takes that\n`)
   if (network !== undefined) output.out(`note: ${network.runtime.hint}\n`)
 }
@@ -156,7 +162,7 @@ export function installInto(directory: string, source: string, names: readonly s
     const cause = error instanceof Error ? error.message : String(error)
     throw new CommandError(
       `install plugins in ${JSON.stringify(directory)}: ${cause}`,
-      'run as root, or name a directory you may write'
+      adviceFor(error, 'name a directory you may write')
     )
   }
 }
@@ -213,7 +219,7 @@ function executableOf(engine: string | undefined): string {
   if (engine === undefined) return firstExisting([native, node])
   if (engine === 'native') return firstExisting([native])
   if (engine === 'node') return firstExisting([node])
-  throw new CommandError(`read --engine ${JSON.stringify(engine)}: must be native or node`)
+  throw new UsageError(`read --engine ${JSON.stringify(engine)}: must be native or node`)
 }
 
 function firstExisting(paths: readonly string[]): string {

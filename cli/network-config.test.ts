@@ -1,14 +1,14 @@
-import { parsePrefix } from '../lib/ip/prefix.ts'
+import { networkOf, parsePrefix } from '../lib/ip/prefix.ts'
 import { assert, suite, throwsLike } from '../lib/testing/suite.ts'
 import { bridgeName, type NetworkWish, networkConfig } from './network-config.ts'
 
 const test = suite('cli/network-config')
 
-const ALL = ['bridge', 'portmap', 'firewall', 'tuning', 'macvlan', 'ipvlan', 'host-local']
+const ALL = ['bridge', 'ptp', 'portmap', 'firewall', 'tuning', 'macvlan', 'ipvlan', 'host-local']
 
 function wish(more: Partial<NetworkWish> = {}): NetworkWish {
-  const nothing = { subnets: [], gateways: [], ipRanges: [], options: new Map(), labels: new Map() }
-  return { name: 'blue', driver: 'bridge', internal: false, ipv6: false, ...nothing, ...more }
+  const nothing = { subnets: [], gateways: [], ipRanges: [], auxAddresses: [], options: new Map(), labels: new Map() }
+  return { name: 'blue', driver: 'bridge', ipamDriver: 'host-local', internal: false, ipv6: false, ...nothing, ...more }
 }
 
 function prefix(text: string) {
@@ -28,17 +28,32 @@ interface Shown {
         gateway: string
         rangeStart?: string
         rangeEnd?: string
+        exclude?: readonly string[]
       }[])[]
     }
   })[]
 }
 
-function config(more: Partial<NetworkWish> = {}, plugins = ALL, used: readonly string[] = []): Shown {
-  return JSON.parse(JSON.stringify(networkConfig(wish(more), { plugins, used: used.map(prefix) })))
+/** What is on the host: subnets of networks, prefixes of interfaces (`eth0 192.0.2.7/24`), routes. */
+interface Host {
+  readonly networks?: readonly string[]
+  readonly interfaces?: readonly string[]
+  readonly routes?: readonly string[]
+}
+
+function config(more: Partial<NetworkWish> = {}, host: Host = {}, plugins = ALL): Shown {
+  const connected = (host.interfaces ?? []).map(text => {
+    const [name = '', address = ''] = text.split(' ')
+    const full = prefix(address)
+    return { interface: name, address: full.address, prefix: networkOf(full), owner: `interface ${name}` }
+  })
+  const networks = (host.networks ?? []).map(text => ({ prefix: prefix(text), owner: 'network "green"' }))
+  const around = { plugins, networks, connected, routed: (host.routes ?? []).map(prefix) }
+  return JSON.parse(JSON.stringify(networkConfig(wish(more), around)))
 }
 
 test('a bridge network has the chain that there are plugins for', () => {
-  const types = (plugins: readonly string[]) => config({}, [...plugins]).plugins.map(plugin => plugin.type)
+  const types = (plugins: readonly string[]) => config({}, {}, [...plugins]).plugins.map(plugin => plugin.type)
   assert.equal(types(ALL), ['bridge', 'portmap', 'firewall', 'tuning'])
   assert.equal(types(['bridge', 'tuning']), ['bridge', 'tuning'])
 })
@@ -51,14 +66,39 @@ test('the bridge is named after the network, as nerdctl names it', () => {
 })
 
 test('a free subnet is chosen, clear of everything in use', () => {
-  const subnet = (used: readonly string[]) => config({}, ALL, used).plugins[0]?.ipam.ranges[0]?.[0]?.subnet
-  assert.is(subnet([]), '10.89.0.0/24')
-  assert.is(subnet(['10.89.0.0/24', '10.89.1.128/25']), '10.89.2.0/24')
-  assert.is(subnet(['10.89.0.0/17']), '10.89.128.0/24')
-  throwsLike(() => subnet(['10.0.0.0/8']), {
+  const subnet = (host: Host) => config({}, host).plugins[0]?.ipam.ranges[0]?.[0]?.subnet
+  assert.is(subnet({}), '10.89.0.0/24')
+  assert.is(subnet({ networks: ['10.89.0.0/24'], interfaces: ['eth0 10.89.1.200/25'] }), '10.89.2.0/24')
+  assert.is(subnet({ networks: ['10.89.0.0/17'] }), '10.89.128.0/24')
+  assert.is(subnet({ networks: ['10.0.0.0/8'] }), '172.28.0.0/24')
+  assert.is(subnet({ routes: ['10.0.0.0/8', '172.16.0.0/12'] }), '192.168.128.0/24')
+  // A VPN over the whole Internet leaves nothing that is not routed: then any subnet that nobody has.
+  assert.is(subnet({ routes: ['0.0.0.0/1', '128.0.0.0/1'], networks: ['10.89.0.0/24'] }), '10.89.1.0/24')
+  throwsLike(() => subnet({ networks: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'] }), {
     name: 'CommandError',
-    message: /every subnet of 10\.89\.0\.0\/16 is in use/
+    message: /every subnet of 10\.89\.0\.0\/16.* is in use/
   })
+})
+
+test('only connected and configured subnets clash, and are named', () => {
+  const make = (subnet: string, host: Host) =>
+    config({ subnets: [subnet] }, host).plugins[0]?.ipam.ranges[0]?.[0]?.subnet
+  assert.is(make('10.5.0.0/24', { routes: ['10.0.0.0/8', '0.0.0.0/1', '128.0.0.0/1'] }), '10.5.0.0/24')
+  const refused = (host: Host, message: RegExp) =>
+    throwsLike(() => make('10.5.0.0/24', host), { name: 'CommandError', message })
+  refused({ interfaces: ['eth0 10.5.0.9/16'] }, /10\.5\.0\.0\/24 overlaps 10\.5\.0\.0\/16 of interface eth0/)
+  refused({ networks: ['10.5.0.128/25'] }, /overlaps 10\.5\.0\.128\/25 of network "green"/)
+})
+
+test('macvlan in its parent\u2019s own subnet, without the host\u2019s addresses; a bridge that is there', () => {
+  const host = { interfaces: ['eth0 192.168.1.20/24', 'br0 10.6.0.1/24'] }
+  const lan = (parent: string) =>
+    config({ driver: 'macvlan', subnets: ['192.168.1.0/24'], options: new Map([['parent', parent]]) }, host)
+  assert.equal(lan('eth0').plugins[0]?.ipam.ranges[0]?.[0]?.exclude, ['192.168.1.20'])
+  throwsLike(() => lan('eth1'), { message: /overlaps 192\.168\.1\.0\/24 of interface eth0/ })
+  const onto = (bridge: string) => config({ subnets: ['10.6.0.0/24'], options: new Map([['bridge', bridge]]) }, host)
+  assert.is(onto('br0').plugins[0]?.['bridge'], 'br0')
+  throwsLike(() => onto('br1'), { message: /of interface br0/ })
 })
 
 test('subnets, gateways and ranges go together by containment', () => {
@@ -111,21 +151,55 @@ test('macvlan and ipvlan hang from an interface', () => {
   const [plugin] = config({ driver: 'macvlan', options }).plugins
   assert.equal([plugin?.type, plugin?.['master'], plugin?.['mode']], ['macvlan', 'eth1', 'bridge'])
   throwsLike(() => config({ driver: 'ipvlan' }), { message: /needs a parent interface/ })
-  throwsLike(() => config({ driver: 'overlay' }), { message: /no driver "overlay"/ })
-  throwsLike(() => config({ driver: 'macvlan' }, ['bridge']), { message: /no driver "macvlan"/ })
+  throwsLike(() => config({ driver: 'overlay' }), { message: /several hosts/ })
+  throwsLike(() => config({ driver: 'toString' }), { message: /no driver "toString"/ })
+  throwsLike(() => config({ driver: 'macvlan' }, {}, ['bridge']), { message: /no driver "macvlan"/ })
+})
+
+test('ptp, and networks that get their addresses from a DHCP server or none', () => {
+  const types = (more: Partial<NetworkWish>) => config(more).plugins.map(plugin => plugin.type)
+  assert.equal(types({ driver: 'ptp' }), ['ptp', 'portmap', 'firewall', 'tuning'])
+  assert.equal(config({ ipamDriver: 'dhcp' }).plugins[0]?.ipam, { type: 'dhcp' })
+  assert.is(config({ ipamDriver: 'none' }).plugins[0]?.ipam, undefined)
+  throwsLike(() => config({ ipamDriver: 'dhpc' }), { message: /"dhpc"; did you mean "dhcp"\?/ })
+  throwsLike(() => config({ ipamDriver: 'dhcp', subnets: ['10.1.0.0/24'] }), { message: /takes no subnet/ })
+})
+
+test('what no container gets', () => {
+  const range = (more: Partial<NetworkWish>) =>
+    config({ subnets: ['10.1.0.0/24'], ...more }).plugins[0]?.ipam.ranges[0]?.[0]
+  assert.equal(range({ auxAddresses: ['router=10.1.0.5', '10.1.0.6'] })?.exclude, ['10.1.0.5', '10.1.0.6'])
+  throwsLike(() => range({ auxAddresses: ['router=10.2.0.5'] }), { message: /--aux-address 10\.2\.0\.5: not in/ })
 })
 
 test('wishes that cannot be', () => {
+  const subnets = ['10.1.0.0/24']
   const cases: readonly (readonly [Partial<NetworkWish>, RegExp])[] = [
     [{ subnets: ['10.1.0.0'] }, /--subnet "10\.1\.0\.0"/],
     [{ subnets: ['10.1.0.0/31'] }, /too small/],
-    [{ subnets: ['10.1.0.0/24', '10.1.0.0/16'] }, /10\.1\.0\.0\/16 overlaps 10\.1\.0\.0\/24/],
-    [{ subnets: ['10.1.0.0/24'], gateways: ['10.2.0.1'] }, /--gateway 10\.2\.0\.1: not in 10\.1\.0\.0\/24/],
-    [{ subnets: ['10.1.0.0/24'], gateways: ['x'] }, /--gateway "x"/],
-    [{ ipRanges: ['10.1.0.0/25'] }, /--ip-range 10\.1\.0\.0: not in/]
+    [{ subnets, gateways: ['10.2.0.1'] }, /--gateway 10\.2\.0\.1: not in 10\.1\.0\.0\/24/],
+    [{ subnets, gateways: ['x'] }, /--gateway "x"/],
+    [{ subnets, gateways: ['10.1.0.0'] }, /10\.1\.0\.0: is the address of the network itself/],
+    [{ subnets, gateways: ['10.1.0.255'] }, /10\.1\.0\.255: is the broadcast address/],
+    [{ subnets, gateways: ['10.1.0.1', '10.1.0.2'] }, /10\.1\.0\.1 and 10\.1\.0\.2 are both in 10\.1\.0\.0\/24/],
+    [{ ipRanges: ['10.1.0.0/25'] }, /--ip-range 10\.1\.0\.0: not in/],
+    [{ subnets, ipRanges: ['10.1.0.0/16'] }, /10\.1\.0\.0\/16: is not within 10\.1\.0\.0\/24/],
+    [{ subnets, ipRanges: ['10.1.0.1/32'] }, /10\.1\.0\.1 to 10\.1\.0\.1 has no address left/],
+    [{ subnets, ipRanges: ['10.1.0.255/32'] }, /10\.1\.0\.255\/32: holds no address/],
+    [{ subnets, ipRanges: ['10.1.0.4/31'], auxAddresses: ['10.1.0.4', '10.1.0.5'] }, /has no address left/],
+    [{ subnets: ['224.1.0.0/24'] }, /of multicast/],
+    [{ subnets: ['0.0.0.0/0'] }, /"this network"/],
+    [{ subnets: ['127.1.0.0/24'] }, /of the loopback/],
+    [{ subnets: ['fe80::/64'] }, /link-local/],
+    [{ subnets: ['ff02::/64'] }, /of multicast/],
+    [{ options: new Map([['bridge', 'a/b']]) }, /bridge=a\/b: must hold no/],
+    [{ options: new Map([['bridge', 'averylongbridgename']]) }, /must be at most 15 bytes/]
   ]
-  for (const [more, message] of cases) throwsLike(() => config(more), { name: 'CommandError', message })
-  throwsLike(() => config({ subnets: ['10.1.0.0/24'] }, ALL, ['10.0.0.0/8']), { message: /overlaps 10\.0\.0\.0\/8/ })
+  for (const [more, message] of cases) throwsLike(() => config(more), { name: 'UsageError', message })
+  throwsLike(() => config({ subnets: ['10.1.0.0/24', '10.1.0.0/16'] }), {
+    name: 'CommandError',
+    message: /10\.1\.0\.0\/16 overlaps 10\.1\.0\.0\/24 of another --subnet/
+  })
 })
 
 test('labels are kept', () => {

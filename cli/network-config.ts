@@ -1,26 +1,20 @@
 /** The configuration list that `patchbay network create` writes. Pure: what exists already is passed in. */
-import { createHash, randomBytes } from 'node:crypto'
-import { addToAddress, formatAddress, type IpAddress, parseAddress } from '../lib/ip/address.ts'
-import {
-  formatPrefix,
-  type IpPrefix,
-  lastAddress,
-  networkOf,
-  parsePrefix,
-  prefixContains,
-  prefixesOverlap
-} from '../lib/ip/prefix.ts'
-import { CommandError } from './output.ts'
+import { createHash } from 'node:crypto'
+import { ifNameFault } from '../lib/cni/env.ts'
+import { formatAddress, type IpAddress } from '../lib/ip/address.ts'
+import { formatPrefix, type IpPrefix, prefixContains } from '../lib/ip/prefix.ts'
+import { DRIVER_NAMES, IPAM_DRIVERS } from './driver-names.ts'
+import { didYouMean } from './nearest.ts'
+import { type Occupied, type Pool, type PoolWish, poolsOf, type TakenPrefix } from './network-pools.ts'
+import { UsageError } from './output.ts'
 
 /** What a person asked for. */
-export interface NetworkWish {
+export interface NetworkWish extends PoolWish {
   readonly name: string
   readonly driver: string
-  readonly subnets: readonly string[]
-  readonly gateways: readonly string[]
-  readonly ipRanges: readonly string[]
+  /** `host-local`, `dhcp` or `none`. */
+  readonly ipamDriver: string
   readonly internal: boolean
-  readonly ipv6: boolean
   readonly options: ReadonlyMap<string, string>
   readonly labels: ReadonlyMap<string, string>
 }
@@ -29,199 +23,164 @@ export interface NetworkWish {
 export interface Surroundings {
   /** The plugins that this build has. */
   readonly plugins: readonly string[]
-  /** Prefixes that a new network must keep clear of: other networks, the host's routes. */
-  readonly used: readonly IpPrefix[]
-}
-
-/** One subnet with what is chosen in it. */
-interface Pool {
-  readonly subnet: IpPrefix
-  readonly gateway: IpAddress
-  readonly range: IpPrefix | undefined
+  /** The subnets of the networks that are configured already. */
+  readonly networks: readonly TakenPrefix[]
+  /** The prefixes of the host's interfaces. */
+  readonly connected: readonly (TakenPrefix & { readonly interface: string; readonly address: IpAddress })[]
+  /** Where the host has routes to, but for the default ones. */
+  readonly routed: readonly IpPrefix[]
 }
 
 type JsonValue = string | number | boolean | readonly JsonValue[] | { readonly [key: string]: JsonValue }
+type Chain = readonly { readonly [key: string]: JsonValue }[]
 
-/** Subnets are taken from here when none is given: a /24 each. */
-const DEFAULT_POOL = '10.89.0.0/16'
+type ChainMaker = (wish: NetworkWish, around: Surroundings, options: OptionReader) => Chain
 
-const DRIVERS: readonly string[] = ['bridge', 'macvlan', 'ipvlan']
+/** Each driver is the plugin of the same name, and makes the chain around it. */
+const DRIVERS: Readonly<Record<string, ChainMaker>> & Readonly<Record<(typeof DRIVER_NAMES)[number], ChainMaker>> = {
+  bridge: bridgeChain,
+  ptp: ptpChain,
+  macvlan: parentChain,
+  ipvlan: parentChain
+}
 
 /**
- * @throws CommandError for wishes that are wrong, contradictory, or beyond this build's plugins
+ * @throws UsageError for wishes that are wrong, contradictory, or beyond this build's plugins
+ * @throws CommandError when what they need is taken
  */
 export function networkConfig(wish: NetworkWish, around: Surroundings): { readonly [key: string]: JsonValue } {
-  if (!DRIVERS.includes(wish.driver) || !around.plugins.includes(wish.driver)) {
-    const have = DRIVERS.filter(driver => around.plugins.includes(driver)).join(', ')
-    throw new CommandError(`create network: there is no driver ${JSON.stringify(wish.driver)}`, `drivers are ${have}`)
-  }
-  const pools = poolsOf(wish, around.used)
+  const make = Object.hasOwn(DRIVERS, wish.driver) ? DRIVERS[wish.driver] : undefined
+  if (make === undefined || !around.plugins.includes(wish.driver)) throw unknownDriver(wish.driver, around)
   const options = new OptionReader(wish.options)
-  const plugins =
-    wish.driver === 'bridge' ? bridgeChain(wish, pools, options, around) : [parentPlugin(wish, pools, options)]
+  const plugins = make(wish, around, options).filter(plugin => around.plugins.includes(String(plugin['type'])))
   options.finish()
-  const labels = Object.fromEntries(wish.labels)
   return {
     cniVersion: '1.1.0',
     name: wish.name,
-    ...(wish.labels.size === 0 ? {} : { labels }),
+    ...(wish.labels.size === 0 ? {} : { labels: Object.fromEntries(wish.labels) }),
     plugins
   }
 }
 
-function bridgeChain(
-  wish: NetworkWish,
-  pools: readonly Pool[],
-  options: OptionReader,
-  around: Surroundings
-): readonly JsonValue[] {
-  const masquerade =
-    !wish.internal && options.boolean(['com.docker.network.bridge.enable_ip_masquerade', 'ip-masq'], true)
+function unknownDriver(driver: string, around: Surroundings): UsageError {
+  const have = DRIVER_NAMES.filter(name => around.plugins.includes(name))
+  if (driver === 'overlay') {
+    return new UsageError(
+      'create network: a network of several hosts is not made by this command yet',
+      'write its configuration on each host as docs/overlay.md shows (plugin vxlan)'
+    )
+  }
+  const message = `create network: there is no driver ${JSON.stringify(driver)}${didYouMean(driver, have)}`
+  return new UsageError(message, `drivers are ${have.join(', ')}`)
+}
+
+function bridgeChain(wish: NetworkWish, around: Surroundings, options: OptionReader): Chain {
   const isolated = !options.boolean(['com.docker.network.bridge.enable_icc', 'icc'], true)
-  const mtu = options.mtu()
+  const name = options.text(['com.docker.network.bridge.name', 'bridge']) ?? bridgeName(wish.name)
+  const fault = ifNameFault(name)
+  if (fault !== '') throw new UsageError(`read -o bridge=${name}: ${fault}`, 'it becomes the name of an interface')
+  const masquerade = options.boolean(['com.docker.network.bridge.enable_ip_masquerade', 'ip-masq'], true)
   const bridge = {
     type: 'bridge',
-    bridge: options.text(['com.docker.network.bridge.name', 'bridge']) ?? bridgeName(wish.name),
+    bridge: name,
     isGateway: !wish.internal,
-    ipMasq: masquerade,
+    ipMasq: !wish.internal && masquerade,
     hairpinMode: true,
-    ...(mtu === undefined ? {} : { mtu }),
+    ...options.mtu(),
     ...(isolated ? { portIsolation: true } : {}),
     capabilities: { ips: true, mac: true },
-    ipam: ipamConfig(wish, pools)
+    // A bridge that is there already may have the subnet: it becomes the gateway.
+    ...ipamOf(wish, takenOf({ ...around, connected: around.connected.filter(one => one.interface !== name) }))
   }
-  const chain: JsonValue[] = [bridge]
-  if (!wish.internal) chain.push({ type: 'portmap', capabilities: { portMappings: true } })
-  chain.push({ type: 'firewall', ingressPolicy: isolated ? 'isolated' : 'same-bridge' })
-  chain.push({ type: 'tuning', capabilities: { mac: true } })
-  return chain.filter(plugin => around.plugins.includes(typeOf(plugin)))
+  return [bridge, ...guards(wish, isolated)]
 }
 
-function typeOf(plugin: JsonValue): string {
-  return typeof plugin === 'object' && 'type' in plugin ? String(plugin.type) : ''
+function ptpChain(wish: NetworkWish, around: Surroundings, options: OptionReader): Chain {
+  const masquerade = options.boolean(['ip-masq'], true)
+  const ptp = {
+    type: 'ptp',
+    ipMasq: !wish.internal && masquerade,
+    ...options.mtu(),
+    capabilities: { ips: true },
+    ...ipamOf(wish, takenOf(around))
+  }
+  return [ptp, ...guards(wish, false)]
 }
 
-function parentPlugin(wish: NetworkWish, pools: readonly Pool[], options: OptionReader): JsonValue {
+/** What follows in the chain where containers are behind the host. */
+function guards(wish: NetworkWish, isolated: boolean): Chain {
+  return [
+    ...(wish.internal ? [] : [{ type: 'portmap', capabilities: { portMappings: true } }]),
+    { type: 'firewall', ingressPolicy: isolated ? 'isolated' : 'same-bridge' },
+    { type: 'tuning', capabilities: { mac: true } }
+  ]
+}
+
+/** macvlan and ipvlan: the containers are on the network that the parent is connected to, whose subnet is no clash. */
+function parentChain(wish: NetworkWish, around: Surroundings, options: OptionReader): Chain {
   const parent = options.text(['parent'])
   if (parent === undefined) {
-    throw new CommandError(`create network: driver ${wish.driver} needs a parent interface`, 'give it: -o parent=eth0')
+    throw new UsageError(`create network: driver ${wish.driver} needs a parent interface`, 'give it: -o parent=eth0')
   }
+  const fault = ifNameFault(parent)
+  if (fault !== '') throw new UsageError(`read -o parent=${parent}: ${fault}`)
   const mode = options.text([`${wish.driver}_mode`, 'mode'])
-  const mtu = options.mtu()
-  return {
+  const others = { ...around, connected: around.connected.filter(one => one.interface !== parent) }
+  // The host's own addresses in the subnet must not be a container's.
+  const own = around.connected.filter(one => one.interface === parent).map(one => one.address)
+  const link = {
     type: wish.driver,
     master: parent,
     ...(mode === undefined ? {} : { mode }),
-    ...(mtu === undefined ? {} : { mtu }),
+    ...options.mtu(),
     capabilities: { ips: true, ...(wish.driver === 'macvlan' ? { mac: true } : {}) },
-    ipam: ipamConfig(wish, pools)
+    ...ipamOf(wish, takenOf(others), own)
   }
+  return [link]
 }
 
-function ipamConfig(wish: NetworkWish, pools: readonly Pool[]): JsonValue {
-  const ranges = pools.map(pool => {
-    const range = pool.range
-    const bounds =
-      range === undefined
-        ? {}
-        : { rangeStart: formatAddress(firstUsable(range, pool)), rangeEnd: formatAddress(lastUsable(range)) }
-    return [{ subnet: formatPrefix(pool.subnet), gateway: formatAddress(pool.gateway), ...bounds }]
-  })
+function takenOf(around: Surroundings): Occupied {
+  return { taken: [...around.networks, ...around.connected], routed: around.routed }
+}
+
+function ipamOf(
+  wish: NetworkWish,
+  occupied: Occupied,
+  hostAddresses: readonly IpAddress[] = []
+): { readonly [key: string]: JsonValue } {
+  if (wish.ipamDriver !== 'host-local') return foreignIpam(wish)
+  const pools = poolsOf(wish, occupied)
   const families = new Set(pools.map(pool => pool.subnet.address.family))
   const routes = [...families].map(family => ({ dst: family === 4 ? '0.0.0.0/0' : '::/0' }))
-  return { type: 'host-local', ranges, ...(wish.internal ? {} : { routes }) }
+  const ranges = pools.map(pool => [rangeOf(pool, hostAddresses)])
+  return { ipam: { type: 'host-local', ranges, ...(wish.internal ? {} : { routes }) } }
 }
 
-/** A range that begins at the subnet's own address begins behind it. */
-function firstUsable(range: IpPrefix, pool: Pool): IpAddress {
-  const first = networkOf(range).address
-  const isSubnet = formatAddress(first) === formatAddress(pool.subnet.address)
-  return isSubnet ? (addToAddress(first, 1) ?? first) : first
-}
-
-function lastUsable(range: IpPrefix): IpAddress {
-  const last = lastAddress(range)
-  return range.address.family === 4 ? (addToAddress(last, range.length >= 31 ? 0 : -1) ?? last) : last
-}
-
-function poolsOf(wish: NetworkWish, used: readonly IpPrefix[]): readonly Pool[] {
-  const given = wish.subnets.map(text => readSubnet(text))
-  given.forEach((subnet, i) => {
-    const taken = [...used, ...given.slice(0, i)].find(one => prefixesOverlap(one, subnet))
-    if (taken === undefined) return
-    const message = `create network: subnet ${formatPrefix(subnet)} overlaps ${formatPrefix(taken)}, which is in use`
-    throw new CommandError(message, 'choose another --subnet, or none to have one chosen')
-  })
-  const subnets = [...given]
-  if (!subnets.some(one => one.address.family === 4) && given.length === 0) subnets.push(freeSubnet(used))
-  if (wish.ipv6 && !subnets.some(one => one.address.family === 6)) subnets.push(randomLocalSubnet())
-  const gateways = wish.gateways.map(text => readAddressOption('gateway', text))
-  const ranges = wish.ipRanges.map(text => readRange(text))
-  checkContained('gateway', gateways, subnets)
-  checkContained(
-    'ip-range',
-    ranges.map(range => range.address),
-    subnets
-  )
-  return subnets.map(subnet => ({
-    subnet,
-    gateway: gateways.find(one => prefixContains(subnet, one)) ?? firstHost(subnet),
-    range: ranges.find(one => prefixContains(subnet, one.address))
-  }))
-}
-
-function readSubnet(text: string): IpPrefix {
-  const prefix = parsePrefix(text)
-  if (prefix === undefined) throw new CommandError(`read --subnet ${JSON.stringify(text)}: must be like 10.1.0.0/24`)
-  const limit = prefix.address.family === 4 ? 30 : 126
-  if (prefix.length > limit) throw new CommandError(`read --subnet ${text}: too small for a gateway and a container`)
-  return networkOf(prefix)
-}
-
-function readRange(text: string): IpPrefix {
-  const prefix = parsePrefix(text)
-  if (prefix === undefined)
-    throw new CommandError(`read --ip-range ${JSON.stringify(text)}: must be like 10.1.0.128/25`)
-  return prefix
-}
-
-function readAddressOption(option: string, text: string): IpAddress {
-  const address = parseAddress(text)
-  if (address === undefined) throw new CommandError(`read --${option} ${JSON.stringify(text)}: must be an address`)
-  return address
-}
-
-function checkContained(option: string, addresses: readonly IpAddress[], subnets: readonly IpPrefix[]): void {
-  for (const address of addresses) {
-    if (subnets.some(subnet => prefixContains(subnet, address))) continue
-    const list = subnets.map(formatPrefix).join(', ')
-    throw new CommandError(
-      `read --${option} ${formatAddress(address)}: not in ${list}`,
-      'give the --subnet that holds it'
+/** Addresses that somebody else gives, or none: then no subnet can be chosen here. */
+function foreignIpam(wish: NetworkWish): { readonly [key: string]: JsonValue } {
+  if (!IPAM_DRIVERS.some(one => one === wish.ipamDriver)) {
+    const near = didYouMean(wish.ipamDriver, IPAM_DRIVERS)
+    throw new UsageError(
+      `create network: there is no ipam driver ${JSON.stringify(wish.ipamDriver)}${near}`,
+      `ipam drivers are ${IPAM_DRIVERS.join(', ')}`
     )
   }
-}
-
-function firstHost(subnet: IpPrefix): IpAddress {
-  return addToAddress(subnet.address, 1) ?? subnet.address
-}
-
-function freeSubnet(used: readonly IpPrefix[]): IpPrefix {
-  const pool = parsePrefix(DEFAULT_POOL)
-  for (let i = 0; pool !== undefined && i < 256; i += 1) {
-    const address = addToAddress(pool.address, i * 256)
-    const subnet = address === undefined ? undefined : { address, length: 24 }
-    if (subnet !== undefined && !used.some(one => prefixesOverlap(one, subnet))) return subnet
+  const given = [...wish.subnets, ...wish.gateways, ...wish.ipRanges, ...wish.auxAddresses]
+  if (given.length > 0 || wish.ipv6) {
+    throw new UsageError(`create network: ipam driver ${wish.ipamDriver} takes no subnet, gateway, range or address`)
   }
-  throw new CommandError(`create network: every subnet of ${DEFAULT_POOL} is in use`, 'give one: --subnet 10.1.0.0/24')
+  return wish.ipamDriver === 'dhcp' ? { ipam: { type: 'dhcp' } } : {}
 }
 
-/** A unique local /64. @source RFC 4193 section 3.2 */
-function randomLocalSubnet(): IpPrefix {
-  const bytes = new Uint8Array(16)
-  bytes.set(randomBytes(5), 1)
-  bytes[0] = 0xfd
-  return { address: { family: 6, bytes }, length: 64 }
+function rangeOf(pool: Pool, hostAddresses: readonly IpAddress[]): JsonValue {
+  const bounds =
+    pool.range === undefined
+      ? {}
+      : { rangeStart: formatAddress(pool.range.first), rangeEnd: formatAddress(pool.range.last) }
+  const subnet = formatPrefix(pool.subnet)
+  const own = hostAddresses.filter(address => prefixContains(pool.subnet, address))
+  const exclude = [...pool.excluded, ...own].map(formatAddress)
+  return { subnet, gateway: formatAddress(pool.gateway), ...bounds, ...(exclude.length === 0 ? {} : { exclude }) }
 }
 
 /** As nerdctl names them, so that each network has its own within the 15 bytes of an interface's name. */
@@ -249,20 +208,23 @@ class OptionReader {
     if (text === undefined) return fallback
     if (text === 'true' || text === '1') return true
     if (text === 'false' || text === '0') return false
-    throw new CommandError(`read -o ${keys[0] ?? ''}=${text}: must be true or false`)
+    throw new UsageError(`read -o ${keys[0] ?? ''}=${text}: must be true or false`)
   }
 
-  mtu(): number | undefined {
+  /** As the plugins' key, or nothing. */
+  mtu(): { readonly mtu?: number } {
     const text = this.text(['com.docker.network.driver.mtu', 'mtu'])
-    if (text === undefined) return undefined
+    if (text === undefined) return {}
     const mtu = Number(text)
-    if (/^[0-9]+$/.test(text) && mtu >= 68 && mtu <= 65535) return mtu
-    throw new CommandError(`read -o mtu=${text}: must be an integer from 68 to 65535`)
+    if (/^[0-9]+$/.test(text) && mtu >= 68 && mtu <= 65535) return { mtu }
+    throw new UsageError(`read -o mtu=${text}: must be an integer from 68 to 65535`)
   }
 
   finish(): void {
+    const known = [...this.#known]
     const unknown = [...this.#options.keys()].filter(key => !this.#known.has(key))
     if (unknown.length === 0) return
-    throw new CommandError(`read -o ${unknown.join(', ')}: unknown`, `known are ${[...this.#known].join(', ')}`)
+    const near = didYouMean(unknown[0] ?? '', known)
+    throw new UsageError(`read -o ${unknown.join(', ')}: unknown${near}`, `known are ${known.join(', ')}`)
   }
 }

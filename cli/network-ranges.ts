@@ -1,5 +1,5 @@
 /** The address ranges of a network, as written in its configuration. */
-import { memberOf } from '../lib/config/json.ts'
+import { type Json, memberOf } from '../lib/config/json.ts'
 import { type IpPrefix, networkOf, parsePrefix } from '../lib/ip/prefix.ts'
 import type { Network } from '../lib/runtime/network.ts'
 
@@ -11,9 +11,13 @@ export function subnetsOf(one: Network): readonly IpPrefix[] {
   })
 }
 
+/** Texts that are not there are ''. */
 interface ShownRange {
   readonly subnet: string
   readonly gateway: string
+  readonly start: string
+  readonly end: string
+  readonly exclude: readonly string[]
 }
 
 export function rangesOf(one: Network): readonly ShownRange[] {
@@ -21,10 +25,14 @@ export function rangesOf(one: Network): readonly ShownRange[] {
     const ipam = memberOf(plugin, 'ipam')
     if (ipam === undefined) return []
     const sets = memberOf(ipam, 'ranges')?.items ?? []
-    const ranges = [ipam, ...sets.flatMap(set => set.items)]
-    return ranges.flatMap(range => {
-      const subnet = memberOf(range, 'subnet')?.text ?? ''
-      return subnet === '' ? [] : [{ subnet, gateway: memberOf(range, 'gateway')?.text ?? '' }]
-    })
+    return [ipam, ...sets.flatMap(set => set.items)].flatMap(rangeOf)
   })
+}
+
+function rangeOf(range: Json): readonly ShownRange[] {
+  const text = (key: string): string => memberOf(range, key)?.text ?? ''
+  const subnet = text('subnet')
+  if (subnet === '') return []
+  const exclude = (memberOf(range, 'exclude')?.items ?? []).map(item => item.text)
+  return [{ subnet, gateway: text('gateway'), start: text('rangeStart'), end: text('rangeEnd'), exclude }]
 }

@@ -2,6 +2,7 @@
 
 import { PluginError } from '../lib/runtime/execute.ts'
 import { NetworkError } from '../lib/runtime/network.ts'
+import { errnoOf } from '../lib/sys/errors.ts'
 import { readText } from '../lib/sys/files.ts'
 import { writeFully } from '../lib/sys/stdio.ts'
 
@@ -24,6 +25,14 @@ export class CommandError extends Error {
     super(message)
     this.name = 'CommandError'
     this.advice = advice
+  }
+}
+
+/** The command was used wrongly: exit status 2, and nothing was done. */
+export class UsageError extends CommandError {
+  constructor(message: string, advice = '') {
+    super(message, advice)
+    this.name = 'UsageError'
   }
 }
 
@@ -51,6 +60,11 @@ function hasRights(): boolean {
   if (mask === undefined) return true
   const bits = BigInt(`0x${mask}`)
   return [CAP_NET_ADMIN, CAP_SYS_ADMIN].every(bit => ((bits >> BigInt(bit)) & 1n) === 1n)
+}
+
+/** What to do about a file that cannot be written: rights are the matter of few failures. */
+export function adviceFor(error: unknown, otherwise: string): string {
+  return ['EACCES', 'EPERM'].includes(errnoOf(error)) ? `run as root, or ${otherwise}` : otherwise
 }
 
 /** Whatever else may be said of it: who is not root needs to be told that first. */

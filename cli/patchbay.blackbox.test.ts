@@ -1,15 +1,14 @@
 /** The command with the built plugins, on a host of its own. */
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { binDir, ENGINE } from '../lib/testing/blackbox.ts'
 import { type Namespace, withNamespaces } from '../lib/testing/namespace.ts'
+import { patchbayProgram } from '../lib/testing/program.ts'
 import { assert, suite } from '../lib/testing/suite.ts'
 
 const test = suite(`cli/patchbay ${ENGINE}`)
-
-const MAIN = fileURLToPath(new URL('main.ts', import.meta.url))
 
 interface Stage {
   readonly directory: string
@@ -30,7 +29,8 @@ function withHost(containers: number, body: (stage: Stage, host: Namespace, ...b
         '--cache-dir',
         join(directory, 'cache')
       ]
-      const run = (...argv: string[]) => host.run(process.execPath, ['--no-warnings', MAIN, ...argv, ...place])
+      const [node, ...command] = patchbayProgram()
+      const run = (...argv: string[]) => host.run(node, [...command, ...argv, ...place])
       body({ directory, run }, host, ...boxes)
     })
   } finally {
@@ -90,7 +90,7 @@ test('two containers come and go; the network goes with the last', () => {
     assert.equal(leases(stage).length, 2)
     assert.is(stage.run('check', 'blue', red.path).status, 0)
     const [shown] = JSON.parse(stage.run('network', 'inspect', 'blue').stdout)
-    assert.equal(shown.Containers[`pid-${blue.pid}`][0].Addresses, ['10.99.0.77/24'])
+    assert.equal(shown.Containers[`pid-${blue.pid}.${hostname()}`][0].Addresses, ['10.99.0.77/24'])
 
     assert.is(stage.run('network', 'rm', 'blue').status, 1)
     for (let i = 0; i < 2; i += 1) assert.is(stage.run('detach', 'blue', red.path).status, 0)
@@ -113,9 +113,44 @@ test('gc gives back what a dead container held', () => {
     let answer = stage.run('gc', 'blue', '--json')
     while (JSON.parse(answer.stdout).removed.length === 0 && Date.now() < deadline)
       answer = stage.run('gc', 'blue', '--json')
-    assert.equal(JSON.parse(answer.stdout).removed, [{ containerId: `pid-${dead.pid}`, ifName: 'eth0' }])
+    assert.equal(JSON.parse(answer.stdout).removed, [{ containerId: `pid-${dead.pid}.${hostname()}`, ifName: 'eth0' }])
     assert.equal(leases(stage), ['10.99.0.3'])
     assert.is(stage.run('check', 'blue', alive.path).status, 0)
+  })
+})
+
+test('a container whose first process has ended keeps its network, and is found by the id it was attached under', () => {
+  withHost(1, (stage, _host, box) => {
+    if (box === undefined) return
+    createNetwork(stage)
+    const shell = spawnSync('nsenter', [`--net=${box.path}`, 'sh', '-c', 'sleep 600 >/dev/null 2>&1 & echo $!'])
+    const child = shell.stdout.toString().trim()
+    try {
+      assert.is(stage.run('attach', 'blue', box.path, '--container-id', 'c1').status, 0)
+      box.close()
+      while (existsSync(box.path)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
+      assert.equal(JSON.parse(stage.run('gc', 'blue', '--json').stdout).removed, [])
+      assert.is(stage.run('check', 'blue', 'c1').status, 0)
+      const inside = spawnSync('nsenter', [`--net=/proc/${child}/ns/net`, 'cat', '/proc/net/dev'], { encoding: 'utf8' })
+      assert.match(inside.stdout, 'eth0')
+      assert.is(stage.run('network', 'disconnect', 'blue', child).stdout, 'disconnected c1 (eth0) from blue\n')
+    } finally {
+      process.kill(Number(child), 'SIGKILL')
+    }
+  })
+})
+
+test('an interface of another runtime stays, whatever is asked of its name', () => {
+  withHost(1, (stage, _host, box) => {
+    if (box === undefined) return
+    createNetwork(stage)
+    box.run('ip', ['link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'other'])
+    const before = box.run('ip', ['-o', 'link', 'show', 'eth0']).stdout
+    assert.is(stage.run('attach', 'blue', box.path).status, 1)
+    assert.match(stage.run('network', 'connect', 'blue', box.path).stdout, /\beth1\b/)
+    assert.is(stage.run('network', 'disconnect', 'blue', box.path).status, 0)
+    assert.is(box.run('ip', ['-o', 'link', 'show', 'eth0']).stdout, before)
+    assert.equal(links(box).toSorted(), ['eth0', 'lo', 'other'])
   })
 })
 
@@ -123,9 +158,11 @@ test('what cannot be attached is told with the plugin, the code and the remedy, 
   withHost(1, (stage, host, box) => {
     if (box === undefined) return
     createNetwork(stage)
-    const answer = stage.run('attach', 'blue', '/etc/hostname', '--container-id', 'c1')
+    const nothing = stage.run('attach', 'blue', '/etc/hostname', '--container-id', 'c1')
+    assert.match(nothing.stderr, /"\/etc\/hostname": not a namespace file\n {2}what to do: name a process/)
+    const answer = stage.run('network', 'connect', 'blue', box.path, '--ip', '10.98.0.1')
     assert.is(answer.status, 1)
-    assert.match(answer.stderr, /"\/etc\/hostname".*\n {2}in plugin bridge, ADD with code 8\n {2}what to do: /)
+    assert.match(answer.stderr, /10\.98\.0\.1.*\n {2}in plugin bridge, ADD with code 101\n {2}what to do: /)
     assert.equal(
       links(host).filter(name => name.startsWith('veth')),
       []

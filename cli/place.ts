@@ -13,14 +13,7 @@ export interface Place {
   readonly cacheDir: string
 }
 
-/** The options that choose them, for node:util parseArgs. */
-export const PLACE_OPTIONS = {
-  'conf-dir': { type: 'string' },
-  'bin-dir': { type: 'string', multiple: true },
-  'cache-dir': { type: 'string' },
-  json: { type: 'boolean' }
-} as const
-
+/** The options that choose them. */
 export interface PlaceValues {
   readonly 'conf-dir'?: string | undefined
   readonly 'bin-dir'?: readonly string[] | undefined

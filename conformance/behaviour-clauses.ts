@@ -8,7 +8,7 @@ import { CHAINED_KEY_BEHAVIOURS } from './cases/chained-keys.ts'
 import { LINK_KEY_BEHAVIOURS } from './cases/link-keys.ts'
 import { LINK_BEHAVIOURS } from './cases/links.ts'
 import { VXLAN_BEHAVIOURS } from './cases/vxlan.ts'
-import type { Clause } from './clauses.ts'
+import type { Clause } from './clauses/clause.ts'
 
 export const BEHAVIOURS: readonly Behaviour[] = [
   ...BRIDGE_BEHAVIOURS,

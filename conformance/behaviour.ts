@@ -1,6 +1,6 @@
 /** What the documentation of a plugin promises of one of its keys: a clause and the case that proves it in one. */
 import type { Case, Context } from './case.ts'
-import type { Clause, Level } from './clauses.ts'
+import { type Clause, type Level, pluginKey } from './clauses/clause.ts'
 
 /** Says whether it holds; the clause is known. */
 export type Say = (holds: boolean, expected: string, seen: () => string) => boolean
@@ -21,8 +21,8 @@ export function behaviour(
   text: string,
   run: (context: Context, say: Say) => void
 ): Behaviour {
-  const clauseId = `${plugin}.${id}`
-  const section = `${plugin} plugin`
+  const clause = pluginKey(plugin, id, level, text)
+  const clauseId = clause.id
   const one: Case = {
     id: `${plugin}-${id}`,
     title: text,
@@ -34,5 +34,5 @@ export function behaviour(
       run(context, (holds, expected, seen) => context.judge(clauseId, holds, expected, seen))
     }
   }
-  return { clause: { id: clauseId, level, section, since: '0.3.0', text }, one }
+  return { clause, one }
 }

@@ -6,7 +6,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert, suite } from '../lib/testing/suite.ts'
-import type { BenchReport } from './bench/report.ts'
+import type { BenchReport } from './bench/measurements.ts'
 
 const test = suite('conformance/bench')
 const bin = process.env['PATCHBAY_BIN_DIR'] ?? ''

@@ -15,6 +15,7 @@ import {
 import type { Profile, Role } from './profiles.ts'
 import { type ResultParts, resultIn } from './result-form.ts'
 import type { Answer, ScriptedPlugin } from './scripted-plugin.ts'
+import type { Subject } from './subject.ts'
 import { atLeast, isVersion, VERSIONS, type Version } from './versions.ts'
 import type { World } from './world.ts'
 
@@ -48,6 +49,8 @@ export interface Finding {
   readonly seen: string
   /** The last call before it was seen, as a line for a shell. */
   readonly call: string
+  /** Why it is let pass, and until when. */
+  readonly waived?: string
 }
 
 /** Thrown by a case that cannot be run here; says what is lacking. */
@@ -55,6 +58,9 @@ export class NotTestable extends Error {}
 
 /** Thrown when a case cannot go on: the plugin failed where everything depends on success. */
 export class Blocked extends Error {}
+
+/** Thrown when a call did not end in time. */
+export class Hung extends Error {}
 
 /** One container on the network, as the judge sees it. */
 export interface Attachment {
@@ -93,6 +99,15 @@ const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 /** What each plugin answered to VERSION: asked once per process. */
 const versionsOf = new Map<string, readonly Version[]>()
 
+/**
+ * Container IDs as runtimes make them: 64 characters, which differ in the last ones. A plugin that cuts them takes one
+ * container for another.
+ */
+function longId(n: number): string {
+  const end = `-${n}`
+  return `judge-box-${'0f1e2d3c'.repeat(7)}`.slice(0, 64 - end.length) + end
+}
+
 export class Context {
   readonly world: World
   readonly profile: Profile
@@ -108,14 +123,30 @@ export class Context {
   #last: Outcome | undefined
   #attachments = 0
 
-  constructor(world: World, profile: Profile, dir: string, seed: number, effort: number) {
+  readonly #bound: Version | undefined
+
+  constructor(world: World, subject: Subject) {
     this.world = world
-    this.profile = profile
-    this.dir = dir
-    this.seed = seed
-    this.effort = effort
+    this.profile = subject.profile
+    this.dir = subject.dir
+    this.seed = subject.seed
+    this.effort = subject.effort
+    this.#bound = subject.bound
     this.ipam = world.scripted(IPAM_NAME)
-    profile.prepare?.(world)
+    this.profile.prepare?.(world)
+    this.#shell('prepare', this.profile.prepareCommands)
+  }
+
+  /** What the profile wants done when the case is over. */
+  cleanUp(): void {
+    this.#shell('cleanup', this.profile.cleanupCommands)
+  }
+
+  #shell(what: string, commands: readonly string[] | undefined): void {
+    for (const command of commands ?? []) {
+      const done = this.world.shell(command, { PLUGIN_DIR: this.dir, WORLD: this.world.folder })
+      if (done !== undefined) throw new NotTestable(`${what} of ${this.profile.type}: ${command}: ${done}`)
+    }
   }
 
   get path(): string {
@@ -141,8 +172,16 @@ export class Context {
     return this.judge(clause, holds, expected, () => describeOutcome(outcome))
   }
 
-  /** The versions that the plugin says it supports, oldest first, as far as the judge knows them. */
+  /** The versions that the plugin says it supports and is judged in, oldest first. */
   versions(): readonly Version[] {
+    const bound = this.#bound
+    const all = this.#supported()
+    if (bound === undefined) return all
+    const old = all.filter(version => atLeast(bound, version))
+    return old.length > 0 ? old : all.slice(0, 1)
+  }
+
+  #supported(): readonly Version[] {
     const known = versionsOf.get(this.path)
     if (known !== undefined) return known
     const env = { PATH, CNI_COMMAND: 'VERSION', CNI_PATH: this.cniPath() }
@@ -175,10 +214,17 @@ export class Context {
     this.#attachments += 1
     const netns = more.netns ?? this.world.newContainer()
     const ifName = more.ifName ?? (this.profile.role === 'loopback' ? 'lo' : 'eth0')
-    const containerId = more.containerId ?? `judge-box-${n}`
-    const parts = this.profile.role === 'chained' ? this.#wire(netns, ifName, n) : addresses(n)
-    const keys = this.profile.ownKeys?.(n) ?? {}
+    const containerId = more.containerId ?? longId(n)
+    const parts = this.#parts(netns, ifName, n)
+    const keys = this.profile.ownKeys?.(n) ?? (n === 0 ? {} : this.profile.second) ?? {}
     return { containerId, ifName, netns, parts, keys, result: undefined }
+  }
+
+  #parts(netns: Netns, ifName: string, n: number): ResultParts {
+    const { role } = this.profile
+    if (role === 'chained') return this.#wire(netns, ifName, n)
+    // Whom a meta plugin asks for addresses is its own business.
+    return role === 'meta' ? { interfaces: [], ips: [], routes: [], dns: {} } : addresses(n)
   }
 
   /** What a bridge plugin before this one would have made. */
@@ -229,15 +275,17 @@ export class Context {
   /** The configuration of the network, without prevResult. */
   config(version: Version = this.newest(), more: JsonObject = {}): JsonObject {
     const { role, type, config } = this.profile
-    const ipam =
-      role === 'interface'
-        ? { ipam: { type: IPAM_NAME } }
-        : role === 'ipam'
-          ? { ipam: { type, ...ipamKeys(type, version) } }
-          : {}
+    const ipam = role === 'interface' ? { ipam: { type: IPAM_NAME } } : role === 'ipam' ? this.#ipam(version) : {}
     const merged: Record<string, unknown> = { cniVersion: version, name: NETWORK, type, ...config, ...ipam, ...more }
     for (const [key, value] of Object.entries(merged)) if (value === undefined) delete merged[key]
     return merged
+  }
+
+  /** An IPAM plugin's own part: the suite's for those that it knows, else the user's. */
+  #ipam(version: Version): JsonObject {
+    const { type, config } = this.profile
+    const own = config['ipam']
+    return { ipam: { type, ...ipamKeys(type, version), ...(isObject(own) ? own : {}) } }
   }
 
   env(verb: string, attachment: Attachment, more: CallOptions['env'] = {}): Environment {
@@ -275,7 +323,7 @@ export class Context {
       ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs })
     })
     this.#last = outcome
-    if (outcome.timedOut) throw new Blocked(`${verb}: ${describeOutcome(outcome)}`)
+    if (outcome.timedOut) throw new Hung(`${verb}: ${describeOutcome(outcome)}`)
     if (verb === 'ADD' && succeeded(outcome)) attachment.result = printed(outcome)
     return outcome
   }

@@ -1,5 +1,6 @@
 /** Deals the cases out to workers; one that hangs or dies is replaced, and its case has failed. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { NEVER_WORKED } from './gate.ts'
 import type { CaseResult } from './run-case.ts'
 import { sandboxCommand, sandboxEnvironment } from './sandbox.ts'
 import { selfCommand } from './self.ts'
@@ -11,6 +12,8 @@ export interface PlannedJob {
   readonly set: number
   readonly clause: string
   readonly seconds: number
+  /** Finds out whether the plugin's ADD works at all: if not, its other cases are blocked. */
+  readonly isGate?: boolean
 }
 
 /**
@@ -24,19 +27,52 @@ export async function runJobs(
   done: (planned: PlannedJob, result: CaseResult) => void
 ): Promise<void> {
   const waiting = [...jobs]
+  const gates = new Gates(jobs)
   const one = async () => {
     let worker: Worker | undefined
     for (;;) {
       const next = waiting.shift()
       if (next === undefined) break
+      const blocked = await gates.wait(next)
+      if (blocked !== undefined) {
+        done(next, blocked)
+        continue
+      }
       worker ??= await Worker.start(keep)
       const result = await worker.run(next)
       if (worker.ended) worker = undefined
+      gates.tell(next, result)
       done(next, result)
     }
     worker?.stop()
   }
   await Promise.all(Array.from({ length: Math.min(workers, jobs.length) }, one))
+}
+
+function subjectOf({ set, job }: PlannedJob): string {
+  return `${set}/${job.plugin}`
+}
+
+/** Holds the cases of a plugin back until its gate is through. Gates stand before them, so that nobody waits for ever. */
+class Gates {
+  readonly #open = new Map<string, PromiseWithResolvers<boolean>>()
+
+  constructor(jobs: readonly PlannedJob[]) {
+    for (const job of jobs) if (job.isGate === true) this.#open.set(subjectOf(job), Promise.withResolvers())
+  }
+
+  /** @returns what comes of a case whose plugin's gate is shut */
+  async wait(planned: PlannedJob): Promise<CaseResult | undefined> {
+    const gate = planned.isGate === true ? undefined : this.#open.get(subjectOf(planned))
+    if (gate === undefined || (await gate.promise)) return undefined
+    const { caseId, plugin } = planned.job
+    return { caseId, plugin, verdict: 'blocked', why: NEVER_WORKED, findings: [], judged: [], milliseconds: 0 }
+  }
+
+  tell(planned: PlannedJob, { verdict }: CaseResult): void {
+    if (planned.isGate === true)
+      this.#open.get(subjectOf(planned))?.resolve(verdict !== 'failed' && verdict !== 'error')
+  }
 }
 
 class Worker {

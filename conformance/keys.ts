@@ -11,7 +11,7 @@ const STATE = "only this project's plugins have the key: where they keep their o
 const HARDWARE = 'needs hardware that no virtual machine has; a refusal of what is not there is judged by needs-device'
 const AGENT = 'needs the agent, which is judged by its own tests'
 const DHCP = 'needs the daemon and a DHCP server: judged by its own tests'
-const IPAM = ['delegate.call', 'delegate.search']
+const IPAM = ['delegate.configuration', 'delegate.search']
 
 const STACKED = (plugin: string): KeyCoverage => ({
   master: [`${plugin}.no-such-master`, `${plugin}.master-gone`],

@@ -26,6 +26,8 @@ const { functions: c } = dlopen('libc.so.6', {
   waitpid: { arguments: ['i32', 'buffer', 'i32'], return: 'i32' },
   syscall: { arguments: ['i64', 'i64', 'i64'], return: 'i64' },
   poll: { arguments: ['buffer', 'u64', 'i32'], return: 'i32' },
+  pipe2: { arguments: ['buffer', 'i32'], return: 'i32' },
+  kill: { arguments: ['i32', 'i32'], return: 'i32' },
   close: { arguments: ['i32'], return: 'i32' },
   ptrace: { arguments: ['i64', 'i64', 'u64', 'u64'], return: 'i64' },
   __errno_location: { arguments: [], return: 'pointer' }
@@ -159,6 +161,45 @@ export function waitAtMost(pid: number, milliseconds: number): number | undefine
   const status = ready === 0 ? undefined : wait(pid)
   c.close(fd)
   return status
+}
+
+const O_CLOEXEC = 0o2000000
+
+/** The two ends of a pipe, to read from and to write to; a program that is started inherits neither. */
+export function pipe(): { readonly read: number; readonly write: number } {
+  const ends = new Int32Array(2)
+  check(c.pipe2(ends, O_CLOEXEC), 'pipe2')
+  return { read: ends[0] ?? -1, write: ends[1] ?? -1 }
+}
+
+/** A descriptor that is readable when the process has ended; negative on a kernel before 5.3. */
+export function pidfd(pid: number): number {
+  return Number(c.syscall(SYS_PIDFD_OPEN, BigInt(pid), 0n))
+}
+
+export function closeFd(fd: number): void {
+  c.close(fd)
+}
+
+export function kill(pid: number, signal: number): void {
+  c.kill(pid, signal)
+}
+
+const POLLOUT = 4
+
+/**
+ * Waits until a descriptor can be read or written, its other end is closed, or the time is over.
+ * @param wanted negative descriptors are passed over
+ * @returns for each whether there is something to do
+ */
+export function pollFds(
+  wanted: readonly { readonly fd: number; readonly write?: boolean }[],
+  milliseconds: number
+): readonly boolean[] {
+  const events = Int32Array.from(wanted.flatMap(({ fd, write }) => [fd, write === true ? POLLOUT : POLLIN]))
+  c.poll(events, BigInt(wanted.length), milliseconds)
+  // The kernel answers in the upper half of the second word.
+  return wanted.map((_one, index) => ((events[2 * index + 1] ?? 0) & ~0xffff) !== 0)
 }
 
 const PTRACE_CONT = 7n

@@ -33,7 +33,7 @@ function jobOf(index: number, set: number, dir: string): PlannedJob {
   const one = CASES.find(({ id }) => id === mutation?.caseId)
   const profile = PROFILES.find(({ type }) => type === mutation?.plugin)
   assert.ok(one !== undefined && profile !== undefined, `mutation ${index} names a case and a plugin that exist`)
-  return jobFor(one, profile, set, dir, { seed: 20260101, effort: 0.005 })
+  return jobFor(one, { profile, set, dir, seed: 20260101, effort: 0.005 })
 }
 
 async function run(jobs: readonly PlannedJob[], keep: readonly string[]): Promise<ReadonlyMap<number, CaseResult>> {

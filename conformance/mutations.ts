@@ -40,6 +40,31 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'env.command',
     'env-unknown-command',
+    'takes any verb',
+    'case "$CNI_COMMAND" in ADD|DEL|CHECK|GC|STATUS|VERSION) exec "$real";; *) exit 0;; esac'
+  ),
+  mutation(
+    'env.missing-named',
+    'env-all-missing',
+    'names the first variable only',
+    edited('s/CNI_IFNAME/the name/g', '*')
+  ),
+  mutation(
+    'env.container-id-long',
+    'env-container-id-long',
+    'cuts container IDs to 40 characters',
+    'CNI_CONTAINERID=$(printf %s "$CNI_CONTAINERID" | cut -c1-40) exec "$real"',
+    'host-local'
+  ),
+  mutation(
+    'env.netns-of-process',
+    'env-netns-of-process',
+    'takes named namespaces only',
+    `case "$CNI_COMMAND:$CNI_NETNS" in ADD:/proc/*) echo '{"code":4,"msg":"CNI_NETNS"}'; exit 1;; esac\nexec "$real"`
+  ),
+  mutation(
+    'env.code',
+    'env-unknown-command',
     'a code of its own for unknown verbs',
     edited('s/"code": *4/"code": 100/', '*')
   ),
@@ -75,7 +100,16 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   mutation('env.netns-not-a-namespace', 'env-bad-netns', 'says it went well whatever the namespace', '"$real"; exit 0'),
   mutation('env.none', 'env-none', 'no banner', '[ -n "$CNI_COMMAND" ] || exit 1\nexec "$real"'),
-  mutation('stdin.not-json', 'stdin-not-json', 'code 100 for bad JSON', edited('s/"code": *6/"code": 100/', '*')),
+  mutation('stdin.not-json', 'stdin-not-json', 'takes no JSON for an empty object', '"$real"; exit 0'),
+  mutation('stdin.not-json-code', 'stdin-not-json', 'code 100 for bad JSON', edited('s/"code": *6/"code": 100/', '*')),
+  mutation('stdin.large', 'stdin-large', 'reads a page of its input', 'head -c 4096 | "$real"'),
+  mutation('stdin.large', 'stdin-large', 'reads what a pipe holds', 'head -c 65536 | "$real"'),
+  mutation(
+    'error.code-2',
+    'error-code-2',
+    'code 2 without key and value',
+    `in=$(cat); case "$in" in *judgeField*) echo '{"code":2,"msg":"unknown field"}'; exit 1;; esac\nprintf %s "$in" | "$real"`
+  ),
   mutation(
     'stdin.name',
     'stdin-name',
@@ -86,7 +120,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'stdin.unknown-keys',
     'stdin-keys-of-others',
     'refuses keys it does not know',
-    'in=$(cat); case "$in" in *nerdctlID*) echo "{\\"code\\":7,\\"msg\\":\\"nerdctlID\\"}"; exit 1;; esac\nprintf %s "$in" | "$real"'
+    'in=$(cat); case "$in" in *ignoredByAll*) echo "{\\"code\\":7,\\"msg\\":\\"unknown\\"}"; exit 1;; esac\nprintf %s "$in" | "$real"'
   ),
   mutation(
     'stdin.key-case',
@@ -106,6 +140,12 @@ export const MUTATIONS: readonly Mutation[] = [
     'version-reply',
     'VERSION in one version only',
     edited('s/"cniVersion": *"[^"]*"/"cniVersion":"0.0.9"/', 'VERSION')
+  ),
+  mutation(
+    'version.unknown',
+    'version-reply',
+    'VERSION asked in a version that it does not know fails',
+    `in=$(cat); case "$CNI_COMMAND$in" in VERSION*1.9.0*) echo '{"code":1,"msg":"1.9.0"}'; exit 1;; esac\nprintf %s "$in" | "$real"`
   ),
   mutation(
     'version.unsupported',
@@ -128,6 +168,12 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'out.silent',
     'output-success',
+    'GC that talks',
+    '"$real"; status=$?; [ "$CNI_COMMAND" = GC ] && echo "{}"; exit $status'
+  ),
+  mutation(
+    'out.silent-others',
+    'output-success',
     'DEL that talks',
     '"$real"; status=$?; [ "$CNI_COMMAND" = DEL ] && echo "{}"; exit $status'
   ),
@@ -146,20 +192,35 @@ export const MUTATIONS: readonly Mutation[] = [
     edited('s/"code": *[0-9]+/"code": 42/', '*')
   ),
   mutation('result.version', 'result-forms', 'results without cniVersion', edited('s/"cniVersion": *"[^"]*",?//')),
-  mutation('result.form-legacy', 'result-forms', 'newer keys in old results', edited('s/"ip4": */"ips":[],"ip4":/')),
+  mutation('result.other-version', 'result-forms', 'newer keys in old results', edited('s/"ip4": */"ips":[],"ip4":/')),
   mutation(
-    'result.form-ip-version',
+    'result.form',
     'result-forms',
     'ips with version in every form',
     edited('s/"address": */"version":"4","address":/g')
   ),
   mutation(
-    'result.form-newest',
+    'result.other-version',
     'result-forms',
     'MTU in every form',
     edited('s/"name": *"eth0"/"name":"eth0","mtu":1500/')
   ),
-  mutation('result.interface', 'result-interfaces', 'results without sandbox', edited('s/"sandbox"/"sandpit"/')),
+  mutation('result.sandbox', 'result-interfaces', 'results without sandbox', edited('s/"sandbox"/"sandpit"/')),
+  mutation('result.interface', 'result-interfaces', 'another name', edited('s/"name": *"eth0"/"name":"eth7"/')),
+  mutation(
+    'result.all-interfaces',
+    'result-host-interfaces',
+    "leaves out the host's end",
+    edited('s/"name": *"veth[^"]*"/"name":"hidden"/g')
+  ),
+  mutation('result.route-attributes', 'result-route-attributes', 'drops advmss', edited('s/"advmss"/"mss"/g')),
+  mutation(
+    'result.prev-newest',
+    'result-prev-newest',
+    'drops what it does not know of a prevResult',
+    edited('s/"socketPath"/"socket"/g'),
+    'tuning'
+  ),
   mutation(
     'result.host-interface',
     'result-interfaces',
@@ -266,6 +327,24 @@ exec "$real"`
     'leaves a file per container',
     'mkdir -p /run/cni; [ "$CNI_COMMAND" = ADD ] && touch "/run/cni/$CNI_CONTAINERID"\nexec "$real"'
   ),
+  ...(
+    [
+      ['a rule of iptables-legacy', 'iptables-legacy -A INPUT -s 192.0.2.77 -j ACCEPT'],
+      ['a set of ipset', 'ipset create "judge$$" hash:ip'],
+      ['a sysctl', 'echo 1 >/proc/sys/net/ipv4/conf/all/log_martians'],
+      ['promiscuity', 'ip link set uplink promisc on'],
+      ['a process', 'sleep 30 </dev/null >/dev/null 2>&1 &'],
+      ['a file where nobody looks', 'echo x >"/opt/judge-leak-$$"'],
+      ['a file beside its state', 'echo x >"/tmp/judge-leak-$$"']
+    ] as const
+  ).map(([what, command]) =>
+    mutation(
+      'del.complete',
+      what === 'a sysctl' || what === 'promiscuity' ? 'del-last' : 'del-usual',
+      `leaves ${what}`,
+      `"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && { ${command} ; } >&2; exit $status`.replace('& ; }', '& }')
+    )
+  ),
   mutation(
     'del.others',
     'del-others',
@@ -285,7 +364,10 @@ exec "$real"`
     ['check.mac', 'check-mac-changed'],
     ['check.netns', 'check-netns-gone'],
     ['check.host-side', 'check-host-side'],
-    ['delegate.check', 'delegate-check-fails']
+    ['check.unreachable', 'check-interface-down'],
+    ['check.consults', 'check-consults-prev'],
+    ['delegate.error-returned', 'delegate-fails'],
+    ['delegate.check', 'delegate-call']
   ].map(([clause = '', caseId = '']) =>
     mutation(clause, caseId, `CHECK that is blind (${caseId})`, '[ "$CNI_COMMAND" = CHECK ] && exit 0\nexec "$real"')
   ),
@@ -300,6 +382,14 @@ exec "$real"`
     'check-tolerates',
     'CHECK wants to be alone',
     `[ "$CNI_COMMAND" = CHECK ] && [ "$(ip -n "$(basename "$CNI_NETNS")" -o -4 address show dev eth0 | wc -l)" -gt 1 ] && { echo '{"code":100,"msg":"more"}'; exit 1; }\nexec "$real"`
+  ),
+  mutation(
+    'check.tolerates',
+    'check-later-mac',
+    'CHECK wants the hardware address that ADD gave',
+    `mac() { ip -n "$(basename "$CNI_NETNS")" -o link show eth0 | grep -o 'ether [^ ]*'; }
+[ "$CNI_COMMAND" = CHECK ] && [ "$(mac)" != "$(cat "${MEMORY}")" ] && { echo '{"code":100,"msg":"mac"}'; exit 1; }
+"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && mac >"${MEMORY}"; exit $status`
   ),
   mutation(
     'check.own-work',
@@ -333,9 +423,60 @@ exec "$real"`
     '[ "$CNI_COMMAND" = STATUS ] && exit 0\nexec "$real"',
     'host-local'
   ),
-  mutation('delegate.call', 'delegate-call', 'IPAM gets another environment', 'CNI_ARGS= exec "$real"'),
   mutation(
-    'delegate.search',
+    'gc.key',
+    'gc-keys',
+    'reads the list under its old name alone',
+    fed('s/cni.dev\\/valid-attachments/cni.dev\\/attachments-/', 'GC')
+  ),
+  mutation(
+    'gc.goes-on',
+    'gc-goes-on',
+    'stops GC at the first error',
+    `in=$(cat); if [ "$CNI_COMMAND" = GC ]; then
+out=$(printf %s "$in" | "$(printf %s "$CNI_PATH" | cut -d: -f1)/judge-ipam") || { printf %s "$out"; exit 1; }; fi
+printf %s "$in" | "$real"`
+  ),
+  mutation(
+    'delegate.error-returned',
+    'gc-goes-on',
+    'swallows the failure of IPAM at GC',
+    '[ "$CNI_COMMAND" = GC ] && { "$real" >/dev/null; exit 0; }\nexec "$real"'
+  ),
+  mutation(
+    'delegate.error-returned',
+    'delegate-fails',
+    'swallows the failure of IPAM at DEL',
+    '[ "$CNI_COMMAND" = DEL ] && { "$real" >/dev/null; exit 0; }\nexec "$real"'
+  ),
+  mutation(
+    'status.no-gate',
+    'status-no-gate',
+    'refuses DEL while STATUS fails',
+    `in=$(cat); [ "$CNI_COMMAND" = DEL ] && { printf %s "$in" | CNI_COMMAND=STATUS "$real" || exit 1; }\nprintf %s "$in" | "$real"`
+  ),
+  mutation('delegate.environment', 'delegate-call', 'IPAM gets another environment', 'CNI_ARGS= exec "$real"'),
+  mutation(
+    'delegate.configuration',
+    'delegate-call',
+    'IPAM gets a part of the configuration',
+    fed('s/"judge":\\{/"jugde":{/')
+  ),
+  mutation(
+    'delegate.del-always',
+    'delegate-del-always',
+    'forgets IPAM when there is no namespace',
+    fed('s/"ipam":\\{[^}]*\\}/"ipam":{}/', 'DEL')
+  ),
+  mutation(
+    'lifecycle.concurrent',
+    'concurrent',
+    'gives one address to everybody',
+    edited('s/10\\.77\\.[0-9]+\\.[0-9]+/10.77.0.9/'),
+    'host-local'
+  ),
+  mutation(
+    'delegate.search-order',
     'delegate-search',
     'the last folder of CNI_PATH wins',
     'CNI_PATH=$(printf "%s\\n" "$CNI_PATH" | tr : "\\n" | tac | paste -sd:) exec "$real"'
@@ -359,15 +500,10 @@ exec "$real"`
     'forgets IPAM on DEL',
     fed('s/"ipam":\\{.*\\},"args"/"ipam":{},"args"/', 'DEL')
   ),
-  mutation(
-    'delegate.gc',
-    'delegate-newer-verbs',
-    'keeps GC to itself',
-    '[ "$CNI_COMMAND" = GC ] && exit 0\nexec "$real"'
-  ),
+  mutation('delegate.gc', 'delegate-gc', 'keeps GC to itself', '[ "$CNI_COMMAND" = GC ] && exit 0\nexec "$real"'),
   mutation(
     'delegate.status',
-    'delegate-newer-verbs',
+    'status-no-gate',
     'keeps STATUS to itself',
     '[ "$CNI_COMMAND" = STATUS ] && exit 0\nexec "$real"'
   ),

@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert, suite, throwsLike } from '../lib/testing/suite.ts'
 import { readOptions } from './options.ts'
+import { plan } from './plan.ts'
 import { Random } from './random.ts'
 import { resultIn } from './result-form.ts'
+import { readWaivers } from './waivers.ts'
 
 const test = suite('conformance/options')
 
@@ -49,6 +51,96 @@ test('readOptions: a configuration of an unknown plugin becomes a profile, by it
     assert.is(readOptions(['--config', path]).profiles[0]?.role, 'chained')
     writeFileSync(path, '{}')
     throwsLike(() => readOptions(['--config', path]), { message: /key type/ })
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+/** A profile read from this text. */
+function profileOf(text: string) {
+  const folder = mkdtempSync(join(tmpdir(), 'patchbay-options-'))
+  try {
+    const path = join(folder, 'mine.json')
+    writeFileSync(path, text)
+    return readOptions(['--config', path])
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+test('readOptions: a profile of an unknown plugin, with what it needs around it and cases of its own', () => {
+  const steps = [{ verb: 'ADD' }, { container: 'ip link show eth0' }]
+  const { profiles, standards } = profileOf(
+    JSON.stringify({
+      type: 'flannel',
+      role: 'meta',
+      config: { subnetFile: '/run/flannel/subnet.env' },
+      prepare: ['mkdir -p /run/flannel'],
+      needsKernel: 'bridge',
+      cases: ['own.sh', { id: 'twice', steps }]
+    })
+  )
+  const [profile] = profiles
+  assert.equal(
+    [profile?.role, profile?.kernelKind, profile?.prepareCommands],
+    ['meta', 'bridge', ['mkdir -p /run/flannel']]
+  )
+  assert.equal(
+    profile?.ownCases?.map(({ id }) => id),
+    ['own.sh', 'twice']
+  )
+  assert.equal(standards, ['spec-1.1', 'own'])
+})
+
+test('readOptions: a profile says which key is wrong', () => {
+  throwsLike(() => profileOf('{"type":"x","role":"boss"}'), { message: /role: one of interface, chained/ })
+  throwsLike(() => profileOf('{"type":"x","role":"meta","prepare":"ls"}'), {
+    message: /prepare: a list of shell lines/
+  })
+  throwsLike(() => profileOf('{"type":"x","role":"meta","frob":1}'), { message: /unknown key frob/ })
+})
+
+test('readOptions: what is judged by, when nothing is said and when something is', () => {
+  const standards = (...argv: readonly string[]) => readOptions(argv).standards
+  assert.equal(standards(), ['spec-1.1'])
+  assert.equal(standards('--profile', 'spec-0.4,robustness'), ['spec-0.4', 'robustness'])
+  assert.ok(standards('--part', 'behaviour').includes('reference-keys'), 'a part is judged whatever it stands in')
+  throwsLike(() => standards('--profile', 'spec-1.2'), {
+    message: /there is no spec-1.2 \(did you mean spec-1.[01]\?\)/
+  })
+})
+
+test('plan: a word that chooses nothing is refused, with the nearest that would choose something', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'patchbay-plan-'))
+  try {
+    const planned = (...argv: readonly string[]) => plan(readOptions(['--plugin-dir', folder, ...argv]))
+    throwsLike(() => planned(), { message: /no plugin to judge: it is empty/ })
+    writeFileSync(join(folder, 'bridge'), '')
+    throwsLike(() => planned('--plugin', 'brigde'), { message: /not in .* \(did you mean bridge\?\)/ })
+    throwsLike(() => planned('--only', 'del-usul'), { message: /--only del-usul: .*\(did you mean del-usual\?\)/ })
+    throwsLike(() => planned('--skip', 'del-usul=why'), { message: /--skip del-usul: .*\(did you mean del-usual\?\)/ })
+    writeFileSync(join(folder, 'mine'), '')
+    throwsLike(() => planned('--plugin', 'mine'), { message: /no configuration for it/ })
+    const { jobs, skipped } = planned('--only', 'del-usual', '--skip', 'del-usual=known')
+    assert.equal([jobs.map(({ job }) => job.caseId), skipped.length], [['add-works'], 1])
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test('readWaivers: each has a reason and an end', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'patchbay-waivers-'))
+  try {
+    const path = join(folder, 'w.json')
+    const read = (value: unknown) => {
+      writeFileSync(path, JSON.stringify(value))
+      return readWaivers(path)
+    }
+    const one = { clause: 'version.echo', reason: 'issue 12', until: '2027-01-31' }
+    assert.equal(read([one]), [one])
+    throwsLike(() => read([{ ...one, until: 'soon' }]), { message: /entry 1: until/ })
+    throwsLike(() => read([{ ...one, reason: '' }]), { message: /entry 1: a reason/ })
+    throwsLike(() => read({}), { message: /a JSON list/ })
   } finally {
     rmSync(folder, { recursive: true })
   }

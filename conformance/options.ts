@@ -1,10 +1,13 @@
 /** The command line of the suite. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { PARTS, type Part } from './case.ts'
-import { isObject, parsed } from './json.ts'
-import { type Profile, profileFromConfig } from './profiles.ts'
+import { suggestion } from './nearest.ts'
+import { readProfile } from './profile-file.ts'
+import type { Profile } from './profiles.ts'
+import { ALL_STANDARDS, DEFAULT_STANDARD, STANDARDS } from './standards.ts'
+import { readWaivers, type Waiver } from './waivers.ts'
 
 export interface PluginSet {
   readonly name: string
@@ -20,6 +23,9 @@ export interface Options {
   /** Plugins to judge; all that have a profile when empty. */
   readonly plugins: readonly string[]
   readonly profiles: readonly Profile[]
+  /** Names of what is judged by. */
+  readonly standards: readonly string[]
+  readonly waivers: readonly Waiver[]
   readonly parts: readonly Part[]
   /** Prefixes of case ids, clause ids. */
   readonly only: readonly string[]
@@ -30,6 +36,14 @@ export interface Options {
   readonly junit: string | undefined
   readonly json: string | undefined
   readonly html: string | undefined
+  readonly ctrf: string | undefined
+  readonly badge: string | undefined
+  /** A case to run alone, with a shell in its world afterwards. */
+  readonly shell: string | undefined
+  /** Prints which lines of the specification are judged by what. */
+  readonly coverage: boolean
+  /** A SPEC.md to compare that table with. */
+  readonly spec: string | undefined
   /** JSON reports of earlier runs to make reports from, instead of running anything. */
   readonly from: readonly string[]
   readonly list: boolean
@@ -41,7 +55,9 @@ export const USAGE = `usage: patchbay conformance --plugin-dir [NAME=]DIR... [op
   --plugin-dir [NAME=]DIR  a directory of CNI plugins to judge; several are compared
   --reference DIR          one more to compare with; its findings don't decide the exit status
   --plugin NAME            only this plugin (may be repeated)
-  --config FILE            configuration of a plugin that the suite doesn't know: a JSON object with its type
+  --config FILE            configuration or profile of a plugin that the suite doesn't know: a JSON object with its type
+  --profile NAME           what to judge by (may be repeated): spec-0.4, spec-1.0, spec-1.1, libcni-compat,
+                           reference-keys, robustness, patchbay, or all; spec-1.1 when left out, all with --part or --only
   --part PART              protocol, behaviour, endurance or hostile (may be repeated; all when left out)
   --only PREFIX            only cases whose id, or whose clause's id, begins so (may be repeated)
   --skip ID=REASON         leave a case out (ID, or PLUGIN/ID), with a reason that is reported
@@ -49,9 +65,12 @@ export const USAGE = `usage: patchbay conformance --plugin-dir [NAME=]DIR... [op
   --seed N                 of the random cases (chosen and printed when left out)
   --effort [NAME=]F        how much of endurance and hostile cases: quick (0.05), full (1), or a fraction; with the
                            name of a plugin set only there
-  --json F, --junit F, --html F   reports
+  --waivers F              findings that are known, each with a reason and the day until which they are let pass
+  --json F, --junit F, --ctrf F, --html F, --badge F   reports
   --from F                 reports from the JSON of earlier runs, without running anything (several are put together)
   --list                   clauses and cases, without running them
+  --coverage [--spec F]    which lines of the specification are judged by which clauses; checked against a SPEC.md
+  --shell CASE             runs one case (with --plugin) and opens a shell in its world before that is taken apart
   --quiet                  no progress
 `
 
@@ -75,6 +94,13 @@ export function readOptions(argv: readonly string[]): Options {
       json: one,
       junit: one,
       html: one,
+      ctrf: one,
+      badge: one,
+      profile: many,
+      waivers: one,
+      shell: one,
+      coverage: { type: 'boolean' },
+      spec: one,
       from: many,
       list: { type: 'boolean' },
       quiet: { type: 'boolean' }
@@ -83,10 +109,14 @@ export function readOptions(argv: readonly string[]): Options {
   const efforts = readEfforts(values.effort ?? [])
   const sets = (values['plugin-dir'] ?? []).map(text => pluginSet(text, false, efforts))
   if (values.reference !== undefined) sets.push(pluginSet(`reference=${values.reference}`, true, efforts))
+  const profiles = (values.config ?? []).map(readProfile)
+  const chosen = [...(values.part ?? []), ...(values.only ?? []), ...(values.shell === undefined ? [] : [values.shell])]
   return {
     sets,
     plugins: values.plugin ?? [],
-    profiles: (values.config ?? []).map(readProfile),
+    profiles,
+    standards: readStandards(values.profile, chosen, profiles),
+    waivers: values.waivers === undefined ? [] : readWaivers(values.waivers),
     parts: (values.part ?? []).flatMap(text => text.split(',')).map(asPart),
     only: values.only ?? [],
     skip: (values.skip ?? []).map(text => {
@@ -100,10 +130,31 @@ export function readOptions(argv: readonly string[]): Options {
     junit: values.junit,
     json: values.json,
     html: values.html,
+    ctrf: values.ctrf,
+    badge: values.badge,
+    shell: values.shell,
+    coverage: values.coverage ?? false,
+    spec: values.spec,
     from: values.from ?? [],
     list: values.list ?? false,
     quiet: values.quiet ?? false
   }
+}
+
+/** Whoever asks for a part or a case wants that judged, whatever it stands in. */
+function readStandards(
+  texts: readonly string[] | undefined,
+  chosen: readonly string[],
+  profiles: readonly Profile[]
+): readonly string[] {
+  const own = profiles.some(({ ownCases }) => ownCases !== undefined) ? ['own'] : []
+  if (texts === undefined) return chosen.length > 0 ? ALL_STANDARDS : [DEFAULT_STANDARD, ...own]
+  const names = texts.flatMap(text => text.split(',')).flatMap(text => (text === 'all' ? ALL_STANDARDS : [text]))
+  const known = STANDARDS.map(({ name }) => name)
+  for (const name of names) {
+    if (!known.includes(name)) throw new Error(`read --profile: there is no ${name}${suggestion(name, known)}`)
+  }
+  return [...new Set([...names, ...own])]
 }
 
 function wholeNumber(option: string, text: string): number {
@@ -144,14 +195,9 @@ function nameOf(dir: string): string {
   return basename(dir) === 'bin' ? basename(dirname(dir)) : basename(dir)
 }
 
-function readProfile(path: string): Profile {
-  const config = parsed(readFileSync(path, 'utf8'))
-  if (!isObject(config)) throw new Error(`read --config ${path}: a JSON object expected`)
-  return profileFromConfig(config)
-}
-
 function asPart(text: string): Part {
   const part = PARTS.find(name => name === text)
-  if (part === undefined) throw new Error(`read --part: one of ${PARTS.join(', ')} expected, got ${text}`)
+  if (part === undefined)
+    throw new Error(`read --part: one of ${PARTS.join(', ')} expected, got ${text}${suggestion(text, PARTS)}`)
   return part
 }

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { assert, suite } from '../lib/testing/suite.ts'
+import { assert, suite, throwsLike } from '../lib/testing/suite.ts'
 import { callPlugin, errorCode, printed, shellLine, succeeded } from './plugin-call.ts'
 import { ScriptedPlugin } from './scripted-plugin.ts'
 
@@ -40,6 +40,32 @@ test('callPlugin: a plugin that does not end is killed and told apart', () => {
     timeoutMs: 100
   })
   assert.equal([outcome.timedOut, outcome.status], [true, undefined])
+})
+
+test('callPlugin: a shell plugin reads its input from /dev/stdin, and both ends of its output are pipes', () => {
+  const script = 'cat /dev/stdin; readlink /proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2'
+  const outcome = callPlugin({ path: 'ignored', env, stdin: '{"a":1}', wrapper: ['/bin/sh', '-c', script] })
+  assert.match(outcome.stdout, /^\{"a":1\}(pipe:\[[0-9]+\]\n){3}$/)
+})
+
+test('callPlugin: more input and output than a pipe holds, at the same time', () => {
+  const stdin = 'x'.repeat(3_000_000)
+  const outcome = callPlugin({ path: '-', env, stdin, wrapper: ['/bin/cat'] })
+  assert.is(outcome.stdout.length, stdin.length)
+})
+
+test('callPlugin: what a process that was left behind holds open is not waited for', () => {
+  const outcome = callPlugin({ path: '-', env, stdin: '', wrapper: ['/bin/sh', '-c', 'echo done; sleep 3 &'] })
+  assert.equal([outcome.stdout, outcome.timedOut], ['done\n', false])
+})
+
+test('callPlugin: a signal is told by its name', () => {
+  const outcome = callPlugin({ path: '-', env, stdin: '', wrapper: ['/bin/sh', '-c', 'kill -SEGV $$'] })
+  assert.equal([outcome.status, outcome.signal], [undefined, 'SIGSEGV'])
+})
+
+test("callPlugin: a program that cannot be started is the judge's own error", () => {
+  throwsLike(() => callPlugin({ path: '/not/there', env, stdin: '' }), { message: /run \/not\/there: ENOENT/ })
 })
 
 test('callPlugin: a plugin that ends before it has read everything is no error of the judge', () => {

@@ -1,6 +1,6 @@
 /** One call of a plugin: every byte in and out is the judge's own business. */
-import { spawnSync } from 'node:child_process'
 import { isObject, type JsonObject, parsed } from './json.ts'
+import { runPiped } from './piped.ts'
 
 export type Environment = Readonly<Record<string, string>>
 
@@ -27,27 +27,14 @@ const TIMEOUT_MS = 15_000
 
 export function callPlugin(call: PluginCall): Outcome {
   const [command = call.path, ...args] = [...(call.wrapper ?? []), call.path]
-  const child = spawnSync(command, args, {
-    env: { ...call.env },
+  const ended = runPiped({
+    path: command,
+    args,
+    env: call.env,
     input: Buffer.from(call.stdin),
-    encoding: 'latin1',
-    timeout: call.timeoutMs ?? TIMEOUT_MS,
-    killSignal: 'SIGKILL',
-    maxBuffer: 1 << 26
+    timeoutMs: call.timeoutMs ?? TIMEOUT_MS
   })
-  const code = child.error === undefined ? undefined : Reflect.get(child.error, 'code')
-  // A plugin may refuse before it has read all of its input; that is no failure of the call.
-  if (child.error !== undefined && code !== 'ETIMEDOUT' && code !== 'EPIPE') {
-    throw new Error(`run ${call.path}: ${child.error.message}`)
-  }
-  return {
-    call,
-    status: child.status ?? undefined,
-    signal: child.signal ?? undefined,
-    timedOut: code === 'ETIMEDOUT',
-    stdout: Buffer.from(child.stdout ?? '', 'latin1').toString('utf8'),
-    stderr: Buffer.from(child.stderr ?? '', 'latin1').toString('utf8')
-  }
+  return { call, ...ended }
 }
 
 export function succeeded(outcome: Outcome): boolean {

@@ -5,6 +5,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { createConnection, createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Netns } from './netns.ts'
+import { forgeNetlink } from './raw-sockets.ts'
 import { selfCommand } from './self.ts'
 import type { World } from './world.ts'
 
@@ -69,10 +70,11 @@ export function askOnce(transport: Transport, host: string, port: number): strin
 
 const CLIENT_TIMEOUT_MS = 1000 * Math.min(PATIENCE, 3)
 
-/** The process's own side: `server TRANSPORT PORT READYFILE` or `client TRANSPORT HOST PORT`. */
+/** The process's own side: `server TRANSPORT PORT READYFILE`, `client TRANSPORT HOST PORT` or `forge READYFILE`. */
 export function probeMain(args: readonly string[]): void {
   const [role = '', transport = '', first = '', second = ''] = args
   if (role === 'server') serve(transport, Number(first), second)
+  else if (role === 'forge') forgeNetlink(() => writeFileSync(transport, ''))
   else connect(transport, first, Number(second))
 }
 

@@ -5,8 +5,13 @@
 import type { JsonObject } from './json.ts'
 import type { World } from './world.ts'
 
-/** interface: makes one and asks IPAM. chained: works on what earlier plugins made. ipam: gives addresses. loopback: sets lo up. */
-export type Role = 'interface' | 'chained' | 'ipam' | 'loopback'
+/**
+ * interface: makes one and asks IPAM. chained: works on what earlier plugins made. ipam: gives addresses. meta: makes an
+ * interface by way of other plugins, which it configures itself. loopback: sets lo up.
+ */
+export const ROLES = ['interface', 'chained', 'ipam', 'meta', 'loopback'] as const
+
+export type Role = (typeof ROLES)[number]
 
 export interface Profile {
   readonly type: string
@@ -29,8 +34,40 @@ export interface Profile {
   readonly wrongType?: JsonObject
   /** Keys for the n-th container of a network, where two cannot have the same. */
   readonly ownKeys?: (n: number) => JsonObject
-  /** What ADD leaves for a whole network on purpose (a bridge), by pattern of snapshot lines. */
-  readonly shared?: RegExp
+  /** Keys under which ADD could not succeed, so that STATUS has something to say. */
+  readonly unready?: JsonObject
+  /** Two interfaces of one container cannot have the same gateway. */
+  readonly oneGateway?: boolean
+  /** Lines of shell, run on the host of every case before it and after it. */
+  readonly prepareCommands?: readonly string[]
+  readonly cleanupCommands?: readonly string[]
+  /** Keys for the second container of a network and the later ones. */
+  readonly second?: JsonObject
+  /** Cases that the plugin's author brought along. */
+  readonly ownCases?: readonly OwnCase[]
+}
+
+/** One step of a case that is written as data. */
+export interface OwnStep {
+  readonly verb?: string
+  /** Keys on top of the profile's configuration. */
+  readonly config?: JsonObject
+  readonly env?: Readonly<Record<string, string>>
+  /** Whether the call has to succeed; it has to when nothing is said. */
+  readonly succeeds?: boolean
+  /** The code of the error. */
+  readonly code?: number
+  /** A line of shell instead of a call, which has to succeed: on the host, or inside the container. */
+  readonly host?: string
+  readonly container?: string
+}
+
+export interface OwnCase {
+  readonly id: string
+  readonly title: string
+  readonly steps?: readonly OwnStep[]
+  /** A program instead of steps: exit status 0 when it holds, 77 when it cannot be tried. */
+  readonly program?: string
 }
 
 function port(n: number): JsonObject {
@@ -59,12 +96,14 @@ export const PROFILES: readonly Profile[] = [
     type: 'ptp',
     role: 'interface',
     config: {},
+    oneGateway: true,
     wrongType: { mtu: 'large' }
   },
   {
     type: 'macvlan',
     role: 'interface',
     config: { master: 'uplink' },
+    unready: { master: 'not-there0' },
     kernelKind: 'macvlan',
     layer2: true,
     macFrom: ['CNI_ARGS', 'runtimeConfig'],
@@ -74,6 +113,7 @@ export const PROFILES: readonly Profile[] = [
     type: 'ipvlan',
     role: 'interface',
     config: { master: 'uplink' },
+    unready: { master: 'not-there0' },
     kernelKind: 'ipvlan',
     wrongType: { mtu: 'large' }
   },
@@ -81,6 +121,7 @@ export const PROFILES: readonly Profile[] = [
     type: 'vlan',
     role: 'interface',
     config: { master: 'uplink', vlanId: 5 },
+    unready: { master: 'not-there0' },
     kernelKind: 'vlan',
     ownKeys: n => ({ vlanId: 5 + n }),
     wrongType: { vlanId: 'five' }
@@ -98,6 +139,7 @@ export const PROFILES: readonly Profile[] = [
     type: 'host-device',
     role: 'interface',
     config: { device: 'spare0' },
+    unready: { device: 'not-there0' },
     layer2: true,
     prepare: world => world.ipBatch(['link add spare0 type veth peer name spare1', 'link set spare1 up']),
     wrongType: { device: 7 }
@@ -136,7 +178,7 @@ export const PROFILES: readonly Profile[] = [
     sabotage: world => world.run('tc', 'qdisc', 'del', 'dev', 'judgehost', 'root'),
     wrongType: { ingressRate: 'fast' }
   },
-  { type: 'sbr', role: 'chained', config: {}, needsPrev: true, wrongType: { table: 'main' } },
+  { type: 'sbr', role: 'chained', config: {}, needsPrev: true },
   {
     type: 'vrf',
     role: 'chained',
@@ -152,14 +194,3 @@ export const NOT_JUDGED: ReadonlyMap<string, string> = new Map([
   ['cluster', 'its addresses come from an agent that must run on the host'],
   ['dhcp', 'it needs its daemon and a DHCP server on the network']
 ])
-
-/** The profile of a plugin that is not ours to know, from a configuration its author gave. */
-export function profileFromConfig(config: JsonObject): Profile {
-  const type = config['type']
-  if (typeof type !== 'string') throw new Error('read --config: the key type must name the plugin')
-  const known = PROFILES.find(profile => profile.type === type)
-  const { cniVersion: _version, name: _name, ipam, type: _type, ...keys } = config
-  if (known !== undefined) return { ...known, config: { ...known.config, ...keys } }
-  const usesIpam = typeof ipam === 'object' && ipam !== null
-  return { type, role: usesIpam ? 'interface' : 'chained', config: keys, layer2: !usesIpam }
-}

@@ -1,77 +1,33 @@
-/** The scoreboard: one HTML file that needs nothing else, no script, no font, no picture; for screens and for paper. */
-import type { Finding } from './case.ts'
-import type { Clause, Level } from './clauses.ts'
+/** The scoreboard: HTML that needs nothing else, no font, no picture; for screens of any width and for paper. */
+import type { Clause, Level } from './clauses/clause.ts'
+import { LEVELS } from './clauses/clause.ts'
 import {
   type ClauseScore,
-  findingsOf,
   pluginScore,
   type Report,
   type SetReport,
   scoreOf,
+  standardScores,
   withoutFolder
 } from './report.ts'
-import { SCOREBOARD_STYLE } from './report-style.ts'
-
-function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
-}
-
-/** An id of the page: letters, digits and hyphens. */
-function anchor(...parts: readonly string[]): string {
-  return parts.join('-').replaceAll(/[^A-Za-z0-9-]/g, '-')
-}
-
-function count(n: number, what: string): string {
-  return `${n} ${what}${n === 1 ? '' : 's'}`
-}
-
-const CLASS: Readonly<Record<Level, string>> = { MUST: 'no', SHOULD: 'meh', CUSTOM: 'meh' }
-
-/** A clause's cell for one set. */
-function cell(clause: Clause, score: ClauseScore): string {
-  const all = score.held + score.broken
-  if (all === 0) {
-    const why = score.untestable.length === 0 ? 'not tried' : score.untestable.join('; ')
-    return `<td class="score none" title="${escaped(why)}">not tried</td>`
-  }
-  if (score.broken === 0) return `<td class="score ok" title="holds for all ${all} plugins">&#10003; ${all}</td>`
-  const plugins = [...new Set(score.findings.map(({ plugin }) => plugin))].join(', ')
-  return `<td class="score ${CLASS[clause.level]}" title="${escaped(plugins)}">&#10007; ${score.broken} of ${all}</td>`
-}
-
-/** What was expected and not seen, of one plugin on one clause: the first cases in full, one call to repeat. */
-function findingHtml(
-  plugin: string,
-  findings: readonly { readonly caseId: string; readonly finding: Finding }[]
-): string {
-  const seen = new Set<string>()
-  const different = findings.filter(({ finding }) => {
-    // The same thing found again, with another name or number in it, is told once.
-    const key = finding.expected.replaceAll(/[0-9]+/g, '0')
-    if (seen.has(key)) return false
-    seen.add(key)
-    return true
-  })
-  const shown = different.slice(0, 3)
-  const more = findings.length - shown.length
-  const rows = shown.map(
-    ({ finding }) =>
-      `<dt>expected</dt><dd>${escaped(finding.expected)}</dd><dt>seen</dt><dd>${escaped(finding.seen.slice(0, 700))}</dd>`
-  )
-  const call = findings.find(({ finding }) => finding.call !== '')?.finding.call ?? ''
-  const repeat =
-    call === ''
-      ? ''
-      : `<details><summary class="soft">repeat the call</summary><pre>${escaped(call.slice(0, 3000))}</pre></details>`
-  const cases = [...new Set(findings.map(({ caseId }) => caseId))].join(', ')
-  return (
-    `<div class="finding"><b>${escaped(plugin)}</b> <code class="id">${escaped(cases)}</code>` +
-    `<dl>${rows.join('')}</dl>${more > 0 ? `<p class="soft">and ${more} more of this kind</p>` : ''}${repeat}</div>`
-  )
-}
+import {
+  anchor,
+  CLASS,
+  count,
+  escaped,
+  findingHtml,
+  forceText,
+  metaText,
+  page,
+  scoreCell,
+  scrolling,
+  sectionLink
+} from './report-html-parts.ts'
+import { clausesOf, STANDARDS, standardOf } from './standards.ts'
 
 /** A clause that a set breaks, with all plugins that break it. */
 function brokenClause(set: SetReport, clause: Clause, score: ClauseScore): string {
+  const level = score.brokenAs ?? clause.level
   const plugins = [...new Set(score.findings.map(({ plugin }) => plugin))]
   const blocks = plugins.map(plugin =>
     findingHtml(
@@ -80,10 +36,10 @@ function brokenClause(set: SetReport, clause: Clause, score: ClauseScore): strin
     )
   )
   return (
-    `<details class="broken ${CLASS[clause.level]}-edge" id="${anchor('f', set.name, clause.id)}"><summary>` +
-    `<span class="level ${CLASS[clause.level]}">${clause.level}</span> ${escaped(clause.text)} ` +
+    `<details class="broken ${CLASS[level]}-edge" id="${anchor('f', set.name, clause.id)}" data-level="${level}"><summary>` +
+    `<span class="level ${CLASS[level]}">${level}</span> ${escaped(clause.text)} ` +
     `<code class="id">${escaped(clause.id)}</code><span class="who">${escaped(plugins.join(', '))}</span></summary>` +
-    `${blocks.join('')}</details>`
+    `<p>${sectionLink(clause)}</p>${blocks.join('')}</details>`
   )
 }
 
@@ -91,66 +47,80 @@ function findingsSection(report: Report, set: SetReport): string {
   const broken = report.clauses
     .map(clause => ({ clause, score: scoreOf(report, set, clause.id) }))
     .filter(({ score }) => score.broken > 0)
-  const order: readonly Level[] = ['MUST', 'SHOULD', 'CUSTOM']
-  const sorted = order.flatMap(level => broken.filter(({ clause }) => clause.level === level))
+  const at = (level: Level) => broken.filter(({ clause, score }) => (score.brokenAs ?? clause.level) === level)
   const head = `<h3>${escaped(set.name)}</h3>`
-  if (sorted.length === 0) return `${head}<p class="clean">Nothing found: every clause that could be tried holds.</p>`
-  const musts = broken.filter(({ clause }) => clause.level === 'MUST').length
-  const summary = `${count(musts, 'MUST')} and ${count(sorted.length - musts, 'other clause')} broken`
+  if (broken.length === 0) return `${head}<p class="clean">Nothing found: every clause that could be tried holds.</p>`
+  const musts = at('MUST').length
+  const summary = `${count(musts, 'MUST')} and ${count(broken.length - musts, 'other clause')} broken`
+  const sorted = LEVELS.flatMap(at)
   return `${head}<p class="soft">${summary}.</p>${sorted.map(one => brokenClause(set, one.clause, one.score)).join('\n')}`
 }
 
-function card(report: Report, set: SetReport): string {
-  const scores = report.clauses.map(clause => ({ clause, score: scoreOf(report, set, clause.id) }))
-  const tried = scores.filter(({ score }) => score.held + score.broken > 0)
-  const musts = tried.filter(({ clause }) => clause.level === 'MUST')
-  const brokenMusts = musts.filter(({ score }) => score.broken > 0).length
-  const brokenOthers = tried.filter(({ clause, score }) => clause.level !== 'MUST' && score.broken > 0).length
-  const part = (n: number) => `${((100 * n) / Math.max(1, tried.length)).toFixed(1)}%`
-  const held = tried.length - brokenMusts - brokenOthers
-  const cases = set.results.filter(({ verdict }) => verdict === 'passed' || verdict === 'failed').length
-  const untried = set.results.filter(({ verdict }) => verdict === 'not testable').length
-  const elsewhere = [...new Set(set.results.flatMap(({ kernel }) => (kernel === undefined ? [] : [kernel])))]
-  const guests = set.results.filter(({ kernel }) => kernel !== undefined).length
-  const effort = set.effort === undefined ? '' : `; repetitions: ${Math.round(set.effort * 100)} % of the full number`
-  return [
-    `<div class="card"><h3>${escaped(set.name)}</h3>`,
-    `<div class="big">${musts.length - brokenMusts} <small class="soft">of ${musts.length} MUST</small></div>`,
-    `<div class="bar" role="img" aria-label="${held} clauses hold, ${brokenOthers} others and ${brokenMusts} MUSTs are broken">`,
-    `<i class="g" style="width:${part(held)}"></i><i class="w" style="width:${part(brokenOthers)}"></i><i class="b" style="width:${part(brokenMusts)}"></i></div>`,
-    `<small>${held} of ${tried.length} clauses hold on all of its ${set.plugins.length} plugins, in ${cases} cases; ${count(findingsOf(report, set).length, 'finding')}</small>`,
-    `<br><small class="soft">${untried} cases could not be tried${effort}`,
-    elsewhere.length === 0 ? '' : `; ${guests} cases under ${escaped(elsewhere.join(', '))}`,
-    '</small></div>'
-  ].join('')
+/** One row for each thing that is judged by, so that the specification's score stands apart from that of keys. */
+function standardTable(report: Report, head: string): string {
+  const rows = report.standards.map(name => {
+    const cells = report.sets.map(set => {
+      const score = standardScores(report, set).find(one => one.standard === name)
+      if (score === undefined) return '<td></td>'
+      const { tried, broken } = score
+      const parts = LEVELS.filter(level => tried[level] > 0).map(
+        level => `<b>${tried[level] - broken[level]}</b> of ${tried[level]} ${level}`
+      )
+      const kind = broken.MUST > 0 ? 'no' : broken.SHOULD + broken.CUSTOM > 0 ? 'meh' : 'ok'
+      return parts.length === 0
+        ? '<td class="none">nothing to try</td>'
+        : `<td class="${kind}">${parts.join('<br>')}</td>`
+    })
+    const text = standardOf(name)?.text ?? ''
+    return `<tr><th scope="row">${escaped(name)}<small class="why">${escaped(text)}</small></th>${cells.join('')}</tr>`
+  })
+  const table = `<table><thead><tr><th scope="col">judged by</th>${head}</tr></thead><tbody>${rows.join('\n')}</tbody></table>`
+  return scrolling('score by profile', table)
 }
 
 /** A plugin's cell for one set: how many clauses hold, and which don't. */
 function pluginCell(report: Report, set: SetReport, plugin: string): string {
-  if (!set.plugins.includes(plugin)) return '<td class="score none">&ndash;</td>'
-  const { held, broken } = pluginScore(report, set, plugin)
+  if (!set.plugins.includes(plugin)) return '<td class="score none">not in the set</td>'
+  const { held, broken, untestable } = pluginScore(report, set, plugin)
   const [gravest] = broken
   if (gravest === undefined) {
-    return held === 0 ? '<td class="score none">not tried</td>' : `<td class="score ok">&#10003; ${held}</td>`
+    if (held > 0) return `<td class="score ok">${held} hold</td>`
+    const why = set.results.find(one => one.plugin === plugin && one.why !== '')?.why ?? ''
+    return `<td class="score none">${untestable} not tried<small class="why">${escaped(why)}</small></td>`
   }
-  const title = broken.map(({ level, id }) => `${level} ${id}`).join(', ')
-  const link = `<a href="#${anchor('f', set.name, gravest.id)}">&#10007; ${broken.length}</a>`
-  return `<td class="score ${CLASS[gravest.level]}" title="${escaped(title)}">${link} <small>of ${held + broken.length}</small></td>`
+  return `<td class="score ${CLASS[gravest.level]}">${broken.length} of ${held + broken.length} broken</td>`
 }
 
-function pluginGrid(report: Report, head: string): string {
+function pluginGrid(report: Report, head: string, pages: string | undefined): string {
   const plugins = [...new Set(report.sets.flatMap(set => set.plugins))].sort()
-  const rows = plugins.map(
-    plugin =>
-      `<tr><th scope="row">${escaped(plugin)}</th>${report.sets.map(set => pluginCell(report, set, plugin)).join('')}</tr>`
-  )
-  return `<table class="grid"><thead><tr><th>plugin</th>${head}</tr></thead><tbody>${rows.join('\n')}</tbody></table>`
+  const rows = plugins.map(plugin => {
+    const name =
+      pages === undefined ? escaped(plugin) : `<a href="${escaped(`${pages}/${plugin}.html`)}">${escaped(plugin)}</a>`
+    return `<tr><th scope="row">${name}</th>${report.sets.map(set => pluginCell(report, set, plugin)).join('')}</tr>`
+  })
+  const table = `<table class="grid"><thead><tr><th scope="col">plugin</th>${head}</tr></thead><tbody>${rows.join('\n')}</tbody></table>`
+  return scrolling('plugins', table)
+}
+
+/** What was judged, to the byte. */
+function filesSection(report: Report): string {
+  const tables = report.sets.map(set => {
+    const rows = (set.files ?? []).map(
+      ({ plugin, version, sha256 }) =>
+        `<tr><th scope="row">${escaped(plugin)}</th><td>${escaped(version || 'says no version')}</td><td><code class="breaks">${sha256}</code></td></tr>`
+    )
+    const head = '<tr><th scope="col">plugin</th><th scope="col">version</th><th scope="col">sha256</th></tr>'
+    const effort = set.effort === undefined ? '' : `, repetitions at ${Math.round(set.effort * 100)} %`
+    const table = `<table><thead>${head}</thead><tbody>${rows.join('\n')}</tbody></table>`
+    return `<h3>${escaped(set.name)}</h3><p class="soft">${count(set.plugins.length, 'plugin')}${effort}</p>${scrolling(`files of ${set.name}`, table)}`
+  })
+  return `<details><summary>Versions and digests of what was judged</summary>${tables.join('\n')}</details>`
 }
 
 /** Sections in the order in which they first come, with their clauses. */
-function sections(report: Report): readonly (readonly [string, readonly Clause[]])[] {
+function sections(clauses: readonly Clause[]): readonly (readonly [string, readonly Clause[]])[] {
   const found = new Map<string, Clause[]>()
-  for (const clause of report.clauses) {
+  for (const clause of clauses) {
     const list = found.get(clause.section) ?? []
     list.push(clause)
     found.set(clause.section, list)
@@ -160,62 +130,60 @@ function sections(report: Report): readonly (readonly [string, readonly Clause[]
 
 function clauseTable(report: Report, section: string, clauses: readonly Clause[], head: string): string {
   const rows = clauses.map(clause => {
-    const cells = report.sets.map(set => cell(clause, scoreOf(report, set, clause.id))).join('')
+    const cells = report.sets.map(set => scoreCell(clause, scoreOf(report, set, clause.id), set.name)).join('')
     const level = `<span class="level">${clause.level}</span>`
-    return `<tr><td>${level} ${escaped(clause.text)} <code class="id">${escaped(clause.id)}</code></td>${cells}</tr>`
+    const force = `<small class="soft">${escaped(forceText(clause))}</small>`
+    return `<tr class="clause" data-level="${clause.level}"><th scope="row">${level} ${escaped(clause.text)} <code class="id">${escaped(clause.id)}</code> ${sectionLink(clause)} ${force}</th>${cells}</tr>`
   })
-  const marks = report.sets.map(set => {
-    const broken = clauses.filter(clause => scoreOf(report, set, clause.id).broken > 0)
-    const kind = broken.length === 0 ? 'ok' : broken.some(({ level }) => level === 'MUST') ? 'no' : 'meh'
-    const text = broken.length === 0 ? '&#10003;' : `&#10007; ${broken.length}`
-    return `<span class="mark ${kind}" title="${escaped(set.name)}">${text}</span>`
-  })
+  const table = `<table><thead><tr><th scope="col">clause</th>${head}</tr></thead><tbody>${rows.join('\n')}</tbody></table>`
   return (
-    `<details class="section"><summary>${escaped(section)} <span class="soft">${count(clauses.length, 'clause')}</span>` +
-    `<span class="marks">${marks.join('')}</span></summary>` +
-    `<table><thead><tr><th>clause</th>${head}</tr></thead><tbody>${rows.join('\n')}</tbody></table></details>`
+    `<details class="section"><summary>${escaped(section)} <span class="soft">${count(clauses.length, 'clause')}</span></summary>` +
+    `${scrolling(section, table)}</details>`
   )
 }
 
-/** @param folder left out of paths, so that the file says the same wherever it was made */
-export function htmlReport(report: Report, folder = process.cwd()): string {
-  const head = report.sets.map(set => `<th scope="col" class="score">${escaped(set.name)}</th>`).join('')
-  const all = sections(report)
-  const table = ([section, clauses]: readonly [string, readonly Clause[]]) =>
-    clauseTable(report, section, clauses, head)
-  const isPlugin = ([section]: readonly [string, readonly Clause[]]) => section.endsWith(' plugin')
-  const notJudged = report.sets.flatMap(({ name, notJudged }) =>
-    notJudged.length === 0 ? [] : [`<b>${escaped(name)}</b>: ${escaped(notJudged.join(', '))}`]
+function standardSection(report: Report, name: string, head: string): string {
+  const clauses = clausesOf(report.clauses, [name])
+  if (clauses.length === 0) return ''
+  const tables = sections(clauses).map(([section, own]) => clauseTable(report, section, own, head))
+  return `<h2 id="${anchor(name)}">${escaped(name)}</h2><p class="soft">${escaped(standardOf(name)?.text ?? '')}</p>${tables.join('\n')}`
+}
+
+const FILTERS = `<form class="filters" role="search" aria-label="clauses and findings"><label>Search <input id="search" type="search"></label>
+<label>Level <select id="level"><option value="">all</option><option>MUST</option><option>SHOULD</option><option>CUSTOM</option></select></label>
+<label>State <select id="state"><option value="">all</option><option value="broken">broken</option><option value="untried">not tried</option><option value="held">holds</option></select></label>
+<output id="shown" for="search level state"></output></form>`
+
+const READING = `<h2 id="reading">How to read this</h2>
+<p>A clause holds only if it holds in every case on every plugin that it applies to. <b>MUST</b> and <b>SHOULD</b> are the words of the text
+that the clause links to, in the version in which the plugin was called; under profiles other than the specification's, MUST stands for what every
+release of the reference plugins since 1.0 documents, SHOULD for later keys. <b>CUSTOM</b> is written as no duty, but runtimes in use depend on it.</p>
+<p><b>Not tried</b>: the reason stands beside it: no plugin of the set supports it, or the kernel lacks what it needs.</p>`
+
+/**
+ * @param folder left out of paths, so that the file says the same wherever it was made
+ * @param pages the folder of the pages of single plugins, seen from this one
+ */
+export function htmlReport(report: Report, folder = process.cwd(), pages?: string): string {
+  const head = report.sets.map(set => `<th scope="col">${escaped(set.name)}</th>`).join('')
+  const notJudged = report.sets.flatMap(({ name, notJudged: files }) =>
+    files.length === 0 ? [] : [`<b>${escaped(name)}</b>: ${escaped(files.join(', '))}`]
   )
-  const page = `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>CNI plugin scoreboard</title><style>${SCOREBOARD_STYLE}</style></head><body><main>
-<h1>CNI plugins, judged from outside</h1>
-<p>${report.clauses.length} clauses: what the CNI specification 1.1.0 asks of a plugin, and what the documentation of the reference plugins
-promises of their keys. Each is proved by running the executables in throw-away network namespaces and looking at the kernel.</p>
-<p class="soft"><small>${escaped(report.date)}, ${escaped(report.kernel)}, random seed ${report.seed}, ${Math.round(report.seconds / 60)} minutes. Made by <code>${escaped(report.command)}</code></small></p>
-<div class="cards">${report.sets.map(set => card(report, set)).join('')}</div>
-<nav><a href="#plugins">Plugins</a> <a href="#findings">Findings</a> <a href="#specification">Specification</a> <a href="#keys">Keys</a> <a href="#reading">How to read this</a></nav>
+  const names = STANDARDS.map(({ name }) => name).filter(name => report.standards.includes(name))
+  const body = `<h1>CNI plugins, judged from outside</h1>
+<p>${report.clauses.length} clauses, each proved by running the executables in throw-away network namespaces and looking at the kernel.</p>
+<p class="soft"><small>${metaText(report)}</small></p>
+${standardTable(report, head)}
+<nav aria-label="sections"><a href="#plugins">Plugins</a> <a href="#findings">Findings</a> ${names.map(name => `<a href="#${anchor(name)}">${escaped(name)}</a>`).join(' ')} <a href="#reading">How to read this</a></nav>
 <h2 id="plugins">Plugin by plugin</h2>
-<p class="soft">Clauses that hold, or how many of them are broken. A broken one leads to the gravest finding.</p>
-${pluginGrid(report, head)}
+<p class="soft">Clauses of all profiles that hold, or how many of them are broken.</p>
+${pluginGrid(report, head, pages)}
+${filesSection(report)}
+${FILTERS}
 <h2 id="findings">Findings</h2>
 ${report.sets.map(set => findingsSection(report, set)).join('\n')}
-<h2 id="specification">The specification, clause by clause</h2>
-${all
-  .filter(one => !isPlugin(one))
-  .map(table)
-  .join('\n')}
-<h2 id="keys">Configuration keys, plugin by plugin</h2>
-${all.filter(isPlugin).map(table).join('\n')}
-<h2 id="reading">How to read this</h2>
-<p>A mark counts plugins: a clause holds only if it holds in every case on every plugin that it applies to. <b>MUST</b> and <b>SHOULD</b> are the
-specification's words; MUST also stands for keys that every release of the reference plugins since 1.0 documents, SHOULD for later ones and for what
-operators ask for. <b>CUSTOM</b> is written in no specification, but runtimes in use depend on it.</p>
-<p><b>Not tried</b>: none of the set's plugins supports it, or the kernel lacks what it needs; the reason shows when the pointer rests on it.
-${notJudged.length === 0 ? '' : `Not judged at all: ${notJudged.join('; ')}.`}</p>
-</main></body></html>
-`
-  return withoutFolder(page, folder)
+${names.map(name => standardSection(report, name, head)).join('\n')}
+${READING}
+${notJudged.length === 0 ? '' : `<p>Not judged at all: ${notJudged.join('; ')}.</p>`}`
+  return withoutFolder(page('CNI plugin scoreboard', body), folder)
 }

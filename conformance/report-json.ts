@@ -1,5 +1,8 @@
 /** The scoreboard for programs: every clause with what came of it per plugin set, small enough to keep in a repository. */
-import { type Report, scoreOf, withoutFolder } from './report.ts'
+import { type Report, scoreOf, standardScores, withoutFolder } from './report.ts'
+
+/** The form of the reports that --json writes: docs/conformance.schema.json. */
+export const SCHEMA = 'patchbay-conformance/1'
 
 const LONGEST = 600
 
@@ -9,21 +12,25 @@ function cut(text: string): string {
 
 /** @param folder left out of paths, so that the file says the same wherever it was made */
 export function compactReport(report: Report, folder = process.cwd()): string {
-  const { date, kernel, command, seed } = report
-  const sets = report.sets.map(({ name, plugins, notJudged, effort, results, isReference }) => {
+  const { schema, suite, spec, standards, date, kernel, command, seed } = report
+  const sets = report.sets.map(set => {
+    const { name, plugins, files, notJudged, effort, results, isReference } = set
     const count = (verdict: string) => results.filter(result => result.verdict === verdict).length
     return {
       name,
       isReference,
       plugins,
+      files,
       notJudged,
       effort,
       cases: {
         passed: count('passed'),
         failed: count('failed'),
         'not testable': count('not testable'),
+        blocked: count('blocked'),
         skipped: count('skipped')
       },
+      scores: standardScores(report, set),
       kernels: [...new Set(results.map(result => result.kernel ?? kernel))]
     }
   })
@@ -43,5 +50,8 @@ export function compactReport(report: Report, folder = process.cwd()): string {
       })
     )
   }))
-  return withoutFolder(`${JSON.stringify({ date, kernel, command, seed, sets, clauses }, null, 1)}\n`, folder)
+  return withoutFolder(
+    `${JSON.stringify({ schema, suite, spec, standards, date, kernel, command, seed, sets, clauses }, null, 1)}\n`,
+    folder
+  )
 }

@@ -1,25 +1,29 @@
 /** Runs one case on one plugin in a fresh world. */
-import { Blocked, type Case, Context, type Finding, NotTestable } from './case.ts'
+import { Blocked, type Case, Context, type Finding, Hung, NotTestable } from './case.ts'
 import type { Netns } from './netns.ts'
 import type { Profile } from './profiles.ts'
-import { atLeast } from './versions.ts'
+import type { Subject } from './subject.ts'
+import { atLeast, type Version } from './versions.ts'
 import { World } from './world.ts'
 
 /** What a finding expects when the case could not even get to its point. */
 export const PRECONDITION = 'what this case builds upon works'
 
-export type Verdict = 'passed' | 'failed' | 'not testable' | 'skipped'
+/** blocked: what the case builds upon failed, which another case judges. error: the suite itself stumbled. */
+export type Verdict = 'passed' | 'failed' | 'not testable' | 'skipped' | 'blocked' | 'error'
 
 export interface CaseResult {
   readonly caseId: string
   readonly plugin: string
   readonly verdict: Verdict
-  /** Why it is not testable or was skipped. */
+  /** Why there is no verdict about the plugin. */
   readonly why: string
   readonly findings: readonly Finding[]
   /** Clauses that were judged, whether they held or not. */
   readonly judged: readonly string[]
   readonly milliseconds: number
+  /** The newest version of the specification in which the plugin was called. */
+  readonly version?: Version
   /** Where it ran, if not under the report's own kernel. */
   readonly kernel?: string
 }
@@ -31,53 +35,60 @@ export function isFor(one: Case, profile: Profile): boolean {
   return one.when === undefined || one.when(profile)
 }
 
-export interface Subject {
-  readonly dir: string
-  readonly profile: Profile
-  readonly seed: number
-  readonly effort: number
+/** How a case came to its end, if not by running through. */
+interface Stop {
+  readonly verdict?: Verdict
+  readonly why?: string
+  readonly finding?: Finding
 }
 
-/** @param home the namespace that the calling thread is in and comes back to */
-export function runCase(one: Case, subject: Subject, home: Netns): CaseResult {
+function stopOf(error: unknown, one: Case, call: string): Stop {
+  const clause = one.clauses[0] ?? ''
+  if (error instanceof NotTestable) return { verdict: 'not testable', why: error.message }
+  if (error instanceof Hung) return { finding: { clause, expected: 'every call ends', seen: error.message, call } }
+  if (error instanceof Blocked) {
+    // A key that makes ADD fail is that key's own fault; elsewhere another case says that ADD fails.
+    if (one.part === 'behaviour') return { finding: { clause, expected: PRECONDITION, seen: error.message, call } }
+    return { verdict: 'blocked', why: error.message }
+  }
+  return { verdict: 'error', why: `the suite stumbled: ${stackOf(error)}` }
+}
+
+/**
+ * @param home the namespace that the calling thread is in and comes back to
+ * @param linger called in the world before it is taken apart
+ */
+export function runCase(one: Case, subject: Subject, home: Netns, linger?: (context: Context) => void): CaseResult {
   const started = process.hrtime.bigint()
   let world: World | undefined
   let context: Context | undefined
-  let verdict: Verdict | undefined
-  let why = ''
-  const extra: Finding[] = []
+  let stop: Stop = {}
   try {
     world = new World(home)
-    context = new Context(world, subject.profile, subject.dir, subject.seed, subject.effort)
+    context = new Context(world, subject)
     if (one.since !== undefined && !atLeast(context.newest(), one.since)) {
       throw new NotTestable(`supports no version from ${one.since} on`)
     }
     one.run(context)
   } catch (error) {
-    if (error instanceof NotTestable) {
-      // What was found before the case came to its end stands.
-      verdict = 'not testable'
-      why = error.message
-    } else {
-      // The judge's own mistakes look different from the plugin's: they carry a stack.
-      const seen = error instanceof Blocked ? error.message : `the judge stumbled: ${stackOf(error)}`
-      const expected = PRECONDITION
-      extra.push({ clause: one.clauses[0] ?? '', expected, seen, call: context?.lastCall() ?? '' })
-    }
+    stop = stopOf(error, one, context?.lastCall() ?? '')
   } finally {
+    if (context !== undefined) linger?.(context)
+    context?.cleanUp()
     world?.close()
   }
-  const findings = [...(context?.findings ?? []), ...extra]
-  if (findings.length > 0) verdict = 'failed'
-  const judged = [...(context?.judged ?? []), ...extra.map(({ clause }) => clause)]
+  // What was found before the case came to its end stands.
+  const findings = [...(context?.findings ?? []), ...(stop.finding === undefined ? [] : [stop.finding])]
+  const judged = [...(context?.judged ?? []), ...findings.map(({ clause }) => clause)]
   return {
     caseId: one.id,
     plugin: subject.profile.type,
-    verdict: verdict ?? 'passed',
-    why,
+    verdict: findings.length > 0 ? 'failed' : (stop.verdict ?? 'passed'),
+    why: stop.why ?? '',
     findings,
     judged: [...new Set(judged)],
-    milliseconds: Number(process.hrtime.bigint() - started) / 1e6
+    milliseconds: Number(process.hrtime.bigint() - started) / 1e6,
+    ...(context === undefined ? {} : { version: context.newest() })
   }
 }
 

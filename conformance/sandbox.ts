@@ -3,7 +3,7 @@
  * /tmp lands in memory and is gone with it. Nothing of the real machine's network can be reached from inside.
  */
 import { type StdioOptions, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readFileSync, statSync, writeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { mount, unmount } from './libc.ts'
@@ -63,6 +63,34 @@ export function runInside(
   return { status: child.status ?? 128 + (constants.signals[child.signal ?? 'SIGKILL'] ?? 9), report }
 }
 
+/** Where what was written is kept: one folder for each place that is covered. */
+export const LAYERS = '/run/.layers'
+
+/** Places in which whatever is written lands in memory, and can be told from what was there. */
+const LAYERED = ['/etc', '/var', '/opt', '/srv', '/usr', '/root', '/home', '/mnt', '/media']
+
+/** Whether the folder can be covered without hiding something that is needed: a mount below it would not show. */
+function canCover(target: string, needed: readonly string[]): boolean {
+  try {
+    if (!lstatSync(target).isDirectory()) return false
+    const device = statSync(target).dev
+    return needed
+      .filter(path => `${path}/`.startsWith(`${target}/`) && existsSync(path))
+      .every(path => statSync(path).dev === device)
+  } catch {
+    return false
+  }
+}
+
+/** The folder as it is, with a layer in memory that takes all changes. */
+function cover(target: string): void {
+  const upper = `${LAYERS}${target}/upper`
+  const work = `${LAYERS}${target}/work`
+  mkdirSync(upper, { recursive: true })
+  mkdirSync(work, { recursive: true })
+  mount('overlay', target, 'overlay', 0, `lowerdir=${target},upperdir=${upper},workdir=${work}`)
+}
+
 /** Makes the mounts; the first thing to do inside. `keep` are paths that must stay visible (plugin directories). */
 export function furnish(keep: readonly string[]): void {
   const hides = (target: string) =>
@@ -70,18 +98,15 @@ export function furnish(keep: readonly string[]): void {
       `${path}/`.startsWith(`${target}/`)
     )
   mount('none', '/run', 'tmpfs', 0, 'mode=755')
-  const layers = '/run/.layers'
-  mkdirSync(layers)
+  mkdirSync(LAYERS)
   const overlay = readFileSync('/proc/filesystems', 'utf8').includes('\toverlay\n')
-  for (const target of ['/etc', '/var']) {
-    const upper = `${layers}${target}/upper`
-    const work = `${layers}${target}/work`
-    mkdirSync(upper, { recursive: true })
-    mkdirSync(work, { recursive: true })
-    if (overlay) mount('overlay', target, 'overlay', 0, `lowerdir=${target},upperdir=${upper},workdir=${work}`)
+  const seen = [process.cwd(), dirname(process.argv[1] ?? '/'), process.execPath, ...keep]
+  for (const target of LAYERED) {
+    if (overlay && canCover(target, seen)) cover(target)
     else if (target === '/var' && !hides('/var/lib')) mount('none', '/var/lib', 'tmpfs', 0, '')
   }
   if (!hides('/tmp')) mount('none', '/tmp', 'tmpfs', 0, 'mode=1777')
+  else if (overlay && canCover('/tmp', seen)) cover('/tmp')
   freshSysfs()
   for (const folder of [SCRATCH, '/run/netns']) if (!existsSync(folder)) mkdirSync(folder, { recursive: true })
 }

@@ -13,8 +13,8 @@ import { guestObstacle } from '../lib/testing/guest.ts'
 import { runSuite } from './main.ts'
 import { readOptions } from './options.ts'
 import { findingsOf, mergedReport, type Report } from './report.ts'
-import { htmlReport } from './report-html.ts'
 import { compactReport } from './report-json.ts'
+import { writePages } from './report-pages.ts'
 import { textReport } from './report-text.ts'
 import type { CaseResult } from './run-case.ts'
 import { whyNoSandbox } from './sandbox.ts'
@@ -100,7 +100,7 @@ async function main(): Promise<number> {
     reports.push(report)
   }
   const whole = { ...mergedReport(reports), command: 'npm run scoreboard' }
-  writeFileSync(join(values.out, 'scoreboard.html'), htmlReport(whole, root))
+  writePages(join(values.out, 'scoreboard.html'), whole, root)
   writeFileSync(join(values.out, 'scoreboard.json'), compactReport(whole, root))
   process.stdout.write(textReport(whole))
   return whole.sets.some(set => !set.isReference && findingsOf(whole, set).length > 0) ? 1 : 0

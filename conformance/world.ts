@@ -3,12 +3,13 @@
  * It is made anew for every case, so that no case can disturb another.
  */
 import { spawnSync } from 'node:child_process'
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isObject, type JsonObject, objects, parsed, stable } from './json.ts'
 import { Netns } from './netns.ts'
 import { freshSysfs, SCRATCH } from './sandbox.ts'
 import { ScriptedPlugin } from './scripted-plugin.ts'
+import { endStrays, hiddenLines, writtenLines } from './traces.ts'
 
 export const UPLINK = 'uplink'
 /** What the uplink leads to: the other end, where traffic can be watched. */
@@ -95,6 +96,7 @@ export class World {
   /** Ends the world; whatever is still in it goes with the namespaces. */
   close(): void {
     this.#home.enter()
+    endStrays()
     for (const container of this.#containers) if (!container.isRemoved()) container.remove()
     this.host.remove()
     rmSync(this.folder, { recursive: true, force: true })
@@ -112,6 +114,12 @@ export class World {
   /** Whether the command succeeds. */
   try(name: string, ...args: readonly string[]): boolean {
     return spawnSync(name, args, { stdio: 'ignore', env: { PATH } }).status === 0
+  }
+
+  /** Runs a line of shell. @returns why it failed, undefined when it did not */
+  shell(command: string, env: Readonly<Record<string, string>>): string | undefined {
+    const child = spawnSync('/bin/sh', ['-c', command], { encoding: 'utf8', env: { PATH, ...env } })
+    return child.status === 0 ? undefined : `exit ${child.status}: ${child.stderr.trim()}`
   }
 
   ipBatch(lines: readonly string[]): void {
@@ -146,7 +154,7 @@ export class World {
   /** Routes of both families and all tables, without those that the kernel makes by itself. */
   routes(): readonly JsonObject[] {
     const all = ['-4', '-6'].flatMap(family => this.json('ip', '-j', family, 'route', 'show', 'table', 'all'))
-    return all.filter(route => route['table'] !== 'local' && route['protocol'] !== 'kernel')
+    return all.filter(isMadeRoute)
   }
 
   nftRuleset(): string {
@@ -155,21 +163,52 @@ export class World {
 
   /** Everything that plugins could have left on the host, one line per thing, in order. */
   snapshot(): readonly string[] {
-    return [...this.networkLines(), ...fileLines(STATE_FOLDERS)].sort()
+    return [...this.networkLines(), ...hiddenLines(this), ...writtenLines()].sort()
+  }
+
+  /** Several questions to `ip` at the cost of one process. */
+  #ask(family: readonly string[], questions: readonly string[]): readonly (readonly JsonObject[])[] {
+    const child = spawnSync('ip', [...family, '-j', '-d', '-batch', '-'], {
+      input: `${questions.join('\n')}\n`,
+      encoding: 'utf8',
+      env: { PATH },
+      maxBuffer: 1 << 28
+    })
+    if (child.status !== 0) throw new Error(`run ip -batch: exit ${child.status}: ${child.stderr.trim()}`)
+    // One list after the other, each from the bracket that begins a line.
+    const lists = child.stdout.split(/\n(?=\[)/).map(text => objects(parsed(text)))
+    if (lists.length !== questions.length) throw new Error(`run ip -batch: ${lists.length} answers: ${child.stdout}`)
+    return lists
   }
 
   networkLines(): readonly string[] {
-    const links = this.links().map(link => `link ${stable(linkFacts(link))}`)
-    const addresses = this.json('ip', '-j', 'address', 'show').flatMap(link =>
+    const [links = [], held = [], permanent = []] = this.#ask(
+      [],
+      ['link show', 'address show', 'neigh show nud permanent']
+    )
+    const addresses = held.flatMap(link =>
       objects(link['addr_info'])
         .filter(info => info['scope'] !== 'link')
         .map(info => `address ${link['ifname']} ${info['local']}/${info['prefixlen']}`)
     )
-    const routes = this.routes().map(route => `route ${stable(without(route, ['flags', 'expires', 'metric']))}`)
-    const rules = ['-4', '-6'].flatMap(family =>
-      this.json('ip', '-j', family, 'rule', 'show').map(rule => `rule ${family} ${stable(rule)}`)
-    )
-    const neighbours = this.json('ip', '-j', 'neigh', 'show', 'nud', 'permanent').map(one => `neighbour ${stable(one)}`)
+    const families = ['-4', '-6'].flatMap(family => {
+      const [routes = [], rules = []] = this.#ask([family], ['route show table all', 'rule show'])
+      return [
+        ...routes.filter(isMadeRoute).map(route => `route ${stable(without(route, ['flags', 'expires', 'metric']))}`),
+        ...rules.map(rule => `rule ${family} ${stable(rule)}`)
+      ]
+    })
+    return [
+      ...links.map(link => `link ${stable(linkFacts(link))}`),
+      ...addresses,
+      ...families,
+      ...permanent.map(one => `neighbour ${stable(one)}`),
+      ...this.#bridgeLines(),
+      ...this.ruleLines()
+    ]
+  }
+
+  #bridgeLines(): readonly string[] {
     const fdb = this.json('bridge', '-j', 'fdb', 'show')
       .filter(one => !String(one['mac']).startsWith('33:33') && !String(one['mac']).startsWith('01:00:5e'))
       .filter(one => one['state'] !== 'permanent' || one['dst'] !== undefined)
@@ -179,7 +218,7 @@ export class World {
     const qdiscs = this.json('tc', '-j', 'qdisc', 'show')
       .filter(one => one['kind'] !== 'noqueue' && one['kind'] !== 'mq' && one['kind'] !== 'pfifo_fast')
       .map(one => `qdisc ${one['kind']} on ${one['dev']}`)
-    return [...links, ...addresses, ...routes, ...rules, ...neighbours, ...fdb, ...qdiscs, ...this.ruleLines()]
+    return [...fdb, ...qdiscs]
   }
 
   /** Lines of the ruleset, each with the table and chain it stands in. */
@@ -198,35 +237,28 @@ export class World {
   }
 }
 
+/** Whether somebody made the route, not the kernel by itself. */
+function isMadeRoute(route: JsonObject): boolean {
+  return route['table'] !== 'local' && route['protocol'] !== 'kernel'
+}
+
 /** What identifies a link and is not chosen by chance or by the kernel. */
 function linkFacts(link: JsonObject): JsonObject {
   const info = link['linkinfo']
   const kind = isObject(info) ? info['info_kind'] : undefined
-  const master = link['master']
-  return { name: link['ifname'], kind, master, mtu: link['mtu'], alias: link['ifalias'] }
+  return {
+    name: link['ifname'],
+    kind,
+    master: link['master'],
+    mtu: link['mtu'],
+    alias: link['ifalias'],
+    // Ports come and go with it by themselves.
+    promiscuity: kind === 'veth' && link['master'] === undefined ? link['promiscuity'] : undefined
+  }
 }
 
 function without(value: JsonObject, keys: readonly string[]): JsonObject {
   return Object.fromEntries(Object.entries(value).filter(([key]) => !keys.includes(key)))
-}
-
-/** Paths and contents of all files below. */
-export function fileLines(folders: readonly string[]): readonly string[] {
-  return folders.flatMap(folder => {
-    let names: readonly string[]
-    try {
-      names = readdirSync(folder)
-    } catch {
-      return []
-    }
-    return names.flatMap(name => {
-      const path = join(folder, name)
-      const found = lstatSync(path)
-      if (found.isDirectory()) return fileLines([path])
-      const content = found.isFile() ? readFileSync(path, 'utf8') : ''
-      return [`file ${path} ${JSON.stringify(content.slice(0, 200))}`]
-    })
-  })
 }
 
 /** Lines that are in one list only. */

@@ -5,6 +5,7 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type DhcpLab, inDhcpLab, run, until } from '../lib/testing/dhcp-lab.ts'
 import type { Namespace } from '../lib/testing/namespace.ts'
+import { patchbayProgram } from '../lib/testing/program.ts'
 import { assert, suite } from '../lib/testing/suite.ts'
 
 const test = suite('dhcp, on the kernel and udhcpd')
@@ -70,13 +71,8 @@ test('a lease is renewed, also by the daemon that follows a killed one; a second
     configure(container, 'eth0', address)
     await until('it is renewed', () => lab.grantsOf(bare) >= 2)
 
-    const rival = lab.host.run(process.execPath, [
-      '--no-warnings',
-      join(import.meta.dirname, '..', 'cli', 'main.ts'),
-      'dhcp',
-      `-socketpath=${lab.socket}2`,
-      `-statedir=${lab.stateDir}`
-    ])
+    const [node, ...args] = patchbayProgram()
+    const rival = lab.host.run(node, [...args, 'dhcp', `-socketpath=${lab.socket}2`, `-statedir=${lab.stateDir}`])
     assert.is(rival.status, 1)
     assert.match(rival.stderr, /process \d+ is this host's dhcp daemon/)
 

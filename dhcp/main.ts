@@ -10,6 +10,8 @@ import { DhcpDaemon } from './daemon.ts'
 import { type Flags, parseFlags, USAGE } from './flags.ts'
 import { LeaseStore } from './lease.ts'
 
+export { USAGE } from './flags.ts'
+
 /** Runs until SIGTERM or SIGINT. @returns the exit status */
 export async function runDhcpDaemon(args: readonly string[]): Promise<number> {
   if (args.some(arg => /^--?h(elp)?$/.test(arg))) {

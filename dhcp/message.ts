@@ -6,6 +6,8 @@
  *
  * @source RFC 2131 section 2; RFC 2132 sections 2 and 9.3 (overload); RFC 3396 (long options)
  */
+import { Reader } from '../lib/bytes/reader.ts'
+import { Writer } from '../lib/bytes/writer.ts'
 import type { IpAddress } from '../lib/ip/address.ts'
 
 export const DISCOVER = 1
@@ -45,6 +47,13 @@ const BOOTREQUEST = 1
 const BOOTREPLY = 2
 const HTYPE_ETHERNET = 1
 const MAGIC = 0x63825363
+const ETH_ALEN = 6
+/** Bytes of the fields that are written here as zeros. */
+const SIADDR = 4
+const GIADDR = 4
+const CHADDR = 16
+const SNAME = 64
+const FILE = 128
 const OPTIONS_AT = 240
 const BROADCAST_FLAG = 0x8000
 /** What relays and servers of BOOTP's days expect at least. @source RFC 1542 section 2.1 */
@@ -77,54 +86,57 @@ export class DhcpDecodeError extends Error {
 }
 
 export function encodeMessage(message: Message): Uint8Array {
-  const options = encodeOptions(message.options)
-  const bytes = new Uint8Array(Math.max(SMALLEST, OPTIONS_AT + options.length))
-  const view = new DataView(bytes.buffer)
-  bytes[0] = message.isReply ? BOOTREPLY : BOOTREQUEST
-  bytes[1] = HTYPE_ETHERNET
-  bytes[2] = message.chaddr.length
-  view.setUint32(4, message.xid)
-  view.setUint16(8, Math.min(message.seconds, 0xffff))
-  view.setUint16(10, message.broadcast ? BROADCAST_FLAG : 0)
-  bytes.set(message.ciaddr.bytes, 12)
-  bytes.set(message.yiaddr.bytes, 16)
-  bytes.set(message.chaddr, 28)
-  view.setUint32(236, MAGIC)
-  bytes.set(options, OPTIONS_AT)
-  return bytes
+  const writer = new Writer()
+  writer
+    .u8(message.isReply ? BOOTREPLY : BOOTREQUEST)
+    .u8(HTYPE_ETHERNET)
+    .u8(message.chaddr.length)
+    .u8(0)
+  writer.u32be(message.xid)
+  writer.u16be(Math.min(message.seconds, 0xffff)).u16be(message.broadcast ? BROADCAST_FLAG : 0)
+  writer
+    .bytes(message.ciaddr.bytes)
+    .bytes(message.yiaddr.bytes)
+    .zeros(SIADDR + GIADDR)
+  writer.bytes(message.chaddr).zeros(CHADDR - message.chaddr.length + SNAME + FILE)
+  writer.u32be(MAGIC)
+  encodeOptions(writer, message.options)
+  return writer.zeros(Math.max(0, SMALLEST - writer.length())).finish()
 }
 
 /** A value of more than 255 bytes goes into several options of the same code. */
-function encodeOptions(options: ReadonlyMap<number, Uint8Array>): Uint8Array {
-  const bytes: number[] = []
+function encodeOptions(writer: Writer, options: ReadonlyMap<number, Uint8Array>): void {
   for (const [code, value] of options) {
     let offset = 0
     do {
       const piece = value.subarray(offset, offset + 255)
-      bytes.push(code, piece.length, ...piece)
+      writer.u8(code).u8(piece.length).bytes(piece)
       offset += 255
     } while (offset < value.length)
   }
-  return new Uint8Array([...bytes, END])
+  writer.u8(END)
 }
 
 /** @throws {DhcpDecodeError} for anything else, wherever it ends */
 export function decodeMessage(bytes: Uint8Array): Message {
   if (bytes.length < OPTIONS_AT) throw new DhcpDecodeError(`decode message: ${bytes.length} bytes are too few`)
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  if (view.getUint32(236) !== MAGIC) throw new DhcpDecodeError('decode message: the magic cookie is missing')
-  if (bytes[0] !== BOOTREQUEST && bytes[0] !== BOOTREPLY) throw new DhcpDecodeError(`decode message: op ${bytes[0]}`)
-  if (bytes[1] !== HTYPE_ETHERNET || bytes[2] !== 6) throw new DhcpDecodeError('decode message: not for Ethernet')
-  return {
-    isReply: bytes[0] === BOOTREPLY,
-    xid: view.getUint32(4),
-    seconds: view.getUint16(8),
-    broadcast: (view.getUint16(10) & BROADCAST_FLAG) !== 0,
-    ciaddr: { family: 4, bytes: bytes.slice(12, 16) },
-    yiaddr: { family: 4, bytes: bytes.slice(16, 20) },
-    chaddr: bytes.slice(28, 34),
-    options: decodeOptions(bytes)
+  const reader = new Reader(bytes, 'DHCP message')
+  const op = reader.u8()
+  const isForEthernet = reader.u8() === HTYPE_ETHERNET && reader.u8() === ETH_ALEN
+  if (new Reader(bytes.subarray(OPTIONS_AT - 4), 'DHCP cookie').u32be() !== MAGIC) {
+    throw new DhcpDecodeError('decode message: the magic cookie is missing')
   }
+  if (op !== BOOTREQUEST && op !== BOOTREPLY) throw new DhcpDecodeError(`decode message: op ${op}`)
+  if (!isForEthernet) throw new DhcpDecodeError('decode message: not for Ethernet')
+  reader.skip(1)
+  const xid = reader.u32be()
+  const seconds = reader.u16be()
+  const broadcast = (reader.u16be() & BROADCAST_FLAG) !== 0
+  const ciaddr: IpAddress = { family: 4, bytes: reader.bytes(4).slice() }
+  const yiaddr: IpAddress = { family: 4, bytes: reader.bytes(4).slice() }
+  reader.skip(SIADDR + GIADDR)
+  const chaddr = reader.bytes(ETH_ALEN).slice()
+  return { isReply: op === BOOTREPLY, xid, seconds, broadcast, ciaddr, yiaddr, chaddr, options: decodeOptions(bytes) }
 }
 
 function decodeOptions(bytes: Uint8Array): ReadonlyMap<number, Uint8Array> {

@@ -4,6 +4,7 @@
  *
  * @source RFC 2132; RFC 3397 with RFC 1035 section 4.1.4 (search list); RFC 3442 (classless routes)
  */
+import { Reader } from '../lib/bytes/reader.ts'
 import type { IpAddress } from '../lib/ip/address.ts'
 import type { IpPrefix } from '../lib/ip/prefix.ts'
 import {
@@ -42,7 +43,7 @@ export function secondsOf(message: Message, code: number): number | undefined {
   const value = message.options.get(code)
   if (value === undefined) return undefined
   if (value.length !== 4) throw wrong(code, 'a number of 4 bytes')
-  return new DataView(value.buffer, value.byteOffset, 4).getUint32(0)
+  return new Reader(value, 'seconds').u32be()
 }
 
 /** The subnet mask as a prefix length. */

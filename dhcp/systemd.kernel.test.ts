@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { until } from '../lib/testing/dhcp-lab.ts'
+import { patchbayProgram } from '../lib/testing/program.ts'
 import { assert, suite } from '../lib/testing/suite.ts'
 import { parseFlags } from './flags.ts'
 
@@ -40,8 +41,7 @@ test('systemd has nothing to say against the units; they name the paths that are
 test('a socket that systemd has opened is served', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'patchbay-units-'))
   const path = join(directory, 'dhcp.sock')
-  const command = join(import.meta.dirname, '..', 'cli', 'main.ts')
-  const daemon = [process.execPath, '--no-warnings', command, 'dhcp', `-statedir=${directory}/state`]
+  const daemon = [...patchbayProgram(), 'dhcp', `-statedir=${directory}/state`]
   const args = ['--net', 'systemd-socket-activate', `--listen=${path}`, ...daemon, `-socketpath=${path}`]
   const child = spawn('unshare', args, { stdio: 'ignore' })
   try {

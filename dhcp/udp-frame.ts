@@ -3,6 +3,8 @@
  *
  * @source RFC 791 section 3.1, RFC 768, RFC 1071 (checksum)
  */
+import { Reader } from '../lib/bytes/reader.ts'
+import { Writer } from '../lib/bytes/writer.ts'
 import type { IpAddress } from '../lib/ip/address.ts'
 import { DhcpDecodeError } from './message.ts'
 
@@ -27,31 +29,27 @@ export interface Route {
 
 /** A client's message to a server's port. */
 export function encodeFrame(route: Route, payload: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(ETHERNET_BYTES + IP_BYTES + UDP_BYTES + payload.length)
-  const view = new DataView(bytes.buffer)
-  bytes.set(route.toMac, 0)
-  bytes.set(route.fromMac, 6)
-  view.setUint16(12, ETH_P_IP)
-  bytes[14] = 0x45
-  // Internetwork control, as other clients mark theirs.
-  bytes[15] = 0xc0
-  view.setUint16(16, IP_BYTES + UDP_BYTES + payload.length)
-  // Not to be fragmented on the way.
-  view.setUint16(20, 0x4000)
-  bytes[22] = TIME_TO_LIVE
-  bytes[23] = UDP
-  bytes.set(route.from.bytes, 26)
-  bytes.set(route.to.bytes, 30)
-  view.setUint16(24, checksum(bytes.subarray(ETHERNET_BYTES, ETHERNET_BYTES + IP_BYTES)))
-  view.setUint16(34, CLIENT_PORT)
-  view.setUint16(36, SERVER_PORT)
-  view.setUint16(38, UDP_BYTES + payload.length)
-  bytes.set(payload, 42)
-  const pseudo = new Uint8Array([...route.from.bytes, ...route.to.bytes, 0, UDP, bytes[38] ?? 0, bytes[39] ?? 0])
-  const sum = checksum(Buffer.concat([pseudo, bytes.subarray(34)]))
+  const udp = new Writer()
+    .u16be(CLIENT_PORT)
+    .u16be(SERVER_PORT)
+    .u16be(UDP_BYTES + payload.length)
+    .u16be(0)
+  udp.bytes(payload)
+  const pseudo = new Writer().bytes(route.from.bytes).bytes(route.to.bytes).u8(0).u8(UDP).u16be(udp.length())
+  const sum = checksum(pseudo.bytes(udp.finish()).finish())
   // 0 would mean that there is none.
-  view.setUint16(40, sum === 0 ? 0xffff : sum)
-  return bytes
+  udp.patchU16be(6, sum === 0 ? 0xffff : sum)
+  // Version and length; then "internetwork control", as other clients mark theirs; not to be fragmented on the way.
+  const ip = new Writer()
+    .u8(0x45)
+    .u8(0xc0)
+    .u16be(IP_BYTES + udp.length())
+    .u16be(0)
+    .u16be(0x4000)
+  ip.u8(TIME_TO_LIVE).u8(UDP).u16be(0).bytes(route.from.bytes).bytes(route.to.bytes)
+  ip.patchU16be(10, checksum(ip.finish()))
+  const frame = new Writer().bytes(route.toMac).bytes(route.fromMac).u16be(ETH_P_IP)
+  return frame.bytes(ip.finish()).bytes(udp.finish()).finish()
 }
 
 /** What came, and from which MAC: a router's when the server is not on this link. */
@@ -70,28 +68,37 @@ export interface Received {
  * @throws {DhcpDecodeError} for anything else
  */
 export function decodeFrame(frame: Uint8Array): Received {
-  const view = new DataView(frame.buffer, frame.byteOffset, frame.length)
   if (frame.length < ETHERNET_BYTES + IP_BYTES + UDP_BYTES) throw new DhcpDecodeError('decode frame: it is too short')
-  const header = ((frame[14] ?? 0) & 0x0f) * 4
-  const total = view.getUint16(16)
-  const isUdp = view.getUint16(12) === ETH_P_IP && (frame[14] ?? 0) >> 4 === 4 && frame[23] === UDP
+  const reader = new Reader(frame, 'frame')
+  reader.skip(6)
+  const fromMac = reader.bytes(6).slice()
+  const isIp = reader.u16be() === ETH_P_IP
+  const version = reader.u8()
+  const header = (version & 0x0f) * 4
+  reader.skip(1)
+  const total = reader.u16be()
+  reader.skip(2)
+  const fragment = reader.u16be() & 0x3fff
+  reader.skip(1)
+  const isUdp = isIp && version >> 4 === 4 && reader.u8() === UDP
   if (!isUdp) throw new DhcpDecodeError('decode frame: not UDP over IPv4')
   if (header < IP_BYTES || total < header + UDP_BYTES || frame.length < ETHERNET_BYTES + total) {
     throw new DhcpDecodeError('decode frame: its lengths do not fit')
   }
-  if ((view.getUint16(20) & 0x3fff) !== 0) throw new DhcpDecodeError('decode frame: a fragment')
+  if (fragment !== 0) throw new DhcpDecodeError('decode frame: a fragment')
   if (checksum(frame.subarray(ETHERNET_BYTES, ETHERNET_BYTES + header)) !== 0) {
     throw new DhcpDecodeError('decode frame: wrong checksum')
   }
-  const udp = ETHERNET_BYTES + header
-  const length = view.getUint16(udp + 4)
-  if (view.getUint16(udp + 2) !== CLIENT_PORT) throw new DhcpDecodeError('decode frame: not for a DHCP client')
+  reader.skip(2)
+  const from: IpAddress = { family: 4, bytes: reader.bytes(4).slice() }
+  const udp = new Reader(frame.subarray(ETHERNET_BYTES + header, ETHERNET_BYTES + total), 'UDP')
+  udp.skip(2)
+  const port = udp.u16be()
+  const length = udp.u16be()
+  if (port !== CLIENT_PORT) throw new DhcpDecodeError('decode frame: not for a DHCP client')
   if (length < UDP_BYTES || header + length > total) throw new DhcpDecodeError('decode frame: its lengths do not fit')
-  return {
-    fromMac: frame.slice(6, 12),
-    from: { family: 4, bytes: frame.slice(26, 30) },
-    payload: frame.slice(udp + UDP_BYTES, udp + length)
-  }
+  udp.skip(2)
+  return { fromMac, from, payload: udp.bytes(length - UDP_BYTES).slice() }
 }
 
 /** The one's complement of the one's complement sum; 0 over bytes that hold their own right one. */

@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { DEFAULT_SOCKET } from '../../lib/overlay/agent-call.ts'
 import { until } from '../../lib/testing/lab-agent.ts'
 import { inLab, type LabHost, type LabReply, type OverlayLab } from '../../lib/testing/overlay-lab.ts'
-import { BIN_DIR, ROOT } from '../../lib/testing/overlay-site.ts'
+import { BIN_DIR } from '../../lib/testing/overlay-site.ts'
+import { patchbayProgram } from '../../lib/testing/program.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { DEFAULT_CONFIG } from '../config.ts'
 
@@ -46,7 +47,7 @@ class SocketUnit {
     writeFileSync(file, '{"hosts": []}')
     const stateDir = join(host.directory, 'agent')
     writeFileSync(config, JSON.stringify({ host: 'h0', socket: this.socket, stateDir, file }))
-    const agent = [process.execPath, '--no-warnings', join(ROOT, 'cli', 'main.ts'), 'agent', '--config', config]
+    const agent = [...patchbayProgram(), 'agent', '--config', config]
     const starter = ['sh', '-c', STARTER, 'sh', listenPid, ...agent]
     const args = [`--listen=${this.socket}`, ...starter]
     this.#child = lab.run(host.namespace, 'systemd-socket-activate', args, 'pipe')

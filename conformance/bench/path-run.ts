@@ -12,7 +12,7 @@ import type { Traffic } from './traffic.ts'
 
 export type TrafficMeasure = keyof Traffic
 
-export const TRAFFIC_MEASURES: readonly TrafficMeasure[] = ['throughput', 'latency', 'connection']
+const TRAFFIC_MEASURES: readonly TrafficMeasure[] = ['throughput', 'latency', 'connection']
 
 export interface PathResult {
   readonly id: string

@@ -32,7 +32,7 @@ export interface PathScenario {
   readonly subjects: (contestants: readonly Contestant[]) => readonly Subject[]
 }
 
-export const BY_HAND = 'by hand'
+const BY_HAND = 'by hand'
 const HAND: Contestant = { name: BY_HAND, dir: '' }
 const PORT = 80
 const HOST_PORT = 18080

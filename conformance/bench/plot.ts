@@ -1,13 +1,13 @@
 /** How cost grows, as SVG: one line per contestant, both axes logarithmic, with a place for 0. */
-import type { BenchReport } from './report.ts'
+import type { BenchReport } from './measurements.ts'
 import { countOf, milliseconds, sampleIn } from './tables.ts'
 
-export interface Series {
+interface Series {
   readonly name: string
   readonly points: readonly (readonly [x: number, y: number])[]
 }
 
-export interface PlotTexts {
+interface PlotTexts {
   readonly title: string
   readonly x: string
   readonly y: string
@@ -100,7 +100,7 @@ function label(x: number, y: number, anchor: string, text: string, kind = ''): s
   return `<text x="${at(x)}" y="${at(y)}" text-anchor="${anchor}"${kind}>${escaped(text)}</text>`
 }
 
-export function linePlot(texts: PlotTexts, series: readonly Series[]): string {
+function linePlot(texts: PlotTexts, series: readonly Series[]): string {
   const points = series.flatMap(one => one.points)
   const xs = [...new Set(points.map(([x]) => x))].sort((a, b) => a - b)
   const values = points.map(([, y]) => y)

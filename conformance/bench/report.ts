@@ -1,7 +1,5 @@
 /** The benchmark's outcome as a text for people, as JSON and as Markdown. */
-import type { PathResult } from './path-run.ts'
-import type { ScenarioResult } from './run.ts'
-import type { Sample } from './statistics.ts'
+import type { BenchReport } from './measurements.ts'
 import {
   type Cells,
   callTable,
@@ -17,21 +15,6 @@ import {
   verdictOf
 } from './tables.ts'
 import { INNER_TARGETS, NATIVE_FILE_BYTES, NATIVE_PEAK_KIB, NODE_OWN_WORK_MS, PATH_TARGETS } from './targets.ts'
-
-export interface BenchReport {
-  readonly machine: Readonly<Record<string, string>>
-  readonly runs: number
-  /** How long it all took. */
-  readonly minutes: number
-  readonly contestants: readonly { readonly name: string; readonly largestFile: number; readonly allFiles: number }[]
-  readonly bareNode: Sample
-  readonly results: readonly ScenarioResult[]
-  readonly paths: readonly PathResult[]
-  /** Peak memory of ADD, KiB, by contestant and plugin. */
-  readonly memory: Readonly<Record<string, Readonly<Record<string, number>>>>
-  /** What was left out as a whole, and why. */
-  readonly leftOut: readonly string[]
-}
 
 /** The report with as many digits as mean something, so that what is written equals what is read back. */
 export function rounded(report: BenchReport): BenchReport {
@@ -124,7 +107,7 @@ function plain(why: string): string {
 }
 
 /** Columns in line, for a terminal. */
-export function alignedTable(rows: Table): string {
+function alignedTable(rows: Table): string {
   const widths = (rows[0] ?? []).map((_cell, column) => Math.max(...rows.map(row => (row[column] ?? '').length)))
   const line = (row: Cells) =>
     row
@@ -134,7 +117,7 @@ export function alignedTable(rows: Table): string {
   return rows.flatMap((row, index) => (index === 0 ? [line(row), rule] : [line(row).trimEnd()])).join('\n')
 }
 
-export function markdownTable(rows: Table): string {
+function markdownTable(rows: Table): string {
   const line = (row: Cells) => `| ${row.join(' | ')} |`
   const [head = [], ...body] = rows
   const rule = `|${head.map((_cell, column) => (column < 2 ? '---' : '--:')).join('|')}|`
@@ -166,7 +149,7 @@ function sections(report: BenchReport): readonly Section[] {
   ].filter(isFilled)
 }
 
-export function machineLine(report: BenchReport): string {
+function machineLine(report: BenchReport): string {
   return Object.entries(report.machine)
     .map(([name, value]) => `${name}: ${value}`)
     .join('; ')
@@ -201,17 +184,28 @@ export function markdownReport(report: BenchReport, plots: string | undefined): 
   ].join('\n')
 }
 
-/** What the README shows: what happens at every start and stop, and the traffic; the rest is in docs/benchmark.md. */
+/** What the README shows of it: a scenario's id and measure. */
+const IN_SHORT: readonly (readonly [id: string, measure: string])[] = [
+  ['bridge', 'ADD'],
+  ['portmap', 'ADD'],
+  ['nerdctl', 'start'],
+  ['nerdctl', 'stop'],
+  ['cri', 'pod start'],
+  ['leases-10000', 'ADD']
+]
+
+/** Ten lines for the README; the rest is in docs/benchmark.md. */
 export function shortMarkdown(report: BenchReport): string {
-  const isShown = (measure: string) => !['CHECK', 'STATUS', 'DEL again', 'vxlan DEL', 'bridge DEL'].includes(measure)
-  const tables = [
-    timeTable(report, isShown),
-    ...growthSections(report).map(({ table }) => table.filter(row => row[1] !== 'DEL')),
-    pathTable(report),
-    memoryTable(report)
-  ]
+  const rows = IN_SHORT.flatMap(([id, measure]): readonly Cells[] => {
+    const title = report.results.find(result => result.id === id)?.title
+    const [reference, native] = ['reference', 'native'].map(name => sampleIn(report.results, id, name, measure)?.median)
+    if (title === undefined || reference === undefined || native === undefined) return []
+    return [[title, measure, milliseconds(reference), milliseconds(native), (native / reference).toFixed(2)]]
+  })
+  const { processor, kernel, date } = report.machine
   return [
-    `${machineLine(report)}. Median (tenth and ninetieth percentile) of ${report.runs} runs, taken in turns.`,
-    ...tables.filter(table => table.length > 1).flatMap(table => ['', markdownTable(table)])
+    `Medians of ${report.runs} runs; ${processor}, ${kernel}, ${date}.`,
+    '',
+    markdownTable([['scenario', 'call', 'reference ms', 'native ms', 'ratio'], ...rows])
   ].join('\n')
 }

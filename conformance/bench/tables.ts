@@ -1,6 +1,7 @@
 /** The benchmark's outcome as tables: a heading row, then rows of texts. */
+
+import type { BenchReport } from './measurements.ts'
 import type { PathResult, SubjectResult, TrafficMeasure } from './path-run.ts'
-import type { BenchReport } from './report.ts'
 import type { ContestantResult, Measured, ScenarioResult } from './run.ts'
 import type { Estimate, Sample } from './statistics.ts'
 import { PATH_TARGETS, type PathTarget, TARGETS } from './targets.ts'
@@ -9,7 +10,7 @@ export type Cells = readonly string[]
 /** The first row is the heading. */
 export type Table = readonly Cells[]
 
-export const REFERENCE = 'reference'
+const REFERENCE = 'reference'
 
 /** Groups that have tables of their own: cost by how many there are. */
 export const GROWTH_GROUPS: readonly { readonly group: string; readonly title: string; readonly counted: string }[] = [
@@ -87,22 +88,17 @@ function isGrowth({ group }: ScenarioResult): boolean {
   return GROWTH_GROUPS.some(one => one.group === group)
 }
 
-/** @param shown which measures to show */
-export function timeTable(report: BenchReport, shown: (measure: string) => boolean = () => true): Table {
+export function timeTable(report: BenchReport): Table {
   const others = report.contestants.map(({ name }) => name).filter(name => name !== REFERENCE)
   const head = ['scenario', 'call', 'reference ms', ...others.flatMap(name => [`${name} ms`, 'ratio'])]
   const results = report.results.filter(result => !isGrowth(result))
-  const rows = scenarioRows(
-    results,
-    result => measuresOf(result).filter(shown),
-    (result, measure) => [
-      timeCell(result.contestants[REFERENCE], measure),
-      ...others.flatMap(name => [
-        timeCell(result.contestants[name], measure),
-        ratioCell(results, result.id, name, measure)
-      ])
-    ]
-  )
+  const rows = scenarioRows(results, measuresOf, (result, measure) => [
+    timeCell(result.contestants[REFERENCE], measure),
+    ...others.flatMap(name => [
+      timeCell(result.contestants[name], measure),
+      ratioCell(results, result.id, name, measure)
+    ])
+  ])
   return [head, ...rows]
 }
 

@@ -1,7 +1,7 @@
 /** bridge and vxlan: the keys of ports, VLANs and gateways that cases/bridge.ts leaves out. */
 import { type Behaviour, behaviour } from '../behaviour.ts'
 import type { Attachment, Context } from '../case.ts'
-import type { Level } from '../clauses.ts'
+import type { Level } from '../clauses/clause.ts'
 import { type JsonObject, objects, stable } from '../json.ts'
 import { describeOutcome, succeeded } from '../plugin-call.ts'
 import { ask, askOnce, Server } from '../probe.ts'

@@ -1,8 +1,10 @@
 /** CHECK: it must be content after ADD, and notice each thing that is taken away. */
-import { type Attachment, type Case, type Context, NotTestable } from '../case.ts'
+import { type Attachment, type Case, type Context, isInterfaceOf, NotTestable } from '../case.ts'
+import { isObject, objects, parsed } from '../json.ts'
 import { describeOutcome, succeeded } from '../plugin-call.ts'
+import { atLeast } from '../versions.ts'
 import { difference } from '../world.ts'
-import { picture } from './add.ts'
+import { type Picture, picture } from './add.ts'
 
 /** A change after which CHECK must fail. */
 interface Change {
@@ -36,6 +38,13 @@ const CHANGES: readonly Change[] = [
         inside(context, attachment, 'link', 'set', attachment.ifName, 'down', 'name', 'away0')
       else inside(context, attachment, 'link', 'del', attachment.ifName)
     }
+  },
+  {
+    id: 'interface-down',
+    clause: 'check.unreachable',
+    what: 'the interface is set down',
+    roles: ['interface'],
+    make: (context, attachment) => inside(context, attachment, 'link', 'set', attachment.ifName, 'down')
   },
   {
     id: 'address-removed',
@@ -141,24 +150,28 @@ function changeCase(change: Change): Case {
   }
 }
 
+function judgeUnchanged(context: Context, before: Picture, after: Picture): void {
+  const changed = [difference(before.host, after.host), difference(before.container, after.container)]
+  const lines = changed.flatMap(({ added, removed }) => [...added, ...removed])
+  context.judge('check.changes-nothing', lines.length === 0, 'CHECK changes nothing', () => lines.join('; '))
+}
+
 export const CHECK_CASES: readonly Case[] = [
   {
     id: 'check-after-add',
     title: 'CHECK right after ADD, and nothing changes',
     part: 'protocol',
-    clauses: ['check.holds'],
+    clauses: ['check.holds', 'check.changes-nothing'],
     since: '0.4.0',
     run: context => {
-      for (const version of context.versions().filter(one => one >= '0.4.0')) {
+      for (const version of context.versions().filter(one => atLeast(one, '0.4.0'))) {
         const attachment = context.attachment()
         context.mustAdd(attachment, { version })
-        const before = picture(context, attachment)
+        // What it changes it changes in every version: once is enough to look at everything.
+        const before = version === context.newest() ? picture(context, attachment) : undefined
         const outcome = context.call('CHECK', attachment, { version })
         context.judgeOutcome('check.holds', succeeded(outcome), `CHECK in ${version} succeeds`, outcome)
-        const after = picture(context, attachment)
-        const changed = [difference(before.host, after.host), difference(before.container, after.container)]
-        const lines = changed.flatMap(({ added, removed }) => [...added, ...removed])
-        context.judge('check.holds', lines.length === 0, 'CHECK changes nothing', () => lines.join('; '))
+        if (before !== undefined) judgeUnchanged(context, before, picture(context, attachment))
         context.call('DEL', attachment, { version })
       }
     }
@@ -178,6 +191,46 @@ export const CHECK_CASES: readonly Case[] = [
     }
   },
   ...CHANGES.map(changeCase),
+  {
+    id: 'check-consults-prev',
+    title: 'CHECK with a prevResult that names an address that is not there',
+    part: 'protocol',
+    clauses: ['check.consults'],
+    roles: ['interface'],
+    since: '0.4.0',
+    run: context => {
+      const attachment = context.attachment()
+      const result = context.mustAdd(attachment)
+      context.must('CHECK', attachment)
+      const other = parsed(JSON.stringify(result).replaceAll('10.77.0.5/24', '10.77.0.222/24'))
+      const outcome = context.call('CHECK', attachment, { prevResult: isObject(other) ? other : {} })
+      const expected = 'CHECK with 10.77.0.222 in prevResult fails'
+      context.judgeOutcome('check.consults', !succeeded(outcome), expected, outcome)
+    }
+  },
+  {
+    id: 'check-later-mac',
+    title: 'CHECK after a later plugin of the chain has changed the hardware address and said so in the result',
+    part: 'protocol',
+    clauses: ['check.tolerates'],
+    roles: ['interface'],
+    since: '0.4.0',
+    run: context => {
+      const attachment = context.attachment()
+      const result = context.mustAdd(attachment)
+      context.must('CHECK', attachment)
+      const mac = '02:00:00:aa:bb:cc'
+      const args = ['link', 'set', attachment.ifName, 'address', mac]
+      if (!attachment.netns.inside(() => context.world.try('ip', ...args)))
+        throw new NotTestable('the kernel lets nobody change the hardware address of such a link')
+      const interfaces = objects(result['interfaces']).map(one =>
+        isInterfaceOf(one, attachment) ? { ...one, mac } : one
+      )
+      // The permanent neighbour entries and routes that go with the old address are the later plugin's to mend.
+      const outcome = context.call('CHECK', attachment, { prevResult: { ...result, interfaces } })
+      context.judgeOutcome('check.tolerates', succeeded(outcome), `CHECK with ${mac} in prevResult succeeds`, outcome)
+    }
+  },
   {
     id: 'check-host-side',
     title: 'CHECK when the host side was taken apart',
@@ -225,6 +278,7 @@ export const CHECK_CASES: readonly Case[] = [
     run: context => {
       const attachment = context.attachment()
       context.mustAdd(attachment)
+      context.must('CHECK', attachment)
       attachment.netns.inside(() =>
         context.world.ipBatch([
           `address add 10.55.0.9/24 dev ${attachment.ifName}`,

@@ -1,10 +1,10 @@
 /** The configuration on stdin: JSON, the network's name, keys of others, letter case. */
 import type { Attachment, Case, Context } from '../case.ts'
 import { isObject, type JsonObject } from '../json.ts'
-import { errorCode, succeeded } from '../plugin-call.ts'
+import { errorCode, printed, succeeded } from '../plugin-call.ts'
 import { difference } from '../world.ts'
 
-const NOT_OBJECTS = ['', 'not json', '{"name":', '[]', '"text"', '7', 'null', '{"cniVersion":"1.0.0"} {}', '\u0000']
+const NOT_OBJECTS = ['', 'not json', '{"name":', '[]', '"text"', '7', 'null', '\u0000']
 
 /** The same JSON with every key's letters turned round: `isGateway` becomes `ISgATEWAY`. */
 function otherCase(value: unknown): unknown {
@@ -26,19 +26,33 @@ export const CONFIGURATION_CASES: readonly Case[] = [
     id: 'stdin-not-json',
     title: 'input that is no JSON object',
     part: 'protocol',
-    clauses: ['stdin.not-json'],
+    clauses: ['stdin.not-json', 'stdin.not-json-code'],
     run: context => {
       for (const stdin of NOT_OBJECTS) {
         const outcome = context.call('ADD', context.attachment(), { stdin })
-        const code = errorCode(outcome)
-        // Null and lists are JSON, only not a configuration: a decoding or a configuration error, both say it.
-        const holds = !succeeded(outcome) && (code === 6 || code === 7)
-        context.judgeOutcome(
-          'stdin.not-json',
-          holds,
-          `ADD with input ${JSON.stringify(stdin)} fails with code 6`,
-          outcome
-        )
+        const what = `ADD with input ${JSON.stringify(stdin)}`
+        const failed = context.judgeOutcome('stdin.not-json', !succeeded(outcome), `${what} fails`, outcome)
+        if (!failed) continue
+        const code = errorCode(outcome) ?? 0
+        context.judgeOutcome('stdin.not-json-code', code >= 5 && code <= 7, `${what}: code 5, 6 or 7`, outcome)
+      }
+    }
+  },
+  {
+    id: 'stdin-large',
+    title: 'configurations larger than a page and than a pipe',
+    part: 'protocol',
+    clauses: ['stdin.large'],
+    run: context => {
+      context.requireKernel()
+      for (const size of [5_000, 70_000, 300_000]) {
+        const attachment = context.attachment()
+        const config = { args: { cni: {}, judge: 'x'.repeat(size) } }
+        for (const verb of ['ADD', 'DEL']) {
+          const outcome = context.call(verb, attachment, { config })
+          const expected = `${verb} with ${size} bytes more succeeds`
+          context.judgeOutcome('stdin.large', succeeded(outcome), expected, outcome)
+        }
       }
     }
   },
@@ -68,22 +82,46 @@ export const CONFIGURATION_CASES: readonly Case[] = [
     id: 'stdin-keys-of-others',
     title: 'keys that are meant for others',
     part: 'protocol',
-    clauses: ['stdin.unknown-keys'],
+    clauses: ['stdin.reserved-keys', 'stdin.unknown-keys'],
     run: context => {
-      const config = {
-        capabilities: { portMappings: true, nothing: false },
+      const reserved = {
         args: { labels: [{ key: 'a', value: 'b' }], cni: { labels: [] } },
-        'cni.dev/something': { deep: [1, 2, { x: null }] },
-        nerdctlID: 'f00',
-        nerdctlLabels: {},
-        ignoredByAll: null
+        'cni.dev/something': { deep: [1, 2, { x: null }] }
       }
-      const attachment = context.attachment()
+      const foreign = { capabilities: { portMappings: true }, nerdctlLabels: {}, ignoredByAll: null }
       context.requireKernel()
-      const add = context.call('ADD', attachment, { config })
-      context.judgeOutcome('stdin.unknown-keys', succeeded(add), 'ADD succeeds', add)
-      const del = context.call('DEL', attachment, { config })
-      context.judgeOutcome('stdin.unknown-keys', succeeded(del), 'DEL succeeds', del)
+      for (const [clause, config] of [
+        ['stdin.reserved-keys', reserved],
+        ['stdin.unknown-keys', foreign]
+      ] as const) {
+        const attachment = context.attachment()
+        const keys = Object.keys(config).join(', ')
+        for (const verb of ['ADD', 'DEL']) {
+          const outcome = context.call(verb, attachment, { config })
+          context.judgeOutcome(clause, succeeded(outcome), `${verb} with ${keys} succeeds`, outcome)
+        }
+      }
+    }
+  },
+  {
+    id: 'error-code-2',
+    title: 'fields that a plugin may refuse',
+    part: 'protocol',
+    clauses: ['error.code-2'],
+    run: context => {
+      context.requireKernel()
+      const unknown = { judgeField: 'judge-value' }
+      const usual = context.config()
+      const ipam = isObject(usual['ipam']) ? [{ ipam: { ...usual['ipam'], ...unknown } }] : []
+      for (const config of [unknown, ...ipam]) {
+        const attachment = context.attachment()
+        const outcome = context.call('ADD', attachment, { config })
+        const words = `${printed(outcome)?.['msg']} ${printed(outcome)?.['details']}`
+        const named = words.includes('judgeField') && words.includes('judge-value')
+        const holds = errorCode(outcome) !== 2 || named
+        context.judgeOutcome('error.code-2', holds, 'code 2 comes with judgeField and judge-value', outcome)
+        context.call('DEL', attachment, { config })
+      }
     }
   },
   {
@@ -111,14 +149,8 @@ export const CONFIGURATION_CASES: readonly Case[] = [
       const attachment = context.attachment()
       const before = context.world.snapshot()
       const outcome = context.call('ADD', attachment, { config })
-      const code = errorCode(outcome) ?? 0
-      const typed = !succeeded(outcome) && ((code >= 2 && code <= 7) || code >= 100)
-      context.judgeOutcome(
-        'stdin.wrong-type',
-        typed,
-        `ADD with ${JSON.stringify(config)} fails with a code of its own`,
-        outcome
-      )
+      const expected = `ADD with ${JSON.stringify(config)} fails`
+      context.judgeOutcome('stdin.wrong-type', !succeeded(outcome), expected, outcome)
       const { added, removed } = difference(before, context.world.snapshot())
       const changed = [...added, ...removed]
       context.judge('stdin.wrong-type', changed.length === 0, 'nothing is changed', () => changed.join('; '))

@@ -3,7 +3,7 @@ import type { Attachment, Case, Context } from '../case.ts'
 import { objects, stable } from '../json.ts'
 import { describeOutcome, type Outcome, succeeded } from '../plugin-call.ts'
 import { difference } from '../world.ts'
-import { isSharedFile } from './add.ts'
+import { isShared, isSharedFile } from './add.ts'
 
 /** A way of asking for DEL when not everything is at hand any more. */
 interface Condition {
@@ -62,11 +62,29 @@ const CONDITIONS: readonly Condition[] = [
   }
 ]
 
+/** The path in a snapshot's line about a file. */
+function pathIn(line: string): string | undefined {
+  return /^file (\S+)/.exec(line)?.[1]
+}
+
+/**
+ * What is there and was not before, without what is of the whole network. A file that came with one container, while
+ * another was on the network, is of that container whatever it is called.
+ */
+function leftBehind(before: readonly string[], after: readonly string[], hasKeeper: boolean): readonly string[] {
+  const known = new Set(before.map(pathIn))
+  return difference(before, after).added.filter(line => {
+    const path = pathIn(line)
+    const isNew = hasKeeper && path !== undefined && !known.has(path)
+    return isNew || !isSharedFile(line)
+  })
+}
+
 /** The kernel takes namespaces apart in its own time: looks again until the host is quiet, at most two seconds. */
-function settled(context: Context, before: readonly string[]): readonly string[] {
+export function settled(context: Context, before: readonly string[], hasKeeper = true): readonly string[] {
   const until = Date.now() + 2000
   for (;;) {
-    const added = difference(before, context.world.snapshot()).added.filter(line => !isSharedFile(line))
+    const added = leftBehind(before, context.world.snapshot(), hasKeeper)
     if (added.length === 0 || Date.now() > until) return added
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
   }
@@ -79,11 +97,13 @@ function conditionCase(condition: Condition): Case {
     part: 'protocol',
     clauses: [condition.clause, 'del.complete', 'del.repeat'],
     // A device of the host that is deleted inside the container cannot come home.
-    when: ({ role, type }) => condition.id !== 'interface-gone' || (role === 'interface' && type !== 'host-device'),
+    when: ({ role, type }) =>
+      condition.id !== 'interface-gone' || ((role === 'interface' || role === 'meta') && type !== 'host-device'),
     run: context => {
       // One attachment lives through the whole case, so that what the network shares is there before and after.
       const keeper = context.attachment()
-      if (context.profile.type !== 'host-device') context.mustAdd(keeper)
+      const hasKeeper = context.profile.type !== 'host-device'
+      if (hasKeeper) context.mustAdd(keeper)
       const attachment = context.attachment()
       const before = context.world.snapshot()
       context.mustAdd(attachment)
@@ -91,7 +111,7 @@ function conditionCase(condition: Condition): Case {
       context.judgeOutcome(condition.clause, succeeded(outcome), 'DEL succeeds', outcome)
       judgeGone(context, condition, attachment)
       if (context.profile.role !== 'chained') {
-        const left = settled(context, before)
+        const left = settled(context, before, hasKeeper)
         context.judge('del.complete', left.length === 0, 'the host is as before ADD', () => left.join('; '))
       } else {
         judgeChainedRest(context, before)
@@ -104,7 +124,7 @@ function conditionCase(condition: Condition): Case {
 }
 
 function judgeGone(context: Context, condition: Condition, attachment: Attachment): void {
-  if (!condition.seesInside || context.profile.role !== 'interface') return
+  if (!condition.seesInside || !['interface', 'meta'].includes(context.profile.role)) return
   const names = attachment.netns.inside(() => context.world.links().map(link => link['ifname']))
   const gone = !names.includes(attachment.ifName)
   context.judge(condition.clause, gone, `${attachment.ifName} is gone`, () => `in the container: ${names.join(', ')}`)
@@ -118,8 +138,30 @@ function judgeChainedRest(context: Context, before: readonly string[]): void {
   context.judge('del.complete', left.length === 0, 'the host is as before ADD', () => left.join('; '))
 }
 
+/** Parameters that a plugin may set for as long as the host lives: that it forwards, and what goes with that. */
+const FORWARDING = /^sysctl \S*(forward|redirects|route_localnet|bridge-nf-call)/
+
+/** Whether a line is of the network and may stay when its last container has gone. */
+function isOfNetwork(line: string): boolean {
+  return isShared(line) || FORWARDING.test(line) || /judge(0|br|host)/.test(line)
+}
+
 export const DEL_CASES: readonly Case[] = [
   ...CONDITIONS.map(conditionCase),
+  {
+    id: 'del-last',
+    title: 'DEL of the only container that the network ever had',
+    part: 'protocol',
+    clauses: ['del.complete'],
+    run: context => {
+      const attachment = context.attachment()
+      const before = context.world.snapshot()
+      context.mustAdd(attachment)
+      context.must('DEL', attachment)
+      const left = settled(context, before, false).filter(line => !isOfNetwork(line))
+      context.judge('del.complete', left.length === 0, 'nothing but what is of the network', () => left.join('; '))
+    }
+  },
   {
     id: 'del-never-added',
     title: 'DEL of what was never added',
@@ -139,7 +181,7 @@ export const DEL_CASES: readonly Case[] = [
     title: 'DEL of one container leaves the other',
     part: 'protocol',
     clauses: ['del.others'],
-    roles: ['interface', 'chained'],
+    roles: ['interface', 'chained', 'meta'],
     when: ({ type }) => type !== 'host-device',
     since: '0.4.0',
     run: context => {
@@ -147,11 +189,18 @@ export const DEL_CASES: readonly Case[] = [
       const other = context.attachment()
       context.mustAdd(one)
       context.mustAdd(other)
+      // One whose CHECK is not content before can say nothing afterwards.
+      const isChecked = succeeded(context.call('CHECK', other))
+      const inside = () => other.netns.inside(() => context.world.networkLines())
+      const before = inside()
       context.must('DEL', one)
       const names = other.netns.inside(() => objects(context.world.links()).map(link => link['ifname']))
       context.judge('del.others', names.includes(other.ifName), 'the other interface is there', () => stable(names))
+      const lost = difference(before, inside()).removed
+      context.judge('del.others', lost.length === 0, 'nothing of the other is gone', () => lost.join('; '))
+      if (!isChecked) return
       const check = context.call('CHECK', other)
-      context.judge('del.others', succeeded(check), 'CHECK of the other succeeds', () => describeOutcome(check))
+      context.judge('del.others', succeeded(check), 'CHECK of the other still succeeds', () => describeOutcome(check))
     }
   }
 ]

@@ -211,6 +211,25 @@ const PARALLEL: Case = {
   }
 }
 
+const FEW: Case = {
+  id: 'concurrent',
+  title: 'eight containers added at once to one network, then removed at once',
+  part: 'protocol',
+  clauses: ['lifecycle.concurrent'],
+  roles: ['interface', 'chained', 'ipam'],
+  when: ({ type }) => !['host-device', 'static'].includes(type),
+  run: context => {
+    context.requireKernel()
+    const config = context.has('host-local') || context.profile.role !== 'interface' ? withLeases(context) : {}
+    const attachments = Array.from({ length: 8 }, () => context.attachment())
+    const calls = (verb: string) => attachments.map(one => prepared(context, verb, one, config))
+    judgeCrowd(context, 'lifecycle.concurrent', together(calls('ADD')))
+    const removed = together(calls('DEL')).filter(text => text.trim() !== '')
+    const seen = () => removed.join(' ').slice(0, 500)
+    context.judge('lifecycle.concurrent', removed.length === 0, 'every DEL succeeds', seen)
+  }
+}
+
 const STATE_PARENTS = ['/var/lib/cni', '/run/cni', '/run/patchbay']
 
 const DISK: Case = {
@@ -428,6 +447,7 @@ const HISTORY: Case = {
 }
 
 export const ENDURANCE_CASES: readonly Case[] = [
+  FEW,
   PARALLEL,
   killCase('ADD'),
   killCase('DEL'),

@@ -1,7 +1,7 @@
 /** The keys of macvlan, ipvlan, vlan, dummy, tap, host-device, ptp and loopback that cases/links.ts leaves out. */
 import { type Behaviour, behaviour } from '../behaviour.ts'
 import type { Attachment, Context } from '../case.ts'
-import type { Level } from '../clauses.ts'
+import type { Level } from '../clauses/clause.ts'
 import { isObject, type JsonObject, objects, stable } from '../json.ts'
 import { describeOutcome, succeeded } from '../plugin-call.ts'
 import { ask, Server } from '../probe.ts'

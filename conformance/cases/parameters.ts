@@ -1,15 +1,60 @@
 /** Environment variables: which verb needs which, and what their values may be. */
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import type { Case, Context } from '../case.ts'
-import { describeOutcome, errorCode, type Outcome, succeeded } from '../plugin-call.ts'
+import { isObject, type JsonObject, parsed } from '../json.ts'
+import { describeOutcome, errorCode, type Outcome, printed, succeeded } from '../plugin-call.ts'
+import { addressesOf } from '../result-form.ts'
 import { atLeast } from '../versions.ts'
+
+const PAUSE = new Int32Array(new SharedArrayBuffer(4))
+
+/** A result that names another path for the same namespace. */
+function withSandbox(result: JsonObject, from: string, to: string): JsonObject {
+  const changed = parsed(JSON.stringify(result).replaceAll(from, to))
+  return isObject(changed) ? changed : result
+}
 
 /** The verbs that a container is named to, as far as the plugin's version knows them. */
 function containerVerbs(context: Context): readonly string[] {
   return atLeast(context.newest(), '0.4.0') ? ['ADD', 'DEL', 'CHECK'] : ['ADD', 'DEL']
 }
 
-function refusedWith(outcome: Outcome, code: number): boolean {
-  return !succeeded(outcome) && errorCode(outcome) === code
+/** Words that name a variable well enough without its prefix. */
+const NAMES: Readonly<Record<string, RegExp>> = {
+  CNI_COMMAND: /command/i,
+  CNI_CONTAINERID: /container.?id/i,
+  CNI_NETNS: /netns|network namespace/i,
+  CNI_IFNAME: /if.?name|interface name/i
+}
+
+/** Whether CHECK is content with an ordinary attachment: one that never is says nothing about anything else. */
+function checksAnyway(context: Context): boolean {
+  if (!context.supports('0.4.0')) return false
+  const plain = context.attachment()
+  context.mustAdd(plain)
+  const content = succeeded(context.call('CHECK', plain))
+  context.must('DEL', plain)
+  return content
+}
+
+/** Judges a call that must fail because of these variables. */
+function judgeRefusal(
+  context: Context,
+  clause: string,
+  what: string,
+  result: { readonly outcome: Outcome; readonly variables: readonly string[] }
+): void {
+  const { outcome, variables } = result
+  const failed = context.judgeOutcome(clause, !succeeded(outcome), `${what} fails`, outcome)
+  if (!failed) return
+  const code = errorCode(outcome)
+  context.judgeOutcome('env.code', code === 4, `${what} fails with code 4`, outcome)
+  if (code !== 4) return
+  const body = printed(outcome)
+  const words = `${body?.['msg']} ${body?.['details']}`
+  const named = variables.every(name => words.includes(name) || NAMES[name]?.test(words) === true)
+  context.judgeOutcome('env.missing-named', named, `${what}: the message names ${variables.join(', ')}`, outcome)
 }
 
 function missing(variable: string, clause: string, verbs: (context: Context) => readonly string[]): Case {
@@ -17,13 +62,13 @@ function missing(variable: string, clause: string, verbs: (context: Context) => 
     id: `env-without-${variable.toLowerCase().replace('cni_', '')}`,
     title: `${variable} missing`,
     part: 'protocol',
-    clauses: [clause],
+    clauses: [clause, 'env.code', 'env.missing-named'],
     run: context => {
       for (const verb of verbs(context)) {
         for (const value of [undefined, '']) {
           const outcome = context.call(verb, context.attachment(), { env: { [variable]: value } })
           const how = value === undefined ? 'without' : 'with empty'
-          context.judgeOutcome(clause, refusedWith(outcome, 4), `${verb} ${how} ${variable} fails with code 4`, outcome)
+          judgeRefusal(context, clause, `${verb} ${how} ${variable}`, { outcome, variables: [variable] })
         }
       }
     }
@@ -38,19 +83,14 @@ export const PARAMETER_CASES: readonly Case[] = [
     id: 'env-unknown-command',
     title: 'verbs that do not exist',
     part: 'protocol',
-    clauses: ['env.command', 'env.command-case'],
+    clauses: ['env.command', 'env.code', 'env.missing-named', 'env.command-case'],
     run: context => {
       for (const verb of ['REMOVE', 'ADD ', 'ADD\n']) {
         const outcome = context.call(verb, context.attachment())
-        context.judgeOutcome(
-          'env.command',
-          refusedWith(outcome, 4),
-          `${JSON.stringify(verb)} fails with code 4`,
-          outcome
-        )
+        judgeRefusal(context, 'env.command', JSON.stringify(verb), { outcome, variables: ['CNI_COMMAND'] })
       }
       const lower = context.call('add', context.attachment())
-      context.judgeOutcome('env.command-case', refusedWith(lower, 4), '`add` fails with code 4', lower)
+      context.judgeOutcome('env.command-case', !succeeded(lower), '`add` fails', lower)
     }
   },
   missing('CNI_CONTAINERID', 'env.container-id', containerVerbs),
@@ -60,27 +100,93 @@ export const PARAMETER_CASES: readonly Case[] = [
     id: 'env-container-id-form',
     title: 'container IDs that are none',
     part: 'protocol',
-    clauses: ['env.container-id-form'],
+    clauses: ['env.container-id-form', 'env.code', 'env.missing-named'],
     run: context => {
       for (const containerId of BAD_IDS) {
         const outcome = context.call('ADD', context.attachment({ containerId }))
-        const expected = `ADD of container ${JSON.stringify(containerId)} fails with code 4`
-        context.judgeOutcome('env.container-id-form', refusedWith(outcome, 4), expected, outcome)
+        const what = `ADD of container ${JSON.stringify(containerId)}`
+        judgeRefusal(context, 'env.container-id-form', what, { outcome, variables: ['CNI_CONTAINERID'] })
       }
+    }
+  },
+  {
+    id: 'env-container-id-long',
+    title: 'two containers whose IDs of 64 characters differ in the last one',
+    part: 'protocol',
+    clauses: ['env.container-id-long'],
+    roles: ['interface', 'ipam', 'chained'],
+    when: ({ type }) => type !== 'host-device',
+    run: context => {
+      const one = context.attachment()
+      const other = context.attachment()
+      const given = addressesOf(context.mustAdd(one))
+      const add = context.call('ADD', other)
+      context.judgeOutcome('env.container-id-long', succeeded(add), 'ADD of the second succeeds', add)
+      if (!succeeded(add)) return
+      if (context.profile.role === 'ipam' && context.profile.type !== 'static') {
+        const second = addressesOf(printed(add) ?? {})
+        const differ = second.every(address => !given.includes(address))
+        context.judge('env.container-id-long', differ, 'addresses of their own', () => `${given}, ${second}`)
+      }
+      // A line may hold several elements of a set: how often the second is named is what counts.
+      const mentions = () => context.world.snapshot().join('\n').split(other.containerId).length - 1
+      const before = mentions()
+      const del = context.call('DEL', one, { noPrevResult: true })
+      context.judgeOutcome('env.container-id-long', succeeded(del), 'DEL of the first succeeds', del)
+      const after = mentions()
+      context.judge(
+        'env.container-id-long',
+        after === before,
+        'what names the second stays',
+        () => `${before}, ${after}`
+      )
+      if (context.profile.role !== 'interface') return
+      const names = other.netns.inside(() => context.world.links().map(link => link['ifname']))
+      const kept = names.includes(other.ifName)
+      context.judge('env.container-id-long', kept, `the second keeps ${other.ifName}`, () => names.join(', '))
     }
   },
   {
     id: 'env-ifname-form',
     title: 'interface names that the kernel would not take',
     part: 'protocol',
-    clauses: ['env.ifname-form'],
+    clauses: ['env.ifname-form', 'env.ifname-checked', 'env.code', 'env.missing-named'],
     run: context => {
       const attachment = context.attachment()
+      const clause = context.profile.role === 'interface' ? 'env.ifname-form' : 'env.ifname-checked'
       for (const name of BAD_NAMES) {
         const outcome = context.call('ADD', attachment, { env: { CNI_IFNAME: name } })
-        const expected = `ADD of interface ${JSON.stringify(name)} fails with code 4`
-        context.judgeOutcome('env.ifname-form', refusedWith(outcome, 4), expected, outcome)
+        const what = `ADD of interface ${JSON.stringify(name)}`
+        judgeRefusal(context, clause, what, { outcome, variables: ['CNI_IFNAME'] })
       }
+    }
+  },
+  {
+    id: 'env-netns-of-process',
+    title: 'the namespace by the path of a process in it',
+    part: 'protocol',
+    clauses: ['env.netns-of-process', 'del.vanished-netns'],
+    roles: ['interface', 'chained', 'loopback', 'meta'],
+    run: context => {
+      const isChecked = checksAnyway(context)
+      const attachment = context.attachment()
+      const sleeper = attachment.netns.inside(() => spawn('sleep', ['60'], { stdio: 'ignore' }))
+      const env = { CNI_NETNS: `/proc/${sleeper.pid}/ns/net` }
+      const prev = context.prevResult('ADD', attachment, context.newest())
+      const prevResult = prev === undefined ? undefined : withSandbox(prev, attachment.netns.path, env.CNI_NETNS)
+      context.requireKernel()
+      const add = context.call('ADD', attachment, { env, prevResult })
+      const what = `with CNI_NETNS=${env.CNI_NETNS}`
+      context.judgeOutcome('env.netns-of-process', succeeded(add), `ADD ${what} succeeds`, add)
+      if (isChecked && succeeded(add)) {
+        const check = context.call('CHECK', attachment, { env })
+        context.judgeOutcome('env.netns-of-process', succeeded(check), `CHECK ${what} succeeds`, check)
+      }
+      sleeper.kill('SIGKILL')
+      const until = Date.now() + 2000
+      while (existsSync(env.CNI_NETNS) && Date.now() < until) Atomics.wait(PAUSE, 0, 0, 5)
+      const del = context.call('DEL', attachment, { env })
+      context.judgeOutcome('del.vanished-netns', succeeded(del), 'DEL succeeds when the process is gone', del)
     }
   },
   {
@@ -101,12 +207,12 @@ export const PARAMETER_CASES: readonly Case[] = [
     id: 'env-all-missing',
     title: 'several variables missing at once',
     part: 'protocol',
-    clauses: ['env.missing-named'],
+    clauses: ['env.container-id', 'env.code', 'env.missing-named'],
     run: context => {
       const env = { CNI_CONTAINERID: undefined, CNI_IFNAME: undefined, CNI_NETNS: undefined }
       const outcome = context.call('ADD', context.attachment(), { env })
-      const named = Object.keys(env).every(name => outcome.stdout.includes(name))
-      context.judgeOutcome('env.missing-named', named, `the error names ${Object.keys(env).join(', ')}`, outcome)
+      const variables = Object.keys(env)
+      judgeRefusal(context, 'env.container-id', 'ADD without any of them', { outcome, variables })
     }
   },
   {

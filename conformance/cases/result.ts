@@ -1,5 +1,5 @@
 /** Results: their form in every version, and whether they tell the truth. */
-import { type Attachment, type Case, type Context, isInterfaceOf } from '../case.ts'
+import { type Case, type Context, isInterfaceOf } from '../case.ts'
 import { isObject, type JsonObject, objects, sameJson, stable } from '../json.ts'
 import { isV6 } from '../result-form.ts'
 import { atLeast, type Version } from '../versions.ts'
@@ -7,33 +7,43 @@ import { atLeast, type Version } from '../versions.ts'
 const NEW_INTERFACE_KEYS = ['mtu', 'socketPath', 'pciID']
 const NEW_ROUTE_KEYS = ['mtu', 'advmss', 'priority', 'table', 'scope']
 
-function judgeForm(context: Context, version: Version, result: JsonObject): void {
-  const say = (clause: string, holds: boolean, expected: string) =>
-    context.judge(clause, holds, `in ${version}: ${expected}`, () => stable(result))
-  if (atLeast(version, '0.2.0')) say('result.version', result['cniVersion'] === version, `cniVersion is ${version}`)
-  if (!atLeast(version, '0.3.0')) {
-    const later = ['interfaces', 'ips', 'routes'].filter(key => key in result)
-    say('result.form-legacy', later.length === 0, 'no key of later versions')
-    const ip4 = result['ip4']
-    say('result.form-legacy', !isObject(ip4) || typeof ip4['ip'] === 'string', 'ip4 holds ip')
-    return
-  }
-  say('result.form-legacy', !('ip4' in result) && !('ip6' in result), 'neither ip4 nor ip6')
-  for (const ip of objects(result['ips'])) {
-    const wanted = atLeast(version, '1.0.0') ? undefined : isV6(String(ip['address'])) ? '6' : '4'
-    say('result.form-ip-version', ip['version'] === wanted, `${ip['address']} has version ${wanted}`)
-  }
-  if (atLeast(version, '1.1.0')) return
+/** Keys that a result of this version does not know. */
+function strangeKeys(version: Version, result: JsonObject): readonly string[] {
+  if (!atLeast(version, '0.3.0')) return ['interfaces', 'ips', 'routes'].filter(key => key in result)
+  const legacy = ['ip4', 'ip6'].filter(key => key in result)
+  const families = atLeast(version, '1.0.0')
+    ? objects(result['ips'])
+        .filter(ip => 'version' in ip)
+        .map(() => 'version')
+    : []
+  if (atLeast(version, '1.1.0')) return [...legacy, ...families]
   const early = [
     ...objects(result['interfaces']).flatMap(one => NEW_INTERFACE_KEYS.filter(key => key in one)),
     ...objects(result['routes']).flatMap(one => NEW_ROUTE_KEYS.filter(key => key in one))
   ]
-  say('result.form-newest', early.length === 0, `none of ${NEW_INTERFACE_KEYS} and ${NEW_ROUTE_KEYS}`)
+  return [...legacy, ...families, ...early]
 }
 
-/** The entry of the container's interface. */
-function ownEntry(result: JsonObject, attachment: Attachment): JsonObject | undefined {
-  return objects(result['interfaces']).find(one => isInterfaceOf(one, attachment))
+/** Whether the addresses stand where this version has them; a result without any says nothing. */
+function hasForm(version: Version, result: JsonObject): boolean {
+  const ips = objects(result['ips'])
+  if (!atLeast(version, '0.3.0')) {
+    const held = [result['ip4'], result['ip6']].filter(isObject)
+    return held.every(one => typeof one['ip'] === 'string') && (held.length > 0 || ips.length === 0)
+  }
+  const addressed = ips.every(ip => typeof ip['address'] === 'string')
+  if (ips.length === 0) return !('ip4' in result)
+  if (atLeast(version, '1.0.0')) return addressed
+  return addressed && ips.every(ip => ip['version'] === (isV6(String(ip['address'])) ? '6' : '4'))
+}
+
+function judgeForm(context: Context, version: Version, result: JsonObject): void {
+  const say = (clause: string, holds: boolean, expected: string) =>
+    context.judge(clause, holds, `in ${version}: ${expected}`, () => stable(result))
+  if (atLeast(version, '0.2.0')) say('result.version', result['cniVersion'] === version, `cniVersion is ${version}`)
+  say('result.form', hasForm(version, result), 'addresses in the form of the version')
+  const strange = strangeKeys(version, result)
+  say('result.other-version', strange.length === 0, `no key of other versions (${strange.join(', ')})`)
 }
 
 export const RESULT_CASES: readonly Case[] = [
@@ -41,7 +51,7 @@ export const RESULT_CASES: readonly Case[] = [
     id: 'result-forms',
     title: 'the form of results in every version',
     part: 'protocol',
-    clauses: ['result.version', 'result.form-legacy', 'result.form-ip-version', 'result.form-newest'],
+    clauses: ['result.version', 'result.form', 'result.other-version'],
     run: context => {
       for (const version of context.versions()) {
         const attachment = context.attachment()
@@ -56,15 +66,19 @@ export const RESULT_CASES: readonly Case[] = [
     id: 'result-interfaces',
     title: 'interfaces in the result are those that exist',
     part: 'protocol',
-    clauses: ['result.interface', 'result.host-interface', 'result.mac', 'result.mtu'],
+    clauses: ['result.interface', 'result.sandbox', 'result.host-interface', 'result.mac', 'result.mtu'],
     roles: ['interface', 'loopback'],
     since: '0.3.0',
     run: context => {
       const attachment = context.attachment()
       const result = context.mustAdd(attachment)
-      const own = ownEntry(result, attachment)
-      const expected = `an interface ${attachment.ifName} with sandbox ${attachment.netns.path}`
-      context.judge('result.interface', own !== undefined, expected, () => stable(result['interfaces']))
+      const listed = objects(result['interfaces'])
+      const seen = () => stable(result['interfaces'] ?? null)
+      const named = listed.filter(one => one['name'] === attachment.ifName)
+      context.judge('result.interface', named.length > 0, `an interface ${attachment.ifName}`, seen)
+      const expected = `${attachment.ifName} with sandbox ${attachment.netns.path}`
+      const inBox = listed.some(one => isInterfaceOf(one, attachment))
+      context.judge('result.sandbox', named.length === 0 || inBox, expected, seen)
       for (const entry of objects(result['interfaces'])) {
         const sandbox = entry['sandbox']
         const inside = sandbox === attachment.netns.path
@@ -80,6 +94,52 @@ export const RESULT_CASES: readonly Case[] = [
         if (!context.supports('1.1.0')) continue
         context.judge('result.mtu', entry['mtu'] === link['mtu'], `${name} has mtu ${link['mtu']}`, () => stable(entry))
       }
+    }
+  },
+  {
+    id: 'result-host-interfaces',
+    title: 'interfaces that an attachment makes on the host are in the result',
+    part: 'protocol',
+    clauses: ['result.all-interfaces'],
+    roles: ['interface', 'meta'],
+    since: '0.3.0',
+    when: ({ type }) => type !== 'host-device',
+    run: context => {
+      // What a network shares is there with the first container.
+      context.mustAdd(context.attachment())
+      const before = context.world.links().map(link => link['ifname'])
+      const result = context.mustAdd(context.attachment())
+      const made = context.world.links().filter(link => !before.includes(link['ifname']))
+      const listed = objects(result['interfaces']).map(one => one['name'])
+      for (const link of made) {
+        const name = link['ifname']
+        const seen = () => stable(result['interfaces'] ?? null)
+        context.judge('result.all-interfaces', listed.includes(name), `${name} of the host is listed`, seen)
+      }
+      context.judge('result.all-interfaces', true, '', () => '')
+    }
+  },
+  {
+    id: 'result-route-attributes',
+    title: 'attributes of the routes that IPAM gave',
+    part: 'protocol',
+    clauses: ['result.route-attributes', 'add.route-attributes'],
+    roles: ['interface'],
+    since: '1.1.0',
+    run: context => {
+      const attachment = context.attachment()
+      const attributes = { mtu: 1400, advmss: 1300, priority: 77, table: 4242, scope: 0 }
+      const route = { dst: '10.99.0.0/16', gw: '10.77.0.1', ...attributes }
+      const asked = { ...attachment, parts: { ...attachment.parts, routes: [route] } }
+      const result = context.mustAdd(asked)
+      const found = objects(result['routes']).find(one => one['dst'] === route.dst)
+      const kept = found !== undefined && Object.entries(attributes).every(([key, value]) => found[key] === value)
+      context.judge('result.route-attributes', kept, stable(route), () => stable(result['routes'] ?? null))
+      const held = attachment.netns.inside(() => context.world.json('ip', '-j', '-d', 'route', 'show', 'table', '4242'))
+      const set = held.find(one => one['dst'] === route.dst)
+      const metrics = objects(set?.['metrics'])[0]
+      const really = set?.['metric'] === 77 && metrics?.['mtu'] === 1400 && metrics?.['advmss'] === 1300
+      context.judge('add.route-attributes', really, `in table 4242: ${stable(route)}`, () => stable(held))
     }
   },
   {
@@ -153,6 +213,37 @@ export const RESULT_CASES: readonly Case[] = [
     }
   },
   {
+    id: 'result-prev-newest',
+    title: 'a plugin in the chain passes on what 1.1.0 added',
+    part: 'protocol',
+    clauses: ['result.prev-newest'],
+    roles: ['chained'],
+    since: '1.1.0',
+    run: context => {
+      const attachment = context.attachment()
+      const usual = context.prevResult('ADD', attachment, '1.1.0') ?? {}
+      const routes = [
+        { dst: '0.0.0.0/0', gw: '10.88.0.1' },
+        { dst: '10.99.0.0/16', gw: '10.88.0.1', mtu: 1400, advmss: 1300, priority: 7, table: 99, scope: 0 }
+      ]
+      const interfaces = objects(usual['interfaces']).map((one, index) => ({
+        ...one,
+        ...(index === 1 ? { mtu: 1500, socketPath: '/run/judge.sock', pciID: '0000:00:1f.6' } : {})
+      }))
+      const prevResult = { ...usual, interfaces, routes }
+      const result = context.mustAdd(attachment, { version: '1.1.0', prevResult })
+      for (const [key, wanted] of [
+        ['interfaces', interfaces],
+        ['routes', routes]
+      ] as const) {
+        const kept = wanted.every(one => objects(result[key]).some(other => includes(other, one)))
+        context.judge('result.prev-newest', kept, `${key} as before: ${stable(wanted)}`, () =>
+          stable(result[key] ?? null)
+        )
+      }
+    }
+  },
+  {
     id: 'result-of-ipam',
     title: 'an IPAM plugin gives an abbreviated result',
     part: 'protocol',
@@ -171,7 +262,10 @@ export const RESULT_CASES: readonly Case[] = [
   }
 ]
 
-/** Whether every key of `part` is in `whole` with the same value; a changed MAC or MTU is the plugin's own work. */
+/** Whether every key of `part` is in `whole` with the same value; a MAC or MTU may have become another. */
 function includes(whole: JsonObject, part: JsonObject): boolean {
-  return Object.entries(part).every(([key, value]) => key === 'mac' || key === 'mtu' || sameJson(whole[key], value))
+  return Object.entries(part).every(([key, value]) => {
+    const isOwnWork = (key === 'mac' || key === 'mtu') && typeof part['name'] === 'string'
+    return isOwnWork ? key in whole : sameJson(whole[key], value)
+  })
 }

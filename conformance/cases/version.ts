@@ -14,7 +14,7 @@ export const VERSION_CASES: readonly Case[] = [
     id: 'version-reply',
     title: 'what VERSION prints',
     part: 'protocol',
-    clauses: ['version.reply', 'version.echo', 'version.no-configuration'],
+    clauses: ['version.reply', 'version.echo', 'version.unknown', 'version.no-configuration'],
     run: context => {
       const outcome = reply(context, '{"cniVersion":"1.0.0"}', NOTHING)
       const body = printed(outcome)
@@ -23,10 +23,15 @@ export const VERSION_CASES: readonly Case[] = [
       const version = body?.['cniVersion']
       const holds = succeeded(outcome) && texts && typeof version === 'string'
       context.judgeOutcome('version.reply', holds, 'cniVersion and a list supportedVersions', outcome)
-      for (const asked of context.versions().filter(one => atLeast(one, '0.4.0'))) {
+      for (const asked of context.versions().filter(one => atLeast(one, '1.0.0'))) {
         const echoed = reply(context, JSON.stringify({ cniVersion: asked }), NOTHING)
         const expected = `VERSION asked in ${asked} answers in ${asked}`
         context.judgeOutcome('version.echo', printed(echoed)?.['cniVersion'] === asked, expected, echoed)
+      }
+      for (const cniVersion of ['0.0.1', '1.9.0', '7.0.0']) {
+        const unknown = reply(context, JSON.stringify({ cniVersion }), NOTHING)
+        const told = succeeded(unknown) && Array.isArray(printed(unknown)?.['supportedVersions'])
+        context.judgeOutcome('version.unknown', told, `VERSION asked in ${cniVersion} is answered`, unknown)
       }
       const odd = { CNI_CONTAINERID: '-', CNI_NETNS: '/nowhere', CNI_IFNAME: 'dummy', CNI_ARGS: 'x' }
       const podman = reply(context, '{"cniVersion":"1.0.0"}', odd)
@@ -50,7 +55,7 @@ export const VERSION_CASES: readonly Case[] = [
       for (const cniVersion of ['9.0.0', '0.3.9', '1.0', ...old]) {
         const outcome = context.call('ADD', context.attachment(), { config: { cniVersion } })
         const code = errorCode(outcome)
-        // `1.0` may also be called undecodable.
+        // What is no version of the form x.y.z may also be called undecodable.
         const holds = !succeeded(outcome) && (code === 1 || (cniVersion === '1.0' && code === 6))
         context.judgeOutcome('version.unsupported', holds, `ADD in version ${cniVersion} fails with code 1`, outcome)
         if (cniVersion !== '9.0.0') continue

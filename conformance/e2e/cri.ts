@@ -7,7 +7,7 @@ import { SCRATCH } from './host.ts'
 import { IMAGE } from './image.ts'
 import { HERE, who } from './reach.ts'
 
-export interface PortMapping {
+interface PortMapping {
   readonly protocol?: 'TCP' | 'UDP' | 'SCTP'
   readonly container_port: number
   readonly host_port: number

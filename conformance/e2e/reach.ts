@@ -2,13 +2,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { outcomeOf, runIn, until } from './command.ts'
-import { ROOT, SCRATCH } from './host.ts'
+import { echoProgram } from '../../lib/testing/echo.ts'
+import { runIn, until } from './command.ts'
+import { SCRATCH } from './host.ts'
 
 /** The network namespace of this process: the host's. */
 export const HERE = '/proc/self/ns/net'
 
-const ECHO = join(ROOT, 'lib', 'testing', 'echo.ts')
 const PATIENCE_MS = 2000
 
 /** `host:port` with brackets around IPv6. */
@@ -39,15 +39,15 @@ export function answerOf(text: string): Answer | undefined {
 
 /** One datagram there, one back; '' when none comes, else `NAME SEEN-ADDRESS`. */
 export function askUdp(from: string, address: string, port: number): string {
-  const asked = runIn(from, process.execPath, ['--no-warnings', ECHO, 'ask', `udp ${address} ${port}`])
-  return asked.stdout.trim()
+  const [node, ...args] = echoProgram()
+  return runIn(from, node, [...args, 'ask', `${PATIENCE_MS} udp ${address} ${port}`]).stdout.trim()
 }
 
 /** Starts a server that answers datagrams, inside a container's network namespace. */
 export async function serveUdp(netns: string, name: string, port: number): Promise<ChildProcess> {
   const ready = join(SCRATCH, `echo-${name}-${port}`)
   rmSync(ready, { force: true })
-  const args = [`--net=${netns}`, process.execPath, '--no-warnings', ECHO, 'serve', name, ready, `udp ${port}`]
+  const args = [`--net=${netns}`, ...echoProgram(), 'serve', name, ready, `udp ${port}`]
   const child = spawn('nsenter', args, { stdio: 'ignore' })
   await until(`the server of ${name}`, 10_000, () => existsSync(ready) || undefined)
   return child
@@ -56,9 +56,4 @@ export async function serveUdp(netns: string, name: string, port: number): Promi
 /** Whether a ping is answered. */
 export function pings(from: string, address: string): boolean {
   return runIn(from, 'ping', ['-c1', '-W1', address]).status === 0
-}
-
-/** Whether a program is there at all. */
-export function has(program: string): boolean {
-  return outcomeOf('sh', ['-c', `command -v ${program}`]).status === 0
 }

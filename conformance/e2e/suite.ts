@@ -22,7 +22,7 @@ export interface Suite {
 }
 
 /** A suite with its runtime running. */
-export interface Stage {
+interface Stage {
   readonly cases: readonly Case[]
   /** Makes and removes one container, so that what is made once and stays (bridge, chains) is there. */
   readonly warmUp: () => Promise<void>

@@ -10,7 +10,7 @@ interface Link {
 }
 
 /** Links that are neither the host's own nor a bridge, which waits for the next container. */
-export function linksLeft(): readonly string[] {
+function linksLeft(): readonly string[] {
   const links: readonly Link[] = JSON.parse(run('ip', ['-j', '-d', 'link', 'show']))
   const own = links.filter(one => !['lo', UPLINK].includes(one.ifname) && one.linkinfo?.info_kind !== 'bridge')
   return own.map(one => `link ${one.ifname}`)

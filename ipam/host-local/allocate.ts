@@ -11,7 +11,7 @@ import type { LeaseOwner } from '../../lib/state/lease-owners.ts'
 import type { Claim, Lease, LeaseDirectory } from '../../lib/state/leases.ts'
 
 /** ADD: every address of a set is taken. */
-export const NO_FREE_ADDRESS = 100
+const NO_FREE_ADDRESS = 100
 
 /** One address of the answer, as long as its subnet. */
 export interface Grant {

@@ -11,7 +11,7 @@ import type { RangeSet } from '../../lib/ranges/range-set.ts'
 import { readRangeSets } from '../../lib/ranges/range-sets.ts'
 import { readResolvConf } from './resolv-conf.ts'
 
-export const DEFAULT_DATA_DIR = '/var/lib/cni/networks'
+const DEFAULT_DATA_DIR = '/var/lib/cni/networks'
 
 export interface HostLocalConfig {
   readonly dataDir: string

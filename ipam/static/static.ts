@@ -16,7 +16,7 @@ import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../
 import { formatPrefix, type IpPrefix, parsePrefix, prefixContains, prefixesEqual } from '../../lib/ip/prefix.ts'
 
 /** CHECK: an address is not in prevResult as it was given. */
-export const ADDRESS_DIFFERS = 102
+const ADDRESS_DIFFERS = 102
 
 export function staticAddresses(): Plugin {
   return { name: 'static', since: '0.1.0', add, del: nothing, check, gc: nothing, status }

@@ -6,7 +6,7 @@ import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import { requiredPrevResult } from '../cni/inputs.ts'
 import type { Request } from '../cni/plugin.ts'
 import type { Interface, IpConfig, Result, Route as ResultRoute } from '../cni/result.ts'
-import type { IpAddress } from '../ip/address.ts'
+import { type IpAddress, isUnspecified } from '../ip/address.ts'
 import { formatMac, parseMac } from '../ip/mac.ts'
 import { prefixContains } from '../ip/prefix.ts'
 import { configureInterface } from '../net/configure-interface.ts'
@@ -62,7 +62,9 @@ export function kernelRoutes(result: Result): readonly Route[] {
   return result.routes.map(route => kernelRoute(route, route.gw ?? gatewayFor(result.ips, route.dst.address.family)))
 }
 
-function kernelRoute(route: ResultRoute, gateway: IpAddress | undefined): Route {
+/** A gateway of 0.0.0.0 or :: is none: the destination is on the link (DHCP option 121, RFC 3442 "Local Subnet Routes"). */
+function kernelRoute(route: ResultRoute, given: IpAddress | undefined): Route {
+  const gateway = given === undefined || isUnspecified(given) ? undefined : given
   return {
     family: route.dst.address.family,
     dst: route.dst.length === 0 ? undefined : route.dst,

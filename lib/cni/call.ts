@@ -8,33 +8,25 @@ import { isSameFile } from '../sys/exec.ts'
 import { CniArgs } from './args.ts'
 import { delegateFor } from './delegate.ts'
 import type { Environment } from './env.ts'
-import { CniError, DECODE_FAILURE, INCOMPATIBLE_VERSION, INVALID_CONFIG, INVALID_NETNS } from './error.ts'
-import type { Io } from './io.ts'
+import { CniError, DECODE_FAILURE, INCOMPATIBLE_VERSION, INVALID_NETNS } from './error.ts'
+import type { Invocation } from './invocation.ts'
 import type { Attachment, Command, Plugin, Request } from './plugin.ts'
 import type { Result } from './result.ts'
 import { resultFromJson } from './result-json.ts'
 import { isAtLeast, isVersion, versionsSince } from './version.ts'
 
-/** What a runtime handed over, read and judged. */
-export interface Call {
-  readonly environment: Environment
-  readonly network: string
-  readonly cniVersion: string
-  /** The configuration as it came, for delegates. */
-  readonly text: string
-  readonly config: Json
-  readonly builtins: readonly Plugin[]
-  readonly io: Io
-  /** Whether another plugin of this process makes the call. */
-  readonly delegated: boolean
-}
-
 /**
  * Calls the plugin's function for `command`.
  * @returns the result of ADD, undefined for the other verbs
  */
-export function dispatch(plugin: Plugin, call: Call, command: Command): Result | undefined {
+export function dispatch(plugin: Plugin, call: Invocation, command: Command): Result | undefined {
   checkVersion(plugin, call, command)
+  if (command === 'GC' && keyOfValid(call.config) === '') {
+    call.io.stderr(
+      `${plugin.name}: GC without cni.dev/valid-attachments removes nothing: it would not know what still lives\n`
+    )
+    return undefined
+  }
   const request = requestOf(call, command)
   if (command === 'ADD') return plugin.add(request)
   if (command === 'DEL') plugin.del(request)
@@ -50,7 +42,7 @@ function verbSince(command: Command): string {
   return command === 'GC' || command === 'STATUS' ? '1.1.0' : '0.1.0'
 }
 
-function checkVersion(plugin: Plugin, call: Call, command: Command): void {
+function checkVersion(plugin: Plugin, call: Invocation, command: Command): void {
   const version = call.cniVersion
   const since = verbSince(command)
   if (since !== '0.1.0') {
@@ -74,7 +66,7 @@ function checkVersion(plugin: Plugin, call: Call, command: Command): void {
   }
 }
 
-function requestOf(call: Call, command: Command): Request {
+function requestOf(call: Invocation, command: Command): Request {
   const environment = call.environment
   const attached = command === 'ADD' || command === 'DEL' || command === 'CHECK'
   if (command === 'ADD' || command === 'DEL') refuseOwnNetns(environment)
@@ -113,7 +105,7 @@ function isOwnNetns(path: string): boolean {
   }
 }
 
-function prevResultOf(call: Call, command: Command): Result | undefined {
+function prevResultOf(call: Invocation, command: Command): Result | undefined {
   const json = memberOf(call.config, 'prevResult')
   if (json === undefined || json.type === 'null') return undefined
   try {
@@ -127,16 +119,21 @@ function prevResultOf(call: Call, command: Command): Result | undefined {
 }
 
 /**
- * What GC must keep. The key has to be there: an absent list taken for an empty one would remove every container's
- * network. A null is Go's way of writing an empty list.
+ * The key of the list of what GC must keep, '' when there is none. An absent list taken for an empty one would remove
+ * every container's network, and libcni sends none when its caller gave it no arguments (cnitool does so): it has called
+ * DEL for all that it remembers by then, which is why doing nothing is a success. The second name is the one that the
+ * specification had first.
+ *
+ * @source libcni/api.go GCNetworkList, cnitool/cnitool.go of containernetworking/cni 1.3
  */
+function keyOfValid(config: Json): string {
+  if (memberOf(config, 'cni.dev/valid-attachments') !== undefined) return 'cni.dev/valid-attachments'
+  return memberOf(config, 'cni.dev/attachments') === undefined ? '' : 'cni.dev/attachments'
+}
+
+/** What GC must keep. A null is Go's way of writing an empty list. */
 function validAttachmentsOf(config: Json): readonly Attachment[] {
-  const key =
-    memberOf(config, 'cni.dev/valid-attachments') === undefined ? 'cni.dev/attachments' : 'cni.dev/valid-attachments'
-  if (memberOf(config, key) === undefined) {
-    const message = 'read configuration: cni.dev/valid-attachments is missing'
-    throw new CniError(INVALID_CONFIG, message, 'pass the list of attachments to keep to GC, [] to remove all')
-  }
+  const key = keyOfValid(config)
   const section = new Section(config)
   const attachments: Attachment[] = []
   for (const one of section.sections(key)) {

@@ -8,7 +8,6 @@ import { ConfigError, Section } from '../config/section.ts'
 import { errnoOf } from '../sys/errors.ts'
 import { type Finished, isSameFile } from '../sys/exec.ts'
 import { sleepMilliseconds } from '../sys/stdio.ts'
-import type { Call } from './call.ts'
 import {
   CniError,
   DECODE_FAILURE,
@@ -18,24 +17,25 @@ import {
   INVALID_ENVIRONMENT,
   NOT_AVAILABLE
 } from './error.ts'
+import type { Invocation } from './invocation.ts'
 import { type Command, Ipam, type Plugin } from './plugin.ts'
 import { EMPTY_RESULT, type Result } from './result.ts'
 import { asSeenIn, resultFromJson } from './result-json.ts'
 
 /** Calls a plugin of this process: call.ts's `dispatch`, handed over because it needs this module itself. */
-export type Dispatch = (plugin: Plugin, call: Call, command: Command) => Result | undefined
+export type Dispatch = (plugin: Plugin, call: Invocation, command: Command) => Result | undefined
 
 /** The delegate that the configuration names; it is not looked for before it is called. */
-export function delegateFor(call: Call, command: Command, dispatch: Dispatch): Ipam {
+export function delegateFor(call: Invocation, command: Command, dispatch: Dispatch): Ipam {
   return new Delegate(call, command, dispatch)
 }
 
 class Delegate extends Ipam {
-  readonly #call: Call
+  readonly #call: Invocation
   readonly #command: Command
   readonly #dispatch: Dispatch
 
-  constructor(call: Call, command: Command, dispatch: Dispatch) {
+  constructor(call: Invocation, command: Command, dispatch: Dispatch) {
     super()
     this.#call = call
     this.#command = command
@@ -91,7 +91,7 @@ class Delegate extends Ipam {
   }
 }
 
-function ownType(call: Call): string {
+function ownType(call: Invocation): string {
   return memberOf(call.config, 'type')?.text ?? ''
 }
 
@@ -118,7 +118,7 @@ function isFile(path: string): boolean {
   }
 }
 
-function execute(call: Call, command: Command, type: string, file: string): Result | undefined {
+function execute(call: Invocation, command: Command, type: string, file: string): Result | undefined {
   const finished = executePatiently(call, command, file)
   const what = `ipam plugin ${JSON.stringify(type)}`
   if (finished.status !== 0) throw failureOf(finished, what)
@@ -139,7 +139,7 @@ const BUSY_TRIES = 50
 const BUSY_PAUSE = 100
 
 /** A file that is being written by an installer cannot be executed ("text file busy"); it will be in a moment. */
-function executePatiently(call: Call, command: Command, file: string): Finished {
+function executePatiently(call: Invocation, command: Command, file: string): Finished {
   for (let left = BUSY_TRIES; ; left -= 1) {
     try {
       return call.io.execute(file, command, call.text)

@@ -156,7 +156,7 @@ test('one error names everything that is wrong, by its path', () => {
   const bad = {
     cniVersion: '1.0.0',
     interfaces: [{ name: 7 }],
-    ips: [{ address: '10.0.0.1' }, { interface: -1, address: '10.0.0.1/8' }, {}],
+    ips: [{ address: '10.0.0.1' }, { interface: 1.5, address: '10.0.0.1/8' }, {}],
     routes: [{ dst: 'nowhere', gw: 'x' }]
   }
   const error = throwsLike(() => resultFromJson(toJson(bad), '1.0.0', 'prevResult'), { name: 'CniError', code: 6 })
@@ -171,6 +171,24 @@ test('one error names everything that is wrong, by its path', () => {
   ]) {
     assert.match(error.message, path)
   }
+})
+
+test('a number below 0 in another plugin’s result means none', () => {
+  const result = resultFromJson(
+    toJson({
+      cniVersion: '1.1.0',
+      interfaces: [{ name: 'eth0', mtu: -1 }],
+      ips: [{ interface: -1, address: '10.0.0.1/8' }],
+      routes: [{ dst: '10.9.0.0/24', mtu: -1, advmss: -1, priority: -1, table: -1, scope: -1 }]
+    }),
+    '1.1.0',
+    'prevResult'
+  )
+  assert.equal([result.interfaces[0]?.mtu, result.ips[0]?.interface], [undefined, undefined])
+  const route = result.routes[0]
+  assert.is(route?.dst.length, 24)
+  const numbers = [route?.mtu, route?.advmss, route?.priority, route?.table, route?.scope]
+  assert.equal(numbers, [undefined, undefined, undefined, undefined, undefined])
 })
 
 test('a version nobody knows and a result that is no object are refused', () => {

@@ -148,7 +148,7 @@ function readResult(section: Section): Result {
   return {
     interfaces: section.sections('interfaces').map(readInterface),
     ips: readIps(section.sections('ips')),
-    routes: readRoutes(section.sections('routes')),
+    routes: readForeignRoutes(section.sections('routes')),
     dns: readDns(section.section('dns'))
   }
 }
@@ -157,7 +157,7 @@ function readInterface(section: Section): Interface {
   return {
     name: section.text('name') ?? '',
     mac: presentText(section, 'mac'),
-    mtu: positive(section, 'mtu'),
+    mtu: foreignPositive(section, 'mtu'),
     sandbox: presentText(section, 'sandbox'),
     socketPath: presentText(section, 'socketPath'),
     pciID: presentText(section, 'pciID')
@@ -175,18 +175,29 @@ function positive(section: Section, key: string): number | undefined {
   return value === 0 ? undefined : value
 }
 
+/** In somebody else's result a number below 0 means none: several IPAM plugins write -1 for "no interface". */
+function foreign(section: Section, key: string): number | undefined {
+  const value = section.integer(key, -BIGGEST, BIGGEST)
+  return value === undefined || value < 0 ? undefined : value
+}
+
+function foreignPositive(section: Section, key: string): number | undefined {
+  const value = foreign(section, key)
+  return value === 0 ? undefined : value
+}
+
 function readIps(sections: readonly Section[]): readonly IpConfig[] {
   const ips: IpConfig[] = []
   for (const section of sections) {
     const address = requiredPrefix(section, 'address')
-    const index = section.integer('interface', 0, BIGGEST)
+    const index = foreign(section, 'interface')
     const gateway = readAddress(section, 'gateway')
     if (address !== undefined) ips.push({ interface: index, address, gateway })
   }
   return ips
 }
 
-/** A list of `routes` of a result or a configuration. */
+/** A list of `routes` of a configuration. */
 export function readRoutes(sections: readonly Section[]): readonly Route[] {
   const routes: Route[] = []
   for (const section of sections) {
@@ -197,6 +208,22 @@ export function readRoutes(sections: readonly Section[]): readonly Route[] {
     const priority = positive(section, 'priority')
     const table = section.integer('table', 0, BIGGEST)
     const scope = section.integer('scope', 0, 255)
+    if (dst !== undefined) routes.push({ dst, gw, mtu, advmss, priority, table, scope })
+  }
+  return routes
+}
+
+/** The same of a result: what no kernel takes counts as absent. */
+function readForeignRoutes(sections: readonly Section[]): readonly Route[] {
+  const routes: Route[] = []
+  for (const section of sections) {
+    const dst = requiredPrefix(section, 'dst')
+    const gw = readAddress(section, 'gw')
+    const mtu = foreignPositive(section, 'mtu')
+    const advmss = foreignPositive(section, 'advmss')
+    const priority = foreignPositive(section, 'priority')
+    const table = foreign(section, 'table')
+    const scope = foreign(section, 'scope')
     if (dst !== undefined) routes.push({ dst, gw, mtu, advmss, priority, table, scope })
   }
   return routes
@@ -228,7 +255,7 @@ function readLegacyResult(section: Section): Result {
     const address = requiredPrefix(part, 'ip')
     const gateway = readAddress(part, 'gateway')
     if (address !== undefined) ips.push({ address, gateway })
-    for (const route of readRoutes(part.sections('routes'))) routes.push(route)
+    for (const route of readForeignRoutes(part.sections('routes'))) routes.push(route)
   }
   return { interfaces: [], ips, routes, dns: readDns(section.section('dns')) }
 }

@@ -4,9 +4,10 @@
  * @source CNI specification 1.1.0, "Execution Protocol"
  */
 import { type Json, jsonArray, jsonObject, jsonString, jsonText, memberOf, parseJson } from '../config/json.ts'
-import { type Call, dispatch } from './call.ts'
+import { dispatch } from './call.ts'
 import { type Environment, isName, readEnvironment } from './env.ts'
 import { CniError, DECODE_FAILURE, errorToJson, INVALID_CONFIG, IO_FAILURE, toCniError } from './error.ts'
+import type { Invocation } from './invocation.ts'
 import type { Io } from './io.ts'
 import type { Plugin } from './plugin.ts'
 import { EMPTY_RESULT } from './result.ts'
@@ -21,7 +22,7 @@ import {
 } from './version.ts'
 
 /** Bytes of configuration beyond which nothing is read. */
-export const STDIN_LIMIT = 16 * 1024 * 1024
+const STDIN_LIMIT = 16 * 1024 * 1024
 
 /**
  * Serves one call.
@@ -92,7 +93,8 @@ function requestedVersion(io: Io): string {
   }
 }
 
-function readInput(io: Io): string {
+/** The standard input as text. @throws CniError codes 5 and 6 */
+export function readInput(io: Io): string {
   const bytes = readBytes(io)
   if (bytes.length > STDIN_LIMIT) {
     const message = 'read standard input: more than 16 MiB'
@@ -129,7 +131,8 @@ function checkUtf8(bytes: Uint8Array, text: string): void {
   }
 }
 
-function readConfig(text: string): Json {
+/** The configuration, an object. @throws CniError code 6 */
+export function readConfig(text: string): Json {
   const config = parseJson(text)
   if (config.type === 'object') return config
   throw new CniError(DECODE_FAILURE, `read configuration: must be an object, got ${config.type}`)
@@ -152,7 +155,7 @@ function networkOf(config: Json): string {
   throw new CniError(INVALID_CONFIG, `read configuration: ${fault}`, details)
 }
 
-function serve(plugin: Plugin, call: Call): void {
+function serve(plugin: Plugin, call: Invocation): void {
   const result = dispatch(plugin, call, call.environment.command)
   if (call.environment.command !== 'ADD') return
   try {
@@ -164,13 +167,18 @@ function serve(plugin: Plugin, call: Call): void {
 }
 
 /** An ADD whose result nobody can read has failed, and a runtime that is gone will not call DEL. */
-function takeBack(plugin: Plugin, call: Call): void {
+function takeBack(plugin: Plugin, call: Invocation): void {
   const environment: Environment = { ...call.environment, command: 'DEL' }
   try {
     dispatch(plugin, { ...call, environment }, 'DEL')
   } catch (error) {
     writeLastWords(call.io, `${toCniError(error, 'DEL').message}\n`)
   }
+}
+
+/** Answers a call that has failed before its version was known. @returns the exit status */
+export function answerError(error: unknown, io: Io): number {
+  return report(io, toCniError(error, io.env('CNI_COMMAND')), NEWEST_VERSION)
 }
 
 function report(io: Io, error: CniError, version: string): number {

@@ -5,9 +5,9 @@
  * @source D-Bus specification 0.43, "Message Protocol", "Authentication Protocol"
  */
 
+import { Reader } from '../bytes/reader.ts'
+import { Writer } from '../bytes/writer.ts'
 import { KernelError } from '../netlink/kernel-error.ts'
-import { Reader } from '../netlink/reader.ts'
-import { Writer } from '../netlink/writer.ts'
 import { UnixStream } from '../sys/unix-stream.ts'
 
 const SYSTEM_BUS = '/run/dbus/system_bus_socket'
@@ -193,45 +193,43 @@ interface Answer {
 }
 
 function decodeAnswer(message: Uint8Array): Answer {
-  const type = message[1] ?? 0
-  const view = new DataView(message.buffer, message.byteOffset, message.byteLength)
-  const fieldsLength = view.getUint32(12, true)
-  const end = FIXED_HEADER + fieldsLength
+  const reader = new Reader(message, 'D-Bus message')
+  reader.skip(1)
+  const type = reader.u8()
+  reader.skip(10)
+  const end = FIXED_HEADER + reader.u32()
   let replySerial = 0
   let errorName = ''
   let signature = ''
-  let offset = FIXED_HEADER
-  while (offset < end) {
-    const code = message[offset] ?? 0
-    const kind = String.fromCharCode(message[offset + 2] ?? 0)
-    offset += 4
-    if (kind === 'g') {
-      const length = message[offset] ?? 0
-      if (code === FIELD_SIGNATURE) signature = textAt(message, offset + 1, length)
-      offset += length + 2
-    } else {
-      offset = (offset + 3) & ~3
-      const value = view.getUint32(offset, true)
+  while (reader.offset() < end) {
+    const code = reader.u8()
+    reader.skip(1)
+    const kind = String.fromCharCode(reader.u8())
+    reader.skip(1)
+    if (kind === 'u') {
+      const value = reader.u32()
       if (code === FIELD_REPLY_SERIAL) replySerial = value
-      if (code === FIELD_ERROR_NAME) errorName = textAt(message, offset + 4, value)
-      offset += kind === 'u' ? 4 : 4 + value + 1
+    } else {
+      const value = textOf(reader.bytes(kind === 'g' ? reader.u8() : reader.u32()))
+      // The NUL after it.
+      reader.skip(1)
+      if (code === FIELD_SIGNATURE) signature = value
+      if (code === FIELD_ERROR_NAME) errorName = value
     }
-    offset = align8(offset)
+    reader.align(8)
   }
-  const body = message.subarray(align8(end))
-  return { type, replySerial, errorName, text: firstText(signature, body), boolean: firstBoolean(signature, body) }
+  reader.align(8)
+  return { type, replySerial, errorName, text: firstText(signature, reader), boolean: firstBoolean(signature, reader) }
 }
 
-function textAt(bytes: Uint8Array, offset: number, length: number): string {
-  return new TextDecoder().decode(bytes.subarray(offset, offset + length))
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes)
 }
 
-function firstText(signature: string, body: Uint8Array): string {
-  if (!signature.startsWith('s')) return ''
-  const reader = new Reader(body, 'D-Bus string')
-  return new TextDecoder().decode(reader.bytes(reader.u32()))
+function firstText(signature: string, body: Reader): string {
+  return signature.startsWith('s') ? textOf(body.bytes(body.u32())) : ''
 }
 
-function firstBoolean(signature: string, body: Uint8Array): boolean {
-  return signature.startsWith('b') && new Reader(body, 'D-Bus boolean').u32() !== 0
+function firstBoolean(signature: string, body: Reader): boolean {
+  return signature.startsWith('b') && body.u32() !== 0
 }

@@ -2,6 +2,8 @@
  * IPv4 and IPv6 addresses as bytes: pure values that never change, so they may be shared freely.
  */
 
+import { compareBytes } from '../bytes/compare.ts'
+
 /** `bytes` are in network order: 4 of them for family 4, 16 for family 6. */
 export interface IpAddress {
   readonly family: 4 | 6
@@ -57,11 +59,7 @@ export function addressesEqual(a: IpAddress, b: IpAddress): boolean {
 /** Negative, zero or positive as `a` comes before, is, or comes after `b`; IPv4 comes before IPv6. */
 export function compareAddresses(a: IpAddress, b: IpAddress): number {
   if (a.family !== b.family) return a.family - b.family
-  for (let i = 0; i < a.bytes.length; i += 1) {
-    const difference = (a.bytes[i] ?? 0) - (b.bytes[i] ?? 0)
-    if (difference !== 0) return difference
-  }
-  return 0
+  return compareBytes(a.bytes, b.bytes)
 }
 
 /**

@@ -10,6 +10,7 @@ import { sha512Hex } from '../hash/sha512.ts'
 import { KernelError } from '../netlink/kernel-error.ts'
 import { runProgram } from '../sys/exec.ts'
 import { withLock } from '../sys/file-lock.ts'
+import { comeHome } from '../sys/netns.ts'
 
 const DIRECTORIES: readonly string[] = ['/usr/sbin', '/sbin', '/usr/local/sbin', '/usr/bin', '/bin', '/usr/local/bin']
 const LEGACY_TABLES: readonly string[] = ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names']
@@ -127,7 +128,9 @@ export function withIptablesLock(work: () => boolean): boolean {
   return withLock<boolean>(LOCK, 0o600, work)
 }
 
+/** iptables works in the namespace that it is started in. */
 function program(family: 4 | 6, suffix: string): string {
+  comeHome()
   const path = findIptables(family, suffix)
   if (path !== undefined) return path
   const name = `${family === 4 ? 'iptables' : 'ip6tables'}${suffix}`

@@ -1,26 +1,25 @@
 // needs: iptables ip6tables
-import { spawnSync } from 'node:child_process'
 import { BridgedContainers } from '../testing/bridged-containers.ts'
 import { EchoServer, expectAnswers } from '../testing/echo.ts'
 import type { Namespace } from '../testing/namespace.ts'
+import { programFromText } from '../testing/program.ts'
 import { assert, suite } from '../testing/suite.ts'
 
 const test = suite('lib/iptables/masquerade')
 
 /** Runs verbs of masquerade.ts in a process of its own: iptables works in the namespace of its process. */
 function inHost(host: Namespace, code: string): void {
-  const modules = new URL('../', import.meta.url).href
-  const program = `
-    const { LinuxKernel } = await import('${modules}net/kernel-net.ts')
-    const { checkMasquerade, ensureMasquerade, removeMasquerade } = await import('${modules}nft/masquerade.ts')
-    const { parsePrefix } = await import('${modules}ip/prefix.ts')
+  const text = `
+    import { LinuxKernel } from '../net/kernel-net.ts'
+    import { checkMasquerade, ensureMasquerade, removeMasquerade } from '../nft/masquerade.ts'
+    import { parsePrefix } from '../ip/prefix.ts'
     const host = new LinuxKernel().host()
     const owner = { network: 'net1', containerId: 'c1', ifName: 'eth0' }
     const second = { ...owner, ifName: 'eth1' }
     const at = (...texts) => texts.map(text => parsePrefix(text))
     ${code}`
-  const args = [`--net=${host.path}`, process.execPath, '--no-warnings', '--input-type=module', '-e', program]
-  const done = spawnSync('nsenter', args, { encoding: 'utf8' })
+  const [node, ...args] = programFromText(text, import.meta.dirname)
+  const done = host.run(node, args)
   assert.is(done.status, 0, done.stderr)
 }
 

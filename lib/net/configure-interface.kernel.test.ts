@@ -220,4 +220,22 @@ test('a route to the same destination through another interface stays first, for
   })
 })
 
+test('20,000 routes are added and checked within the time of a test, those of another network first', () => {
+  withCable((_far, box, net) => {
+    ip(box, 'link add eth1 type veth peer name eth2')
+    ip(box, 'link set eth1 up')
+    ip(box, 'route add 10.64.0.0/24 dev eth1')
+    const gateway = parseAddress('10.1.0.1')
+    const routes = Array.from({ length: 20_000 }, (_, i) => ({
+      dst: prefix(`10.${64 + (i >> 8)}.${i & 255}.0/24`),
+      gateway
+    }))
+    const setup = { addresses: [prefix('10.1.0.5/24')], routes }
+    configureInterface(net, net.links.get('eth0'), setup)
+    assert.is(must(box, 'ip', 'route', 'show', 'via', '10.1.0.1').trim().split('\n').length, 20_000)
+    assert.match(must(box, 'ip', 'route', 'show', '10.64.0.0/24', 'dev', 'eth0'), /metric 1/)
+    assert.equal(checkInterface(net, { name: 'eth0', ...setup }), [])
+  })
+})
+
 test.run()

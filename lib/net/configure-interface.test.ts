@@ -1,3 +1,4 @@
+import type { IpAddress } from '../ip/address.ts'
 import { type IpPrefix, parsePrefix } from '../ip/prefix.ts'
 import { KernelError } from '../netlink/kernel-error.ts'
 import { FakeKernel } from '../testing/fake-kernel/fake-kernel.ts'
@@ -14,6 +15,10 @@ function prefix(text: string): IpPrefix {
   const parsed = parsePrefix(text)
   if (parsed === undefined) throw new Error(`no prefix: ${text}`)
   return parsed
+}
+
+function gateway(text: string): IpAddress {
+  return prefix(`${text}/32`).address
 }
 
 function withLink(body: (kernel: FakeKernel, box: Net) => void): void {
@@ -85,6 +90,25 @@ test('check: what it is not told it does not look at; what there is besides is n
     assert.equal(checkInterface(box, { name: 'eth0', addresses: [prefix('10.1.0.6/24')], routes: [] }), [])
     box.links.set(link.index, { up: false })
     assert.equal(checkInterface(box, { name: 'eth0', addresses: [], routes: [] }), ['link "eth0" is down'])
+  })
+})
+
+test('1,000 routes, three of them in the place of another network’s: each goes behind, none is lost', () => {
+  withLink((_kernel, box) => {
+    const link = box.links.get('eth0')
+    const first = box.links.add({ name: 'eth1', kind: { kind: 'dummy' }, up: true })
+    const networks = Array.from({ length: 1000 }, (_, i) => prefix(`10.${64 + (i >> 8)}.${i & 255}.0/24`))
+    for (const dst of networks.slice(0, 3)) box.routes.add({ dst, index: first.index })
+    const routes = networks.map(dst => ({ dst, gateway: gateway('10.1.0.1') }))
+    configureInterface(box, link, { addresses: [prefix('10.1.0.5/24')], routes })
+    const listed = box.routes.list({ index: link.index })
+    // And the one of the address's own prefix.
+    assert.is(listed.length, 1001)
+    assert.equal(
+      listed.filter(route => route.metric !== undefined).map(route => route.metric),
+      [1, 1, 1]
+    )
+    assert.equal(checkInterface(box, { name: 'eth0', addresses: [], routes }), [])
   })
 })
 

@@ -7,7 +7,7 @@ import { KernelError } from '../netlink/kernel-error.ts'
 import { errnoOf } from '../sys/errors.ts'
 import { sleepMilliseconds } from '../sys/stdio.ts'
 import type { NewAddress } from './addresses.ts'
-import { bringsPrefixRoute, ensureWays, type InterfaceSetup, waysOf } from './interface-routes.ts'
+import { ensureInterfaceRoutes, type InterfaceSetup, routesOf, withPrefixRoute } from './interface-routes.ts'
 import type { Link } from './links.ts'
 import type { Net } from './net.ts'
 
@@ -36,23 +36,30 @@ export function configureInterface(net: Net, link: Link, setup: InterfaceSetup):
   // Before the link is up: an advertisement may follow at once, and what it brought would stay.
   const acceptRa = setup.acceptRouterAdvertisements
   if (acceptRa !== undefined) writeIfPresent(net, `ipv6/conf/${link.name}/accept_ra`, acceptRa ? '1' : '0')
+  const routed = withPrefixRoute(setup)
   net.addresses.ensure(
     link.index,
-    setup.addresses.map(prefix => newAddress(prefix, setup))
+    setup.addresses.map(prefix =>
+      newAddress(
+        prefix,
+        setup,
+        routed.some(one => one === prefix)
+      )
+    )
   )
   net.links.set(link.index, { up: true, alias: setup.alias })
   if (hasIpv6 && detect) awaitDetection(net, link)
-  ensureWays(net, waysOf(setup, link.index))
+  ensureInterfaceRoutes(net, routesOf(setup, link.index))
 }
 
-function newAddress(prefix: IpPrefix, setup: InterfaceSetup): NewAddress {
+function newAddress(prefix: IpPrefix, setup: InterfaceSetup, hasPrefixRoute: boolean): NewAddress {
   const isIpv4 = prefix.address.family === 4
   return {
     prefix,
     // RFC 3021: the addresses of a /31 are both hosts'.
     broadcast: isIpv4 && prefix.length < 31 ? lastAddress(prefix) : undefined,
     noDad: !isIpv4 && setup.detectDuplicates !== true,
-    noPrefixRoute: !bringsPrefixRoute(prefix, setup)
+    noPrefixRoute: !hasPrefixRoute
   }
 }
 

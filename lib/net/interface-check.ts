@@ -1,11 +1,12 @@
 /** Whether an interface still has what it was given. */
-import { addressesEqual, formatAddress, type IpAddress } from '../ip/address.ts'
+import { formatAddress, type IpAddress } from '../ip/address.ts'
 import { formatMac } from '../ip/mac.ts'
-import { formatPrefix, type IpPrefix, prefixesEqual } from '../ip/prefix.ts'
+import { formatPrefix, type IpPrefix, networkOf, prefixesEqual } from '../ip/prefix.ts'
 import type { Address } from './addresses.ts'
-import { familyOf, hasMetric, sameDestination } from './interface-routes.ts'
+import { hasMetric } from './interface-routes.ts'
 import type { Link } from './links.ts'
 import type { Net } from './net.ts'
+import { familyOf, sameGateway } from './route-match.ts'
 import { type Route, TABLE_LOCAL, TABLE_MAIN } from './routes.ts'
 
 /** What an interface should be. An absent field is not looked at. */
@@ -61,19 +62,22 @@ function missingAddresses(net: Net, link: Link, expected: readonly IpPrefix[]): 
 
 function missingRoutes(net: Net, link: Link, expected: readonly Route[]): readonly string[] {
   if (expected.length === 0) return []
-  const present = net.routes.list({ table: 0 })
+  const present = new Map<string, Route[]>()
+  for (const route of net.routes.list({ table: 0 })) {
+    const known = present.get(destinationOf(route))
+    if (known === undefined) present.set(destinationOf(route), [route])
+    else known.push(route)
+  }
   return expected
-    .filter(route => !present.some(one => isThisRoute(one, route, link.index)))
+    .filter(route => !(present.get(destinationOf(route)) ?? []).some(one => isThisRoute(one, route, link.index)))
     .map(route => `route ${routeText(route)} is missing from ${JSON.stringify(link.name)}`)
 }
 
-/** IPv6 has no scopes of routes: the kernel shows all as global. */
+/** Of routes to one destination. IPv6 has no scopes of routes: the kernel shows all as global. */
 function isThisRoute(present: Route, expected: Route, index: number): boolean {
   const table = present.table ?? TABLE_MAIN
   if (expected.table === undefined ? table === TABLE_LOCAL : table !== expected.table) return false
   return (
-    familyOf(present) === familyOf(expected) &&
-    sameDestination(present.dst, expected.dst) &&
     leadsThrough(present, expected.gateway, index) &&
     hasMetric(present, expected) &&
     (expected.scope === undefined || expected.scope === present.scope || familyOf(present) === 6) &&
@@ -89,9 +93,9 @@ function leadsThrough(route: Route, gateway: IpAddress | undefined, index: numbe
   return route.index === index && sameGateway(route.gateway, gateway)
 }
 
-function sameGateway(present: IpAddress | undefined, expected: IpAddress | undefined): boolean {
-  if (present === undefined || expected === undefined) return present === expected
-  return addressesEqual(present, expected)
+function destinationOf(route: Route): string {
+  const { dst } = route
+  return dst === undefined || dst.length === 0 ? `default ${String(familyOf(route))}` : formatPrefix(networkOf(dst))
 }
 
 function routeText(route: Route): string {

@@ -2,11 +2,12 @@
  * The routes of a container's interface as the kernel wants them, and in which order of preference they stand to those
  * of the container's other interfaces.
  */
-import { addressesEqual, type IpAddress, isLinkLocal } from '../ip/address.ts'
-import { type IpPrefix, networkOf, prefixContains, prefixesEqual } from '../ip/prefix.ts'
+import { type IpAddress, isLinkLocal } from '../ip/address.ts'
+import { formatPrefix, type IpPrefix, networkOf } from '../ip/prefix.ts'
 import { errnoOf } from '../sys/errors.ts'
 import type { Net } from './net.ts'
-import { type NextHop, type Route, TABLE_MAIN } from './routes.ts'
+import { byPlace, familyOf, isAsWanted, metricOf, placeOf, sameGateway } from './route-match.ts'
+import type { NextHop, Route } from './routes.ts'
 
 /** What an interface is to have. */
 export interface InterfaceSetup {
@@ -27,53 +28,61 @@ export interface InterfaceSetup {
 /** How many networks of one container may each bring a route to the same destination. */
 const RIVALS = 16
 
+/** Others may add routes between the look and the send: how often it is looked again. */
+const ATTEMPTS = 3
+
 /**
  * Adds the routes; one whose place another interface's has goes behind it, with a higher metric.
  *
  * A container on two networks gets a default route from each. The first network keeps its traffic, whatever is attached
  * later, and the others stand by.
  */
-export function ensureWays(net: Net, routes: readonly Route[]): void {
-  try {
-    net.routes.ensure(routes)
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw error
-    for (const route of routes) ensureBehind(net, route)
-  }
-}
-
-function ensureBehind(net: Net, route: Route): void {
-  const first = firstMetric(route)
-  for (let metric = first; ; metric += 1) {
+export function ensureInterfaceRoutes(net: Net, routes: readonly Route[]): void {
+  let wanted = routes
+  for (let attempt = 1; ; attempt += 1) {
     try {
-      net.routes.ensure([metric === first ? route : { ...route, metric }])
+      net.routes.ensure(wanted)
       return
     } catch (error) {
-      if (errnoOf(error) !== 'EEXIST' || metric === first + RIVALS - 1) throw error
+      if (errnoOf(error) !== 'EEXIST' || attempt > ATTEMPTS) throw error
+      wanted = behindOthers(net.routes.list({ table: 0 }), routes)
     }
   }
 }
 
-/** linux/ipv6_route.h IP6_RT_PRIO_USER: what "no metric" means to IPv6; to IPv4 it is 0. */
-function firstMetric(route: Route): number {
-  const metric = route.metric ?? 0
-  return metric === 0 && familyOf(route) === 6 ? 1024 : metric
+/** The routes, each with the first metric at which there is no other one for its destination. */
+function behindOthers(present: readonly Route[], routes: readonly Route[]): readonly Route[] {
+  const places = byPlace(present)
+  return routes.map(route => {
+    const first = firstMetric(route)
+    for (let metric = first; metric < first + RIVALS; metric += 1) {
+      const candidate = metric === first ? route : { ...route, metric }
+      const rivals = places.get(placeOf(candidate)) ?? []
+      if (rivals.length === 0 || rivals.some(rival => isAsWanted(rival, candidate))) return candidate
+    }
+    return route
+  })
 }
 
-/** Whether a route has the metric as configured, or is behind other networks' routes (see ensureWays). */
+function firstMetric(route: Route): number {
+  return metricOf(route, familyOf(route))
+}
+
+/** Whether a route has the metric as configured, or is behind other networks' routes (see ensureInterfaceRoutes). */
 export function hasMetric(present: Route, expected: Route): boolean {
   const behind = firstMetric(present) - firstMetric(expected)
   return expected.metric === undefined || (behind >= 0 && behind < RIVALS)
 }
 
 /**
- * Whether the kernel shall add the route to the address's own prefix: not where one of the setup's has its place. (With
+ * The addresses whose own prefixes the kernel shall add a route to: not where one of the setup's has its place. (With
  * IPv6 they differ in their metric and stay apart.)
  */
-export function bringsPrefixRoute(prefix: IpPrefix, setup: InterfaceSetup): boolean {
-  if (setup.noPrefixRoutes === true) return false
-  const own: Route = { dst: prefix }
-  return prefix.address.family === 6 || !setup.routes.some(route => sharesPlace(route, own))
+export function withPrefixRoute(setup: InterfaceSetup): readonly IpPrefix[] {
+  if (setup.noPrefixRoutes === true) return []
+  const places = new Set<string>()
+  for (const route of setup.routes) places.add(placeOf(route))
+  return setup.addresses.filter(prefix => prefix.address.family === 6 || !places.has(placeOf({ dst: prefix })))
 }
 
 function withLink(route: Route, index: number): Route {
@@ -88,76 +97,84 @@ function withLink(route: Route, index: number): Route {
  *
  * @param index of the interface, which they all lead through
  */
-export function waysOf(setup: InterfaceSetup, index: number): readonly Route[] {
-  const groups: Route[][] = []
-  for (const route of setup.routes) {
-    const group = groups.find(one => one.some(other => sharesPlace(other, route)))
-    if (group === undefined) groups.push([route])
-    else if (!hasSameGateway(group, route)) group.push(route)
-  }
+export function routesOf(setup: InterfaceSetup, index: number): readonly Route[] {
+  const onLink = onLinkPrefixes(setup)
   const routes: Route[] = []
-  for (const group of groups) {
+  for (const group of groupsOf(setup.routes)) {
     const first = group[0]
-    if (first !== undefined) routes.push(group.length === 1 ? toWay(first, setup) : toWays(first, group, setup))
+    if (first === undefined) continue
+    if (group.length > 1) routes.push(multipath(first, group, onLink))
+    else routes.push(first.gateway === undefined ? first : { ...first, onlink: !onLink.reaches(first.gateway) })
   }
   // A route to a gateway has to be there before the routes through it.
   const ordered = routes.filter(route => !hasGateway(route)).concat(routes.filter(hasGateway))
   return ordered.map(route => withLink(route, index))
 }
 
-function hasSameGateway(group: readonly Route[], route: Route): boolean {
-  return group.some(other => sharesGateway(other, route))
+/** The routes that share a place in the kernel's table, each gateway once. */
+function groupsOf(routes: readonly Route[]): readonly Route[][] {
+  const byPlace = new Map<string, Route[]>()
+  const groups: Route[][] = []
+  for (const route of routes) {
+    const place = placeOf(route)
+    const group = byPlace.get(place)
+    if (group === undefined) {
+      const made = [route]
+      byPlace.set(place, made)
+      groups.push(made)
+    } else if (!hasGatewayOf(group, route)) group.push(route)
+  }
+  return groups
+}
+
+function hasGatewayOf(group: readonly Route[], route: Route): boolean {
+  return group.some(other => sameGateway(other.gateway, route.gateway))
 }
 
 function hasGateway(route: Route): boolean {
   return route.gateway !== undefined || route.nextHops !== undefined
 }
 
-function toWay(route: Route, setup: InterfaceSetup): Route {
-  return route.gateway === undefined ? route : { ...route, onlink: isOffLink(route.gateway, setup) }
-}
-
-function toWays(first: Route, group: readonly Route[], setup: InterfaceSetup): Route {
+function multipath(first: Route, group: readonly Route[], onLink: OnLink): Route {
   const nextHops: NextHop[] = group.map(route => ({
     gateway: route.gateway,
     index: 0,
     weight: 1,
-    onlink: route.gateway !== undefined && isOffLink(route.gateway, setup)
+    onlink: route.gateway !== undefined && !onLink.reaches(route.gateway)
   }))
   return { ...first, gateway: undefined, nextHops }
 }
 
-function isOffLink(gateway: IpAddress, setup: InterfaceSetup): boolean {
+/** Which gateways are the interface's neighbours. Thousands of routes ask; the prefixes are looked up by their length. */
+class OnLink {
+  readonly #everything: boolean
+  readonly #prefixes = new Set<string>()
+  readonly #lengths: number[] = []
+
+  constructor(everything: boolean) {
+    this.#everything = everything
+  }
+
+  add(prefix: IpPrefix): void {
+    this.#prefixes.add(formatPrefix(networkOf(prefix)))
+    if (!this.#lengths.some(length => length === prefix.length)) this.#lengths.push(prefix.length)
+  }
+
+  reaches(gateway: IpAddress): boolean {
+    if (this.#everything || (gateway.family === 6 && isLinkLocal(gateway))) return true
+    const longest = gateway.family === 4 ? 32 : 128
+    for (const length of this.#lengths) {
+      if (length > longest) continue
+      if (this.#prefixes.has(formatPrefix(networkOf({ address: gateway, length })))) return true
+    }
+    return false
+  }
+}
+
+function onLinkPrefixes(setup: InterfaceSetup): OnLink {
   // Where even the neighbours are behind a gateway, another gateway is nobody's neighbour: the kernel shall say so.
-  if (setup.noPrefixRoutes === true || (gateway.family === 6 && isLinkLocal(gateway))) return false
-  if (setup.addresses.some(prefix => bringsPrefixRoute(prefix, setup) && prefixContains(prefix, gateway))) return false
-  return !setup.routes.some(
-    route => route.gateway === undefined && route.dst !== undefined && prefixContains(route.dst, gateway)
-  )
-}
-
-/** Whether the kernel has room for only one of the two. */
-function sharesPlace(a: Route, b: Route): boolean {
-  return (
-    familyOf(a) === familyOf(b) &&
-    sameDestination(a.dst, b.dst) &&
-    (a.table ?? TABLE_MAIN) === (b.table ?? TABLE_MAIN) &&
-    (a.metric ?? 0) === (b.metric ?? 0)
-  )
-}
-
-function sharesGateway(a: Route, b: Route): boolean {
-  if (a.gateway === undefined || b.gateway === undefined) return a.gateway === b.gateway
-  return addressesEqual(a.gateway, b.gateway)
-}
-
-export function familyOf(route: Route): 4 | 6 | undefined {
-  return route.dst?.address.family ?? route.family ?? route.gateway?.family
-}
-
-export function sameDestination(a: IpPrefix | undefined, b: IpPrefix | undefined): boolean {
-  const left = a === undefined || a.length === 0 ? undefined : a
-  const right = b === undefined || b.length === 0 ? undefined : b
-  if (left === undefined || right === undefined) return left === right
-  return prefixesEqual(networkOf(left), networkOf(right))
+  const onLink = new OnLink(setup.noPrefixRoutes === true)
+  for (const prefix of withPrefixRoute(setup)) onLink.add(prefix)
+  for (const route of setup.routes) if (route.gateway === undefined && route.dst !== undefined) onLink.add(route.dst)
+  return onLink
 }

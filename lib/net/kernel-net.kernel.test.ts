@@ -666,7 +666,7 @@ test('lists are whole while others change them', () => {
     const changer = spawn('nsenter', [`--net=${box.path}`, 'sh', '-c', script], { stdio: 'ignore' })
     try {
       const seen = new Set<number>()
-      const deadline = Date.now() + 10_000
+      // Until both have been seen, with the pair and without: however slow the machine, the other program gets its turn.
       for (let round = 0; round < 300 || seen.size < 2; round += 1) {
         const listed = net.links.list().map(link => link.name)
         seen.add(listed.length)
@@ -675,7 +675,6 @@ test('lists are whole while others change them', () => {
           names,
           `round ${round}`
         )
-        assert.ok(Date.now() < deadline, 'the other program changes nothing')
       }
     } finally {
       changer.kill('SIGKILL')

@@ -20,7 +20,7 @@ import {
   RTNH_F_ONLINK
 } from '../netlink/rt/route.ts'
 import { errnoOf } from '../sys/errors.ts'
-import { describeRoute, familyOf, isAsWanted, metricOf, sameDestination } from './route-match.ts'
+import { byPlace, describeRoute, familyOf, isAsWanted, placeOf, sameDestination } from './route-match.ts'
 import {
   type NextHop,
   PROTOCOL_BOOT,
@@ -135,6 +135,13 @@ function nextHopOf(hop: NextHopMessage): NextHop {
   }
 }
 
+/** Accepts the route that is there when it is what was asked for, and says what it is otherwise. */
+function refuseOthers(rivals: readonly Route[], wanted: Route, answer: Answer): void {
+  if (rivals.some(route => isAsWanted(route, wanted))) return
+  const seen = rivals.length === 0 ? 'not listed' : `there as ${rivals.map(describeRoute).join(', ')}`
+  throw new KernelError(answer.request.operation, answer.request.object, 'EEXIST', seen)
+}
+
 export class KernelRoutes extends Routes {
   readonly #conn: Conn
 
@@ -159,15 +166,21 @@ export class KernelRoutes extends Routes {
     this.#conn.execute(newRequest('add route', NLM_F_CREATE | NLM_F_EXCL, route))
   }
 
-  /** All in one send and in order, so that a route may use the one before it as the way to its gateway. */
+  /**
+   * All in order, so that a route may use the one before it as the way to its gateway. Those that are there already are
+   * compared afterwards, by one dump.
+   */
   override ensure(routes: readonly Route[]): void {
     const answers = this.#conn.batch(routes.map(route => newRequest('add route', NLM_F_CREATE | NLM_F_EXCL, route)))
+    const refused = answers.find(answer => answer.errno !== '' && answer.errno !== 'EEXIST')
+    if (refused !== undefined) throw refusal(refused)
+    if (!answers.some(answer => answer.errno !== '')) return
+    const present = byPlace(this.list({ table: 0 }))
     for (let i = 0; i < routes.length; i += 1) {
       const answer = answers[i]
       const route = routes[i]
       if (answer === undefined || answer.errno === '' || route === undefined) continue
-      if (answer.errno !== 'EEXIST') throw refusal(answer)
-      this.#compare(route, answer)
+      refuseOthers(present.get(placeOf(route)) ?? [], route, answer)
     }
   }
 
@@ -199,18 +212,6 @@ export class KernelRoutes extends Routes {
     // ENOENT: IPv6 has no such table.
     if (answer.errno === 'ESRCH' || answer.errno === 'ENOENT') return false
     throw refusal(answer)
-  }
-
-  /** Accepts the route that is there when it is what was asked for, and says what it is otherwise. */
-  #compare(wanted: Route, answer: Answer): void {
-    const family = familyOf(wanted)
-    const metric = metricOf(wanted, family)
-    const rivals = this.list({ family, table: wanted.table }).filter(
-      route => sameDestination(route.dst, wanted.dst) && metricOf(route, family) === metric
-    )
-    if (rivals.some(route => isAsWanted(route, wanted))) return
-    const seen = rivals.length === 0 ? 'not listed' : `there as ${rivals.map(describeRoute).join(', ')}`
-    throw new KernelError(answer.request.operation, answer.request.object, 'EEXIST', seen)
   }
 }
 

@@ -32,6 +32,26 @@ export function metricOf(route: Route, family: 4 | 6): number {
   return metric === 0 && family === 6 ? METRIC6 : metric
 }
 
+/** The place that the kernel has for one route alone: destination, table and metric, as a key. */
+export function placeOf(route: Route): string {
+  const family = familyOf(route)
+  const dst =
+    route.dst === undefined || route.dst.length === 0 ? `default ${String(family)}` : formatPrefix(networkOf(route.dst))
+  return `${dst} ${String(route.table ?? TABLE_MAIN)} ${String(metricOf(route, family))}`
+}
+
+/** The routes under their places: one of IPv6 may be there once for each gateway. */
+export function byPlace(routes: readonly Route[]): ReadonlyMap<string, readonly Route[]> {
+  const places = new Map<string, Route[]>()
+  for (const route of routes) {
+    const place = placeOf(route)
+    const known = places.get(place)
+    if (known === undefined) places.set(place, [route])
+    else known.push(route)
+  }
+  return places
+}
+
 export function isAsWanted(route: Route, wanted: Route): boolean {
   return (
     sameGateway(route.gateway, wanted.gateway) &&
@@ -44,7 +64,7 @@ export function isAsWanted(route: Route, wanted: Route): boolean {
   )
 }
 
-function sameGateway(a: IpAddress | undefined, b: IpAddress | undefined): boolean {
+export function sameGateway(a: IpAddress | undefined, b: IpAddress | undefined): boolean {
   if (a === undefined || b === undefined) return a === undefined && b === undefined
   return addressesEqual(a, b)
 }

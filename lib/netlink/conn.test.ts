@@ -1,5 +1,6 @@
 /** The conversation with the kernel, with a script in the kernel's place. */
 
+import { Writer } from '../bytes/writer.ts'
 import { SysError } from '../sys/errors.ts'
 import { assert, suite, throwsLike } from '../testing/suite.ts'
 import { Datagrams, KernelConn, type Request } from './conn.ts'
@@ -13,7 +14,6 @@ import {
   NLMSG_ERROR,
   NLMSG_OVERRUN
 } from './message.ts'
-import { Writer } from './writer.ts'
 
 const test = suite('lib/netlink/conn')
 

@@ -4,6 +4,8 @@
  *
  * @source man 7 netlink; linux/netlink.h; net/netlink/af_netlink.c, net/netfilter/nfnetlink.c nfnetlink_rcv_batch
  */
+
+import { Writer } from '../bytes/writer.ts'
 import { asError, errnoOf } from '../sys/errors.ts'
 import {
   closeNetlink,
@@ -34,7 +36,6 @@ import {
   type Verdict
 } from './message.ts'
 import { encodeBatchBegin, encodeBatchEnd, NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END } from './nf/nfnetlink.ts'
-import { Writer } from './writer.ts'
 
 /** A request, and how to speak of it when it is refused: `add link`, `"veth0"`. */
 export interface Request {

@@ -3,59 +3,87 @@
  *
  * @source linux/genetlink.h, linux/ethtool_netlink.h, Documentation/networking/ethtool-netlink.rst
  */
-import { attributes, readU16 } from './reader.ts'
-import { Writer } from './writer.ts'
+import { encodeRows, nest, type Rows, readingRows } from './rows.ts'
 
 /** GENL_ID_CTRL */
 export const GENERIC_CONTROL = 0x10
 const CTRL_CMD_GETFAMILY = 3
-const CTRL_ATTR_FAMILY_ID = 1
-const CTRL_ATTR_FAMILY_NAME = 2
-/** struct genlmsghdr: command, version, reserved */
-const GENERIC_HEADER = 4
+const CTRL_VERSION = 2
+const GENL_NAMSIZ = 16
 
 const ETHTOOL_GENL_VERSION = 1
 const ETHTOOL_MSG_FEATURES_SET = 12
-const ETHTOOL_A_FEATURES_HEADER = 1
-const ETHTOOL_A_FEATURES_WANTED = 3
-const ETHTOOL_A_HEADER_DEV_NAME = 2
-const ETHTOOL_A_HEADER_FLAGS = 3
 const ETHTOOL_FLAG_OMIT_REPLY = 2
-const ETHTOOL_A_BITSET_BITS = 3
-const ETHTOOL_A_BITSET_BITS_BIT = 1
-const ETHTOOL_A_BITSET_BIT_NAME = 2
-const ETHTOOL_A_BITSET_BIT_VALUE = 3
+const ALTIFNAMSIZ = 128
+const ETH_GSTRING_LEN = 32
 
-function header(command: number, version: number): Writer {
-  return new Writer().u8(command).u8(version).u16(0)
+/** struct genlmsghdr */
+function headerRows(rows: Rows, command: number, version: number): void {
+  rows.fixedU8('cmd', command)
+  rows.fixedU8('version', version)
+  rows.fixedU16('reserved', 0)
+}
+
+/** CTRL_ATTR_*: a request has the name, the answer has both. */
+interface Family {
+  readonly name?: string | undefined
+  /** The type of its messages. */
+  readonly id?: number | undefined
+}
+
+function familyRows(rows: Rows, family: Family): Family {
+  headerRows(rows, CTRL_CMD_GETFAMILY, CTRL_VERSION)
+  return {
+    name: rows.text(2, 'CTRL_ATTR_FAMILY_NAME', family.name, GENL_NAMSIZ),
+    id: rows.u16(1, 'CTRL_ATTR_FAMILY_ID', family.id)
+  }
 }
 
 /** The payload that asks for a family's number. */
 export function encodeGetFamily(name: string): Uint8Array {
-  return header(CTRL_CMD_GETFAMILY, 2).attrText(CTRL_ATTR_FAMILY_NAME, name).finish()
+  return encodeRows({ name }, familyRows)
 }
 
 /** The family's number, which is the type of its messages. */
 export function decodeFamily(payload: Uint8Array): number | undefined {
-  const found = attributes(payload.subarray(GENERIC_HEADER), 'CTRL_ATTR').find(one => one.type === CTRL_ATTR_FAMILY_ID)
-  return found === undefined ? undefined : readU16(found, 'CTRL_ATTR_FAMILY_ID')
+  return familyRows(readingRows(payload, 'genlmsghdr', false), {}).id
+}
+
+interface Feature {
+  readonly link: string
+  readonly name: string
+  readonly isOn: boolean
+}
+
+function featureRows(rows: Rows, feature: Feature): Feature {
+  headerRows(rows, ETHTOOL_MSG_FEATURES_SET, ETHTOOL_GENL_VERSION)
+  nest(rows, 1, 'ETHTOOL_A_FEATURES_HEADER', feature, feature, linkRows)
+  nest(rows, 3, 'ETHTOOL_A_FEATURES_WANTED', feature, feature, bitsetRows)
+  return feature
+}
+
+function linkRows(rows: Rows, feature: Feature): Feature {
+  rows.text(2, 'ETHTOOL_A_HEADER_DEV_NAME', feature.link, ALTIFNAMSIZ)
+  rows.u32(3, 'ETHTOOL_A_HEADER_FLAGS', ETHTOOL_FLAG_OMIT_REPLY)
+  return feature
+}
+
+function bitsetRows(rows: Rows, feature: Feature): Feature {
+  return nest(rows, 3, 'ETHTOOL_A_BITSET_BITS', feature, feature, bitsRows) ?? feature
+}
+
+function bitsRows(rows: Rows, feature: Feature): Feature {
+  return nest(rows, 1, 'ETHTOOL_A_BITSET_BITS_BIT', feature, feature, bitRows) ?? feature
+}
+
+function bitRows(rows: Rows, feature: Feature): Feature {
+  rows.text(2, 'ETHTOOL_A_BITSET_BIT_NAME', feature.name, ETH_GSTRING_LEN)
+  // A bit that is listed without its value is one to clear.
+  rows.flag(3, 'ETHTOOL_A_BITSET_BIT_VALUE', feature.isOn)
+  return feature
 }
 
 /** The payload that switches one feature of a link, named as `ethtool -k` names it. */
 export function encodeSetFeature(link: string, feature: string, isOn: boolean): Uint8Array {
-  const writer = header(ETHTOOL_MSG_FEATURES_SET, ETHTOOL_GENL_VERSION)
-  writer.nested(ETHTOOL_A_FEATURES_HEADER, () => {
-    writer.attrText(ETHTOOL_A_HEADER_DEV_NAME, link)
-    writer.attrU32(ETHTOOL_A_HEADER_FLAGS, ETHTOOL_FLAG_OMIT_REPLY)
-  })
-  writer.nested(ETHTOOL_A_FEATURES_WANTED, () => {
-    writer.nested(ETHTOOL_A_BITSET_BITS, () => {
-      writer.nested(ETHTOOL_A_BITSET_BITS_BIT, () => {
-        writer.attrText(ETHTOOL_A_BITSET_BIT_NAME, feature)
-        // A bit that is listed without its value is one to clear.
-        if (isOn) writer.attrFlag(ETHTOOL_A_BITSET_BIT_VALUE)
-      })
-    })
-  })
-  return writer.finish()
+  return encodeRows({ link, name: feature, isOn }, featureRows)
 }

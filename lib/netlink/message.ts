@@ -3,8 +3,9 @@
  *
  * @source linux/netlink.h struct nlmsghdr, struct nlmsgerr, enum nlmsgerr_attrs
  */
-import { attributes, DecodeError, Reader, readText, readU32 } from './reader.ts'
-import { Writer } from './writer.ts'
+import { DecodeError, Reader } from '../bytes/reader.ts'
+import { Writer } from '../bytes/writer.ts'
+import { readingRows } from './rows.ts'
 
 export const NLM_F_REQUEST = 0x1
 export const NLM_F_MULTI = 0x2
@@ -12,8 +13,8 @@ export const NLM_F_ACK = 0x4
 export const NLM_F_ECHO = 0x8
 export const NLM_F_DUMP_INTR = 0x10
 /** Of a get request. */
-export const NLM_F_ROOT = 0x100
-export const NLM_F_MATCH = 0x200
+const NLM_F_ROOT = 0x100
+const NLM_F_MATCH = 0x200
 export const NLM_F_DUMP = NLM_F_ROOT | NLM_F_MATCH
 /** Of a new request. */
 export const NLM_F_REPLACE = 0x100
@@ -29,10 +30,7 @@ export const NLMSG_ERROR = 2
 export const NLMSG_DONE = 3
 export const NLMSG_OVERRUN = 4
 
-export const NLMSG_HEADER = 16
-
-const NLMSGERR_ATTR_MSG = 1
-const NLMSGERR_ATTR_OFFS = 2
+const NLMSG_HEADER = 16
 
 /** A message without its envelope; `payload` is a view into the datagram. */
 export interface Message {
@@ -109,11 +107,7 @@ export function decodeVerdict(message: Message): Verdict {
     if ((message.flags & NLM_F_CAPPED) === 0 && errno !== 0) reader.skip((length - NLMSG_HEADER + 3) & ~3)
   }
   if ((message.flags & NLM_F_ACK_TLVS) === 0) return { errno, text: '', offset: undefined }
-  let text = ''
-  let offset: number | undefined
-  for (const attribute of attributes(reader.rest(), 'NLMSGERR_ATTR')) {
-    if (attribute.type === NLMSGERR_ATTR_MSG) text = readText(attribute, 'NLMSGERR_ATTR_MSG')
-    if (attribute.type === NLMSGERR_ATTR_OFFS) offset = readU32(attribute, 'NLMSGERR_ATTR_OFFS')
-  }
-  return { errno, text, offset }
+  const rows = readingRows(reader.rest(), 'NLMSGERR_ATTR', false)
+  const text = rows.text(1, 'NLMSGERR_ATTR_MSG', undefined, 0) ?? ''
+  return { errno, text, offset: rows.u32(2, 'NLMSGERR_ATTR_OFFS', undefined) }
 }

@@ -38,7 +38,7 @@ import {
   nfType
 } from '../netlink/nf/nfnetlink.ts'
 import { decodeRule, encodeRule, encodeRuleName } from '../netlink/nf/rule.ts'
-import { encodeSet, encodeSetName } from '../netlink/nf/set.ts'
+import { encodeSet } from '../netlink/nf/set.ts'
 import { decodeElements, encodeElementKeys, encodeElements, type NfElementList } from '../netlink/nf/set-element.ts'
 import { decodeTable, encodeTable, encodeTableName } from '../netlink/nf/table.ts'
 import { errnoOf } from '../sys/errors.ts'
@@ -215,8 +215,6 @@ function messageOf(step: NftStep): number {
       return nf.NFT_MSG_DELRULE
     case 'add set':
       return nf.NFT_MSG_NEWSET
-    case 'remove set':
-      return nf.NFT_MSG_DELSET
     case 'add element':
       return nf.NFT_MSG_NEWSETELEM
     case 'remove element':
@@ -248,8 +246,6 @@ function encodeStep(step: NftStep, id: number): Uint8Array {
       const { data, isInterval } = { data: step.set?.data, isInterval: step.set?.isInterval === true }
       return encodeSet({ family, table, name, key, data, isInterval, id })
     }
-    case 'remove set':
-      return encodeSetName(family, table, name)
     case 'add element':
       return encodeElements(list)
     case 'remove element':

@@ -5,6 +5,7 @@ import { parsePrefix } from '../ip/prefix.ts'
 import { LinuxKernel } from '../net/kernel-net.ts'
 import type { Net } from '../net/net.ts'
 import { Namespace, withNamespaces } from '../testing/namespace.ts'
+import { programFromText } from '../testing/program.ts'
 import { assert, suite, throwsLike } from '../testing/suite.ts'
 import { checkMasquerade, collectMasquerade, ensureMasquerade, removeMasquerade } from './masquerade.ts'
 
@@ -159,24 +160,23 @@ test('long names: the comment stays readable for nft', () =>
     )
   }))
 
-/** One process that adds and, if told so, removes container `i`'s masquerade. */
-function program(i: number, verbs: string): string {
-  const modules = new URL('../', import.meta.url).href
-  return `
-    const { LinuxKernel } = await import('${modules}net/kernel-net.ts')
-    const { ensureMasquerade, removeMasquerade } = await import('${modules}nft/masquerade.ts')
-    const { parsePrefix } = await import('${modules}ip/prefix.ts')
-    const host = new LinuxKernel().host()
-    const owner = { network: 'net1', containerId: 'c${String(i)}', ifName: 'eth0' }
-    const addresses = [parsePrefix('10.4.0.${String(i)}/24'), parsePrefix('fd00::${i.toString(16)}/64')]
-    if (${JSON.stringify(verbs)}.includes('add')) ensureMasquerade(host.nft(), owner, addresses, undefined)
-    if (${JSON.stringify(verbs)}.includes('remove')) removeMasquerade(host.nft(), owner, addresses, undefined)`
-}
+/** `N VERBS`: a process that adds container N's masquerade, removes it, or both. */
+const PROGRAM = `
+  import { LinuxKernel } from '../net/kernel-net.ts'
+  import { ensureMasquerade, removeMasquerade } from './masquerade.ts'
+  import { parsePrefix } from '../ip/prefix.ts'
+  const [i, verbs] = process.argv.slice(2)
+  const host = new LinuxKernel().host()
+  const owner = { network: 'net1', containerId: 'c' + i, ifName: 'eth0' }
+  const addresses = ['10.4.0.' + i + '/24', 'fd00::' + Number(i).toString(16) + '/64'].map(text => parsePrefix(text))
+  if (verbs.includes('add')) ensureMasquerade(host.nft(), owner, addresses, undefined)
+  if (verbs.includes('remove')) removeMasquerade(host.nft(), owner, addresses, undefined)`
 
 async function together(namespace: Namespace, count: number, verbs: string): Promise<void> {
+  const command = programFromText(PROGRAM, import.meta.dirname)
   const runs: Promise<string>[] = []
   for (let i = 1; i <= count; i += 1) {
-    const args = [`--net=${namespace.path}`, process.execPath, '--no-warnings', '-e', program(i, verbs)]
+    const args = [`--net=${namespace.path}`, ...command, String(i), verbs]
     const child = spawn('nsenter', args, { stdio: ['ignore', 'ignore', 'pipe'] })
     let stderr = ''
     child.stderr.on('data', (chunk: Buffer) => {

@@ -5,6 +5,7 @@
  * costs no transaction. A kernel without nf_tables answers every call with EPROTONOSUPPORT or EOPNOTSUPP.
  */
 
+import { Writer } from '../bytes/writer.ts'
 import type { IpAddress } from '../ip/address.ts'
 import type { Refused } from '../netlink/conn.ts'
 import { KernelError } from '../netlink/kernel-error.ts'
@@ -13,7 +14,6 @@ import type { NfVerdict } from '../netlink/nf/data.ts'
 import type { Expression } from '../netlink/nf/expression.ts'
 import type { NfField } from '../netlink/nf/set.ts'
 import type { NfElement } from '../netlink/nf/set-element.ts'
-import { Writer } from '../netlink/writer.ts'
 
 export type { ConntrackEntry, ConntrackFilter } from '../netlink/nf/conntrack.ts'
 export type { Expression } from '../netlink/nf/expression.ts'
@@ -94,7 +94,6 @@ export type NftOperation =
   | 'add rule'
   | 'remove rule'
   | 'add set'
-  | 'remove set'
   | 'add element'
   | 'remove element'
 
@@ -145,11 +144,6 @@ export class NftBatch {
 
   addSet(family: NftFamily, table: string, set: NftSet): void {
     this.#push({ ...EMPTY_STEP, operation: 'add set', family, table, name: set.name, set })
-  }
-
-  /** With its elements; EBUSY while a rule uses it. */
-  removeSet(family: NftFamily, table: string, name: string): void {
-    this.#push({ ...EMPTY_STEP, operation: 'remove set', family, table, name })
   }
 
   /** @param isExclusive EEXIST when one of the keys is there; otherwise only when it is there with other data */

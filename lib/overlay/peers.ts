@@ -2,14 +2,15 @@
  * The other hosts of a tunnel without registry: frames to many and to unknown go to each of them (head-end replication);
  * what comes back tells the tunnel which MAC is where.
  */
+import { sameBytes } from '../bytes/compare.ts'
 import { addressesEqual, formatAddress, type IpAddress } from '../ip/address.ts'
 import type { Link } from '../net/links.ts'
 import type { FdbEntry } from '../net/neighbours.ts'
 import type { Net } from '../net/net.ts'
-import { bridgeMac, sameBytes, type Tunnel } from './tunnel.ts'
+import { bridgeMac, type Tunnel } from './tunnel.ts'
 
 /** linux/if_vxlan.h: the entry for what no other entry is for */
-export const ALL_ZEROS: Uint8Array = new Uint8Array(6)
+const ALL_ZEROS: Uint8Array = new Uint8Array(6)
 
 /** The peers that are not this host: a list may name all hosts and be the same on each. */
 export function othersOf(own: readonly IpAddress[], peers: readonly IpAddress[]): readonly IpAddress[] {
@@ -48,10 +49,10 @@ export function peerProblems(host: Net, link: Link, peers: readonly IpAddress[])
     .map(peer => `link ${JSON.stringify(link.name)} does not send to peer ${formatAddress(peer)}`)
 }
 
-export function isFlooding(entry: FdbEntry): boolean {
+function isFlooding(entry: FdbEntry): boolean {
   return entry.self === true && sameBytes(entry.mac, ALL_ZEROS)
 }
 
-export function leadsTo(entry: FdbEntry, host: IpAddress): boolean {
+function leadsTo(entry: FdbEntry, host: IpAddress): boolean {
   return entry.dst !== undefined && addressesEqual(entry.dst, host)
 }

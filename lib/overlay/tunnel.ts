@@ -7,7 +7,9 @@
  *
  * The plugin makes both; the agent makes them again when somebody has taken them away.
  */
+
 import { ensureBridgeDevice, ignoreRouterAdvertisements } from '../attach/bridge-device.ts'
+import { sameBytes } from '../bytes/compare.ts'
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { IpConfig } from '../cni/result.ts'
 import { addressesEqual, formatAddress, type IpAddress } from '../ip/address.ts'
@@ -69,10 +71,10 @@ export function overheadOf(local: IpAddress): number {
  *
  * @source linux/if_link.h IFLA_GROUP
  */
-export const OVERLAY_GROUP = 0x70626f76
+const OVERLAY_GROUP = 0x70626f76
 
 /** The alias of ours: for a person, and to tell networks apart. */
-export function tunnelMark(network: string): string {
+function tunnelMark(network: string): string {
   return `patchbay overlay ${network}`
 }
 
@@ -305,12 +307,6 @@ export function removeUnused(host: Net, tunnelName: string, bridgeName: string, 
   if (ports.length > 0) return
   if (hasTunnel) host.links.removeByIndex(link.index)
   if (isOurs(bridge, 'bridge', network)) host.links.removeByIndex(bridge.index)
-}
-
-export function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  if (a === undefined || b === undefined || a.length !== b.length) return false
-  for (let i = 0; i < a.length; i += 1) if (a[i] !== b[i]) return false
-  return true
 }
 
 /** Whether both are the same devices; address and MTU may differ. */

@@ -38,6 +38,7 @@ const ATTACHMENT = {
   containerId: 'c1',
   ifName: 'eth0',
   netns: '/run/netns/blue',
+  netnsIdentity: '',
   config: CONFIG,
   args: [['IgnoreUnknown', '1']] as const,
   capabilityArgs: toJson(FILE.capabilityArgs),

@@ -10,6 +10,9 @@ import { ensureDirectory } from '../sys/files.ts'
 
 const KIND = 'cniCacheV1'
 
+/** A key of ours, which libcni passes over. */
+const IDENTITY = 'patchbay.netnsIdentity'
+
 /** What the cache remembers of an attachment. */
 export interface CachedAttachment {
   readonly network: string
@@ -17,6 +20,8 @@ export interface CachedAttachment {
   readonly ifName: string
   /** '' when it was not recorded. */
   readonly netns: string
+  /** Which namespace the path led to at ADD (lib/sys/netns-identity.ts); '' in what libcni wrote. */
+  readonly netnsIdentity: string
   /** The network's configuration at the time of ADD. */
   readonly config: string
   readonly args: readonly (readonly [string, string])[]
@@ -53,7 +58,7 @@ export class AttachmentCache {
     const json = readObject(path)
     if (json === undefined || memberOf(json, 'kind') !== undefined) return attachmentFromJson(json)
     // Before the cache had kinds, the file held the result alone.
-    const nothing = { netns: '', config: '', args: [], capabilityArgs: undefined }
+    const nothing = { netns: '', netnsIdentity: '', config: '', args: [], capabilityArgs: undefined }
     return { network, containerId, ifName, ...nothing, result: json }
   }
 
@@ -84,6 +89,7 @@ function toJson(one: CachedAttachment): Json {
     ['ifName', jsonString(one.ifName)],
     ['networkName', jsonString(one.network)],
     ['netns', one.netns === '' ? undefined : jsonString(one.netns)],
+    [IDENTITY, one.netnsIdentity === '' ? undefined : jsonString(one.netnsIdentity)],
     ['cniArgs', args.length === 0 ? undefined : jsonArray(args)],
     ['capabilityArgs', one.capabilityArgs],
     ['result', one.result]
@@ -105,6 +111,7 @@ function attachmentFromJson(json: Json | undefined): CachedAttachment | undefine
     containerId: memberOf(json, 'containerId')?.text ?? '',
     ifName: memberOf(json, 'ifName')?.text ?? '',
     netns: memberOf(json, 'netns')?.text ?? '',
+    netnsIdentity: memberOf(json, IDENTITY)?.text ?? '',
     config: Buffer.from(memberOf(json, 'config')?.text ?? '', 'base64').toString('utf8'),
     args: (memberOf(json, 'cniArgs')?.items ?? []).map(pair => [pair.items[0]?.text ?? '', pair.items[1]?.text ?? '']),
     capabilityArgs: objectOrNothing(memberOf(json, 'capabilityArgs')),

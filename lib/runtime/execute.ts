@@ -1,10 +1,13 @@
 /** Finding and running plugins from outside, as a runtime does. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { accessSync, constants, statSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { accessSync, closeSync, constants, statSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { join } from 'node:path'
+import { text as textOf } from 'node:stream/consumers'
 import { setTimeout as pause } from 'node:timers/promises'
 import { errorFromJson } from '../cni/error.ts'
 import { type Json, parseJson } from '../config/json.ts'
+import { openPipe, type Pipe } from '../sys/pipe.ts'
 
 /** A plugin failed, or could not be started. */
 export class PluginError extends Error {
@@ -93,29 +96,51 @@ function isBusy(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ETXTBSY'
 }
 
+/**
+ * The three streams are pipes of the kernel: Node's own are sockets, on which a shell plugin's `cat /dev/stdin` or
+ * `echo > /dev/stdout` fails with ENXIO, where it works under every other runtime.
+ */
 function executeOnce(
   path: string,
   env: Readonly<Record<string, string>>,
   stdin: string,
   timeout: number
 ): Promise<Execution> {
+  const pipes: readonly Pipe[] = [openPipe(), openPipe(), openPipe()]
+  const [input, output, errors] = pipes as readonly [Pipe, Pipe, Pipe]
   return new Promise((resolve, reject) => {
     const options = timeout > 0 ? { timeout, killSignal: 'SIGKILL' as const } : {}
-    const child = spawn(path, [], { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'], ...options })
-    const stdout = collect(child.stdout)
-    const stderr = collect(child.stderr)
-    child.on('error', reject)
-    child.on('close', (status, signal) => resolve({ status, signal, stdout: stdout(), stderr: stderr() }))
-    // A plugin may fail before it has read its input.
-    child.stdin.on('error', () => {})
-    child.stdin.end(stdin)
+    const stdio = [input.readEnd, output.writeEnd, errors.writeEnd]
+    const child = spawn(path, [], { env: { ...process.env, ...env }, stdio, ...options })
+    // With our copies of the child's ends closed, the child's end is the end of its output.
+    for (const fd of stdio) closeSync(fd)
+    const ended = new Promise<Pick<Execution, 'status' | 'signal'>>(done =>
+      child.on('exit', (status, signal) => done({ status, signal }))
+    )
+    child.on('error', error => {
+      for (const fd of [input.writeEnd, output.readEnd, errors.readEnd]) closeSync(fd)
+      reject(error)
+    })
+    child.on('spawn', () => {
+      const collected = [collect(output.readEnd), collect(errors.readEnd)]
+      feed(input.writeEnd, stdin)
+      Promise.all([ended, ...collected]).then(
+        ([{ status, signal }, stdout = '', stderr = '']) => resolve({ status, signal, stdout, stderr }),
+        reject
+      )
+    })
   })
 }
 
-function collect(stream: NonNullable<ChildProcess['stdout']>): () => string {
-  const chunks: Buffer[] = []
-  stream.on('data', (chunk: Buffer) => chunks.push(chunk))
-  return () => Buffer.concat(chunks).toString('utf8')
+function feed(fd: number, text: string): void {
+  const stream = new Socket({ fd, readable: false, writable: true })
+  // A plugin may fail before it has read its input.
+  stream.on('error', () => stream.destroy())
+  stream.end(text)
+}
+
+function collect(fd: number): Promise<string> {
+  return textOf(new Socket({ fd, readable: true, writable: false }))
 }
 
 /**

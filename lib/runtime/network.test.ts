@@ -36,7 +36,8 @@ test('lists come before single plugins, and each in the order of the file names'
   }
   withFiles(files, directory => {
     const { networks, problems } = loadNetworks(directory)
-    assert.equal(problems, [])
+    assert.is(problems.length, 1)
+    assert.match(problems[0]?.message ?? '', /30-d\.conflist": network "blue" is in ".*20-b\.conflist" already/)
     assert.equal(
       networks.map(one => `${one.name} ${one.cniVersion} ${one.plugins.map(pluginType).join('+')}`),
       ['blue 1.0.0 bridge+portmap', 'bare 0.1.0 loopback', 'single 0.3.1 macvlan']

@@ -47,20 +47,34 @@ export interface NetworkDirectory {
   readonly problems: readonly NetworkError[]
 }
 
-/** Loads every network of a directory, in the order of the file names; of several with one name the first. */
+/**
+ * Loads every network of a directory, in the order of the file names. Of several with one name the first counts, as for
+ * libcni; the others are problems, since whoever wrote them thinks that they count.
+ */
 export function loadNetworks(directory: string): NetworkDirectory {
   const networks: Network[] = []
   const problems: NetworkError[] = []
   for (const path of networkFiles(directory)) {
     try {
       const network = loadNetworkFile(path)
-      if (!networks.some(one => one.name === network.name)) networks.push(network)
+      const earlier = networks.find(one => one.name === network.name)
+      if (earlier === undefined) networks.push(network)
+      else problems.push(secondOfName(network, earlier))
     } catch (error) {
       if (!(error instanceof NetworkError)) throw error
       problems.push(error)
     }
   }
   return { networks, problems }
+}
+
+function secondOfName(network: Network, first: Network): NetworkError {
+  const what = `network ${JSON.stringify(network.name)} is in ${JSON.stringify(first.path)} already, which counts`
+  return new NetworkError(
+    network.path,
+    `load ${JSON.stringify(network.path)}: ${what}`,
+    'rename one of them, or remove it'
+  )
 }
 
 /**
@@ -88,7 +102,11 @@ function networkFiles(directory: string): readonly string[] {
     names = readdirSync(directory).sort()
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return []
-    throw new NetworkError(directory, `read directory ${JSON.stringify(directory)}: ${codeOf(error)}`, 'run as root')
+    throw new NetworkError(
+      directory,
+      `read directory ${JSON.stringify(directory)}: ${codeOf(error)}`,
+      adviceFor(error, 'name another directory')
+    )
   }
   const lists = names.filter(name => name.endsWith('.conflist'))
   const singles = names.filter(name => name.endsWith('.conf') || name.endsWith('.json'))
@@ -117,7 +135,7 @@ function readConfig(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new NetworkError(path, `read ${JSON.stringify(path)}: ${codeOf(error)}`, 'run as root, or remove the file')
+    throw new NetworkError(path, `read ${JSON.stringify(path)}: ${codeOf(error)}`, adviceFor(error, 'remove the file'))
   }
 }
 
@@ -235,6 +253,10 @@ function pluginsOfDirectory(path: string, name: string): readonly Json[] {
   })
 }
 
+function adviceFor(error: unknown, otherwise: string): string {
+  return codeOf(error) === 'EACCES' ? `run as root, or ${otherwise}` : otherwise
+}
+
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : String(error)
 }
@@ -242,4 +264,13 @@ function codeOf(error: unknown): string {
 /** The `type` of a plugin's configuration, which loading has checked. */
 export function pluginType(plugin: Json): string {
   return memberOf(plugin, 'type')?.text ?? ''
+}
+
+/** The capabilities that the network's plugins declare, each once. */
+export function capabilitiesOf(network: Network): readonly string[] {
+  const all = network.plugins.flatMap(plugin => {
+    const capabilities = memberOf(plugin, 'capabilities')
+    return (capabilities?.keys ?? []).filter((_key, i) => capabilities?.items[i]?.text === 'true')
+  })
+  return [...new Set(all)]
 }

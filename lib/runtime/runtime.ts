@@ -7,8 +7,10 @@ import type { Attachment } from '../cni/plugin.ts'
 import { asSeenIn, resultFromJson, resultToJson } from '../cni/result-json.ts'
 import { isAtLeast, NEWEST_VERSION } from '../cni/version.ts'
 import { type Json, jsonArray, jsonObject, jsonString, jsonText, memberOf, withMember } from '../config/json.ts'
+import { netnsIdentity } from '../sys/netns-identity.ts'
 import { AttachmentCache, type CachedAttachment } from './cache.ts'
 import { execute, findPlugin, outputOf, PluginError } from './execute.ts'
+import { Namespaces } from './namespaces.ts'
 import { type Network, pluginType } from './network.ts'
 
 export interface RuntimeOptions {
@@ -115,9 +117,10 @@ export class Runtime {
     if (network.disableGC) return []
     const removed: Attachment[] = []
     const failures: Error[] = []
+    const namespaces = new Namespaces()
     for (const cached of this.cache.list(network.name)) {
       if (valid.some(one => one.containerId === cached.containerId && one.ifName === cached.ifName)) continue
-      const failure = await caught(() => this.del(network, attachingOf(cached)))
+      const failure = await caught(() => this.del(network, attachingOf(cached, namespaces)))
       if (failure === undefined) removed.push({ containerId: cached.containerId, ifName: cached.ifName })
       else failures.push(failure)
     }
@@ -246,6 +249,7 @@ function cachedAttachment(network: Network, attaching: Attaching, result: Json):
     containerId: attaching.containerId,
     ifName: attaching.ifName,
     netns: attaching.netns,
+    netnsIdentity: identityOrNothing(attaching.netns),
     config: network.text,
     args: attaching.args ?? NO_ARGS,
     capabilityArgs: attaching.capabilityArgs,
@@ -253,11 +257,23 @@ function cachedAttachment(network: Network, attaching: Attaching, result: Json):
   }
 }
 
-/** The attachment as it was made, for calls about it by somebody who has only the cache. */
-export function attachingOf(cached: CachedAttachment): Attaching {
+/** Without rights to look, a record has none, and its path alone decides. */
+function identityOrNothing(netns: string): string {
+  try {
+    return netnsIdentity(netns)
+  } catch {
+    return ''
+  }
+}
+
+/**
+ * The attachment as it was made, for calls about it by somebody who has only the cache. Its namespace is where it is now:
+ * the recorded path may lead to another container's, whose interfaces a DEL would take away.
+ */
+export function attachingOf(cached: CachedAttachment, namespaces: Namespaces): Attaching {
   return {
     containerId: cached.containerId,
-    netns: cached.netns,
+    netns: namespaces.pathOf(cached),
     ifName: cached.ifName,
     args: cached.args,
     capabilityArgs: cached.capabilityArgs

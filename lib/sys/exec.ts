@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { closeSync, statSync, writeSync } from 'node:fs'
 import * as libc from '#libc'
 import { SysError } from './errors.ts'
+import { comeHome } from './netns.ts'
 
 /** asm-generic/ioctls.h: close-on-exec. */
 const FIOCLEX = 0x5451
@@ -25,6 +26,7 @@ export interface Finished {
  * @throws {SysError} when it cannot be started: ENOENT, EACCES, ETXTBSY
  */
 export function runProgram(path: string, args: readonly string[], stdin: string): Finished {
+  comeHome()
   const input = libc.memfdCreate()
   if (input < 0) throw new SysError('memfd_create', '', libc.errnoName(), '')
   const saved = libc.dup(0)

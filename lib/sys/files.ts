@@ -234,16 +234,6 @@ function writeTemporary(temporary: string, path: string, text: string, mode: num
   }
 }
 
-/** Makes the directory's entries durable: names survive a power cut only after this. */
-export function syncDirectory(path: string): void {
-  const fd = openSync(path, constants.O_RDONLY)
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
-}
-
 const UTIME_OMIT = 0x3ffffffe
 
 /**

@@ -21,8 +21,11 @@ const { functions: c } = dlopen('libc.so.6', {
   getrandom: { arguments: ['buffer', 'u64', 'u32'], return: 'i64' },
   dup: { arguments: ['i32'], return: 'i32' },
   dup2: { arguments: ['i32', 'i32'], return: 'i32' },
+  pipe: { arguments: ['buffer'], return: 'i32' },
   memfd_create: { arguments: ['buffer', 'u32'], return: 'i32' },
   usleep: { arguments: ['u32'], return: 'i32' },
+  write: { arguments: ['i32', 'buffer', 'u64'], return: 'i64' },
+  ftruncate: { arguments: ['i32', 'i64'], return: 'i32' },
   __errno_location: { arguments: [], return: 'pointer' }
 })
 
@@ -82,6 +85,9 @@ export function dup(fd: number): number {
 export function dup2(from: number, to: number): number {
   return c.dup2(from, to)
 }
+export function pipe(fds: Uint8Array): number {
+  return c.pipe(fds)
+}
 export function memfdCreate(): number {
   return c.memfd_create(new Uint8Array(1), MFD_CLOEXEC)
 }
@@ -92,6 +98,12 @@ export function umask(mask: number): number {
 }
 export function usleep(microseconds: number): number {
   return c.usleep(microseconds)
+}
+export function write(fd: number, bytes: Uint8Array): number {
+  return Number(c.write(fd, bytes, BigInt(bytes.length)))
+}
+export function ftruncate(fd: number, length: number): number {
+  return c.ftruncate(fd, BigInt(length))
 }
 export function errnoName(): string {
   const errno = getInt32(c.__errno_location())

@@ -7,7 +7,7 @@
  * - every length field with every value of its low byte is a DecodeError or decoded; nothing else is ever thrown;
  * - attributes nobody knows come through, at every level.
  */
-import { EncodeError } from '../netlink/rt/rows.ts'
+import { EncodeError } from '../netlink/field.ts'
 import { assert, bytesEqual, type Suite } from './suite.ts'
 
 export interface Codec<T> {

@@ -10,8 +10,7 @@ import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Namespace, NSENTER } from './namespace.ts'
-
-const COMMAND = join(import.meta.dirname, '..', '..', 'cli', 'main.ts')
+import { patchbayProgram } from './program.ts'
 
 export interface DhcpLabOptions {
   readonly leaseSeconds: number
@@ -85,7 +84,8 @@ export class DhcpLab {
 
   startDaemon(): ChildProcess {
     const paths = ['-socketpath', this.socket, '-statedir', this.stateDir]
-    const child = start(this.host, process.execPath, ['--no-warnings', COMMAND, 'dhcp', ...paths, ...this.#flags])
+    const [node, ...args] = patchbayProgram()
+    const child = start(this.host, node, [...args, 'dhcp', ...paths, ...this.#flags])
     child.stderr?.on('data', chunk => {
       this.log += String(chunk)
     })

@@ -1,5 +1,6 @@
 /** etcd for tests: one or three members on the underlay of an overlay lab, each on a machine of its own. */
 import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { join } from 'node:path'
 import { until } from './lab-agent.ts'
 import type { Namespace } from './namespace.ts'
@@ -7,6 +8,21 @@ import type { OverlayLab } from './overlay-lab.ts'
 
 /** The members' addresses begin at 192.0.2.101. */
 const FIRST = 101
+
+/** A program beside a member: its metrics port is open to its own machine only. Ends with 0 when the member is healthy. */
+const WAIT_UNTIL_HEALTHY = `
+setTimeout(() => process.exit(1), 60_000)
+const ask = () => {
+  const again = () => setTimeout(ask, 20)
+  const request = require('node:http').get('http://127.0.0.1:2381/health', response => {
+    let text = ''
+    response.on('data', chunk => (text += chunk))
+    response.on('end', () => JSON.parse(text).health === 'true' ? process.exit(0) : again())
+  })
+  request.on('error', again)
+}
+ask()
+`
 
 interface Member {
   readonly number: number
@@ -125,10 +141,13 @@ export class EtcdCluster {
   }
 
   async whenHealthy(): Promise<void> {
-    const code = `fetch('http://127.0.0.1:2381/health').then(r => r.json()).then(h => process.exit(h.health === 'true' ? 0 : 1), () => process.exit(1))`
-    for (const { namespace, name } of this.members) {
-      await until(`etcd's ${name} is healthy`, () => namespace.run(process.execPath, ['-e', code]).status === 0)
-    }
+    await Promise.all(
+      this.members.map(async ({ namespace, name }) => {
+        const asking = this.#lab.run(namespace, process.execPath, ['-e', WAIT_UNTIL_HEALTHY])
+        const [status] = await once(asking, 'exit')
+        if (status !== 0) throw new Error(`start etcd: ${name} is not healthy after a minute`)
+      })
+    )
   }
 }
 

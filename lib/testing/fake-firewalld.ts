@@ -114,48 +114,75 @@ function answer(socket: Socket, call: Call, sources: Map<string, string>, log: s
   const there = sources.get(source)
   // A signal in between, as the real bus sends NameAcquired: clients must skip what is no answer to them.
   if (call.member === 'Hello') {
-    socket.write(encode(4, 1, 0, 's', ':1.7', ''))
-    socket.write(encode(2, 2, call.serial, 's', ':1.7', ''))
+    socket.write(nameAcquired(':1.7'))
+    socket.write(returned(call, ':1.7'))
     return
   }
   if (call.member === 'NameHasOwner') {
-    socket.write(encode(2, 3, call.serial, 'b', zone === 'org.fedoraproject.FirewallD1' ? '1' : '', ''))
+    socket.write(returned(call, zone === 'org.fedoraproject.FirewallD1'))
     return
   }
   appendFileSync(log, `${call.member} ${zone} ${source}\n`)
-  const fail = (text: string): boolean =>
-    socket.write(encode(3, 4, call.serial, 's', text, 'org.fedoraproject.FirewallD1.Exception'))
   if (call.member === 'querySource') {
-    socket.write(encode(2, 4, call.serial, 'b', there === zone ? '1' : '', ''))
+    socket.write(returned(call, there === zone))
     return
   }
-  if (zone === 'nosuch') fail('INVALID_ZONE: nosuch')
-  else if (call.member === 'addSource' && there !== undefined) fail(`ZONE_ALREADY_SET: '${source}' already bound`)
-  else if (call.member === 'removeSource' && there === undefined) fail(`UNKNOWN_SOURCE: '${source}' is not in any zone`)
-  else {
-    if (call.member === 'addSource') sources.set(source, zone)
-    else sources.delete(source)
-    socket.write(encode(2, 4, call.serial, 's', zone, ''))
+  const refusal = refusalOf(call.member, zone, there !== undefined)
+  if (refusal !== '') {
+    socket.write(refused(call, `${refusal}: ${refusal === 'INVALID_ZONE' ? zone : source}`))
+    return
   }
+  if (call.member === 'addSource') sources.set(source, zone)
+  else sources.delete(source)
+  socket.write(returned(call, zone))
 }
 
-/** A message with one value: `b` from '' or '1', `s`. */
-function encode(type: number, serial: number, reply: number, kind: 'b' | 's', value: string, error: string): Buffer {
-  const body = kind === 'b' ? number32(value === '' ? 0 : 1) : string(value)
-  let fields = Buffer.alloc(0)
-  const field = (code: number, signature: string, bytes: Buffer): void => {
-    const head = Buffer.from([code, 1, signature.charCodeAt(0), 0])
-    fields = Buffer.concat([fields, Buffer.alloc(align(fields.length, 8) - fields.length), head, bytes])
+/** The name of firewalld's error, '' for none. */
+function refusalOf(member: string, zone: string, isThere: boolean): string {
+  if (zone === 'nosuch') return 'INVALID_ZONE'
+  if (member === 'addSource' && isThere) return 'ZONE_ALREADY_SET'
+  return member === 'removeSource' && !isThere ? 'UNKNOWN_SOURCE' : ''
+}
+
+/** One of a message's header fields, by its code. */
+interface Field {
+  readonly code: number
+  readonly signature: string
+  readonly bytes: Buffer
+}
+
+const replyTo = (call: Call): Field => ({ code: 5, signature: 'u', bytes: number32(call.serial) })
+
+function returned(call: Call, value: string | boolean): Buffer {
+  return encode(2, [replyTo(call)], value)
+}
+
+function refused(call: Call, text: string): Buffer {
+  const name: Field = { code: 4, signature: 's', bytes: string('org.fedoraproject.FirewallD1.Exception') }
+  return encode(3, [replyTo(call), name], text)
+}
+
+function nameAcquired(name: string): Buffer {
+  const path: Field = { code: 1, signature: 'o', bytes: string('/org/freedesktop/DBus') }
+  return encode(4, [path, { code: 3, signature: 's', bytes: string('NameAcquired') }], name)
+}
+
+let serial = 0
+
+/** A message with one value. */
+function encode(type: number, fields: readonly Field[], value: string | boolean): Buffer {
+  serial += 1
+  const isText = typeof value === 'string'
+  const body = isText ? string(value) : number32(value ? 1 : 0)
+  const ofBody: Field = { code: 8, signature: 'g', bytes: Buffer.from([1, (isText ? 's' : 'b').charCodeAt(0), 0]) }
+  let header = Buffer.alloc(0)
+  for (const { code, signature, bytes } of [...fields, ofBody]) {
+    const padding = Buffer.alloc(align(header.length, 8) - header.length)
+    header = Buffer.concat([header, padding, Buffer.from([code, 1, signature.charCodeAt(0), 0]), bytes])
   }
-  if (reply !== 0) field(5, 'u', number32(reply))
-  if (error !== '') field(4, 's', string(error))
-  if (type === 4) {
-    field(1, 'o', string('/org/freedesktop/DBus'))
-    field(3, 's', string('NameAcquired'))
-  }
-  field(8, 'g', Buffer.from([1, kind.charCodeAt(0), 0]))
-  const head = Buffer.concat([Buffer.from([0x6c, type, 0, 1]), ...[body.length, serial, fields.length].map(number32)])
-  return Buffer.concat([head, fields, Buffer.alloc(align(fields.length, 8) - fields.length), body])
+  const start = Buffer.from([0x6c, type, 0, 1])
+  const lengths = [body.length, serial, header.length].map(number32)
+  return Buffer.concat([start, ...lengths, header, Buffer.alloc(align(header.length, 8) - header.length), body])
 }
 
 function number32(value: number): Buffer {

@@ -75,7 +75,7 @@ function runTool(program: string, args: readonly string[], directory: string): s
 }
 
 /** The kernel of the cache, downloaded the first time. */
-export function guestKernel(): GuestKernel {
+function guestKernel(): GuestKernel {
   const unpacked = join(CACHE, 'kernel')
   if (!existsSync(unpacked)) {
     const depends = runTool('apt-cache', ['depends', '--important', KERNEL_PACKAGE], '/')
@@ -121,7 +121,7 @@ function moduleFiles(kernel: GuestKernel, names: readonly string[]): readonly st
 }
 
 /** A `newc` cpio archive, the form of an initial RAM disk. @source Linux Documentation/driver-api/early-userspace/buffer-format.rst */
-export function cpio(files: ReadonlyMap<string, { readonly mode: number; readonly content: Uint8Array }>): Buffer {
+function cpio(files: ReadonlyMap<string, { readonly mode: number; readonly content: Uint8Array }>): Buffer {
   const parts: Buffer[] = []
   const pad = (length: number) => Buffer.alloc((4 - (length % 4)) % 4)
   let inode = 1

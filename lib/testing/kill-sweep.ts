@@ -19,7 +19,7 @@ export function addEnvironment(world: World): NodeJS.ProcessEnv {
  *
  * @returns its exit status: 0 when it came to its end before
  */
-export function killedAt(world: World, plugin: string, config: object, when: number, syscall = 'sendto'): number {
+function killedAt(world: World, plugin: string, config: object, when: number, syscall = 'sendto'): number {
   const env = addEnvironment(world)
   const inject = `inject=${syscall}:signal=KILL:when=${when}`
   const args = ['-f', '-o', '/dev/null', '-e', `trace=${syscall}`, '-e', inject, `${world.binDir}/${plugin}`]

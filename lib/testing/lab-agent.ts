@@ -5,8 +5,7 @@ import { request } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { LabHost, OverlayLab } from './overlay-lab.ts'
-
-const COMMAND = join(import.meta.dirname, '..', '..', 'cli', 'main.ts')
+import { patchbayProgram } from './program.ts'
 
 export class LabAgent {
   readonly host: LabHost
@@ -45,8 +44,8 @@ export class LabAgent {
   }
 
   #start(): ChildProcess {
-    const args = ['--no-warnings', COMMAND, 'agent', '--config', this.#config]
-    const child = this.#lab.run(this.host.namespace, process.execPath, args)
+    const [node, ...args] = patchbayProgram()
+    const child = this.#lab.run(this.host.namespace, node, [...args, 'agent', '--config', this.#config])
     child.stderr?.on('data', chunk => {
       this.log += String(chunk)
     })

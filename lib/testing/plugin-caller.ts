@@ -48,7 +48,7 @@ export interface CallOptions {
 }
 
 /** The name of the IPAM plugin: `ipam: { type: 'fixed', result: {…} }` gives that result every time. */
-export const FIXED_IPAM = 'fixed'
+const FIXED_IPAM = 'fixed'
 
 export class PluginCaller {
   readonly directory: string

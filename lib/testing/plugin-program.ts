@@ -1,18 +1,14 @@
 /**
- * One plugin as a program of its own, from source: `node plugin-program.ts FILE EXPORT`. For tests of what depends on
- * the namespace of the process itself, such as plugins that execute iptables.
+ * One plugin as a program of its own. For tests of what depends on the namespace of the process itself, such as plugins
+ * that execute iptables.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
-import { processIo } from '../cni/io.ts'
-import { run } from '../cni/run.ts'
-import { LinuxKernel } from '../net/kernel-net.ts'
+import { fileURLToPath } from 'node:url'
 import { callEnv } from './memory-io.ts'
 import type { Namespace } from './namespace.ts'
-
-const PROGRAM = fileURLToPath(import.meta.url)
+import { type Command, programFromText } from './program.ts'
 
 /** What a call answered. */
 export interface ProgramAnswer {
@@ -41,8 +37,14 @@ export class PluginProgram {
   }
 
   /** @param url of the plugin's module, whose export of that name is the factory */
-  static fromSource(url: URL, name: string): readonly string[] {
-    return [process.execPath, '--no-warnings', PROGRAM, fileURLToPath(url), name]
+  static fromSource(url: URL, name: string): Command {
+    const text = `
+      import { processIo } from '../cni/io.ts'
+      import { run } from '../cni/run.ts'
+      import { LinuxKernel } from '../net/kernel-net.ts'
+      import { ${name} } from ${JSON.stringify(fileURLToPath(url))}
+      process.exit(run(${name}(new LinuxKernel()), [], processIo()))`
+    return programFromText(text, import.meta.dirname)
   }
 
   call(verb: string, containerId: string, ifName: string, config: object, netns = ''): ProgramAnswer {
@@ -66,10 +68,4 @@ export class PluginProgram {
   close(): void {
     rmSync(this.directory, { recursive: true, force: true })
   }
-}
-
-if (process.argv[1] === PROGRAM) {
-  const [, , file = '', name = ''] = process.argv
-  const loaded = await import(pathToFileURL(file).href)
-  process.exit(run(loaded[name](new LinuxKernel()), [], processIo()))
 }

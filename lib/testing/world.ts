@@ -131,14 +131,19 @@ export class World {
     return outcome.stdout
   }
 
-  /** Links, addresses, routes, rules, leases and journal entries: equal before ADD and after DEL. */
+  /** Links, addresses, routes, rules, rulesets, sysctls, leases and journal entries: equal before ADD and after DEL. */
   snapshot(): string {
     const links: Parsed[] = this.ip(this.host, 'address')
     const lines = links.map(
       link => `${link.ifname} ${link.linkinfo?.info_kind ?? ''} ${link.master ?? ''} ${addressTexts(link)}`
     )
     const files = filesBelow(this.directory).filter(name => !/last_reserved_ip|\/lock$|\/\.patchbay\//.test(name))
-    return [...lines, this.sh(this.host, 'ip', 'route'), this.sh(this.host, 'ip', 'rule'), ...files].join('\n')
+    const tables = ['ip route', 'ip -6 route', 'ip rule', 'ip -6 rule', 'nft list ruleset'].map(line => {
+      const [program = '', ...args] = line.split(' ')
+      // The kernel notices up to a second later that a link has lost its carrier.
+      return this.sh(this.host, program, ...args).replaceAll(' linkdown', '')
+    })
+    return [...lines, ...tables, sysctlsOf(this.host), ...files].join('\n')
   }
 
   close(): void {
@@ -162,6 +167,18 @@ export class World {
     }
     return { program: join(binDir, plugin), env, input: typeof config === 'string' ? config : JSON.stringify(config) }
   }
+}
+
+/**
+ * All of /proc/sys/net, but for what counts (connections), what cannot be read, and forwarding with what the kernel sets
+ * along with it: a host that routes for one container goes on routing, since nobody knows who else relies on it by then.
+ */
+function sysctlsOf(namespace: Namespace): string {
+  const left = ['nf_conntrack_count', 'stable_secret', '*forward*', 'accept_redirects'].map(name => `! -name '${name}'`)
+  const find = `find /proc/sys/net -type f -perm -u=r ${left.join(' ')} -exec grep -H . {} +`
+  const { stdout } = namespace.run('sh', ['-c', find])
+  if (stdout === '') throw new Error('read /proc/sys/net: nothing in it')
+  return stdout.split('\n').sort().join('\n')
 }
 
 function addressTexts(link: Parsed): string {

@@ -1,4 +1,4 @@
-// needs: ip tc strace
+// needs: ip nft tc strace
 import { sweepKills } from '../../lib/testing/kill-sweep.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { transferSeconds } from '../../lib/testing/transfer.ts'

@@ -1,4 +1,4 @@
-// needs: ip strace reference-plugins
+// needs: ip nft strace reference-plugins
 import { sweepKills } from '../../lib/testing/kill-sweep.ts'
 import { linkNamesIn } from '../../lib/testing/side-by-side.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'

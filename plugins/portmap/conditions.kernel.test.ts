@@ -1,7 +1,7 @@
 // needs: nft
 // time-out: 300 s
 import { BridgedContainers } from '../../lib/testing/bridged-containers.ts'
-import { askAll, EchoServer, expectAnswers } from '../../lib/testing/echo.ts'
+import { EchoServer, expectAnswers } from '../../lib/testing/echo.ts'
 import type { Namespace } from '../../lib/testing/namespace.ts'
 import { PluginProgram } from '../../lib/testing/plugin-program.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
@@ -126,7 +126,6 @@ test('conditions: only who meets them reaches the port, in both families; others
     ]
     const config = { prevResult: lab.prevResult(lab.first), runtimeConfig: { portMappings } }
     const places = ['tcp 192.0.2.1 8080', 'udp 192.0.2.1 8053', 'tcp 192.0.2.1 9001', 'tcp fd00:9::1 8080']
-    const seen = (from: Namespace) => askAll(from, places).map(answer => (answer === '' ? '-' : 'c'))
     const conditioned = (conditionsV4: readonly string[], conditionsV6: readonly string[]) => {
       const own = { ...config, conditionsV4, conditionsV6 }
       ours.ok('ADD', 'c1', 'eth0', own, lab.first.path)
@@ -134,14 +133,14 @@ test('conditions: only who meets them reaches the port, in both families; others
     }
     try {
       conditioned(['ip', 'saddr', '!=', '192.0.2.9'], ['ip6 saddr != fd00:9::9'])
-      assert.equal(seen(lab.outside).join(''), '----')
-      assert.equal(askAll(lab.host, places)[0], 'c 192.0.2.1')
+      expectAnswers(lab.outside, places, ['', '', '', ''])
+      expectAnswers(lab.host, places.slice(0, 1), ['c 192.0.2.1'])
       expectAnswers(lab.second, places, ['c 10.4.0.1', 'c 10.4.0.1', 'c 10.4.0.1', 'c fd00:4::1'])
       expectAnswers(lab.host, ['tcp 127.0.0.1 8080'], ['c 10.4.0.1'])
       // The next ADD of the same attachment has other conditions; those of one family say nothing about the other.
       conditioned(['iifname { "out", "lo" }'], [])
       expectAnswers(lab.outside, places, ['c 192.0.2.9', 'c 192.0.2.9', 'c 192.0.2.9', 'c fd00:9::9'])
-      assert.equal(seen(lab.second).join(''), '---c')
+      expectAnswers(lab.second, places, ['', '', '', 'c fd00:4::1'])
       ours.ok('DEL', 'c1', 'eth0', {})
       assert.is(rules(lab.host), '')
     } finally {

@@ -2,10 +2,11 @@
  * Which mapping is in the way of another. The kernel refuses a key twice; it does not know that a port lies in a range,
  * or that one of a single address is among all addresses.
  */
+import { sameBytes } from '../../lib/bytes/compare.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
 import { type Nft, type NftElement, type NftFamily, nftFamily } from '../../lib/nft/nft.ts'
 import { isOfFamily, type Mapping, specificAddress } from './mapping.ts'
-import type { Published } from './nftables.ts'
+import type { Published } from './published.ts'
 import { ADDRESS_PORTS, addressPortKey, INDEX, PORTS, portKey, RANGES, TABLE } from './table.ts'
 
 /** A mapping that is wanted, and the comment of whoever has what is in its way. */
@@ -73,10 +74,4 @@ function meetsRange(element: NftElement, mapping: Mapping): boolean {
 
 function portAt(key: Uint8Array, offset: number): number {
   return (key[offset] ?? 0) * 256 + (key[offset + 1] ?? 0)
-}
-
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false
-  for (let i = 0; i < a.length; i += 1) if (a[i] !== b[i]) return false
-  return true
 }

@@ -6,7 +6,7 @@ import type { IpAddress } from '../../lib/ip/address.ts'
 import type { ConntrackFilter, Nft } from '../../lib/nft/nft.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
 import { isOfFamily, type Mapping, specificAddress } from './mapping.ts'
-import type { Published } from './nftables.ts'
+import type { Published } from './published.ts'
 
 /**
  * Removes entries of UDP and SCTP.

@@ -7,7 +7,7 @@ import { formatAddress, parseAddress } from '../../lib/ip/address.ts'
 import { formatPrefix, type IpPrefix, parsePrefix } from '../../lib/ip/prefix.ts'
 import type { Backend } from './config.ts'
 import { type Mapping, parseProtocol, protocolName } from './mapping.ts'
-import type { Published } from './nftables.ts'
+import type { Published } from './published.ts'
 import type { Gate, SourceTreatment } from './table.ts'
 
 /** An entry. What a torn file does not tell is undefined, and looked for everywhere. */

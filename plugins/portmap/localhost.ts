@@ -7,7 +7,7 @@ import type { Link } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
 import type { Route } from '../../lib/net/routes.ts'
 import { specificAddress } from './mapping.ts'
-import type { Published } from './nftables.ts'
+import type { Published } from './published.ts'
 
 /** Sets route_localnet on the host's interface towards the container; there is no such thing for IPv6. */
 export function openLocalhost(host: Net, result: Result, published: Published): void {

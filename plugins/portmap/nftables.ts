@@ -1,6 +1,7 @@
 /** Port mappings as elements of the maps in table.ts: added, removed, looked for. */
 
 import { isOfNetwork } from '../../lib/attachment.ts'
+import { sameBytes } from '../../lib/bytes/compare.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
 import type { IpPrefix } from '../../lib/ip/prefix.ts'
 import {
@@ -23,8 +24,8 @@ import {
   portField,
   protocolField
 } from '../../lib/nft/nft.ts'
-import { sameBytes } from './conflict.ts'
 import { isOfFamily, type Mapping, specificAddress } from './mapping.ts'
+import type { Published } from './published.ts'
 import {
   ADDRESS_PORTS,
   addressPortKey,
@@ -38,23 +39,10 @@ import {
   portKey,
   RANGES,
   rulesOfChain,
-  type SourceTreatment,
   TABLE,
   TARGETS,
   tableOf
 } from './table.ts'
-
-/** One container's mappings, for both families. */
-export interface Published {
-  /** The container's address of each family, with its subnet's length. */
-  readonly addresses: readonly IpPrefix[]
-  readonly mappings: readonly Mapping[]
-  readonly sources: SourceTreatment
-  /** Of the families that have conditions. */
-  readonly gates: readonly Gate[]
-  /** `ownerText` */
-  readonly comment: string
-}
 
 /** An element and the map that it is in. */
 interface Placed {

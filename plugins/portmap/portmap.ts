@@ -32,8 +32,9 @@ import { flushConnections } from './connections.ts'
 import { entryOf, publishedIn, type Recorded } from './entry.ts'
 import { iptablesProblems, publishByIptables, unpublishByIptables } from './iptables.ts'
 import { openLocalhost } from './localhost.ts'
-import { collectMappings, mappingProblems, type Published, publish, unpublish } from './nftables.ts'
+import { collectMappings, mappingProblems, publish, unpublish } from './nftables.ts'
 import { hasForeignRules, refuseConflict, whilePortsAreOurs, withoutOwnElsewhere } from './ports.ts'
+import type { Published } from './published.ts'
 
 const NAME = 'portmap'
 

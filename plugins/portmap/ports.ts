@@ -10,7 +10,8 @@ import { errnoOf } from '../../lib/sys/errors.ts'
 import { type Conflict, findConflict } from './conflict.ts'
 import { containerChain, findIptablesConflict } from './iptables.ts'
 import { type Mapping, mappingText } from './mapping.ts'
-import { formerOwners, type Published, unpublish } from './nftables.ts'
+import { formerOwners, unpublish } from './nftables.ts'
+import type { Published } from './published.ts'
 
 /** The jumps that the reference's first ADD makes to its chain of mappings, from PREROUTING and OUTPUT. */
 const JUMPS = 2

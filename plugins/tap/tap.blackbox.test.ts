@@ -1,4 +1,4 @@
-// needs: ip
+// needs: ip nft
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { inWorld, type Parsed, type World } from '../../lib/testing/world.ts'
 

@@ -1,4 +1,4 @@
-// needs: ip reference-plugins
+// needs: ip nft reference-plugins
 /** vlan, ipvlan and dummy as executables, beside the reference where it has them, on a kernel that has the kinds. */
 import { comparable, hostLocalIpam, inHostWithUplink } from '../../lib/testing/side-by-side.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'

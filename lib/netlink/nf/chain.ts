@@ -6,19 +6,9 @@
  * @source linux/netfilter/nf_tables.h enum nft_chain_attributes, enum nft_hook_attributes; linux/netfilter.h
  *   enum nf_inet_hooks
  */
-import { type Attribute, attributes, readText, readU32be } from '../reader.ts'
-import type { Writer } from '../writer.ts'
-import { decodeNfMessage, nfMessage } from './nfnetlink.ts'
-
-const NFTA_CHAIN_TABLE = 1
-const NFTA_CHAIN_NAME = 3
-const NFTA_CHAIN_HOOK = 4
-const NFTA_CHAIN_POLICY = 5
-const NFTA_CHAIN_USE = 6
-const NFTA_CHAIN_TYPE = 7
-
-const NFTA_HOOK_HOOKNUM = 1
-const NFTA_HOOK_PRIORITY = 2
+import { encodeRows, nest, type Rows } from '../rows.ts'
+import { NFT_NAME_MAXLEN } from './nf-tables.ts'
+import { familyRows, readingNfRows } from './nfnetlink.ts'
 
 export const NF_INET_PRE_ROUTING = 0
 export const NF_INET_LOCAL_IN = 1
@@ -29,7 +19,7 @@ export const NF_INET_POST_ROUTING = 4
 export const NF_DROP = 0
 export const NF_ACCEPT = 1
 
-export interface NfChain {
+interface NfChain {
   readonly family: number
   readonly table: string
   readonly name: string
@@ -50,59 +40,61 @@ export interface NfHook {
   readonly policy: number | undefined
 }
 
-/** For NEWCHAIN. */
-export function encodeChain(chain: NfChain): Uint8Array {
-  const writer = nfMessage(chain.family)
-  writer.attrText(NFTA_CHAIN_TABLE, chain.table)
-  writer.attrText(NFTA_CHAIN_NAME, chain.name)
-  const hook = chain.hook
-  if (hook !== undefined) encodeHook(writer, hook)
-  return writer.finish()
+/** struct nfgenmsg and the chain's attributes. */
+interface ChainMessage {
+  readonly family: number
+  readonly table?: string | undefined
+  readonly name?: string | undefined
+  readonly type?: string | undefined
+  readonly place?: HookPlace | undefined
+  readonly policy?: number | undefined
+  readonly use?: number | undefined
 }
 
-function encodeHook(writer: Writer, hook: NfHook): void {
-  writer.attrText(NFTA_CHAIN_TYPE, hook.type)
-  writer.nested(NFTA_CHAIN_HOOK, () => {
-    writer.attrU32be(NFTA_HOOK_HOOKNUM, hook.number)
-    writer.attrU32be(NFTA_HOOK_PRIORITY, hook.priority < 0 ? hook.priority + 4294967296 : hook.priority)
-  })
-  if (hook.policy !== undefined) writer.attrU32be(NFTA_CHAIN_POLICY, hook.policy)
+/** NFTA_CHAIN_HOOK */
+interface HookPlace {
+  readonly number: number | undefined
+  readonly priority: number | undefined
+}
+
+function chainRows(rows: Rows, chain: ChainMessage): ChainMessage {
+  const nowhere: HookPlace = { number: undefined, priority: undefined }
+  return {
+    family: familyRows(rows, chain.family),
+    table: rows.text(1, 'NFTA_CHAIN_TABLE', chain.table, NFT_NAME_MAXLEN),
+    name: rows.text(3, 'NFTA_CHAIN_NAME', chain.name, NFT_NAME_MAXLEN),
+    type: rows.text(7, 'NFTA_CHAIN_TYPE', chain.type, NFT_NAME_MAXLEN),
+    place: nest(rows, 4, 'NFTA_CHAIN_HOOK', chain.place, nowhere, placeRows),
+    policy: rows.u32be(5, 'NFTA_CHAIN_POLICY', chain.policy),
+    use: rows.u32be(6, 'NFTA_CHAIN_USE', chain.use)
+  }
+}
+
+function placeRows(rows: Rows, place: HookPlace): HookPlace {
+  return {
+    number: rows.u32be(1, 'NFTA_HOOK_HOOKNUM', place.number),
+    priority: rows.i32be(2, 'NFTA_HOOK_PRIORITY', place.priority)
+  }
+}
+
+/** For NEWCHAIN. */
+export function encodeChain(chain: NfChain): Uint8Array {
+  const { family, table, name, hook } = chain
+  const place = hook === undefined ? undefined : { number: hook.number, priority: hook.priority }
+  return encodeRows({ family, table, name, type: hook?.type, place, policy: hook?.policy }, chainRows)
 }
 
 /** For GETCHAIN and DELCHAIN. */
 export function encodeChainName(family: number, table: string, name: string): Uint8Array {
-  return nfMessage(family).attrText(NFTA_CHAIN_TABLE, table).attrText(NFTA_CHAIN_NAME, name).finish()
+  return encodeRows({ family, table, name }, chainRows)
 }
 
+/** @throws {DecodeError} */
 export function decodeChain(payload: Uint8Array): NfChain {
-  const message = decodeNfMessage(payload)
-  let table = ''
-  let name = ''
-  let use = 0
-  let type = ''
-  let policy: number | undefined
-  let hook: Attribute | undefined
-  for (const attribute of attributes(message.rest, 'NFTA_CHAIN')) {
-    if (attribute.type === NFTA_CHAIN_TABLE) table = readText(attribute, 'NFTA_CHAIN_TABLE')
-    if (attribute.type === NFTA_CHAIN_NAME) name = readText(attribute, 'NFTA_CHAIN_NAME')
-    if (attribute.type === NFTA_CHAIN_HOOK) hook = attribute
-    if (attribute.type === NFTA_CHAIN_POLICY) policy = readU32be(attribute, 'NFTA_CHAIN_POLICY')
-    if (attribute.type === NFTA_CHAIN_USE) use = readU32be(attribute, 'NFTA_CHAIN_USE')
-    if (attribute.type === NFTA_CHAIN_TYPE) type = readText(attribute, 'NFTA_CHAIN_TYPE')
-  }
-  const decoded = hook === undefined ? undefined : decodeHook(hook, type, policy)
-  return { family: message.family, table, name, hook: decoded, use }
-}
-
-function decodeHook(hook: Attribute, type: string, policy: number | undefined): NfHook {
-  let number = 0
-  let priority = 0
-  for (const attribute of attributes(hook.value, 'NFTA_HOOK')) {
-    if (attribute.type === NFTA_HOOK_HOOKNUM) number = readU32be(attribute, 'NFTA_HOOK_HOOKNUM')
-    if (attribute.type === NFTA_HOOK_PRIORITY) {
-      const unsigned = readU32be(attribute, 'NFTA_HOOK_PRIORITY')
-      priority = unsigned >= 2147483648 ? unsigned - 4294967296 : unsigned
-    }
-  }
-  return { type, number, priority, policy }
+  const { family, table, name, type, place, policy, use } = chainRows(readingNfRows(payload), { family: 0 })
+  const hook =
+    place === undefined
+      ? undefined
+      : { type: type ?? '', number: place.number ?? 0, priority: place.priority ?? 0, policy }
+  return { family, table: table ?? '', name: name ?? '', hook, use: use ?? 0 }
 }

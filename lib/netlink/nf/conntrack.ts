@@ -8,30 +8,12 @@
  *   ctattr_ip, enum ctattr_l4proto, enum ctattr_filter; net/netfilter/nf_conntrack_netlink.c CTA_FILTER_F_*
  */
 import type { IpAddress } from '../../ip/address.ts'
-import { type Attribute, attributes, readU8, readU16be } from '../reader.ts'
-import { Writer } from '../writer.ts'
-import { decodeNfMessage, NFPROTO_IPV4, NFPROTO_IPV6 } from './nfnetlink.ts'
+import { encodeRows, nest, type Rows } from '../rows.ts'
+import { headerRows, NFPROTO_IPV4, NFPROTO_IPV6, readingNfRows } from './nfnetlink.ts'
 
-export const IPCTNL_MSG_CT_NEW = 0
 export const IPCTNL_MSG_CT_GET = 1
 export const IPCTNL_MSG_CT_DELETE = 2
 
-const CTA_TUPLE_ORIG = 1
-const CTA_TUPLE_REPLY = 2
-const CTA_FILTER = 25
-
-const CTA_TUPLE_IP = 1
-const CTA_TUPLE_PROTO = 2
-const CTA_IP_V4_SRC = 1
-const CTA_IP_V4_DST = 2
-const CTA_IP_V6_SRC = 3
-const CTA_IP_V6_DST = 4
-const CTA_PROTO_NUM = 1
-const CTA_PROTO_SRC_PORT = 2
-const CTA_PROTO_DST_PORT = 3
-
-const CTA_FILTER_ORIG_FLAGS = 1
-const CTA_FILTER_REPLY_FLAGS = 2
 const CTA_FILTER_F_IP_SRC = 1
 const CTA_FILTER_F_IP_DST = 2
 const CTA_FILTER_F_PROTO_NUM = 8
@@ -68,102 +50,127 @@ export interface ConntrackEntry {
   readonly reply: ConntrackTuple
 }
 
-/** For CT_DELETE of all that match (since Linux 6.8; older kernels say EINVAL). */
-export function encodeConntrackFilter(filter: ConntrackFilter): Uint8Array {
-  const writer = header(filter.family)
-  let original = CTA_FILTER_F_PROTO_NUM
-  if (filter.port !== undefined) original |= CTA_FILTER_F_PROTO_DST_PORT
-  if (filter.address !== undefined) original |= CTA_FILTER_F_IP_DST
-  writer.nested(CTA_TUPLE_ORIG, () => {
-    const { address } = filter
-    if (address !== undefined) writeIp(writer, undefined, address)
-    writer.nested(CTA_TUPLE_PROTO, () => {
-      writer.attrU8(CTA_PROTO_NUM, filter.protocol)
-      if (filter.port !== undefined) writer.attrU16be(CTA_PROTO_DST_PORT, filter.port)
-    })
-  })
-  const { replySource } = filter
-  if (replySource !== undefined) {
-    writer.nested(CTA_TUPLE_REPLY, () => {
-      writeIp(writer, replySource, undefined)
-    })
-  }
-  writer.nested(CTA_FILTER, () => {
-    writer.attrU32(CTA_FILTER_ORIG_FLAGS, original)
-    writer.attrU32(CTA_FILTER_REPLY_FLAGS, replySource === undefined ? 0 : CTA_FILTER_F_IP_SRC)
-  })
-  return writer.finish()
+/** struct nfgenmsg and the attributes of an entry or of a filter. */
+interface ConntrackMessage {
+  readonly family: number
+  readonly original?: TupleFields | undefined
+  readonly reply?: TupleFields | undefined
+  readonly filter?: FilterFlags | undefined
 }
 
-function header(family: 4 | 6): Writer {
-  return new Writer()
-    .u8(family === 4 ? NFPROTO_IPV4 : NFPROTO_IPV6)
-    .u8(NFGENMSG_WITH_FAMILY)
-    .u16be(0)
+/** CTA_TUPLE_* */
+interface TupleFields {
+  readonly addresses?: TupleAddresses | undefined
+  readonly protocol?: TupleProtocol | undefined
+}
+
+interface TupleAddresses {
+  readonly source?: IpAddress | undefined
+  readonly destination?: IpAddress | undefined
+}
+
+interface TupleProtocol {
+  readonly number?: number | undefined
+  readonly sourcePort?: number | undefined
+  readonly destinationPort?: number | undefined
+}
+
+/** CTA_FILTER: which fields of each tuple count, CTA_FILTER_F_* */
+interface FilterFlags {
+  readonly original: number | undefined
+  readonly reply: number | undefined
+}
+
+function conntrackRows(rows: Rows, message: ConntrackMessage): ConntrackMessage {
+  return {
+    family: headerRows(rows, message.family, NFGENMSG_WITH_FAMILY, 0),
+    original: nest(rows, 1, 'CTA_TUPLE_ORIG', message.original, {}, tupleRows),
+    reply: nest(rows, 2, 'CTA_TUPLE_REPLY', message.reply, {}, tupleRows),
+    filter: nest(rows, 25, 'CTA_FILTER', message.filter, { original: 0, reply: 0 }, filterRows)
+  }
+}
+
+function tupleRows(rows: Rows, tuple: TupleFields): TupleFields {
+  return {
+    addresses: nest(rows, 1, 'CTA_TUPLE_IP', tuple.addresses, {}, addressRows),
+    protocol: nest(rows, 2, 'CTA_TUPLE_PROTO', tuple.protocol, {}, protocolRows)
+  }
+}
+
+function addressRows(rows: Rows, addresses: TupleAddresses): TupleAddresses {
+  const source4 = rows.addressOf(4, 1, 'CTA_IP_V4_SRC', addresses.source)
+  const destination4 = rows.addressOf(4, 2, 'CTA_IP_V4_DST', addresses.destination)
+  const source6 = rows.addressOf(6, 3, 'CTA_IP_V6_SRC', addresses.source)
+  const destination6 = rows.addressOf(6, 4, 'CTA_IP_V6_DST', addresses.destination)
+  return { source: source4 ?? source6, destination: destination4 ?? destination6 }
+}
+
+function protocolRows(rows: Rows, protocol: TupleProtocol): TupleProtocol {
+  return {
+    number: rows.u8(1, 'CTA_PROTO_NUM', protocol.number),
+    sourcePort: rows.u16be(2, 'CTA_PROTO_SRC_PORT', protocol.sourcePort),
+    destinationPort: rows.u16be(3, 'CTA_PROTO_DST_PORT', protocol.destinationPort)
+  }
+}
+
+function filterRows(rows: Rows, filter: FilterFlags): FilterFlags {
+  return {
+    original: rows.u32(1, 'CTA_FILTER_ORIG_FLAGS', filter.original),
+    reply: rows.u32(2, 'CTA_FILTER_REPLY_FLAGS', filter.reply)
+  }
+}
+
+function familyNumber(family: 4 | 6): number {
+  return family === 4 ? NFPROTO_IPV4 : NFPROTO_IPV6
+}
+
+/** For CT_DELETE of all that match (since Linux 6.8; older kernels say EINVAL). */
+export function encodeConntrackFilter(filter: ConntrackFilter): Uint8Array {
+  const { address, port, replySource } = filter
+  const flags =
+    CTA_FILTER_F_PROTO_NUM |
+    (port === undefined ? 0 : CTA_FILTER_F_PROTO_DST_PORT) |
+    (address === undefined ? 0 : CTA_FILTER_F_IP_DST)
+  const message: ConntrackMessage = {
+    family: familyNumber(filter.family),
+    original: {
+      addresses: address === undefined ? undefined : { destination: address },
+      protocol: { number: filter.protocol, destinationPort: port }
+    },
+    reply: replySource === undefined ? undefined : { addresses: { source: replySource } },
+    filter: { original: flags, reply: replySource === undefined ? 0 : CTA_FILTER_F_IP_SRC }
+  }
+  return encodeRows(message, conntrackRows)
 }
 
 /** For CT_DELETE of one entry, and for CT_GET of a family (no entry: all of it). */
 export function encodeConntrackEntry(family: 4 | 6, original: ConntrackTuple | undefined): Uint8Array {
-  const writer = header(family)
-  if (original === undefined) return writer.finish()
-  writer.nested(CTA_TUPLE_ORIG, () => {
-    writeIp(writer, original.source, original.destination)
-    writer.nested(CTA_TUPLE_PROTO, () => {
-      writer.attrU8(CTA_PROTO_NUM, original.protocol)
-      writer.attrU16be(CTA_PROTO_SRC_PORT, original.sourcePort)
-      writer.attrU16be(CTA_PROTO_DST_PORT, original.destinationPort)
-    })
-  })
-  return writer.finish()
+  return encodeRows({ family: familyNumber(family), original: fieldsOf(original) }, conntrackRows)
 }
 
-function writeIp(writer: Writer, source: IpAddress | undefined, destination: IpAddress | undefined): void {
-  writer.nested(CTA_TUPLE_IP, () => {
-    if (source !== undefined) writer.attr(source.family === 4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, source.bytes)
-    if (destination !== undefined) {
-      writer.attr(destination.family === 4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, destination.bytes)
-    }
-  })
+function fieldsOf(tuple: ConntrackTuple | undefined): TupleFields | undefined {
+  if (tuple === undefined) return undefined
+  const { source, destination, sourcePort, destinationPort } = tuple
+  return {
+    addresses: { source, destination },
+    protocol: { number: tuple.protocol, sourcePort, destinationPort }
+  }
 }
 
+/** @throws {DecodeError} */
 export function decodeConntrackEntry(payload: Uint8Array): ConntrackEntry {
-  let original = NO_TUPLE
-  let reply = NO_TUPLE
-  for (const attribute of attributes(decodeNfMessage(payload).rest, 'CTA')) {
-    if (attribute.type === CTA_TUPLE_ORIG) original = decodeTuple(attribute)
-    if (attribute.type === CTA_TUPLE_REPLY) reply = decodeTuple(attribute)
-  }
-  return { original, reply }
+  const message = conntrackRows(readingNfRows(payload), { family: 0 })
+  return { original: tupleOf(message.original), reply: tupleOf(message.reply) }
 }
 
-const NO_TUPLE: ConntrackTuple = {
-  source: undefined,
-  destination: undefined,
-  protocol: 0,
-  sourcePort: 0,
-  destinationPort: 0
-}
-
-function decodeTuple(tuple: Attribute): ConntrackTuple {
-  let source: IpAddress | undefined
-  let destination: IpAddress | undefined
-  let protocol = 0
-  let sourcePort = 0
-  let destinationPort = 0
-  for (const part of attributes(tuple.value, 'CTA_TUPLE')) {
-    for (const one of attributes(part.value, 'CTA_TUPLE')) {
-      if (part.type === CTA_TUPLE_IP) {
-        if (one.type === CTA_IP_V4_SRC) source = { family: 4, bytes: one.value.slice(0) }
-        if (one.type === CTA_IP_V4_DST) destination = { family: 4, bytes: one.value.slice(0) }
-        if (one.type === CTA_IP_V6_SRC) source = { family: 6, bytes: one.value.slice(0) }
-        if (one.type === CTA_IP_V6_DST) destination = { family: 6, bytes: one.value.slice(0) }
-      }
-      if (part.type === CTA_TUPLE_PROTO) {
-        if (one.type === CTA_PROTO_NUM) protocol = readU8(one, 'CTA_PROTO_NUM')
-        if (one.type === CTA_PROTO_SRC_PORT) sourcePort = readU16be(one, 'CTA_PROTO_SRC_PORT')
-        if (one.type === CTA_PROTO_DST_PORT) destinationPort = readU16be(one, 'CTA_PROTO_DST_PORT')
-      }
-    }
+function tupleOf(fields: TupleFields | undefined): ConntrackTuple {
+  const addresses = fields?.addresses
+  const protocol = fields?.protocol
+  return {
+    source: addresses?.source,
+    destination: addresses?.destination,
+    protocol: protocol?.number ?? 0,
+    sourcePort: protocol?.sourcePort ?? 0,
+    destinationPort: protocol?.destinationPort ?? 0
   }
-  return { source, destination, protocol, sourcePort, destinationPort }
 }

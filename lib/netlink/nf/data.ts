@@ -3,13 +3,9 @@
  *
  * @source linux/netfilter/nf_tables.h enum nft_data_attributes, enum nft_verdict_attributes, enum nft_verdicts
  */
-import { type Attribute, attributes, DecodeError, readText, readU32be } from '../reader.ts'
-import type { Writer } from '../writer.ts'
-
-const NFTA_DATA_VALUE = 1
-const NFTA_DATA_VERDICT = 2
-const NFTA_VERDICT_CODE = 1
-const NFTA_VERDICT_CHAIN = 2
+import { DecodeError } from '../../bytes/reader.ts'
+import { type Choice, nest, type Rows } from '../rows.ts'
+import { NFT_NAME_MAXLEN } from './nf-tables.ts'
 
 /** What becomes of the packet; jump and goto name a chain. */
 export type VerdictName = 'drop' | 'accept' | 'continue' | 'return' | 'jump' | 'goto'
@@ -20,73 +16,60 @@ export interface NfVerdict {
   readonly chain: string
 }
 
-/** enum nft_verdicts, NF_DROP, NF_ACCEPT, as the unsigned number on the wire */
-function verdictCode(name: VerdictName): number {
-  switch (name) {
-    case 'drop':
-      return 0
-    case 'accept':
-      return 1
-    case 'continue':
-      return 0xffffffff
-    case 'jump':
-      return 0xfffffffd
-    case 'goto':
-      return 0xfffffffc
-    case 'return':
-      return 0xfffffffb
-  }
+/** A constant of either kind; without a verdict it is bytes. */
+interface NfConstant {
+  /** Empty when `verdict` is set. */
+  readonly value: Uint8Array
+  readonly verdict: NfVerdict | undefined
 }
 
-function verdictName(code: number): VerdictName {
-  if (code === 0) return 'drop'
-  if (code === 1) return 'accept'
-  if (code === 0xffffffff) return 'continue'
-  if (code === 0xfffffffd) return 'jump'
-  if (code === 0xfffffffc) return 'goto'
-  if (code === 0xfffffffb) return 'return'
-  throw new DecodeError('NFTA_VERDICT_CODE', `unknown verdict ${String(code)}`)
-}
+/** enum nft_verdicts, NF_DROP, NF_ACCEPT, as the unsigned number on the wire */
+const VERDICTS: readonly Choice[] = [
+  { value: 0, name: 'drop' },
+  { value: 1, name: 'accept' },
+  { value: 0xffffffff, name: 'continue' },
+  { value: 0xfffffffd, name: 'jump' },
+  { value: 0xfffffffc, name: 'goto' },
+  { value: 0xfffffffb, name: 'return' }
+]
+
+export const NO_BYTES: Uint8Array = new Uint8Array(0)
 
 /** An attribute that holds constant bytes. */
-export function writeValue(writer: Writer, type: number, value: Uint8Array): void {
-  writer.nested(type, () => {
-    writer.attr(NFTA_DATA_VALUE, value)
-  })
+export function nestValue(
+  rows: Rows,
+  type: number,
+  symbol: string,
+  value: Uint8Array | undefined
+): Uint8Array | undefined {
+  return nest(rows, type, symbol, value, NO_BYTES, valueRows)
 }
 
-/** An attribute that holds a verdict. */
-export function writeVerdict(writer: Writer, type: number, verdict: NfVerdict): void {
-  writer.nested(type, () => {
-    writer.nested(NFTA_DATA_VERDICT, () => {
-      writer.attrU32be(NFTA_VERDICT_CODE, verdictCode(verdict.name))
-      if (verdict.chain !== '') writer.attrText(NFTA_VERDICT_CHAIN, verdict.chain)
-    })
-  })
+/** An attribute that holds a constant of either kind. */
+export function nestConstant(
+  rows: Rows,
+  type: number,
+  symbol: string,
+  constant: NfConstant | undefined
+): NfConstant | undefined {
+  return nest(rows, type, symbol, constant, { value: NO_BYTES, verdict: undefined }, constantRows)
 }
 
-/** The bytes of a constant; empty when it is a verdict. Copied out of the message. */
-export function readValue(attribute: Attribute, symbol: string): Uint8Array {
-  for (const inner of attributes(attribute.value, symbol)) {
-    if (inner.type === NFTA_DATA_VALUE) return inner.value.slice(0)
+function valueRows(rows: Rows, value: Uint8Array): Uint8Array {
+  return rows.bytes(1, 'NFTA_DATA_VALUE', value) ?? NO_BYTES
+}
+
+function constantRows(rows: Rows, constant: NfConstant): NfConstant {
+  const { value, verdict } = constant
+  return {
+    value: rows.bytes(1, 'NFTA_DATA_VALUE', verdict === undefined ? value : undefined) ?? NO_BYTES,
+    verdict: nest(rows, 2, 'NFTA_DATA_VERDICT', verdict, { name: 'drop', chain: '' }, verdictRows)
   }
-  return new Uint8Array(0)
 }
 
-/** The verdict of a constant; undefined when it is bytes. */
-export function readVerdict(attribute: Attribute, symbol: string): NfVerdict | undefined {
-  for (const inner of attributes(attribute.value, symbol)) {
-    if (inner.type === NFTA_DATA_VERDICT) return decodeVerdictAttributes(inner)
-  }
-  return undefined
-}
-
-function decodeVerdictAttributes(attribute: Attribute): NfVerdict {
-  let code = 0
-  let chain = ''
-  for (const inner of attributes(attribute.value, 'NFTA_VERDICT')) {
-    if (inner.type === NFTA_VERDICT_CODE) code = readU32be(inner, 'NFTA_VERDICT_CODE')
-    if (inner.type === NFTA_VERDICT_CHAIN) chain = readText(inner, 'NFTA_VERDICT_CHAIN')
-  }
-  return { name: verdictName(code), chain }
+function verdictRows(rows: Rows, verdict: NfVerdict): NfVerdict {
+  const name = rows.choiceU32be(1, 'NFTA_VERDICT_CODE', verdict.name, VERDICTS)
+  if (name === undefined) throw new DecodeError('NFTA_VERDICT_CODE', 'no verdict that is known')
+  const chain = rows.text(2, 'NFTA_VERDICT_CHAIN', verdict.chain === '' ? undefined : verdict.chain, NFT_NAME_MAXLEN)
+  return { name: name as VerdictName, chain: chain ?? '' }
 }

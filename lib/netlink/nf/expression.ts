@@ -3,26 +3,23 @@
  *
  * @source linux/netfilter/nf_tables.h enum nft_list_attributes, enum nft_expr_attributes
  */
-import { type Attribute, attributes, readText } from '../reader.ts'
-import type { Writer } from '../writer.ts'
-import { type BitwiseExpression, readBitwise, writeBitwise } from './expressions/bitwise.ts'
-import { type CmpExpression, readCmp, writeCmp } from './expressions/cmp.ts'
-import { type CounterExpression, readCounter, writeCounter } from './expressions/counter.ts'
-import { type CtExpression, readCt, writeCt } from './expressions/ct.ts'
-import { type FibExpression, readFib, writeFib } from './expressions/fib.ts'
-import { type ImmediateExpression, readImmediate, writeImmediate } from './expressions/immediate.ts'
-import { type LimitExpression, readLimit, writeLimit } from './expressions/limit.ts'
-import { type LookupExpression, readLookup, writeLookup } from './expressions/lookup.ts'
-import { type MasqExpression, readMasq, writeMasq } from './expressions/masq.ts'
-import { type MetaExpression, readMeta, writeMeta } from './expressions/meta.ts'
-import { type NatExpression, readNat, writeNat } from './expressions/nat.ts'
-import { type PayloadExpression, readPayload, writePayload } from './expressions/payload.ts'
-import { type RangeExpression, readRange, writeRange } from './expressions/range.ts'
-import { type RedirExpression, readRedir, writeRedir } from './expressions/redir.ts'
-
-const NFTA_LIST_ELEM = 1
-const NFTA_EXPR_NAME = 1
-const NFTA_EXPR_DATA = 2
+import { nestList, type Rows } from '../rows.ts'
+import { NO_BYTES } from './data.ts'
+import { type BitwiseExpression, bitwiseRows } from './expressions/bitwise.ts'
+import { type CmpExpression, cmpRows } from './expressions/cmp.ts'
+import { type CounterExpression, counterRows } from './expressions/counter.ts'
+import { type CtExpression, ctRows } from './expressions/ct.ts'
+import { type FibExpression, fibRows } from './expressions/fib.ts'
+import { type ImmediateExpression, immediateRows } from './expressions/immediate.ts'
+import { type LimitExpression, limitRows } from './expressions/limit.ts'
+import { type LookupExpression, lookupRows } from './expressions/lookup.ts'
+import { type MasqExpression, masqRows } from './expressions/masq.ts'
+import { type MetaExpression, metaRows } from './expressions/meta.ts'
+import { type NatExpression, natRows } from './expressions/nat.ts'
+import { type PayloadExpression, payloadRows } from './expressions/payload.ts'
+import { type RangeExpression, rangeRows } from './expressions/range.ts'
+import { type RedirExpression, redirRows } from './expressions/redir.ts'
+import { NFT_NAME_MAXLEN } from './nf-tables.ts'
 
 export type Expression =
   | BitwiseExpression
@@ -42,118 +39,58 @@ export type Expression =
   | OtherExpression
 
 /** One that has no codec here, kept as it came so that a rule read back loses nothing. */
-export interface OtherExpression {
+interface OtherExpression {
   readonly kind: 'other'
   readonly name: string
   readonly attributes: Uint8Array
 }
 
 /** The list inside NFTA_RULE_EXPRESSIONS. */
-export function writeExpressions(writer: Writer, expressions: readonly Expression[]): void {
-  for (const expression of expressions) {
-    writer.nested(NFTA_LIST_ELEM, () => {
-      writer.attrText(NFTA_EXPR_NAME, expression.kind === 'other' ? expression.name : expression.kind)
-      writer.nested(NFTA_EXPR_DATA, () => {
-        writeExpression(writer, expression)
-      })
-    })
-  }
+export function expressionRows(rows: Rows, expressions: readonly Expression[]): readonly Expression[] {
+  return nestList(rows, 1, 'NFTA_LIST_ELEM', expressions, { kind: 'other', name: '', attributes: NO_BYTES }, oneRows)
 }
 
-function writeExpression(writer: Writer, expression: Expression): void {
-  switch (expression.kind) {
-    case 'bitwise':
-      writeBitwise(writer, expression)
-      break
-    case 'cmp':
-      writeCmp(writer, expression)
-      break
-    case 'counter':
-      writeCounter(writer, expression)
-      break
-    case 'ct':
-      writeCt(writer, expression)
-      break
-    case 'fib':
-      writeFib(writer, expression)
-      break
-    case 'immediate':
-      writeImmediate(writer, expression)
-      break
-    case 'limit':
-      writeLimit(writer, expression)
-      break
-    case 'lookup':
-      writeLookup(writer, expression)
-      break
-    case 'masq':
-      writeMasq(writer, expression)
-      break
-    case 'meta':
-      writeMeta(writer, expression)
-      break
-    case 'nat':
-      writeNat(writer, expression)
-      break
-    case 'payload':
-      writePayload(writer, expression)
-      break
-    case 'range':
-      writeRange(writer, expression)
-      break
-    case 'redir':
-      writeRedir(writer, expression)
-      break
-    case 'other':
-      writer.bytes(expression.attributes)
-  }
+function oneRows(rows: Rows, one: Expression): Expression {
+  const name = rows.text(1, 'NFTA_EXPR_NAME', one.kind === 'other' ? one.name : one.kind, NFT_NAME_MAXLEN) ?? ''
+  const data = rows.enter(2, 'NFTA_EXPR_DATA', true)
+  if (data === undefined) return { kind: 'other', name, attributes: NO_BYTES }
+  const read = dataRows(data, name, one)
+  data.leave()
+  return read
 }
 
-export function readExpressions(list: Uint8Array): readonly Expression[] {
-  return attributes(list, 'NFTA_RULE_EXPRESSIONS').map(one => readOne(one))
-}
-
-function readOne(one: Attribute): Expression {
-  let name = ''
-  let data = new Uint8Array(0)
-  for (const attribute of attributes(one.value, 'NFTA_EXPR')) {
-    if (attribute.type === NFTA_EXPR_NAME) name = readText(attribute, 'NFTA_EXPR_NAME')
-    if (attribute.type === NFTA_EXPR_DATA) data = attribute.value.slice(0)
-  }
-  return readExpression(name, data)
-}
-
-function readExpression(name: string, data: Uint8Array): Expression {
+/** @param one its kind is the name when it is written, any when it is read */
+function dataRows(rows: Rows, name: string, one: Expression): Expression {
   switch (name) {
     case 'bitwise':
-      return readBitwise(data)
+      return bitwiseRows(rows, one.kind === 'bitwise' ? one : undefined)
     case 'cmp':
-      return readCmp(data)
+      return cmpRows(rows, one.kind === 'cmp' ? one : undefined)
     case 'counter':
-      return readCounter(data)
+      return counterRows(rows, one.kind === 'counter' ? one : undefined)
     case 'ct':
-      return readCt(data)
+      return ctRows(rows, one.kind === 'ct' ? one : undefined)
     case 'fib':
-      return readFib(data)
+      return fibRows(rows, one.kind === 'fib' ? one : undefined)
     case 'immediate':
-      return readImmediate(data)
+      return immediateRows(rows, one.kind === 'immediate' ? one : undefined)
     case 'limit':
-      return readLimit(data)
+      return limitRows(rows, one.kind === 'limit' ? one : undefined)
     case 'lookup':
-      return readLookup(data)
+      return lookupRows(rows, one.kind === 'lookup' ? one : undefined)
     case 'masq':
-      return readMasq(data)
+      return masqRows(rows, one.kind === 'masq' ? one : undefined)
     case 'meta':
-      return readMeta(data)
+      return metaRows(rows, one.kind === 'meta' ? one : undefined)
     case 'nat':
-      return readNat(data)
+      return natRows(rows, one.kind === 'nat' ? one : undefined)
     case 'payload':
-      return readPayload(data)
+      return payloadRows(rows, one.kind === 'payload' ? one : undefined)
     case 'range':
-      return readRange(data)
+      return rangeRows(rows, one.kind === 'range' ? one : undefined)
     case 'redir':
-      return readRedir(data)
+      return redirRows(rows, one.kind === 'redir' ? one : undefined)
     default:
-      return { kind: 'other', name, attributes: data }
+      return { kind: 'other', name, attributes: rows.raw(one.kind === 'other' ? one.attributes : NO_BYTES) }
   }
 }

@@ -3,19 +3,19 @@
  *
  * @source linux/netfilter/nf_tables.h enum nft_gen_attributes
  */
-import { attributes, readU32be } from '../reader.ts'
-import { decodeNfMessage, NFPROTO_UNSPEC, nfMessage } from './nfnetlink.ts'
+import { encodeRows, type Rows } from '../rows.ts'
+import { familyRows, NFPROTO_UNSPEC, readingNfRows } from './nfnetlink.ts'
 
-const NFTA_GEN_ID = 1
+function generationRows(rows: Rows, generation: number | undefined): number | undefined {
+  familyRows(rows, NFPROTO_UNSPEC)
+  return rows.u32be(1, 'NFTA_GEN_ID', generation)
+}
 
 /** For GETGEN. */
 export function encodeGetGeneration(): Uint8Array {
-  return nfMessage(NFPROTO_UNSPEC).finish()
+  return encodeRows(undefined, generationRows)
 }
 
 export function decodeGeneration(payload: Uint8Array): number {
-  for (const attribute of attributes(decodeNfMessage(payload).rest, 'NFTA_GEN')) {
-    if (attribute.type === NFTA_GEN_ID) return readU32be(attribute, 'NFTA_GEN_ID')
-  }
-  return 0
+  return generationRows(readingNfRows(payload), undefined) ?? 0
 }

@@ -5,18 +5,13 @@
  *
  * @source linux/netfilter/nf_tables.h enum nft_rule_attributes
  */
-import { attributes, readText, readU64be } from '../reader.ts'
-import { type Expression, readExpressions, writeExpressions } from './expression.ts'
-import { decodeNfMessage, nfMessage } from './nfnetlink.ts'
-import { decodeComment, encodeComment } from './user-data.ts'
+import { encodeRows, nest, type Rows } from '../rows.ts'
+import { type Expression, expressionRows } from './expression.ts'
+import { NFT_NAME_MAXLEN } from './nf-tables.ts'
+import { familyRows, readingNfRows } from './nfnetlink.ts'
+import { commentRow } from './user-data.ts'
 
-const NFTA_RULE_TABLE = 1
-const NFTA_RULE_CHAIN = 2
-const NFTA_RULE_HANDLE = 3
-const NFTA_RULE_EXPRESSIONS = 4
-const NFTA_RULE_USERDATA = 7
-
-export interface NfRule {
+interface NfRule {
   readonly family: number
   readonly table: string
   readonly chain: string
@@ -27,16 +22,24 @@ export interface NfRule {
   readonly comment: string
 }
 
+function ruleRows(rows: Rows, rule: NfRule): NfRule {
+  const family = familyRows(rows, rule.family)
+  const expressions = rule.expressions.length === 0 ? undefined : rule.expressions
+  return {
+    family,
+    table: rows.text(1, 'NFTA_RULE_TABLE', rule.table, NFT_NAME_MAXLEN) ?? '',
+    chain: rows.text(2, 'NFTA_RULE_CHAIN', rule.chain, NFT_NAME_MAXLEN) ?? '',
+    handle: rows.u64be(3, 'NFTA_RULE_HANDLE', rule.handle === 0 ? undefined : rule.handle) ?? 0,
+    expressions: nest(rows, 4, 'NFTA_RULE_EXPRESSIONS', expressions, [], expressionRows) ?? [],
+    comment: commentRow(rows, 7, 'NFTA_RULE_USERDATA', rule.comment)
+  }
+}
+
+const NO_RULE: NfRule = { family: 0, table: '', chain: '', handle: 0, expressions: [], comment: '' }
+
 /** For NEWRULE. */
 export function encodeRule(rule: NfRule): Uint8Array {
-  const writer = nfMessage(rule.family)
-  writer.attrText(NFTA_RULE_TABLE, rule.table)
-  writer.attrText(NFTA_RULE_CHAIN, rule.chain)
-  writer.nested(NFTA_RULE_EXPRESSIONS, () => {
-    writeExpressions(writer, rule.expressions)
-  })
-  if (rule.comment !== '') writer.attr(NFTA_RULE_USERDATA, encodeComment(rule.comment))
-  return writer.finish()
+  return encodeRows(rule, ruleRows)
 }
 
 /**
@@ -45,26 +48,10 @@ export function encodeRule(rule: NfRule): Uint8Array {
  * @param handle 0 = all rules of the chain
  */
 export function encodeRuleName(family: number, table: string, chain: string, handle: number): Uint8Array {
-  const writer = nfMessage(family)
-  writer.attrText(NFTA_RULE_TABLE, table)
-  writer.attrText(NFTA_RULE_CHAIN, chain)
-  if (handle !== 0) writer.attrU64be(NFTA_RULE_HANDLE, handle)
-  return writer.finish()
+  return encodeRows({ ...NO_RULE, family, table, chain, handle }, ruleRows)
 }
 
+/** @throws {DecodeError} */
 export function decodeRule(payload: Uint8Array): NfRule {
-  const message = decodeNfMessage(payload)
-  let table = ''
-  let chain = ''
-  let handle = 0
-  let comment = ''
-  let expressions: readonly Expression[] = []
-  for (const attribute of attributes(message.rest, 'NFTA_RULE')) {
-    if (attribute.type === NFTA_RULE_TABLE) table = readText(attribute, 'NFTA_RULE_TABLE')
-    if (attribute.type === NFTA_RULE_CHAIN) chain = readText(attribute, 'NFTA_RULE_CHAIN')
-    if (attribute.type === NFTA_RULE_HANDLE) handle = readU64be(attribute, 'NFTA_RULE_HANDLE')
-    if (attribute.type === NFTA_RULE_EXPRESSIONS) expressions = readExpressions(attribute.value)
-    if (attribute.type === NFTA_RULE_USERDATA) comment = decodeComment(attribute.value)
-  }
-  return { family: message.family, table, chain, handle, expressions, comment }
+  return ruleRows(readingNfRows(payload), NO_RULE)
 }

@@ -6,22 +6,11 @@
  *
  * @source linux/netfilter/nf_tables.h enum nft_set_elem_list_attributes, enum nft_set_elem_attributes
  */
-import { type Attribute, attributes, readText, readU32be } from '../reader.ts'
-import type { Writer } from '../writer.ts'
-import { type NfVerdict, readValue, readVerdict, writeValue, writeVerdict } from './data.ts'
-import { decodeNfMessage, nfMessage } from './nfnetlink.ts'
-import { decodeComment, encodeComment } from './user-data.ts'
-
-const NFTA_SET_ELEM_LIST_TABLE = 1
-const NFTA_SET_ELEM_LIST_SET = 2
-const NFTA_SET_ELEM_LIST_ELEMENTS = 3
-const NFTA_SET_ELEM_LIST_SET_ID = 4
-const NFTA_LIST_ELEM = 1
-
-const NFTA_SET_ELEM_KEY = 1
-const NFTA_SET_ELEM_DATA = 2
-const NFTA_SET_ELEM_USERDATA = 6
-const NFTA_SET_ELEM_KEY_END = 10
+import { encodeRows, nest, nestList, type Rows } from '../rows.ts'
+import { type NfVerdict, NO_BYTES, nestConstant, nestValue } from './data.ts'
+import { NFT_NAME_MAXLEN } from './nf-tables.ts'
+import { familyRows, readingNfRows } from './nfnetlink.ts'
+import { commentRow } from './user-data.ts'
 
 export interface NfElement {
   /** The fields of the key, each padded to 4 bytes when there are several. */
@@ -45,29 +34,42 @@ export interface NfElementList {
   readonly elements: readonly NfElement[]
 }
 
-/** For NEWSETELEM. An attribute holds at most 64 KiB: pass a few hundred elements at once. */
-export function encodeElements(list: NfElementList): Uint8Array {
-  const writer = nfMessage(list.family)
-  writer.attrText(NFTA_SET_ELEM_LIST_TABLE, list.table)
-  writer.attrText(NFTA_SET_ELEM_LIST_SET, list.set)
-  if (list.setId !== 0) writer.attrU32be(NFTA_SET_ELEM_LIST_SET_ID, list.setId)
-  if (list.elements.length > 0) {
-    writer.nested(NFTA_SET_ELEM_LIST_ELEMENTS, () => {
-      for (const element of list.elements) writeElement(writer, element)
-    })
-  }
-  return writer.finish()
+const NO_LIST: NfElementList = { family: 0, table: '', set: '', setId: 0, elements: [] }
+
+function listRows(rows: Rows, list: NfElementList): NfElementList {
+  const family = familyRows(rows, list.family)
+  const table = rows.text(1, 'NFTA_SET_ELEM_LIST_TABLE', list.table, NFT_NAME_MAXLEN) ?? ''
+  const set = rows.text(2, 'NFTA_SET_ELEM_LIST_SET', list.set, NFT_NAME_MAXLEN) ?? ''
+  const setId = rows.u32be(4, 'NFTA_SET_ELEM_LIST_SET_ID', list.setId === 0 ? undefined : list.setId) ?? 0
+  const given = list.elements.length === 0 ? undefined : list.elements
+  const elements = nest(rows, 3, 'NFTA_SET_ELEM_LIST_ELEMENTS', given, [], elementsRows) ?? []
+  return { family, table, set, setId, elements }
 }
 
-function writeElement(writer: Writer, element: NfElement): void {
-  const { keyEnd, data, verdict, comment } = element
-  writer.nested(NFTA_LIST_ELEM, () => {
-    writeValue(writer, NFTA_SET_ELEM_KEY, element.key)
-    if (keyEnd !== undefined) writeValue(writer, NFTA_SET_ELEM_KEY_END, keyEnd)
-    if (verdict !== undefined) writeVerdict(writer, NFTA_SET_ELEM_DATA, verdict)
-    if (data !== undefined) writeValue(writer, NFTA_SET_ELEM_DATA, data)
-    if (comment !== '') writer.attr(NFTA_SET_ELEM_USERDATA, encodeComment(comment))
-  })
+function elementsRows(rows: Rows, elements: readonly NfElement[]): readonly NfElement[] {
+  const none: NfElement = { key: NO_BYTES, keyEnd: undefined, data: undefined, verdict: undefined, comment: '' }
+  return nestList(rows, 1, 'NFTA_LIST_ELEM', elements, none, elementRows)
+}
+
+function elementRows(rows: Rows, element: NfElement): NfElement {
+  const { verdict } = element
+  const hasData = element.data !== undefined || verdict !== undefined
+  const given = hasData ? { value: element.data ?? NO_BYTES, verdict } : undefined
+  const key = nestValue(rows, 1, 'NFTA_SET_ELEM_KEY', element.key) ?? NO_BYTES
+  const keyEnd = nestValue(rows, 10, 'NFTA_SET_ELEM_KEY_END', element.keyEnd)
+  const constant = nestConstant(rows, 2, 'NFTA_SET_ELEM_DATA', given)
+  return {
+    key,
+    keyEnd,
+    data: constant?.verdict === undefined ? constant?.value : undefined,
+    verdict: constant?.verdict,
+    comment: commentRow(rows, 6, 'NFTA_SET_ELEM_USERDATA', element.comment)
+  }
+}
+
+/** For NEWSETELEM. An attribute holds at most 64 KiB: pass a few hundred elements at once. */
+export function encodeElements(list: NfElementList): Uint8Array {
+  return encodeRows(list, listRows)
 }
 
 /** For DELSETELEM and GETSETELEM: the keys alone. Without elements GETSETELEM dumps the set and DELSETELEM empties it. */
@@ -79,37 +81,7 @@ function keyOnly(element: NfElement): NfElement {
   return { key: element.key, keyEnd: element.keyEnd, data: undefined, verdict: undefined, comment: '' }
 }
 
+/** @throws {DecodeError} */
 export function decodeElements(payload: Uint8Array): NfElementList {
-  const message = decodeNfMessage(payload)
-  let table = ''
-  let set = ''
-  let setId = 0
-  const elements: NfElement[] = []
-  for (const attribute of attributes(message.rest, 'NFTA_SET_ELEM_LIST')) {
-    if (attribute.type === NFTA_SET_ELEM_LIST_TABLE) table = readText(attribute, 'NFTA_SET_ELEM_LIST_TABLE')
-    if (attribute.type === NFTA_SET_ELEM_LIST_SET) set = readText(attribute, 'NFTA_SET_ELEM_LIST_SET')
-    if (attribute.type === NFTA_SET_ELEM_LIST_SET_ID) setId = readU32be(attribute, 'NFTA_SET_ELEM_LIST_SET_ID')
-    if (attribute.type === NFTA_SET_ELEM_LIST_ELEMENTS) {
-      for (const one of attributes(attribute.value, 'NFTA_SET_ELEM_LIST_ELEMENTS')) elements.push(decodeElement(one))
-    }
-  }
-  return { family: message.family, table, set, setId, elements }
-}
-
-function decodeElement(one: Attribute): NfElement {
-  let key: Uint8Array = new Uint8Array(0)
-  let keyEnd: Uint8Array | undefined
-  let data: Uint8Array | undefined
-  let verdict: NfVerdict | undefined
-  let comment = ''
-  for (const attribute of attributes(one.value, 'NFTA_SET_ELEM')) {
-    if (attribute.type === NFTA_SET_ELEM_KEY) key = readValue(attribute, 'NFTA_SET_ELEM_KEY')
-    if (attribute.type === NFTA_SET_ELEM_KEY_END) keyEnd = readValue(attribute, 'NFTA_SET_ELEM_KEY_END')
-    if (attribute.type === NFTA_SET_ELEM_USERDATA) comment = decodeComment(attribute.value)
-    if (attribute.type === NFTA_SET_ELEM_DATA) {
-      verdict = readVerdict(attribute, 'NFTA_SET_ELEM_DATA')
-      if (verdict === undefined) data = readValue(attribute, 'NFTA_SET_ELEM_DATA')
-    }
-  }
-  return { key, keyEnd, data, verdict, comment }
+  return listRows(readingNfRows(payload), NO_LIST)
 }

@@ -8,24 +8,10 @@
  * @source linux/netfilter/nf_tables.h enum nft_set_attributes, enum nft_set_flags, enum nft_set_desc_attributes;
  *   nftables include/datatype.h enum datatypes (numbers that the kernel stores and only nft reads)
  */
-import { attributes, DecodeError, readText, readU32be } from '../reader.ts'
-import type { Writer } from '../writer.ts'
-import { decodeNfMessage, nfMessage } from './nfnetlink.ts'
-
-const NFTA_SET_TABLE = 1
-const NFTA_SET_NAME = 2
-const NFTA_SET_FLAGS = 3
-const NFTA_SET_KEY_TYPE = 4
-const NFTA_SET_KEY_LEN = 5
-const NFTA_SET_DATA_TYPE = 6
-const NFTA_SET_DATA_LEN = 7
-const NFTA_SET_DESC = 9
-const NFTA_SET_ID = 10
-const NFTA_SET_USERDATA = 13
-
-const NFTA_SET_DESC_CONCAT = 2
-const NFTA_LIST_ELEM = 1
-const NFTA_SET_FIELD_LEN = 1
+import { DecodeError } from '../../bytes/reader.ts'
+import { encodeRows, nest, nestList, type Rows } from '../rows.ts'
+import { NFT_NAME_MAXLEN } from './nf-tables.ts'
+import { familyRows, readingNfRows } from './nfnetlink.ts'
 
 const NFT_SET_INTERVAL = 0x4
 const NFT_SET_MAP = 0x8
@@ -62,7 +48,7 @@ const FIELD_TYPES: readonly FieldType[] = [
 ]
 const FIELD_BITS = 64
 
-export interface NfSet {
+interface NfSet {
   readonly family: number
   readonly table: string
   readonly name: string
@@ -107,39 +93,75 @@ function byteOrder(fields: readonly NfField[]): number {
   return fields.length === 1 && first !== undefined ? fieldType(first).byteOrder : 0
 }
 
+/** In bytes, one per field. */
+type FieldLengths = readonly number[]
+
+/** struct nfgenmsg and the set's attributes. */
+interface SetMessage {
+  readonly family: number
+  readonly table?: string | undefined
+  readonly name?: string | undefined
+  /** NFT_SET_* */
+  readonly flags?: number | undefined
+  readonly keyType?: number | undefined
+  readonly keyLength?: number | undefined
+  readonly dataType?: number | undefined
+  readonly dataLength?: number | undefined
+  readonly id?: number | undefined
+  /** The length of each field, of a concatenation with ranges. */
+  readonly fieldLengths?: FieldLengths | undefined
+  readonly userData?: Uint8Array | undefined
+}
+
+function setRows(rows: Rows, set: SetMessage): SetMessage {
+  return {
+    family: familyRows(rows, set.family),
+    table: rows.text(1, 'NFTA_SET_TABLE', set.table, NFT_NAME_MAXLEN),
+    name: rows.text(2, 'NFTA_SET_NAME', set.name, NFT_NAME_MAXLEN),
+    flags: rows.u32be(3, 'NFTA_SET_FLAGS', set.flags),
+    keyType: rows.u32be(4, 'NFTA_SET_KEY_TYPE', set.keyType),
+    keyLength: rows.u32be(5, 'NFTA_SET_KEY_LEN', set.keyLength),
+    dataType: rows.u32be(6, 'NFTA_SET_DATA_TYPE', set.dataType),
+    dataLength: rows.u32be(7, 'NFTA_SET_DATA_LEN', set.dataLength),
+    id: rows.u32be(10, 'NFTA_SET_ID', set.id),
+    fieldLengths: nest(rows, 9, 'NFTA_SET_DESC', set.fieldLengths, [], descriptionRows),
+    userData: rows.bytes(13, 'NFTA_SET_USERDATA', set.userData)
+  }
+}
+
+function descriptionRows(rows: Rows, lengths: FieldLengths): FieldLengths {
+  return nest(rows, 2, 'NFTA_SET_DESC_CONCAT', lengths, [], concatenationRows) ?? []
+}
+
+function concatenationRows(rows: Rows, lengths: FieldLengths): FieldLengths {
+  return nestList(rows, 1, 'NFTA_LIST_ELEM', lengths, 0, fieldRows)
+}
+
+function fieldRows(rows: Rows, length: number): number {
+  return rows.u32be(1, 'NFTA_SET_FIELD_LEN', length) ?? 0
+}
+
 /** For NEWSET. */
 export function encodeSet(set: NfSet): Uint8Array {
-  const { key, data } = set
+  const { family, table, name, key, data, id } = set
   const isConcatenatedInterval = set.isInterval && key.length > 1
   let flags = set.isInterval ? NFT_SET_INTERVAL : 0
   if (data !== undefined) flags |= NFT_SET_MAP
   if (isConcatenatedInterval) flags |= NFT_SET_CONCAT
-  const writer = nfMessage(set.family)
-  writer.attrText(NFTA_SET_TABLE, set.table)
-  writer.attrText(NFTA_SET_NAME, set.name)
-  writer.attrU32be(NFTA_SET_FLAGS, flags)
-  writer.attrU32be(NFTA_SET_KEY_TYPE, typeNumber(key))
-  writer.attrU32be(NFTA_SET_KEY_LEN, typeLength(key))
-  if (data !== undefined) {
-    writer.attrU32be(NFTA_SET_DATA_TYPE, data.length === 0 ? NFT_DATA_VERDICT : typeNumber(data))
-    writer.attrU32be(NFTA_SET_DATA_LEN, data.length === 0 ? 0 : typeLength(data))
+  const message: SetMessage = {
+    family,
+    table,
+    name,
+    flags,
+    keyType: typeNumber(key),
+    keyLength: typeLength(key),
+    dataType: data === undefined ? undefined : data.length === 0 ? NFT_DATA_VERDICT : typeNumber(data),
+    dataLength: data === undefined ? undefined : typeLength(data),
+    id,
+    fieldLengths: isConcatenatedInterval ? key.map(field => fieldType(field).length) : undefined,
+    userData: userData(key, data)
   }
-  writer.attrU32be(NFTA_SET_ID, set.id)
-  if (isConcatenatedInterval) writeDescription(writer, key)
-  writer.attr(NFTA_SET_USERDATA, userData(key, data))
-  return writer.finish()
-}
-
-function writeDescription(writer: Writer, key: readonly NfField[]): void {
-  writer.nested(NFTA_SET_DESC, () => {
-    writer.nested(NFTA_SET_DESC_CONCAT, () => {
-      for (const field of key) {
-        writer.nested(NFTA_LIST_ELEM, () => {
-          writer.attrU32be(NFTA_SET_FIELD_LEN, fieldType(field).length)
-        })
-      }
-    })
-  })
+  return encodeRows(message, setRows)
 }
 
 function userData(key: readonly NfField[], data: readonly NfField[] | undefined): Uint8Array {
@@ -148,37 +170,19 @@ function userData(key: readonly NfField[], data: readonly NfField[] | undefined)
   return new Uint8Array(bytes)
 }
 
-/** For GETSET and DELSET. */
-export function encodeSetName(family: number, table: string, name: string): Uint8Array {
-  return nfMessage(family).attrText(NFTA_SET_TABLE, table).attrText(NFTA_SET_NAME, name).finish()
-}
-
 /** @throws {DecodeError} for a set with fields of other types than ours */
 export function decodeSet(payload: Uint8Array): NfSet {
-  const message = decodeNfMessage(payload)
-  let table = ''
-  let name = ''
-  let flags = 0
-  let key = 0
-  let data = 0
-  let id = 0
-  for (const attribute of attributes(message.rest, 'NFTA_SET')) {
-    if (attribute.type === NFTA_SET_TABLE) table = readText(attribute, 'NFTA_SET_TABLE')
-    if (attribute.type === NFTA_SET_NAME) name = readText(attribute, 'NFTA_SET_NAME')
-    if (attribute.type === NFTA_SET_FLAGS) flags = readU32be(attribute, 'NFTA_SET_FLAGS')
-    if (attribute.type === NFTA_SET_KEY_TYPE) key = readU32be(attribute, 'NFTA_SET_KEY_TYPE')
-    if (attribute.type === NFTA_SET_DATA_TYPE) data = readU32be(attribute, 'NFTA_SET_DATA_TYPE')
-    if (attribute.type === NFTA_SET_ID) id = readU32be(attribute, 'NFTA_SET_ID')
-  }
-  const isMap = (flags & NFT_SET_MAP) !== 0
+  const set = setRows(readingNfRows(payload), { family: 0 })
+  const flags = set.flags ?? 0
+  const data = set.dataType === NFT_DATA_VERDICT ? [] : fieldsOf(set.dataType ?? 0)
   return {
-    family: message.family,
-    table,
-    name,
-    key: fieldsOf(key),
-    data: isMap ? (data === NFT_DATA_VERDICT ? [] : fieldsOf(data)) : undefined,
+    family: set.family,
+    table: set.table ?? '',
+    name: set.name ?? '',
+    key: fieldsOf(set.keyType ?? 0),
+    data: (flags & NFT_SET_MAP) !== 0 ? data : undefined,
     isInterval: (flags & NFT_SET_INTERVAL) !== 0,
-    id
+    id: set.id ?? 0
   }
 }
 

@@ -5,14 +5,11 @@
  *
  * @source linux/netfilter/nf_tables.h enum nft_table_attributes, enum nft_table_flags
  */
-import { attributes, readText, readU32be } from '../reader.ts'
-import { decodeNfMessage, nfMessage } from './nfnetlink.ts'
+import { encodeRows, type Rows } from '../rows.ts'
+import { NFT_NAME_MAXLEN } from './nf-tables.ts'
+import { familyRows, readingNfRows } from './nfnetlink.ts'
 
-const NFTA_TABLE_NAME = 1
-const NFTA_TABLE_FLAGS = 2
-const NFTA_TABLE_USE = 3
-
-export interface NfTable {
+interface NfTable {
   readonly family: number
   readonly name: string
   /** NFT_TABLE_F_*: 1 = dormant */
@@ -21,25 +18,35 @@ export interface NfTable {
   readonly use: number
 }
 
+/** struct nfgenmsg and the table's attributes. */
+interface TableMessage {
+  readonly family: number
+  readonly name?: string | undefined
+  readonly flags?: number | undefined
+  readonly use?: number | undefined
+}
+
+function tableRows(rows: Rows, table: TableMessage): TableMessage {
+  return {
+    family: familyRows(rows, table.family),
+    name: rows.text(1, 'NFTA_TABLE_NAME', table.name, NFT_NAME_MAXLEN),
+    flags: rows.u32be(2, 'NFTA_TABLE_FLAGS', table.flags),
+    use: rows.u32be(3, 'NFTA_TABLE_USE', table.use)
+  }
+}
+
 /** For NEWTABLE. */
 export function encodeTable(table: NfTable): Uint8Array {
-  return nfMessage(table.family).attrText(NFTA_TABLE_NAME, table.name).attrU32be(NFTA_TABLE_FLAGS, table.flags).finish()
+  return encodeRows({ family: table.family, name: table.name, flags: table.flags }, tableRows)
 }
 
 /** For GETTABLE and DELTABLE. */
 export function encodeTableName(family: number, name: string): Uint8Array {
-  return nfMessage(family).attrText(NFTA_TABLE_NAME, name).finish()
+  return encodeRows({ family, name }, tableRows)
 }
 
+/** @throws {DecodeError} */
 export function decodeTable(payload: Uint8Array): NfTable {
-  const message = decodeNfMessage(payload)
-  let name = ''
-  let flags = 0
-  let use = 0
-  for (const attribute of attributes(message.rest, 'NFTA_TABLE')) {
-    if (attribute.type === NFTA_TABLE_NAME) name = readText(attribute, 'NFTA_TABLE_NAME')
-    if (attribute.type === NFTA_TABLE_FLAGS) flags = readU32be(attribute, 'NFTA_TABLE_FLAGS')
-    if (attribute.type === NFTA_TABLE_USE) use = readU32be(attribute, 'NFTA_TABLE_USE')
-  }
-  return { family: message.family, name, flags, use }
+  const table = tableRows(readingNfRows(payload), { family: 0 })
+  return { family: table.family, name: table.name ?? '', flags: table.flags ?? 0, use: table.use ?? 0 }
 }

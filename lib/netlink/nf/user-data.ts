@@ -4,10 +4,9 @@
  *
  * @source libnftnl/udata.h struct nftnl_udata, NFTNL_UDATA_RULE_COMMENT, NFTNL_UDATA_SET_ELEM_COMMENT
  */
-const COMMENT = 0
+import type { Rows } from '../rows.ts'
 
-/** nft refuses to read back longer comments. */
-export const COMMENT_LIMIT = 127
+const COMMENT = 0
 
 /** @param text at most 254 bytes in UTF-8 */
 export function encodeComment(text: string): Uint8Array {
@@ -31,4 +30,10 @@ export function decodeComment(data: Uint8Array): string {
     offset += 2 + length
   }
   return ''
+}
+
+/** An attribute of user data that holds a comment; the empty string for none. */
+export function commentRow(rows: Rows, type: number, symbol: string, comment: string): string {
+  const data = rows.bytes(type, symbol, comment === '' ? undefined : encodeComment(comment))
+  return data === undefined ? '' : decodeComment(data)
 }

@@ -4,10 +4,11 @@
  * @source linux/if_addr.h struct ifaddrmsg, struct ifa_cacheinfo, enum IFA_*; types by net/ipv4/devinet.c
  *   ifa_ipv4_policy, net/ipv6/addrconf.c ifa_ipv6_policy
  */
+
+import { Reader } from '../../bytes/reader.ts'
+import { Writer } from '../../bytes/writer.ts'
 import type { IpAddress } from '../../ip/address.ts'
-import { type Attribute, Reader } from '../reader.ts'
-import { Writer } from '../writer.ts'
-import { encodeRows, type Rows, readingRows } from './rows.ts'
+import { type Attribute, encodeRows, type Rows, readingRows } from '../rows.ts'
 
 export const RTM_NEWADDR = 20
 export const RTM_DELADDR = 21
@@ -89,7 +90,7 @@ function decodeCache(bytes: Uint8Array | undefined): AddressCache | undefined {
 
 /** @throws {EncodeError} */
 export function encodeAddress(address: AddressMessage): Uint8Array {
-  return encodeRows('ifaddrmsg', address, addressRows)
+  return encodeRows(address, addressRows)
 }
 
 /**

@@ -3,7 +3,8 @@
  *
  * @source linux/rtnetlink.h struct ifinfomsg; linux/if_link.h enum IFLA_*; types by net/core/rtnetlink.c ifla_policy
  */
-import type { Attribute } from '../reader.ts'
+
+import { type Attribute, encodeRows, nest, type Rows, readingRows } from '../rows.ts'
 import { type BridgeInfo, bridgeRows } from './kinds/bridge.ts'
 import { type BridgePort, bridgePortRows } from './kinds/bridge-port.ts'
 import { type IpvlanInfo, ipvlanRows } from './kinds/ipvlan.ts'
@@ -14,7 +15,6 @@ import { type VethInfo, vethRows } from './kinds/veth.ts'
 import { type VlanInfo, vlanRows } from './kinds/vlan.ts'
 import { type VrfInfo, vrfRows } from './kinds/vrf.ts'
 import { type VxlanInfo, vxlanRows } from './kinds/vxlan.ts'
-import { encodeRows, nest, type Rows, readingRows } from './rows.ts'
 
 export const RTM_NEWLINK = 16
 export const RTM_DELLINK = 17
@@ -90,7 +90,7 @@ export interface LinkInfoAttribute {
 }
 
 /** IFLA_PROP_LIST */
-export interface LinkProperties {
+interface LinkProperties {
   readonly altNames: readonly string[]
   readonly unknown?: readonly Attribute[] | undefined
 }
@@ -165,7 +165,7 @@ function propertyRows(rows: Rows, properties: LinkProperties): LinkProperties {
 
 /** @throws {EncodeError} for a name of 16 bytes and more, and for numbers out of range */
 export function encodeLink(link: LinkMessage): Uint8Array {
-  return encodeRows('ifinfomsg', link, linkRows)
+  return encodeRows(link, linkRows)
 }
 
 /**

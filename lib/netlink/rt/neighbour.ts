@@ -5,8 +5,7 @@
  * @source linux/neighbour.h struct ndmsg, enum NDA_*; types by net/core/neighbour.c nda_policy
  */
 import type { IpAddress } from '../../ip/address.ts'
-import type { Attribute } from '../reader.ts'
-import { encodeRows, type Rows, readingRows } from './rows.ts'
+import { type Attribute, encodeRows, type Rows, readingRows } from '../rows.ts'
 
 export const RTM_NEWNEIGH = 28
 export const RTM_DELNEIGH = 29
@@ -49,7 +48,7 @@ export interface NeighbourMessage {
 
 export const EMPTY_NEIGHBOUR: NeighbourMessage = { family: 0, index: 0, state: 0, flags: 0, type: 0 }
 
-export function neighbourRows(rows: Rows, n: NeighbourMessage): NeighbourMessage {
+function neighbourRows(rows: Rows, n: NeighbourMessage): NeighbourMessage {
   const family = rows.fixedU8('ndm_family', n.family)
   rows.fixedU8('ndm_pad1', 0)
   rows.fixedU16('ndm_pad2', 0)
@@ -76,7 +75,7 @@ export function neighbourRows(rows: Rows, n: NeighbourMessage): NeighbourMessage
 
 /** @throws {EncodeError} */
 export function encodeNeighbour(neighbour: NeighbourMessage): Uint8Array {
-  return encodeRows('ndmsg', neighbour, neighbourRows)
+  return encodeRows(neighbour, neighbourRows)
 }
 
 /** @throws {DecodeError} */

@@ -3,10 +3,8 @@
  *
  * @source linux/net_namespace.h enum NETNSA_*; types by net/core/net_namespace.c rtnl_net_policy
  */
-import type { Attribute } from '../reader.ts'
-import { encodeRows, type Rows, readingRows } from './rows.ts'
+import { type Attribute, encodeRows, type Rows, readingRows } from '../rows.ts'
 
-export const RTM_NEWNSID = 88
 export const RTM_GETNSID = 90
 
 /** struct rtgenmsg and its attributes. */
@@ -19,7 +17,7 @@ export interface NetnsIdMessage {
   readonly unknown?: readonly Attribute[] | undefined
 }
 
-export function netnsIdRows(rows: Rows, message: NetnsIdMessage): NetnsIdMessage {
+function netnsIdRows(rows: Rows, message: NetnsIdMessage): NetnsIdMessage {
   const family = rows.fixedU8('rtgen_family', message.family)
   // The structure is one byte long, and attributes begin at a multiple of four.
   rows.fixedU8('padding', 0)
@@ -35,7 +33,7 @@ export function netnsIdRows(rows: Rows, message: NetnsIdMessage): NetnsIdMessage
 
 /** @throws {EncodeError} */
 export function encodeNetnsId(message: NetnsIdMessage): Uint8Array {
-  return encodeRows('rtgenmsg', message, netnsIdRows)
+  return encodeRows(message, netnsIdRows)
 }
 
 /** @throws {DecodeError} */

@@ -4,10 +4,12 @@
  * @source linux/rtnetlink.h struct rtmsg, struct rtnexthop, struct rtvia, enum RTA_*, enum RTAX_*; types by
  *   net/ipv4/fib_frontend.c rtm_ipv4_policy, net/ipv6/route.c rtm_ipv6_policy
  */
+
+import { DecodeError, Reader } from '../../bytes/reader.ts'
+import { Writer } from '../../bytes/writer.ts'
 import type { IpAddress } from '../../ip/address.ts'
-import { type Attribute, DecodeError, Reader } from '../reader.ts'
-import { Writer } from '../writer.ts'
-import { EncodeError, encodeRows, nest, type Rows, readingRows, writingRows } from './rows.ts'
+import { EncodeError } from '../field.ts'
+import { type Attribute, encodeRows, nest, type Rows, readingRows, writingRows } from '../rows.ts'
 
 export const RTM_NEWROUTE = 24
 export const RTM_DELROUTE = 25
@@ -50,7 +52,7 @@ export interface RouteMessage {
 }
 
 /** RTA_METRICS */
-export interface RouteMetrics {
+interface RouteMetrics {
   /** Bit n: RTAX_n is not to be learned otherwise. */
   readonly lock?: number | undefined
   readonly mtu?: number | undefined
@@ -83,7 +85,7 @@ export const EMPTY_ROUTE: RouteMessage = {
   flags: 0
 }
 
-export function routeRows(rows: Rows, route: RouteMessage): RouteMessage {
+function routeRows(rows: Rows, route: RouteMessage): RouteMessage {
   return {
     family: rows.fixedU8('rtm_family', route.family),
     dstLength: rows.fixedU8('rtm_dst_len', route.dstLength),
@@ -140,7 +142,7 @@ function encodeNextHops(hops: readonly NextHopMessage[] | undefined): Uint8Array
   const all = new Writer()
   for (const hop of hops) {
     const one = new Writer()
-    nextHopRows(writingRows(one, 'rtnexthop'), hop)
+    nextHopRows(writingRows(one), hop)
     const bytes = one.finish()
     new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).setUint16(0, bytes.length, true)
     all.bytes(bytes).align(4)
@@ -186,7 +188,7 @@ function decodeVia(bytes: Uint8Array | undefined): IpAddress | undefined {
 /** @throws {EncodeError} */
 export function encodeRoute(route: RouteMessage): Uint8Array {
   if (route.nextHops !== undefined && route.nextHops.length === 0) throw new EncodeError('RTA_MULTIPATH', 'is empty')
-  return encodeRows('rtmsg', route, routeRows)
+  return encodeRows(route, routeRows)
 }
 
 /** @throws {DecodeError} */

@@ -7,6 +7,7 @@ import type { IpAddress } from '../../ip/address.ts'
 import { type Codec, plain, refusesToEncode, testCodec } from '../../testing/codec-laws.ts'
 import { readGoldens } from '../../testing/golden.ts'
 import { assert, suite, throwsLike } from '../../testing/suite.ts'
+import { encodeRows, type Rows, readingRows } from '../rows.ts'
 import { type AddressMessage, decodeAddress, encodeAddress } from './address.ts'
 import { type BridgeInfo, bridgeRows } from './kinds/bridge.ts'
 import { type BridgePort, bridgePortRows } from './kinds/bridge-port.ts'
@@ -22,7 +23,6 @@ import { decodeLink, EMPTY_LINK, encodeLink, type LinkInfoAttribute, type LinkMe
 import { decodeNeighbour, encodeNeighbour, type NeighbourMessage } from './neighbour.ts'
 import { decodeNetnsId, encodeNetnsId, type NetnsIdMessage } from './netns-id.ts'
 import { decodeRoute, EMPTY_ROUTE, encodeRoute, type RouteMessage } from './route.ts'
-import { encodeRows, type Rows, readingRows } from './rows.ts'
 import { decodeRule, encodeRule, type RuleMessage } from './rule.ts'
 import { decodeTc, encodeTc, type TcMessage } from './tc.ts'
 import {
@@ -44,7 +44,7 @@ const MAC = new Uint8Array([0x0a, 0x58, 10, 1, 0, 5])
 function rowsCodec<T>(name: string, empty: T, rows: (rows: Rows, value: T) => T, samples: readonly T[]): Codec<T> {
   return {
     name,
-    encode: value => encodeRows(name, value, rows),
+    encode: value => encodeRows(value, rows),
     decode: bytes => rows(readingRows(bytes, name), empty),
     header: 0,
     samples

@@ -4,8 +4,7 @@
  * @source linux/fib_rules.h struct fib_rule_hdr, enum FRA_*, enum FR_ACT_*; types by net/core/fib_rules.c fib_rule_policy
  */
 import type { IpAddress } from '../../ip/address.ts'
-import type { Attribute } from '../reader.ts'
-import { encodeRows, type Rows, readingRows } from './rows.ts'
+import { type Attribute, encodeRows, type Rows, readingRows } from '../rows.ts'
 
 export const RTM_NEWRULE = 32
 export const RTM_DELRULE = 33
@@ -87,7 +86,7 @@ export function ruleRows(rows: Rows, rule: RuleMessage): RuleMessage {
 
 /** @throws {EncodeError} */
 export function encodeRule(rule: RuleMessage): Uint8Array {
-  return encodeRows('fib_rule_hdr', rule, ruleRows)
+  return encodeRows(rule, ruleRows)
 }
 
 /** @throws {DecodeError} */

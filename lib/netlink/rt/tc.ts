@@ -5,9 +5,9 @@
  * @source linux/rtnetlink.h struct tcmsg, enum TCA_*; linux/pkt_sched.h TC_H_*, struct tc_tbf_qopt;
  *   linux/pkt_cls.h struct tc_u32_sel; linux/tc_act/tc_mirred.h struct tc_mirred
  */
-import { type Attribute, Reader } from '../reader.ts'
-import { Writer } from '../writer.ts'
-import { encodeRows, nest, type Rows, readingRows } from './rows.ts'
+import { Reader } from '../../bytes/reader.ts'
+import { Writer } from '../../bytes/writer.ts'
+import { type Attribute, encodeRows, nest, type Rows, readingRows } from '../rows.ts'
 
 export const RTM_NEWQDISC = 36
 export const RTM_DELQDISC = 37
@@ -66,14 +66,14 @@ export interface TbfOptions {
 }
 
 /** A u32 filter. Written, it matches every packet. */
-export interface U32Options {
+interface U32Options {
   /** Its action mirred sends the packet out of this link; undefined when reading another action. */
   readonly redirectIndex: number | undefined
   readonly unknown?: readonly Attribute[] | undefined
 }
 
 export function encodeTc(message: TcMessage): Uint8Array {
-  return encodeRows('tcmsg', message, tcRows)
+  return encodeRows(message, tcRows)
 }
 
 /** @throws {DecodeError} for bytes that are no such message */

@@ -5,15 +5,13 @@
  * @source linux/if_bridge.h enum IFLA_BRIDGE_*, struct bridge_vlan_info, struct br_vlan_msg, enum
  *   BRIDGE_VLANDB_ENTRY_*; types by net/bridge/br_vlan.c br_vlan_db_policy
  */
-import { type Attribute, Reader } from '../reader.ts'
-import { Writer } from '../writer.ts'
-import { encodeRows, nest, type Rows, readingRows } from './rows.ts'
+import { Reader } from '../../bytes/reader.ts'
+import { Writer } from '../../bytes/writer.ts'
+import { type Attribute, encodeRows, nest, nestList, type Rows, readingRows } from '../rows.ts'
 
-export const RTM_NEWVLAN = 112
 export const RTM_GETVLAN = 114
 
-/** Of `BridgeLinkSpec.flags`: act on the bridge that the port belongs to, or on the device itself. */
-export const BRIDGE_FLAGS_MASTER = 1
+/** Of `BridgeLinkSpec.flags`: act on the device itself, not on the bridge that it is a port of. */
 export const BRIDGE_FLAGS_SELF = 2
 
 /** Of `VlanEntry.flags`. */
@@ -38,13 +36,13 @@ export interface BridgeLinkMessage {
 }
 
 /** IFLA_AF_SPEC of family AF_BRIDGE. A range is two entries, one marked as its beginning, one as its end. */
-export interface BridgeLinkSpec {
+interface BridgeLinkSpec {
   readonly flags?: number | undefined
   readonly vlans: readonly VlanEntry[]
   readonly unknown?: readonly Attribute[] | undefined
 }
 
-export function bridgeLinkRows(rows: Rows, link: BridgeLinkMessage): BridgeLinkMessage {
+function bridgeLinkRows(rows: Rows, link: BridgeLinkMessage): BridgeLinkMessage {
   const family = rows.fixedU8('ifi_family', link.family)
   rows.fixedU8('__ifi_pad', 0)
   rows.fixedU16('ifi_type', 0)
@@ -83,30 +81,16 @@ export interface VlanDbEntry {
   readonly unknown?: readonly Attribute[] | undefined
 }
 
-export function vlanMessageRows(rows: Rows, message: VlanMessage): VlanMessage {
+function vlanMessageRows(rows: Rows, message: VlanMessage): VlanMessage {
   const family = rows.fixedU8('family', message.family)
   rows.fixedU8('reserved1', 0)
   rows.fixedU16('reserved2', 0)
   return {
     family,
     index: rows.fixedU32('ifindex', message.index),
-    entries: entryRows(rows, message.entries),
+    entries: nestList(rows, 1, 'BRIDGE_VLANDB_ENTRY', message.entries, {}, dbEntryRows),
     unknown: rows.unknown(message.unknown)
   }
-}
-
-function entryRows(rows: Rows, entries: readonly VlanDbEntry[]): readonly VlanDbEntry[] {
-  const symbol = 'BRIDGE_VLANDB_ENTRY'
-  const read: VlanDbEntry[] = []
-  if (rows.isWriting()) {
-    for (const entry of entries) nest(rows, 1, symbol, entry, {}, dbEntryRows)
-    return entries
-  }
-  for (let next = nest(rows, 1, symbol, undefined, {}, dbEntryRows); next !== undefined; ) {
-    read.push(next)
-    next = nest(rows, 1, symbol, undefined, {}, dbEntryRows)
-  }
-  return read
 }
 
 function dbEntryRows(rows: Rows, entry: VlanDbEntry): VlanDbEntry {
@@ -130,7 +114,7 @@ function decodeEntry(bytes: Uint8Array): VlanEntry {
 
 /** @throws {EncodeError} */
 export function encodeBridgeLink(link: BridgeLinkMessage): Uint8Array {
-  return encodeRows('ifinfomsg', link, bridgeLinkRows)
+  return encodeRows(link, bridgeLinkRows)
 }
 
 /** @throws {DecodeError} */
@@ -140,7 +124,7 @@ export function decodeBridgeLink(bytes: Uint8Array): BridgeLinkMessage {
 
 /** @throws {EncodeError} */
 export function encodeVlanMessage(message: VlanMessage): Uint8Array {
-  return encodeRows('br_vlan_msg', message, vlanMessageRows)
+  return encodeRows(message, vlanMessageRows)
 }
 
 /** @throws {DecodeError} */

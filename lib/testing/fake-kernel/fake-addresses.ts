@@ -2,7 +2,7 @@
 
 import { formatPrefix, type IpPrefix, networkOf, prefixesEqual } from '../../ip/prefix.ts'
 import { type Address, Addresses, type NewAddress } from '../../net/addresses.ts'
-import { sameDestination } from '../../net/interface-routes.ts'
+import { sameDestination } from '../../net/route-match.ts'
 import { PROTOCOL_KERNEL, SCOPE_GLOBAL } from '../../net/routes.ts'
 import { type FakeLink, hasAddress } from './fake-namespace.ts'
 import { type FakePlace, linkAt, refuse } from './fake-place.ts'

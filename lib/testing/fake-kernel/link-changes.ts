@@ -2,8 +2,8 @@
 
 import { networkOf } from '../../ip/prefix.ts'
 import type { NewAddress } from '../../net/addresses.ts'
-import { sameDestination } from '../../net/interface-routes.ts'
 import type { LinkChange } from '../../net/links.ts'
+import { sameDestination } from '../../net/route-match.ts'
 import { PROTOCOL_KERNEL, type Route, SCOPE_GLOBAL, SCOPE_LINK } from '../../net/routes.ts'
 import type { FakeLink, FakeNamespace, FakeRoute } from './fake-namespace.ts'
 import { type FakeWorld, linkAt } from './fake-place.ts'

@@ -6,15 +6,8 @@
  *
  * @source linux/netfilter/nf_tables.h enum nft_bitwise_attributes
  */
-import { attributes, readU32be } from '../../reader.ts'
-import type { Writer } from '../../writer.ts'
-import { readValue, writeValue } from '../data.ts'
-
-const NFTA_BITWISE_SREG = 1
-const NFTA_BITWISE_DREG = 2
-const NFTA_BITWISE_LEN = 3
-const NFTA_BITWISE_MASK = 4
-const NFTA_BITWISE_XOR = 5
+import type { Rows } from '../../rows.ts'
+import { NO_BYTES, nestValue } from '../data.ts'
 
 export interface BitwiseExpression {
   readonly kind: 'bitwise'
@@ -25,22 +18,15 @@ export interface BitwiseExpression {
   readonly xor: Uint8Array
 }
 
-export function writeBitwise(writer: Writer, bitwise: BitwiseExpression): void {
-  writer.attrU32be(NFTA_BITWISE_SREG, bitwise.register)
-  writer.attrU32be(NFTA_BITWISE_DREG, bitwise.register)
-  writer.attrU32be(NFTA_BITWISE_LEN, bitwise.mask.length)
-  writeValue(writer, NFTA_BITWISE_MASK, bitwise.mask)
-  writeValue(writer, NFTA_BITWISE_XOR, bitwise.xor)
-}
-
-export function readBitwise(bytes: Uint8Array): BitwiseExpression {
-  let register = 0
-  let mask: Uint8Array = new Uint8Array(0)
-  let xor: Uint8Array = new Uint8Array(0)
-  for (const attribute of attributes(bytes, 'NFTA_BITWISE')) {
-    if (attribute.type === NFTA_BITWISE_DREG) register = readU32be(attribute, 'NFTA_BITWISE_DREG')
-    if (attribute.type === NFTA_BITWISE_MASK) mask = readValue(attribute, 'NFTA_BITWISE_MASK')
-    if (attribute.type === NFTA_BITWISE_XOR) xor = readValue(attribute, 'NFTA_BITWISE_XOR')
+export function bitwiseRows(rows: Rows, bitwise: BitwiseExpression | undefined): BitwiseExpression {
+  const register = bitwise?.register
+  rows.u32be(1, 'NFTA_BITWISE_SREG', register)
+  const destination = rows.u32be(2, 'NFTA_BITWISE_DREG', register) ?? 0
+  rows.u32be(3, 'NFTA_BITWISE_LEN', bitwise?.mask.length)
+  return {
+    kind: 'bitwise',
+    register: destination,
+    mask: nestValue(rows, 4, 'NFTA_BITWISE_MASK', bitwise?.mask) ?? NO_BYTES,
+    xor: nestValue(rows, 5, 'NFTA_BITWISE_XOR', bitwise?.xor) ?? NO_BYTES
   }
-  return { kind: 'bitwise', register, mask, xor }
 }

@@ -7,23 +7,15 @@
  * @source linux/netfilter/nf_tables.h enum nft_ct_attributes, enum nft_ct_keys; linux/netfilter/nf_conntrack_common.h
  *   enum ip_conntrack_status
  */
-import { attributes, readU8, readU32be } from '../../reader.ts'
-import type { Writer } from '../../writer.ts'
-
-const NFTA_CT_DREG = 1
-const NFTA_CT_KEY = 2
-const NFTA_CT_DIRECTION = 3
+import type { Rows } from '../../rows.ts'
 
 export const NFT_CT_STATE = 0
 export const NFT_CT_STATUS = 2
-export const NFT_CT_MARK = 3
-export const NFT_CT_DST_IP = 20
 
 /** Bits of NFT_CT_STATE as nft names them: 1 << enum ip_conntrack_info, after 1 = invalid. */
 export const CT_STATE_ESTABLISHED = 2
 export const CT_STATE_RELATED = 4
 export const IPS_DST_NAT = 32
-export const IP_CT_DIR_ORIGINAL = 0
 
 export interface CtExpression {
   readonly kind: 'ct'
@@ -34,20 +26,11 @@ export interface CtExpression {
   readonly direction: number | undefined
 }
 
-export function writeCt(writer: Writer, ct: CtExpression): void {
-  writer.attrU32be(NFTA_CT_KEY, ct.key)
-  writer.attrU32be(NFTA_CT_DREG, ct.register)
-  if (ct.direction !== undefined) writer.attrU8(NFTA_CT_DIRECTION, ct.direction)
-}
-
-export function readCt(bytes: Uint8Array): CtExpression {
-  let key = 0
-  let register = 0
-  let direction: number | undefined
-  for (const attribute of attributes(bytes, 'NFTA_CT')) {
-    if (attribute.type === NFTA_CT_DREG) register = readU32be(attribute, 'NFTA_CT_DREG')
-    if (attribute.type === NFTA_CT_KEY) key = readU32be(attribute, 'NFTA_CT_KEY')
-    if (attribute.type === NFTA_CT_DIRECTION) direction = readU8(attribute, 'NFTA_CT_DIRECTION')
+export function ctRows(rows: Rows, ct: CtExpression | undefined): CtExpression {
+  return {
+    kind: 'ct',
+    key: rows.u32be(2, 'NFTA_CT_KEY', ct?.key) ?? 0,
+    register: rows.u32be(1, 'NFTA_CT_DREG', ct?.register) ?? 0,
+    direction: rows.u8(3, 'NFTA_CT_DIRECTION', ct?.direction)
   }
-  return { kind: 'ct', key, register, direction }
 }

@@ -5,12 +5,7 @@
  *
  * @source linux/netfilter/nf_tables.h enum nft_fib_attributes, enum nft_fib_result, enum nft_fib_flags
  */
-import { attributes, readU32be } from '../../reader.ts'
-import type { Writer } from '../../writer.ts'
-
-const NFTA_FIB_DREG = 1
-const NFTA_FIB_RESULT = 2
-const NFTA_FIB_FLAGS = 3
+import type { Rows } from '../../rows.ts'
 
 export const NFT_FIB_RESULT_ADDRTYPE = 3
 export const NFTA_FIB_F_SADDR = 1
@@ -25,20 +20,8 @@ export interface FibExpression {
   readonly flags: number
 }
 
-export function writeFib(writer: Writer, fib: FibExpression): void {
-  writer.attrU32be(NFTA_FIB_FLAGS, fib.flags)
-  writer.attrU32be(NFTA_FIB_RESULT, fib.result)
-  writer.attrU32be(NFTA_FIB_DREG, fib.register)
-}
-
-export function readFib(bytes: Uint8Array): FibExpression {
-  let register = 0
-  let result = 0
-  let flags = 0
-  for (const attribute of attributes(bytes, 'NFTA_FIB')) {
-    if (attribute.type === NFTA_FIB_DREG) register = readU32be(attribute, 'NFTA_FIB_DREG')
-    if (attribute.type === NFTA_FIB_RESULT) result = readU32be(attribute, 'NFTA_FIB_RESULT')
-    if (attribute.type === NFTA_FIB_FLAGS) flags = readU32be(attribute, 'NFTA_FIB_FLAGS')
-  }
-  return { kind: 'fib', register, result, flags }
+export function fibRows(rows: Rows, fib: FibExpression | undefined): FibExpression {
+  const flags = rows.u32be(3, 'NFTA_FIB_FLAGS', fib?.flags) ?? 0
+  const result = rows.u32be(2, 'NFTA_FIB_RESULT', fib?.result) ?? 0
+  return { kind: 'fib', register: rows.u32be(1, 'NFTA_FIB_DREG', fib?.register) ?? 0, result, flags }
 }

@@ -6,12 +6,8 @@
  *
  * @source linux/netfilter/nf_tables.h enum nft_immediate_attributes
  */
-import { attributes, readU32be } from '../../reader.ts'
-import type { Writer } from '../../writer.ts'
-import { type NfVerdict, readValue, readVerdict, writeValue, writeVerdict } from '../data.ts'
-
-const NFTA_IMMEDIATE_DREG = 1
-const NFTA_IMMEDIATE_DATA = 2
+import type { Rows } from '../../rows.ts'
+import { type NfVerdict, NO_BYTES, nestConstant } from '../data.ts'
 
 export interface ImmediateExpression {
   readonly kind: 'immediate'
@@ -21,23 +17,8 @@ export interface ImmediateExpression {
   readonly verdict: NfVerdict | undefined
 }
 
-export function writeImmediate(writer: Writer, immediate: ImmediateExpression): void {
-  const { verdict } = immediate
-  writer.attrU32be(NFTA_IMMEDIATE_DREG, immediate.register)
-  if (verdict !== undefined) writeVerdict(writer, NFTA_IMMEDIATE_DATA, verdict)
-  else writeValue(writer, NFTA_IMMEDIATE_DATA, immediate.value)
-}
-
-export function readImmediate(bytes: Uint8Array): ImmediateExpression {
-  let register = 0
-  let value: Uint8Array = new Uint8Array(0)
-  let verdict: NfVerdict | undefined
-  for (const attribute of attributes(bytes, 'NFTA_IMMEDIATE')) {
-    if (attribute.type === NFTA_IMMEDIATE_DREG) register = readU32be(attribute, 'NFTA_IMMEDIATE_DREG')
-    if (attribute.type === NFTA_IMMEDIATE_DATA) {
-      verdict = readVerdict(attribute, 'NFTA_IMMEDIATE_DATA')
-      value = readValue(attribute, 'NFTA_IMMEDIATE_DATA')
-    }
-  }
-  return { kind: 'immediate', register, value, verdict }
+export function immediateRows(rows: Rows, immediate: ImmediateExpression | undefined): ImmediateExpression {
+  const register = rows.u32be(1, 'NFTA_IMMEDIATE_DREG', immediate?.register) ?? 0
+  const constant = nestConstant(rows, 2, 'NFTA_IMMEDIATE_DATA', immediate)
+  return { kind: 'immediate', register, value: constant?.value ?? NO_BYTES, verdict: constant?.verdict }
 }

@@ -8,14 +8,9 @@
  *
  * @source linux/netfilter/nf_tables.h enum nft_lookup_attributes, enum nft_lookup_flags
  */
-import { attributes, readText, readU32be } from '../../reader.ts'
-import type { Writer } from '../../writer.ts'
+import type { Rows } from '../../rows.ts'
+import { NFT_NAME_MAXLEN } from '../nf-tables.ts'
 
-const NFTA_LOOKUP_SET = 1
-const NFTA_LOOKUP_SREG = 2
-const NFTA_LOOKUP_DREG = 3
-const NFTA_LOOKUP_SET_ID = 4
-const NFTA_LOOKUP_FLAGS = 5
 const NFT_LOOKUP_F_INV = 1
 
 export interface LookupExpression {
@@ -29,26 +24,12 @@ export interface LookupExpression {
   readonly isInverted: boolean
 }
 
-export function writeLookup(writer: Writer, lookup: LookupExpression): void {
-  writer.attrU32be(NFTA_LOOKUP_SREG, lookup.register)
-  if (lookup.dataRegister !== undefined) writer.attrU32be(NFTA_LOOKUP_DREG, lookup.dataRegister)
-  writer.attrText(NFTA_LOOKUP_SET, lookup.set)
-  if (lookup.setId !== 0) writer.attrU32be(NFTA_LOOKUP_SET_ID, lookup.setId)
-  if (lookup.isInverted) writer.attrU32be(NFTA_LOOKUP_FLAGS, NFT_LOOKUP_F_INV)
-}
-
-export function readLookup(bytes: Uint8Array): LookupExpression {
-  let set = ''
-  let setId = 0
-  let register = 0
-  let dataRegister: number | undefined
-  let flags = 0
-  for (const attribute of attributes(bytes, 'NFTA_LOOKUP')) {
-    if (attribute.type === NFTA_LOOKUP_SET) set = readText(attribute, 'NFTA_LOOKUP_SET')
-    if (attribute.type === NFTA_LOOKUP_SREG) register = readU32be(attribute, 'NFTA_LOOKUP_SREG')
-    if (attribute.type === NFTA_LOOKUP_DREG) dataRegister = readU32be(attribute, 'NFTA_LOOKUP_DREG')
-    if (attribute.type === NFTA_LOOKUP_SET_ID) setId = readU32be(attribute, 'NFTA_LOOKUP_SET_ID')
-    if (attribute.type === NFTA_LOOKUP_FLAGS) flags = readU32be(attribute, 'NFTA_LOOKUP_FLAGS')
-  }
+export function lookupRows(rows: Rows, lookup: LookupExpression | undefined): LookupExpression {
+  const register = rows.u32be(2, 'NFTA_LOOKUP_SREG', lookup?.register) ?? 0
+  const dataRegister = rows.u32be(3, 'NFTA_LOOKUP_DREG', lookup?.dataRegister)
+  const set = rows.text(1, 'NFTA_LOOKUP_SET', lookup?.set, NFT_NAME_MAXLEN) ?? ''
+  const setId = rows.u32be(4, 'NFTA_LOOKUP_SET_ID', lookup?.setId === 0 ? undefined : lookup?.setId) ?? 0
+  const inverted = lookup?.isInverted === true ? NFT_LOOKUP_F_INV : undefined
+  const flags = rows.u32be(5, 'NFTA_LOOKUP_FLAGS', inverted) ?? 0
   return { kind: 'lookup', set, setId, register, dataRegister, isInverted: (flags & NFT_LOOKUP_F_INV) !== 0 }
 }

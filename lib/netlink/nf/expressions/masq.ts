@@ -6,10 +6,7 @@
  *
  * @source linux/netfilter/nf_tables.h enum nft_masq_attributes; linux/netfilter/nf_nat.h NF_NAT_RANGE_*
  */
-import { attributes, readU32be } from '../../reader.ts'
-import type { Writer } from '../../writer.ts'
-
-const NFTA_MASQ_FLAGS = 1
+import type { Rows } from '../../rows.ts'
 
 export interface MasqExpression {
   readonly kind: 'masq'
@@ -17,14 +14,6 @@ export interface MasqExpression {
   readonly flags: number
 }
 
-export function writeMasq(writer: Writer, masq: MasqExpression): void {
-  if (masq.flags !== 0) writer.attrU32be(NFTA_MASQ_FLAGS, masq.flags)
-}
-
-export function readMasq(bytes: Uint8Array): MasqExpression {
-  let flags = 0
-  for (const attribute of attributes(bytes, 'NFTA_MASQ')) {
-    if (attribute.type === NFTA_MASQ_FLAGS) flags = readU32be(attribute, 'NFTA_MASQ_FLAGS')
-  }
-  return { kind: 'masq', flags }
+export function masqRows(rows: Rows, masq: MasqExpression | undefined): MasqExpression {
+  return { kind: 'masq', flags: rows.u32be(1, 'NFTA_MASQ_FLAGS', masq?.flags === 0 ? undefined : masq?.flags) ?? 0 }
 }

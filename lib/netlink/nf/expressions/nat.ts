@@ -5,15 +5,8 @@
  *
  * @source linux/netfilter/nf_tables.h enum nft_nat_attributes, enum nft_nat_types
  */
-import { attributes, readU32be } from '../../reader.ts'
-import type { Writer } from '../../writer.ts'
+import type { Rows } from '../../rows.ts'
 
-const NFTA_NAT_TYPE = 1
-const NFTA_NAT_FAMILY = 2
-const NFTA_NAT_REG_ADDR_MIN = 3
-const NFTA_NAT_REG_PROTO_MIN = 5
-
-export const NFT_NAT_SNAT = 0
 export const NFT_NAT_DNAT = 1
 
 export interface NatExpression {
@@ -27,23 +20,12 @@ export interface NatExpression {
   readonly portRegister: number | undefined
 }
 
-export function writeNat(writer: Writer, nat: NatExpression): void {
-  writer.attrU32be(NFTA_NAT_TYPE, nat.type)
-  writer.attrU32be(NFTA_NAT_FAMILY, nat.family)
-  writer.attrU32be(NFTA_NAT_REG_ADDR_MIN, nat.addressRegister)
-  if (nat.portRegister !== undefined) writer.attrU32be(NFTA_NAT_REG_PROTO_MIN, nat.portRegister)
-}
-
-export function readNat(bytes: Uint8Array): NatExpression {
-  let type = 0
-  let family = 0
-  let addressRegister = 0
-  let portRegister: number | undefined
-  for (const attribute of attributes(bytes, 'NFTA_NAT')) {
-    if (attribute.type === NFTA_NAT_TYPE) type = readU32be(attribute, 'NFTA_NAT_TYPE')
-    if (attribute.type === NFTA_NAT_FAMILY) family = readU32be(attribute, 'NFTA_NAT_FAMILY')
-    if (attribute.type === NFTA_NAT_REG_ADDR_MIN) addressRegister = readU32be(attribute, 'NFTA_NAT_REG_ADDR_MIN')
-    if (attribute.type === NFTA_NAT_REG_PROTO_MIN) portRegister = readU32be(attribute, 'NFTA_NAT_REG_PROTO_MIN')
+export function natRows(rows: Rows, nat: NatExpression | undefined): NatExpression {
+  return {
+    kind: 'nat',
+    type: rows.u32be(1, 'NFTA_NAT_TYPE', nat?.type) ?? 0,
+    family: rows.u32be(2, 'NFTA_NAT_FAMILY', nat?.family) ?? 0,
+    addressRegister: rows.u32be(3, 'NFTA_NAT_REG_ADDR_MIN', nat?.addressRegister) ?? 0,
+    portRegister: rows.u32be(5, 'NFTA_NAT_REG_PROTO_MIN', nat?.portRegister)
   }
-  return { kind: 'nat', type, family, addressRegister, portRegister }
 }

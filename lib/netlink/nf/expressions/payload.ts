@@ -6,13 +6,7 @@
  *
  * @source linux/netfilter/nf_tables.h enum nft_payload_attributes, enum nft_payload_bases
  */
-import { attributes, readU32be } from '../../reader.ts'
-import type { Writer } from '../../writer.ts'
-
-const NFTA_PAYLOAD_DREG = 1
-const NFTA_PAYLOAD_BASE = 2
-const NFTA_PAYLOAD_OFFSET = 3
-const NFTA_PAYLOAD_LEN = 4
+import type { Rows } from '../../rows.ts'
 
 export const NFT_PAYLOAD_LL_HEADER = 0
 export const NFT_PAYLOAD_NETWORK_HEADER = 1
@@ -28,23 +22,12 @@ export interface PayloadExpression {
   readonly length: number
 }
 
-export function writePayload(writer: Writer, payload: PayloadExpression): void {
-  writer.attrU32be(NFTA_PAYLOAD_DREG, payload.register)
-  writer.attrU32be(NFTA_PAYLOAD_BASE, payload.base)
-  writer.attrU32be(NFTA_PAYLOAD_OFFSET, payload.offset)
-  writer.attrU32be(NFTA_PAYLOAD_LEN, payload.length)
-}
-
-export function readPayload(bytes: Uint8Array): PayloadExpression {
-  let register = 0
-  let base = 0
-  let offset = 0
-  let length = 0
-  for (const attribute of attributes(bytes, 'NFTA_PAYLOAD')) {
-    if (attribute.type === NFTA_PAYLOAD_DREG) register = readU32be(attribute, 'NFTA_PAYLOAD_DREG')
-    if (attribute.type === NFTA_PAYLOAD_BASE) base = readU32be(attribute, 'NFTA_PAYLOAD_BASE')
-    if (attribute.type === NFTA_PAYLOAD_OFFSET) offset = readU32be(attribute, 'NFTA_PAYLOAD_OFFSET')
-    if (attribute.type === NFTA_PAYLOAD_LEN) length = readU32be(attribute, 'NFTA_PAYLOAD_LEN')
+export function payloadRows(rows: Rows, payload: PayloadExpression | undefined): PayloadExpression {
+  return {
+    kind: 'payload',
+    register: rows.u32be(1, 'NFTA_PAYLOAD_DREG', payload?.register) ?? 0,
+    base: rows.u32be(2, 'NFTA_PAYLOAD_BASE', payload?.base) ?? 0,
+    offset: rows.u32be(3, 'NFTA_PAYLOAD_OFFSET', payload?.offset) ?? 0,
+    length: rows.u32be(4, 'NFTA_PAYLOAD_LEN', payload?.length) ?? 0
   }
-  return { kind: 'payload', register, base, offset, length }
 }

@@ -3,10 +3,9 @@
  *
  * @source linux/if_link.h enum IFLA_BRPORT_*; types by net/bridge/br_netlink.c br_port_policy
  */
-import type { Attribute } from '../../reader.ts'
-import type { Choice, Rows } from '../rows.ts'
+import type { Attribute, Choice, Rows } from '../../rows.ts'
 
-export type BridgePortState = 'disabled' | 'listening' | 'learning' | 'forwarding' | 'blocking'
+type BridgePortState = 'disabled' | 'listening' | 'learning' | 'forwarding' | 'blocking'
 
 export interface BridgePort {
   readonly state?: BridgePortState | undefined

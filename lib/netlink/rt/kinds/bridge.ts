@@ -3,8 +3,7 @@
  *
  * @source linux/if_link.h enum IFLA_BR_*; types by net/bridge/br_netlink.c br_policy
  */
-import type { Attribute } from '../../reader.ts'
-import type { Rows } from '../rows.ts'
+import type { Attribute, Rows } from '../../rows.ts'
 
 export interface BridgeInfo {
   readonly kind: 'bridge'

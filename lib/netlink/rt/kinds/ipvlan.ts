@@ -3,8 +3,7 @@
  *
  * @source linux/if_link.h enum IFLA_IPVLAN_*, IPVLAN_F_*; types by drivers/net/ipvlan/ipvlan_main.c ipvlan_nl_policy
  */
-import type { Attribute } from '../../reader.ts'
-import type { Choice, Rows } from '../rows.ts'
+import type { Attribute, Choice, Rows } from '../../rows.ts'
 
 export type IpvlanMode = 'l2' | 'l3' | 'l3s'
 

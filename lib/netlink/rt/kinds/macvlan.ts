@@ -3,12 +3,11 @@
  *
  * @source linux/if_link.h enum IFLA_MACVLAN_*, enum macvlan_mode; types by drivers/net/macvlan.c macvlan_policy
  */
-import type { Attribute } from '../../reader.ts'
-import { type Choice, nest, type Rows } from '../rows.ts'
+import { type Attribute, type Choice, nest, type Rows } from '../../rows.ts'
 
 export type MacvlanMode = 'private' | 'vepa' | 'bridge' | 'passthru' | 'source'
 
-export type MacsMode = 'add' | 'del' | 'flush' | 'set'
+type MacsMode = 'add' | 'del' | 'flush' | 'set'
 
 export interface MacvlanInfo {
   readonly kind: 'macvlan'

@@ -1,8 +1,7 @@
 /**
  * Every kind without attributes of its own (dummy, ifb) and those not known here, kept as they came.
  */
-import type { Attribute } from '../../reader.ts'
-import type { Rows } from '../rows.ts'
+import type { Attribute, Rows } from '../../rows.ts'
 
 export interface OtherInfo {
   readonly kind: 'other'

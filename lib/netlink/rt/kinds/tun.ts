@@ -3,8 +3,7 @@
  *
  * @source linux/if_link.h enum IFLA_TUN_*; types by drivers/net/tun.c tun_fill_info
  */
-import type { Attribute } from '../../reader.ts'
-import type { Choice, Rows } from '../rows.ts'
+import type { Attribute, Choice, Rows } from '../../rows.ts'
 
 export interface TunInfo {
   readonly kind: 'tun'

@@ -3,8 +3,7 @@
  *
  * @source linux/veth.h VETH_INFO_PEER; drivers/net/veth.c veth_policy
  */
-import type { Attribute } from '../../reader.ts'
-import type { Rows } from '../rows.ts'
+import type { Attribute, Rows } from '../../rows.ts'
 
 export interface VethInfo {
   readonly kind: 'veth'

@@ -3,10 +3,9 @@
  *
  * @source linux/if_link.h enum IFLA_VLAN_*, struct ifla_vlan_flags; types by net/8021q/vlan_netlink.c vlan_policy
  */
-import type { Attribute } from '../../reader.ts'
-import { Reader } from '../../reader.ts'
-import { Writer } from '../../writer.ts'
-import type { Rows } from '../rows.ts'
+import { Reader } from '../../../bytes/reader.ts'
+import { Writer } from '../../../bytes/writer.ts'
+import type { Attribute, Rows } from '../../rows.ts'
 
 export interface VlanInfo {
   readonly kind: 'vlan'
@@ -19,7 +18,7 @@ export interface VlanInfo {
 }
 
 /** VLAN_FLAG_* of linux/if_vlan.h and which of them are meant. */
-export interface VlanFlags {
+interface VlanFlags {
   readonly flags: number
   readonly mask: number
 }

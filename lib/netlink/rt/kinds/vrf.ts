@@ -3,8 +3,7 @@
  *
  * @source linux/if_link.h enum IFLA_VRF_*; types by drivers/net/vrf.c vrf_nl_policy
  */
-import type { Attribute } from '../../reader.ts'
-import type { Rows } from '../rows.ts'
+import type { Attribute, Rows } from '../../rows.ts'
 
 export interface VrfInfo {
   readonly kind: 'vrf'

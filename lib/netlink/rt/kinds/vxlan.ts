@@ -4,8 +4,7 @@
  * @source linux/if_link.h enum IFLA_VXLAN_*; types by drivers/net/vxlan/vxlan_core.c vxlan_policy
  */
 import type { IpAddress } from '../../../ip/address.ts'
-import type { Attribute } from '../../reader.ts'
-import type { Choice, Rows } from '../rows.ts'
+import type { Attribute, Choice, Rows } from '../../rows.ts'
 
 /** The don't-fragment bit of the outer IPv4 header. */
 export type VxlanDf = 'unset' | 'set' | 'inherit'
@@ -51,7 +50,7 @@ export interface VxlanInfo {
 }
 
 /** UDP ports, both ends included. */
-export interface PortRange {
+interface PortRange {
   readonly low: number
   readonly high: number
 }

@@ -1,0 +1,357 @@
+/**
+ * The table of commands: parsing, help, completion, man pages and docs/commands.md come from here. (`man`, which shows the
+ * table, is added in cli/command-line.ts.)
+ */
+import { DRIVER_NAMES, IPAM_DRIVERS } from './driver-names.ts'
+import type { CommandSpec, OptionSpec, ProgramSpec } from './spec.ts'
+
+const NETWORKS = 'Networks'
+const ATTACHMENTS = 'Attachments'
+const DAEMONS = 'Daemons'
+const HOST = 'This host'
+
+const DIRECTORIES = 'Directories'
+
+/** Which networks, plugins and records a command works with. */
+const CONF_DIR: OptionSpec = {
+  flags: '--conf-dir DIR',
+  summary: 'networks ($NETCONFPATH, else /etc/cni/net.d)',
+  words: 'directory',
+  heading: DIRECTORIES
+}
+const PLACE: readonly OptionSpec[] = [
+  CONF_DIR,
+  {
+    flags: '--bin-dir DIR',
+    summary: 'plugins ($CNI_PATH, else /opt/cni/bin)',
+    isMany: true,
+    words: 'directory',
+    heading: DIRECTORIES
+  },
+  { flags: '--cache-dir DIR', summary: 'what is attached (/var/lib/cni)', words: 'directory', heading: DIRECTORIES }
+]
+const JSON_OUT: OptionSpec = { flags: '--json', summary: 'answers and errors as JSON' }
+const DRY_RUN: OptionSpec = { flags: '--dry-run', summary: 'show what would be done, and do nothing' }
+const QUIET: OptionSpec = { flags: '-q, --quiet', summary: 'names only' }
+const FORMAT: OptionSpec = {
+  flags: '--format TEMPLATE',
+  summary: "columns (Name,Driver) or a template ('{{.Name}}')"
+}
+const OUTPUT: OptionSpec = {
+  flags: '--output FORMAT',
+  summary: 'how it is shown',
+  choices: ['table', 'wide', 'json', 'yaml', 'name']
+}
+
+const ID: OptionSpec = { flags: '--container-id ID', summary: 'the id it has or gets; otherwise made from its name' }
+const IFNAME: OptionSpec = { flags: '--ifname NAME', summary: "the interface's name in the container (eth0)" }
+const ARGS: OptionSpec = { flags: '--args KEY=VALUE', summary: 'CNI_ARGS for the plugins', isMany: true }
+const CAP: OptionSpec = {
+  flags: '--cap NAME=JSON',
+  summary: 'the argument of a capability that a plugin declares',
+  isMany: true
+}
+
+const NETWORK = { name: 'NETWORK', words: 'network' } as const
+const CONTAINER = { name: 'CONTAINER', words: 'container' } as const
+
+/** What CONTAINER may be, in the words of every command that takes one. */
+const CONTAINER_WORDS =
+  'CONTAINER is the id of a process, the name of a namespace (ip netns) or its path, or the id, or the beginning of it, ' +
+  'under which it was attached.'
+
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: 'network create',
+    heading: NETWORKS,
+    summary: 'make a network',
+    description:
+      'Without --subnet a free one is chosen. Driver options (-o) have the names that Docker gives them, or short: mtu, ' +
+      'bridge, icc, ip-masq; for macvlan and ipvlan: parent, mode.',
+    arguments: [{ name: 'NAME' }],
+    options: [
+      {
+        flags: '-d, --driver DRIVER',
+        summary: 'the plugin that makes the interfaces (bridge)',
+        suggestions: DRIVER_NAMES
+      },
+      { flags: '--subnet PREFIX', summary: 'where addresses come from', isMany: true },
+      { flags: '--gateway ADDRESS', summary: "the host's address in a subnet (its first)", isMany: true },
+      { flags: '--ip-range PREFIX', summary: 'the part of a subnet that containers get', isMany: true },
+      { flags: '--aux-address NAME=ADDRESS', summary: 'an address that no container gets', isMany: true },
+      { flags: '--ipam-driver DRIVER', summary: 'who gives addresses (host-local)', suggestions: IPAM_DRIVERS },
+      { flags: '--ipv6', summary: 'an IPv6 subnet too' },
+      { flags: '--internal', summary: 'no way out of the network' },
+      { flags: '-o, --opt KEY=VALUE', summary: 'an option of the driver', isMany: true },
+      { flags: '--label KEY=VALUE', summary: 'something to find the network by', isMany: true },
+      { flags: '--scope SCOPE', summary: 'where it is known', choices: ['local', 'cluster'] },
+      { flags: '--attachable', summary: 'accepted for compatibility: every network is' },
+      DRY_RUN,
+      JSON_OUT,
+      ...PLACE
+    ],
+    examples: [
+      { line: 'patchbay network create blue', effect: 'a bridge network with a free subnet' },
+      {
+        line: 'patchbay network create --subnet 10.5.0.0/24 --ip-range 10.5.0.128/25 \\\n    --aux-address printer=10.5.0.200 web',
+        effect: 'addresses from the upper half only, and never the printer address'
+      },
+      {
+        line: 'patchbay network create -d macvlan -o parent=eth0 \\\n    --subnet 192.168.1.0/24 --ip-range 192.168.1.240/28 lan',
+        effect: 'containers as neighbours of the host on its own network'
+      }
+    ],
+    run: async call => (await import('./network-create.ts')).create(call)
+  },
+  {
+    name: 'network ls',
+    aliases: ['list'],
+    heading: NETWORKS,
+    summary: 'show the networks',
+    options: [
+      {
+        flags: '-f, --filter KEY=VALUE',
+        summary: 'only those with this driver, label, name, scope, or dangling=true',
+        isMany: true
+      },
+      QUIET,
+      { flags: '--no-trunc', summary: 'accepted for compatibility: nothing is cut' },
+      FORMAT,
+      { ...OUTPUT, flags: '-o, --output FORMAT' },
+      JSON_OUT,
+      ...PLACE
+    ],
+    examples: [
+      { line: 'patchbay network ls', effect: 'all of them' },
+      {
+        line: 'patchbay network ls -f driver=bridge -f dangling=true -q',
+        effect: 'bridge networks without containers'
+      },
+      { line: "patchbay network ls --format '{{.Name}}\\t{{.Subnets}}'", effect: 'columns of your own' }
+    ],
+    run: async call => (await import('./network-show.ts')).list(call)
+  },
+  {
+    name: 'network inspect',
+    heading: NETWORKS,
+    summary: 'show everything about networks and who is on them',
+    arguments: [{ ...NETWORK, isMany: true }],
+    options: [
+      { flags: '-f, --format TEMPLATE', summary: "a template, such as '{{.IPAM.Config.0.Subnet}}'" },
+      { flags: '-v, --verbose', summary: 'accepted for compatibility: everything is shown' },
+      { flags: '-o, --output FORMAT', summary: 'how it is shown', choices: ['json', 'yaml'] },
+      JSON_OUT,
+      ...PLACE
+    ],
+    examples: [
+      { line: 'patchbay network inspect blue', effect: 'as JSON, in the words of docker network inspect' },
+      { line: "patchbay network inspect -f '{{json .Containers}}' blue", effect: 'one part of it' }
+    ],
+    run: async call => (await import('./network-show.ts')).inspect(call)
+  },
+  {
+    name: 'network connect',
+    heading: NETWORKS,
+    summary: 'attach a running container to one more network',
+    description: CONTAINER_WORDS,
+    arguments: [NETWORK, CONTAINER],
+    options: [
+      { flags: '--ip ADDRESS', summary: 'the IPv4 address it gets' },
+      { flags: '--ip6 ADDRESS', summary: 'the IPv6 address it gets' },
+      { flags: '--mac-address MAC', summary: 'the MAC address it gets' },
+      { ...IFNAME, summary: "the interface's name in the container (the first free of eth0, eth1 ...)" },
+      ID,
+      JSON_OUT,
+      ...PLACE
+    ],
+    examples: [
+      { line: 'patchbay network connect blue 4711', effect: 'the container that process 4711 is in' },
+      { line: 'patchbay network connect --ip 10.5.0.9 blue web', effect: 'with an address of its own choice' }
+    ],
+    run: async call => (await import('./network-connect.ts')).connect(call)
+  },
+  {
+    name: 'network disconnect',
+    heading: NETWORKS,
+    summary: 'take a container off a network',
+    description: CONTAINER_WORDS,
+    arguments: [NETWORK, CONTAINER],
+    options: [
+      { ...IFNAME, summary: 'only this interface (all that it has on the network)' },
+      ID,
+      { flags: '-f, --force', summary: 'accepted for compatibility: containers that are gone need no force' },
+      JSON_OUT,
+      ...PLACE
+    ],
+    examples: [{ line: 'patchbay network disconnect blue 4711', effect: 'all its interfaces on the network go' }],
+    run: async call => (await import('./network-connect.ts')).disconnect(call)
+  },
+  {
+    name: 'network rm',
+    aliases: ['remove'],
+    heading: NETWORKS,
+    summary: 'remove networks that no container is on',
+    arguments: [{ ...NETWORK, isMany: true }],
+    options: [
+      { flags: '-f, --force', summary: 'detach its containers first; remove it even where a plugin is missing' },
+      DRY_RUN,
+      JSON_OUT,
+      ...PLACE
+    ],
+    examples: [{ line: 'patchbay network rm blue green', effect: 'both; one that fails does not keep the other' }],
+    run: async call => (await import('./network-remove.ts')).remove(call)
+  },
+  {
+    name: 'network prune',
+    heading: NETWORKS,
+    summary: 'remove the networks made here that no container is on',
+    options: [
+      { flags: '--filter label=KEY[=VALUE]', summary: 'only those with this label', isMany: true },
+      { flags: '-f, --force', summary: 'without asking' },
+      DRY_RUN,
+      JSON_OUT,
+      ...PLACE
+    ],
+    examples: [{ line: 'patchbay network prune --dry-run', effect: 'which they are' }],
+    run: async call => (await import('./network-remove.ts')).prune(call)
+  },
+  {
+    name: 'attach',
+    heading: ATTACHMENTS,
+    summary: 'attach a container to a network',
+    description: `As a runtime does it, with the arguments that plugins take. ${CONTAINER_WORDS}`,
+    arguments: [NETWORK, CONTAINER],
+    options: [IFNAME, ID, ARGS, CAP, JSON_OUT, ...PLACE],
+    examples: [
+      { line: 'patchbay attach blue /run/netns/web', effect: 'as eth0' },
+      {
+        line: `patchbay attach blue 4711 \\
+    --cap 'portMappings=[{"hostPort":8080,"containerPort":80}]'`,
+        effect: 'with a port published on the host'
+      }
+    ],
+    run: async call => (await import('./attachment.ts')).attach(call)
+  },
+  {
+    name: 'detach',
+    heading: ATTACHMENTS,
+    summary: 'detach it; repeating is no error',
+    description: CONTAINER_WORDS,
+    arguments: [NETWORK, { ...CONTAINER, isOptional: true }],
+    options: [IFNAME, ID, ARGS, CAP, JSON_OUT, ...PLACE],
+    examples: [
+      { line: 'patchbay detach blue 4711', effect: 'its eth0 goes' },
+      { line: 'patchbay detach blue --container-id web', effect: 'by id alone, when the container is gone' }
+    ],
+    run: async call => (await import('./attachment.ts')).detach(call)
+  },
+  {
+    name: 'check',
+    heading: ATTACHMENTS,
+    summary: 'compare an attachment with what it should be',
+    description: CONTAINER_WORDS,
+    arguments: [NETWORK, CONTAINER],
+    options: [IFNAME, ID, JSON_OUT, ...PLACE],
+    examples: [{ line: 'patchbay check blue web', effect: 'fails, and says what differs' }],
+    run: async call => (await import('./attachment.ts')).check(call)
+  },
+  {
+    name: 'status',
+    heading: ATTACHMENTS,
+    summary: 'ask whether a container could be attached now',
+    arguments: [NETWORK],
+    options: [JSON_OUT, ...PLACE],
+    examples: [{ line: 'patchbay status blue', effect: 'fails while it could not' }],
+    run: async call => (await import('./attachment.ts')).status(call)
+  },
+  {
+    name: 'gc',
+    heading: ATTACHMENTS,
+    summary: 'remove what is left of containers that are gone',
+    description:
+      'A container is there as long as its namespace is: as long as a process or a mount holds it, whichever process it ' +
+      'was named by.',
+    arguments: [NETWORK],
+    options: [
+      { flags: '--keep ID[:IFNAME]', summary: 'one more to keep (its eth0)', isMany: true },
+      { flags: '--all', summary: 'keep nothing, not even what lives' },
+      JSON_OUT,
+      ...PLACE
+    ],
+    examples: [{ line: 'patchbay gc blue', effect: 'after a crash' }],
+    run: async call => (await import('./attachment.ts')).gc(call)
+  },
+  {
+    name: 'install',
+    heading: HOST,
+    summary: 'put the plugins where runtimes look for them',
+    arguments: [{ name: 'DIR', isOptional: true, words: 'directory' }],
+    options: [
+      {
+        flags: '--runtime NAME',
+        summary: 'a network for this runtime too',
+        choices: ['containerd', 'kubelet', 'nerdctl', 'podman']
+      },
+      { flags: '--engine ENGINE', summary: 'which build (native where there is one)', choices: ['native', 'node'] },
+      { flags: '--force', summary: "replace somebody else's files, which are kept in .before-patchbay" },
+      DRY_RUN,
+      JSON_OUT,
+      CONF_DIR
+    ],
+    examples: [
+      { line: 'patchbay install --runtime containerd --dry-run', effect: 'what would be written where' },
+      { line: 'patchbay install /usr/lib/cni', effect: 'the plugins alone, somewhere else' }
+    ],
+    run: async call => (await import('./install.ts')).install(call)
+  },
+  {
+    name: 'completion',
+    heading: HOST,
+    summary: 'print what completes command lines in a shell',
+    arguments: [{ name: 'SHELL', choices: ['bash', 'zsh', 'fish'] }],
+    examples: [
+      { line: 'source <(patchbay completion bash)', effect: 'in ~/.bashrc' },
+      { line: 'patchbay completion zsh > ~/.zfunc/_patchbay', effect: 'once; ~/.zfunc is in fpath' },
+      { line: 'patchbay completion fish > ~/.config/fish/completions/patchbay.fish', effect: 'once' }
+    ],
+    run: async call => (await import('./completion-scripts.ts')).completion(call)
+  },
+  {
+    name: 'version',
+    heading: HOST,
+    summary: 'show versions and plugins',
+    options: [JSON_OUT],
+    examples: [{ line: 'patchbay version --json', effect: 'for programs' }],
+    run: async call => (await import('./version.ts')).version(call)
+  }
+]
+
+export const GROUPS = [{ name: 'network', heading: NETWORKS, summary: 'make and use networks as with Docker' }] as const
+
+/** Their own modules read their arguments and say which there are. */
+export const PROGRAMS: readonly ProgramSpec[] = [
+  {
+    name: 'agent',
+    heading: DAEMONS,
+    summary: 'keep the overlay networks of this host',
+    examples: [{ line: 'patchbay agent --config /etc/patchbay/agent.json', effect: 'as a service' }],
+    usage: async () => (await import('../agent/main.ts')).USAGE,
+    start: async argv => (await import('../agent/main.ts')).runAgent(argv)
+  },
+  {
+    name: 'dhcp',
+    heading: DAEMONS,
+    summary: 'keep the leases of containers on networks with ipam "dhcp"',
+    examples: [{ line: 'patchbay dhcp', effect: 'as a service' }],
+    usage: async () => (await import('../dhcp/main.ts')).USAGE,
+    start: async argv => (await import('../dhcp/main.ts')).runDhcpDaemon(argv)
+  },
+  {
+    name: 'conformance',
+    heading: HOST,
+    summary: "judge the plugins of a directory, ours or anybody's",
+    examples: [{ line: 'patchbay conformance --plugin-dir /opt/cni/bin', effect: 'every plugin there' }],
+    usage: async () => (await import('../conformance/main.ts')).USAGE,
+    start: async argv => (await import('../conformance/main.ts')).conformance(argv)
+  }
+]
