@@ -87,6 +87,8 @@ export class Agent {
   readonly addresses: HostAddresses
   /** Until when a network without containers is followed. */
   readonly #joined = new Map<number, number>()
+  /** Networks that this host is just getting an address of its own in. */
+  readonly #hosts = new Map<number, Promise<void>>()
   #events: LinkEvents | undefined
   #tidier: NodeJS.Timeout | undefined
   #comparer: NodeJS.Timeout | undefined
@@ -181,11 +183,19 @@ export class Agent {
     }
   }
 
-  /** An address of this host's own where it is the gateway. A pool that has none left costs containers nothing. */
+  /** An address of this host's own where it is the gateway. Of containers that come together the first one sees to it. */
   async #publishHost(first: LocalEndpoint, milliseconds: number): Promise<void> {
+    const { vni } = first.tunnel
+    const own = hostsOwn(this.#options.host, first.tunnel)
+    if (first.gateways.length === 0 || this.#options.store.endpoints.has(attachmentKey(own))) return
+    const coming = this.#hosts.get(vni) ?? this.#placeHost(first, own, milliseconds)
+    this.#hosts.set(vni, coming)
+    await coming.finally(() => this.#hosts.delete(vni))
+  }
+
+  /** A pool that has no address left costs containers nothing. */
+  async #placeHost(first: LocalEndpoint, own: Attachment, milliseconds: number): Promise<void> {
     const { host, registry, store, log } = this.#options
-    const own = hostsOwn(host, first.tunnel)
-    if (first.gateways.length === 0 || store.endpoints.has(attachmentKey(own))) return
     try {
       const ips = await this.addresses.takeAlike(first, own, milliseconds)
       if (ips.length === 0) return
