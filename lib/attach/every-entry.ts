@@ -1,23 +1,14 @@
 /** The journal of all networks: who else is on this host, as far as this plugin has made something for him. */
-import type { Attachment } from '../attachment.ts'
 import type { Request } from '../cni/plugin.ts'
-import type { Json } from '../config/json.ts'
 import { Journal, recordedNetworks } from '../state/journal.ts'
-
-/** An attachment of any network. */
-export interface RecordedAttachment {
-  readonly owner: Attachment
-  readonly entry: Json
-}
+import type { Recorded } from '../state/records.ts'
 
 /** What this plugin has written down below the call's `stateDir`, whatever the network. */
-export function everyEntry(request: Request, plugin: string): readonly RecordedAttachment[] {
+export function everyEntry(request: Request, plugin: string): readonly Recorded[] {
   const stateDir = request.config.text('stateDir')
-  const found: RecordedAttachment[] = []
+  const found: Recorded[] = []
   for (const network of recordedNetworks(stateDir)) {
-    for (const { containerId, ifName, entry } of new Journal({ network, plugin, stateDir }).list()) {
-      found.push({ owner: { network, containerId, ifName }, entry })
-    }
+    for (const one of new Journal({ network, plugin, stateDir }).list()) found.push(one)
   }
   return found
 }

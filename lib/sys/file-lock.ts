@@ -4,11 +4,11 @@
  * Never on what others can open too, such as a namespace: `flock(open("/proc/self/ns/net"), LOCK_SH)` needs no right at
  * all, and an ADD that wants the same file for itself waits for as long as anybody likes.
  */
-import { closeSync, constants, fchmodSync, openSync } from 'node:fs'
+import { constants, fchmodSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import * as libc from '#libc'
 import { errnoOf, SysError } from './errors.ts'
-import { ensureDirectory, fileError } from './files.ts'
+import { closeDescriptor, ensureDirectory, fileError } from './files.ts'
 
 /** Where the locks are that hold whatever `stateDir` a network has: of the host's tables, and of namespaces. */
 export const LOCK_DIRECTORY = '/run/patchbay/.locks'
@@ -43,7 +43,7 @@ export function withLock<T>(path: string, mode: number, work: () => T, patience 
       libc.flock(fd, LOCK_UN)
     }
   } finally {
-    closeSync(fd)
+    closeDescriptor(fd)
   }
 }
 
@@ -90,7 +90,7 @@ function closedToOthers(fd: number, mode: number): number {
     fchmodSync(fd, mode)
     return fd
   } catch (error) {
-    closeSync(fd)
+    closeDescriptor(fd)
     throw error
   }
 }

@@ -21,7 +21,7 @@ export function findMissing(host: Net): boolean {
 export function restoreOthers(host: Net, request: Request, wasMissing: boolean): void {
   if (!wasMissing) return
   const own = ownerText(request)
-  for (const { owner, entry } of everyEntry(request, 'firewall')) {
+  for (const { attachment: owner, entry } of everyEntry(request, 'firewall')) {
     const place = ownerText(owner) === own ? undefined : placeIn(entry)
     if (place === undefined || !isolatesByNft(place) || isGone(host, place)) continue
     try {

@@ -17,8 +17,8 @@ import { targetsOf } from './nftables.ts'
  * @param comment `ownerText`
  */
 export function isGone(host: Net, request: Request, comment: string, plugin: string): boolean {
-  const recorded = everyEntry(request, plugin).find(one => ownerText(one.owner) === comment)
-  const made = recorded === undefined ? undefined : madeIn(recorded.entry, recorded.owner)
+  const recorded = everyEntry(request, plugin).find(one => ownerText(one.attachment) === comment)
+  const made = recorded === undefined ? undefined : madeIn(recorded.entry, recorded.attachment)
   if (made !== undefined) return isUnreachable(host, made)
   const targets = targetsOf(host.nft(), comment)
   return targets.length > 0 && targets.every(one => !isConnected(host, one))

@@ -32,7 +32,7 @@ export function findMissing(host: Net): Missing {
 export function restoreOthers(host: Net, request: Request, missing: Missing, plugin: string): void {
   if (missing.families.length === 0 && !missing.guard) return
   const own = ownerText(request)
-  for (const { owner, entry } of everyEntry(request, plugin)) {
+  for (const { attachment: owner, entry } of everyEntry(request, plugin)) {
     const made = ownerText(owner) === own ? undefined : madeIn(entry, owner)
     if (made === undefined || isUnreachable(host, made)) continue
     const members = missingMembers(made, missing)
