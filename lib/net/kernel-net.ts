@@ -7,7 +7,7 @@
 import { type Conn, KernelConn, NetlinkSocket } from '../netlink/conn.ts'
 import { KernelNft } from '../nft/kernel-nft.ts'
 import type { Nft } from '../nft/nft.ts'
-import { LOCK_DIRECTORY, withLock } from '../sys/file-lock.ts'
+import { LOCK_DIRECTORY, withLock as withFileLock } from '../sys/file-lock.ts'
 import { closeDescriptor } from '../sys/files.ts'
 import { NETLINK_NETFILTER, NETLINK_ROUTE } from '../sys/netlink-socket.ts'
 import { NetnsError, netnsInode, netnsNumber, openNetns, ownNetns, sameNetns } from '../sys/netns.ts'
@@ -119,9 +119,9 @@ class KernelNet extends Net {
     return this.#nft
   }
 
-  override exclusively(work: () => void): void {
+  override withLock(work: () => void): void {
     const lock = netnsNumber(this.namespaceFd()) % NAMESPACE_LOCKS
-    withLock(`${LOCK_DIRECTORY}/netns-${String(lock)}`, 0o600, work)
+    withFileLock(`${LOCK_DIRECTORY}/netns-${String(lock)}`, 0o600, work)
   }
 }
 

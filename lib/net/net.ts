@@ -68,7 +68,7 @@ export abstract class Net extends Namespace {
    *
    * @throws {SysError} EAGAIN when it takes too long
    */
-  abstract exclusively(work: () => void): void
+  abstract withLock(work: () => void): void
   /** The packet filter of this namespace, opened by its first call and closed with the Net. */
   abstract nft(): Nft
 }

@@ -131,7 +131,7 @@ export class FakeNet extends Net {
     // Nothing is open.
   }
 
-  override exclusively(work: () => void): void {
+  override withLock(work: () => void): void {
     work()
   }
 
