@@ -103,6 +103,11 @@ const LAYERS: readonly Layer[] = [
     packages: true
   },
   { of: 'conformance/', mayImport: ['lib/runtime/', 'lib/testing/'], packages: true },
+  {
+    of: 'fuzz/',
+    mayImport: ['lib/', 'plugins/registry.ts', 'ipam/', 'agent/', 'dhcp/', 'build/project.ts'],
+    packages: true
+  },
   { of: 'build/', mayImport: ['lib/', 'plugins/', 'ipam/', 'cli/', 'conformance/'], packages: true }
 ]
 
@@ -147,8 +152,8 @@ export function layerProblem({ from, specifier, target }: Import): string | unde
   if (target.endsWith('.test.ts')) return `${from}: imports a test, ${target}`
   if (target.startsWith(place.folder)) return undefined
   const allowed = [...place.layer.mayImport, ...(isTest && place.layer.of !== 'conformance/' ? TEST_MAY_IMPORT : [])]
-  if (!isTest && target.startsWith('lib/testing/') && !['conformance/', 'build/'].includes(place.layer.of)) {
-    return `${from}: imports ${target}: only tests, conformance and build may`
+  if (!isTest && target.startsWith('lib/testing/') && !['conformance/', 'build/', 'fuzz/'].includes(place.layer.of)) {
+    return `${from}: imports ${target}: only tests, conformance, fuzz and build may`
   }
   if (allowed.some(beginning => target.startsWith(beginning))) return undefined
   return `${from}: imports ${target}: ${place.layer.of} may import ${place.layer.mayImport.join(', ') || 'nothing of ours'}`

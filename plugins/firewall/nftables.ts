@@ -175,7 +175,7 @@ function foundMember(nft: Nft, table: GroupTable, element: NftElement): FoundMem
   const chain = element.verdict?.chain ?? ''
   // The chain itself says which interfaces it is of, and how many rules it has.
   const rules = nft.listRules(table.family, TABLE, chain).map(one => one.expressions)
-  return { table, element, group: groupWith(nft, table, chain, rules, chainInterfaces(chain)), removeMore: nothingMore }
+  return { table, element, group: groupWith(nft, table, chain, rules), removeMore: nothingMore }
 }
 
 function chainName(isolated: Isolated): string {
@@ -205,17 +205,12 @@ function groupOf(nft: Nft, isolated: Isolated, family: 4 | 6): Group {
   }
   // iifname @bridges drop, or drop
   rules.push(rule([isRouted ? matchSet('ip', ['iifname'], BRIDGES) : [], verdict('drop')]))
-  return groupWith(nft, tableOf(family), chainName(isolated), rules, interfaces)
+  return groupWith(nft, tableOf(family), chainName(isolated), rules)
 }
 
-function groupWith(
-  nft: Nft,
-  table: GroupTable,
-  chain: string,
-  rules: readonly (readonly Expression[])[],
-  interfaces: readonly string[]
-): Group {
+function groupWith(nft: Nft, table: GroupTable, chain: string, rules: readonly (readonly Expression[])[]): Group {
   const { family } = table
+  const interfaces = chainInterfaces(chain)
   return {
     chain,
     rules,

@@ -49,7 +49,12 @@ export function planTunnel(host: Net, request: Request, config: VxlanConfig): Pl
     learning: config.agent === undefined,
     mtu: config.mtu ?? largest,
     isGateway: config.isGateway,
-    txChecksumOffload: config.txChecksumOffload
+    txChecksumOffload: config.txChecksumOffload,
+    follows: {
+      link: link.name,
+      address: config.underlay.local === undefined,
+      mtu: config.mtu === undefined
+    }
   }
   return { tunnel, others: othersOf(own, config.underlay.peers) }
 }
