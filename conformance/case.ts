@@ -16,7 +16,7 @@ import type { Profile, Role } from './profiles.ts'
 import { type ResultParts, resultIn } from './result-form.ts'
 import type { Answer, ScriptedPlugin } from './scripted-plugin.ts'
 import type { Subject } from './subject.ts'
-import { atLeast, isVersion, VERSIONS, type Version } from './versions.ts'
+import { atLeast, VERSIONS, type Version } from './versions.ts'
 import type { World } from './world.ts'
 
 export const PARTS = ['protocol', 'behaviour', 'endurance', 'hostile'] as const
@@ -92,7 +92,7 @@ export interface CallOptions {
   readonly keepAnswer?: boolean
 }
 
-export const NETWORK = 'judgenet'
+const NETWORK = 'judgenet'
 const IPAM_NAME = 'judge-ipam'
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
@@ -424,15 +424,6 @@ export function hasLinkKind(world: World, kind: string): boolean {
   if (works) world.run('ip', 'link', 'del', 'probe0')
   kinds.set(kind, works)
   return works
-}
-
-export function isSupportedVersion(value: unknown): value is Version {
-  return isVersion(value)
-}
-
-export function objectAt(value: unknown, key: string): JsonObject | undefined {
-  const found = isObject(value) ? value[key] : undefined
-  return isObject(found) ? found : undefined
 }
 
 /** Whether an entry of a result's interfaces is the attachment's own one inside the container. */
