@@ -174,14 +174,16 @@ export class Context {
 
   /** The versions that the plugin says it supports and is judged in, oldest first. */
   versions(): readonly Version[] {
-    const bound = this.#bound
-    const all = this.#supported()
-    if (bound === undefined) return all
-    const old = all.filter(version => atLeast(bound, version))
-    return old.length > 0 ? old : all.slice(0, 1)
+    const bound = this.#bound ?? '1.1.0'
+    // Chains, and with them prevResult, came with 0.3.0: before, the text has no place for such a plugin.
+    const first = this.profile.role === 'chained' ? '0.3.0' : '0.1.0'
+    const all = this.listedVersions()
+    const judged = all.filter(version => atLeast(bound, version) && atLeast(version, first))
+    return judged.length > 0 ? judged : all.slice(0, 1)
   }
 
-  #supported(): readonly Version[] {
+  /** All that the plugin says it supports. */
+  listedVersions(): readonly Version[] {
     const known = versionsOf.get(this.path)
     if (known !== undefined) return known
     const env = { PATH, CNI_COMMAND: 'VERSION', CNI_PATH: this.cniPath() }
