@@ -151,7 +151,7 @@ function readStandards(
   profiles: readonly Profile[]
 ): readonly string[] {
   const own = profiles.some(({ ownCases }) => ownCases !== undefined) ? ['own'] : []
-  if (texts === undefined) return chosen.length > 0 ? ALL_STANDARDS : [DEFAULT_STANDARD, ...own]
+  if (texts === undefined) return [...(chosen.length > 0 ? ALL_STANDARDS : [DEFAULT_STANDARD]), ...own]
   const names = texts.flatMap(text => text.split(',')).flatMap(text => (text === 'all' ? ALL_STANDARDS : [text]))
   const known = STANDARDS.map(({ name }) => name)
   for (const name of names) {
