@@ -136,6 +136,7 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     backend: ['firewall.opens', 'firewall.firewalld-missing'],
     directRouting: OWN,
     iptablesAdminChainName: ['firewall.admin-chain'],
+    directRouting: OWN,
     firewalldZone: 'needs firewalld on the system bus; the plugin has its own test with one that is played',
     stateDir: STATE
   },
