@@ -3,10 +3,10 @@
  *
  * @source man 5 proc, /proc/sys/net
  */
-import { closeSync, constants, openSync, readFileSync } from 'node:fs'
+import { constants, openSync, readFileSync } from 'node:fs'
 import { KernelError } from '../netlink/kernel-error.ts'
 import { errnoOf } from '../sys/errors.ts'
-import { writeAll } from '../sys/files.ts'
+import { closeDescriptor, writeAll } from '../sys/files.ts'
 import { inNamespace } from '../sys/netns.ts'
 import { Sysctls } from './sysctls.ts'
 
@@ -62,6 +62,6 @@ function writeValue(file: string, value: string): void {
   try {
     writeAll(fd, new TextEncoder().encode(value), file)
   } finally {
-    closeSync(fd)
+    closeDescriptor(fd)
   }
 }
