@@ -58,7 +58,8 @@ function callsOf({ id, contestants }: BenchReport['results'][number]): readonly 
 
 const figures: Figures = JSON.parse(readFileSync(FIGURES, 'utf8'))
 const isWriting = process.env['PATCHBAY_WRITE_FIGURES'] === '1'
-const differs = figures.compiler === compiler() || isWriting ? undefined : `the figures are those of ${figures.compiler}`
+const differs =
+  figures.compiler === compiler() || isWriting ? undefined : `the figures are those of ${figures.compiler}`
 
 test.unless(differs, 'no call computes a twentieth more than its figure says', () => {
   const now = counted()
