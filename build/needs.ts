@@ -17,6 +17,7 @@ const NEEDS: ReadonlyMap<string, { readonly path?: string; readonly debianPackag
   ['ethtool', { debianPackage: 'ethtool' }],
   ['tcpdump', { debianPackage: 'tcpdump' }],
   ['strace', { debianPackage: 'strace' }],
+  ['valgrind', { debianPackage: 'valgrind' }],
   ['ping', { debianPackage: 'iputils-ping' }],
   ['openssl', { debianPackage: 'openssl' }],
   ['etcd', { debianPackage: 'etcd-server' }],
