@@ -33,6 +33,17 @@ function makeCertificates(directory: string): void {
   }
 }
 
+/** root, and one that may do as it likes below /site/b/. */
+function addUsers(ctl: (...args: readonly string[]) => string): void {
+  ctl('user', 'add', 'root:secret')
+  ctl('user', 'grant-role', 'root', 'root')
+  ctl('user', 'add', 'net:word')
+  ctl('role', 'add', 'net')
+  ctl('role', 'grant-permission', 'net', '--prefix=true', 'readwrite', '/site/b/')
+  ctl('user', 'grant-role', 'net', 'net')
+  ctl('auth', 'enable')
+}
+
 test('etcd by https with client certificates, a user and a password, below another prefix', async () => {
   await inLab(2, { binDir: BIN_DIR }, async lab => {
     const pki = join(lab.directory, 'pki')
@@ -41,13 +52,7 @@ test('etcd by https with client certificates, a user and a password, below anoth
     const server = ['--cert-file', file('server.crt'), '--key-file', file('server.key')]
     const etcd = await EtcdCluster.start(lab, 1, [...server, '--client-cert-auth', '--trusted-ca-file', file('ca.crt')])
     const tls = [`--cacert=${file('ca.crt')}`, `--cert=${file('client.crt')}`, `--key=${file('client.key')}`]
-    etcd.ctl(...tls, 'user', 'add', 'root:secret')
-    etcd.ctl(...tls, 'user', 'grant-role', 'root', 'root')
-    etcd.ctl(...tls, 'user', 'add', 'net:word')
-    etcd.ctl(...tls, 'role', 'add', 'net')
-    etcd.ctl(...tls, 'role', 'grant-permission', 'net', '--prefix=true', 'readwrite', '/site/b/')
-    etcd.ctl(...tls, 'user', 'grant-role', 'net', 'net')
-    etcd.ctl(...tls, 'auth', 'enable')
+    addUsers((...args) => etcd.ctl(...tls, ...args))
     writeFileSync(file('password'), 'word\n', { mode: 0o600 })
     writeFileSync(file('wrong'), 'nonsense\n', { mode: 0o600 })
     const access = {

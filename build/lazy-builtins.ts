@@ -22,13 +22,11 @@ export function lazyBuiltins(): Plugin {
       )
       build.onLoad({ filter, namespace: 'lazy-builtin' }, ({ path }) => {
         const builtin: Readonly<Record<string, unknown>> = require(path)
-        const functions = Object.keys(builtin).filter(name => typeof builtin[name] === 'function')
-        const names = functions.filter(name => /^[a-z]/.test(name))
-        const classes = functions.filter(name => /^[A-Z]/.test(name))
+        const names = Object.keys(builtin).filter(name => typeof builtin[name] === 'function')
         const own = path === 'node:crypto' ? OWN_HASH : ''
         const wrapped = names.filter(name => own === '' || name !== 'createHash')
         return {
-          contents: `${own}${wrapped.map(name => wrapperOf(path, name)).join('')}${classes.map(name => classOf(path, name)).join('')}const all = { ${names.join(', ')} }\nexport { all as default }\n`,
+          contents: `${own}${wrapped.map(name => wrapperOf(path, name)).join('')}const all = { ${names.join(', ')} }\nexport { all as default }\n`,
           resolveDir: join(ROOT, 'lib', 'hash')
         }
       })
@@ -54,12 +52,9 @@ export function createHash(algorithm) {
 }
 `
 
+/** A class's name begins with a capital letter; what `new` makes of the function is what the class makes. */
 function wrapperOf(path: string, name: string): string {
-  return `export function ${name}(...args) { return require(${JSON.stringify(path)}).${name}(...args) }\n`
-}
-
-/** Of a class only `new` is there. */
-function classOf(path: string, name: string): string {
-  const loaded = `require(${JSON.stringify(path)}).${name}`
-  return `export const ${name} = new Proxy(class {}, { construct: (_, args) => new (${loaded})(...args) })\n`
+  const real = `require(${JSON.stringify(path)}).${name}`
+  const call = /^[A-Z]/.test(name) ? `new (${real})(...args)` : `${real}(...args)`
+  return `export function ${name}(...args) { return ${call} }\n`
 }

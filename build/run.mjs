@@ -29,6 +29,7 @@ const TASKS = {
   conformance: { script: 'conformance/main.ts', first: ['build:wanted'] },
   scoreboard: { script: 'conformance/scoreboard.ts', first: ['build:wanted'] },
   e2e: { script: 'conformance/e2e.ts', first: ['build:wanted'] },
+  fuzz: { script: 'fuzz/main.ts', first: ['build:wanted'] },
   release: { script: 'build/release.ts' },
   'plugins:install': { script: 'cli/main.ts', args: ['install'], first: ['build:wanted'] }
 }
