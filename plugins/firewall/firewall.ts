@@ -80,7 +80,8 @@ function placeOf(host: Net, request: Request, result: Result, config: Config, ba
     zone: config.zone,
     addresses: addressesOf(result, request.ifName),
     interfaces: domain.interfaces,
-    port: domain.port
+    port: domain.port,
+    overlay: domain.overlay
   }
 }
 
