@@ -35,7 +35,7 @@ const LAYERS: readonly Layer[] = [
   { of: 'lib/netlink/', mayImport: ['lib/bytes/', 'lib/ip/', 'lib/sys/'], packages: false },
   {
     of: 'lib/iptables/',
-    mayImport: ['lib/attachment.ts', 'lib/ip/', 'lib/hash/', 'lib/sys/', 'lib/netlink/kernel-error.ts'],
+    mayImport: ['lib/attachment.ts', 'lib/config/', 'lib/ip/', 'lib/hash/', 'lib/sys/', 'lib/netlink/kernel-error.ts'],
     packages: false
   },
   {

@@ -7,10 +7,10 @@
 import { type Conn, KernelConn, NetlinkSocket } from '../netlink/conn.ts'
 import { KernelNft } from '../nft/kernel-nft.ts'
 import type { Nft } from '../nft/nft.ts'
-import { withDescriptorLock } from '../sys/file-lock.ts'
+import { LOCK_DIRECTORY, withLock } from '../sys/file-lock.ts'
 import { closeDescriptor } from '../sys/files.ts'
 import { NETLINK_NETFILTER, NETLINK_ROUTE } from '../sys/netlink-socket.ts'
-import { NetnsError, netnsInode, openNetns, ownNetns, sameNetns } from '../sys/netns.ts'
+import { NetnsError, netnsInode, netnsNumber, openNetns, ownNetns, sameNetns } from '../sys/netns.ts'
 import { Kernel } from './kernel.ts'
 import { KernelAddresses } from './kernel-addresses.ts'
 import { KernelLinks } from './kernel-links.ts'
@@ -23,6 +23,9 @@ import { KernelVlans } from './kernel-vlans.ts'
 import type { Namespace } from './namespace.ts'
 import { Net, type Nouns } from './net.ts'
 import { findNetnsId } from './netns-id.ts'
+
+/** So many files are shared by all namespaces: one for each would have to be removed, and namespaces come and go. */
+const NAMESPACE_LOCKS = 64
 
 /** Opens a connection of a protocol (NETLINK_*) in a namespace; -1 = the one the process is in. */
 export type Connect = (protocol: number, namespaceFd: number) => Conn
@@ -117,7 +120,8 @@ class KernelNet extends Net {
   }
 
   override exclusively(work: () => void): void {
-    withDescriptorLock(this.namespaceFd(), JSON.stringify(this.#path), work)
+    const lock = netnsNumber(this.namespaceFd()) % NAMESPACE_LOCKS
+    withLock(`${LOCK_DIRECTORY}/netns-${String(lock)}`, 0o600, work)
   }
 }
 

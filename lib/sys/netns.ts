@@ -96,6 +96,11 @@ export function sameNetns(a: number, b: number): boolean {
   return left.ino === right.ino && left.dev === right.dev
 }
 
+/** The inode number that all descriptors of a namespace have in common. */
+export function netnsNumber(fd: number): number {
+  return fstatSync(fd).ino
+}
+
 /** Whether this thread is in another namespace than its own: during a visit, and after one whose way back failed. */
 let isAway = false
 

@@ -1,5 +1,5 @@
 /** What ADD wrote down about an attachment, for DEL and GC. */
-import { type Json, jsonArray, jsonObject, jsonString } from '../../lib/config/json.ts'
+import { type Json, jsonArray, jsonBoolean, jsonObject, jsonString } from '../../lib/config/json.ts'
 import { Section } from '../../lib/config/section.ts'
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { type Backend, backendOf, type IngressPolicy, policyOf } from './config.ts'
@@ -8,6 +8,8 @@ import { type Backend, backendOf, type IngressPolicy, policyOf } from './config.
 export interface Place {
   readonly backend: Backend
   readonly policy: IngressPolicy
+  /** `directRouting` */
+  readonly isRouted: boolean
   /** firewalld's, for its backend */
   readonly zone: string
   readonly addresses: readonly IpAddress[]
@@ -23,6 +25,7 @@ export function entryOf(place: Place): Json {
   return jsonObject([
     ['backend', jsonString(place.backend)],
     ['policy', jsonString(place.policy)],
+    ['directRouting', jsonBoolean(place.isRouted)],
     ['zone', jsonString(place.zone)],
     ['addresses', jsonArray(place.addresses.map(one => jsonString(formatAddress(one))))],
     ['interfaces', jsonArray(place.interfaces.map(one => jsonString(one)))],
@@ -44,6 +47,7 @@ export function placeIn(entry: Json): Place | undefined {
   return {
     backend: backendOf(backend),
     policy: policyOf(section.text('policy') ?? ''),
+    isRouted: section.boolean('directRouting', true),
     zone: section.text('zone') ?? '',
     addresses,
     interfaces: section.textList('interfaces'),

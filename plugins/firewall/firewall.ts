@@ -26,11 +26,21 @@ import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Net } from '../../lib/net/net.ts'
 import { asError, errnoOf, messageOf } from '../../lib/sys/errors.ts'
 import { Undo } from '../../lib/undo.ts'
-import { type Backend, type Config, chooseBackend, hasIptables, readConfig } from './config.ts'
+import {
+  type Backend,
+  type Config,
+  chooseBackend,
+  hasIptables,
+  missingBackend,
+  readConfig,
+  requireBackend
+} from './config.ts'
 import { addressesOf, domainOf } from './domain.ts'
 import { entryOf, type Place, placeIn } from './entry.ts'
 import { allowByIptables, exceptionProblems, forbidByIptables, type Located } from './iptables.ts'
-import { collect, type Isolated, isolate, isolationProblems, lift } from './nftables.ts'
+import { isolatedIn, isolatesByNft } from './isolation.ts'
+import { collect, isolate, isolationProblems, lift } from './nftables.ts'
+import { findMissing, restoreOthers } from './restore.ts'
 
 const NAME = 'firewall'
 
@@ -48,21 +58,23 @@ export function firewall(kernel: Kernel): Plugin {
 
 function add(kernel: Kernel, request: Request): Result {
   const config = readConfig(request)
-  if (config.backend === 'firewalld' && !isFirewalldRunning()) {
-    throw request.config.unsupported('backend', 'it is not on the system bus')
-  }
+  requireBackend(request, config)
   const result = requiredPrevResult(request)
   const host = kernel.host()
   const undo = new Undo()
   try {
     removeEarlier(host, request)
-    const place = placeOf(host, request, result, config, config.backend ?? chooseBackend(host.nft()))
-    if (place.addresses.length === 0 || isNothing(place)) return result
+    const place = placeOf(host, result, config, config.backend ?? chooseBackend(host.nft()))
+    if (isNothing(place)) return result
     recordAttachment(journalOf(request, NAME), request, entryOf(place), undo)
     undo.push('firewall rules', () => removePlace(host, request, place))
     if (place.backend === 'iptables') allowByIptables({ ...place, adminChain: config.adminChain })
     if (place.backend === 'firewalld') addToZone(place.zone, place.addresses)
-    if (isolatesByNft(place)) isolate(host.nft(), isolatedIn(place, request))
+    if (isolatesByNft(place)) {
+      const missing = findMissing(host)
+      isolate(host.nft(), isolatedIn(place, request))
+      restoreOthers(host, request, missing)
+    }
     return result
   } catch (error) {
     throw undo.rollback(asError(error))
@@ -71,13 +83,14 @@ function add(kernel: Kernel, request: Request): Result {
   }
 }
 
-function placeOf(host: Net, request: Request, result: Result, config: Config, backend: Backend): Place {
+function placeOf(host: Net, result: Result, config: Config, backend: Backend): Place {
   const domain = domainOf(host, result)
   return {
     backend,
     policy: config.policy,
+    isRouted: config.isRouted,
     zone: config.zone,
-    addresses: addressesOf(result, request.ifName),
+    addresses: addressesOf(result),
     interfaces: domain.interfaces,
     port: domain.port,
     overlay: domain.overlay
@@ -86,25 +99,7 @@ function placeOf(host: Net, request: Request, result: Result, config: Config, ba
 
 /** Where nobody drops and everybody is welcome there is nothing to do. */
 function isNothing(place: Place): boolean {
-  return place.backend === 'nftables' && !isolatesByNft(place)
-}
-
-function isolatesByNft(place: Place): boolean {
-  if (place.policy === 'open') return false
-  if (place.backend === 'iptables') return place.policy === 'isolated' && place.port !== undefined
-  return place.interfaces.length > 0
-}
-
-/** With iptables only what it cannot do: frames between ports of one bridge pass it by, unless br_netfilter is on. */
-function isolatedIn(place: Place, request: Request): Isolated {
-  const isIsolated = place.policy === 'isolated'
-  return {
-    policy: isIsolated ? 'isolated' : 'same-bridge',
-    interfaces: place.interfaces,
-    addresses: place.backend === 'iptables' ? [] : place.addresses,
-    port: isIsolated ? place.port : undefined,
-    comment: ownerText(request)
-  }
+  return !isolatesByNft(place) && (place.backend === 'nftables' || place.addresses.length === 0)
 }
 
 /** What an ADD of the same attachment made before it was killed. */
@@ -152,7 +147,7 @@ function check(kernel: Kernel, request: Request): void {
     const recorded = journalOf(request, NAME).read(request)
     const made = recorded === undefined ? undefined : placeIn(recorded)
     const backend = made?.backend ?? config.backend ?? chooseBackend(host.nft())
-    refuseChanges(request, problemsOf(host, request, config, placeOf(host, request, result, config, backend)))
+    refuseChanges(request, problemsOf(host, request, config, placeOf(host, result, config, backend)))
   } finally {
     host.close()
   }
@@ -160,7 +155,6 @@ function check(kernel: Kernel, request: Request): void {
 
 function problemsOf(host: Net, request: Request, config: Config, place: Place): readonly string[] {
   const problems: string[] = []
-  if (place.addresses.length === 0) return problems
   if (place.backend === 'iptables') {
     for (const one of exceptionProblems({ ...place, adminChain: config.adminChain })) problems.push(one)
   }
@@ -193,7 +187,7 @@ function del(kernel: Kernel, request: Request): void {
 /** The reference leaves no journal; what it made can be told from the result alone, as it does itself. */
 function removeReferenceRules(kernel: Kernel, request: Request): void {
   if (request.prevResult === undefined) return
-  const addresses = addressesOf(request.prevResult, request.ifName)
+  const addresses = addressesOf(request.prevResult)
   const host = kernel.host()
   const isThere = addresses.length > 0 && hasReferenceRules(host)
   host.close()
@@ -226,9 +220,10 @@ function gc(kernel: Kernel, request: Request): void {
     }
   }
   // What has lost its journal.
-  const valid = validAttachments.map(({ containerId, ifName }) => ownerText({ network, containerId, ifName }))
+  const valid: Map<string, boolean> = new Map()
+  for (const { containerId, ifName } of validAttachments) valid.set(ownerText({ network, containerId, ifName }), true)
   steps.attempt(() => {
-    collect(host.nft(), network, comment => valid.some(one => one === comment))
+    collect(host.nft(), network, comment => valid.get(comment) !== undefined)
   })
   steps.attempt(() => host.close())
   steps.finish()
@@ -236,12 +231,10 @@ function gc(kernel: Kernel, request: Request): void {
 
 function status(kernel: Kernel, request: Request): void {
   const config = readConfig(request)
-  if (config.backend === 'firewalld' && !isFirewalldRunning()) {
-    throw new CniError(
-      NOT_AVAILABLE,
-      'find firewalld: it is not on the system bus',
-      'start it, or choose another backend'
-    )
+  const missing = missingBackend(config)
+  if (missing !== '') {
+    const message = `find ${config.backend ?? 'backend'}: ${missing}`
+    throw new CniError(NOT_AVAILABLE, message, 'install and start it, or choose another backend')
   }
   const host = kernel.host()
   try {

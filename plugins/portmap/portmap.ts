@@ -15,7 +15,7 @@
 import { refuseChanges, requireContainer } from '../../lib/attach/interface.ts'
 import { journalOf, recordAttachment } from '../../lib/attach/journal.ts'
 import { Steps } from '../../lib/attach/steps.ts'
-import { isAttachmentIn, ownerText } from '../../lib/attachment.ts'
+import { isAttachmentIn, isOfNetwork, ownerText } from '../../lib/attachment.ts'
 import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import { requiredPrevResult } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
@@ -24,16 +24,26 @@ import type { IpPrefix } from '../../lib/ip/prefix.ts'
 import { findIptables } from '../../lib/iptables/iptables.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Net } from '../../lib/net/net.ts'
+import { addMembers, type FoundMember, removeMembers } from '../../lib/nft/groups.ts'
 import { asError, messageOf } from '../../lib/sys/errors.ts'
 import { Undo } from '../../lib/undo.ts'
 import { type Config, readConfig, refuseOtherFamilies } from './config.ts'
 import { flushConnections } from './connections.ts'
-import { entryOf, publishedIn, type Recorded } from './entry.ts'
-import { iptablesProblems, publishByIptables, unpublishByIptables } from './iptables.ts'
-import { openLocalhost } from './localhost.ts'
-import { collectMappings, mappingProblems, publish, unpublish } from './nftables.ts'
-import { hasForeignRules, refuseConflict, whilePortsAreOurs, withoutOwnElsewhere } from './ports.ts'
+import { entryOf, type Made, madeIn } from './entry.ts'
+import { iptablesProblems, publishByIptables, removeChains, requireChains, unpublishByIptables } from './iptables.ts'
+import {
+  closeLocalhost,
+  findAllLocalhost,
+  findLocalhost,
+  localhostChain,
+  localhostMembers,
+  localhostProblems,
+  openLocalhost
+} from './localhost.ts'
+import { findAll, findPublished, mappingProblems, publishedMembers } from './nftables.ts'
+import { claimPorts, hasForeignRules, withoutOwnElsewhere } from './ports.ts'
 import type { Published } from './published.ts'
+import { findMissing, restoreOthers } from './restore.ts'
 
 const NAME = 'portmap'
 
@@ -56,19 +66,11 @@ function add(kernel: Kernel, request: Request): Result {
   const host = kernel.host()
   const wanted = publishedFor(request, result, config)
   if (wanted.addresses.length === 0) return result
-  removeEarlier(host, request)
   const undo = new Undo()
   try {
-    whilePortsAreOurs(host, () => {
-      const published = config.backend === 'iptables' ? wanted : withoutOwnElsewhere(host, wanted)
-      refuseConflict(host, request, published)
-      const entry = entryOf({ backend: config.backend, published })
-      recordAttachment(journalOf(request, NAME), request, entry, undo)
-      undo.push('port mappings', () => unpublishFrom(host, request, { backend: config.backend, published }))
-      if (config.backend === 'iptables') publishByIptables(request, published.addresses, config)
-      else publish(host.nft(), published)
-    })
-    if (config.snat) openLocalhost(host, result, wanted)
+    requireChains(wanted.addresses, config)
+    removeEarlier(host, request)
+    host.exclusively(() => publish(host, request, claim(host, request, result, config), undo))
     flushConnections(host.nft(), wanted, 'ports')
     return result
   } catch (error) {
@@ -78,10 +80,69 @@ function add(kernel: Kernel, request: Request): Result {
   }
 }
 
+/** What an ADD makes, and who leaves for it. */
+interface Plan {
+  readonly config: Config
+  readonly made: Made
+  readonly leaving: readonly string[]
+  readonly leavingChains: readonly string[]
+}
+
+function claim(host: Net, request: Request, result: Result, config: Config): Plan {
+  const wanted = publishedFor(request, result, config)
+  const { published, leaving, leavingChains } = claimPorts(host, request, wanted, NAME)
+  const made: Made = {
+    backend: config.backend,
+    // With iptables the first rule wins.
+    published: config.backend === 'iptables' ? wanted : published,
+    localhost: config.snat ? localhostChain(host, result, wanted) : '',
+    links: hostLinks(host, result)
+  }
+  return { config, made, leaving, leavingChains }
+}
+
+/** The attachment's interfaces on the host that are there. */
+function hostLinks(host: Net, result: Result): readonly string[] {
+  const names = result.interfaces.filter(one => (one.sandbox ?? '') === '').map(one => one.name)
+  return names.filter(name => host.links.find(name) !== undefined)
+}
+
+/** In the namespace's lock: ports that are free now may not be free later. */
+function publish(host: Net, request: Request, plan: Plan, undo: Undo): void {
+  const { config, made, leavingChains } = plan
+  const { published } = made
+  const missing = findMissing(host)
+  recordAttachment(journalOf(request, NAME), request, entryOf(made), undo)
+  undo.push('port mappings', () => unpublishFrom(host, request, made))
+  if (leavingChains.length > 0) removeChains(leavingChains)
+  if (made.backend === 'iptables') publishByIptables(request, published.addresses, config)
+  addAll(host, made, plan.leaving)
+  openLocalhost(host, made.localhost)
+  restoreOthers(host, request, missing, NAME)
+}
+
+function addAll(host: Net, made: Made, leaving: readonly string[]): void {
+  const own = made.backend === 'iptables' ? [] : publishedMembers(made.published)
+  const members = own.concat(localhostMembers(made.published, made.localhost))
+  if (leaving.length === 0) {
+    if (members.length > 0) addMembers(host.nft(), members)
+    return
+  }
+  const isLeaving = (comment: string): boolean => leaving.some(one => one === comment)
+  closeLocalhost(host, findAllLocalhost(host, isLeaving), '')
+  const findLeaving = (): readonly FoundMember[] => findAllOf(host, isLeaving)
+  if (members.length === 0) removeMembers(host.nft(), findLeaving)
+  else addMembers(host.nft(), members, findLeaving)
+}
+
+function findAllOf(host: Net, isWanted: (comment: string) => boolean): readonly FoundMember[] {
+  return findAll(host.nft(), isWanted).concat(findAllLocalhost(host, isWanted))
+}
+
 /** What an ADD of the same attachment made before it was killed. */
 function removeEarlier(host: Net, request: Request): void {
   const entry = journalOf(request, NAME).read(request)
-  if (entry !== undefined) unpublishFrom(host, request, publishedIn(entry, request))
+  if (entry !== undefined) unpublishFrom(host, request, madeIn(entry, request))
 }
 
 function publishedFor(request: Request, result: Result, config: Config): Published {
@@ -111,10 +172,21 @@ function addressesOf(result: Result, ifName: string): readonly IpPrefix[] {
   return addresses
 }
 
-function unpublishFrom(host: Net, request: Request, recorded: Recorded): void {
-  const { backend, published } = recorded
-  if (backend !== 'iptables') unpublish(host.nft(), ownerText(request), published)
-  if (backend !== 'nftables') unpublishByIptables(request)
+/** @param made undefined when the journal is torn: then everything is looked through for the owner */
+function unpublishFrom(host: Net, request: Request, made: Made | undefined): void {
+  host.exclusively(() => {
+    const comment = ownerText(request)
+    const isOwn = (one: string): boolean => one === comment
+    const localhosts = (): readonly FoundMember[] =>
+      made === undefined ? findAllLocalhost(host, isOwn) : findLocalhost(host, made.published)
+    closeLocalhost(host, localhosts(), made?.localhost ?? '')
+    removeMembers(host.nft(), () => {
+      if (made === undefined) return findAllOf(host, isOwn)
+      const published = made.backend === 'iptables' ? [] : findPublished(host.nft(), made.published)
+      return published.concat(localhosts())
+    })
+    if (made?.backend !== 'nftables') unpublishByIptables(request)
+  })
 }
 
 function check(kernel: Kernel, request: Request): void {
@@ -129,7 +201,8 @@ function check(kernel: Kernel, request: Request): void {
     const problems = isIptables
       ? iptablesProblems(request, published.addresses, config)
       : mappingProblems(host.nft(), withoutOwnElsewhere(host, published))
-    refuseChanges(request, problems)
+    const localhost = config.snat ? localhostChain(host, result, published) : ''
+    refuseChanges(request, problems.concat(localhostProblems(host, published, localhost)))
   } finally {
     host.close()
   }
@@ -142,13 +215,10 @@ function del(kernel: Kernel, request: Request): void {
   const host = kernel.host()
   const steps = new Steps('DEL')
   if (entry !== undefined) {
-    const recorded = publishedIn(entry, request)
-    const isGone = steps.attempt(() => unpublishFrom(host, request, recorded))
+    const made = madeIn(entry, request)
+    const isGone = steps.attempt(() => unpublishFrom(host, request, made))
     // After the rules are gone: a packet in between would make the connection anew.
-    if (recorded.published !== undefined) {
-      const { published } = recorded
-      steps.attempt(() => flushConnections(host.nft(), published, 'container'))
-    }
+    if (made !== undefined) steps.attempt(() => flushConnections(host.nft(), made.published, 'container'))
     if (isGone) steps.attempt(() => journal.remove(request))
   } else if (request.config.text('backend') === 'iptables' || hasForeignRules(host, request)) {
     steps.attempt(() => {
@@ -167,13 +237,18 @@ function gc(kernel: Kernel, request: Request): void {
   for (const { attachment, entry } of journal.list()) {
     if (isAttachmentIn(attachment, validAttachments)) continue
     const gone: Request = { ...request, containerId: attachment.containerId, ifName: attachment.ifName }
-    const isGone = steps.attempt(() => unpublishFrom(host, gone, publishedIn(entry, gone)))
+    const isGone = steps.attempt(() => unpublishFrom(host, gone, madeIn(entry, gone)))
     if (isGone) steps.attempt(() => journal.remove(attachment))
   }
   // What has lost its journal.
-  const valid = validAttachments.map(({ containerId, ifName }) => ownerText({ network, containerId, ifName }))
+  const valid: Map<string, boolean> = new Map()
+  for (const { containerId, ifName } of validAttachments) valid.set(ownerText({ network, containerId, ifName }), true)
   steps.attempt(() => {
-    collectMappings(host.nft(), network, comment => valid.some(one => one === comment))
+    host.exclusively(() => {
+      const isStray = (comment: string): boolean => isOfNetwork(comment, network) && valid.get(comment) === undefined
+      closeLocalhost(host, findAllLocalhost(host, isStray), '')
+      removeMembers(host.nft(), () => findAllOf(host, isStray))
+    })
   })
   steps.attempt(() => host.close())
   steps.finish()
