@@ -11,6 +11,7 @@ const NEEDS: ReadonlyMap<string, { readonly path?: string; readonly debianPackag
   ['nft', { debianPackage: 'nftables' }],
   ['iptables', { debianPackage: 'iptables' }],
   ['ip6tables', { debianPackage: 'iptables' }],
+  ['ipset', { debianPackage: 'ipset' }],
   ['conntrack', { debianPackage: 'conntrack' }],
   ['dbus-daemon', { debianPackage: 'dbus-daemon' }],
   ['ethtool', { debianPackage: 'ethtool' }],
