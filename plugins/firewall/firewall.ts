@@ -78,7 +78,8 @@ function placeOf(host: Net, result: Result, config: Config, backend: Backend): P
     zone: config.zone,
     addresses: addressesOf(result),
     interfaces: domain.interfaces,
-    port: domain.port
+    port: domain.port,
+    overlay: domain.overlay
   }
 }
 
