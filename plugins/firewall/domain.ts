@@ -37,6 +37,16 @@ function bridgeAbove(host: Net, link: Link): string | undefined {
   return master?.kind === 'bridge' ? master.name : undefined
 }
 
+/** Of these bridges, those that lead beyond this host: a port of theirs is no cable to a container, such as a tunnel. */
+export function trunksOf(host: Net, interfaces: readonly string[]): readonly string[] {
+  const links = host.links.list()
+  const trunks = links.filter(bridge => {
+    const isOurs = bridge.kind === 'bridge' && interfaces.some(name => name === bridge.name)
+    return isOurs && links.some(port => port.masterIndex === bridge.index && port.kind !== 'veth')
+  })
+  return trunks.map(one => one.name)
+}
+
 /**
  * Every address of the result, as the reference has it, on whichever interface: one that is left out would be neither let
  * through nor protected, and nobody would be told.

@@ -17,6 +17,8 @@ export interface Place {
   readonly interfaces: readonly string[]
   /** Its port of the bridge. */
   readonly port: string | undefined
+  /** iptables: of the interfaces, bridges that lead beyond this host. */
+  readonly trunks: readonly string[]
 }
 
 export function entryOf(place: Place): Json {
@@ -27,6 +29,7 @@ export function entryOf(place: Place): Json {
     ['zone', jsonString(place.zone)],
     ['addresses', jsonArray(place.addresses.map(one => jsonString(formatAddress(one))))],
     ['interfaces', jsonArray(place.interfaces.map(one => jsonString(one)))],
+    ['trunks', jsonArray(place.trunks.map(one => jsonString(one)))],
     ['port', place.port === undefined ? undefined : jsonString(place.port)]
   ])
 }
@@ -48,6 +51,7 @@ export function placeIn(entry: Json): Place | undefined {
     zone: section.text('zone') ?? '',
     addresses,
     interfaces: section.textList('interfaces'),
-    port: section.text('port')
+    port: section.text('port'),
+    trunks: section.textList('trunks')
   }
 }

@@ -12,6 +12,8 @@
  *     -A CNI-ISOLATION-STAGE-2 -o cni0 … -j DROP
  *     -A CNI-ISOLATION-STAGE-2 … -j RETURN
  *
+ * A bridge that leads beyond this host has `-A CNI-FORWARD -i br0 -o br0 -j ACCEPT`, which the reference does not know.
+ *
  * `isolated` adds `-A CNI-ISOLATION-STAGE-1 -i cni0 -o cni0 … -j DROP`.
  */
 import type { IpAddress } from '../../lib/ip/address.ts'
@@ -45,6 +47,8 @@ export interface Exceptions {
   readonly adminChain: string
   readonly policy: IngressPolicy
   readonly interfaces: readonly string[]
+  /** Bridges that lead beyond this host. */
+  readonly trunks: readonly string[]
 }
 
 /** Adds what is missing. */
@@ -63,6 +67,7 @@ export function allowByIptables(exceptions: Exceptions): void {
 export interface Located {
   readonly addresses: readonly IpAddress[]
   readonly interfaces: readonly string[]
+  readonly trunks: readonly string[]
 }
 
 /**
@@ -72,7 +77,7 @@ export interface Located {
  *   exceptions, while we hold the lock, is there to stay
  */
 export function forbidByIptables(leaving: Located, others: readonly Located[]): void {
-  const { addresses, interfaces } = leaving
+  const { addresses, interfaces, trunks } = leaving
   withIptablesLock(() => {
     for (const { family, engine } of usedPlaces()) {
       const saved = saveIptables(family, 'filter', engine)
@@ -81,10 +86,12 @@ export function forbidByIptables(leaving: Located, others: readonly Located[]): 
       const staying = others.filter(other => other.addresses.some(one => saved.some(rule => isAbout(rule, one))))
       const unused = interfaces.filter(name => !staying.some(other => other.interfaces.some(one => one === name)))
       const isolation = saved.filter(rule => unused.some(name => isIsolationOf(rule, name)))
+      const idle = trunks.filter(name => !staying.some(other => other.trunks.some(one => one === name)))
+      const bridged = saved.filter(rule => idle.some(name => rule === trunkRule(name)))
       changeIptables(
         family,
         'filter',
-        exceptions.concat(isolation).map(rule => `-D${rule.slice(2)}`),
+        exceptions.concat(isolation, bridged).map(rule => `-D${rule.slice(2)}`),
         engine
       )
     }
@@ -145,7 +152,17 @@ function missingExceptions(saved: readonly string[], exceptions: Exceptions, fam
   for (const address of exceptions.addresses.filter(one => one.family === family)) {
     for (const rule of exceptionRules(address)) if (!saved.some(one => one === rule)) lines.push(rule)
   }
+  for (const rule of exceptions.trunks.map(name => trunkRule(name)))
+    if (!saved.some(one => one === rule)) lines.push(rule)
   return lines
+}
+
+/**
+ * With br_netfilter frames within one bridge come by here, too. Between containers of this host the exceptions are enough;
+ * one of another host has none here, and what it opens over the tunnel would be dropped.
+ */
+function trunkRule(name: string): string {
+  return `-A ${FORWARD} -i ${argument(name)} -o ${argument(name)} -j ACCEPT`
 }
 
 function exceptionRules(address: IpAddress): readonly string[] {
