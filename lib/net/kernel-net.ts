@@ -71,7 +71,7 @@ export class LinuxKernel extends Kernel {
   /** @param fd of the namespace, closed with the Net; -1 = the one the process was started in */
   #open(path: string, fd: number): Net {
     const connect = this.#connect
-    return new KernelNet(path, fd, connect(NETLINK_ROUTE, fd), new KernelNft(connect(NETLINK_NETFILTER, fd)))
+    return new KernelNet(path, fd, connect(NETLINK_ROUTE, fd))
   }
 }
 
@@ -79,14 +79,12 @@ class KernelNet extends Net {
   readonly #path: string
   readonly #fd: number
   readonly #route: Conn
-  readonly #nft: Nft
 
-  constructor(path: string, fd: number, route: Conn, nft: Nft) {
+  constructor(path: string, fd: number, route: Conn) {
     super(nounsOf(route, fd < 0 ? ownNetns() : fd))
     this.#path = path
     this.#fd = fd
     this.#route = route
-    this.#nft = nft
   }
 
   override path(): string {
@@ -111,12 +109,7 @@ class KernelNet extends Net {
 
   override close(): void {
     this.#route.close()
-    this.#nft.close()
     if (this.#fd >= 0) closeDescriptor(this.#fd)
-  }
-
-  override nft(): Nft {
-    return this.#nft
   }
 
   override withLock(work: () => void): void {

@@ -135,7 +135,8 @@ export class FakeNet extends Net {
     work()
   }
 
-  override nft(): FakeNft {
+  /** What `FakeKernel.nft` gives. */
+  nft(): FakeNft {
     return this.#place.namespace.nft
   }
 }
