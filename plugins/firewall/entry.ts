@@ -17,8 +17,8 @@ export interface Place {
   readonly interfaces: readonly string[]
   /** Its port of the bridge. */
   readonly port: string | undefined
-  /** iptables: of the interfaces, bridges that lead beyond this host. */
-  readonly trunks: readonly string[]
+  /** Its bridge, when it is that of an overlay network. */
+  readonly overlay: string | undefined
 }
 
 export function entryOf(place: Place): Json {
@@ -29,8 +29,8 @@ export function entryOf(place: Place): Json {
     ['zone', jsonString(place.zone)],
     ['addresses', jsonArray(place.addresses.map(one => jsonString(formatAddress(one))))],
     ['interfaces', jsonArray(place.interfaces.map(one => jsonString(one)))],
-    ['trunks', jsonArray(place.trunks.map(one => jsonString(one)))],
-    ['port', place.port === undefined ? undefined : jsonString(place.port)]
+    ['port', place.port === undefined ? undefined : jsonString(place.port)],
+    ['overlay', place.overlay === undefined ? undefined : jsonString(place.overlay)]
   ])
 }
 
@@ -52,6 +52,6 @@ export function placeIn(entry: Json): Place | undefined {
     addresses,
     interfaces: section.textList('interfaces'),
     port: section.text('port'),
-    trunks: section.textList('trunks')
+    overlay: section.text('overlay')
   }
 }

@@ -29,7 +29,7 @@ import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Net } from '../../lib/net/net.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
 import { type Backend, type Config, chooseBackend, missingBackend, readConfig, requireBackend } from './config.ts'
-import { addressesOf, domainOf, trunksOf } from './domain.ts'
+import { addressesOf, domainOf } from './domain.ts'
 import { entryOf, type Place, placeIn } from './entry.ts'
 import { allowByIptables, exceptionProblems, forbidByIptables, type Located } from './iptables.ts'
 import { isolatedIn, isolatesByNft } from './isolation.ts'
@@ -79,7 +79,7 @@ function placeOf(host: Net, result: Result, config: Config, backend: Backend): P
     addresses: addressesOf(result),
     interfaces: domain.interfaces,
     port: domain.port,
-    trunks: backend === 'iptables' ? trunksOf(host, domain.interfaces) : []
+    overlay: domain.overlay
   }
 }
 
@@ -102,7 +102,7 @@ function removePlace(session: Session, place: Place | undefined): void {
   if (place !== undefined) {
     if (place.backend === 'iptables') {
       const interfaces = place.policy === 'open' ? [] : place.interfaces
-      const leaving: Located = { addresses: place.addresses, interfaces, trunks: place.trunks }
+      const leaving: Located = { addresses: place.addresses, interfaces }
       steps.attempt(() => forbidByIptables(leaving, othersThan(session)))
     }
     if (place.backend === 'firewalld' && isFirewalldRunning()) {
@@ -118,7 +118,7 @@ function othersThan(session: Session): readonly Located[] {
   for (const { attachment, entry } of session.journal.list()) {
     const place = placeIn(entry)
     if (isSameAttachment(attachment, session.request) || place === undefined) continue
-    others.push({ addresses: place.addresses, interfaces: place.interfaces, trunks: place.trunks })
+    others.push({ addresses: place.addresses, interfaces: place.interfaces })
   }
   return others
 }
@@ -160,8 +160,7 @@ function removeReferenceRules(session: Session): void {
   const { prevResult } = session.request
   if (prevResult === undefined) return
   const addresses = addressesOf(prevResult)
-  if (addresses.length > 0 && hasReferenceRules(session))
-    forbidByIptables({ addresses, interfaces: [], trunks: [] }, [])
+  if (addresses.length > 0 && hasReferenceRules(session)) forbidByIptables({ addresses, interfaces: [] }, [])
 }
 
 /** The jump to the administrator's chain stays for ever: it counts one, and the jump from FORWARD another. */

@@ -12,9 +12,9 @@
  *     -A CNI-ISOLATION-STAGE-2 -o cni0 … -j DROP
  *     -A CNI-ISOLATION-STAGE-2 … -j RETURN
  *
- * A bridge that leads beyond this host has `-A CNI-FORWARD -i br0 -o br0 -j ACCEPT`, which the reference does not know.
- *
- * `isolated` adds `-A CNI-ISOLATION-STAGE-1 -i cni0 -o cni0 … -j DROP`.
+ * `isolated` adds `-A CNI-ISOLATION-STAGE-1 -i cni0 -o cni0 … -j DROP`; on an overlay network's bridge there is also
+ * `-A CNI-FORWARD -d 10.42.0.2/32 -i br-vx42 -o br-vx42 -j ACCEPT`: with br_netfilter, frames of containers on other hosts
+ * pass these chains, and nobody here has told of those containers.
  */
 import type { IpAddress } from '../../lib/ip/address.ts'
 import { formatPrefix, hostPrefix } from '../../lib/ip/prefix.ts'
@@ -47,8 +47,7 @@ export interface Exceptions {
   readonly adminChain: string
   readonly policy: IngressPolicy
   readonly interfaces: readonly string[]
-  /** Bridges that lead beyond this host. */
-  readonly trunks: readonly string[]
+  readonly overlay: string | undefined
 }
 
 /** Adds what is missing. */
@@ -67,7 +66,6 @@ export function allowByIptables(exceptions: Exceptions): void {
 export interface Located {
   readonly addresses: readonly IpAddress[]
   readonly interfaces: readonly string[]
-  readonly trunks: readonly string[]
 }
 
 /**
@@ -77,7 +75,7 @@ export interface Located {
  *   exceptions, while we hold the lock, is there to stay
  */
 export function forbidByIptables(leaving: Located, others: readonly Located[]): void {
-  const { addresses, interfaces, trunks } = leaving
+  const { addresses, interfaces } = leaving
   withIptablesLock(() => {
     for (const { family, engine } of usedPlaces()) {
       const saved = saveIptables(family, 'filter', engine)
@@ -86,12 +84,10 @@ export function forbidByIptables(leaving: Located, others: readonly Located[]): 
       const staying = others.filter(other => other.addresses.some(one => saved.some(rule => isAbout(rule, one))))
       const unused = interfaces.filter(name => !staying.some(other => other.interfaces.some(one => one === name)))
       const isolation = saved.filter(rule => unused.some(name => isIsolationOf(rule, name)))
-      const idle = trunks.filter(name => !staying.some(other => other.trunks.some(one => one === name)))
-      const bridged = saved.filter(rule => idle.some(name => rule === trunkRule(name)))
       changeIptables(
         family,
         'filter',
-        exceptions.concat(isolation, bridged).map(rule => `-D${rule.slice(2)}`),
+        exceptions.concat(isolation).map(rule => `-D${rule.slice(2)}`),
         engine
       )
     }
@@ -150,19 +146,10 @@ function missingExceptions(saved: readonly string[], exceptions: Exceptions, fam
     lines.push(`-I ${FORWARD} ${comment('CNI firewall plugin admin overrides')} -j ${adminChain}`)
   }
   for (const address of exceptions.addresses.filter(one => one.family === family)) {
-    for (const rule of exceptionRules(address)) if (!saved.some(one => one === rule)) lines.push(rule)
+    for (const rule of exceptionRules(address).concat(overlayRules(address, exceptions.overlay)))
+      if (!saved.some(one => one === rule)) lines.push(rule)
   }
-  for (const rule of exceptions.trunks.map(name => trunkRule(name)))
-    if (!saved.some(one => one === rule)) lines.push(rule)
   return lines
-}
-
-/**
- * With br_netfilter frames within one bridge come by here, too. Between containers of this host the exceptions are enough;
- * one of another host has none here, and what it opens over the tunnel would be dropped.
- */
-function trunkRule(name: string): string {
-  return `-A ${FORWARD} -i ${argument(name)} -o ${argument(name)} -j ACCEPT`
 }
 
 function exceptionRules(address: IpAddress): readonly string[] {
@@ -173,8 +160,18 @@ function exceptionRules(address: IpAddress): readonly string[] {
   ]
 }
 
+/** From a container on another host, which keeps to this bridge. */
+function overlayRules(address: IpAddress, bridge: string | undefined): readonly string[] {
+  if (bridge === undefined) return []
+  return [`${overlayBeginning(address)}${bridge} -o ${bridge} -j ACCEPT`]
+}
+
+function overlayBeginning(address: IpAddress): string {
+  return `-A ${FORWARD} -d ${formatPrefix(hostPrefix(address))} -i `
+}
+
 function isAbout(rule: string, address: IpAddress): boolean {
-  return exceptionRules(address).some(one => one === rule)
+  return exceptionRules(address).some(one => one === rule) || rule.startsWith(overlayBeginning(address))
 }
 
 function missingIsolation(saved: readonly string[], exceptions: Exceptions): string[] {
