@@ -9,6 +9,7 @@ import { machineId } from '../lib/state/machine.ts'
 import { ensureDirectory, fileError } from '../lib/sys/files.ts'
 import { Agent, ownRecords } from './agent.ts'
 import { type AgentConfig, DEFAULT_CONFIG, parseConfig } from './config.ts'
+import type { AddressOwner } from './endpoint.ts'
 import { EtcdRegistry } from './etcd-registry.ts'
 import { FileRegistry } from './file-registry.ts'
 import { serveHttp } from './http.ts'
@@ -72,6 +73,7 @@ async function serve(config: AgentConfig): Promise<void> {
     registry: makeRegistry(config, store, metrics),
     metrics,
     compareSeconds: config.compareSeconds,
+    onConflict: conflictTeller(metrics),
     log
   })
   metrics.gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
@@ -115,13 +117,18 @@ function makeRegistry(config: AgentConfig, store: LocalStore, metrics: Metrics):
     presenceSeconds: etcd.leaseSeconds,
     recordsSeconds: etcd.addressLeaseSeconds,
     leases: store,
-    own: ownRecords(config.host, store, (key, owner) => {
-      metrics.add('patchbay_agent_address_conflicts_total')
-      const other = `container ${JSON.stringify(owner.containerId)} on host ${JSON.stringify(owner.host)}`
-      log(`address ${key} was taken while this host was cut off, by ${other}: detach one of the two containers`)
-    }),
+    own: ownRecords(config.host, store, conflictTeller(metrics)),
     log
   })
+}
+
+/** Two hosts have one address: whoever looks after them has to know. */
+function conflictTeller(metrics: Metrics): (what: string, owner: AddressOwner) => void {
+  return (what, owner) => {
+    metrics.add('patchbay_agent_address_conflicts_total')
+    const other = `container ${JSON.stringify(owner.containerId)} on host ${JSON.stringify(owner.host)}`
+    log(`address ${what} is also that of ${other}: detach one of the two containers`)
+  }
 }
 
 function log(message: string): void {

@@ -1,25 +1,38 @@
 /**
  * Builds the executables.
  *
- *     node build/build.ts ENGINE... [--if-stale] [--native-if-possible] [--static]
+ *     node build/build.ts ENGINE... [--if-stale] [--native-if-possible] [--dynamic]
  *
- * --static: the native executable brings its own libc and runs on any distribution.
+ * The native executable brings its own libc and runs on any distribution. --dynamic: it is linked with this host's, which
+ * is what happens too, and is said, where the tools for the other are missing.
  */
 import { statSync } from 'node:fs'
 import { relative } from 'node:path'
-import { buildNativeEngine, CLANG_ADVICE, findClang } from './native-engine.ts'
+import { buildNativeEngine } from './native-engine.ts'
+import { CLANG_ADVICE, findClang, staticObstacle } from './native-toolchain.ts'
 import { buildNodeEngine } from './node-engine.ts'
 import { binDir, ENGINES, type Engine, executable, pluginFolders, ROOT } from './project.ts'
 
 async function buildEngine(engine: Engine, ifStale: boolean, isStatic: boolean): Promise<void> {
   const started = Date.now()
   const target = relative(ROOT, executable(engine))
-  const built = engine === 'node' ? await buildNodeEngine(ifStale) : buildNativeEngine(ifStale, isStatic)
+  const built = engine === 'node' ? await buildNodeEngine(ifStale) : await buildNativeEngine(ifStale, isStatic)
   if (!built) return
   const megabytes = (statSync(executable(engine)).size / 1e6).toFixed(1)
   const seconds = ((Date.now() - started) / 1000).toFixed(1)
   const links = `${pluginFolders().length} plugins in ${relative(ROOT, binDir(engine))}`
   process.stderr.write(`built ${target}: ${megabytes} MB, ${links} (${seconds} s)\n`)
+}
+
+/** Whether the native engine is linked with this host's libc: asked for, or for want of tools. */
+function linksDynamically(args: readonly string[]): boolean {
+  const clang = findClang()
+  const obstacle = clang === undefined ? undefined : staticObstacle(clang)
+  if (args.includes('--dynamic') || obstacle === undefined) return args.includes('--dynamic')
+  process.stderr.write(
+    `the native engine is linked dynamically; for the smaller and faster released form: ${obstacle}\n`
+  )
+  return true
 }
 
 async function main(args: readonly string[]): Promise<void> {
@@ -28,8 +41,8 @@ async function main(args: readonly string[]): Promise<void> {
       process.stderr.write(`not built: the native engine: ${CLANG_ADVICE}\n`)
       continue
     }
-    process.stderr.write(args.includes('--if-stale') ? '' : `building the ${engine} engine ...\n`)
-    await buildEngine(engine, args.includes('--if-stale'), args.includes('--static'))
+    const isDynamic = engine === 'native' && linksDynamically(args)
+    await buildEngine(engine, args.includes('--if-stale'), !isDynamic)
   }
 }
 

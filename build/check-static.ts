@@ -1,5 +1,6 @@
 /** Checks that everything a runtime execs compiles: scriptc's coverage of plugins/main.ts is 100 % without its interpreter. */
-import { clangEnvironment, findClang, scriptc } from './native-engine.ts'
+import { scriptc } from './native-engine.ts'
+import { clangEnvironment, findClang } from './native-toolchain.ts'
 import { entryPoint } from './project.ts'
 
 const clang = findClang()

@@ -22,6 +22,13 @@ const FOLDERS: Readonly<Record<Engine, readonly string[]>> = {
   node: ['lib', 'plugins', 'ipam', 'agent', 'dhcp', 'cli', 'conformance']
 }
 
+const NATIVE_INPUTS: readonly string[] = [
+  'build/native-runtime.ts',
+  'build/native-toolchain.ts',
+  ...sourceFiles('.c', ['lib/sys/native']),
+  ...sourceFiles('.h', ['lib/sys/native'])
+]
+
 /** A digest of everything the build of an engine reads. */
 export function inputsDigest(engine: Engine, toolchain: string): string {
   // The conformance suite in the Node engine's command starts guests, which lib/testing has; a plugin has nothing of it.
@@ -31,6 +38,7 @@ export function inputsDigest(engine: Engine, toolchain: string): string {
   const files = [...code, 'package.json', 'package-lock.json']
   for (const path of [
     `build/${engine}-engine.ts`,
+    ...(engine === 'native' ? NATIVE_INPUTS : []),
     'build/command-asset.ts',
     'build/executables.ts',
     'build/lazy-builtins.ts',

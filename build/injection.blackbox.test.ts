@@ -114,6 +114,7 @@ function otherEnvironments(trap: Trap): readonly Readonly<Record<string, string>
     { NODE_TEST_CONTEXT: 'child-v8', NODE_UNIQUE_ID: '1', NODE_PENDING_DEPRECATION: '1' },
     { BASH_ENV: at('evil.cjs'), ENV: at('evil.cjs') },
     { HOME: trap.folder, XDG_CONFIG_HOME: trap.folder, NODE_REPL_HISTORY: at('history') },
+    { NODE_V8_COVERAGE: at('coverage') },
     // Of the packer: in its classic form the first makes an executable run any script.
     { PKG_EXECPATH: 'PKG_INVOKE_NODEJS' },
     { PKG_EXECPATH: at('evil.cjs'), PKG_NATIVE_CACHE_PATH: trap.folder, DEBUG_PKG: '2' },
@@ -126,7 +127,7 @@ function otherEnvironments(trap: Trap): readonly Readonly<Record<string, string>
 }
 
 /** Files that `attacks` make Node run, proven once: an attack that no longer works against Node proves nothing. */
-test('the attacks are real: an ordinary Node falls for NODE_OPTIONS and OPENSSL_CONF', () =>
+test('the attacks are real: an ordinary Node falls for NODE_OPTIONS and OPENSSL_CONF, and writes where it is told', () =>
   withTrap(trap => {
     const [require_, import_] = attacks(trap)
     assert.ok(trap.run(process.execPath, ['-e', '0'], require_ ?? {}).marked, 'NODE_OPTIONS=--require')
@@ -134,6 +135,15 @@ test('the attacks are real: an ordinary Node falls for NODE_OPTIONS and OPENSSL_
     const digest = `require('node:crypto').createHash('sha256')`
     const openssl = trap.run(process.execPath, ['-e', digest], { OPENSSL_CONF: join(trap.folder, 'openssl.cnf') })
     assert.match(openssl.stderr, /evil\.so/)
+    for (const [name, folder] of [
+      ['NODE_COMPILE_CACHE', 'cache'],
+      ['NODE_V8_COVERAGE', 'coverage']
+    ] as const) {
+      const path = join(trap.folder, folder)
+      trap.run(process.execPath, ['-e', '0'], { [name]: path })
+      assert.ok(existsSync(path), name)
+      rmSync(path, { recursive: true })
+    }
   }))
 
 test('no environment and no file of the working directory changes what a plugin does', () =>
@@ -145,9 +155,11 @@ test('no environment and no file of the working directory changes what a plugin 
       encoding: 'utf8'
     })
     assert.is(plain.status, 0)
+    const files = readdirSync(trap.folder).sort()
     for (const env of [...attacks(trap), ...otherEnvironments(trap)]) {
       const what = JSON.stringify(env)
       const seen = trap.run(plugin, [], env)
+      assert.equal(readdirSync(trap.folder).sort(), files, `${what}: files were written`)
       assert.is(seen.marked, false, `${what}: ${MARK}`)
       assert.is(seen.stdout, plain.stdout, what)
       assert.is(seen.stderr, plain.stderr, what)

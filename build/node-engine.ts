@@ -1,5 +1,5 @@
 /** Builds dist/node: one bundle inside the pinned Node, made by pkg. */
-import { rmSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { type BuildOptions, build } from 'esbuild'
@@ -7,6 +7,7 @@ import { type Asset, COMMAND_ASSET, fromAsset, GRPC_ASSET } from './command-asse
 import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
 import { lazyBuiltins } from './lazy-builtins.ts'
 import { licensesOf, packagesOf } from './licenses.ts'
+import { withProgress } from './progress.ts'
 import { entryPoint, NODE_BIN, ROOT } from './project.ts'
 
 /** The part of pkg used here: it makes a single executable of a script and a given Node. */
@@ -30,6 +31,11 @@ const SWITCHES: readonly string[] = ['--no-warnings', '--openssl-config=/dev/nul
 export async function buildNodeEngine(ifStale: boolean): Promise<boolean> {
   const digest = inputsDigest('node', process.version)
   if (ifStale && isUpToDate('node', digest)) return false
+  await withProgress('building the node engine', '15 seconds', () => makeAndPublish(digest))
+  return true
+}
+
+async function makeAndPublish(digest: string): Promise<void> {
   const output = unfinished('node')
   try {
     const packages = await makeNodeExecutable({
@@ -43,7 +49,6 @@ export async function buildNodeEngine(ifStale: boolean): Promise<boolean> {
   } finally {
     rmSync(output, { force: true })
   }
-  return true
 }
 
 export interface NodeExecutable {
@@ -82,10 +87,38 @@ export async function makeNodeExecutable(wanted: NodeExecutable): Promise<readon
         }
       })
     )
+    forgetVariables(output)
     return packagesOf(files)
   } finally {
     rmSync(script, { force: true })
     for (const path of assets.values()) rmSync(path, { force: true })
+  }
+}
+
+/**
+ * Variables by which the environment makes Node write files before any of our code runs, into whatever directory they name.
+ * Neither a switch nor the executable's own configuration turns that off.
+ */
+const WRITING_VARIABLES: readonly string[] = ['NODE_COMPILE_CACHE', 'NODE_V8_COVERAGE']
+
+/**
+ * Lets the executable look for other names, which nobody can set: a variable's name is a text of Node's C++ code, a literal
+ * behind another one, and as such it gets a first byte of 0, the end.
+ *
+ * @throws Error for a Node that has no such literal: it may read the variable in another way
+ */
+function forgetVariables(path: string): void {
+  const text = readFileSync(path, 'latin1')
+  const fd = openSync(path, 'r+')
+  try {
+    for (const name of WRITING_VARIABLES) {
+      const literal = new RegExp(`[\\x20-\\x7e]\\0(?=${name}\\0)`, 'g')
+      const places = [...text.matchAll(literal)].map(match => match.index + 2)
+      if (places.length === 0) throw new Error(`build dist/node: this Node has no literal ${name}`)
+      for (const place of places) writeSync(fd, Uint8Array.of(0), 0, 1, place)
+    }
+  } finally {
+    closeSync(fd)
   }
 }
 

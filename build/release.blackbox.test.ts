@@ -53,7 +53,7 @@ function judgeBill(text: string, archives: readonly string[], digest: (file: str
     assert.match(text, file)
     assert.match(text, digest(file))
   }
-  for (const name of ['netmask', 'proper-lockfile', 'glibc', '@scriptc/runtime']) assert.match(text, `"${name}"`)
+  for (const name of ['netmask', 'proper-lockfile', 'musl', '@scriptc/runtime']) assert.match(text, `"${name}"`)
 }
 
 function judgePlugins(archive: string, directory: string): void {

@@ -17,22 +17,28 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   writeFileSync
 } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { pack, sha256 } from './archive.ts'
-import { crossCompile, crossObstacle } from './cross-native.ts'
 import { licensesOf } from './licenses.ts'
-import { CLANG_ADVICE, type Clang, compileNative, findClang, inWorkshop, LINKED, programOf } from './native-engine.ts'
+import { compileNative, compileToLlvm, inWorkshop, nativeLicenses } from './native-engine.ts'
+import { foreignMusl } from './native-musl.ts'
+import {
+  ARCHS,
+  type Arch,
+  CLANG_ADVICE,
+  type Clang,
+  findClang,
+  staticObstacle,
+  staticToolchain,
+  type Toolchain
+} from './native-toolchain.ts'
 import { bundledPackages, makeNodeExecutable } from './node-engine.ts'
 import { NODE_BIN, pluginFolders, ROOT } from './project.ts'
 import { billOfMaterials, type Component, npmComponent, type Released } from './sbom.ts'
-
-type Arch = 'x64' | 'arm64'
-const ARCHS: readonly Arch[] = ['x64', 'arm64']
 
 /** The path of the bundle stays in the executable: the same one wherever the repository lies. */
 const BUNDLING = '/var/tmp/patchbay-release'
@@ -51,8 +57,8 @@ function checkReady(version: string, allowChanges: boolean): Clang {
   const clang = findClang()
   if (clang === undefined) throw new Error(`release: ${CLANG_ADVICE}`)
   if (process.arch !== 'x64') throw new Error('release: made on x64, from which arm64 is cross-compiled')
-  const obstacle = crossObstacle()
-  if (obstacle !== undefined) throw new Error(`release: arm64 cannot be compiled here: ${obstacle}`)
+  const obstacle = staticObstacle(clang)
+  if (obstacle !== undefined) throw new Error(`release: ${obstacle}`)
   if (!allowChanges && git('status', '--porcelain') !== '') {
     throw new Error('release: there are uncommitted changes: commit them, or try it out with --allow-changes')
   }
@@ -86,14 +92,20 @@ function foreignNode(arch: Arch, workshop: string): string {
   return path
 }
 
+/** A native executable and the licences of what is in it. */
+interface Native {
+  readonly file: string
+  readonly licenses: string
+}
+
 interface Built {
-  readonly native: string
+  readonly native: Native
   readonly node: string
   /** npm packages in the Node engine. */
   readonly bundled: readonly string[]
 }
 
-async function buildFor(arch: Arch, native: string, workshop: string): Promise<Built> {
+async function buildFor(arch: Arch, native: Native, workshop: string): Promise<Built> {
   process.stderr.write(`building for linux ${arch} ...\n`)
   const node = join(workshop, 'patchbay')
   const nodePath = foreignNode(arch, workshop)
@@ -110,9 +122,9 @@ async function buildFor(arch: Arch, native: string, workshop: string): Promise<B
 /** The plugins alone, as the reference's archives hold them: to be unpacked into a directory of plugins. */
 function stagePlugins(built: Built, stage: string): void {
   const multiCall = join(stage, 'patchbay-cni')
-  place(built.native, multiCall)
+  place(built.native.file, multiCall)
   for (const { name } of pluginFolders()) linkSync(multiCall, join(stage, name))
-  writeFileSync(join(stage, 'THIRD_PARTY_LICENSES'), licensesOf(LINKED))
+  writeFileSync(join(stage, 'THIRD_PARTY_LICENSES'), built.native.licenses)
   copyFileSync(join(ROOT, 'LICENSE'), join(stage, 'LICENSE'))
 }
 
@@ -120,10 +132,10 @@ function stagePlugins(built: Built, stage: string): void {
 function stageEverything(built: Built, stage: string): void {
   for (const folder of ['node', 'native']) mkdirSync(join(stage, folder))
   place(built.node, join(stage, 'node', 'patchbay'))
-  place(built.native, join(stage, 'native', 'patchbay-cni'))
+  place(built.native.file, join(stage, 'native', 'patchbay-cni'))
   const nodePackages = [`node-linux-${process.arch}`, ...built.bundled]
   writeFileSync(join(stage, 'node', 'THIRD_PARTY_LICENSES'), licensesOf(nodePackages))
-  writeFileSync(join(stage, 'native', 'THIRD_PARTY_LICENSES'), licensesOf(LINKED))
+  writeFileSync(join(stage, 'native', 'THIRD_PARTY_LICENSES'), built.native.licenses)
   for (const name of DOCUMENTS) if (existsSync(join(ROOT, name))) copyFileSync(join(ROOT, name), join(stage, name))
   cpSync(join(ROOT, 'docs'), join(stage, 'docs'), { recursive: true })
 }
@@ -134,13 +146,13 @@ function place(file: string, path: string): void {
 }
 
 function componentsOfNative(): readonly Component[] {
-  const shown = spawnSync('dpkg-query', ['--show', 'libc6-dev'], { encoding: 'utf8' }).stdout
-  const glibc = shown?.trim().split('\t')[1] ?? 'unknown'
+  const shown = spawnSync('dpkg-query', ['--show', 'musl-dev'], { encoding: 'utf8' }).stdout
+  const musl = shown?.trim().split('\t')[1] ?? 'unknown'
   return [
     npmComponent('@scriptc/runtime'),
     { name: 'ryu', version: 'as in @scriptc/runtime', license: 'Apache-2.0 OR BSL-1.0', purl: '' },
     { name: 'quickjs-ng libregexp', version: 'as in @scriptc/runtime', license: 'MIT', purl: '' },
-    { name: 'glibc', version: glibc, license: 'LGPL-2.1-or-later', purl: `pkg:deb/debian/libc6-dev@${glibc}` }
+    { name: 'musl', version: musl, license: 'MIT', purl: `pkg:deb/debian/musl-dev@${musl}` }
   ]
 }
 
@@ -244,7 +256,8 @@ async function releaseFromDist(target: Target): Promise<readonly Released[]> {
   const node = join(ROOT, 'dist', 'node', 'patchbay')
   for (const path of [native, node])
     if (!existsSync(path)) throw new Error(`release: ${path} is missing: build it first`)
-  return releaseFor(arch, { native, node, bundled: await bundledPackages() }, target)
+  const licenses = readFileSync(join(ROOT, 'dist', 'native', 'THIRD_PARTY_LICENSES'), 'utf8')
+  return releaseFor(arch, { native: { file: native, licenses }, node, bundled: await bundledPackages() }, target)
 }
 
 function writeBill({ version, output, seconds }: Target, released: readonly Released[]): void {
@@ -252,19 +265,26 @@ function writeBill({ version, output, seconds }: Target, released: readonly Rele
   writeFileSync(join(output, `patchbay-${version}.cdx.json`), `${JSON.stringify(bill, undefined, 2)}\n`)
 }
 
-/** Both native executables; the one for arm64 is made of what the one for x64 left. */
-function buildNatives(clang: Clang, workshop: string): Readonly<Record<Arch, string>> {
-  const x64 = join(workshop, 'native-x64')
-  const arm64 = join(workshop, 'native-arm64')
-  inWorkshop(own => {
-    process.stderr.write('compiling the plugins for x64 ...\n')
-    const built = join(own, 'patchbay-cni')
-    compileNative(clang, built, true)
-    renameSync(built, x64)
-    process.stderr.write('compiling the plugins for arm64 ...\n')
-    crossCompile(clang, programOf(built), arm64)
+/** The native executables of all processors: one LLVM text, compiled for each. */
+function buildNatives(clang: Clang, workshop: string): Readonly<Record<Arch, Native>> {
+  return inWorkshop(own => {
+    process.stderr.write('compiling the plugins ...\n')
+    const program = compileToLlvm(join(own, 'main.ll'))
+    const linked = (arch: Arch): Native => {
+      process.stderr.write(`linking the plugins for ${arch} ...\n`)
+      const file = join(workshop, `native-${arch}`)
+      const tools = toolsFor(clang, arch)
+      compileNative(tools, program, file)
+      return { file, licenses: nativeLicenses(tools) }
+    }
+    return { x64: linked('x64'), arm64: linked('arm64') }
   })
-  return { x64, arm64 }
+}
+
+/** The C library of another processor is fetched when it is not there. */
+function toolsFor(clang: Clang, arch: Arch): Toolchain {
+  if (arch !== process.arch) foreignMusl(clang, arch)
+  return staticToolchain(clang, arch)
 }
 
 try {

@@ -1,12 +1,11 @@
 /** `patchbay attach`, `detach`, `check`, `status`, `gc`: one network's verbs, each a chain of plugins. */
 import { statSync } from 'node:fs'
 import { ifNameFault } from '../lib/cni/env.ts'
-import type { Attachment } from '../lib/cni/plugin.ts'
 import { type Json, jsonText, parseJson } from '../lib/config/json.ts'
 import { PluginMissing } from '../lib/runtime/execute.ts'
 import { Namespaces } from '../lib/runtime/namespaces.ts'
 import { capabilitiesOf, loadNetwork, type Network, NetworkError, parseNetwork } from '../lib/runtime/network.ts'
-import { type Attaching, attachingOf, type Runtime } from '../lib/runtime/runtime.ts'
+import { type Attaching, attachingOf, type ContainerInterface, type Runtime } from '../lib/runtime/runtime.ts'
 import type { Call } from './call.ts'
 import { Containers, checkedId } from './container.ts'
 import { whileAlone } from './lock.ts'
@@ -20,7 +19,10 @@ export async function attach(call: Call): Promise<number> {
   const { place, output } = call
   const name = call.word(0)
   const network = loadNetwork(place.confDir, name)
-  const container = new Containers(runtimeAt(place, output).cache).living(call.word(1), call.text('container-id'))
+  const container = new Containers(runtimeAt(place, output).cache, call.runDir).living(
+    call.word(1),
+    call.text('container-id')
+  )
   const wanted = {
     ...container,
     ifName: checkedIfName(call.text('ifname') ?? 'eth0'),
@@ -118,7 +120,7 @@ export async function detach(call: Call): Promise<number> {
   }
   const ifName = checkedIfName(call.text('ifname') ?? 'eth0')
   const cache = runtimeAt(place, output).cache
-  const container = new Containers(cache).former(word, id)
+  const container = new Containers(cache, call.runDir).former(word, id)
   const { containerId } = container
   const network = networkOrCached(place.confDir, name, cache.find(name, containerId, ifName)?.config ?? '')
   const capabilityArgs = parseCapabilities(call.texts('cap'), network)
@@ -164,7 +166,7 @@ export async function check(call: Call): Promise<number> {
   const name = call.word(0)
   const network = loadNetwork(place.confDir, name)
   const runtime = runtimeAt(place, output)
-  const containers = new Containers(runtime.cache)
+  const containers = new Containers(runtime.cache, call.runDir)
   const { containerId } = containers.living(call.word(1), call.text('container-id'))
   const ifName = checkedIfName(call.text('ifname') ?? 'eth0')
   const cached = runtime.cache.find(name, containerId, ifName)
@@ -213,13 +215,13 @@ function countOf(count: number): string {
   return count === 1 ? '1 attachment' : `${String(count)} attachments`
 }
 
-function living(runtime: Runtime, name: string): readonly Attachment[] {
+function living(runtime: Runtime, name: string): readonly ContainerInterface[] {
   const namespaces = new Namespaces()
   const cached = runtime.cache.list(name).filter(one => !namespaces.isGone(one))
   return cached.map(one => ({ containerId: one.containerId, ifName: one.ifName }))
 }
 
-function parseAttachment(text: string): Attachment {
+function parseAttachment(text: string): ContainerInterface {
   const [containerId = '', ifName = 'eth0', ...rest] = text.split(':')
   if (rest.length > 0) throw new UsageError(`read --keep ${JSON.stringify(text)}: must be ID or ID:IFNAME`)
   return { containerId: checkedId(containerId), ifName: checkedIfName(ifName) }

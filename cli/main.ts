@@ -2,7 +2,7 @@
  * The `patchbay` command, and in the Node engine's executable the plugins too: the name it is started under decides.
  * A plugin's start loads nothing of the command, whose modules come by `import()`.
  */
-import { isDaemonStart, isPluginName, startPlugin } from '../plugins/start.ts'
+import { isDaemonStart, isPluginStart, startPlugin } from '../plugins/start.ts'
 
 const program = process.argv[1] ?? ''
 
@@ -10,7 +10,7 @@ if (isDaemonStart(program)) {
   import('./command.ts').then(({ runDhcpDaemon }) =>
     runDhcpDaemon(process.argv.slice(3)).then(status => process.exit(status))
   )
-} else if (isPluginName(program)) {
+} else if (isPluginStart(program)) {
   process.exit(startPlugin(program))
 } else {
   import('./command.ts').then(

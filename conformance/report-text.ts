@@ -1,15 +1,15 @@
 /** The report for a terminal. */
+import { LEVELS } from './clauses/clause.ts'
 import { countBrokenMusts, neverWorked, type Report, type SetReport, scoreOf, standardScores } from './report.ts'
 
 const MOST_FINDINGS_PER_CLAUSE = 3
 
 function setSummary(report: Report, set: SetReport): string {
   const count = (verdict: string) => set.results.filter(result => result.verdict === verdict).length
-  const scores = standardScores(report, set).map(({ standard, tried, broken }) => {
-    const part = (level: 'MUST' | 'SHOULD' | 'CUSTOM') =>
-      tried[level] === 0 ? [] : [`${tried[level] - broken[level]} of ${tried[level]} ${level}`]
-    const parts = [...part('MUST'), ...part('SHOULD'), ...part('CUSTOM')]
-    return `  ${standard.padEnd(14)} ${parts.length === 0 ? 'nothing could be tried' : `${parts.join(', ')} hold`}`
+  const scores = standardScores(report, set).flatMap(({ standard, tried, broken }) => {
+    const levels = LEVELS.filter(level => tried[level] > 0)
+    const parts = levels.map(level => `${tried[level] - broken[level]} of ${tried[level]} ${level}`)
+    return parts.length === 0 ? [] : [`  ${standard.padEnd(14)} ${parts.join(', ')} hold`]
   })
   const dead = neverWorked(set)
   const blocked = count('blocked')
@@ -30,13 +30,19 @@ function againText(set: SetReport, plugin: string, caseId: string): string {
   return `patchbay conformance --plugin-dir ${set.dir} --plugin ${plugin} --shell ${caseId}`
 }
 
+/** The first of each plugin, then the others. */
+function firstOfEach<T extends { readonly plugin: string }>(findings: readonly T[]): readonly T[] {
+  const first = findings.filter((one, index) => findings.findIndex(({ plugin }) => plugin === one.plugin) === index)
+  return [...first, ...findings.filter(one => !first.includes(one))]
+}
+
 /** Findings by clause, the same one on several plugins told once. */
 function findingsText(report: Report, set: SetReport): readonly string[] {
   return report.clauses.flatMap(clause => {
     const { findings, brokenAs } = scoreOf(report, set, clause.id)
     if (findings.length === 0) return []
     const plugins = [...new Set(findings.map(({ plugin }) => plugin))]
-    const shown = findings
+    const shown = firstOfEach(findings)
       .slice(0, MOST_FINDINGS_PER_CLAUSE)
       .flatMap(({ plugin, caseId, finding }) => [
         `    ${plugin}, case ${caseId}`,

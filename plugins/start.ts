@@ -3,6 +3,7 @@ import { processIo } from '../lib/cni/io.ts'
 import type { Plugin } from '../lib/cni/plugin.ts'
 import { run } from '../lib/cni/run.ts'
 import { PATCHBAY_VERSION } from '../lib/cni/version.ts'
+import { pluginNamed, runByType } from '../lib/cni/wrapped.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { allPlugins } from './registry.ts'
 
@@ -15,20 +16,29 @@ import { allPlugins } from './registry.ts'
 export function startPlugin(program: string): number {
   const plugins = allPlugins(new LinuxKernel())
   const name = baseName(program)
-  const plugin = plugins.find(one => one.name === name)
+  const plugin = pluginNamed(name, plugins)
   const io = processIo()
   if (isDaemonStart(program)) {
     io.stderr('dhcp daemon: it is part of the patchbay command, not of this file: start "patchbay dhcp"\n')
     return 1
   }
   if (plugin !== undefined) return run(plugin, plugins, io)
+  if (isCall()) return runByType(name, plugins, io)
   io.stderr(usage(name, plugins))
   return 1
 }
 
-/** Whether the file name of `program` is that of a plugin. */
-export function isPluginName(program: string): boolean {
-  return pluginNames().some(name => name === baseName(program))
+/** Whether a plugin is meant, and not the command: by the name it is started under, or since a runtime calls. */
+export function isPluginStart(program: string): boolean {
+  const name = baseName(program)
+  return pluginNamed(name, allPlugins(new LinuxKernel())) !== undefined || (name !== COMMAND && isCall())
+}
+
+/** What the command is installed as. A variable that somebody has set must not make a plugin of it. */
+const COMMAND = 'patchbay'
+
+function isCall(): boolean {
+  return (process.env.CNI_COMMAND ?? '') !== ''
 }
 
 /** `dhcp daemon`, as the reference's unit starts it. */

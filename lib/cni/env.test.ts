@@ -60,7 +60,8 @@ test('what a verb does not need is not judged', () => {
 })
 
 test('interface names are what the kernel takes', () => {
-  for (const name of ['eth0', 'a', '0123456789abcde', 'br-1.100', 'ä', 'éééééééa', 'x..y']) assert.is(ifNameFault(name), '', name)
+  for (const name of ['eth0', 'a', '0123456789abcde', 'br-1.100', 'ä', 'éééééééa', 'x..y'])
+    assert.is(ifNameFault(name), '', name)
   const bad = [
     '',
     '.',

@@ -119,21 +119,22 @@ function errnoError(error: Error): CniError {
 
 /** Characters of a message beyond which nobody reads on, and which a runtime would put into its log nonetheless. */
 const LONGEST_MESSAGE = 4000
+const LONGEST_DETAILS = 1000
 
-function cut(text: string): string {
-  if (text.length <= LONGEST_MESSAGE) return text
-  const last = text.charCodeAt(LONGEST_MESSAGE - 1)
+function cut(text: string, longest: number): string {
+  if (text.length <= longest) return text
+  const last = text.charCodeAt(longest - 1)
   const isHalf = last >= 0xd800 && last < 0xdc00
-  return `${text.slice(0, isHalf ? LONGEST_MESSAGE - 1 : LONGEST_MESSAGE)}... (cut)`
+  return `${text.slice(0, isHalf ? longest - 1 : longest)}... (cut)`
 }
 
-/** The object that a failing plugin prints. A message that repeats a megabyte of configuration is cut. */
+/** The object that a failing plugin prints. A text that repeats a megabyte of configuration is cut. */
 export function errorToJson(error: CniError, cniVersion: string): Json {
   return jsonObject([
     ['cniVersion', jsonString(cniVersion)],
     ['code', jsonNumber(error.code)],
-    ['msg', jsonString(cut(error.message))],
-    ['details', error.details === '' ? undefined : jsonString(error.details)]
+    ['msg', jsonString(cut(error.message, LONGEST_MESSAGE))],
+    ['details', error.details === '' ? undefined : jsonString(cut(error.details, LONGEST_DETAILS))]
   ])
 }
 

@@ -1,4 +1,5 @@
 /** The protocol as the built executables speak it, whatever the plugin does. */
+// needs: ip strace
 import { copyFileSync, linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -93,6 +94,55 @@ test('namespaces that cannot be used: gone is 3, a plain file 8, the own one 8',
   assert.is(add('/proc/self/ns/net').code, 8)
   assert.is(add('/proc/self/ns/uts').code, 8)
 })
+
+test('started under a name that no plugin has: by what is before its dot, by the configuration, or an error', () => {
+  const directory = mkdtempSync(join(binDir(), '..', '.names-'))
+  try {
+    const as = (name: string, config: object, env: Readonly<Record<string, string>> = callEnv('DEL')) => {
+      linkSync(join(binDir(), 'loopback'), join(directory, name))
+      return callPlugin(name, { directory, env, stdin: { ...CONFIG, ...config } })
+    }
+    assert.is(as('loopback.real', { type: 'anything' }).status, 0)
+    assert.match(as('loopback.orig.1', {}, {}).stderr, /^CNI loopback plugin v/)
+    assert.is(as('wrapped', {}).status, 0)
+    assert.match(JSON.parse(as('asked', {}, { CNI_COMMAND: 'VERSION' }).stdout).supportedVersions.join(), '1.1.0')
+    const unknown = errorOf(as('wrong', { type: 'nothing' }))
+    assert.is(unknown.code, 7)
+    assert.match(unknown.msg, 'start as "wrong": no plugin has that name, nor is the type "nothing" one')
+    const both = errorOf(as('addresses', { type: 'bridge', ipam: { type: 'addresses' } }))
+    assert.is(both.code, 7)
+    assert.match(both.msg, 'ipam.type is this name')
+    assert.is(errorOf(as('torn', {}, { ...callEnv('DEL'), CNI_COMMAND: 'x' })).code, 4)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+})
+
+for (const [when, how] of [
+  ['2', 'once'],
+  ['2+', 'for good']
+]) {
+  test(`the way back from the container fails ${how}: an answer, and the ADD undone`, () => {
+    withNamespaces(2, (host, box) => {
+      const state = mkdtempSync(join(tmpdir(), 'patchbay-away-'))
+      try {
+        const ipam = { type: 'static', addresses: [{ address: '10.1.2.3/24' }] }
+        const config = { ...CONFIG, type: 'bridge', bridge: 'br0', ipam, stateDir: state }
+        const env = { PATH: process.env['PATH'] ?? '', ...callEnv('ADD', { CNI_NETNS: box.path, CNI_PATH: binDir() }) }
+        const inject = ['-f', '-o', '/dev/null', '-e', 'trace=setns', '-e', `inject=setns:error=EPERM:when=${when}`]
+        const input = JSON.stringify(config)
+        const answer = host.run('strace', [...inject, join(binDir(), 'bridge')], { env, input })
+        assert.is(answer.status, 1)
+        const error = JSON.parse(answer.stdout)
+        assert.is(error.code, 999)
+        assert.match(error.msg, 'EPERM')
+        for (const one of [host, box]) assert.not.match(one.run('ip', ['link', 'show']).stdout, 'veth')
+      } finally {
+        rmSync(state, { recursive: true })
+      }
+    })
+  })
+}
 
 test('standard input closed, standard output full, closed, or without a reader', () => {
   withNamespaces(1, box => {

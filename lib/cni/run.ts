@@ -93,7 +93,8 @@ function requestedVersion(io: Io): string {
   }
 }
 
-function readInput(io: Io): string {
+/** The standard input as text. @throws CniError codes 5 and 6 */
+export function readInput(io: Io): string {
   const bytes = readBytes(io)
   if (bytes.length > STDIN_LIMIT) {
     const message = 'read standard input: more than 16 MiB'
@@ -130,7 +131,8 @@ function checkUtf8(bytes: Uint8Array, text: string): void {
   }
 }
 
-function readConfig(text: string): Json {
+/** The configuration, an object. @throws CniError code 6 */
+export function readConfig(text: string): Json {
   const config = parseJson(text)
   if (config.type === 'object') return config
   throw new CniError(DECODE_FAILURE, `read configuration: must be an object, got ${config.type}`)
@@ -172,6 +174,11 @@ function takeBack(plugin: Plugin, call: Invocation): void {
   } catch (error) {
     writeLastWords(call.io, `${toCniError(error, 'DEL').message}\n`)
   }
+}
+
+/** Answers a call that has failed before its version was known. @returns the exit status */
+export function answerError(error: unknown, io: Io): number {
+  return report(io, toCniError(error, io.env('CNI_COMMAND')), NEWEST_VERSION)
 }
 
 function report(io: Io, error: CniError, version: string): number {

@@ -56,7 +56,7 @@ function behindOthers(present: readonly Route[], routes: readonly Route[]): read
   return routes.map(route => {
     const first = firstMetric(route)
     for (let metric = first; metric < first + RIVALS; metric += 1) {
-      const candidate = metric === first ? route : { ...route, metric }
+      const candidate: Route = metric === first ? route : { ...route, metric }
       const rivals = places.get(placeOf(candidate)) ?? []
       if (rivals.length === 0 || rivals.some(rival => isAsWanted(rival, candidate))) return candidate
     }
@@ -122,9 +122,13 @@ function groupsOf(routes: readonly Route[]): readonly Route[][] {
       const made = [route]
       byPlace.set(place, made)
       groups.push(made)
-    } else if (!group.some(other => sameGateway(other.gateway, route.gateway))) group.push(route)
+    } else if (!hasGatewayOf(group, route)) group.push(route)
   }
   return groups
+}
+
+function hasGatewayOf(group: readonly Route[], route: Route): boolean {
+  return group.some(other => sameGateway(other.gateway, route.gateway))
 }
 
 function hasGateway(route: Route): boolean {

@@ -4,13 +4,13 @@
  * Each namespace is entered once, to open a socket there; the socket stays behind in it. What a verb does is in
  * the file named after its noun, beside this one.
  */
-import { closeSync } from 'node:fs'
 import { type Conn, KernelConn, NetlinkSocket } from '../netlink/conn.ts'
 import { KernelNft } from '../nft/kernel-nft.ts'
 import type { Nft } from '../nft/nft.ts'
-import { withDescriptorLock } from '../sys/file-lock.ts'
+import { LOCK_DIRECTORY, withLock as withFileLock } from '../sys/file-lock.ts'
+import { closeDescriptor } from '../sys/files.ts'
 import { NETLINK_NETFILTER, NETLINK_ROUTE } from '../sys/netlink-socket.ts'
-import { NetnsError, openNetns, ownNetns, sameNetns } from '../sys/netns.ts'
+import { NetnsError, netnsInode, netnsNumber, openNetns, ownNetns, sameNetns } from '../sys/netns.ts'
 import { Kernel } from './kernel.ts'
 import { KernelAddresses } from './kernel-addresses.ts'
 import { KernelLinks } from './kernel-links.ts'
@@ -23,6 +23,9 @@ import { KernelVlans } from './kernel-vlans.ts'
 import type { Namespace } from './namespace.ts'
 import { Net, type Nouns } from './net.ts'
 import { findNetnsId } from './netns-id.ts'
+
+/** So many files are shared by all namespaces: one for each would have to be removed, and namespaces come and go. */
+const NAMESPACE_LOCKS = 64
 
 /** Opens a connection of a protocol (NETLINK_*) in a namespace; -1 = the one the process is in. */
 export type Connect = (protocol: number, namespaceFd: number) => Conn
@@ -60,10 +63,15 @@ export class LinuxKernel extends Kernel {
     }
   }
 
+  override nft(net: Net): Nft {
+    const connect = this.#connect
+    return new KernelNft(connect(NETLINK_NETFILTER, net.namespaceFd()))
+  }
+
   /** @param fd of the namespace, closed with the Net; -1 = the one the process was started in */
   #open(path: string, fd: number): Net {
     const connect = this.#connect
-    return new KernelNet(path, fd, connect(NETLINK_ROUTE, fd), new KernelNft(connect(NETLINK_NETFILTER, fd)))
+    return new KernelNet(path, fd, connect(NETLINK_ROUTE, fd))
   }
 }
 
@@ -71,14 +79,12 @@ class KernelNet extends Net {
   readonly #path: string
   readonly #fd: number
   readonly #route: Conn
-  readonly #nft: Nft
 
-  constructor(path: string, fd: number, route: Conn, nft: Nft) {
+  constructor(path: string, fd: number, route: Conn) {
     super(nounsOf(route, fd < 0 ? ownNetns() : fd))
     this.#path = path
     this.#fd = fd
     this.#route = route
-    this.#nft = nft
   }
 
   override path(): string {
@@ -97,18 +103,18 @@ class KernelNet extends Net {
     return findNetnsId(this.#route, other.namespaceFd())
   }
 
+  override id(): string {
+    return netnsInode(this.namespaceFd())
+  }
+
   override close(): void {
     this.#route.close()
-    this.#nft.close()
-    if (this.#fd >= 0) closeSync(this.#fd)
+    if (this.#fd >= 0) closeDescriptor(this.#fd)
   }
 
-  override nft(): Nft {
-    return this.#nft
-  }
-
-  override exclusively(work: () => void): void {
-    withDescriptorLock(this.namespaceFd(), JSON.stringify(this.#path), work)
+  override withLock(work: () => void): void {
+    const lock = netnsNumber(this.namespaceFd()) % NAMESPACE_LOCKS
+    withFileLock(`${LOCK_DIRECTORY}/netns-${String(lock)}`, 0o600, work)
   }
 }
 

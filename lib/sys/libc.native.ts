@@ -18,7 +18,7 @@ declare function cFlock(fd: number, operation: number): number
 declare function cFstatfs(fd: number, buffer: Uint8Array): number
 declare function cFutimens(fd: number, times: Uint8Array): number
 declare function cIoctl(fd: number, request: number, argument: Uint8Array): number
-declare function cSyscall(number: number, a: number, b: number, c: number): number
+declare function cIoctlNumber(fd: number, request: number, argument: number): number
 declare function cDup(fd: number): number
 declare function cDup2(from: number, to: number): number
 declare function cPipe(fds: Uint8Array): number
@@ -26,15 +26,14 @@ declare function cMemfdCreate(name: Uint8Array): number
 declare function cSignal(signal: number, handler: number): number
 declare function cUmask(mask: number): number
 declare function cUsleep(microseconds: number): number
+declare function cErrnoName(buffer: Uint8Array): number
+declare function cFtruncate(fd: number, length: number): number
+declare function cRenameNew(from: Uint8Array, to: Uint8Array): number
+declare function cWrite(fd: number, bytes: Uint8Array): number
 declare function cGetrandom(buffer: Uint8Array, flags: number): number
-declare function cSnprintf(buffer: Uint8Array, format: Uint8Array): number
 
 const SIGPIPE = 13
 const SIG_IGN = 1
-/** asm/unistd_64.h, asm-generic/unistd.h */
-const SYS_IOCTL_X64 = 16
-const SYS_IOCTL_ARM64 = 29
-
 export function socket(domain: number, type: number, protocol: number): number {
   return cSocket(domain, type, protocol)
 }
@@ -74,9 +73,8 @@ export function futimens(fd: number, times: Uint8Array): number {
 export function ioctl(fd: number, request: number, argument: Uint8Array): number {
   return cIoctl(fd, request, argument)
 }
-/** A symbol can be declared only once, and `ioctl` is with a pointer: this goes by the call's number. */
 export function ioctlNumber(fd: number, request: number, argument: number): number {
-  return cSyscall(process.arch === 'arm64' ? SYS_IOCTL_ARM64 : SYS_IOCTL_X64, fd, request, argument | 0)
+  return cIoctlNumber(fd, request, argument | 0)
 }
 export function getrandom(buffer: Uint8Array): number {
   return cGetrandom(buffer, 0)
@@ -106,16 +104,27 @@ export function usleep(microseconds: number): number {
   return cUsleep(microseconds)
 }
 
-/**
- * errno is a pointer's target in C, which foreign functions cannot read here; but glibc's printf writes its
- * symbol for `%#m` (since 2.35) and its text for `%m`. Older C libraries ignore the `#`: then the text comes
- * back, which a person can read as well.
- */
-const errnoFormat = new Uint8Array([0x25, 0x23, 0x6d, 0])
-const errnoText = new Uint8Array(128)
+export function write(fd: number, bytes: Uint8Array): number {
+  return cWrite(fd, bytes)
+}
+export function ftruncate(fd: number, length: number): number {
+  return cFtruncate(fd, length)
+}
+
+export function renameNew(from: string, to: string): number {
+  return cRenameNew(terminated(from), terminated(to))
+}
+
+/** As C has texts: up to a NUL. */
+function terminated(text: string): Uint8Array {
+  return new TextEncoder().encode(`${text}\0`)
+}
+
+/** errno is a pointer's target in C, which foreign functions cannot read here: native/errno.c writes its symbol. */
+const errnoText = new Uint8Array(32)
 export function errnoName(): string {
-  const length = cSnprintf(errnoText, errnoFormat)
+  const length = cErrnoName(errnoText)
   let name = ''
-  for (let i = 0; i < length && i < errnoText.length; i += 1) name += String.fromCharCode(errnoText[i] ?? 0)
+  for (let i = 0; i < length; i += 1) name += String.fromCharCode(errnoText[i] ?? 0)
   return name
 }

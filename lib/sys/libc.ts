@@ -30,6 +30,8 @@ export interface Libc {
   readonly ioctl: (fd: number, request: number, argument: Uint8Array) => number
   /** For requests whose argument is a number (32 bits), not a pointer. */
   readonly ioctlNumber: (fd: number, request: number, argument: number) => number
+  /** Fills `buffer` with random bytes. */
+  readonly getrandom: (buffer: Uint8Array) => number
   readonly dup: (fd: number) => number
   readonly dup2: (from: number, to: number) => number
   /** Fills `fds` (8 bytes) with two descriptors as 32-bit little endian: the end to read from, the end to write to. */
@@ -38,6 +40,12 @@ export interface Libc {
   readonly memfdCreate: () => number
   /** Makes a write to a closed pipe fail with EPIPE instead of killing the process. */
   readonly ignoreSigpipe: () => void
+  /** Writes `bytes` at the file's offset; returns the count, which may be smaller. */
+  readonly write: (fd: number, bytes: Uint8Array) => number
+  /** `length` below 2^31. */
+  readonly ftruncate: (fd: number, length: number) => number
+  /** Renames a file unless the new name is taken: then EEXIST. EINVAL where the file system cannot promise it. */
+  readonly renameNew: (from: string, to: string) => number
   readonly umask: (mask: number) => number
   readonly usleep: (microseconds: number) => number
   /** The symbol of the last failing call's errno, such as `EPERM`. */

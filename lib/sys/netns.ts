@@ -96,28 +96,59 @@ export function sameNetns(a: number, b: number): boolean {
 }
 
 /**
+ * The number that the kernel knows the namespace by, of its device and inode. Once a namespace is gone, another one may
+ * get the same.
+ */
+export function netnsInode(fd: number): string {
+  const status = fstatSync(fd)
+  return `${String(status.dev)}:${String(status.ino)}`
+}
+
+/** The inode number that all descriptors of a namespace have in common. */
+export function netnsNumber(fd: number): number {
+  return fstatSync(fd).ino
+}
+
+/** Whether this thread is in another namespace than its own: during a visit, and after one whose way back failed. */
+let isAway = false
+
+/**
  * Runs `work` inside the namespace and comes back.
  *
+ * Sequence prevented: the way back fails; an ADD undoes itself, and what it removes from the host it removes from the
+ * container. So whoever means the own namespace (this function, and what starts programs) goes there first, and does nothing
+ * when that fails again. Sockets that are open already stay where they were opened.
+ *
  * @throws {NetnsError} `not-a-namespace` when the descriptor is a namespace of another kind
- * @throws {SysError} EPERM without CAP_SYS_ADMIN
+ * @throws {SysError} EPERM without CAP_SYS_ADMIN; whatever kept it from coming back
  */
 export function inNamespace<T>(fd: number, work: () => T): T {
-  const home = ownNetns()
-  if (fd === home) return work()
+  comeHome()
+  if (fd === ownNetns()) return work()
   if (libc.setns(fd, CLONE_NEWNET) < 0) {
     const errno = libc.errnoName()
     if (errno === 'EINVAL') throw new NetnsError(`fd ${String(fd)}`, 'not-a-namespace', 'not a network namespace')
     throw new SysError('setns', 'network namespace', errno, '')
   }
+  isAway = true
   try {
     return work()
   } finally {
-    // Going on in the container's namespace would configure the container with what is meant for the host.
-    if (libc.setns(home, CLONE_NEWNET) < 0) {
-      process.stderr.write(`patchbay: return to the own network namespace: ${libc.errnoName()}\n`)
-      process.exit(1)
-    }
+    comeHome()
   }
+}
+
+/**
+ * Returns to the own namespace, if a visit has ended elsewhere.
+ *
+ * @throws {SysError} when the kernel refuses
+ */
+export function comeHome(): void {
+  if (!isAway) return
+  if (libc.setns(ownNetns(), CLONE_NEWNET) < 0) {
+    throw new SysError('return to', 'the own network namespace', libc.errnoName(), '')
+  }
+  isAway = false
 }
 
 /**

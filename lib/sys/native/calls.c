@@ -1,0 +1,64 @@
+/*
+ * What foreign functions of scriptc cannot express: they have no 64-bit integers, no variable arguments, no two texts without
+ * their lengths, and read no pointers.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* ftruncate for files below 2 GiB. */
+int patchbay_ftruncate(int fd, int length) { return ftruncate(fd, length); }
+
+/* Renames a file unless the new name is taken. Both names end with a NUL, which is counted. */
+int patchbay_rename_new(const char *from, size_t from_size, const char *to, size_t to_size) {
+  (void)from_size;
+  (void)to_size;
+  return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 1 /* RENAME_NOREPLACE, linux/fs.h */);
+}
+
+/* ioctl for requests whose argument is a number. */
+int patchbay_ioctl_number(int fd, int request, int argument) {
+  return ioctl(fd, (unsigned int)request, (unsigned long)(unsigned int)argument);
+}
+
+/* ioctl for requests whose argument is a pointer. */
+int patchbay_ioctl(int fd, int request, void *argument, size_t length) {
+  (void)length;
+  return ioctl(fd, (unsigned int)request, argument);
+}
+
+/* Rows of characters, not of pointers: those would have to be relocated at every start. @source asm-generic/errno.h */
+#define NAME(symbol) [symbol] = #symbol
+static const char names[][16] = {
+    NAME(EPERM), NAME(ENOENT), NAME(ESRCH), NAME(EINTR), NAME(EIO), NAME(ENXIO), NAME(E2BIG), NAME(ENOEXEC), NAME(EBADF),
+    NAME(ECHILD), NAME(EAGAIN), NAME(ENOMEM), NAME(EACCES), NAME(EFAULT), NAME(ENOTBLK), NAME(EBUSY), NAME(EEXIST),
+    NAME(EXDEV), NAME(ENODEV), NAME(ENOTDIR), NAME(EISDIR), NAME(EINVAL), NAME(ENFILE), NAME(EMFILE), NAME(ENOTTY),
+    NAME(ETXTBSY), NAME(EFBIG), NAME(ENOSPC), NAME(ESPIPE), NAME(EROFS), NAME(EMLINK), NAME(EPIPE), NAME(EDOM),
+    NAME(ERANGE), NAME(EDEADLK), NAME(ENAMETOOLONG), NAME(ENOLCK), NAME(ENOSYS), NAME(ENOTEMPTY), NAME(ELOOP),
+    NAME(EOVERFLOW), NAME(EILSEQ), NAME(EUSERS), NAME(ENOTSOCK), NAME(EDESTADDRREQ), NAME(EMSGSIZE), NAME(EPROTOTYPE),
+    NAME(ENOPROTOOPT), NAME(EPROTONOSUPPORT), NAME(ESOCKTNOSUPPORT), NAME(EOPNOTSUPP), NAME(EPFNOSUPPORT),
+    NAME(EAFNOSUPPORT), NAME(EADDRINUSE), NAME(EADDRNOTAVAIL), NAME(ENETDOWN), NAME(ENETUNREACH), NAME(ENETRESET),
+    NAME(ECONNABORTED), NAME(ECONNRESET), NAME(ENOBUFS), NAME(EISCONN), NAME(ENOTCONN), NAME(ESHUTDOWN),
+    NAME(ETIMEDOUT), NAME(ECONNREFUSED), NAME(EHOSTDOWN), NAME(EHOSTUNREACH), NAME(EALREADY), NAME(EINPROGRESS),
+    NAME(ESTALE), NAME(EUCLEAN), NAME(EREMOTEIO), NAME(EDQUOT), NAME(ENOMEDIUM), NAME(ECANCELED), NAME(EPROTO),
+    NAME(EBADMSG), NAME(ENODATA), NAME(ENOLINK), NAME(ENOTUNIQ), NAME(EREMCHG), NAME(ERESTART), NAME(ETIME),
+};
+
+/*
+ * Writes the symbol of errno, which is what a pointer leads to in C, or `errno` and its number, without a NUL.
+ * @return the bytes written
+ */
+int patchbay_errno_name(char *buffer, size_t size) {
+  int number = errno;
+  const char *name = number > 0 && (size_t)number < sizeof names / sizeof names[0] ? names[number] : "";
+  char text[16];
+  int length = name[0] != '\0' ? (int)strnlen(name, sizeof names[0]) : snprintf(text, sizeof text, "errno %d", number);
+  if (length < 0 || (size_t)length > size) return 0;
+  memcpy(buffer, name[0] != '\0' ? name : text, (size_t)length);
+  return length;
+}
