@@ -41,10 +41,11 @@ export function readConfig(request: Request): TuningConfig {
     allMulticast: booleanOf(args, 'allmulti') ?? booleanOf(config, 'allmulti'),
     txQueueLength: args?.integer('txQLen', 0, MAX_QUEUE) ?? config.integer('txQLen', 0, MAX_QUEUE)
   }
-  return { sysctls: sysctlsOf(request, args), link: isEmpty(link) ? undefined : link }
+  return { sysctls: sysctlsOf(request, args), link: isEmptyChange(link) ? undefined : link }
 }
 
-function isEmpty(link: LinkChange): boolean {
+/** Whether nothing is to be changed. */
+export function isEmptyChange(link: LinkChange): boolean {
   return (
     link.mac === undefined &&
     link.mtu === undefined &&
