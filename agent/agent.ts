@@ -133,6 +133,7 @@ export class Agent {
     )
     metrics.counter('patchbay_agent_kernel_writes_total', 'Entries written to the kernel', () => this.#tables.written)
     metrics.counter('patchbay_agent_kernel_removals_total', 'Entries removed from it', () => this.#tables.removed)
+    metrics.counter('patchbay_agent_comparisons_total', 'Tables compared as a whole', () => this.#tables.compared)
   }
 
   /** Ends the agent, not the network: tables and registry stay as they are, for the next agent. */
