@@ -31,6 +31,9 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     forceAddress: ['bridge.other-address'],
     ipMasq: ['bridge.ip-masq', 'bridge.ip-masq-off', 'bridge.ip-masq-gone'],
     ipMasqBackend: ['bridge.ip-masq-backend'],
+    ipMasqFamilies: OWN,
+    ipMasqExclude: OWN,
+    ipMasqSource: OWN,
     mtu: ['bridge.mtu', 'bridge.reconciles'],
     hairpinMode: ['bridge.hairpin-mode', 'bridge.hairpin-traffic'],
     promiscMode: ['bridge.promisc-mode', 'bridge.hairpin-or-promisc'],
@@ -48,6 +51,9 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
   ptp: {
     ipMasq: ['ptp.ip-masq'],
     ipMasqBackend: ['ptp.ip-masq-backend'],
+    ipMasqFamilies: OWN,
+    ipMasqExclude: OWN,
+    ipMasqSource: OWN,
     mtu: ['ptp.mtu'],
     ipam: [...IPAM, 'ptp.needs-ipam'],
     dns: ['ptp.dns'],
@@ -78,6 +84,9 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     forceAddress: ['vxlan.other-address'],
     ipMasq: ['vxlan.ip-masq', 'vxlan.ip-masq-off'],
     ipMasqBackend: ['vxlan.ip-masq-backend'],
+    ipMasqFamilies: OWN,
+    ipMasqExclude: OWN,
+    ipMasqSource: OWN,
     hairpinMode: ['vxlan.hairpin-mode'],
     keepDevices: ['vxlan.last-goes'],
     txChecksumOffload: ['vxlan.checksum'],
@@ -125,7 +134,6 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
   firewall: {
     ingressPolicy: ['firewall.same-bridge', 'firewall.isolated', 'firewall.open-policy', 'firewall.bad-policy'],
     backend: ['firewall.opens', 'firewall.firewalld-missing'],
-    directRouting: OWN,
     iptablesAdminChainName: ['firewall.admin-chain'],
     firewalldZone: 'needs firewalld on the system bus; the plugin has its own test with one that is played',
     stateDir: STATE

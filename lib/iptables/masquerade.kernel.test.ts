@@ -11,7 +11,7 @@ const test = suite('lib/iptables/masquerade')
 function inHost(host: Namespace, code: string): void {
   const text = `
     import { LinuxKernel } from '../net/kernel-net.ts'
-    import { checkMasquerade, ensureMasquerade, removeMasquerade } from '../nft/masquerade.ts'
+    import { checkMasquerade, ensureMasquerade, masqueradeOf, removeMasquerade } from '../nft/masquerade.ts'
     import { parsePrefix } from '../ip/prefix.ts'
     const kernel = new LinuxKernel()
     const nft = kernel.nft(kernel.host())
@@ -43,10 +43,10 @@ const REFERENCE = `-N CNI-c2d892b58e87e28a12fe6479
 test('the rules are those of the reference plugin; added twice they are there once', () => {
   const lab = new BridgedContainers()
   try {
-    const add = `ensureMasquerade(nft, owner, at('10.4.0.2/24', 'fd00:4::2/64'), 'iptables')`
+    const add = `ensureMasquerade(nft, owner, masqueradeOf(at('10.4.0.2/24', 'fd00:4::2/64'), 'iptables'))`
     inHost(lab.host, add)
     assert.is(saved(lab.host), REFERENCE)
-    inHost(lab.host, `${add}; checkMasquerade(nft, owner, at('10.4.0.2/24', 'fd00:4::2/64'), 'iptables')`)
+    inHost(lab.host, `${add}; checkMasquerade(nft, owner, masqueradeOf(at('10.4.0.2/24', 'fd00:4::2/64'), 'iptables'))`)
     assert.is(saved(lab.host), REFERENCE)
     const server = EchoServer.start(lab.outside, 'o', ['tcp 80'])
     try {
@@ -68,10 +68,10 @@ test('two interfaces of one container share the chain, and the first to go does 
   try {
     inHost(
       lab.host,
-      `ensureMasquerade(nft, owner, at('10.4.0.2/24'), 'iptables')
-      ensureMasquerade(nft, second, at('10.4.0.3/24'), 'iptables')
+      `ensureMasquerade(nft, owner, masqueradeOf(at('10.4.0.2/24'), 'iptables'))
+      ensureMasquerade(nft, second, masqueradeOf(at('10.4.0.3/24'), 'iptables'))
       removeMasquerade(nft, owner, at('10.4.0.2/24'), 'iptables')
-      checkMasquerade(nft, second, at('10.4.0.3/24'), 'iptables')`
+      checkMasquerade(nft, second, masqueradeOf(at('10.4.0.3/24'), 'iptables'))`
     )
     assert.not.match(saved(lab.host), /10\.4\.0\.2/)
     inHost(lab.host, `removeMasquerade(nft, second, at('10.4.0.3/24'), 'iptables')`)

@@ -6,7 +6,7 @@ import { LinuxKernel } from '../net/kernel-net.ts'
 import { Namespace, withNamespaces } from '../testing/namespace.ts'
 import { programFromText } from '../testing/program.ts'
 import { assert, suite, throwsLike } from '../testing/suite.ts'
-import { checkMasquerade, collectMasquerade, ensureMasquerade, removeMasquerade } from './masquerade.ts'
+import { checkMasquerade, collectMasquerade, ensureMasquerade, masqueradeOf, removeMasquerade } from './masquerade.ts'
 import type { Nft } from './nft.ts'
 
 const test = suite('lib/net/masquerade')
@@ -68,11 +68,11 @@ const DOCUMENTED = `
 test('the ruleset is the documented one, by the word of nft; nothing is left after the removal', () =>
   inHost((nft, namespace) => {
     const addresses = [prefix('10.4.0.5/24'), prefix('fd00::5/64')]
-    assert.is(ensureMasquerade(nft, owner, addresses, undefined), 'nftables')
+    assert.is(ensureMasquerade(nft, owner, masqueradeOf(addresses)), 'nftables')
     assert.is(ruleset(namespace), listedByNft(DOCUMENTED))
-    ensureMasquerade(nft, owner, addresses, undefined)
+    ensureMasquerade(nft, owner, masqueradeOf(addresses))
     assert.is(ruleset(namespace), listedByNft(DOCUMENTED))
-    checkMasquerade(nft, owner, addresses, 'nftables')
+    checkMasquerade(nft, owner, masqueradeOf(addresses))
     assert.is(removeMasquerade(nft, owner, addresses, 'nftables'), true)
     assert.is(ruleset(namespace), '')
     assert.is(removeMasquerade(nft, owner, addresses, 'nftables'), false)
@@ -80,7 +80,11 @@ test('the ruleset is the documented one, by the word of nft; nothing is left aft
 
 test('odd prefix lengths: as nft writes them', () =>
   inHost((nft, namespace) => {
-    ensureMasquerade(nft, owner, [prefix('10.4.5.5/22'), prefix('10.9.0.1/32'), prefix('fd00:0:0:8::5/61')], undefined)
+    ensureMasquerade(
+      nft,
+      owner,
+      masqueradeOf([prefix('10.4.5.5/22'), prefix('10.9.0.1/32'), prefix('fd00:0:0:8::5/61')])
+    )
     const listed = ruleset(namespace)
     assert.match(listed, /chain from-10\.4\.4\.0\/22 \{\s+ip daddr 10\.4\.4\.0\/22 return/)
     assert.match(listed, /ip daddr 10\.9\.0\.1 return/)
@@ -92,11 +96,11 @@ test('odd prefix lengths: as nft writes them', () =>
 test('two interfaces of one container on one network: each is removed alone', () =>
   inHost((nft, namespace) => {
     const second = { ...owner, ifName: 'eth1' }
-    ensureMasquerade(nft, owner, [prefix('10.4.0.5/24')], undefined)
-    ensureMasquerade(nft, second, [prefix('10.4.0.6/24')], undefined)
+    ensureMasquerade(nft, owner, masqueradeOf([prefix('10.4.0.5/24')]))
+    ensureMasquerade(nft, second, masqueradeOf([prefix('10.4.0.6/24')]))
     assert.is(removeMasquerade(nft, owner, undefined, undefined), true)
-    checkMasquerade(nft, second, [prefix('10.4.0.6/24')], undefined)
-    throwsLike(() => checkMasquerade(nft, owner, [prefix('10.4.0.5/24')], undefined), { errno: 'ENOENT' })
+    checkMasquerade(nft, second, masqueradeOf([prefix('10.4.0.6/24')]))
+    throwsLike(() => checkMasquerade(nft, owner, masqueradeOf([prefix('10.4.0.5/24')])), { errno: 'ENOENT' })
     assert.is(removeMasquerade(nft, second, undefined, undefined), true)
     assert.is(ruleset(namespace), '')
   }))
@@ -104,18 +108,18 @@ test('two interfaces of one container on one network: each is removed alone', ()
 test('an address that its last owner left behind: taken over, and safe from the last owner', () =>
   inHost((nft, namespace) => {
     const next = { ...owner, containerId: 'c2' }
-    ensureMasquerade(nft, owner, [prefix('10.4.0.5/24')], undefined)
-    ensureMasquerade(nft, next, [prefix('10.4.0.5/24')], undefined)
+    ensureMasquerade(nft, owner, masqueradeOf([prefix('10.4.0.5/24')]))
+    ensureMasquerade(nft, next, masqueradeOf([prefix('10.4.0.5/24')]))
     assert.is(removeMasquerade(nft, owner, [prefix('10.4.0.5/24')], undefined), false)
-    checkMasquerade(nft, next, [prefix('10.4.0.5/24')], undefined)
+    checkMasquerade(nft, next, masqueradeOf([prefix('10.4.0.5/24')]))
     assert.match(ruleset(namespace), /comment "net1 c2 eth0"/)
   }))
 
 test('GC: only this network, only what is not valid', () =>
   inHost((nft, namespace) => {
-    ensureMasquerade(nft, owner, [prefix('10.4.0.5/24'), prefix('fd00::5/64')], undefined)
-    ensureMasquerade(nft, { ...owner, containerId: 'c2' }, [prefix('10.4.0.6/24')], undefined)
-    ensureMasquerade(nft, { ...owner, network: 'net' }, [prefix('10.5.0.6/24')], undefined)
+    ensureMasquerade(nft, owner, masqueradeOf([prefix('10.4.0.5/24'), prefix('fd00::5/64')]))
+    ensureMasquerade(nft, { ...owner, containerId: 'c2' }, masqueradeOf([prefix('10.4.0.6/24')]))
+    ensureMasquerade(nft, { ...owner, network: 'net' }, masqueradeOf([prefix('10.5.0.6/24')]))
     assert.is(
       collectMasquerade(nft, 'net1', text => text === 'net1 c2 eth0'),
       true
@@ -132,20 +136,20 @@ test('GC: only this network, only what is not valid', () =>
 
 test('another tool flushes everything in between: CHECK tells, ADD makes it anew, DEL finds nothing', () =>
   inHost((nft, namespace) => {
-    ensureMasquerade(nft, owner, [prefix('10.4.0.5/24')], undefined)
+    ensureMasquerade(nft, owner, masqueradeOf([prefix('10.4.0.5/24')]))
     namespace.run('nft', ['flush', 'ruleset'])
-    throwsLike(() => checkMasquerade(nft, owner, [prefix('10.4.0.5/24')], undefined), { errno: 'ENOENT' })
+    throwsLike(() => checkMasquerade(nft, owner, masqueradeOf([prefix('10.4.0.5/24')])), { errno: 'ENOENT' })
     assert.is(removeMasquerade(nft, owner, [prefix('10.4.0.5/24')], undefined), false)
-    ensureMasquerade(nft, owner, [prefix('10.4.0.5/24')], undefined)
-    checkMasquerade(nft, owner, [prefix('10.4.0.5/24')], undefined)
+    ensureMasquerade(nft, owner, masqueradeOf([prefix('10.4.0.5/24')]))
+    checkMasquerade(nft, owner, masqueradeOf([prefix('10.4.0.5/24')]))
     namespace.run('nft', ['flush', 'chain', 'ip', 'patchbay-masquerade', 'postrouting'])
-    throwsLike(() => checkMasquerade(nft, owner, [prefix('10.4.0.5/24')], undefined), { errno: 'ENOENT' })
+    throwsLike(() => checkMasquerade(nft, owner, masqueradeOf([prefix('10.4.0.5/24')])), { errno: 'ENOENT' })
   }))
 
 test('long names: the comment stays readable for nft', () =>
   inHost((nft, namespace) => {
     const long = { network: 'n'.repeat(60), containerId: `k8s.io-${'a'.repeat(120)}`, ifName: 'eth0' }
-    ensureMasquerade(nft, long, [prefix('10.4.0.5/24')], undefined)
+    ensureMasquerade(nft, long, masqueradeOf([prefix('10.4.0.5/24')]))
     const listed = ruleset(namespace)
     assert.is(listedByNft(listed), listed)
     assert.is(
@@ -161,14 +165,14 @@ test('long names: the comment stays readable for nft', () =>
 /** `N VERBS`: a process that adds container N's masquerade, removes it, or both. */
 const PROGRAM = `
   import { LinuxKernel } from '../net/kernel-net.ts'
-  import { ensureMasquerade, removeMasquerade } from './masquerade.ts'
+  import { ensureMasquerade, masqueradeOf, removeMasquerade } from './masquerade.ts'
   import { parsePrefix } from '../ip/prefix.ts'
   const [i, verbs] = process.argv.slice(2)
   const kernel = new LinuxKernel()
   const nft = kernel.nft(kernel.host())
   const owner = { network: 'net1', containerId: 'c' + i, ifName: 'eth0' }
   const addresses = ['10.4.0.' + i + '/24', 'fd00::' + Number(i).toString(16) + '/64'].map(text => parsePrefix(text))
-  if (verbs.includes('add')) ensureMasquerade(nft, owner, addresses, undefined)
+  if (verbs.includes('add')) ensureMasquerade(nft, owner, masqueradeOf(addresses))
   if (verbs.includes('remove')) removeMasquerade(nft, owner, addresses, undefined)`
 
 async function together(namespace: Namespace, count: number, verbs: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import {
+  appendFileSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -97,6 +98,9 @@ test('owner files are only a help: without them, and with wrong ones, the same l
     s => truncateSync(join(s.owners, 'c1:eth0'), 0),
     s => truncateSync(join(s.owners, 'c1:eth0'), 44),
     s => truncateSync(join(s.owners, 'seal'), 5),
+    // A writer was killed before it cut the end of the longer text that was there.
+    s => appendFileSync(join(s.owners, 'c1:eth0'), '.3 10.1.0.3 fd00::9\n'),
+    s => appendFileSync(join(s.owners, 'seal'), '7\n'),
     s => {
       unlinkSync(join(s.owners, 'c1:eth0'))
       writeFileSync(join(s.owners, 'seal'), 'another-boot 1 1\n')

@@ -63,6 +63,10 @@ export interface LinkMessage {
   readonly promiscuity?: number | undefined
   readonly linkNetnsId?: number | undefined
   readonly properties?: LinkProperties | undefined
+  /** Of a request: any of the link's names, in place of `name` where that is longer than a first name can be. */
+  readonly altName?: string | undefined
+  /** The MAC address that the device was built with. */
+  readonly permanentMac?: Uint8Array | undefined
   readonly unknown?: readonly Attribute[] | undefined
 }
 
@@ -95,8 +99,9 @@ interface LinkProperties {
   readonly unknown?: readonly Attribute[] | undefined
 }
 
-const IFNAMSIZ = 16
-const ALTIFNAMSIZ = 128
+/** Sizes of names, with the NUL. @source linux/if.h */
+export const IFNAMSIZ = 16
+export const ALTIFNAMSIZ = 128
 
 /** Nothing set: the start of a request. */
 export const EMPTY_LINK: LinkMessage = { family: AF_UNSPEC, deviceType: 0, index: 0, flags: 0, change: 0 }
@@ -126,6 +131,8 @@ export function linkRows(rows: Rows, link: LinkMessage): LinkMessage {
     promiscuity: rows.u32(30, 'IFLA_PROMISCUITY', link.promiscuity),
     linkNetnsId: rows.i32(37, 'IFLA_LINK_NETNSID', link.linkNetnsId),
     properties: nest(rows.at(52, 'IFLA_PROP_LIST'), link.properties, { altNames: [] }, propertyRows),
+    altName: rows.text(53, 'IFLA_ALT_IFNAME', link.altName, ALTIFNAMSIZ),
+    permanentMac: rows.bytes(54, 'IFLA_PERM_ADDRESS', link.permanentMac),
     unknown: rows.unknown(link.unknown)
   }
 }
