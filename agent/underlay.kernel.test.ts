@@ -47,8 +47,10 @@ test("the underlay's MTU changes: tunnel, bridge and containers follow, down and
       const inner = `mtu ${mtu - 50} `
       for (const box of [a, b]) {
         await until(`${box.id} has it`, () => ok(box.netns, 'ip link show eth0').includes(inner))
-        for (const name of ['vx42', 'br-vx42', String(box.reply.json.interfaces[2].name)])
-          assert.ok(ok(box.host.namespace, `ip link show ${name}`).includes(inner), name)
+        for (const name of ['vx42', 'br-vx42', String(box.reply.json.interfaces[2].name)]) {
+          const link = (): string => ok(box.host.namespace, `ip link show ${name}`)
+          await until(`${name} of host ${box.host.number} has it`, () => link().includes(inner))
+        }
       }
       assert.ok(pings(a.netns, b.ips[0] ?? '', mtu - 50 - 28), 'frames of full size')
       await site.add(0, `new${mtu}`)
