@@ -24,7 +24,7 @@ function leaseOf(site: OverlaySite, host: string): { readonly id: bigint; readon
 }
 
 test('an agent is killed and restarted without a lost packet, and takes its lease over', async () => {
-  await inSite({ members: 1, etcd: { leaseSeconds: LONG_LEASE } }, async site => {
+  await inSite({ members: 1, etcd: { addressLeaseSeconds: LONG_LEASE } }, async site => {
     const { lab, etcd } = site
     const a = await site.add(0, 'c0')
     const b = await site.add(1, 'c1')

@@ -8,7 +8,7 @@ export function everyEntry(request: Request, plugin: string): readonly Recorded[
   const stateDir = request.config.text('stateDir')
   const found: Recorded[] = []
   for (const network of recordedNetworks(stateDir)) {
-    for (const recorded of new Journal({ network, plugin, stateDir }).list()) found.push(recorded)
+    for (const one of new Journal({ network, plugin, stateDir }).list()) found.push(one)
   }
   return found
 }

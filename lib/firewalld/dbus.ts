@@ -156,7 +156,7 @@ function busPath(): string {
 }
 
 function align8(length: number): number {
-  return (length + 7) & ~7
+  return Math.ceil(length / 8) * 8
 }
 
 /** Strings only; every element of a header field is `byte, signature, value`, aligned to 8 bytes. */

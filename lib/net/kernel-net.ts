@@ -7,7 +7,7 @@
 import { type Conn, KernelConn, NetlinkSocket } from '../netlink/conn.ts'
 import { KernelNft } from '../nft/kernel-nft.ts'
 import type { Nft } from '../nft/nft.ts'
-import { LOCK_DIRECTORY, withLock } from '../sys/file-lock.ts'
+import { LOCK_DIRECTORY, withLock as withFileLock } from '../sys/file-lock.ts'
 import { closeDescriptor } from '../sys/files.ts'
 import { NETLINK_NETFILTER, NETLINK_ROUTE } from '../sys/netlink-socket.ts'
 import { NetnsError, netnsInode, netnsNumber, openNetns, ownNetns, sameNetns } from '../sys/netns.ts'
@@ -71,7 +71,7 @@ export class LinuxKernel extends Kernel {
   /** @param fd of the namespace, closed with the Net; -1 = the one the process was started in */
   #open(path: string, fd: number): Net {
     const connect = this.#connect
-    return new KernelNet(path, fd, connect(NETLINK_ROUTE, fd), new KernelNft(connect(NETLINK_NETFILTER, fd)))
+    return new KernelNet(path, fd, connect(NETLINK_ROUTE, fd))
   }
 }
 
@@ -79,14 +79,12 @@ class KernelNet extends Net {
   readonly #path: string
   readonly #fd: number
   readonly #route: Conn
-  readonly #nft: Nft
 
-  constructor(path: string, fd: number, route: Conn, nft: Nft) {
+  constructor(path: string, fd: number, route: Conn) {
     super(nounsOf(route, fd < 0 ? ownNetns() : fd))
     this.#path = path
     this.#fd = fd
     this.#route = route
-    this.#nft = nft
   }
 
   override path(): string {
@@ -111,17 +109,12 @@ class KernelNet extends Net {
 
   override close(): void {
     this.#route.close()
-    this.#nft.close()
     if (this.#fd >= 0) closeDescriptor(this.#fd)
   }
 
-  override nft(): Nft {
-    return this.#nft
-  }
-
-  override exclusively(work: () => void): void {
+  override withLock(work: () => void): void {
     const lock = netnsNumber(this.namespaceFd()) % NAMESPACE_LOCKS
-    withLock(`${LOCK_DIRECTORY}/netns-${String(lock)}`, 0o600, work)
+    withFileLock(`${LOCK_DIRECTORY}/netns-${String(lock)}`, 0o600, work)
   }
 }
 

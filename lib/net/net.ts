@@ -8,7 +8,6 @@
  * namespace of its caller. Verbs: `add` fails when it is there, `ensure` accepts exactly this one, `remove` says
  * whether there was one, `find` gives a value or undefined, `get` a value or an error, `list` everything.
  */
-import type { Nft } from '../nft/nft.ts'
 import type { Addresses } from './addresses.ts'
 import type { Links } from './links.ts'
 import { Namespace } from './namespace.ts'
@@ -68,7 +67,5 @@ export abstract class Net extends Namespace {
    *
    * @throws {SysError} EAGAIN when it takes too long
    */
-  abstract exclusively(work: () => void): void
-  /** The packet filter of this namespace, opened by its first call and closed with the Net. */
-  abstract nft(): Nft
+  abstract withLock(work: () => void): void
 }

@@ -104,7 +104,7 @@ export function addMembers(
     const ends: number[] = []
     const batch = new NftBatch()
     const leaving = findLeaving()
-    for (const table of tablesOf(leaving)) removeLeaving(nft, batch, leaving, members, table)
+    for (const here of byTable(leaving)) removeLeaving(nft, batch, here, members)
     const start = batch.length()
     for (let i = 0; i < members.length; i += 1) {
       const member = members[i]
@@ -170,10 +170,7 @@ export function removeMembers(nft: Nft, find: () => readonly FoundMember[]): boo
     const members = find()
     if (members.length === 0) return false
     const batch = new NftBatch()
-    for (const table of tablesOf(members)) {
-      const here = members.filter(member => isSameTable(member.table, table))
-      removeFrom(nft, batch, table, here, isGuarded)
-    }
+    for (const here of byTable(members)) removeFrom(nft, batch, here, isGuarded)
     try {
       nft.commit(batch, generation)
       return true
@@ -189,16 +186,10 @@ function isOvertaken(error: unknown): boolean {
 }
 
 /** Those that make room for others: the table stays for these, and so does a chain that one of these is to use. */
-function removeLeaving(
-  nft: Nft,
-  batch: NftBatch,
-  leaving: readonly FoundMember[],
-  coming: readonly Member[],
-  table: GroupTable
-): void {
-  const here = leaving.filter(member => isSameTable(member.table, table))
-  removeElements(batch, here)
-  for (const group of unusedGroups(nft, table, here)) {
+function removeLeaving(nft: Nft, batch: NftBatch, leaving: OfOneTable, coming: readonly Member[]): void {
+  const { table, members } = leaving
+  removeElements(batch, members)
+  for (const group of unusedGroups(nft, table, members)) {
     const isWanted = coming.some(one => isSameTable(one.table, table) && one.group.chain === group.chain)
     if (isWanted) continue
     group.removeMore(batch)
@@ -214,25 +205,26 @@ function removeElements(batch: NftBatch, members: readonly FoundMember[]): void 
   }
 }
 
-function tablesOf(members: readonly FoundMember[]): readonly GroupTable[] {
-  const tables: GroupTable[] = []
+interface OfOneTable {
+  readonly table: GroupTable
+  readonly members: FoundMember[]
+}
+
+function byTable(members: readonly FoundMember[]): readonly OfOneTable[] {
+  const parts: OfOneTable[] = []
   for (const member of members) {
-    if (!tables.some(table => isSameTable(table, member.table))) tables.push(member.table)
+    const part = parts.find(one => isSameTable(one.table, member.table))
+    if (part === undefined) parts.push({ table: member.table, members: [member] })
+    else part.members.push(member)
   }
-  return tables
+  return parts
 }
 
 function isSameTable(a: GroupTable, b: GroupTable): boolean {
   return a.family === b.family && a.table === b.table
 }
 
-function removeFrom(
-  nft: Nft,
-  batch: NftBatch,
-  table: GroupTable,
-  members: readonly FoundMember[],
-  isGuarded: boolean
-): void {
+function removeFrom(nft: Nft, batch: NftBatch, { table, members }: OfOneTable, isGuarded: boolean): void {
   const unused = isGuarded ? unusedGroups(nft, table, members) : []
   const use = nft.findTable(table.family, table.table)?.use ?? 0
   if (isGuarded && use === table.baseUse + unused.length) {

@@ -100,7 +100,7 @@ function isPeer(config: UnderlayConfig, address: IpAddress): boolean {
 function ofLocal(host: Net, addresses: readonly Address[], local: IpAddress, dev: string): Underlay {
   const owner = addresses.find(one => addressesEqual(one.prefix.address, local))
   const link = owner === undefined ? undefined : host.links.findByIndex(owner.index)
-  if (link !== undefined && (dev === '' || link.name === dev)) {
+  if (link !== undefined && (dev === '' || link.index === host.links.find(dev)?.index)) {
     return { link, local, own: addresses.map(one => one.prefix.address) }
   }
   const where = dev === '' ? 'no interface of this host has it' : `it is not on interface ${JSON.stringify(dev)}`

@@ -96,7 +96,7 @@ export class EtcdCluster {
   fill(): void {
     const key = (n: number): string => `/full/${n}`
     try {
-      for (let n = 0; n < 100; n += 1) this.ctl('put', key(n), 'x'.repeat(1_000_000 / 8))
+      for (let n = 0; n < 400; n += 1) this.ctl('put', key(n), 'x'.repeat(120_000))
     } catch (error) {
       if (!/space exceeded/.test(String(error))) throw error
       return

@@ -2,7 +2,14 @@
 import type { Request } from '../../lib/cni/plugin.ts'
 import { isFirewalldRunning } from '../../lib/firewalld/firewalld.ts'
 import { readChainName } from '../../lib/iptables/chain-name.ts'
-import { type Engine, findIptables, hasLegacyTable, iptablesPolicy, isLegacy } from '../../lib/iptables/iptables.ts'
+import {
+  type Engine,
+  findIptables,
+  hasIptables,
+  hasLegacyTable,
+  iptablesPolicy,
+  isLegacy
+} from '../../lib/iptables/iptables.ts'
 import type { Nft } from '../../lib/nft/nft.ts'
 
 export type Backend = 'nftables' | 'iptables' | 'firewalld'
@@ -77,10 +84,6 @@ export function backendOf(text: string): Backend {
 export function policyOf(text: string): IngressPolicy {
   if (text === 'same-bridge') return 'same-bridge'
   return text === 'isolated' ? 'isolated' : 'open'
-}
-
-export function hasIptables(): boolean {
-  return findIptables(4) !== undefined || findIptables(6) !== undefined
 }
 
 /**

@@ -10,6 +10,8 @@ export interface Domain {
   readonly interfaces: readonly string[]
   /** The container's own port of the bridge; undefined without a bridge. */
   readonly port: string | undefined
+  /** The bridge, when containers of other hosts are on it by way of a tunnel. */
+  readonly overlay: string | undefined
 }
 
 /**
@@ -19,16 +21,18 @@ export interface Domain {
 export function domainOf(host: Net, result: Result): Domain {
   const interfaces: string[] = []
   let port: string | undefined
+  let overlay: string | undefined
   for (const one of result.interfaces) {
     if ((one.sandbox ?? '') !== '') continue
     const link = host.links.find(one.name)
     if (link === undefined) continue
     const bridge = bridgeAbove(host, link)
     if (bridge !== undefined) port = link.name
+    if (bridge !== undefined && link.kind === 'vxlan') overlay = bridge
     const name = bridge ?? link.name
     if (!interfaces.some(other => other === name)) interfaces.push(name)
   }
-  return { interfaces, port }
+  return { interfaces, port, overlay }
 }
 
 function bridgeAbove(host: Net, link: Link): string | undefined {

@@ -17,6 +17,8 @@ export interface Place {
   readonly interfaces: readonly string[]
   /** Its port of the bridge. */
   readonly port: string | undefined
+  /** Its bridge, when it is that of an overlay network. */
+  readonly overlay: string | undefined
 }
 
 export function entryOf(place: Place): Json {
@@ -27,7 +29,8 @@ export function entryOf(place: Place): Json {
     ['zone', jsonString(place.zone)],
     ['addresses', jsonArray(place.addresses.map(one => jsonString(formatAddress(one))))],
     ['interfaces', jsonArray(place.interfaces.map(one => jsonString(one)))],
-    ['port', place.port === undefined ? undefined : jsonString(place.port)]
+    ['port', place.port === undefined ? undefined : jsonString(place.port)],
+    ['overlay', place.overlay === undefined ? undefined : jsonString(place.overlay)]
   ])
 }
 
@@ -48,6 +51,7 @@ export function placeIn(entry: Json): Place | undefined {
     zone: section.text('zone') ?? '',
     addresses,
     interfaces: section.textList('interfaces'),
-    port: section.text('port')
+    port: section.text('port'),
+    overlay: section.text('overlay')
   }
 }

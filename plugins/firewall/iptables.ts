@@ -12,7 +12,9 @@
  *     -A CNI-ISOLATION-STAGE-2 -o cni0 … -j DROP
  *     -A CNI-ISOLATION-STAGE-2 … -j RETURN
  *
- * `isolated` adds `-A CNI-ISOLATION-STAGE-1 -i cni0 -o cni0 … -j DROP`.
+ * `isolated` adds `-A CNI-ISOLATION-STAGE-1 -i cni0 -o cni0 … -j DROP`; on an overlay network's bridge there is also
+ * `-A CNI-FORWARD -d 10.42.0.2/32 -i br-vx42 -o br-vx42 -j ACCEPT`: with br_netfilter, frames of containers on other hosts
+ * pass these chains, and nobody here has told of those containers.
  */
 import type { IpAddress } from '../../lib/ip/address.ts'
 import { formatPrefix, hostPrefix } from '../../lib/ip/prefix.ts'
@@ -45,6 +47,7 @@ export interface Exceptions {
   readonly adminChain: string
   readonly policy: IngressPolicy
   readonly interfaces: readonly string[]
+  readonly overlay: string | undefined
 }
 
 /** Adds what is missing. */
@@ -143,7 +146,8 @@ function missingExceptions(saved: readonly string[], exceptions: Exceptions, fam
     lines.push(`-I ${FORWARD} ${comment('CNI firewall plugin admin overrides')} -j ${adminChain}`)
   }
   for (const address of exceptions.addresses.filter(one => one.family === family)) {
-    for (const rule of exceptionRules(address)) if (!saved.some(one => one === rule)) lines.push(rule)
+    for (const rule of exceptionRules(address).concat(overlayRules(address, exceptions.overlay)))
+      if (!saved.some(one => one === rule)) lines.push(rule)
   }
   return lines
 }
@@ -156,8 +160,18 @@ function exceptionRules(address: IpAddress): readonly string[] {
   ]
 }
 
+/** From a container on another host, which keeps to this bridge. */
+function overlayRules(address: IpAddress, bridge: string | undefined): readonly string[] {
+  if (bridge === undefined) return []
+  return [`${overlayBeginning(address)}${bridge} -o ${bridge} -j ACCEPT`]
+}
+
+function overlayBeginning(address: IpAddress): string {
+  return `-A ${FORWARD} -d ${formatPrefix(hostPrefix(address))} -i `
+}
+
 function isAbout(rule: string, address: IpAddress): boolean {
-  return exceptionRules(address).some(one => one === rule)
+  return exceptionRules(address).some(one => one === rule) || rule.startsWith(overlayBeginning(address))
 }
 
 function missingIsolation(saved: readonly string[], exceptions: Exceptions): string[] {

@@ -16,11 +16,11 @@
  *
  * Whatever is done here is done under the lock of the namespace: else a DEL might close what an ADD has just opened.
  */
+import type { Session } from '../../lib/attach/session.ts'
 import type { Result } from '../../lib/cni/result.ts'
 import { type IpAddress, isLoopback } from '../../lib/ip/address.ts'
 import { prefixContains } from '../../lib/ip/prefix.ts'
 import type { Link } from '../../lib/net/links.ts'
-import type { Net } from '../../lib/net/net.ts'
 import type { Route } from '../../lib/net/routes.ts'
 import { type FoundMember, type Group, type GroupTable, type Member, nothingMore } from '../../lib/nft/groups.ts'
 import { addressField, gotoElement, type Nft, type NftBatch, type NftElement } from '../../lib/nft/nft.ts'
@@ -42,18 +42,18 @@ const RAW_PRIORITY = -300
  * The chain that stands for the host's interface towards the container; '' where 127.0.0.1 need not lead there. There is
  * no such setting for IPv6.
  */
-export function localhostChain(host: Net, result: Result, published: Published): string {
+export function localhostChain(session: Session, result: Result, published: Published): string {
   const target = fourOf(published)
   const isAsked = published.mappings.some(mapping => {
     const specific = specificAddress(mapping)
     return mapping.hostAddress?.family !== 6 && (specific === undefined || isLoopback(specific))
   })
   if (target === undefined || !isAsked) return ''
-  const link = linkTowards(host, result, target)
+  const link = linkTowards(session, result, target)
   if (link === undefined) return ''
   const opened = `${OPENED}${link.name}`
-  if (host.nft().findChain('ip', TABLE, opened) !== undefined) return opened
-  return host.sysctls.read(settingOf(link.name)) === '1' ? `${KEPT}${link.name}` : opened
+  if (session.nft().findChain('ip', TABLE, opened) !== undefined) return opened
+  return session.host.sysctls.read(settingOf(link.name)) === '1' ? `${KEPT}${link.name}` : opened
 }
 
 /** What must be in the kernel before `openLocalhost`. */
@@ -65,12 +65,12 @@ export function localhostMembers(published: Published, chain: string): readonly 
 }
 
 /** Whether the guard is missing, whatever became of it. */
-export function isUnguarded(host: Net): boolean {
-  return host.nft().findTable('ip', TABLE) === undefined
+export function isUnguarded(session: Session): boolean {
+  return session.nft().findTable('ip', TABLE) === undefined
 }
 
-export function openLocalhost(host: Net, chain: string): void {
-  if (chain.startsWith(OPENED)) setTo(host, chain.slice(OPENED.length), '1')
+export function openLocalhost(session: Session, chain: string): void {
+  if (chain.startsWith(OPENED)) setTo(session, chain.slice(OPENED.length), '1')
 }
 
 /**
@@ -78,23 +78,23 @@ export function openLocalhost(host: Net, chain: string): void {
  *
  * @param recorded the chain that ADD wrote down: a flush of the ruleset takes map and guard, and not the setting; '' = none
  */
-export function closeLocalhost(host: Net, leaving: readonly FoundMember[], recorded: string): void {
+export function closeLocalhost(session: Session, leaving: readonly FoundMember[], recorded: string): void {
   const chains = [recorded]
   for (const { group } of leaving) if (!chains.some(one => one === group.chain)) chains.push(group.chain)
   for (const chain of chains) {
     if (!chain.startsWith(OPENED)) continue
-    const users = host.nft().findChain('ip', TABLE, chain)?.use ?? 0
+    const users = session.nft().findChain('ip', TABLE, chain)?.use ?? 0
     if (users > leaving.filter(one => one.group.chain === chain).length) continue
-    setTo(host, chain.slice(OPENED.length), '0')
+    setTo(session, chain.slice(OPENED.length), '0')
   }
 }
 
 /** At the addresses of one container, its own. */
-export function findLocalhost(host: Net, published: Published): readonly FoundMember[] {
+export function findLocalhost(session: Session, published: Published): readonly FoundMember[] {
   const target = fourOf(published)
   if (target === undefined) return []
-  const element = host.nft().findElement('ip', TABLE, CONTAINERS, addressField(target))
-  return element === undefined || element.comment !== published.comment ? [] : [foundMember(host, element)]
+  const element = session.nft().findElement('ip', TABLE, CONTAINERS, addressField(target))
+  return element === undefined || element.comment !== published.comment ? [] : [foundMember(session, element)]
 }
 
 /** Whose the address is, as far as this table tells. */
@@ -104,21 +104,21 @@ export function ownerInLocalhost(nft: Nft, target: IpAddress | undefined): strin
 }
 
 /** In the whole map. */
-export function findAllLocalhost(host: Net, isWanted: (comment: string) => boolean): readonly FoundMember[] {
-  const elements = host.nft().listElements('ip', TABLE, CONTAINERS)
-  return elements.filter(one => isWanted(one.comment)).map(one => foundMember(host, one))
+export function findAllLocalhost(session: Session, isWanted: (comment: string) => boolean): readonly FoundMember[] {
+  const elements = session.nft().listElements('ip', TABLE, CONTAINERS)
+  return elements.filter(one => isWanted(one.comment)).map(one => foundMember(session, one))
 }
 
 /** What is not as it must be, as sentences. */
-export function localhostProblems(host: Net, published: Published, chain: string): readonly string[] {
+export function localhostProblems(session: Session, published: Published, chain: string): readonly string[] {
   if (chain === '') return []
   const problems: string[] = []
-  const isThere = findLocalhost(host, published).some(one => one.group.chain === chain)
-  if (!isThere || host.nft().listRules('ip', TABLE, GUARD).length !== SIDES.length) {
+  const isThere = findLocalhost(session, published).some(one => one.group.chain === chain)
+  if (!isThere || session.nft().listRules('ip', TABLE, GUARD).length !== SIDES.length) {
     problems.push(`table ip ${TABLE}, which keeps neighbours from 127.0.0.1, is not complete`)
   }
   const name = chain.slice(chain.indexOf('-') + 1)
-  if (host.sysctls.read(settingOf(name)) !== '1') problems.push(`sysctl net/${settingOf(name)} is not 1`)
+  if (session.host.sysctls.read(settingOf(name)) !== '1') problems.push(`sysctl net/${settingOf(name)} is not 1`)
   return problems
 }
 
@@ -130,16 +130,16 @@ function settingOf(name: string): string {
   return `ipv4/conf/${name}/route_localnet`
 }
 
-function setTo(host: Net, name: string, value: string): void {
+function setTo(session: Session, name: string, value: string): void {
   const path = settingOf(name)
-  const present = host.sysctls.read(path)
-  if (present !== undefined && present !== value) host.sysctls.write(path, value)
+  const present = session.host.sysctls.read(path)
+  if (present !== undefined && present !== value) session.host.sysctls.write(path, value)
 }
 
-function foundMember(host: Net, element: NftElement): FoundMember {
+function foundMember(session: Session, element: NftElement): FoundMember {
   const chain = element.verdict?.chain ?? ''
   // A chain seems to be in use, and its table with it, for as long as what it guards is open.
-  const isOpen = chain.startsWith(KEPT) && host.sysctls.read(settingOf(chain.slice(KEPT.length))) === '1'
+  const isOpen = chain.startsWith(KEPT) && session.host.sysctls.read(settingOf(chain.slice(KEPT.length))) === '1'
   return { table: GUARDED, element, group: groupOf(chain, isOpen ? 1 : 0), removeMore: nothingMore }
 }
 
@@ -161,19 +161,19 @@ function addBase(batch: NftBatch): void {
 }
 
 /** Among the attachment's own interfaces first: a host may have more routes than one wants to read. */
-function linkTowards(host: Net, result: Result, target: IpAddress): Link | undefined {
+function linkTowards(session: Session, result: Result, target: IpAddress): Link | undefined {
   for (const one of result.interfaces) {
     if ((one.sandbox ?? '') !== '') continue
-    const link = host.links.find(one.name)
+    const link = session.host.links.find(one.name)
     if (link === undefined) continue
-    const routes = host.routes.list({ family: 4, index: link.index })
+    const routes = session.host.routes.list({ family: 4, index: link.index })
     if (routes.some(route => leadsTo(route, target))) return link
   }
   let best: Route | undefined
-  for (const route of host.routes.list({ family: 4 })) {
+  for (const route of session.host.routes.list({ family: 4 })) {
     if (leadsTo(route, target) && (route.dst?.length ?? 0) > (best?.dst?.length ?? 0)) best = route
   }
-  return best?.index === undefined ? undefined : host.links.findByIndex(best.index)
+  return best?.index === undefined ? undefined : session.host.links.findByIndex(best.index)
 }
 
 /** Whether the route is to a net that the address is in, and not to everywhere. */

@@ -1,11 +1,10 @@
 /** Whose a port of the host is: one mapping per port, whoever made it. */
 
+import type { Session } from '../../lib/attach/session.ts'
 import { isOtherInterface } from '../../lib/attachment.ts'
 import { CniError } from '../../lib/cni/error.ts'
-import type { Request } from '../../lib/cni/plugin.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
 import { hasLegacyTable } from '../../lib/iptables/iptables.ts'
-import type { Net } from '../../lib/net/net.ts'
 import type { Nft } from '../../lib/nft/nft.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
 import { type Conflict, findConflicts } from './conflict.ts'
@@ -37,8 +36,8 @@ export interface Claim {
  *
  * @throws {CniError} code 101 naming the owner of a port that is taken
  */
-export function claimPorts(host: Net, request: Request, wanted: Published, plugin: string): Claim {
-  const nft = host.nft()
+export function claimPorts(session: Session, wanted: Published, plugin: string): Claim {
+  const nft = session.nft()
   const conflicts = findConflicts(nft, wanted)
   const published = withMappings(wanted, mappingsLeft(wanted, conflicts))
   const leavingChains: string[] = []
@@ -47,11 +46,11 @@ export function claimPorts(host: Net, request: Request, wanted: Published, plugi
     const { owner, mapping } = conflict
     if (leaving.some(one => one === owner) || isOtherInterface(owner, wanted.comment)) continue
     // Our own is of an ADD whose journal is lost.
-    if (owner !== wanted.comment && !isGone(host, request, owner, plugin)) throw taken(mapping, owner)
+    if (owner !== wanted.comment && !isGone(session, owner, plugin)) throw taken(mapping, owner)
     leaving.push(owner)
   }
-  for (const conflict of iptablesConflicts(host, request, published)) {
-    if (!isIptablesOwnerGone(host, conflict.target)) throw taken(conflict.mapping, conflict.owner)
+  for (const conflict of iptablesConflicts(session, published)) {
+    if (!isIptablesOwnerGone(session, conflict.target)) throw taken(conflict.mapping, conflict.owner)
     leavingChains.push(conflict.chain)
     const owner = ownerInLocalhost(nft, conflict.target)
     if (owner !== undefined) leaving.push(owner)
@@ -63,8 +62,8 @@ export function claimPorts(host: Net, request: Request, wanted: Published, plugi
  * What is left to publish of a container that is on several networks: runtimes ask for its ports on each. The network
  * that is attached first has them, as with the reference, whose first rule wins.
  */
-export function withoutOwnElsewhere(host: Net, published: Published): Published {
-  return withMappings(published, mappingsLeft(published, findConflicts(host.nft(), published)))
+export function withoutOwnElsewhere(session: Session, published: Published): Published {
+  return withMappings(published, mappingsLeft(published, findConflicts(session.nft(), published)))
 }
 
 function mappingsLeft(published: Published, conflicts: readonly Conflict[]): readonly Mapping[] {
@@ -75,16 +74,16 @@ function mappingsLeft(published: Published, conflicts: readonly Conflict[]): rea
   return published.mappings.filter(one => texts.get(mappingText(one)) === undefined)
 }
 
-function iptablesConflicts(host: Net, request: Request, published: Published): readonly IptablesConflict[] {
-  if (published.mappings.length === 0 || !hasIptablesMappings(host.nft(), published)) return []
-  const conflicts = findIptablesConflicts(request, published.addresses, published.mappings)
+function iptablesConflicts(session: Session, published: Published): readonly IptablesConflict[] {
+  if (published.mappings.length === 0 || !hasIptablesMappings(session.nft(), published)) return []
+  const conflicts = findIptablesConflicts(session.request, published.addresses, published.mappings)
   // Another interface of the same container: the first rule wins.
-  return conflicts.filter(one => !one.owner.endsWith(` id: ${JSON.stringify(request.containerId)}`))
+  return conflicts.filter(one => !one.owner.endsWith(` id: ${JSON.stringify(session.request.containerId)}`))
 }
 
 /** Chains don't say by which interface their container is reached. */
-function isIptablesOwnerGone(host: Net, target: IpAddress | undefined): boolean {
-  return target !== undefined && !isConnected(host, target)
+function isIptablesOwnerGone(session: Session, target: IpAddress | undefined): boolean {
+  return target !== undefined && !isConnected(session, target)
 }
 
 function taken(mapping: Mapping, owner: string): CniError {
@@ -103,10 +102,10 @@ function hasIptablesMappings(nft: Nft, published: Published): boolean {
 }
 
 /** Whether the reference plugin, or an ADD with the iptables backend, has left mappings of this container. */
-export function hasForeignRules(host: Net, request: Request): boolean {
-  const chain = containerChain(request)
+export function hasForeignRules(session: Session): boolean {
+  const chain = containerChain(session.request)
   try {
-    const nft = host.nft()
+    const nft = session.nft()
     const isThere = nft.findChain('ip', 'nat', chain) !== undefined || nft.findChain('ip6', 'nat', chain) !== undefined
     return isThere || hasLegacyTable('nat')
   } catch (error) {

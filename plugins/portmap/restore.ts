@@ -3,10 +3,10 @@
  * next ADD makes everybody's again, as the journal has them: it finds its own table missing, which it never is otherwise
  * while another container has ports.
  */
+
 import { everyEntry } from '../../lib/attach/every-entry.ts'
+import type { Session } from '../../lib/attach/session.ts'
 import { ownerText } from '../../lib/attachment.ts'
-import type { Request } from '../../lib/cni/plugin.ts'
-import type { Net } from '../../lib/net/net.ts'
 import { addMembers, type Member } from '../../lib/nft/groups.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
 import { type Made, madeIn } from './entry.ts'
@@ -24,20 +24,20 @@ export interface Missing {
 const FAMILIES: readonly (4 | 6)[] = [4, 6]
 
 /** To be asked before the first element is added. */
-export function findMissing(host: Net): Missing {
-  return { families: FAMILIES.filter(one => isTableMissing(host.nft(), one)), guard: isUnguarded(host) }
+export function findMissing(session: Session): Missing {
+  return { families: FAMILIES.filter(one => isTableMissing(session.nft(), one)), guard: isUnguarded(session) }
 }
 
 /** Publishes again what other containers, which are still there, have had in what was missing. */
-export function restoreOthers(host: Net, request: Request, missing: Missing, plugin: string): void {
+export function restoreOthers(session: Session, missing: Missing, plugin: string): void {
   if (missing.families.length === 0 && !missing.guard) return
-  const own = ownerText(request)
-  for (const { attachment: owner, entry } of everyEntry(request, plugin)) {
+  const own = ownerText(session.request)
+  for (const { attachment: owner, entry } of everyEntry(session.request, plugin)) {
     const made = ownerText(owner) === own ? undefined : madeIn(entry, owner)
-    if (made === undefined || isUnreachable(host, made)) continue
+    if (made === undefined || isUnreachable(session, made)) continue
     const members = missingMembers(made, missing)
     try {
-      if (members.length > 0) addMembers(host.nft(), members)
+      if (members.length > 0) addMembers(session.nft(), members)
     } catch (error) {
       // What is not to be had for another one is no failure of this ADD.
       process.stderr.write(`publish the ports of ${made.published.comment} again: ${messageOf(error)}\n`)

@@ -44,7 +44,7 @@ export function planTunnel(host: Net, request: Request, config: VxlanConfig): Pl
     port: config.port,
     local,
     // The kernel joins a group on an interface; otherwise the routes of the moment are better than one for ever.
-    dev: config.underlay.group === undefined ? config.underlay.dev : link.name,
+    dev: config.underlay.group === undefined && config.underlay.dev === '' ? '' : link.name,
     group: config.underlay.group,
     learning: config.agent === undefined,
     mtu: config.mtu ?? largest,
