@@ -56,6 +56,13 @@ const SERVER = `require('node:http').createServer((request, response) => {
   response.end('hello ' + request.socket.remoteAddress.replace('::ffff:', ''))
 }).listen(80)`
 
+/** Asks until the server listens. */
+const CLIENT = `const ask = () => fetch('http://127.0.0.1:8080/').then(answer => answer.text()).then(
+  text => process.stdout.write(text),
+  () => setTimeout(ask, 20)
+)
+ask()`
+
 /** Nothing of any container but its bridge. */
 function isClean({ host, directory }: Stage): void {
   assert.match(host.run('ip', ['-o', 'link']).stdout, /^1: lo:[^\n]*\n\d+: br-run:[^\n]*\n$/)
