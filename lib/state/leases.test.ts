@@ -334,4 +334,19 @@ test('a claim that fails leaves neither lease nor owner file, and what was held 
     assert.equal(held(leases, c2), ['10.1.0.3'])
   }))
 
+test('a lease that somebody rewrote in place is whose it says it is', () =>
+  inScratch(({ leases, path }) => {
+    // Neither the directory's time nor the owner files tell of it.
+    claim(leases, c1, '10.1.0.2')
+    claim(leases, c2, '10.1.0.3')
+    writeFileSync(join(path, '10.1.0.2'), 'c1')
+    assert.equal(held(leases, c1), ['10.1.0.2'])
+    leases.locked(() => leases.release(c1))
+    assert.equal([...leases.names()], ['10.1.0.3'])
+    writeFileSync(join(path, '10.1.0.3'), 'somebody\r\neth0')
+    assert.equal(held(leases, c2), [])
+    leases.locked(() => leases.release(c2))
+    assert.equal([...leases.names()], ['10.1.0.3'])
+  }))
+
 test.run()
