@@ -22,8 +22,10 @@ export async function create(call: Call): Promise<number> {
   const { place, output } = call
   const wish = wishOf(call)
   const path = join(place.confDir, `patchbay-${wish.name}.conflist`)
+  // Before anything is made: a wish that cannot be fulfilled leaves no directory either.
+  const plan = configOf(wish, loadNetworks(place.confDir).networks)
   if (call.has('dry-run')) {
-    output.out(jsonLine(configOf(wish, loadNetworks(place.confDir).networks)))
+    output.out(jsonLine(plan))
     return 0
   }
   makeDirectory(place.confDir)

@@ -1,4 +1,5 @@
 /** What is said to who asks for help, or needs it. */
+import { existsSync } from 'node:fs'
 import { answerOf, type CommandAnswer } from '../lib/testing/command-stage.ts'
 import { assert, suite } from '../lib/testing/suite.ts'
 import { GRAMMAR, runCommandLine } from './command-line.ts'
@@ -37,6 +38,7 @@ test('wrong use is status 2 and explained, with the form of the command; nothing
     assert.is(answer.out, '')
     assert.match(answer.err, message)
   }
+  assert.not.ok(existsSync('/nonexistent'))
 })
 
 test('help and version', async () => {
