@@ -13,7 +13,7 @@ const TABLE: GroupTable = {
   baseUse: 2,
   addBase: batch => {
     batch.addSet('ip', 't', { name: 'm', key: ['ipv4_addr'], data: [], isInterval: false })
-    batch.addChain('ip', 't', 'base', undefined, false)
+    batch.addChain('ip', 't', 'base', undefined)
   }
 }
 

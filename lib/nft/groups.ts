@@ -144,15 +144,15 @@ function nextNeed(error: NftError, need: Need): Need | undefined {
 function addMember(batch: NftBatch, member: Member, need: Need): void {
   const { table, group } = member
   if (need === 2) {
-    batch.addTable(table.family, table.table, true)
+    batch.createTable(table.family, table.table)
     table.addBase(batch)
   }
   if (need >= 1) {
-    batch.addChain(table.family, table.table, group.chain, undefined, true)
-    for (const rule of group.rules) batch.addRule(table.family, table.table, group.chain, rule, '')
+    batch.createChain(table.family, table.table, group.chain)
+    for (const rule of group.rules) batch.addRule(table.family, table.table, group.chain, rule)
     group.addMore(batch)
   }
-  batch.addElements(table.family, table.table, table.map, [member.element], true)
+  batch.createElements(table.family, table.table, table.map, [member.element])
   member.addMore(batch)
 }
 

@@ -236,8 +236,8 @@ function encodeStep(step: NftStep, id: number): Uint8Array {
     case 'remove chain':
       return encodeChainName(family, table, name)
     case 'add rule': {
-      const { expressions, comment } = step
-      return encodeRule({ family, table, chain: name, handle: 0, expressions, comment })
+      const { expressions } = step
+      return encodeRule({ family, table, chain: name, handle: 0, expressions, comment: '' })
     }
     case 'remove rule':
       return encodeRuleName(family, table, name, step.handle)

@@ -187,9 +187,9 @@ function tableOf(number: 4 | 6): GroupTable {
   function addBase(batch: NftBatch): void {
     batch.addSet(family, TABLE, { name: MAP, key: [type], data: [], isInterval: false })
     const hook = { type: 'nat', hook: 'postrouting', priority: PRIORITY, policy: undefined } as const
-    batch.addChain(family, TABLE, 'postrouting', hook, false)
+    batch.addChain(family, TABLE, 'postrouting', hook)
     // ip saddr vmap @sources
-    batch.addRule(family, TABLE, 'postrouting', verdictFrom(family, ['saddr'], MAP), '')
+    batch.addRule(family, TABLE, 'postrouting', verdictFrom(family, ['saddr'], MAP))
   }
   return { family, table: TABLE, map: MAP, baseUse: 2, addBase }
 }

@@ -81,7 +81,6 @@ export interface NftStep {
   readonly set: NftSet | undefined
   readonly elements: readonly NftElement[]
   readonly expressions: readonly Expression[]
-  readonly comment: string
   /** Of a rule to be removed; 0 = all rules of the chain. */
   readonly handle: number
 }
@@ -113,8 +112,9 @@ export class NftBatch {
     return this.#steps.length
   }
 
-  addTable(family: NftFamily, table: string, isExclusive: boolean): void {
-    this.#push({ ...EMPTY_STEP, operation: 'add table', family, table, isExclusive })
+  /** EEXIST when it is there. */
+  createTable(family: NftFamily, table: string): void {
+    this.#push({ ...EMPTY_STEP, operation: 'add table', family, table, isExclusive: true })
   }
 
   /** With all that is in it. */
@@ -122,9 +122,18 @@ export class NftBatch {
     this.#push({ ...EMPTY_STEP, operation: 'remove table', family, table })
   }
 
-  /** @param hook undefined for a chain that is only jumped to */
-  addChain(family: NftFamily, table: string, name: string, hook: NftHook | undefined, isExclusive: boolean): void {
-    this.#push({ ...EMPTY_STEP, operation: 'add chain', family, table, name, hook, isExclusive })
+  /**
+   * Leaves the chain as it is when it is there.
+   *
+   * @param hook undefined for a chain that is only jumped to
+   */
+  addChain(family: NftFamily, table: string, name: string, hook: NftHook | undefined): void {
+    this.#push({ ...EMPTY_STEP, operation: 'add chain', family, table, name, hook })
+  }
+
+  /** A chain that is only jumped to; EEXIST when it is there. */
+  createChain(family: NftFamily, table: string, name: string): void {
+    this.#push({ ...EMPTY_STEP, operation: 'add chain', family, table, name, isExclusive: true })
   }
 
   /** With its rules; EBUSY while anything else leads to it. */
@@ -133,8 +142,8 @@ export class NftBatch {
   }
 
   /** At the chain's end; the same rule twice is two rules. */
-  addRule(family: NftFamily, table: string, chain: string, expressions: readonly Expression[], comment: string): void {
-    this.#push({ ...EMPTY_STEP, operation: 'add rule', family, table, name: chain, expressions, comment })
+  addRule(family: NftFamily, table: string, chain: string, expressions: readonly Expression[]): void {
+    this.#push({ ...EMPTY_STEP, operation: 'add rule', family, table, name: chain, expressions })
   }
 
   /** @param handle 0 = all rules of the chain */
@@ -146,25 +155,25 @@ export class NftBatch {
     this.#push({ ...EMPTY_STEP, operation: 'add set', family, table, name: set.name, set })
   }
 
-  /** @param isExclusive EEXIST when one of the keys is there; otherwise only when it is there with other data */
-  addElements(
-    family: NftFamily,
-    table: string,
-    set: string,
-    elements: readonly NftElement[],
-    isExclusive: boolean
-  ): void {
-    for (let i = 0; i < elements.length; i += ELEMENTS_PER_STEP) {
-      const some = elements.slice(i, i + ELEMENTS_PER_STEP)
-      this.#push({ ...EMPTY_STEP, operation: 'add element', family, table, name: set, elements: some, isExclusive })
-    }
+  /** EEXIST when one of the keys is there with other data. */
+  addElements(family: NftFamily, table: string, set: string, elements: readonly NftElement[]): void {
+    this.#pushElements({ ...EMPTY_STEP, operation: 'add element', family, table, name: set }, elements)
+  }
+
+  /** EEXIST when one of the keys is there. */
+  createElements(family: NftFamily, table: string, set: string, elements: readonly NftElement[]): void {
+    const step: NftStep = { ...EMPTY_STEP, operation: 'add element', family, table, name: set, isExclusive: true }
+    this.#pushElements(step, elements)
   }
 
   /** ENOENT when one of the keys is not there. */
   removeElements(family: NftFamily, table: string, set: string, elements: readonly NftElement[]): void {
+    this.#pushElements({ ...EMPTY_STEP, operation: 'remove element', family, table, name: set }, elements)
+  }
+
+  #pushElements(step: NftStep, elements: readonly NftElement[]): void {
     for (let i = 0; i < elements.length; i += ELEMENTS_PER_STEP) {
-      const some = elements.slice(i, i + ELEMENTS_PER_STEP)
-      this.#push({ ...EMPTY_STEP, operation: 'remove element', family, table, name: set, elements: some })
+      this.#push({ ...step, elements: elements.slice(i, i + ELEMENTS_PER_STEP) })
     }
   }
 
@@ -183,7 +192,6 @@ const EMPTY_STEP: NftStep = {
   set: undefined,
   elements: [],
   expressions: [],
-  comment: '',
   handle: 0
 }
 

@@ -104,7 +104,7 @@ function memberOf(port: CheckedPort, comment: string): Member {
     group: GROUP,
     element: gotoElement(nameField(port.name), CHECK, comment),
     addMore: (batch: NftBatch): void => {
-      batch.addElements(FAMILY, NAME, ALLOWED, [keyElement(allowedKey(port), comment)], false)
+      batch.addElements(FAMILY, NAME, ALLOWED, [keyElement(allowedKey(port), comment)])
     }
   }
 }
@@ -140,7 +140,7 @@ function addBase(batch: NftBatch): void {
   batch.addSet(FAMILY, NAME, { name: PORTS, key: ['ifname'], data: [], isInterval: false })
   batch.addSet(FAMILY, NAME, { name: ALLOWED, key: ['ifname', 'ether_addr'], data: undefined, isInterval: false })
   const hook = { type: 'filter', hook: 'prerouting', priority: PRIORITY, policy: undefined } as const
-  batch.addChain(FAMILY, NAME, 'prerouting', hook, false)
+  batch.addChain(FAMILY, NAME, 'prerouting', hook)
   // iifname vmap @ports
-  batch.addRule(FAMILY, NAME, 'prerouting', verdictFrom(FAMILY, ['iifname'], PORTS), '')
+  batch.addRule(FAMILY, NAME, 'prerouting', verdictFrom(FAMILY, ['iifname'], PORTS))
 }

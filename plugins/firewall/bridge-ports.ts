@@ -35,7 +35,7 @@ export function portMember(port: string, comment: string): Member {
     group: GROUP,
     element: gotoElement(key, ISOLATED, comment),
     addMore: (batch: NftBatch): void => {
-      batch.addElements(FAMILY, TABLE, MEMBERS, [keyElement(key, comment)], false)
+      batch.addElements(FAMILY, TABLE, MEMBERS, [keyElement(key, comment)])
     }
   }
 }
@@ -96,7 +96,7 @@ function addBase(batch: NftBatch): void {
   batch.addSet(FAMILY, TABLE, { name: PORTS, key: ['ifname'], data: [], isInterval: false })
   batch.addSet(FAMILY, TABLE, { name: MEMBERS, key: ['ifname'], data: undefined, isInterval: false })
   const hook = { type: 'filter', hook: 'forward', priority: PRIORITY, policy: undefined } as const
-  batch.addChain(FAMILY, TABLE, 'forward', hook, false)
+  batch.addChain(FAMILY, TABLE, 'forward', hook)
   // iifname vmap @ports
-  batch.addRule(FAMILY, TABLE, 'forward', verdictFrom(FAMILY, ['iifname'], PORTS), '')
+  batch.addRule(FAMILY, TABLE, 'forward', verdictFrom(FAMILY, ['iifname'], PORTS))
 }

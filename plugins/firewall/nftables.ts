@@ -231,7 +231,7 @@ function groupWith(nft: Nft, table: GroupTable, chain: string, rules: readonly (
     rules,
     addMore: (batch: NftBatch): void => {
       const elements = interfaces.map(name => keyElement(nameField(name), ''))
-      batch.addElements(family, TABLE, BRIDGES, elements, false)
+      batch.addElements(family, TABLE, BRIDGES, elements)
     },
     removeMore: (batch: NftBatch): void => {
       const others = nft.listChains(family).filter(one => one.table === TABLE && one.name !== chain)
@@ -253,18 +253,18 @@ function tableOf(number: 4 | 6): GroupTable {
     batch.addSet(family, TABLE, { name: CONTAINERS, key: [type], data: [], isInterval: false })
     batch.addSet(family, TABLE, { name: BRIDGES, key: ['ifname'], data: undefined, isInterval: false })
     const hook = { type: 'filter', hook: 'forward', priority: PRIORITY, policy: undefined } as const
-    batch.addChain(family, TABLE, 'forward', hook, false)
+    batch.addChain(family, TABLE, 'forward', hook)
     // ct state established,related accept
-    batch.addRule(family, TABLE, 'forward', rule([matchKnownConnection(), verdict('accept')]), '')
+    batch.addRule(family, TABLE, 'forward', rule([matchKnownConnection(), verdict('accept')]))
     // ct status dnat accept
-    batch.addRule(family, TABLE, 'forward', rule([matchTranslatedDestination(), verdict('accept')]), '')
+    batch.addRule(family, TABLE, 'forward', rule([matchTranslatedDestination(), verdict('accept')]))
     const after = { type: 'filter', hook: 'prerouting', priority: AFTER_TRANSLATION, policy: undefined } as const
-    batch.addChain(family, TABLE, 'published', after, false)
+    batch.addChain(family, TABLE, 'published', after)
     // iifname @bridges ct status dnat meta mark set meta mark | 0x800
     const published = [matchSet(family, ['iifname'], BRIDGES), matchTranslatedDestination(), setMark(PUBLISHED_MARK)]
-    batch.addRule(family, TABLE, 'published', rule(published), '')
+    batch.addRule(family, TABLE, 'published', rule(published))
     // ip daddr vmap @containers
-    batch.addRule(family, TABLE, 'forward', verdictFrom(family, ['daddr'], CONTAINERS), '')
+    batch.addRule(family, TABLE, 'forward', verdictFrom(family, ['daddr'], CONTAINERS))
   }
   return { family, table: TABLE, map: CONTAINERS, baseUse: 4, addBase }
 }

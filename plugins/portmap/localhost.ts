@@ -152,11 +152,11 @@ const GUARDED: GroupTable = { family: 'ip', table: TABLE, map: CONTAINERS, baseU
 function addBase(batch: NftBatch): void {
   batch.addSet('ip', TABLE, { name: CONTAINERS, key: ['ipv4_addr'], data: [], isInterval: false })
   const hook = { type: 'filter', hook: 'prerouting', priority: RAW_PRIORITY, policy: undefined } as const
-  batch.addChain('ip', TABLE, GUARD, hook, false)
+  batch.addChain('ip', TABLE, GUARD, hook)
   for (const side of SIDES) {
     // iifname != "lo" ip daddr 127.0.0.0/8 drop
     const parts = [matchName('iifname', 'lo', true), matchAddress(side, loopbackPrefix()), verdict('drop')]
-    batch.addRule('ip', TABLE, GUARD, rule(parts), '')
+    batch.addRule('ip', TABLE, GUARD, rule(parts))
   }
 }
 

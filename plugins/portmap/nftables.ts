@@ -116,11 +116,12 @@ function memberOf(address: IpPrefix, published: Published): Member {
   const placed = elementsOf(address, published)
   const element = gotoElement(addressField(address.address), group.chain, published.comment)
   function addMore(batch: NftBatch): void {
-    for (const map of [PORTS, ADDRESS_PORTS, RANGES, INDEX]) {
-      const elements = placed.filter(one => one.map === map).map(one => one.element)
-      // Several containers share an element of the index: the same port at different addresses.
-      batch.addElements(table.family, TABLE, map, elements, map !== INDEX)
+    const elementsOfMap = (map: string) => placed.filter(one => one.map === map).map(one => one.element)
+    for (const map of [PORTS, ADDRESS_PORTS, RANGES]) {
+      batch.createElements(table.family, TABLE, map, elementsOfMap(map))
     }
+    // Several containers share an element of the index: the same port at different addresses.
+    batch.addElements(table.family, TABLE, INDEX, elementsOfMap(INDEX))
   }
   return { table, group, element, addMore }
 }
@@ -134,7 +135,7 @@ function gateMember(address: IpPrefix, published: Published): Member | undefined
   if (gate === undefined || first === undefined) return undefined
   const group: Group = { chain: gate.chain, rules: gate.rules, addMore: nothingMore, removeMore: nothingMore }
   function addMore(batch: NftBatch): void {
-    batch.addElements(table.family, TABLE, CONDITIONS, elements.slice(1).map(elementIn), true)
+    batch.createElements(table.family, TABLE, CONDITIONS, elements.slice(1).map(elementIn))
   }
   return { table: withMap(table, CONDITIONS), group, element: first.element, addMore }
 }

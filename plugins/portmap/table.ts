@@ -171,12 +171,12 @@ function addMaps(batch: NftBatch, family: NftFamily): void {
 
 function addTranslation(batch: NftBatch, family: NftFamily): void {
   const add = (chain: string, expressions: readonly Expression[]): void => {
-    batch.addRule(family, TABLE, chain, expressions, '')
+    batch.addRule(family, TABLE, chain, expressions)
   }
-  batch.addChain(family, TABLE, TRANSLATE, undefined, false)
+  batch.addChain(family, TABLE, TRANSLATE, undefined)
   for (const hook of HOOKS) {
     const priority = hook === 'postrouting' ? SNAT_PRIORITY : DNAT_PRIORITY
-    batch.addChain(family, TABLE, hook, { type: 'nat', hook, priority, policy: undefined }, false)
+    batch.addChain(family, TABLE, hook, { type: 'nat', hook, priority, policy: undefined })
   }
   // ip daddr . meta l4proto . th dport vmap @conditions
   add(TRANSLATE, verdictFrom(family, ['daddr', 'l4proto', 'dport'], CONDITIONS))

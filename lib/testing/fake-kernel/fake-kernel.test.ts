@@ -32,8 +32,8 @@ function attach(kernel: FakeKernel): void {
   container.routes.ensure([{ dst: undefined, gateway: address('10.1.0.1'), index: eth0.index }])
   container.sysctls.write('ipv4/conf/eth0/arp_notify', '1')
   const batch = new NftBatch()
-  batch.addTable('ip', 'patchbay', false)
-  batch.addChain('ip', 'patchbay', 'sources', undefined, false)
+  batch.createTable('ip', 'patchbay')
+  batch.createChain('ip', 'patchbay', 'sources')
   host.nft().commit(batch, undefined)
 }
 

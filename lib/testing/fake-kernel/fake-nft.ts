@@ -155,7 +155,7 @@ export class FakeNft extends Nft {
     if (chain === undefined) refuse(step, 'ENOENT', place)
     if (step.operation === 'add rule') {
       this.#handle += 1
-      chain.rules.push({ handle: this.#handle, expressions: step.expressions, comment: step.comment })
+      chain.rules.push({ handle: this.#handle, expressions: step.expressions, comment: '' })
       return
     }
     const left = chain.rules.filter(rule => step.handle !== 0 && rule.handle !== step.handle)
