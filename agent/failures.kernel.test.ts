@@ -84,7 +84,7 @@ test('a host dies: the others forget it with its lease, and its addresses are fr
 })
 
 test('the leader of etcd is killed; etcd goes away and returns; a host is cut off and returns', async () => {
-  await inSite({ members: 3, etcd: SHORT_LEASES }, async site => {
+  await inSite({ members: 3, etcd: SHORT_LEASES, agent: { compareSeconds: 1 } }, async site => {
     const { lab, etcd } = site
     const a = await site.add(0, 'c0')
     const b = await site.add(1, 'c1')
@@ -108,7 +108,8 @@ test('the leader of etcd is killed; etcd goes away and returns; a host is cut of
     await site.agent(0).kill()
     site.agent(0).restart()
     await until('it is up, and says so', async () => (await site.agent(0).get('/healthz')).status === 503)
-    await new Promise(resolve => setTimeout(resolve, 6000))
+    // Time for two comparisons.
+    await new Promise(resolve => setTimeout(resolve, 2500))
     assert.ok(pings(a.netns, b.ips[0] ?? ''), 'also over a restart of the agent')
     // A container goes while nobody can be told.
     assert.is((await site.call('DEL', 1, 'c1')).stdout, '')

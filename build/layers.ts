@@ -49,9 +49,17 @@ const LAYERS: readonly Layer[] = [
     packages: false
   },
   { of: 'lib/net/', mayImport: ['lib/netlink/', 'lib/nft/', 'lib/sys/', 'lib/ip/', 'lib/hash/'], packages: false },
-  { of: 'lib/state/', mayImport: ['lib/sys/', 'lib/config/', 'lib/ip/'], packages: false },
-  { of: 'lib/cni/', mayImport: ['lib/config/', 'lib/ip/', 'lib/sys/', 'lib/undo.ts'], packages: false },
-  { of: 'lib/runtime/', mayImport: ['lib/cni/', 'lib/config/', 'lib/ip/', 'lib/sys/', 'lib/state/'], packages: true },
+  { of: 'lib/state/', mayImport: ['lib/attachment.ts', 'lib/sys/', 'lib/config/', 'lib/ip/'], packages: false },
+  {
+    of: 'lib/cni/',
+    mayImport: ['lib/attachment.ts', 'lib/config/', 'lib/ip/', 'lib/sys/', 'lib/undo.ts'],
+    packages: false
+  },
+  {
+    of: 'lib/runtime/',
+    mayImport: ['lib/attachment.ts', 'lib/cni/', 'lib/config/', 'lib/ip/', 'lib/sys/', 'lib/state/'],
+    packages: true
+  },
   { of: 'lib/attach/', mayImport: ['lib/cni/', ...KERNEL, ...VALUES], packages: false },
   {
     of: 'lib/overlay/',
@@ -68,6 +76,7 @@ const LAYERS: readonly Layer[] = [
   { of: 'plugins/main.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
   { of: 'plugins/registry.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
   { of: 'plugins/start.ts', mayImport: ['plugins/registry.ts', 'lib/cni/', 'lib/net/'], packages: false },
+  { of: 'plugins/removal.', mayImport: ['plugins/', 'lib/'], packages: false },
   {
     of: 'plugins/*/',
     mayImport: ['lib/attach/', 'lib/daemon/', 'lib/overlay/', 'lib/cni/', ...KERNEL, ...VALUES],

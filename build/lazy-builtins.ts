@@ -22,8 +22,7 @@ export function lazyBuiltins(): Plugin {
       )
       build.onLoad({ filter, namespace: 'lazy-builtin' }, ({ path }) => {
         const builtin: Readonly<Record<string, unknown>> = require(path)
-        // Classes are left out: an import of one fails the build, since a function cannot stand in for it.
-        const names = Object.keys(builtin).filter(name => typeof builtin[name] === 'function' && /^[a-z]/.test(name))
+        const names = Object.keys(builtin).filter(name => typeof builtin[name] === 'function')
         const own = path === 'node:crypto' ? OWN_HASH : ''
         const wrapped = names.filter(name => own === '' || name !== 'createHash')
         return {
@@ -53,6 +52,9 @@ export function createHash(algorithm) {
 }
 `
 
+/** A class's name begins with a capital letter; what `new` makes of the function is what the class makes. */
 function wrapperOf(path: string, name: string): string {
-  return `export function ${name}(...args) { return require(${JSON.stringify(path)}).${name}(...args) }\n`
+  const real = `require(${JSON.stringify(path)}).${name}`
+  const call = /^[A-Z]/.test(name) ? `new (${real})(...args)` : `${real}(...args)`
+  return `export function ${name}(...args) { return ${call} }\n`
 }

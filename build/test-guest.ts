@@ -8,7 +8,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
 import { guestObstacle, runInGuest } from '../lib/testing/guest.ts'
-import { patchbayProgram, programsDirectory } from '../lib/testing/program.ts'
+import { patchbayProgram, programsDirectory, REQUIRE } from '../lib/testing/program.ts'
 import { type Message, type Order, SLOWNESS } from './guest-order.ts'
 import { NODE_BIN, ROOT } from './project.ts'
 import { timeoutOf } from './test-file.ts'
@@ -44,18 +44,16 @@ export async function runGuestFiles(report: Report, runs: readonly TestRun[], st
     report.file(message.end)
   }
   const seconds = runs.reduce((sum, { path }) => sum + secondsOf(path), BOOT_SECONDS)
-  const argv = await prepare(runs, strict)
-  // The command, which the conformance suite is part of: bundled here as well.
-  patchbayProgram()
-  const env = { ...GUEST_ENV, PATCHBAY_PROGRAMS: programsDirectory() }
   try {
+    const argv = await prepare(runs, strict)
+    const env = { ...GUEST_ENV, PATCHBAY_PROGRAMS: programsDirectory() }
     const { status, console } = await runInGuest({ argv, directory: ROOT, env, seconds, onLine })
     const ended = status === undefined ? [`the guest died or took more than ${seconds} s`] : []
     const missing = runs.map(nameOf).filter(name => !told.has(name))
     const problems = [...ended, ...missing.map(name => `no result from ${name}`)]
     report.step(what, problems.length > 0 ? [...problems, console].join('\n') : '')
   } catch (error) {
-    report.notRun('guest suite', error instanceof Error ? error.message : String(error))
+    report.step(what, error instanceof Error ? (error.stack ?? error.message) : String(error))
   }
 }
 
@@ -66,6 +64,8 @@ async function prepare(runs: readonly TestRun[], strict: boolean): Promise<reado
   const runner = 'build/test-in-guest.ts'
   const bundleOf = (path: string) => join(folder, path.replace(/\.ts$/, '.mjs'))
   await Promise.all([...new Set([runner, ...runs.map(({ path }) => path)])].map(path => bundle(path, bundleOf(path))))
+  // The command, which the conformance suite is part of, is found by the test file that starts it.
+  patchbayProgram()
   const order: Order = { strict, runs: runs.map(run => ({ run, bundle: bundleOf(run.path) })) }
   const orderPath = join(folder, 'order.json')
   writeFileSync(orderPath, JSON.stringify(order))
@@ -82,27 +82,29 @@ async function bundle(path: string, outfile: string): Promise<void> {
     format: 'esm',
     target: 'node26',
     external: ['esbuild', 'pkg'],
-    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)" },
+    banner: { js: REQUIRE },
     plugins: [keepPlaces()],
     logLevel: 'silent'
   })
+}
+
+/** What stands for `import.meta.NAME` in a bundled module: a constant of its own. */
+const PLACES: Readonly<Record<string, string>> = {
+  'import.meta.dirname': 'placeDirname',
+  'import.meta.filename': 'placeFilename',
+  'import.meta.url': 'placeUrl'
 }
 
 /** In a bundle, each module still is where its source is: tests find their data by it. */
 function keepPlaces(): Plugin {
   return {
     name: 'keep-places',
-    setup: ({ onLoad }) => {
+    setup: ({ initialOptions, onLoad }) => {
+      initialOptions.define = { ...initialOptions.define, ...PLACES }
       onLoad({ filter: /\.ts$/ }, ({ path }) => {
-        const places: Readonly<Record<string, string>> = {
-          dirname: dirname(path),
-          filename: path,
-          url: `file://${path}`
-        }
-        const contents = readFileSync(path, 'utf8').replaceAll(/\bimport\.meta\.(dirname|filename|url)\b/g, (_, name) =>
-          JSON.stringify(places[name])
-        )
-        return { contents, loader: 'ts' }
+        const [folder, file, url] = [dirname(path), path, `file://${path}`].map(text => JSON.stringify(text))
+        const constants = `const placeDirname = ${folder}, placeFilename = ${file}, placeUrl = ${url}; `
+        return { contents: constants + readFileSync(path, 'utf8'), loader: 'ts' }
       })
     }
   }

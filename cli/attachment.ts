@@ -1,12 +1,11 @@
 /** `patchbay attach`, `detach`, `check`, `status`, `gc`: one network's verbs, each a chain of plugins. */
 import { statSync } from 'node:fs'
 import { ifNameFault } from '../lib/cni/env.ts'
-import type { Attachment } from '../lib/cni/plugin.ts'
 import { type Json, jsonText, parseJson } from '../lib/config/json.ts'
 import { PluginMissing } from '../lib/runtime/execute.ts'
 import { Namespaces } from '../lib/runtime/namespaces.ts'
 import { capabilitiesOf, loadNetwork, type Network, NetworkError, parseNetwork } from '../lib/runtime/network.ts'
-import { type Attaching, attachingOf, type Runtime } from '../lib/runtime/runtime.ts'
+import { type Attaching, attachingOf, type ContainerInterface, type Runtime } from '../lib/runtime/runtime.ts'
 import type { Call } from './call.ts'
 import { Containers, checkedId } from './container.ts'
 import { whileAlone } from './lock.ts'
@@ -213,13 +212,13 @@ function countOf(count: number): string {
   return count === 1 ? '1 attachment' : `${String(count)} attachments`
 }
 
-function living(runtime: Runtime, name: string): readonly Attachment[] {
+function living(runtime: Runtime, name: string): readonly ContainerInterface[] {
   const namespaces = new Namespaces()
   const cached = runtime.cache.list(name).filter(one => !namespaces.isGone(one))
   return cached.map(one => ({ containerId: one.containerId, ifName: one.ifName }))
 }
 
-function parseAttachment(text: string): Attachment {
+function parseAttachment(text: string): ContainerInterface {
   const [containerId = '', ifName = 'eth0', ...rest] = text.split(':')
   if (rest.length > 0) throw new UsageError(`read --keep ${JSON.stringify(text)}: must be ID or ID:IFNAME`)
   return { containerId: checkedId(containerId), ifName: checkedIfName(ifName) }

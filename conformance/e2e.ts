@@ -79,26 +79,10 @@ class Report {
     if (!isHeld) process.stdout.write(`${one.problem.replace(/^/gm, '     | ')}\n`)
   }
 
-  failedAtFirst(one: CaseResult): void {
-    process.stdout.write(`failed at first: ${one.suite} [${one.set}]: ${one.name}\n`)
-    process.stdout.write(`${one.problem.replace(/^/gm, '     | ')}\n`)
-  }
-
   notRun(what: string, why: string): void {
     process.stdout.write(`not run: ${what}: ${why}\n`)
     if (this.#strict) this.failed += 1
   }
-}
-
-/**
- * Runs one suite, and once more when it failed: on a busy machine a runtime's own processes lose races with each other.
- * A second failure counts; a first one is never hidden.
- */
-async function runPatiently(job: Job, report: Report): Promise<void> {
-  const first = await runJob(job)
-  const failures = first.filter(one => one.problem !== '')
-  for (const one of failures) report.failedAtFirst(one)
-  for (const one of failures.length === 0 ? first : await runJob(job)) report.result(one)
 }
 
 /** Runs one suite in a host of its own. */
@@ -172,7 +156,9 @@ async function runAll(jobs: readonly Job[], atOnce: number): Promise<number> {
   if (waiting.length > 0) makeImages()
   const groups = presentGroups()
   const worker = async () => {
-    for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) await runPatiently(job, report)
+    for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
+      for (const result of await runJob(job)) report.result(result)
+    }
   }
   await Promise.all(Array.from({ length: atOnce }, worker))
   removeNewGroups(groups)

@@ -53,7 +53,7 @@ export interface Options {
 export const USAGE = `usage: patchbay conformance --plugin-dir [NAME=]DIR... [options]
 
   --plugin-dir [NAME=]DIR  a directory of CNI plugins to judge; several are compared
-  --reference DIR          one more to compare with; its findings don't decide the exit status
+  --reference [NAME=]DIR   one more to compare with; its findings don't decide the exit status
   --plugin NAME            only this plugin (may be repeated)
   --config FILE            configuration or profile of a plugin that the suite doesn't know: a JSON object with its type
   --profile NAME           what to judge by (may be repeated): spec-0.4, spec-1.0, spec-1.1, libcni-compat,
@@ -82,7 +82,7 @@ export function readOptions(argv: readonly string[]): Options {
     args: [...argv],
     options: {
       'plugin-dir': many,
-      reference: one,
+      reference: many,
       plugin: many,
       config: many,
       part: many,
@@ -108,7 +108,9 @@ export function readOptions(argv: readonly string[]): Options {
   })
   const efforts = readEfforts(values.effort ?? [])
   const sets = (values['plugin-dir'] ?? []).map(text => pluginSet(text, false, efforts))
-  if (values.reference !== undefined) sets.push(pluginSet(`reference=${values.reference}`, true, efforts))
+  for (const text of values.reference ?? []) {
+    sets.push(pluginSet(text.includes('=') ? text : `reference=${text}`, true, efforts))
+  }
   const profiles = (values.config ?? []).map(readProfile)
   const chosen = [...(values.part ?? []), ...(values.only ?? []), ...(values.shell === undefined ? [] : [values.shell])]
   return {

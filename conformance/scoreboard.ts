@@ -1,7 +1,7 @@
 /**
  * The scoreboard: the whole suite on our two builds and on the reference plugins.
  *
- *     npm run scoreboard [-- --quick] [--no-guest] [--reference DIR] [--out DIR]
+ *     npm run scoreboard [-- --quick] [--no-guest] [--reference [NAME=]DIR]... [--out DIR]
  *
  * Each plugin set is written to .cache/scoreboard as soon as it is judged, so that a run that is broken off has lost
  * nothing but its last set: `--resume` takes those that are there.
@@ -34,12 +34,17 @@ interface Plan {
  * The Node engine's start alone takes a hundred times as long as a whole call of the native one, and under strace a
  * second: its long histories and its deaths at every system call are a sample.
  */
-function plans(reference: string, isQuick: boolean): readonly Plan[] {
-  const effort = (full: string) => ['--effort', isQuick ? 'quick' : full]
+function plans(references: readonly string[], isQuick: boolean): readonly Plan[] {
+  const effort = (full: string) => ['--profile', 'all', '--effort', isQuick ? 'quick' : full]
   const ours = (engine: string) => ['--plugin-dir', `${engine}=${join(root, 'dist', engine, 'bin')}`]
   return [
     { name: 'native', argv: [...ours('native'), ...effort('full')], guestSeconds: 300 },
-    { name: 'reference', argv: ['--reference', reference, ...effort('0.1')], guestSeconds: 180 },
+    ...references.map(text => {
+      const at = text.indexOf('=')
+      const name = at < 0 ? 'reference' : text.slice(0, at)
+      const argv = ['--reference', `${name}=${resolve(text.slice(at + 1))}`, ...effort('0.1')]
+      return { name, argv, guestSeconds: 180 }
+    }),
     { name: 'node', argv: [...ours('node'), ...effort('0.03')], guestSeconds: 180 }
   ]
 }
@@ -71,7 +76,7 @@ async function main(): Promise<number> {
       quick: { type: 'boolean', default: false },
       'no-guest': { type: 'boolean', default: false },
       resume: { type: 'boolean', default: false },
-      reference: { type: 'string', default: '/usr/lib/cni' },
+      reference: { type: 'string', multiple: true, default: ['/usr/lib/cni'] },
       out: { type: 'string', default: join(root, 'docs') },
       only: { type: 'string', multiple: true, default: [] }
     }
@@ -87,7 +92,7 @@ async function main(): Promise<number> {
     process.stderr.write(`scoreboard: no second kernel${obstacle === undefined ? '' : ` (${obstacle})`}\n`)
   mkdirSync(cache, { recursive: true })
   const reports: Report[] = []
-  for (const one of plans(resolve(values.reference), values.quick)) {
+  for (const one of plans(values.reference, values.quick)) {
     const path = join(cache, `${one.name}.json`)
     if (values.resume && existsSync(path)) {
       reports.push(JSON.parse(readFileSync(path, 'utf8')) as Report)

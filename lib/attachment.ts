@@ -8,6 +8,15 @@ export interface Attachment {
   readonly ifName: string
 }
 
+export function isSameAttachment(a: Attachment, b: Attachment): boolean {
+  return a.network === b.network && a.containerId === b.containerId && a.ifName === b.ifName
+}
+
+/** Whether the attachment is in the list. */
+export function isAttachmentIn(attachment: Attachment, list: readonly Attachment[]): boolean {
+  return list.some(one => isSameAttachment(one, attachment))
+}
+
 const NETWORK_LIMIT = 38
 /** nerdctl's identifiers have 72 characters: `default-` and a hash of 64. */
 const CONTAINER_LIMIT = 72

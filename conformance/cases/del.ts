@@ -81,10 +81,15 @@ function leftBehind(before: readonly string[], after: readonly string[], hasKeep
 }
 
 /** The kernel takes namespaces apart in its own time: looks again until the host is quiet, at most two seconds. */
-export function settled(context: Context, before: readonly string[], hasKeeper = true): readonly string[] {
+export function settled(
+  context: Context,
+  before: readonly string[],
+  hasKeeper = true,
+  mayStay: (line: string) => boolean = () => false
+): readonly string[] {
   const until = Date.now() + 2000
   for (;;) {
-    const added = leftBehind(before, context.world.snapshot(), hasKeeper)
+    const added = leftBehind(before, context.world.snapshot(), hasKeeper).filter(line => !mayStay(line))
     if (added.length === 0 || Date.now() > until) return added
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
   }
@@ -132,9 +137,8 @@ function judgeGone(context: Context, condition: Condition, attachment: Attachmen
 
 /** What the judge wired by hand stays or goes with the namespace; only rules, qdiscs and files are the plugin's. */
 function judgeChainedRest(context: Context, before: readonly string[]): void {
-  const left = settled(context, before).filter(
-    line => !/^(link|address|route|neighbour|fdb) .*judge(host|br)/.test(line)
-  )
+  const isWired = (line: string) => /^(link|address|route|neighbour|fdb) .*judge(host|br)/.test(line)
+  const left = settled(context, before, true, isWired)
   context.judge('del.complete', left.length === 0, 'the host is as before ADD', () => left.join('; '))
 }
 
@@ -158,7 +162,7 @@ export const DEL_CASES: readonly Case[] = [
       const before = context.world.snapshot()
       context.mustAdd(attachment)
       context.must('DEL', attachment)
-      const left = settled(context, before, false).filter(line => !isOfNetwork(line))
+      const left = settled(context, before, false, isOfNetwork)
       context.judge('del.complete', left.length === 0, 'nothing but what is of the network', () => left.join('; '))
     }
   },

@@ -45,7 +45,7 @@ function untouched(context: Context, attachment: Attachment): (clause: string, w
 
 /** What is left of the attachment that is not listed; namespaces are taken apart in the kernel's own time. */
 function left(context: Context, before: readonly string[]): readonly string[] {
-  return settled(context, before).filter(line => !/judge(host|br)/.test(line))
+  return settled(context, before, true, line => /judge(host|br)/.test(line))
 }
 
 export const GC_AND_STATUS_CASES: readonly Case[] = [

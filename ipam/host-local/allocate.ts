@@ -2,12 +2,12 @@
  * Finding addresses: what the owner holds already, what the caller asks for, else the next free one of each set.
  * Nothing is changed before all sets have an address, except that dead leases are cleared away from a full set.
  */
+import type { Attachment } from '../../lib/attachment.ts'
 import { CniError } from '../../lib/cni/error.ts'
 import { addressesEqual, compareAddresses, formatAddress, type IpAddress } from '../../lib/ip/address.ts'
 import type { IpPrefix } from '../../lib/ip/prefix.ts'
 import { type RangeSet, rangeOf, setSize, setText, spanOf, Walk } from '../../lib/ranges/range-set.ts'
 import { ADDRESS_NOT_AVAILABLE, notInSets } from '../../lib/ranges/refusals.ts'
-import type { LeaseOwner } from '../../lib/state/lease-owners.ts'
 import type { Claim, Lease, LeaseDirectory } from '../../lib/state/leases.ts'
 
 /** ADD: every address of a set is taken. */
@@ -30,7 +30,7 @@ const PROBES = 16
 export function allocate(
   leases: LeaseDirectory,
   sets: readonly RangeSet[],
-  owner: LeaseOwner,
+  owner: Attachment,
   requested: readonly IpAddress[]
 ): readonly Grant[] {
   const strange = requested.filter(address => !sets.some(set => rangeOf(set, address) !== undefined))
@@ -134,7 +134,7 @@ function reservation(set: RangeSet, address: IpAddress): string {
   return isGateway ? "the subnet's gateway" : 'excluded'
 }
 
-function holdsOther(owner: LeaseOwner, own: IpAddress, wanted: IpAddress): CniError {
+function holdsOther(owner: Attachment, own: IpAddress, wanted: IpAddress): CniError {
   const who = `container ${JSON.stringify(owner.containerId)} interface ${JSON.stringify(owner.ifName)}`
   return new CniError(
     ADDRESS_NOT_AVAILABLE,

@@ -5,13 +5,14 @@
  *     ipam.ranges[0] 10.1.0.0/24 ──┐                      ┌── 10.1.0.7/24, gateway 10.1.0.1
  *     ipam.ranges[1] fd00::/64 ────┴── container + ifname ┴── fd00::7/64, gateway fd00::1
  */
+import { isAttachmentIn } from '../../lib/attachment.ts'
 import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
-import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plugin.ts'
+import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { IpConfig, Result } from '../../lib/cni/result.ts'
 import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { type RangeSet, setSize, setText, spanOf } from '../../lib/ranges/range-set.ts'
 import { LEASE_DIFFERS } from '../../lib/ranges/refusals.ts'
-import { isAttachment, type LeaseOwner } from '../../lib/state/lease-owners.ts'
+import { isAttachment } from '../../lib/state/lease-owners.ts'
 import { type Lease, LeaseDirectory } from '../../lib/state/leases.ts'
 import { allocate, isDead, takenOf } from './allocate.ts'
 import { readConfig, readDataDirOnly } from './config.ts'
@@ -23,7 +24,7 @@ export function hostLocal(): Plugin {
 function add(request: Request): Result {
   const config = readConfig(request)
   const leases = new LeaseDirectory(config.dataDir, request.network)
-  const grants = leases.locked(() => allocate(leases, config.sets, ownerOf(request), config.requested))
+  const grants = leases.locked(() => allocate(leases, config.sets, request, config.requested))
   const ips: readonly IpConfig[] = grants.map(grant => ({ address: grant.address, gateway: grant.gateway }))
   return { interfaces: [], ips, routes: config.routes, dns: config.dns }
 }
@@ -33,7 +34,7 @@ function del(request: Request): void {
   const leases = new LeaseDirectory(readDataDirOnly(request), request.network)
   if (!leases.exists()) return
   leases.locked(() => {
-    leases.release(ownerOf(request))
+    leases.release(request)
     return true
   })
 }
@@ -45,7 +46,7 @@ function del(request: Request): void {
 function check(request: Request): void {
   const config = readConfig(request)
   const leases = new LeaseDirectory(config.dataDir, request.network)
-  const held = leases.exists() ? leases.locked(() => leases.heldBy(ownerOf(request))) : []
+  const held = leases.exists() ? leases.locked(() => leases.heldBy(request)) : []
   const faults: string[] = []
   for (const set of config.sets) {
     const own = held.filter(address => spanOf(set, address) !== undefined)
@@ -83,7 +84,7 @@ function isGarbage(lease: Lease, request: Request): boolean {
   const owner = lease.owner
   if (owner === undefined) return true
   if (!isAttachment(owner)) return false
-  if (owner.ifName !== '') return !isValidAttachment(request.validAttachments, owner.containerId, owner.ifName)
+  if (owner.ifName !== '') return !isAttachmentIn(owner, request.validAttachments)
   return !request.validAttachments.some(one => one.containerId === owner.containerId)
 }
 
@@ -115,8 +116,4 @@ function hasDead(leases: LeaseDirectory, set: RangeSet): boolean {
   return leases.locked(() =>
     leases.list().some(lease => spanOf(set, lease.address) !== undefined && isDead(leases, lease))
   )
-}
-
-function ownerOf(request: Request): LeaseOwner {
-  return { containerId: request.containerId, ifName: request.ifName }
 }

@@ -2,7 +2,7 @@
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { IpConfig, Result, Route } from '../cni/result.ts'
 import { addressesEqual, addToAddress, type IpAddress, isLinkLocal } from '../ip/address.ts'
-import { formatPrefix, type IpPrefix, networkOf, prefixesEqual, prefixesOverlap } from '../ip/prefix.ts'
+import { formatPrefix, type IpPrefix, networkOf, prefixContains, prefixesEqual, prefixesOverlap } from '../ip/prefix.ts'
 import { ensureForwarding } from '../net/forwarding.ts'
 import type { Link } from '../net/links.ts'
 import type { Net } from '../net/net.ts'
@@ -28,8 +28,8 @@ export function withGatewayOf(config: GatewayConfig, leased: Result, index: numb
   return { ...leased, ips: ipsOnInterface(ips, index), routes: leased.routes.concat(extra) }
 }
 
-/** IPAM's gateway, or the network's first address where IPAM names none. */
-function withGateways(ips: readonly IpConfig[]): readonly IpConfig[] {
+/** Every address with IPAM's gateway, or the network's first address where IPAM names none and the container has another. */
+export function withGateways(ips: readonly IpConfig[]): readonly IpConfig[] {
   return ips.map(withGateway)
 }
 
@@ -39,7 +39,9 @@ function withGateway(ip: IpConfig): IpConfig {
 }
 
 function firstAddress(prefix: IpPrefix): IpAddress | undefined {
-  return addToAddress(networkOf(prefix).address, 1)
+  const first = addToAddress(networkOf(prefix).address, 1)
+  if (first === undefined || !prefixContains(prefix, first) || addressesEqual(first, prefix.address)) return undefined
+  return first
 }
 
 /**

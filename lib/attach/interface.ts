@@ -13,9 +13,9 @@ import { configureInterface } from '../net/configure-interface.ts'
 import { checkInterface, type ExpectedInterface } from '../net/interface-check.ts'
 import type { Kernel } from '../net/kernel.ts'
 import type { Link } from '../net/links.ts'
-import type { Net } from '../net/net.ts'
 import type { Route } from '../net/routes.ts'
-import { ownerMark } from './owner.ts'
+import { ownerMark } from './attachment.ts'
+import type { Session } from './session.ts'
 
 /** CHECK found the attachment other than ADD left it. The codes from 100 on are the plugins' own. */
 export const ATTACHMENT_CHANGED = 100
@@ -42,7 +42,7 @@ function onInterface(ip: IpConfig, index: number): IpConfig {
 /** The addresses of the container's interface, as prevResult has them. */
 export function previousIps(request: Request): readonly IpConfig[] {
   const result = request.prevResult
-  return result === undefined ? [] : ipsOf(result, indexInContainer(result, request.ifName))
+  return result === undefined ? [] : ipsOf(result, request.ifName)
 }
 
 /** Where the container's interface of that name stands in the result; -1 when it does not. */
@@ -50,8 +50,12 @@ function indexInContainer(result: Result, ifName: string): number {
   return result.interfaces.findIndex(one => one.name === ifName && (one.sandbox ?? '') !== '')
 }
 
-function ipsOf(result: Result, index: number): readonly IpConfig[] {
-  return result.ips.filter(ip => ip.interface === undefined || ip.interface === index)
+/** The addresses of the container's interface of that name; those that name no interface are taken for its. */
+export function ipsOf(result: Result, ifName: string): readonly IpConfig[] {
+  return result.ips.filter(ip => {
+    const holder = ip.interface === undefined ? undefined : result.interfaces[ip.interface]
+    return holder === undefined || (holder.name === ifName && (holder.sandbox ?? '') !== '')
+  })
 }
 
 /**
@@ -92,19 +96,13 @@ export interface AttachmentOptions {
 }
 
 /** Gives the container's link all addresses and routes of the result, marks it as this attachment's and sets it up. */
-export function configureAttachment(
-  container: Net,
-  link: Link,
-  request: Request,
-  result: Result,
-  options: AttachmentOptions
-): void {
-  configureInterface(container, link, {
+export function configureAttachment(session: Session, link: Link, result: Result, options: AttachmentOptions): void {
+  configureInterface(session.container(), link, {
     addresses: result.ips.map(ip => ip.address),
     routes: kernelRoutes(result),
     detectDuplicates: options.detectDuplicates,
     acceptRouterAdvertisements: options.acceptRa,
-    alias: options.alias ?? ownerMark(request.network, request.containerId, request.ifName)
+    alias: options.alias ?? ownerMark(session.request)
   })
 }
 
@@ -123,7 +121,7 @@ export function expectedAttachment(request: Request, kind: string | undefined): 
     const message = `read prevResult: no interface ${JSON.stringify(request.ifName)} of a container in it`
     throw new CniError(INVALID_CONFIG, message, 'pass the result of this attachment to CHECK')
   }
-  const ips = ipsOf(result, index)
+  const ips = ipsOf(result, request.ifName)
   return {
     name: request.ifName,
     kind,
@@ -147,8 +145,8 @@ function routesOfInterface(result: Result, ips: readonly IpConfig[]): readonly R
 }
 
 /** Compares the container's interface with what is expected; every difference as a sentence. */
-export function attachmentProblems(container: Net, expected: ExpectedInterface): readonly string[] {
-  return checkInterface(container, expected)
+export function attachmentProblems(session: Session, expected: ExpectedInterface): readonly string[] {
+  return checkInterface(session.container(), expected)
 }
 
 /**

@@ -3,14 +3,13 @@
  * what was masqueraded, so that DEL and GC need neither configuration nor namespace.
  */
 
-import { type Attachment, ownerText } from '../attachment.ts'
+import { ownerText } from '../attachment.ts'
 import type { Request } from '../cni/plugin.ts'
 import type { IpConfig } from '../cni/result.ts'
-import { type Json, jsonArray, jsonString, memberOf, withMember } from '../config/json.ts'
+import { type Json, jsonArray, jsonString, memberOf } from '../config/json.ts'
 import type { Section } from '../config/section.ts'
 import { formatPrefix, type IpPrefix, parsePrefix } from '../ip/prefix.ts'
-import { findIptables } from '../iptables/iptables.ts'
-import type { Net } from '../net/net.ts'
+import { hasIptables } from '../iptables/iptables.ts'
 import { KernelError } from '../netlink/kernel-error.ts'
 import {
   checkMasquerade,
@@ -19,9 +18,8 @@ import {
   type MasqueradeBackend,
   removeMasquerade
 } from '../nft/masquerade.ts'
-import type { Journal } from '../state/journal.ts'
-import type { Undo } from '../undo.ts'
-import { mayHaveRules } from './veth-port.ts'
+import type { Session } from './session.ts'
+import { mayHaveRules } from './veth.ts'
 
 const BACKENDS: readonly string[] = ['', 'nftables', 'iptables']
 
@@ -39,58 +37,46 @@ export interface MasqueradeConfig {
 export function readMasquerade(config: Section): MasqueradeConfig {
   const isOn = config.boolean('ipMasq', false)
   const backend = config.oneOf('ipMasqBackend', BACKENDS) ?? ''
-  if (isOn && backend === 'iptables' && findIptables(4) === undefined && findIptables(6) === undefined) {
+  if (isOn && backend === 'iptables' && !hasIptables()) {
     throw config.unsupported('ipMasqBackend', 'neither iptables nor ip6tables is installed')
   }
   return { isOn, backend: backend === '' ? undefined : (backend as MasqueradeBackend) }
 }
 
-/**
- * Masquerades the addresses, after writing down that it will.
- *
- * @param entry the attachment's journal entry so far
- */
-export function addMasquerade(
-  host: Net,
-  request: Request,
-  config: MasqueradeConfig,
-  ips: readonly IpConfig[],
-  journal: Journal,
-  entry: Json,
-  undo: Undo
-): void {
+/** Masquerades the addresses, after writing down that it will. */
+export function addMasquerade(session: Session, config: MasqueradeConfig, ips: readonly IpConfig[]): void {
   if (!config.isOn) return
   const prefixes = ips.map(ip => ip.address)
-  const noted = withMember(entry, 'masquerade', jsonArray(prefixes.map(prefix => jsonString(formatPrefix(prefix)))))
-  journal.write(
-    request.containerId,
-    request.ifName,
-    config.backend === undefined ? noted : withMember(noted, 'masqueradeBackend', jsonString(config.backend))
+  const noted = jsonArray(prefixes.map(prefix => jsonString(formatPrefix(prefix))))
+  const { backend } = config
+  session.recordAlso(
+    backend === undefined
+      ? [['masquerade', noted]]
+      : [
+          ['masquerade', noted],
+          ['masqueradeBackend', jsonString(backend)]
+        ]
   )
-  undo.push('masquerade', () => removeMasquerade(host.nft(), ownerOf(request), prefixes, config.backend))
-  ensureMasquerade(host.nft(), ownerOf(request), prefixes, config.backend)
-}
-
-/** The attachment as the comments of nf_tables elements name it. */
-export function ownerOf(request: Request): Attachment {
-  return { network: request.network, containerId: request.containerId, ifName: request.ifName }
+  session.undo.push('masquerade', () => removeMasquerade(session.nft(), session.request, prefixes, backend))
+  ensureMasquerade(session.nft(), session.request, prefixes, backend)
 }
 
 /**
  * Takes it back as the journal has it. Without an entry there is most often nothing, for runtimes call DEL before every
  * ADD: only where something else tells of an attachment are the rules searched for.
  */
-export function delMasquerade(host: Net, request: Request, entry: Json | undefined): void {
+export function delMasquerade(session: Session, entry: Json | undefined): void {
+  const { request } = session
   if (entry !== undefined) {
-    removeNoted(host, ownerOf(request), entry)
+    removeNoted(session, entry)
     return
   }
-  if (!request.config.boolean('ipMasq', false) || !mayHaveRules(host, request)) return
+  if (!request.config.boolean('ipMasq', false) || !mayHaveRules(session)) return
   const prefixes = request.prevResult?.ips.map(ip => ip.address)
-  removeMasquerade(host.nft(), ownerOf(request), prefixes, prefixes === undefined ? 'nftables' : undefined)
+  removeMasquerade(session.nft(), request, prefixes, prefixes === undefined ? 'nftables' : undefined)
 }
 
-function removeNoted(host: Net, owner: Attachment, entry: Json): void {
+function removeNoted(session: Session, entry: Json): void {
   const prefixes: IpPrefix[] = []
   for (const item of memberOf(entry, 'masquerade')?.items ?? []) {
     const prefix = parsePrefix(item.text)
@@ -98,33 +84,30 @@ function removeNoted(host: Net, owner: Attachment, entry: Json): void {
   }
   if (prefixes.length === 0) return
   const backend = memberOf(entry, 'masqueradeBackend')?.text === 'iptables' ? 'iptables' : 'nftables'
-  removeMasquerade(host.nft(), owner, prefixes, backend)
+  removeMasquerade(session.nft(), session.request, prefixes, backend)
 }
 
 /** GC of what has no journal entry any more. */
-export function gcStrayMasquerade(host: Net, request: Request): void {
-  const isKnown = knownOwners(request)
-  collectMasquerade(host.nft(), request.network, isKnown)
+export function collectStrayMasquerade(session: Session): void {
+  const isKnown = knownOwners(session.request)
+  collectMasquerade(session.nft(), session.request.network, isKnown)
 }
 
 /** GC: whether an element of nf_tables belongs, by its comment, to an attachment that the runtime knows. */
 export function knownOwners(request: Request): (comment: string) => boolean {
-  const known = request.validAttachments.map(({ containerId, ifName }) =>
-    ownerText({ network: request.network, containerId, ifName })
-  )
+  const known = request.validAttachments.map(one => ownerText(one))
   return comment => known.some(one => one === comment)
 }
 
 /** CHECK; the difference as a sentence. */
 export function masqueradeProblems(
-  host: Net,
-  request: Request,
+  session: Session,
   config: MasqueradeConfig,
   ips: readonly IpConfig[]
 ): readonly string[] {
   if (!config.isOn) return []
   const prefixes = ips.map(ip => ip.address)
-  return refusals(() => checkMasquerade(host.nft(), ownerOf(request), prefixes, config.backend))
+  return refusals(() => checkMasquerade(session.nft(), session.request, prefixes, config.backend))
 }
 
 /** CHECK: what a look at the kernel's rules refuses; the difference as a sentence. */

@@ -22,9 +22,14 @@ export class Steps {
       step()
       return true
     } catch (error) {
-      this.#failures.push(toCniError(error, this.#command))
+      this.failed(error)
       return false
     }
+  }
+
+  /** Remembers a failure. */
+  failed(error: unknown): void {
+    this.#failures.push(toCniError(error, this.#command))
   }
 
   /** Whether every step so far succeeded. */

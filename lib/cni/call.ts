@@ -2,15 +2,16 @@
  * One call on its way to one plugin: the version gate, the Request, the five functions. The plugin that the runtime
  * started and a delegate in the same process both come through here, so that both see the same.
  */
-import { type Json, memberOf } from '../config/json.ts'
+import type { Attachment } from '../attachment.ts'
+import { memberOf } from '../config/json.ts'
 import { Section } from '../config/section.ts'
 import { isSameFile } from '../sys/exec.ts'
 import { CniArgs } from './args.ts'
-import { delegateFor } from './delegate.ts'
+import { delegateFor, validAttachmentsKey } from './delegate.ts'
 import type { Environment } from './env.ts'
 import { CniError, DECODE_FAILURE, INCOMPATIBLE_VERSION, INVALID_NETNS } from './error.ts'
 import type { Invocation } from './invocation.ts'
-import type { Attachment, Command, Plugin, Request } from './plugin.ts'
+import type { Command, Plugin, Request } from './plugin.ts'
 import type { Result } from './result.ts'
 import { resultFromJson } from './result-json.ts'
 import { isAtLeast, isVersion, versionsSince } from './version.ts'
@@ -21,7 +22,7 @@ import { isAtLeast, isVersion, versionsSince } from './version.ts'
  */
 export function dispatch(plugin: Plugin, call: Invocation, command: Command): Result | undefined {
   checkVersion(plugin, call, command)
-  if (command === 'GC' && keyOfValid(call.config) === '') {
+  if (command === 'GC' && validAttachmentsKey(call.config) === '') {
     call.io.stderr(
       `${plugin.name}: GC without cni.dev/valid-attachments removes nothing: it would not know what still lives\n`
     )
@@ -80,7 +81,7 @@ function requestOf(call: Invocation, command: Command): Request {
     args: new CniArgs(attached ? environment.args : ''),
     config: new Section(call.config),
     prevResult: attached ? prevResultOf(call, command) : undefined,
-    validAttachments: command === 'GC' ? validAttachmentsOf(call.config) : [],
+    validAttachments: command === 'GC' ? validAttachmentsOf(call) : [],
     ipam: delegateFor(call, command, dispatch)
   }
 }
@@ -118,22 +119,10 @@ function prevResultOf(call: Invocation, command: Command): Result | undefined {
   }
 }
 
-/**
- * The key of the list of what GC must keep, '' when there is none. An absent list taken for an empty one would remove
- * every container's network, and libcni sends none when its caller gave it no arguments (cnitool does so): it has called
- * DEL for all that it remembers by then, which is why doing nothing is a success. The second name is the one that the
- * specification had first.
- *
- * @source libcni/api.go GCNetworkList, cnitool/cnitool.go of containernetworking/cni 1.3
- */
-function keyOfValid(config: Json): string {
-  if (memberOf(config, 'cni.dev/valid-attachments') !== undefined) return 'cni.dev/valid-attachments'
-  return memberOf(config, 'cni.dev/attachments') === undefined ? '' : 'cni.dev/attachments'
-}
-
 /** What GC must keep. A null is Go's way of writing an empty list. */
-function validAttachmentsOf(config: Json): readonly Attachment[] {
-  const key = keyOfValid(config)
+function validAttachmentsOf(call: Invocation): readonly Attachment[] {
+  const { config, network } = call
+  const key = validAttachmentsKey(config)
   const section = new Section(config)
   const attachments: Attachment[] = []
   for (const one of section.sections(key)) {
@@ -141,7 +130,7 @@ function validAttachmentsOf(config: Json): readonly Attachment[] {
     const ifName = one.text('ifname')
     if (containerId === undefined) one.problem('containerID', 'must be a string')
     if (ifName === undefined) one.problem('ifname', 'must be a string')
-    attachments.push({ containerId: containerId ?? '', ifName: ifName ?? '' })
+    attachments.push({ network, containerId: containerId ?? '', ifName: ifName ?? '' })
   }
   section.finish()
   return attachments

@@ -37,7 +37,7 @@ function outer(): Plugin {
     add: request => request.ipam.add(),
     del: request => request.ipam.del(),
     check: request => request.ipam.check(),
-    gc: request => request.ipam.gc(),
+    gc: request => request.ipam.gc([]),
     status: request => request.ipam.status()
   }
 }

@@ -3,7 +3,17 @@
  * this process runs, the plugin is called here instead of being executed. Whoever calls cannot tell the difference.
  */
 import { statSync } from 'node:fs'
-import { memberOf, parseJson } from '../config/json.ts'
+import type { Attachment } from '../attachment.ts'
+import {
+  type Json,
+  jsonArray,
+  jsonObject,
+  jsonString,
+  jsonText,
+  memberOf,
+  parseJson,
+  withMember
+} from '../config/json.ts'
 import { ConfigError, Section } from '../config/section.ts'
 import { errnoOf } from '../sys/errors.ts'
 import { type Finished, isSameFile } from '../sys/exec.ts'
@@ -66,18 +76,17 @@ class Delegate extends Ipam {
     this.#run('CHECK')
   }
 
-  override gc(): void {
-    this.#run('GC')
+  override gc(alsoKept: readonly Attachment[]): void {
+    this.#run('GC', alsoKept.length === 0 ? this.#call : withValidAttachments(this.#call, alsoKept))
   }
 
   override status(): void {
     this.#run('STATUS')
   }
 
-  #run(command: Command): Result | undefined {
+  #run(command: Command, call = this.#call): Result | undefined {
     const type = this.type()
     if (type === '') return undefined
-    const call = this.#call
     // "ipam": { "type": "bridge" } would have bridge call itself until the stack ends.
     if (call.delegated || type === ownType(call)) {
       throw new ConfigError([`ipam.type must be a plugin that hands out addresses, got ${JSON.stringify(type)}`])
@@ -89,6 +98,34 @@ class Delegate extends Ipam {
     const result = local(builtin, { ...call, delegated: true }, command)
     return result === undefined ? undefined : asSeenIn(result, call.cniVersion)
   }
+}
+
+/** The call with more attachments for GC to keep. */
+function withValidAttachments(call: Invocation, more: readonly Attachment[]): Invocation {
+  const key = validAttachmentsKey(call.config)
+  const known = memberOf(call.config, key)?.items ?? []
+  const config = withMember(call.config, key, jsonArray(known.concat(more.map(validAttachment))))
+  return { ...call, config, text: jsonText(config) }
+}
+
+function validAttachment(one: Attachment): Json {
+  return jsonObject([
+    ['containerID', jsonString(one.containerId)],
+    ['ifname', jsonString(one.ifName)]
+  ])
+}
+
+/**
+ * The key of the list of what GC must keep, '' when there is none. An absent list taken for an empty one would remove
+ * every container's network, and libcni sends none when its caller gave it no arguments (cnitool does so): it has called
+ * DEL for all that it remembers by then, which is why doing nothing is a success. The second name is the one that the
+ * specification had first.
+ *
+ * @source libcni/api.go GCNetworkList, cnitool/cnitool.go of containernetworking/cni 1.3
+ */
+export function validAttachmentsKey(config: Json): string {
+  if (memberOf(config, 'cni.dev/valid-attachments') !== undefined) return 'cni.dev/valid-attachments'
+  return memberOf(config, 'cni.dev/attachments') === undefined ? '' : 'cni.dev/attachments'
 }
 
 function ownType(call: Invocation): string {

@@ -1,4 +1,5 @@
 /** What a plugin is, and what it is given: the types that plugin authors need. */
+import type { Attachment } from '../attachment.ts'
 import type { Section } from '../config/section.ts'
 import type { CniArgs } from './args.ts'
 import type { Result } from './result.ts'
@@ -26,15 +27,11 @@ export interface Plugin {
 
 export type Command = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION'
 
-/** One call of a plugin. Variables that a verb doesn't have are ''. */
-export interface Request {
+/** One call of a plugin: the attachment it is about, and what it was told. Variables that a verb doesn't have are ''. */
+export interface Request extends Attachment {
   readonly command: Command
-  readonly containerId: string
   /** Path of the container's network namespace; '' when DEL was given none. */
   readonly netns: string
-  readonly ifName: string
-  /** The network's name. */
-  readonly network: string
   /** The configuration's version, one of KNOWN_VERSIONS. */
   readonly cniVersion: string
   /** CNI_ARGS. */
@@ -49,12 +46,6 @@ export interface Request {
   readonly ipam: Ipam
 }
 
-/** An attachment as a runtime names it. */
-export interface Attachment {
-  readonly containerId: string
-  readonly ifName: string
-}
-
 /** The delegate for addresses: called in this process or executed, with the same effect. */
 export abstract class Ipam {
   /** The plugin's name; '' when the network has no addresses (layer 2 only), and then every verb does nothing. */
@@ -63,11 +54,7 @@ export abstract class Ipam {
   abstract add(): Result
   abstract del(): void
   abstract check(): void
-  abstract gc(): void
+  /** @param alsoKept attachments that the runtime does not know and whose addresses must not be given to others yet */
+  abstract gc(alsoKept: readonly Attachment[]): void
   abstract status(): void
-}
-
-/** Whether `attachments` holds this container and interface. */
-export function isValidAttachment(attachments: readonly Attachment[], containerId: string, ifName: string): boolean {
-  return attachments.some(one => one.containerId === containerId && one.ifName === ifName)
 }

@@ -82,7 +82,7 @@ test('GC gets the list to keep, under either name', () => {
     const list = [{ containerID: 'a', ifname: 'eth0' }]
     const stdin = { cniVersion: '1.1.0', name: 'blue', [key]: list }
     assert.is(callInMemory(plugin, { env: callEnv('GC'), stdin }).status, 0)
-    assert.equal(seen[0]?.validAttachments, [{ containerId: 'a', ifName: 'eth0' }])
+    assert.equal(seen[0]?.validAttachments, [{ network: 'blue', containerId: 'a', ifName: 'eth0' }])
   }
 })
 

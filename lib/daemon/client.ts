@@ -2,9 +2,9 @@
  * The plugins' side of a daemon of this host: one JSON object each way over its unix socket, `{"do": "publish", ...}` and
  * `{"ok": true, "result": ...}` or `{"ok": false, "code": 11, "msg": ..., "details": ...}`. The codes are the protocol's.
  */
-
+import type { Attachment } from '../attachment.ts'
 import { CniError, DECODE_FAILURE, INTERNAL, TRY_AGAIN_LATER } from '../cni/error.ts'
-import type { Attachment, Request } from '../cni/plugin.ts'
+import type { Request } from '../cni/plugin.ts'
 import {
   type Json,
   jsonArray,

@@ -30,6 +30,11 @@ export function findIptables(family: 4 | 6, suffix = ''): string | undefined {
   return undefined
 }
 
+/** Whether any of it is installed, for either family. */
+export function hasIptables(): boolean {
+  return findIptables(4) !== undefined || findIptables(6) !== undefined
+}
+
 /**
  * The rules of a chain, each as `-A CHAIN …`, in their order.
  *

@@ -56,7 +56,7 @@ function behindOthers(present: readonly Route[], routes: readonly Route[]): read
   return routes.map(route => {
     const first = firstMetric(route)
     for (let metric = first; metric < first + RIVALS; metric += 1) {
-      const candidate = metric === first ? route : { ...route, metric }
+      const candidate: Route = metric === first ? route : { ...route, metric }
       const rivals = places.get(placeOf(candidate)) ?? []
       if (rivals.length === 0 || rivals.some(rival => isAsWanted(rival, candidate))) return candidate
     }

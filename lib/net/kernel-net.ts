@@ -4,13 +4,13 @@
  * Each namespace is entered once, to open a socket there; the socket stays behind in it. What a verb does is in
  * the file named after its noun, beside this one.
  */
-import { closeSync } from 'node:fs'
 import { type Conn, KernelConn, NetlinkSocket } from '../netlink/conn.ts'
 import { KernelNft } from '../nft/kernel-nft.ts'
 import type { Nft } from '../nft/nft.ts'
 import { withDescriptorLock } from '../sys/file-lock.ts'
+import { closeDescriptor } from '../sys/files.ts'
 import { NETLINK_NETFILTER, NETLINK_ROUTE } from '../sys/netlink-socket.ts'
-import { NetnsError, openNetns, ownNetns, sameNetns } from '../sys/netns.ts'
+import { NetnsError, netnsInode, openNetns, ownNetns, sameNetns } from '../sys/netns.ts'
 import { Kernel } from './kernel.ts'
 import { KernelAddresses } from './kernel-addresses.ts'
 import { KernelLinks } from './kernel-links.ts'
@@ -60,6 +60,11 @@ export class LinuxKernel extends Kernel {
     }
   }
 
+  override nft(net: Net): Nft {
+    const connect = this.#connect
+    return new KernelNft(connect(NETLINK_NETFILTER, net.namespaceFd()))
+  }
+
   /** @param fd of the namespace, closed with the Net; -1 = the one the process was started in */
   #open(path: string, fd: number): Net {
     const connect = this.#connect
@@ -97,10 +102,14 @@ class KernelNet extends Net {
     return findNetnsId(this.#route, other.namespaceFd())
   }
 
+  override id(): string {
+    return netnsInode(this.namespaceFd())
+  }
+
   override close(): void {
     this.#route.close()
     this.#nft.close()
-    if (this.#fd >= 0) closeSync(this.#fd)
+    if (this.#fd >= 0) closeDescriptor(this.#fd)
   }
 
   override nft(): Nft {

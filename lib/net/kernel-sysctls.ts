@@ -3,9 +3,10 @@
  *
  * @source man 5 proc, /proc/sys/net
  */
-import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs'
+import { constants, openSync, readFileSync, writeSync } from 'node:fs'
 import { KernelError } from '../netlink/kernel-error.ts'
 import { errnoOf } from '../sys/errors.ts'
+import { closeDescriptor } from '../sys/files.ts'
 import { inNamespace } from '../sys/netns.ts'
 import { Sysctls } from './sysctls.ts'
 
@@ -61,6 +62,6 @@ function writeValue(file: string, value: string): void {
   try {
     writeSync(fd, value)
   } finally {
-    closeSync(fd)
+    closeDescriptor(fd)
   }
 }

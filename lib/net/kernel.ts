@@ -1,6 +1,7 @@
 /**
  * The door to network namespaces: a plugin gets a Kernel and opens what it needs.
  */
+import type { Nft } from '../nft/nft.ts'
 import type { Net } from './net.ts'
 
 export abstract class Kernel {
@@ -20,4 +21,7 @@ export abstract class Kernel {
    * @returns undefined when nothing is there, or what is there is no namespace any more
    */
   abstract find(path: string): Net | undefined
+
+  /** The packet filter of an open namespace. It is closed for itself, before the Net. */
+  abstract nft(net: Net): Nft
 }

@@ -6,5 +6,7 @@ export abstract class Namespace {
   abstract namespaceFd(): number
   /** Whether both are the same namespace, however they were opened. */
   abstract isSameAs(other: Namespace): boolean
+  /** Tells it from every other that is there now; when it is gone, another one may get the same. */
+  abstract id(): string
   abstract close(): void
 }

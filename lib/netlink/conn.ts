@@ -16,7 +16,7 @@ import {
   sendNetlink,
   setNetlinkBuffers
 } from '../sys/netlink-socket.ts'
-import { inNamespace } from '../sys/netns.ts'
+import { comeHome, inNamespace } from '../sys/netns.ts'
 import { randomU32 } from '../sys/random.ts'
 import { errnoSymbol, errnoText } from './errno.ts'
 import { KernelError } from './kernel-error.ts'
@@ -394,7 +394,10 @@ function unanswered(request: Request): Answer {
 }
 
 function openIn(protocol: number, namespaceFd: number): number {
-  if (namespaceFd < 0) return openNetlink(protocol)
+  if (namespaceFd < 0) {
+    comeHome()
+    return openNetlink(protocol)
+  }
   return inNamespace(namespaceFd, () => openNetlink(protocol))
 }
 

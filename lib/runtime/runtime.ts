@@ -3,7 +3,7 @@
  * remembers what it did.
  * @source CNI specification 1.1.0, section 3; libcni/api.go of containernetworking/cni
  */
-import type { Attachment } from '../cni/plugin.ts'
+import type { Attachment } from '../attachment.ts'
 import { asSeenIn, resultFromJson, resultToJson } from '../cni/result-json.ts'
 import { isAtLeast, NEWEST_VERSION } from '../cni/version.ts'
 import { type Json, jsonArray, jsonObject, jsonString, jsonText, memberOf, withMember } from '../config/json.ts'
@@ -44,6 +44,9 @@ export interface PluginVersions {
 }
 
 const NO_ARGS: readonly (readonly [string, string])[] = []
+
+/** An attachment of a network that is known already. */
+export type ContainerInterface = Omit<Attachment, 'network'>
 
 export class Runtime {
   readonly cache: AttachmentCache
@@ -113,9 +116,9 @@ export class Runtime {
    * @returns the attachments removed by DEL
    * @throws AggregateError of all failures, after everything was tried
    */
-  async gc(network: Network, valid: readonly Attachment[]): Promise<readonly Attachment[]> {
+  async gc(network: Network, valid: readonly ContainerInterface[]): Promise<readonly ContainerInterface[]> {
     if (network.disableGC) return []
-    const removed: Attachment[] = []
+    const removed: ContainerInterface[] = []
     const failures: Error[] = []
     const namespaces = new Namespaces()
     for (const cached of this.cache.list(network.name)) {
@@ -132,7 +135,7 @@ export class Runtime {
     return removed
   }
 
-  async #collect(network: Network, valid: readonly Attachment[]): Promise<readonly Error[]> {
+  async #collect(network: Network, valid: readonly ContainerInterface[]): Promise<readonly Error[]> {
     const list = jsonArray(
       valid.map(one =>
         jsonObject([

@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Attachment } from '../attachment.ts'
 import { jsonNull, jsonText, memberOf, parseJson } from '../config/json.ts'
 import { assert, suite } from '../testing/suite.ts'
 import { Journal } from './journal.ts'
@@ -16,18 +17,22 @@ function inScratch(body: (stateDir: string) => void): void {
   }
 }
 
+function of(containerId: string, ifName: string, network = 'n'): Attachment {
+  return { network, containerId, ifName }
+}
+
 const entry = parseJson('{"veth":"veth1a2b3c4d"}')
 
 test('write and read: one file per attachment and plugin, closed to others', () =>
   inScratch(stateDir => {
     const journal = new Journal({ network: 'net.a', plugin: 'bridge', stateDir })
-    assert.is(journal.read('c1', 'eth0'), undefined)
-    journal.write('c1', 'eth0', entry)
+    assert.is(journal.read(of('c1', 'eth0')), undefined)
+    journal.write(of('c1', 'eth0'), entry)
     const path = join(stateDir, 'net.a', 'c1:eth0.bridge.json')
     assert.equal(JSON.parse(readFileSync(path, 'utf8')), { veth: 'veth1a2b3c4d' })
     assert.is(statSync(path).mode & 0o777, 0o600)
     assert.is(statSync(join(stateDir, 'net.a')).mode & 0o777, 0o700)
-    const read = journal.read('c1', 'eth0')
+    const read = journal.read(of('c1', 'eth0'))
     assert.is(read && jsonText(read), '{"veth":"veth1a2b3c4d"}')
   }))
 
@@ -35,23 +40,25 @@ test('list: only this plugin, only this network, dots in names are no obstacle',
   inScratch(stateDir => {
     const journal = new Journal({ network: 'n', plugin: 'bridge', stateDir })
     assert.equal(journal.list(), [])
-    journal.write('c.1', 'eth0.5', entry)
-    journal.write('c.1', 'eth1', entry)
-    new Journal({ network: 'n', plugin: 'tuning', stateDir }).write('c.1', 'eth0.5', entry)
-    new Journal({ network: 'm', plugin: 'bridge', stateDir }).write('c2', 'eth0', entry)
+    journal.write(of('c.1', 'eth0.5'), entry)
+    journal.write(of('c.1', 'eth1'), entry)
+    new Journal({ network: 'n', plugin: 'tuning', stateDir }).write(of('c.1', 'eth0.5'), entry)
+    new Journal({ network: 'm', plugin: 'bridge', stateDir }).write(of('c2', 'eth0', 'm'), entry)
     writeFileSync(join(stateDir, 'n', '.c9:eth0.bridge.json.77.tmp'), 'left by a kill')
-    const names = journal.list().map(one => `${one.containerId} ${one.ifName}`)
-    assert.equal(names.sort(), ['c.1 eth0.5', 'c.1 eth1'])
+    const names = journal
+      .list()
+      .map(({ attachment }) => `${attachment.network} ${attachment.containerId} ${attachment.ifName}`)
+    assert.equal(names.sort(), ['n c.1 eth0.5', 'n c.1 eth1'])
   }))
 
 test('what a killed writer left: read by nobody, cleared away by list and remove', () =>
   inScratch(stateDir => {
     const journal = new Journal({ network: 'n', plugin: 'bridge', stateDir })
     const torn = join(stateDir, 'n', '.c1:eth0.bridge.json.tmp')
-    for (const clear of [() => journal.list(), () => journal.remove('c1', 'eth0')]) {
-      journal.write('c2', 'eth0', entry)
+    for (const clear of [() => journal.list(), () => journal.remove(of('c1', 'eth0'))]) {
+      journal.write(of('c2', 'eth0'), entry)
       writeFileSync(torn, '{"ve')
-      assert.is(journal.read('c1', 'eth0'), undefined)
+      assert.is(journal.read(of('c1', 'eth0')), undefined)
       clear()
       assert.equal(readdirSync(join(stateDir, 'n')), ['c2:eth0.bridge.json'])
     }
@@ -61,25 +68,25 @@ test('names longer than a file name: written, read, listed and removed under the
   inScratch(stateDir => {
     const journal = new Journal({ network: 'n', plugin: 'bridge', stateDir })
     const long = 'x'.repeat(5000)
-    journal.write(long, 'eth0', entry)
-    journal.write(long, 'eth1', entry)
-    assert.is(memberOf(journal.read(long, 'eth0') ?? jsonNull, 'veth')?.text, 'veth1a2b3c4d')
-    const names = journal.list().map(one => `${one.containerId.length} ${one.ifName}`)
+    journal.write(of(long, 'eth0'), entry)
+    journal.write(of(long, 'eth1'), entry)
+    assert.is(memberOf(journal.read(of(long, 'eth0')) ?? jsonNull, 'veth')?.text, 'veth1a2b3c4d')
+    const names = journal.list().map(({ attachment }) => `${attachment.containerId.length} ${attachment.ifName}`)
     assert.equal(names.sort(), ['5000 eth0', '5000 eth1'])
-    journal.remove(long, 'eth0')
-    journal.remove(long, 'eth1')
+    journal.remove(of(long, 'eth0'))
+    journal.remove(of(long, 'eth1'))
     assert.not.ok(existsSync(join(stateDir, 'n')))
   }))
 
 test('a torn file is an attachment whose details are lost', () =>
   inScratch(stateDir => {
     const journal = new Journal({ network: 'n', plugin: 'bridge', stateDir })
-    journal.write('c1', 'eth0', entry)
+    journal.write(of('c1', 'eth0'), entry)
     for (const torn of ['', '{"veth":', '[1]', '\0\0']) {
       writeFileSync(join(stateDir, 'n', 'c1:eth0.bridge.json'), torn)
       assert.equal(
-        journal.list().map(one => [one.containerId, one.ifName, jsonText(one.entry)]),
-        [['c1', 'eth0', '{}']]
+        journal.list().map(one => [one.attachment, jsonText(one.entry)]),
+        [[of('c1', 'eth0'), '{}']]
       )
     }
   }))
@@ -87,26 +94,26 @@ test('a torn file is an attachment whose details are lost', () =>
 test('remove: absent is fine, the last one takes the directory with it', () =>
   inScratch(stateDir => {
     const journal = new Journal({ network: 'n', plugin: 'bridge', stateDir })
-    journal.remove('c1', 'eth0')
-    journal.write('c1', 'eth0', entry)
-    journal.write('c2', 'eth0', entry)
-    journal.remove('c1', 'eth0')
-    journal.remove('c1', 'eth0')
+    journal.remove(of('c1', 'eth0'))
+    journal.write(of('c1', 'eth0'), entry)
+    journal.write(of('c2', 'eth0'), entry)
+    journal.remove(of('c1', 'eth0'))
+    journal.remove(of('c1', 'eth0'))
     assert.equal(readdirSync(join(stateDir, 'n')), ['c2:eth0.bridge.json'])
-    journal.remove('c2', 'eth0')
+    journal.remove(of('c2', 'eth0'))
     assert.not.ok(existsSync(join(stateDir, 'n')))
   }))
 
 test('readForRemoval: what a killed writer began is cleared away, and the directory with it', () =>
   inScratch(stateDir => {
     const journal = new Journal({ network: 'n', plugin: 'bridge', stateDir })
-    journal.write('c1', 'eth0', entry)
+    journal.write(of('c1', 'eth0'), entry)
     const path = join(stateDir, 'n', '.c1:eth0.bridge.json.tmp')
     writeFileSync(path, '{"ve')
-    assert.is.not(journal.readForRemoval('c1', 'eth0'), undefined)
+    assert.is.not(journal.readForRemoval(of('c1', 'eth0')), undefined)
     assert.ok(existsSync(path), 'whoever finds the entry removes both')
     rmSync(join(stateDir, 'n', 'c1:eth0.bridge.json'))
-    assert.is(journal.readForRemoval('c1', 'eth0'), undefined)
+    assert.is(journal.readForRemoval(of('c1', 'eth0')), undefined)
     assert.not(existsSync(join(stateDir, 'n')))
   }))
 

@@ -9,6 +9,7 @@
  * hash stands for them, with nothing behind the colon, and the entry holds them.
  */
 import { createHash } from 'node:crypto'
+import type { Attachment } from '../attachment.ts'
 import { type Json, jsonObject, jsonString, jsonText, memberOf, parseJson, withMember } from '../config/json.ts'
 import { hex } from '../ip/mac.ts'
 import { errnoOf } from '../sys/errors.ts'
@@ -22,6 +23,7 @@ import {
   removeUnfinished,
   writeSingly
 } from '../sys/files.ts'
+import { type Recorded, Records } from './records.ts'
 
 export const DEFAULT_STATE_DIR = '/run/patchbay'
 
@@ -32,29 +34,24 @@ const LONGEST_NAME = 200
 const CONTAINER_ID = 'containerID'
 const IF_NAME = 'ifname'
 
-/** `entry` is an empty object when the file does not hold one: the attachment was there, its details are lost. */
-export interface JournalEntry {
-  readonly containerId: string
-  readonly ifName: string
-  readonly entry: Json
-}
-
 /** The entries of one plugin on one network. All names must have been judged by lib/cni: file names are made of them. */
-export class Journal {
+export class Journal extends Records {
+  readonly #network: string
   readonly #directory: string
   readonly #ending: string
 
   /** @param at `stateDir` undefined or '' for the usual place */
   constructor(at: { readonly network: string; readonly plugin: string; readonly stateDir: string | undefined }) {
+    super()
+    this.#network = at.network
     const stateDir = at.stateDir === undefined || at.stateDir === '' ? DEFAULT_STATE_DIR : at.stateDir
     this.#directory = `${stateDir}/${at.network}`
     this.#ending = `.${at.plugin}.json`
   }
 
-  /** Writes or replaces the entry; call it before the kernel is changed. */
-  write(containerId: string, ifName: string, entry: Json): void {
-    const path = this.#path(containerId, ifName)
-    const text = jsonText(this.#isLong(containerId, ifName) ? withOwner(entry, containerId, ifName) : entry)
+  override write(attachment: Attachment, entry: Json): void {
+    const path = this.#path(attachment)
+    const text = jsonText(this.#isLong(attachment) ? withOwner(entry, attachment) : entry)
     for (let tries = 1; ; tries += 1) {
       ensureDirectory(this.#directory, 0o700)
       try {
@@ -68,22 +65,20 @@ export class Journal {
     }
   }
 
-  /** The entry; undefined when there is none. */
-  read(containerId: string, ifName: string): Json | undefined {
-    return readEntry(this.#path(containerId, ifName))
+  override read(attachment: Attachment): Json | undefined {
+    return readEntry(this.#path(attachment))
   }
 
-  /** The same for who is about to remove it: where there is none, what a killed writer began is cleared away. */
-  readForRemoval(containerId: string, ifName: string): Json | undefined {
-    const path = this.#path(containerId, ifName)
+  override readForRemoval(attachment: Attachment): Json | undefined {
+    const path = this.#path(attachment)
     const entry = readEntry(path)
     if (entry === undefined && removeUnfinished(path)) removeEmptyDirectory(this.#directory)
     return entry
   }
 
-  /** Every entry of this plugin on this network, in no order. What killed writers left is cleared away. */
-  list(): readonly JournalEntry[] {
-    const entries: JournalEntry[] = []
+  override list(): readonly Recorded[] {
+    const network = this.#network
+    const entries: Recorded[] = []
     for (const name of listDirectory(this.#directory)) {
       const colon = name.indexOf(':')
       // Were its writer alive, it would find it gone and write it again.
@@ -92,36 +87,38 @@ export class Journal {
       const entry = readEntry(`${this.#directory}/${name}`)
       if (entry === undefined) continue
       const ifName = name.slice(colon + 1, name.length - this.#ending.length)
-      if (ifName !== '') entries.push({ containerId: name.slice(0, colon), ifName, entry })
-      else entries.push({ containerId: textOf(entry, CONTAINER_ID), ifName: textOf(entry, IF_NAME), entry })
+      const containerId = ifName === '' ? textOf(entry, CONTAINER_ID) : name.slice(0, colon)
+      const attachment = { network, containerId, ifName: ifName === '' ? textOf(entry, IF_NAME) : ifName }
+      entries.push({ attachment, entry })
     }
     if (entries.length === 0) removeEmptyDirectory(this.#directory)
     return entries
   }
 
-  /** Removes the entry if it is there, and the network's directory with the last one. */
-  remove(containerId: string, ifName: string): void {
-    removeSingly(this.#path(containerId, ifName))
+  /** With the last entry the network's directory goes too. */
+  override remove(attachment: Attachment): void {
+    removeSingly(this.#path(attachment))
     removeEmptyDirectory(this.#directory)
   }
 
-  #path(containerId: string, ifName: string): string {
-    const names = this.#isLong(containerId, ifName) ? hashOf(containerId, ifName) : `${containerId}:${ifName}`
+  #path(attachment: Attachment): string {
+    const { containerId, ifName } = attachment
+    const names = this.#isLong(attachment) ? hashOf(attachment) : `${containerId}:${ifName}`
     return `${this.#directory}/${names}${this.#ending}`
   }
 
   /** Counted as if every character of the interface's name, the only one that may hold others than ASCII, had three. */
-  #isLong(containerId: string, ifName: string): boolean {
+  #isLong({ containerId, ifName }: Attachment): boolean {
     return containerId.length + 3 * ifName.length + this.#ending.length > LONGEST_NAME
   }
 }
 
-function hashOf(containerId: string, ifName: string): string {
+function hashOf({ containerId, ifName }: Attachment): string {
   const bytes: Uint8Array = createHash('sha256').update(`${containerId}:${ifName}`).digest()
   return `${hex(bytes)}:`
 }
 
-function withOwner(entry: Json, containerId: string, ifName: string): Json {
+function withOwner(entry: Json, { containerId, ifName }: Attachment): Json {
   return withMember(withMember(entry, CONTAINER_ID, jsonString(containerId)), IF_NAME, jsonString(ifName))
 }
 

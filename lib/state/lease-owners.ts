@@ -17,14 +17,9 @@
  */
 import { createHash } from 'node:crypto'
 import { statSync } from 'node:fs'
+import type { Attachment } from '../attachment.ts'
 import { hex } from '../ip/mac.ts'
 import { ensureDirectory, listDirectory, overwrite, readText, removeFile, setModified } from '../sys/files.ts'
-
-/** Who holds a lease. `ifName` is '' in leases of the oldest format. */
-export interface LeaseOwner {
-  readonly containerId: string
-  readonly ifName: string
-}
 
 /** `boot` is that in which the owner got the addresses; '' in a torn file. */
 export interface OwnerFile {
@@ -35,12 +30,8 @@ export interface OwnerFile {
 const BUCKETS = 256
 const SEAL = 'seal'
 
-export function isSameOwner(a: LeaseOwner, b: LeaseOwner): boolean {
-  return a.containerId === b.containerId && a.ifName === b.ifName
-}
-
-/** Whether a runtime can ask for this owner. Other texts in leases, made by hand, must not become file names. */
-export function isAttachment(owner: LeaseOwner): boolean {
+/** Whether a runtime can ask for this owner, whose `ifName` is '' in leases of the oldest format. Other texts in leases, made by hand, must not become file names. */
+export function isAttachment(owner: Attachment): boolean {
   return /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(owner.containerId) && !/[/:\s\0]/.test(owner.ifName)
 }
 
@@ -56,7 +47,7 @@ export class OwnerFiles {
     ensureDirectory(this.#path, 0o700)
   }
 
-  read(owner: LeaseOwner): OwnerFile | undefined {
+  read(owner: Attachment): OwnerFile | undefined {
     if (!isAttachment(owner)) return undefined
     const text = readText(this.#pathOf(fileName(owner)))
     if (text === undefined) return undefined
@@ -66,7 +57,7 @@ export class OwnerFiles {
   }
 
   /** Every address that the owner may hold; what it holds no longer may be among them. */
-  addressesOf(owner: LeaseOwner): readonly string[] {
+  addressesOf(owner: Attachment): readonly string[] {
     if (!isAttachment(owner)) return []
     const addresses = (this.read(owner)?.addresses ?? []).slice(0)
     const name = fileName(owner)
@@ -77,11 +68,11 @@ export class OwnerFiles {
     return addresses
   }
 
-  write(owner: LeaseOwner, boot: string, addresses: readonly string[]): void {
+  write(owner: Attachment, boot: string, addresses: readonly string[]): void {
     overwrite(this.#pathOf(fileName(owner)), `${boot} ${addresses.join(' ')}\n`, 0o600)
   }
 
-  remove(owner: LeaseOwner): void {
+  remove(owner: Attachment): void {
     if (isAttachment(owner)) removeFile(this.#pathOf(fileName(owner)))
   }
 
@@ -90,7 +81,7 @@ export class OwnerFiles {
    *
    * @param held every address with its owner
    */
-  update(held: readonly { readonly address: string; readonly owner: LeaseOwner }[]): void {
+  update(held: readonly { readonly address: string; readonly owner: Attachment }[]): void {
     const written = new Set<string>()
     for (const name of listDirectory(this.#path)) written.add(name)
     const kept = new Set<string>()
@@ -149,7 +140,7 @@ export class OwnerFiles {
 }
 
 /** A name that no other owner has: an interface name holds no colon, a container id begins with a letter or digit. */
-function fileName(owner: LeaseOwner): string {
+function fileName(owner: Attachment): string {
   const key = `${owner.containerId}:${owner.ifName}`
   return key.length <= 200 ? key : `.${hex(createHash('sha256').update(key).digest())}`
 }

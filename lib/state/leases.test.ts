@@ -15,15 +15,15 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Attachment } from '../attachment.ts'
 import { formatAddress, type IpAddress, parseAddress } from '../ip/address.ts'
 import { assert, suite, throwsLike } from '../testing/suite.ts'
-import type { LeaseOwner } from './lease-owners.ts'
 import { LeaseDirectory } from './leases.ts'
 
 const test = suite('lib/state/leases')
 
-const c1: LeaseOwner = { containerId: 'c1', ifName: 'eth0' }
-const c2: LeaseOwner = { containerId: 'c2', ifName: 'eth0' }
+const c1: Attachment = { network: 'net', containerId: 'c1', ifName: 'eth0' }
+const c2: Attachment = { network: 'net', containerId: 'c2', ifName: 'eth0' }
 
 interface Scratch {
   readonly dataDir: string
@@ -50,12 +50,12 @@ function address(text: string): IpAddress {
   return parsed
 }
 
-function claim(leases: LeaseDirectory, owner: LeaseOwner, ...texts: readonly string[]): void {
+function claim(leases: LeaseDirectory, owner: Attachment, ...texts: readonly string[]): void {
   const claims = texts.map((text, set) => ({ address: address(text), set }))
   leases.locked(() => leases.claim(owner, leases.heldBy(owner), claims))
 }
 
-function held(leases: LeaseDirectory, owner: LeaseOwner): readonly string[] {
+function held(leases: LeaseDirectory, owner: Attachment): readonly string[] {
   return leases.locked(() => leases.heldBy(owner).map(formatAddress)).toSorted()
 }
 
@@ -76,7 +76,7 @@ test('claim: the bytes on disk are the reference’s', () =>
     assert.is(statSync(join(path, '10.1.0.2')).mode & 0o777, 0o600)
     assert.is(statSync(path).mode & 0o777, 0o755)
     assert.equal(held(leases, c1), ['10.1.0.2', 'fd00::2'])
-    assert.equal(held(leases, { containerId: 'c1', ifName: 'eth1' }), [])
+    assert.equal(held(leases, { network: 'net', containerId: 'c1', ifName: 'eth1' }), [])
   }))
 
 test('release: gives back all of the owner and nothing else', () =>
@@ -142,14 +142,14 @@ test('leases that the reference makes or removes in between are seen', () =>
 test('leases of others are known without a file for each, and reading them again makes none', () =>
   inScratch(({ leases, path, owners }) => {
     for (let i = 0; i < 1000; i += 1) referenceLease(path, `10.1.${i >> 8}.${i & 255}`, `x${i}\r\neth0`)
-    assert.equal(held(leases, { containerId: 'x777', ifName: 'eth0' }), ['10.1.3.9'])
+    assert.equal(held(leases, { network: 'net', containerId: 'x777', ifName: 'eth0' }), ['10.1.3.9'])
     const files = readdirSync(owners)
     assert.ok(files.length <= 257, `${files.length} files`)
     referenceLease(path, '10.2.0.1', 'x777\r\neth0')
-    assert.equal(held(leases, { containerId: 'x777', ifName: 'eth0' }), ['10.1.3.9', '10.2.0.1'])
+    assert.equal(held(leases, { network: 'net', containerId: 'x777', ifName: 'eth0' }), ['10.1.3.9', '10.2.0.1'])
     assert.equal(readdirSync(owners).sort(), files.sort())
-    leases.locked(() => leases.release({ containerId: 'x777', ifName: 'eth0' }))
-    assert.equal(held(leases, { containerId: 'x777', ifName: 'eth0' }), [])
+    leases.locked(() => leases.release({ network: 'net', containerId: 'x777', ifName: 'eth0' }))
+    assert.equal(held(leases, { network: 'net', containerId: 'x777', ifName: 'eth0' }), [])
     assert.is(leases.names().size, 999)
     leases.locked(() => leases.remove(leases.list()))
     rmSync(join(path, 'lock'))
@@ -238,10 +238,10 @@ test('texts made by hand never become paths', () =>
 
 test('container ids longer than a file name are known too', () =>
   inScratch(({ leases }) => {
-    const long = { containerId: 'x'.repeat(300), ifName: 'eth0' }
+    const long = { network: 'net', containerId: 'x'.repeat(300), ifName: 'eth0' }
     claim(leases, long, '10.1.0.2')
     assert.equal(held(leases, long), ['10.1.0.2'])
-    assert.equal(held(leases, { containerId: 'x'.repeat(299), ifName: 'eth0' }), [])
+    assert.equal(held(leases, { network: 'net', containerId: 'x'.repeat(299), ifName: 'eth0' }), [])
   }))
 
 test('isBeforeBoot: this boot’s leases never, an earlier boot’s by owner file', () =>

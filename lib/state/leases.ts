@@ -8,6 +8,7 @@
  * The reference reads every one of these files to learn what an owner holds; here lease-owners.ts knows.
  */
 import { existsSync } from 'node:fs'
+import { type Attachment, isSameAttachment } from '../attachment.ts'
 import { formatAddress, type IpAddress, parseAddress } from '../ip/address.ts'
 import { errnoOf, SysError } from '../sys/errors.ts'
 import { withLock } from '../sys/file-lock.ts'
@@ -22,12 +23,12 @@ import {
   setModified
 } from '../sys/files.ts'
 import { Boot } from './boot.ts'
-import { isSameOwner, type LeaseOwner, OwnerFiles } from './lease-owners.ts'
+import { OwnerFiles } from './lease-owners.ts'
 
 /** `owner` is undefined in a file that its maker never finished: nobody's lease, once its maker lost the lock. */
 export interface Lease {
   readonly address: IpAddress
-  readonly owner: LeaseOwner | undefined
+  readonly owner: Attachment | undefined
 }
 
 /** An address to lease, found in the range set of that number. */
@@ -37,15 +38,16 @@ export interface Claim {
 }
 
 interface Holding {
-  readonly holder: LeaseOwner
+  readonly holder: Attachment
   readonly addresses: readonly IpAddress[]
 }
 
 const LOCK = 'lock'
 const LAST_RESERVED = 'last_reserved_ip.'
 
-/** The leases of one network. Everything but `path`, `exists` and `names` must run inside of `locked`. */
+/** The leases of one network, whose owners are attachments of it. Everything but `path`, `exists` and `names` must run inside of `locked`. */
 export class LeaseDirectory {
+  readonly #network: string
   readonly #path: string
   readonly #owners: OwnerFiles
   readonly #boot = new Boot()
@@ -53,6 +55,7 @@ export class LeaseDirectory {
   #isCovered = false
 
   constructor(dataDir: string, network: string) {
+    this.#network = network
     this.#path = `${dataDir}/${network}`
     this.#owners = new OwnerFiles(`${dataDir}/.patchbay/${network}`)
   }
@@ -96,11 +99,11 @@ export class LeaseDirectory {
   /** What lies at an address: undefined when it is free. */
   find(address: IpAddress): Lease | undefined {
     const text = readLease(this.#leasePath(address))
-    return text === undefined ? undefined : { address, owner: ownerOf(text) }
+    return text === undefined ? undefined : { address, owner: ownerOf(this.#network, text) }
   }
 
   /** The addresses that this owner holds; those of the oldest format, known by container alone, when there are none. */
-  heldBy(owner: LeaseOwner): readonly IpAddress[] {
+  heldBy(owner: Attachment): readonly IpAddress[] {
     return this.#holding(owner).addresses
   }
 
@@ -111,7 +114,7 @@ export class LeaseDirectory {
    * @throws {SysError} ENOSPC and other failures of the file system; EEXIST when somebody has an address, which only
    * happens to callers that did not ask `find` first
    */
-  claim(owner: LeaseOwner, held: readonly IpAddress[], claims: readonly Claim[]): void {
+  claim(owner: Attachment, held: readonly IpAddress[], claims: readonly Claim[]): void {
     this.#cover()
     const now = Math.floor(Date.now() / 1000)
     const addresses = held.concat(claims.map(claim => claim.address))
@@ -134,7 +137,7 @@ export class LeaseDirectory {
   }
 
   /** Gives back everything that the owner holds. */
-  release(owner: LeaseOwner): void {
+  release(owner: Attachment): void {
     const { holder, addresses } = this.#holding(owner)
     for (const address of addresses) removeFile(this.#leasePath(address))
     this.#owners.remove(holder)
@@ -189,7 +192,7 @@ export class LeaseDirectory {
     return this.#boot.isSurelyAfter(modified)
   }
 
-  #create(address: IpAddress, owner: LeaseOwner): void {
+  #create(address: IpAddress, owner: Attachment): void {
     const path = this.#leasePath(address)
     const found = this.find(address)
     if (found !== undefined && found.owner === undefined) removeFile(path)
@@ -204,8 +207,8 @@ export class LeaseDirectory {
   }
 
   /** What the owner holds, and how its leases name it: without interface in the oldest format, if it has none of the newer. */
-  #holding(owner: LeaseOwner): Holding {
-    const older: LeaseOwner = { containerId: owner.containerId, ifName: '' }
+  #holding(owner: Attachment): Holding {
+    const older: Attachment = { ...owner, ifName: '' }
     for (const one of [owner, older]) if (this.#owners.read(one)?.boot === '') this.#isCovered = false
     this.#cover()
     const addresses = this.#verified(owner)
@@ -214,12 +217,12 @@ export class LeaseDirectory {
   }
 
   /** Those addresses of the owner file that are the owner's indeed. */
-  #verified(owner: LeaseOwner): readonly IpAddress[] {
+  #verified(owner: Attachment): readonly IpAddress[] {
     const held: IpAddress[] = []
     for (const text of this.#owners.addressesOf(owner)) {
       const address = parseAddress(text)
       const holder = address === undefined ? undefined : this.find(address)?.owner
-      if (address !== undefined && holder !== undefined && isSameOwner(holder, owner)) held.push(address)
+      if (address !== undefined && holder !== undefined && isSameAttachment(holder, owner)) held.push(address)
     }
     return held
   }
@@ -227,7 +230,7 @@ export class LeaseDirectory {
   /** Brings the owner files up to date, unless they are. */
   #cover(): void {
     if (this.#isCovered) return
-    const held: { readonly address: string; readonly owner: LeaseOwner }[] = []
+    const held: { readonly address: string; readonly owner: Attachment }[] = []
     for (const { address, owner } of this.list()) {
       if (owner !== undefined) held.push({ address: formatAddress(address), owner })
     }
@@ -252,10 +255,10 @@ function isLeaseName(name: string): boolean {
 }
 
 /** Who a lease names; undefined when it is empty, or zeros that a power cut left in place of the text. */
-function ownerOf(text: string): LeaseOwner | undefined {
+function ownerOf(network: string, text: string): Attachment | undefined {
   const trimmed = text.trim()
   if (trimmed === '' || trimmed.indexOf('\0') >= 0) return undefined
   const lineEnd = trimmed.indexOf('\r\n')
-  if (lineEnd < 0) return { containerId: trimmed, ifName: '' }
-  return { containerId: trimmed.slice(0, lineEnd), ifName: trimmed.slice(lineEnd + 2) }
+  if (lineEnd < 0) return { network, containerId: trimmed, ifName: '' }
+  return { network, containerId: trimmed.slice(0, lineEnd), ifName: trimmed.slice(lineEnd + 2) }
 }

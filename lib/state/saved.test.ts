@@ -7,6 +7,8 @@ import { SavedFiles } from './saved.ts'
 
 const test = suite('lib/state/saved')
 
+const C1 = { network: 'net1', containerId: 'c1', ifName: 'eth0' }
+
 function inScratch(body: (directory: string) => void): void {
   const directory = mkdtempSync(join(tmpdir(), 'saved-'))
   try {
@@ -18,19 +20,32 @@ function inScratch(body: (directory: string) => void): void {
 
 test('write and read: the name that the reference plugin gives the file', () =>
   inScratch(directory => {
-    const files = new SavedFiles(directory)
-    files.write('c1', 'eth0', parseJson('{"mtu":1500}'))
+    const files = new SavedFiles(directory, 'net1')
+    files.write(C1, parseJson('{"mtu":1500}'))
     assert.equal(readdirSync(directory), ['c1_eth0.json'])
-    const saved = files.read('c1', 'eth0')
-    assert.is(saved && jsonText(saved), '{"mtu":1500}')
+    const saved = files.read(C1)
+    assert.is(saved && jsonText(saved), '{"mtu":1500,"network":"net1","containerID":"c1","ifName":"eth0"}')
+  }))
+
+test("list: the attachments of the network; files that do not say whose they are, or lie under another name, are others'", () =>
+  inScratch(directory => {
+    new SavedFiles(directory, 'net1').write(C1, parseJson('{"mtu":1500}'))
+    new SavedFiles(directory, 'net2').write({ ...C1, network: 'net2', containerId: 'c2' }, parseJson('{}'))
+    writeFileSync(join(directory, 'c3_eth0.json'), '{"mtu":1400}')
+    writeFileSync(join(directory, 'x.json'), '{"network":"net1","containerID":"../c1","ifName":"eth0"}')
+    const files = new SavedFiles(directory, 'net1')
+    assert.equal(
+      files.list().map(one => one.attachment),
+      [C1]
+    )
   }))
 
 test('readForRemoval and list: what a killed writer began is cleared away', () =>
   inScratch(directory => {
-    const files = new SavedFiles(directory)
+    const files = new SavedFiles(directory, 'net1')
     const begun = join(directory, '.c1_eth0.json.tmp')
     writeFileSync(begun, '')
-    assert.is(files.readForRemoval('c1', 'eth0'), undefined)
+    assert.is(files.readForRemoval(C1), undefined)
     assert.not(existsSync(begun))
     writeFileSync(begun, '{"mt')
     assert.equal(files.list(), [])

@@ -2,11 +2,12 @@
  * What a plugin saves of an attachment to put it back on DEL, where the reference plugins save it: one JSON file
  * `<containerID>_<ifname>.json` in a directory of the plugin, so that either implementation's DEL finds it.
  *
- * The name cannot be taken apart again (both parts may hold `_`), and says nothing of the network: whoever wants to find
- * an attachment's owner later writes it into the object, whose unknown keys the reference ignores.
+ * The name cannot be taken apart again (both parts may hold `_`), and says nothing of the network: the attachment is
+ * written into the object too, whose unknown keys the reference ignores.
  */
 import { readdirSync } from 'node:fs'
-import { type Json, jsonObject, jsonText, parseJson } from '../config/json.ts'
+import type { Attachment } from '../attachment.ts'
+import { type Json, jsonObject, jsonString, jsonText, memberOf, parseJson, withMember } from '../config/json.ts'
 import { errnoOf } from '../sys/errors.ts'
 import {
   ensureDirectory,
@@ -17,23 +18,22 @@ import {
   removeUnfinished,
   writeSingly
 } from '../sys/files.ts'
+import { type Recorded, Records } from './records.ts'
 
-/** `saved` is an empty object when the file does not hold one. */
-export interface SavedFile {
-  readonly name: string
-  readonly saved: Json
-}
-
-export class SavedFiles {
+export class SavedFiles extends Records {
   readonly #directory: string
+  readonly #network: string
 
-  constructor(directory: string) {
+  /** @param network whose attachments `list` finds */
+  constructor(directory: string, network: string) {
+    super()
     this.#directory = directory
+    this.#network = network
   }
 
-  /** Writes or replaces; call it before the kernel is changed. @throws {SysError} ENOSPC, EROFS, EACCES */
-  write(containerId: string, ifName: string, saved: Json): void {
-    const path = `${this.#directory}/${nameOf(containerId, ifName)}`
+  override write(attachment: Attachment, entry: Json): void {
+    const path = this.#path(attachment)
+    const saved = withOwner(entry, attachment)
     for (let tries = 1; ; tries += 1) {
       ensureDirectory(this.#directory, 0o700)
       try {
@@ -46,45 +46,38 @@ export class SavedFiles {
     }
   }
 
-  /** @returns undefined when nothing is saved */
-  read(containerId: string, ifName: string): Json | undefined {
-    return this.#read(nameOf(containerId, ifName))
+  override read(attachment: Attachment): Json | undefined {
+    return readObject(this.#path(attachment))
   }
 
-  /** The same for who is about to remove it: where nothing is saved, what a killed writer began is cleared away. */
-  readForRemoval(containerId: string, ifName: string): Json | undefined {
-    const name = nameOf(containerId, ifName)
-    const saved = this.#read(name)
-    if (saved === undefined) removeUnfinished(`${this.#directory}/${name}`)
+  override readForRemoval(attachment: Attachment): Json | undefined {
+    const path = this.#path(attachment)
+    const saved = readObject(path)
+    if (saved === undefined) removeUnfinished(path)
     return saved
   }
 
-  /** Everything saved in the directory, in no order. What killed writers left is cleared away. */
-  list(): readonly SavedFile[] {
-    const files: SavedFile[] = []
+  /** Files of other implementations do not tell whose they are: never. */
+  override list(): readonly Recorded[] {
+    const files: Recorded[] = []
     for (const name of this.#names()) {
       // Whose it is cannot be read from the beginning of a file. Were its writer alive, it would begin again.
       if (name.startsWith('.') && name.endsWith('.json.tmp')) removeFile(`${this.#directory}/${name}`)
       if (name.startsWith('.') || !name.endsWith('.json')) continue
-      const saved = this.#read(name)
-      if (saved !== undefined) files.push({ name, saved })
+      const entry = readObject(`${this.#directory}/${name}`)
+      const attachment = entry === undefined ? undefined : ownerIn(entry)
+      if (entry === undefined || attachment === undefined || attachment.network !== this.#network) continue
+      if (nameOf(attachment) === name) files.push({ attachment, entry })
     }
     return files
   }
 
-  /** Removes what is saved, if anything is. */
-  remove(containerId: string, ifName: string): void {
-    this.removeNamed(nameOf(containerId, ifName))
+  override remove(attachment: Attachment): void {
+    removeSingly(this.#path(attachment))
   }
 
-  /** The same for a name that `list` gave. */
-  removeNamed(name: string): void {
-    removeSingly(`${this.#directory}/${name}`)
-  }
-
-  #read(name: string): Json | undefined {
-    const text = readText(`${this.#directory}/${name}`)
-    return text === undefined ? undefined : objectOf(text)
+  #path(attachment: Attachment): string {
+    return `${this.#directory}/${nameOf(attachment)}`
   }
 
   #names(): readonly string[] {
@@ -98,8 +91,26 @@ export class SavedFiles {
   }
 }
 
-function nameOf(containerId: string, ifName: string): string {
+function nameOf({ containerId, ifName }: Attachment): string {
   return `${containerId}_${ifName}.json`
+}
+
+function withOwner(entry: Json, { network, containerId, ifName }: Attachment): Json {
+  const named = withMember(entry, 'network', jsonString(network))
+  return withMember(withMember(named, 'containerID', jsonString(containerId)), 'ifName', jsonString(ifName))
+}
+
+function ownerIn(entry: Json): Attachment | undefined {
+  const network = memberOf(entry, 'network')?.text
+  const containerId = memberOf(entry, 'containerID')?.text
+  const ifName = memberOf(entry, 'ifName')?.text
+  if (network === undefined || containerId === undefined || ifName === undefined) return undefined
+  return { network, containerId, ifName }
+}
+
+function readObject(path: string): Json | undefined {
+  const text = readText(path)
+  return text === undefined ? undefined : objectOf(text)
 }
 
 function objectOf(text: string): Json {

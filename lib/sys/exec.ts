@@ -2,9 +2,10 @@
  * Starting other programs: foreign CNI plugins and, for the iptables backends, iptables. Never through a shell.
  */
 import { spawnSync } from 'node:child_process'
-import { closeSync, statSync, writeSync } from 'node:fs'
+import { statSync, writeSync } from 'node:fs'
 import * as libc from '#libc'
 import { SysError } from './errors.ts'
+import { closeDescriptor } from './files.ts'
 import { comeHome } from './netns.ts'
 
 /** asm-generic/ioctls.h: close-on-exec. */
@@ -23,7 +24,7 @@ export interface Finished {
  * hand over input of its own, and a file, unlike a pipe, takes any length without a second process to feed it.
  *
  * @param path absolute path of the executable
- * @throws {SysError} when it cannot be started: ENOENT, EACCES, ETXTBSY
+ * @throws {SysError} when it cannot be started, or not in the own network namespace: ENOENT, EACCES, ETXTBSY
  */
 export function runProgram(path: string, args: readonly string[], stdin: string): Finished {
   comeHome()
@@ -39,7 +40,7 @@ export function runProgram(path: string, args: readonly string[], stdin: string)
     if (libc.dup2(input, 0) < 0) throw new SysError('dup2', 'standard input', libc.errnoName(), '')
     return spawn(path, args)
   } finally {
-    closeSync(input)
+    closeDescriptor(input)
     if (saved >= 0) {
       libc.dup2(saved, 0)
       libc.close(saved)

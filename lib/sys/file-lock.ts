@@ -1,9 +1,9 @@
 /** Locks between processes, on a file of their own or on what is open already. They go with the process. */
-import { closeSync, constants, openSync } from 'node:fs'
+import { constants, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import * as libc from '#libc'
 import { errnoOf, SysError } from './errors.ts'
-import { ensureDirectory, fileError } from './files.ts'
+import { closeDescriptor, ensureDirectory, fileError } from './files.ts'
 
 const LOCK_EX = 2
 const LOCK_UN = 8
@@ -18,7 +18,7 @@ export function withLock<T>(path: string, mode: number, work: () => T): T {
   try {
     return withDescriptorLock(fd, JSON.stringify(path), work)
   } finally {
-    closeSync(fd)
+    closeDescriptor(fd)
   }
 }
 

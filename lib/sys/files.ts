@@ -30,12 +30,20 @@ export function readText(path: string): string | undefined {
     try {
       return readFileSync(fd, 'utf8')
     } finally {
-      closeSync(fd)
+      closeDescriptor(fd)
     }
   } catch (error) {
     if (isAbsence(errnoOf(error))) return undefined
     throw fileError('read', path, error)
   }
+}
+
+/**
+ * Closes a descriptor that holds no text of ours. Whatever close says, the descriptor is gone (man 2 close), and with
+ * nothing written there is nothing that can have been lost: no reason to fail for what is done already.
+ */
+export function closeDescriptor(fd: number): void {
+  libc.close(fd)
 }
 
 /** No file can have a name that is too long: DEL and GC of an attachment that ADD had to refuse find nothing of it. */
@@ -189,12 +197,18 @@ export function createExclusive(path: string, text: string, mode: number, durabl
   }
 }
 
-/** The file that matters is there, or its failure is what to tell of: what stays beside it is no failure of its own. */
+/**
+ * The file that matters is there, or its failure is what to tell of: what stays beside it is no failure of its own. One
+ * more try, because nobody else would clear it away soon.
+ */
 function removeIfPossible(path: string): void {
-  try {
-    removeFile(path)
-  } catch (error) {
-    if (!(error instanceof Error)) throw error
+  for (let tries = 0; tries < 2; tries += 1) {
+    try {
+      removeFile(path)
+      return
+    } catch (error) {
+      if (!(error instanceof Error)) throw error
+    }
   }
 }
 
@@ -253,7 +267,7 @@ export function setModified(path: string, seconds: number): void {
   try {
     if (libc.futimens(fd, times) < 0) throw new SysError('set time of', JSON.stringify(path), libc.errnoName(), '')
   } finally {
-    closeSync(fd)
+    closeDescriptor(fd)
   }
 }
 

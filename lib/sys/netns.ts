@@ -6,9 +6,10 @@
  *
  * @source man 2 setns, man 7 network_namespaces; linux/magic.h NSFS_MAGIC, PROC_SUPER_MAGIC
  */
-import { closeSync, constants, fstatSync, openSync } from 'node:fs'
+import { constants, fstatSync, openSync } from 'node:fs'
 import * as libc from '#libc'
 import { errnoOf, SysError } from './errors.ts'
+import { closeDescriptor } from './files.ts'
 
 const CLONE_NEWNET = 0x40000000
 const NSFS_MAGIC = 0x6e736673
@@ -45,7 +46,7 @@ export function openNetns(path: string): number {
   const fd = openPath(path)
   const problem = whyNotNetns(fd)
   if (problem !== '') {
-    closeSync(fd)
+    closeDescriptor(fd)
     throw new NetnsError(path, 'not-a-namespace', problem)
   }
   return fd
@@ -97,6 +98,15 @@ export function sameNetns(a: number, b: number): boolean {
 
 /** Whether this thread is in another namespace than its own: during a visit, and after one whose way back failed. */
 let isAway = false
+
+/**
+ * The number that the kernel knows the namespace by, of its device and inode. Once a namespace is gone, another one may
+ * get the same.
+ */
+export function netnsInode(fd: number): string {
+  const status = fstatSync(fd)
+  return `${String(status.dev)}:${String(status.ino)}`
+}
 
 /**
  * Runs `work` inside the namespace and comes back.

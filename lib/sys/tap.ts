@@ -3,7 +3,7 @@
  *
  * @source linux/if_tun.h TUNSETIFF, TUNSETPERSIST, TUNSETOWNER, TUNSETGROUP; linux/if.h struct ifreq
  */
-import { closeSync, constants, openSync } from 'node:fs'
+import { constants, openSync } from 'node:fs'
 import * as libc from '#libc'
 import { SysError } from './errors.ts'
 
@@ -38,7 +38,7 @@ export function createTap(name: string, owner: number, group: number, multiQueue
     // Last: until here closing the file removes the interface again, so a failure leaves nothing.
     check(name, libc.ioctlNumber(fd, TUNSETPERSIST, 1))
   } finally {
-    closeSync(fd)
+    libc.close(fd)
   }
 }
 

@@ -17,6 +17,17 @@ export const DUAL_STACK = {
   routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }]
 }
 
+/** The changes of the kernel that give `eth0` the addresses and routes of DUAL_STACK. */
+export const DUAL_STACK_CHANGES: readonly string[] = [
+  'write sysctl "ipv4/conf/eth0/arp_notify" = "1"',
+  'write sysctl "ipv6/conf/eth0/ndisc_notify" = "1"',
+  'write sysctl "ipv6/conf/eth0/accept_dad" = "0"',
+  'write sysctl "ipv6/conf/eth0/keep_addr_on_down" = "1"',
+  'add address to link',
+  'set link',
+  'add route default (IPv4) via 192.0.2.1 dev, default (IPv6) via 2001:db8::1 dev'
+]
+
 export const DUAL_STACK_IPAM = { type: 'fixed', result: DUAL_STACK }
 
 export interface FakeAttachment {

@@ -2,7 +2,7 @@
  * Calling one plugin again and again as a runtime would, in this process: with a directory for its journal, an IPAM
  * plugin that remembers its leases, and the result of ADD kept for CHECK.
  */
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Plugin, Request } from '../cni/plugin.ts'
@@ -10,17 +10,20 @@ import type { Result } from '../cni/result.ts'
 import { resultFromJson } from '../cni/result-json.ts'
 import { jsonObject } from '../config/json.ts'
 import { Kernel } from '../net/kernel.ts'
-import { LinuxKernel } from '../net/kernel-net.ts'
+import { type Connect, connectToKernel, LinuxKernel } from '../net/kernel-net.ts'
 import type { Net } from '../net/net.ts'
+import type { Nft } from '../nft/nft.ts'
 import { callEnv, callInMemory, type MemoryAnswer } from './memory-io.ts'
 
 /** The machine's kernel with another namespace for the host's. */
 export class HostedKernel extends Kernel {
-  readonly #kernel = new LinuxKernel()
+  readonly #kernel: LinuxKernel
   readonly #host: string
 
-  constructor(host: string) {
+  /** @param connect a test's may refuse changes on their way to the kernel */
+  constructor(host: string, connect: Connect = connectToKernel) {
     super()
+    this.#kernel = new LinuxKernel(connect)
     this.#host = host
   }
 
@@ -35,6 +38,10 @@ export class HostedKernel extends Kernel {
   override find(path: string): Net | undefined {
     return this.#kernel.find(path)
   }
+
+  override nft(net: Net): Nft {
+    return this.#kernel.nft(net)
+  }
 }
 
 /** What a call differs in from the usual: container `c1`, interface `eth0`. */
@@ -48,7 +55,7 @@ export interface CallOptions {
 }
 
 /** The name of the IPAM plugin: `ipam: { type: 'fixed', result: {…} }` gives that result every time. */
-const FIXED_IPAM = 'fixed'
+export const FIXED_IPAM = 'fixed'
 
 export class PluginCaller {
   readonly directory: string
@@ -56,8 +63,15 @@ export class PluginCaller {
   readonly leases = new Set<string>()
   /** Makes the IPAM plugin's ADD fail. */
   failIpam = false
+  /** Makes its DEL fail. */
+  failIpamDel = false
+  /** Told every verb that reaches it. */
+  onIpam: (verb: string) => void = () => undefined
+  /** The containers that its last GC was told to keep. */
+  keptByIpam: readonly string[] = []
   /** Verbs that reached the IPAM plugin. */
   readonly ipamCalls: string[] = []
+  readonly #ipamNames: string[] = [FIXED_IPAM]
   readonly #plugin: Plugin
   readonly #netns: string
   readonly #config: object
@@ -87,9 +101,15 @@ export class PluginCaller {
     return callInMemory(this.#plugin, {
       env,
       stdin: { ...base, ...this.#config, ...options.config },
-      builtins: [this.#ipam()],
+      builtins: this.#ipamNames.map(name => this.#ipam(name)),
       executable: join(this.directory, FIXED_IPAM)
     })
+  }
+
+  /** Makes the IPAM plugin be found under another name too. */
+  installIpam(name: string): void {
+    linkSync(join(this.directory, FIXED_IPAM), join(this.directory, name))
+    this.#ipamNames.push(name)
   }
 
   /** Calls and wants success. @returns the parsed standard output, undefined when there is none */
@@ -127,26 +147,33 @@ export class PluginCaller {
     rmSync(this.directory, { recursive: true, force: true })
   }
 
-  #ipam(): Plugin {
-    const note = (request: Request): void => {
-      this.ipamCalls.push(request.command)
-    }
+  #note(request: Request): void {
+    this.ipamCalls.push(request.command)
+    this.onIpam(request.command)
+  }
+
+  #ipam(name: string): Plugin {
+    const note = (request: Request): void => this.#note(request)
     return {
-      name: FIXED_IPAM,
+      name,
       since: '0.1.0',
       add: request => this.#lease(request),
       del: request => {
         note(request)
+        if (this.failIpamDel) throw new Error('give back address: refused')
         this.leases.delete(`${request.containerId}:${request.ifName}`)
       },
       check: note,
-      gc: note,
+      gc: request => {
+        note(request)
+        this.keptByIpam = request.validAttachments.map(one => one.containerId)
+      },
       status: note
     }
   }
 
   #lease(request: Request): Result {
-    this.ipamCalls.push('ADD')
+    this.#note(request)
     if (this.failIpam) throw new Error('take address: the pool is empty')
     const json = request.config.section('ipam')?.json('result') ?? jsonObject([])
     this.leases.add(`${request.containerId}:${request.ifName}`)

@@ -10,7 +10,8 @@ import { ownIfbName, referenceIfbName } from './names.ts'
 
 const test = suite('plugins/bandwidth on the kernel')
 
-const IFB = referenceIfbName('net1', 'c1')
+const C1 = { network: 'net1', containerId: 'c1', ifName: 'eth0' }
+const IFB = referenceIfbName(C1)
 const BOTH = { ingressRate: 8_000_000, ingressBurst: 800_000, egressRate: 16_000_000, egressBurst: 1_600_000 }
 
 interface Veth {
@@ -180,11 +181,11 @@ test('two interfaces of one container; DEL of one leaves the other limited', () 
     ip(host, `link set vc netns ${String(box.pid)} name eth1 up`)
     caller.ok('ADD', { config: config(BOTH) })
     caller.ok('ADD', { config: config(BOTH), ifName: 'eth1' })
-    assert.equal(linkNames(host), [IFB, ownIfbName('net1', 'c1', 'eth1'), 'vh', 'vh2'].sort())
+    assert.equal(linkNames(host), [IFB, ownIfbName({ ...C1, ifName: 'eth1' }), 'vh', 'vh2'].sort())
     caller.ok('DEL', { config: config(BOTH) })
     assert.equal(
       qdiscs(host).map(one => one.dev),
-      ['vh2', 'vh2', ownIfbName('net1', 'c1', 'eth1')]
+      ['vh2', 'vh2', ownIfbName({ ...C1, ifName: 'eth1' })]
     )
     caller.ok('DEL', { config: config(BOTH), ifName: 'eth1', netns: '' })
     assert.equal(qdiscs(host), [])

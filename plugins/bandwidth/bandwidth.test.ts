@@ -6,7 +6,8 @@ import { ownIfbName, referenceIfbName } from './names.ts'
 
 const test = suite('plugins/bandwidth')
 
-const IFB = referenceIfbName('net1', 'c1')
+const C1 = { network: 'net1', containerId: 'c1', ifName: 'eth0' }
+const IFB = referenceIfbName(C1)
 
 function prevResultFor(ifName: string): object {
   return {
@@ -170,7 +171,15 @@ test('an interface without an end on the host is refused', () => {
 
 test('an ADD that fails at any step leaves nothing', () => {
   withVeths(BOTH, ({ kernel, caller }) => {
-    assert.ok(sweepFailures(kernel, caller, () => caller.call('ADD')) >= 6)
+    const changes = sweepFailures(kernel, caller, () => caller.call('ADD'))
+    assert.equal(changes, [
+      'add qdisc "tbf" to link',
+      `add link "${IFB}"`,
+      'set link',
+      'add qdisc "tbf" to link',
+      'add qdisc "ingress" to link',
+      'add filter to link'
+    ])
   })
 })
 
@@ -183,7 +192,7 @@ test('two interfaces of one container on one network have an ifb each, and lose 
     // The DEL that nerdctl calls before every ADD must not take the first one's.
     caller.ok('DEL', second)
     assert.is(kernel.toText(), alone)
-    const own = ownIfbName('net1', 'c1', 'eth1')
+    const own = ownIfbName({ ...C1, ifName: 'eth1' })
     const result = caller.ok('ADD', second)
     assert.is(result.interfaces[2]?.name, own)
     caller.ok('CHECK', { ifName: 'eth1', config: { prevResult: result } })

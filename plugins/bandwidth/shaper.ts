@@ -2,9 +2,10 @@
  * The two queues: one on the host's end of the veth for what the container receives, and, because a queue can only hold
  * back what leaves a link, an ifb between host's end and host for what the container sends.
  */
-import { isLinkOf, ownerMark } from '../../lib/attach/owner.ts'
+import { isMarked, ownerMark } from '../../lib/attach/attachment.ts'
+import type { Session } from '../../lib/attach/session.ts'
+import type { Attachment } from '../../lib/attachment.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
-import type { Request } from '../../lib/cni/plugin.ts'
 import type { Link } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
 import type { Tbf } from '../../lib/net/qdiscs.ts'
@@ -20,7 +21,10 @@ const PRIORITY = 1
  *
  * @throws CniError code 7 when it has none: it is no veth, or the other end is elsewhere
  */
-export function hostEnd(host: Net, container: Net, ifName: string): Link {
+export function hostEnd(session: Session): Link {
+  const { host } = session
+  const { ifName } = session.request
+  const container = session.container()
   const link = container.links.get(ifName)
   if (link.kind !== 'veth') throw noHostEnd(ifName, `it is of kind ${JSON.stringify(link.kind ?? 'device')}`)
   const isOnHost = link.linkNetnsId === container.findNetnsId(host) || container.isSameAs(host)
@@ -43,25 +47,37 @@ export function limitIngress(host: Net, end: Link, tbf: Tbf): void {
  * A name for the ifb: the reference's, so that its DEL would find the link too, unless another interface of this container
  * on this network has that one.
  */
-export function freeIfbName(host: Net, request: Request): string {
-  const shared = referenceIfbName(request.network, request.containerId)
+export function freeIfbName(session: Session): string {
+  const { host, request } = session
+  const shared = referenceIfbName(request)
   const holder = host.links.find(shared)
   if (holder === undefined) return shared
-  if (holder.alias === markOf(request)) {
+  if (holder.alias === ownerMark(request)) {
     host.links.removeByIndex(holder.index)
     return shared
   }
-  const own = ownIfbName(request.network, request.containerId, request.ifName)
-  host.links.remove(own)
+  const own = ownIfbName(request)
+  removeIfb(session, own)
   return own
 }
 
-function markOf(request: Request): string {
-  return ownerMark(request.network, request.containerId, request.ifName)
+/**
+ * Whether an ifb under one of the attachment's names is its own: it bears the mark, or none of another's (made by the
+ * reference plugin, or by an ADD that was killed before it set the mark).
+ */
+export function isOwnIfb(link: Link, attachment: Attachment): boolean {
+  return link.kind === 'ifb' && (link.alias === ownerMark(attachment) || !isMarked(link))
+}
+
+/** Removes the attachment's ifb of that name; another link is left alone. */
+export function removeIfb(session: Session, name: string): void {
+  const link = session.host.links.find(name)
+  if (link !== undefined && isOwnIfb(link, session.request)) session.host.links.removeByIndex(link.index)
 }
 
 /** Makes the ifb with its queue, and then sends there what comes in from the container: nothing passes unlimited. */
-export function limitEgress(host: Net, end: Link, name: string, request: Request, tbf: Tbf): Link {
+export function limitEgress(session: Session, end: Link, name: string, tbf: Tbf): Link {
+  const { host, request } = session
   const ifb = host.links.add({
     name,
     kind: { kind: 'ifb' },
@@ -70,7 +86,7 @@ export function limitEgress(host: Net, end: Link, name: string, request: Request
     txQueueLength: 0,
     up: true
   })
-  host.links.set(ifb.index, { alias: markOf(request) })
+  host.links.set(ifb.index, { alias: ownerMark(request) })
   host.qdiscs.replace(ifb.index, { kind: 'tbf', tbf })
   clearIngress(host, end)
   host.qdiscs.replace(end.index, { kind: 'ingress' })
@@ -110,14 +126,6 @@ export function clearHostEnd(
   if (end === undefined || end.name !== name) return
   if (limits.egress) host.qdiscs.remove(index, 'ingress')
   if (limits.ingress) host.qdiscs.remove(index, 'tbf')
-}
-
-/** Removes the ifb that this attachment, or the reference plugin for this container, has under the shared name. */
-export function removeSharedIfb(host: Net, network: string, containerId: string, ifName: string): void {
-  const link = host.links.find(referenceIfbName(network, containerId))
-  if (link !== undefined && isLinkOf(link, ownerMark(network, containerId, ifName), 'ifb')) {
-    host.links.removeByIndex(link.index)
-  }
 }
 
 /** Whether what comes in by the link is sent to the ifb. */

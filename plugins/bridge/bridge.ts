@@ -8,162 +8,121 @@
  *
  * The bridge is made by the first container and stays; everything else belongs to one attachment and goes with it.
  */
-import { attachContainer, checkContainer } from '../../lib/attach/container.ts'
+import { refuseTakenName, removeFromContainer, withNetns } from '../../lib/attach/attachment.ts'
+import { attachmentPlugin, forget, inJournal } from '../../lib/attach/attachment-plugin.ts'
 import { withGatewayOf } from '../../lib/attach/gateway.ts'
-import {
-  attachmentProblems,
-  configureAttachment,
-  expectedAttachment,
-  interfaceOf,
-  previousIps
-} from '../../lib/attach/interface.ts'
-import {
-  collectOverInterface,
-  effectiveDns,
-  leaseAddresses,
-  leasesOverInterface,
-  releaseOverInterface
-} from '../../lib/attach/ipam.ts'
-import { journalOf } from '../../lib/attach/journal.ts'
-import { addMasquerade, delMasquerade, gcStrayMasquerade, masqueradeProblems } from '../../lib/attach/masquerade.ts'
-import { removeFromContainer } from '../../lib/attach/single-link.ts'
-import { removeStale } from '../../lib/attach/stale.ts'
-import { Steps } from '../../lib/attach/steps.ts'
-import { addVeth, hostEnds, refuseExisting, removeHostEnd } from '../../lib/attach/veth-port.ts'
+import { configureAttachment, interfaceOf } from '../../lib/attach/interface.ts'
+import { effectiveDns, leasesOverInterface } from '../../lib/attach/ipam.ts'
+import { addMasquerade, collectStrayMasquerade, delMasquerade, knownOwners } from '../../lib/attach/masquerade.ts'
+import type { Session } from '../../lib/attach/session.ts'
+import { addVeth, hostEndName, mayHaveRules, removeHostEnds } from '../../lib/attach/veth.ts'
 import { requestedMac } from '../../lib/cni/inputs.ts'
-import type { Plugin, Request } from '../../lib/cni/plugin.ts'
+import type { Plugin } from '../../lib/cni/plugin.ts'
 import { EMPTY_RESULT, type Result } from '../../lib/cni/result.ts'
-import type { Json } from '../../lib/config/json.ts'
+import { type Json, jsonBoolean, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import type { Net } from '../../lib/net/net.ts'
-import type { Undo } from '../../lib/undo.ts'
-import { checkBridge, checkPort, refuseUnusable } from './check.ts'
+import type { Link } from '../../lib/net/links.ts'
+import { collectSpoofChecks, ensureSpoofCheck, removeSpoofCheck } from '../../lib/nft/spoof-check.ts'
+import { check, refuseUnusable } from './check.ts'
 import { type BridgeConfig, readConfig } from './config.ts'
-import { ensureBridge } from './device.ts'
-import { ensureGateway } from './gateway.ts'
-import { attachmentEntry } from './owned.ts'
-import { configurePort } from './port.ts'
-import { addSpoofCheck, delSpoofCheck, gcStraySpoofChecks, spoofProblems } from './spoof.ts'
+import { configurePort, ensureBridge, ensureGateway } from './devices.ts'
+
+const NAME = 'bridge'
 
 /** Where the container's interface stands in the result: after the bridge and the host's end. */
 const CONTAINER_INDEX = 2
 
 export function bridge(kernel: Kernel): Plugin {
-  return {
-    name: 'bridge',
+  return attachmentPlugin(kernel, {
+    name: NAME,
     since: '0.1.0',
-    add: request => add(kernel, request),
-    del: request => del(kernel, request),
-    check: request => check(kernel, request),
-    gc: request => gc(kernel, request),
-    status: request => status(kernel, request)
-  }
+    hasAddresses: true,
+    records: inJournal,
+    add,
+    check,
+    removeRules,
+    removeLinks,
+    forget,
+    collectStrays,
+    status
+  })
 }
 
-function add(kernel: Kernel, request: Request): Result {
+function add(session: Session): Result {
+  const { request, host } = session
   const mac = requestedMac(request)
   const config = readConfig(request)
-  return attachContainer(kernel, request, (container, undo) =>
-    attach(kernel.host(), container, request, config, mac, undo)
-  )
-}
-
-function attach(
-  host: Net,
-  container: Net,
-  request: Request,
-  config: BridgeConfig,
-  mac: Uint8Array | undefined,
-  undo: Undo
-): Result {
-  refuseExisting(container, request)
-  const journal = journalOf(request, 'bridge')
-  const entry = attachmentEntry(request, config)
-  journal.write(request.containerId, request.ifName, entry)
-  undo.push('journal entry', () => journal.remove(request.containerId, request.ifName))
+  refuseTakenName(session)
+  session.record(entryOf(session, config))
   const needsPort = leasesOverInterface(request)
-  const before = needsPort ? EMPTY_RESULT : leaseAddresses(request, undo)
+  const before = needsPort ? EMPTY_RESULT : session.lease()
 
   // The bridge is what a failed ADD leaves: all that can be refused without it has been.
   const device = ensureBridge(host, config)
-  const port = addVeth(host, container, request, { bridgeIndex: device.index, mtu: config.mtu, mac })
-  undo.push(`link ${JSON.stringify(port.name)}`, () => host.links.removeByIndex(port.index))
+  const port = addVeth(session, { bridgeIndex: device.index, mtu: config.mtu, mac })
   configurePort(host, port, config)
-  const leased = needsPort ? leaseAddresses(request, undo) : before
+  const leased = needsPort ? session.lease() : before
   const addressed = withGatewayOf(config, leased, CONTAINER_INDEX)
   const { ips } = addressed
   const gateway = config.isGateway && ips.length > 0 ? ensureGateway(host, device, ips, config) : undefined
 
-  const end = container.links.get(request.ifName)
+  const end = session.container().links.get(request.ifName)
   if (!config.disableContainerInterface) {
-    configureAttachment(container, end, request, addressed, { detectDuplicates: config.enableDad })
+    configureAttachment(session, end, addressed, { detectDuplicates: config.enableDad })
   }
-  if (config.spoofCheck) addSpoofCheck(host, request, port, end, undo)
-  addMasquerade(host, request, config.masquerade, ips, journal, entry, undo)
+  if (config.spoofCheck) addSpoofCheck(session, port, end)
+  addMasquerade(session, config.masquerade, ips)
   const interfaces = [interfaceOf(device), interfaceOf(port), interfaceOf(end, request.netns)]
   if (gateway !== undefined && config.vlan !== 0) interfaces.push(interfaceOf(gateway))
   return { ...addressed, interfaces, dns: effectiveDns(request, leased) }
 }
 
-/**
- * Rules before links, since they speak of the links' names. Links before addresses: an address given back while the
- * container still has it would be given to the next one at once, and two would answer to it.
- */
-function del(kernel: Kernel, request: Request): void {
-  const steps = new Steps('DEL')
-  const journal = journalOf(request, 'bridge')
-  const host = kernel.host()
-  steps.attempt(() => releaseOverInterface(request))
-  steps.attempt(() => removeRules(host, request, journal.read(request.containerId, request.ifName), steps))
-  removeLinks(host, request, steps)
+/** What ADD is about to make, for DEL, for GC and for a person who finds it. */
+function entryOf(session: Session, config: BridgeConfig): Json {
+  const entry = jsonObject([
+    ['plugin', jsonString(NAME)],
+    ['bridge', jsonString(config.bridge)],
+    ['hostEnd', jsonString(hostEndName(session.request))],
+    ['macspoofchk', jsonBoolean(config.spoofCheck)]
+  ])
+  return withNetns(session, entry)
+}
+
+/** Drops what the port lets in with another MAC than the container's end has. */
+function addSpoofCheck(session: Session, port: Link, end: Link): void {
+  const { mac } = end
+  if (mac === undefined) return
+  session.undo.push('spoof check', () => removeSpoofCheck(session.nft(), session.request, port.name))
+  ensureSpoofCheck(session.nft(), session.request, { name: port.name, mac })
+}
+
+function removeRules(session: Session, entry: Json | undefined): void {
+  session.attempt(() => delMasquerade(session, entry))
+  session.attempt(() => delSpoofCheck(session, entry))
+}
+
+/** By the journal, or by the configuration where there is no entry: nothing is looked for without either. */
+function delSpoofCheck(session: Session, entry: Json | undefined): void {
+  const { request } = session
+  const isOn =
+    entry === undefined
+      ? request.config.boolean('macspoofchk', false) && mayHaveRules(session)
+      : memberOf(entry, 'macspoofchk')?.text === 'true'
+  if (isOn) removeSpoofCheck(session.nft(), request, hostEndName(request))
+}
+
+function removeLinks(session: Session, entry: Json | undefined): void {
+  removeHostEnds(session)
   // A pair that the reference plugin made has a random name on the host: the container's end leads to it.
-  steps.attempt(() => removeFromContainer(kernel, request, '', 'veth'))
-  steps.attempt(() => request.ipam.del())
-  // The entry stays while anything it tells of does: the next DEL or GC needs it.
-  if (steps.isClean()) steps.attempt(() => journal.remove(request.containerId, request.ifName))
-  steps.finish()
+  session.attempt(() => removeFromContainer(session, 'veth', entry))
 }
 
-function removeRules(host: Net, request: Request, entry: Json | undefined, steps: Steps): void {
-  steps.attempt(() => delMasquerade(host, request, entry))
-  steps.attempt(() => delSpoofCheck(host, request, entry))
+function collectStrays(session: Session): void {
+  const { network } = session.request
+  session.attempt(() => collectStrayMasquerade(session))
+  session.attempt(() => collectSpoofChecks(session.nft(), network, knownOwners(session.request)))
 }
 
-function removeLinks(host: Net, request: Request, steps: Steps): void {
-  for (const name of hostEnds(request)) steps.attempt(() => removeHostEnd(host, name))
-}
-
-function check(kernel: Kernel, request: Request): void {
-  const config = readConfig(request)
-  request.ipam.check()
-  const host = kernel.host()
-  const expected = expectedAttachment(request, 'veth')
-  checkContainer(kernel, request, container => {
-    const problems = [...checkBridge(host, request, config), ...checkPort(host, container, request, config)]
-    if (!config.disableContainerInterface) problems.push(...attachmentProblems(container, expected))
-    problems.push(...spoofProblems(host, container, request, config))
-    problems.push(...masqueradeProblems(host, request, config.masquerade, previousIps(request)))
-    return problems
-  })
-}
-
-function gc(kernel: Kernel, request: Request): void {
-  const steps = new Steps('GC')
-  const host = kernel.host()
-  const journal = journalOf(request, 'bridge')
-  steps.attempt(() => collectOverInterface(request))
-  removeStale(journal, request, steps, (gone, entry, removed) => {
-    removeRules(host, gone, entry, removed)
-    removeLinks(host, gone, removed)
-  })
-  steps.attempt(() => gcStrayMasquerade(host, request))
-  steps.attempt(() => gcStraySpoofChecks(host, request))
-  steps.attempt(() => request.ipam.gc())
-  steps.finish()
-}
-
-function status(kernel: Kernel, request: Request): void {
-  const config = readConfig(request)
-  refuseUnusable(kernel.host(), config)
-  request.ipam.status()
+function status(session: Session): void {
+  refuseUnusable(session.host, readConfig(session.request))
 }

@@ -1,6 +1,9 @@
 /** CHECK and STATUS of bridge: what must still be so, beyond the container's own interface. */
 import { gatewayProblems } from '../../lib/attach/gateway.ts'
-import { hostEndName } from '../../lib/attach/veth-port.ts'
+import { attachmentProblems, expectedAttachment, previousIps } from '../../lib/attach/interface.ts'
+import { masqueradeProblems, refusals } from '../../lib/attach/masquerade.ts'
+import type { Session } from '../../lib/attach/session.ts'
+import { findHostEnd, hostEndName } from '../../lib/attach/veth.ts'
 import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import type { Interface } from '../../lib/cni/result.ts'
@@ -8,11 +11,34 @@ import { formatMac } from '../../lib/ip/mac.ts'
 import type { Link } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
 import type { BridgeVlan } from '../../lib/net/vlans.ts'
-import { type BridgeConfig, gatewayName, needsVlanFiltering } from './config.ts'
-import { wantedVlans } from './port.ts'
+import { checkSpoofCheck } from '../../lib/nft/spoof-check.ts'
+import { type BridgeConfig, gatewayName, needsVlanFiltering, readConfig } from './config.ts'
+import { wantedVlans } from './devices.ts'
+
+/** Everything in which the attachment is not as ADD left it. */
+export function check(session: Session): readonly string[] {
+  const { request, host } = session
+  const config = readConfig(request)
+  request.ipam.check()
+  const expected = expectedAttachment(request, 'veth')
+  session.container()
+  const problems = [...checkBridge(host, request, config), ...checkPort(session, config)]
+  if (!config.disableContainerInterface) problems.push(...attachmentProblems(session, expected))
+  problems.push(...spoofProblems(session, config))
+  problems.push(...masqueradeProblems(session, config.masquerade, previousIps(request)))
+  return problems
+}
+
+function spoofProblems(session: Session, config: BridgeConfig): readonly string[] {
+  const { request } = session
+  if (!config.spoofCheck) return []
+  const mac = session.container().links.find(request.ifName)?.mac
+  if (mac === undefined) return []
+  return refusals(() => checkSpoofCheck(session.nft(), request, { name: hostEndName(request), mac }))
+}
 
 /** Differences of the bridge itself from configuration and prevResult. */
-export function checkBridge(host: Net, request: Request, config: BridgeConfig): readonly string[] {
+function checkBridge(host: Net, request: Request, config: BridgeConfig): readonly string[] {
   const name = JSON.stringify(config.bridge)
   const link = host.links.find(config.bridge)
   if (link === undefined) return [`bridge ${name} is missing`]
@@ -46,9 +72,10 @@ function checkGateway(host: Net, request: Request, config: BridgeConfig): readon
 }
 
 /** Differences of the host's end: there, up, on the bridge, with its port settings, and the container's own peer. */
-export function checkPort(host: Net, container: Net, request: Request, config: BridgeConfig): readonly string[] {
-  const port = findPort(host, container, request)
-  if (port === undefined) return [`link ${JSON.stringify(hostEndName(request))} is missing on the host`]
+function checkPort(session: Session, config: BridgeConfig): readonly string[] {
+  const { host } = session
+  const port = findHostEnd(session)
+  if (port === undefined) return [`link ${JSON.stringify(hostEndName(session.request))} is missing on the host`]
   const name = JSON.stringify(port.name)
   const problems: string[] = []
   if (!port.isUp) problems.push(`link ${name} is down`)
@@ -72,14 +99,6 @@ export function checkPort(host: Net, container: Net, request: Request, config: B
 
 function onOff(value: boolean): string {
   return value ? 'on' : 'off'
-}
-
-/** By our name, or as the peer of the container's end where another implementation made the pair. */
-function findPort(host: Net, container: Net, request: Request): Link | undefined {
-  const ours = host.links.find(hostEndName(request))
-  if (ours !== undefined) return ours
-  const end = container.links.find(request.ifName)
-  return end?.parentIndex === undefined ? undefined : host.links.findByIndex(end.parentIndex)
 }
 
 function checkVlans(host: Net, port: Link, config: BridgeConfig): readonly string[] {

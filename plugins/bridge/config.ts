@@ -1,6 +1,7 @@
 /** The configuration of the bridge plugin: every key, its default, and what cannot go together. */
 import type { GatewayConfig } from '../../lib/attach/gateway.ts'
 import { type MasqueradeConfig, readMasquerade } from '../../lib/attach/masquerade.ts'
+import { readMtu } from '../../lib/attach/parent.ts'
 import { ifNameFault } from '../../lib/cni/env.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import type { Section } from '../../lib/config/section.ts'
@@ -82,14 +83,6 @@ function readBridgeName(config: Section): string {
   const fault = ifNameFault(name)
   if (fault !== '') config.problem('bridge', `must be an interface name, which ${fault}`)
   return name
-}
-
-/** 0 is the kernel's default, as in the reference plugin. */
-function readMtu(config: Section): number | undefined {
-  const mtu = config.integer('mtu', 0, 65535)
-  if (mtu === undefined || mtu === 0) return undefined
-  if (mtu < 68) config.problem('mtu', 'must be 0 (default) or from 68 to 65535')
-  return mtu
 }
 
 function readTrunk(config: Section): readonly VlanRange[] {

@@ -4,22 +4,23 @@
  *     container
  *       eth0 (dummy, 10.9.0.2/24)
  */
+
+import { interfacePlugin, type OwnLink } from '../../lib/attach/interface-plugin.ts'
 import { requireIpam } from '../../lib/attach/ipam.ts'
 import { readMtu } from '../../lib/attach/parent.ts'
-import { type SingleLink, singleLinkPlugin } from '../../lib/attach/single-link.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 
 export function dummy(kernel: Kernel): Plugin {
-  return singleLinkPlugin(kernel, 'dummy', 'dummy', readConfig)
+  return interfacePlugin(kernel, { name: 'dummy', kind: 'dummy' }, readConfig)
 }
 
-function readConfig(request: Request): SingleLink {
+function readConfig(request: Request): OwnLink {
   const mtu = readMtu(request.config)
   requireIpam(request)
   request.config.finish()
   return {
-    make: (_host, container) => container.links.add({ name: request.ifName, kind: { kind: 'dummy' }, mtu }),
+    make: session => session.container().links.add({ name: request.ifName, kind: { kind: 'dummy' }, mtu }),
     adoptsAddresses: false,
     options: {},
     differences: noProblems,

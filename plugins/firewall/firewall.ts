@@ -13,13 +13,12 @@
  * drops. With the backend `iptables` both are done there, in the chains of the reference plugin.
  */
 import { refuseChanges, requireContainer } from '../../lib/attach/interface.ts'
-import { journalOf } from '../../lib/attach/journal.ts'
-import { recordAttachment } from '../../lib/attach/single-link.ts'
+import { journalOf, recordAttachment } from '../../lib/attach/journal.ts'
 import { Steps } from '../../lib/attach/steps.ts'
-import { ownerText } from '../../lib/attachment.ts'
+import { isAttachmentIn, isSameAttachment, ownerText } from '../../lib/attachment.ts'
 import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import { requiredPrevResult } from '../../lib/cni/inputs.ts'
-import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plugin.ts'
+import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { Result } from '../../lib/cni/result.ts'
 import { addToZone, areInZone, isFirewalldRunning, removeFromZone } from '../../lib/firewalld/firewalld.ts'
 import { hasLegacyTable } from '../../lib/iptables/iptables.ts'
@@ -109,7 +108,7 @@ function isolatedIn(place: Place, request: Request): Isolated {
 
 /** What an ADD of the same attachment made before it was killed. */
 function removeEarlier(host: Net, request: Request): void {
-  const entry = journalOf(request, NAME).read(request.containerId, request.ifName)
+  const entry = journalOf(request, NAME).read(request)
   if (entry !== undefined) removePlace(host, request, placeIn(entry))
 }
 
@@ -135,9 +134,9 @@ function removePlace(host: Net, request: Request, place: Place | undefined): voi
 /** The other attachments of the network. */
 function othersThan(request: Request): readonly Located[] {
   const others: Located[] = []
-  for (const { containerId, ifName, entry } of journalOf(request, NAME).list()) {
+  for (const { attachment, entry } of journalOf(request, NAME).list()) {
     const place = placeIn(entry)
-    const isOwn = containerId === request.containerId && ifName === request.ifName
+    const isOwn = isSameAttachment(attachment, request)
     if (!isOwn && place !== undefined) others.push({ addresses: place.addresses, interfaces: place.interfaces })
   }
   return others
@@ -149,7 +148,7 @@ function check(kernel: Kernel, request: Request): void {
   requireContainer(kernel, request)
   const host = kernel.host()
   try {
-    const recorded = journalOf(request, NAME).read(request.containerId, request.ifName)
+    const recorded = journalOf(request, NAME).read(request)
     const made = recorded === undefined ? undefined : placeIn(recorded)
     const backend = made?.backend ?? config.backend ?? chooseBackend(host.nft())
     refuseChanges(request, problemsOf(host, request, config, placeOf(host, request, result, config, backend)))
@@ -176,7 +175,7 @@ function problemsOf(host: Net, request: Request, config: Config, place: Place): 
 /** Without an entry in the journal there is nothing to remove: it costs one look for a file. */
 function del(kernel: Kernel, request: Request): void {
   const journal = journalOf(request, NAME)
-  const entry = journal.readForRemoval(request.containerId, request.ifName)
+  const entry = journal.readForRemoval(request)
   if (entry === undefined) {
     removeReferenceRules(kernel, request)
     return
@@ -184,7 +183,7 @@ function del(kernel: Kernel, request: Request): void {
   const host = kernel.host()
   const steps = new Steps('DEL')
   if (steps.attempt(() => removePlace(host, request, placeIn(entry)))) {
-    steps.attempt(() => journal.remove(request.containerId, request.ifName))
+    steps.attempt(() => journal.remove(request))
   }
   steps.attempt(() => host.close())
   steps.finish()
@@ -218,11 +217,11 @@ function gc(kernel: Kernel, request: Request): void {
   const journal = journalOf(request, NAME)
   const host = kernel.host()
   const steps = new Steps('GC')
-  for (const { containerId, ifName, entry } of journal.list()) {
-    if (isValidAttachment(validAttachments, containerId, ifName)) continue
-    const gone: Request = { ...request, containerId, ifName }
+  for (const { attachment, entry } of journal.list()) {
+    if (isAttachmentIn(attachment, validAttachments)) continue
+    const gone: Request = { ...request, containerId: attachment.containerId, ifName: attachment.ifName }
     if (steps.attempt(() => removePlace(host, gone, placeIn(entry)))) {
-      steps.attempt(() => journal.remove(containerId, ifName))
+      steps.attempt(() => journal.remove(attachment))
     }
   }
   // What has lost its journal.

@@ -6,7 +6,6 @@ import type { Request } from '../../lib/cni/plugin.ts'
 import { readMac } from '../../lib/config/addresses.ts'
 import { formatMac } from '../../lib/ip/mac.ts'
 import type { Link } from '../../lib/net/links.ts'
-import type { Net } from '../../lib/net/net.ts'
 
 /** One way of naming a device; none at all only at STATUS. */
 export interface DeviceName {
@@ -72,9 +71,8 @@ function readKernelPath(request: Request, path: string, sysfs: string): string {
   return `${sysfs}${path.slice('/sys'.length)}`
 }
 
-/** The device among the links of the namespace; undefined when it is not there. */
-export function findDevice(host: Net, name: DeviceName): Link | undefined {
-  const links = host.links.list()
+/** The device among the links of a namespace; undefined when it is not there. */
+export function findDevice(links: readonly Link[], name: DeviceName): Link | undefined {
   if (name.device !== undefined) return findByName(links, name.device)
   if (name.mac !== undefined) return findByMac(links, name.mac)
   const names = name.sysfs === undefined ? [] : netFolder(name.sysfs)

@@ -12,9 +12,9 @@
  * as its own.
  */
 
+import { childLink } from '../../lib/attach/child-link.ts'
+import { interfacePlugin, type OwnLink, readAttachmentOptions } from '../../lib/attach/interface-plugin.ts'
 import { readParentConfig } from '../../lib/attach/parent.ts'
-import { readAttachmentOptions, type SingleLink, singleLinkPlugin } from '../../lib/attach/single-link.ts'
-import { stackedLink } from '../../lib/attach/stacked-link.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { Interface } from '../../lib/cni/result.ts'
@@ -26,10 +26,10 @@ const MODES: readonly string[] = ['', 'l2', 'l3', 'l3s']
 const FLAGS: readonly string[] = ['', 'bridge', 'private', 'vepa']
 
 export function ipvlan(kernel: Kernel): Plugin {
-  return singleLinkPlugin(kernel, 'ipvlan', 'ipvlan', readConfig)
+  return interfacePlugin(kernel, { name: 'ipvlan', kind: 'ipvlan' }, readConfig)
 }
 
-function readConfig(request: Request): SingleLink {
+function readConfig(request: Request): OwnLink {
   const section = request.config
   const configured = readParentConfig(section)
   const options = readAttachmentOptions(section)
@@ -43,7 +43,7 @@ function readConfig(request: Request): SingleLink {
   }
   section.finish()
   const mode = (configuredMode === '' ? 'l2' : configuredMode) as IpvlanMode
-  return stackedLink(request, {
+  return childLink({
     parent,
     mayGetParent: parent.master === undefined && !hasIpam,
     mac: undefined,

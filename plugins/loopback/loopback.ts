@@ -9,7 +9,9 @@
  *
  * The interface is always `lo`, whatever CNI_IFNAME says: a namespace has no other of its kind.
  */
-import { attachContainer, visitContainer } from '../../lib/attach/container.ts'
+import { ownerMark } from '../../lib/attach/attachment.ts'
+import { attachmentPlugin, forget, nothing } from '../../lib/attach/attachment-plugin.ts'
+import type { Session } from '../../lib/attach/session.ts'
 import { CniError, INTERNAL } from '../../lib/cni/error.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import { NO_DNS, type Result } from '../../lib/cni/result.ts'
@@ -19,33 +21,39 @@ import { formatPrefix, type IpPrefix, prefixesEqual } from '../../lib/ip/prefix.
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Link } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
+import { NoRecords } from '../../lib/state/records.ts'
 
 const NAME = 'lo'
 
 export function loopback(kernel: Kernel): Plugin {
-  return {
+  return attachmentPlugin(kernel, {
     name: 'loopback',
     since: '0.1.0',
-    add: request => add(kernel, request),
-    check: request => check(kernel, request),
-    del: request => del(kernel, request),
+    hasAddresses: false,
+    records: () => new NoRecords(),
+    add,
+    check,
+    removeRules: nothing,
+    removeLinks: setDown,
+    forget,
     // lo ends with its namespace: nothing of it can be left over, and nothing can keep an ADD from working.
-    gc: () => {},
-    status: () => {}
-  }
+    collectStrays: nothing,
+    status: nothing
+  })
 }
 
-function add(kernel: Kernel, request: Request): Result {
+/** The mark comes with the same request as up: it costs nothing, and tells DEL that this lo is the one. */
+function add(session: Session): Result {
+  const { request } = session
   request.config.finish()
-  return attachContainer(kernel, request, (sandbox, undo) => {
-    const before = sandbox.links.get(NAME)
-    if (!before.isUp) {
-      sandbox.links.set(before.index, { up: true })
-      undo.push('lo up', () => sandbox.links.set(before.index, { up: false }))
-    }
-    // A chained loopback changes nothing of the result: it is about the other interfaces.
-    return request.prevResult ?? describe(sandbox, sandbox.links.get(NAME), request.netns)
-  })
+  const sandbox = session.container()
+  const before = sandbox.links.get(NAME)
+  if (!before.isUp) {
+    sandbox.links.set(before.index, { up: true, alias: ownerMark(request) })
+    session.undo.push('lo up', () => sandbox.links.set(before.index, { up: false, alias: before.alias ?? '' }))
+  }
+  // A chained loopback changes nothing of the result: it is about the other interfaces.
+  return request.prevResult ?? describe(sandbox, sandbox.links.get(NAME), request.netns)
 }
 
 function describe(sandbox: Net, lo: Link, netns: string): Result {
@@ -65,20 +73,22 @@ function loopbackAddresses(sandbox: Net, lo: Link): readonly IpPrefix[] {
 }
 
 /** lo is up and still has every loopback address that the result names. */
-function check(kernel: Kernel, request: Request): void {
+function check(session: Session): readonly string[] {
+  const { request } = session
   request.config.finish()
-  const sandbox = kernel.open(request.netns)
-  try {
-    const lo = sandbox.links.get(NAME)
-    if (!lo.isUp) throw changed(`check link "lo": it is down in ${JSON.stringify(request.netns)}`)
-    const present = loopbackAddresses(sandbox, lo)
-    for (const expected of expectedAddresses(request)) {
-      if (present.some(one => prefixesEqual(one, expected))) continue
-      throw changed(`check link "lo": address ${formatPrefix(expected)} is gone from ${JSON.stringify(request.netns)}`)
-    }
-  } finally {
-    sandbox.close()
+  const sandbox = session.container()
+  const lo = sandbox.links.get(NAME)
+  if (!lo.isUp) throw changed(`check link "lo": it is down in ${JSON.stringify(request.netns)}`)
+  const present = loopbackAddresses(sandbox, lo)
+  for (const expected of expectedAddresses(request)) {
+    if (present.some(one => prefixesEqual(one, expected))) continue
+    throw changed(`check link "lo": address ${formatPrefix(expected)} is gone from ${JSON.stringify(request.netns)}`)
   }
+  return []
+}
+
+function changed(message: string): CniError {
+  return new CniError(INTERNAL, message, 'attach the container anew: DEL, then ADD')
 }
 
 function expectedAddresses(request: Request): readonly IpPrefix[] {
@@ -91,14 +101,10 @@ function expectedAddresses(request: Request): readonly IpPrefix[] {
   return ours.map(ip => ip.address)
 }
 
-function changed(message: string): CniError {
-  return new CniError(INTERNAL, message, 'attach the container anew: DEL, then ADD')
-}
-
-/** A namespace that is gone has taken lo along. */
-function del(kernel: Kernel, request: Request): void {
-  visitContainer(kernel, request.netns, sandbox => {
-    const lo = sandbox.links.find(NAME)
-    if (lo !== undefined && lo.isUp) sandbox.links.set(lo.index, { up: false })
-  })
+/** A namespace that is gone has taken lo along. One that another container has got is none of ours: its lo stays up. */
+function setDown(session: Session): void {
+  const sandbox = session.findContainer(undefined)
+  const lo = sandbox?.links.find(NAME)
+  if (sandbox === undefined || lo === undefined || !lo.isUp || lo.alias !== ownerMark(session.request)) return
+  sandbox.links.set(lo.index, { up: false, alias: '' })
 }

@@ -9,9 +9,9 @@
  * Host and containers do not hear each other through the master; containers on the same master do, in mode bridge.
  */
 
+import { childLink } from '../../lib/attach/child-link.ts'
+import { interfacePlugin, type OwnLink, readAttachmentOptions } from '../../lib/attach/interface-plugin.ts'
 import { readParentConfig } from '../../lib/attach/parent.ts'
-import { readAttachmentOptions, type SingleLink, singleLinkPlugin } from '../../lib/attach/single-link.ts'
-import { stackedLink } from '../../lib/attach/stacked-link.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import { requestedMac } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
@@ -24,10 +24,10 @@ import type { KernelError } from '../../lib/netlink/kernel-error.ts'
 const MODES: readonly string[] = ['bridge', 'private', 'vepa', 'passthru', 'source']
 
 export function macvlan(kernel: Kernel): Plugin {
-  return singleLinkPlugin(kernel, 'macvlan', 'macvlan', readConfig)
+  return interfacePlugin(kernel, { name: 'macvlan', kind: 'macvlan' }, readConfig)
 }
 
-function readConfig(request: Request): SingleLink {
+function readConfig(request: Request): OwnLink {
   const section = request.config
   const parent = readParentConfig(section)
   const configuredMode = section.oneOf('mode', MODES.concat([''])) ?? ''
@@ -47,7 +47,7 @@ function readConfig(request: Request): SingleLink {
   request.ipam.type()
   section.finish()
   const mode = (configuredMode === '' ? 'bridge' : configuredMode) as MacvlanMode
-  return stackedLink(request, {
+  return childLink({
     parent,
     mayGetParent: false,
     mac,

@@ -13,13 +13,12 @@
  * `runtimeConfig.portMappings`; DEL and GC need neither that nor the namespace.
  */
 import { refuseChanges, requireContainer } from '../../lib/attach/interface.ts'
-import { journalOf } from '../../lib/attach/journal.ts'
-import { recordAttachment } from '../../lib/attach/single-link.ts'
+import { journalOf, recordAttachment } from '../../lib/attach/journal.ts'
 import { Steps } from '../../lib/attach/steps.ts'
-import { ownerText } from '../../lib/attachment.ts'
+import { isAttachmentIn, ownerText } from '../../lib/attachment.ts'
 import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import { requiredPrevResult } from '../../lib/cni/inputs.ts'
-import { isValidAttachment, type Plugin, type Request } from '../../lib/cni/plugin.ts'
+import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { Result } from '../../lib/cni/result.ts'
 import type { IpPrefix } from '../../lib/ip/prefix.ts'
 import { findIptables } from '../../lib/iptables/iptables.ts'
@@ -81,7 +80,7 @@ function add(kernel: Kernel, request: Request): Result {
 
 /** What an ADD of the same attachment made before it was killed. */
 function removeEarlier(host: Net, request: Request): void {
-  const entry = journalOf(request, NAME).read(request.containerId, request.ifName)
+  const entry = journalOf(request, NAME).read(request)
   if (entry !== undefined) unpublishFrom(host, request, publishedIn(entry, request))
 }
 
@@ -139,7 +138,7 @@ function check(kernel: Kernel, request: Request): void {
 /** With nothing to remove it costs one look for a file and one for a chain of the reference plugin. */
 function del(kernel: Kernel, request: Request): void {
   const journal = journalOf(request, NAME)
-  const entry = journal.readForRemoval(request.containerId, request.ifName)
+  const entry = journal.readForRemoval(request)
   const host = kernel.host()
   const steps = new Steps('DEL')
   if (entry !== undefined) {
@@ -150,7 +149,7 @@ function del(kernel: Kernel, request: Request): void {
       const { published } = recorded
       steps.attempt(() => flushConnections(host.nft(), published, 'container'))
     }
-    if (isGone) steps.attempt(() => journal.remove(request.containerId, request.ifName))
+    if (isGone) steps.attempt(() => journal.remove(request))
   } else if (request.config.text('backend') === 'iptables' || hasForeignRules(host, request)) {
     steps.attempt(() => {
       unpublishByIptables(request)
@@ -165,11 +164,11 @@ function gc(kernel: Kernel, request: Request): void {
   const journal = journalOf(request, NAME)
   const host = kernel.host()
   const steps = new Steps('GC')
-  for (const { containerId, ifName, entry } of journal.list()) {
-    if (isValidAttachment(validAttachments, containerId, ifName)) continue
-    const gone: Request = { ...request, containerId, ifName }
+  for (const { attachment, entry } of journal.list()) {
+    if (isAttachmentIn(attachment, validAttachments)) continue
+    const gone: Request = { ...request, containerId: attachment.containerId, ifName: attachment.ifName }
     const isGone = steps.attempt(() => unpublishFrom(host, gone, publishedIn(entry, gone)))
-    if (isGone) steps.attempt(() => journal.remove(containerId, ifName))
+    if (isGone) steps.attempt(() => journal.remove(attachment))
   }
   // What has lost its journal.
   const valid = validAttachments.map(({ containerId, ifName }) => ownerText({ network, containerId, ifName }))

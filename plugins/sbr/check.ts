@@ -1,22 +1,25 @@
 /** CHECK of sbr: rules and routes as ADD has left them. */
+import type { Session } from '../../lib/attach/session.ts'
 import type { IpConfig } from '../../lib/cni/result.ts'
 import { addressesEqual, formatAddress } from '../../lib/ip/address.ts'
 import { formatPrefix, networkOf, prefixesEqual } from '../../lib/ip/prefix.ts'
 import type { Net } from '../../lib/net/net.ts'
+import { familyOf } from '../../lib/net/route-match.ts'
 import { type Route, TABLE_MAIN } from '../../lib/net/routes.ts'
 import type { Rule } from '../../lib/net/rules.ts'
 import type { SbrConfig } from './config.ts'
 import type { RecordedSource } from './entry.ts'
-import { familyOf, gatewayOf, isDefault } from './plan.ts'
+import { gatewayOf, isDefault } from './plan.ts'
 
 /** What is not as it should be, as sentences. */
 export function checkSources(
-  container: Net,
-  ifName: string,
+  session: Session,
   config: SbrConfig,
   ips: readonly IpConfig[],
   recorded: readonly RecordedSource[]
 ): readonly string[] {
+  const container = session.container()
+  const { ifName } = session.request
   const link = container.links.find(ifName)
   if (link === undefined) return [`link ${JSON.stringify(ifName)} is missing`]
   const problems: string[] = []
@@ -24,7 +27,8 @@ export function checkSources(
     const wanted = config.table ?? recorded.find(one => addressesEqual(one.address, ip.address.address))?.table
     const rule = findRule(container, ip, wanted)
     if (rule === undefined) problems.push(ruleProblem(ip, wanted))
-    else if (config.table === undefined) problems.push(...routeProblems(container, link.index, ip, rule, config))
+    else if (config.table === undefined)
+      problems.push(...routeProblems(container, { ip, rule, index: link.index }, config))
   }
   return problems
 }
@@ -47,7 +51,15 @@ function ruleProblem(ip: IpConfig, table: number | undefined): string {
   return `rule from ${formatAddress(ip.address.address)}${to} is missing`
 }
 
-function routeProblems(container: Net, index: number, ip: IpConfig, rule: Rule, config: SbrConfig): readonly string[] {
+/** An address of a link, and the rule for what comes from it. */
+interface RuledSource {
+  readonly ip: IpConfig
+  readonly rule: Rule
+  readonly index: number
+}
+
+function routeProblems(container: Net, source: RuledSource, config: SbrConfig): readonly string[] {
+  const { ip, rule, index } = source
   const table = rule.table ?? TABLE_MAIN
   const routes = container.routes.list({ table }).filter(route => familyOf(route) === ip.address.address.family)
   const problems: string[] = []

@@ -1,4 +1,5 @@
 /** What a network configuration asks of source-based routing. */
+import { ipsOf } from '../../lib/attach/interface.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import type { IpConfig, Result } from '../../lib/cni/result.ts'
@@ -16,13 +17,15 @@ export interface SbrConfig {
 /** Table 0 is none. */
 const MAX_TABLE = 4_294_967_295
 
-/** Mistakes are problems of `config`. */
+/** @throws {ConfigError} naming every key that is wrong */
 export function readConfig(config: Section): SbrConfig {
-  return {
+  const read: SbrConfig = {
     table: config.integer('table', 1, MAX_TABLE),
     gateways: readGateways(config),
     addSourceHints: config.boolean('addSourceHints', false)
   }
+  config.finish()
+  return read
 }
 
 function readGateways(config: Section): readonly IpAddress[] {
@@ -42,15 +45,9 @@ function readGateways(config: Section): readonly IpAddress[] {
  *
  * @throws CniError code 7 when it has none
  */
-export function addressesOf(request: Request, result: Result): readonly IpConfig[] {
-  const ips = result.ips.filter(ip => isOfInterface(ip, request, result))
+export function sourceIps(request: Request, result: Result): readonly IpConfig[] {
+  const ips = ipsOf(result, request.ifName)
   if (ips.length > 0) return ips
   const message = `route by source of ${JSON.stringify(request.ifName)}: it has no address in prevResult`
   throw new CniError(INVALID_CONFIG, message, 'chain sbr after a plugin that gives the interface addresses')
-}
-
-function isOfInterface(ip: IpConfig, request: Request, result: Result): boolean {
-  if (ip.interface === undefined) return true
-  const owner = result.interfaces[ip.interface]
-  return owner === undefined || (owner.name === request.ifName && (owner.sandbox ?? '') !== '')
 }

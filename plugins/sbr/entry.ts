@@ -19,9 +19,8 @@ export interface RecordedSource {
   readonly ownsTable: boolean
 }
 
-export function entryOf(netns: string, sources: readonly SourceTable[], ownsTables: boolean): Json {
+export function entryOf(sources: readonly SourceTable[], ownsTables: boolean): Json {
   return jsonObject([
-    ['netns', jsonString(netns)],
     ['ownsTables', jsonBoolean(ownsTables)],
     ['sources', jsonArray(sources.map(sourceToJson))]
   ])

@@ -64,7 +64,7 @@ test('table: the routes of the address, its default route, neighbours before gat
     to('fe80::/64')
   ]
   const texts = ips.map((one, i) =>
-    tableRoutes({ ip: one, table: 100 + i }, main, ips, NONE, 5).map(route => describeRoute(route))
+    tableRoutes({ ip: one, table: 100 + i }, { index: 5, main, ips }, NONE).map(route => describeRoute(route))
   )
   assert.equal(
     texts.map(list => list.map(text => text.replace(/ \(IPv.\)| (dev|link|table) .*/g, ''))),
@@ -86,7 +86,7 @@ test('table: the routes of the address, its default route, neighbours before gat
 test("table: the configuration's gateway goes before the result's; one outside the network is on the link all the same", () => {
   const one = ip('10.0.0.5/32', '10.0.0.1')
   const config = { ...NONE, gateways: [address('169.254.1.1'), address('fe80::9')] }
-  const routes = tableRoutes({ ip: one, table: 100 }, [], [one], config, 5)
+  const routes = tableRoutes({ ip: one, table: 100 }, { index: 5, main: [], ips: [one] }, config)
   assert.equal(routes.length, 1)
   assert.equal(routes[0]?.gateway, address('169.254.1.1'))
   assert.is(routes[0]?.onlink, true)

@@ -5,6 +5,7 @@
 import type { IpConfig } from '../../lib/cni/result.ts'
 import { addressesEqual, type IpAddress, isLinkLocal } from '../../lib/ip/address.ts'
 import { hostPrefix, networkOf, prefixContains, prefixesEqual } from '../../lib/ip/prefix.ts'
+import { familyOf } from '../../lib/net/route-match.ts'
 import { type Route, SCOPE_LINK, TABLE_MAIN } from '../../lib/net/routes.ts'
 import type { Rule } from '../../lib/net/rules.ts'
 import type { SbrConfig } from './config.ts'
@@ -20,6 +21,15 @@ const FIRST_RESERVED = 253
 export interface SourceTable {
   readonly ip: IpConfig
   readonly table: number
+}
+
+/** An interface as it is before. */
+export interface RoutedLink {
+  readonly index: number
+  /** Its routes in the main table. */
+  readonly main: readonly Route[]
+  /** All its addresses; a route that none of them claims is everybody's. */
+  readonly ips: readonly IpConfig[]
 }
 
 /** As many tables as there are addresses, that no rule looks up and no route is in. */
@@ -54,17 +64,9 @@ export function gatewayOf(ip: IpConfig, config: SbrConfig): IpAddress | undefine
 /**
  * The routes of an address's own table: those of the interface in the main table that concern it, and a default route
  * through its gateway. Routes to neighbours first: the kernel accepts no gateway that it cannot reach.
- *
- * @param main the interface's routes in the main table
- * @param ips all addresses of the interface; a route that none of them claims is everybody's
  */
-export function tableRoutes(
-  one: SourceTable,
-  main: readonly Route[],
-  ips: readonly IpConfig[],
-  config: SbrConfig,
-  index: number
-): readonly Route[] {
+export function tableRoutes(one: SourceTable, link: RoutedLink, config: SbrConfig): readonly Route[] {
+  const { main, ips, index } = link
   const family = one.ip.address.address.family
   const gateway = gatewayOf(one.ip, config)
   const routes: Route[] = []
@@ -107,10 +109,6 @@ function hintRoute(ip: IpConfig, main: readonly Route[], index: number): Route {
   const present = main.find(route => route.dst !== undefined && !hasGateway(route) && prefixesEqual(route.dst, dst))
   if (present !== undefined) return { ...present, source }
   return { dst, index, source, scope: source.family === 4 ? SCOPE_LINK : undefined, table: TABLE_MAIN }
-}
-
-export function familyOf(route: Route): 4 | 6 {
-  return route.dst?.address.family ?? route.family ?? route.gateway?.family ?? 4
 }
 
 export function isDefault(route: Route): boolean {

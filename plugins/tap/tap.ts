@@ -6,8 +6,10 @@
  *         |
  *         +--- bridge of the container, when one is named
  */
+import { hasInterface, takenName } from '../../lib/attach/attachment.ts'
+import { interfacePlugin, type OwnLink } from '../../lib/attach/interface-plugin.ts'
 import { presentText, readMtu } from '../../lib/attach/parent.ts'
-import { type SingleLink, singleLinkPlugin, takenName } from '../../lib/attach/single-link.ts'
+import type { Session } from '../../lib/attach/session.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import { requestedMac } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
@@ -37,16 +39,16 @@ interface Config {
 }
 
 export function tap(kernel: Kernel): Plugin {
-  return singleLinkPlugin(kernel, 'tap', 'tun', singleTap)
+  return interfacePlugin(kernel, { name: 'tap', kind: 'tun' }, ownTap)
 }
 
-function singleTap(request: Request): SingleLink {
+function ownTap(request: Request): OwnLink {
   const config = readConfig(request)
   return {
-    make: (_host, container) => addTap(container, request, config),
+    make: session => addTap(session, config),
     adoptsAddresses: false,
     options: {},
-    differences: (link, _host, container) => differences(link, container, config),
+    differences: (link, session) => differences(link, session.container(), config),
     requireUsable: () => undefined
   }
 }
@@ -69,26 +71,28 @@ function readConfig(request: Request): Config {
 }
 
 /** A tap is made by its own device, not by rtnetlink, so what rtnetlink can say of it is said afterwards. */
-function addTap(container: Net, request: Request, config: Config): Link {
+function addTap(session: Session, config: Config): Link {
+  const container = session.container()
   const bridge = config.bridge === undefined ? undefined : getBridge(container, config.bridge)
-  const made = makeTap(container, request, config)
+  const made = makeTap(session, config)
   if (config.mtu === undefined && config.mac === undefined && bridge === undefined) return made
   try {
     container.links.set(made.index, { mtu: config.mtu, mac: config.mac, masterIndex: bridge?.index })
-    return container.links.get(request.ifName)
+    return container.links.get(made.name)
   } catch (error) {
     container.links.removeByIndex(made.index)
     throw error
   }
 }
 
-function makeTap(container: Net, request: Request, config: Config): Link {
+function makeTap(session: Session, config: Config): Link {
+  const { request } = session
   const tap = { name: request.ifName, owner: config.owner, group: config.group, multiQueue: config.multiQueue }
   try {
-    return withSelinuxContext(config.selinuxContext, () => container.links.addTap(tap))
+    return withSelinuxContext(config.selinuxContext, () => session.container().links.addTap(tap))
   } catch (error) {
     const known = asError(error)
-    const isTaken = errnoOf(known) === 'EBUSY' && container.links.find(request.ifName) !== undefined
+    const isTaken = errnoOf(known) === 'EBUSY' && hasInterface(session)
     throw isTaken ? takenName(request) : known
   }
 }

@@ -3,14 +3,14 @@
  *
  *     { "mac": "0a:00:00:00:00:01", "promisc": false, "mtu": 1500, "allmulti": false, "txQLen": 1000 }
  *
- * Only what has been changed is there. Ours also names the attachment, for GC.
+ * Only what has been changed is there. Ours also names the attachment, its namespace and the index of the interface.
  */
-import type { Request } from '../../lib/cni/plugin.ts'
+import { withNetns } from '../../lib/attach/attachment.ts'
+import type { Session } from '../../lib/attach/session.ts'
 import { type Json, jsonBoolean, jsonNumber, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
 import { Section } from '../../lib/config/section.ts'
 import { formatMac, parseMac } from '../../lib/ip/mac.ts'
 import type { Link, LinkChange } from '../../lib/net/links.ts'
-import type { SavedFile } from '../../lib/state/saved.ts'
 
 /** What `link` has of that which `change` is about to change. */
 export function attributesBefore(link: Link, change: LinkChange): LinkChange {
@@ -23,17 +23,22 @@ export function attributesBefore(link: Link, change: LinkChange): LinkChange {
   }
 }
 
-export function savedToJson(before: LinkChange, request: Request): Json {
-  return jsonObject([
+/** @param index of the interface, in the namespace that ADD was given */
+export function savedToJson(session: Session, before: LinkChange, index: number): Json {
+  const saved = jsonObject([
     ['mac', before.mac === undefined ? undefined : jsonString(formatMac(before.mac))],
     ['promisc', before.promiscuous === undefined ? undefined : jsonBoolean(before.promiscuous)],
     ['mtu', before.mtu === undefined ? undefined : jsonNumber(before.mtu)],
     ['allmulti', before.allMulticast === undefined ? undefined : jsonBoolean(before.allMulticast)],
     ['txQLen', before.txQueueLength === undefined ? undefined : jsonNumber(before.txQueueLength)],
-    ['network', jsonString(request.network)],
-    ['containerID', jsonString(request.containerId)],
-    ['ifName', jsonString(request.ifName)]
+    ['index', jsonNumber(index)]
   ])
+  return withNetns(session, saved)
+}
+
+/** The index of the interface that was saved; undefined in files of the reference. */
+export function indexIn(saved: Json): number | undefined {
+  return new Section(saved).integer('index', 1, 2_147_483_647)
 }
 
 /**
@@ -56,13 +61,4 @@ export function restoringChanges(saved: Json): readonly LinkChange[] {
 
 function isBoolean(saved: Json, key: string): boolean {
   return memberOf(saved, key)?.type === 'boolean'
-}
-
-/** Whether the file belongs to an attachment of the network that the runtime does not know. Files of others: never. */
-export function isStale(file: SavedFile, request: Request): boolean {
-  const network = memberOf(file.saved, 'network')
-  if (network === undefined || network.text !== request.network) return false
-  const containerId = memberOf(file.saved, 'containerID')?.text ?? ''
-  const ifName = memberOf(file.saved, 'ifName')?.text ?? ''
-  return !request.validAttachments.some(one => one.containerId === containerId && one.ifName === ifName)
 }

@@ -10,60 +10,62 @@
  *
  * Without anything to tune (nerdctl's default chain ends like that) it hands the result on and touches nothing.
  */
-import { refuseChanges } from '../../lib/attach/interface.ts'
-import { Steps } from '../../lib/attach/steps.ts'
+import { isOwnNamespace, isRecordedNetns } from '../../lib/attach/attachment.ts'
+import { nothing } from '../../lib/attach/attachment-plugin.ts'
+import { chainedPlugin } from '../../lib/attach/chained-plugin.ts'
+import type { Session } from '../../lib/attach/session.ts'
 import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import { requiredPrevResult } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { Interface, Result } from '../../lib/cni/result.ts'
+import type { Json } from '../../lib/config/json.ts'
 import { formatMac } from '../../lib/ip/mac.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import type { LinkChange } from '../../lib/net/links.ts'
+import type { Link, LinkChange } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
 import { SavedFiles } from '../../lib/state/saved.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
-import { Undo } from '../../lib/undo.ts'
 import { ALLOWLIST, checkAllowed } from './allowlist.ts'
 import { dataDirectory, readConfig } from './config.ts'
-import { attributesBefore, isStale, restoringChanges, savedToJson } from './saved.ts'
+import { attributesBefore, indexIn, restoringChanges, savedToJson } from './saved.ts'
 import { isSameValue, type Sysctl } from './sysctl.ts'
 
 /** @param allowlist for tests */
 export function tuning(kernel: Kernel, allowlist = ALLOWLIST): Plugin {
-  return {
+  return chainedPlugin(kernel, {
     name: 'tuning',
     since: '0.1.0',
-    add: request => add(kernel, request, allowlist),
-    check: request => check(kernel, request),
-    del: request => del(kernel, request),
-    gc,
-    status: request => status(request, allowlist)
-  }
+    records: savedFiles,
+    add: session => add(session, allowlist),
+    check,
+    remove: restoreLink,
+    collectStrays: nothing,
+    status: session => status(session, allowlist)
+  })
 }
 
-function add(kernel: Kernel, request: Request, allowlist: string): Result {
+/** Where the reference plugin finds it, too. */
+function savedFiles(request: Request): SavedFiles {
+  return new SavedFiles(dataDirectory(request.config), request.network)
+}
+
+function add(session: Session, allowlist: string): Result {
+  const { request } = session
   const { sysctls, link } = readConfig(request)
   request.config.finish()
   const result = requiredPrevResult(request)
   checkAllowed(sysctls, allowlist)
-  if (sysctls.length === 0 && link === undefined) return result
-  const container = kernel.open(request.netns)
-  const undo = new Undo()
-  try {
-    for (const sysctl of sysctls) writeSysctl(container, sysctl, undo)
-    if (link !== undefined) changeLink(container, request, link, undo)
-    return link === undefined ? result : resultAfter(result, request, link)
-  } catch (error) {
-    throw error instanceof Error ? undo.rollback(error) : error
-  } finally {
-    container.close()
-  }
+  for (const sysctl of sysctls) writeSysctl(session, sysctl)
+  if (link === undefined) return result
+  changeLink(session, link)
+  return resultAfter(result, request, link)
 }
 
-function writeSysctl(container: Net, sysctl: Sysctl, undo: Undo): void {
+function writeSysctl(session: Session, sysctl: Sysctl): void {
+  const container = session.container()
   const before = readableSysctl(container, sysctl.path)
   if (before !== undefined) {
-    undo.push(`sysctl ${JSON.stringify(sysctl.key)}`, () => container.sysctls.write(sysctl.path, before))
+    session.undo.push(`sysctl ${JSON.stringify(sysctl.key)}`, () => container.sysctls.write(sysctl.path, before))
   }
   container.sysctls.write(sysctl.path, sysctl.value)
 }
@@ -79,24 +81,14 @@ function readableSysctl(container: Net, path: string): string | undefined {
   }
 }
 
-function changeLink(container: Net, request: Request, change: LinkChange, undo: Undo): void {
-  const link = container.links.get(request.ifName)
+function changeLink(session: Session, change: LinkChange): void {
+  const container = session.container()
+  const link = container.links.get(session.request.ifName)
   const before = attributesBefore(link, change)
-  save(before, request, undo)
+  session.record(savedToJson(session, before, link.index))
   // Pushed first: the kernel may refuse the second attribute of a request after it has set the first.
-  undo.push(`link ${JSON.stringify(link.name)}`, () => container.links.set(link.index, before))
+  session.undo.push(`link ${JSON.stringify(link.name)}`, () => container.links.set(link.index, before))
   container.links.set(link.index, change)
-}
-
-function save(before: LinkChange, request: Request, undo: Undo): void {
-  const { containerId, ifName } = request
-  const files = new SavedFiles(dataDirectory(request.config))
-  const earlier = files.read(containerId, ifName)
-  files.write(containerId, ifName, savedToJson(before, request))
-  undo.push('saved attributes', () => {
-    if (earlier === undefined) files.remove(containerId, ifName)
-    else files.write(containerId, ifName, earlier)
-  })
 }
 
 function resultAfter(result: Result, request: Request, change: LinkChange): Result {
@@ -115,18 +107,14 @@ function interfaceAfter(one: Interface, request: Request, change: LinkChange): I
   }
 }
 
-function check(kernel: Kernel, request: Request): void {
+function check(session: Session): readonly string[] {
+  const { request } = session
   const { sysctls, link } = readConfig(request)
   request.config.finish()
   requiredPrevResult(request)
-  if (sysctls.length === 0 && link === undefined) return
-  const container = kernel.open(request.netns)
-  try {
-    const problems = sysctlProblems(container, sysctls)
-    refuseChanges(request, link === undefined ? problems : problems.concat(linkProblems(container, request, link)))
-  } finally {
-    container.close()
-  }
+  if (sysctls.length === 0 && link === undefined) return []
+  const problems = sysctlProblems(session.container(), sysctls)
+  return link === undefined ? problems : problems.concat(linkProblems(session.container(), request, link))
 }
 
 function sysctlProblems(container: Net, sysctls: readonly Sysctl[]): readonly string[] {
@@ -164,40 +152,39 @@ function linkProblems(container: Net, request: Request, wanted: LinkChange): rea
 }
 
 /** With nothing saved there is nothing to restore, and the namespace is not even looked at. */
-function del(kernel: Kernel, request: Request): void {
-  const files = new SavedFiles(dataDirectory(request.config))
-  const saved = files.readForRemoval(request.containerId, request.ifName)
-  if (saved === undefined) return
-  const steps = new Steps(request.command)
-  const container = request.netns === '' ? undefined : kernel.find(request.netns)
-  if (container !== undefined) {
-    for (const change of restoringChanges(saved)) steps.attempt(() => restore(container, request.ifName, change))
-    container.close()
-  }
-  // Kept while something is left to be restored, for the runtime's next try.
-  steps.finish()
-  files.remove(request.containerId, request.ifName)
+function restoreLink(session: Session, entry: Json | undefined): void {
+  const container = entry === undefined ? undefined : session.findContainer(entry)
+  if (container === undefined || entry === undefined) return
+  const link = tunedLink(session, container, entry)
+  if (link === undefined) return
+  for (const change of restoringChanges(entry)) session.attempt(() => restore(container, link, change))
 }
 
-function restore(container: Net, ifName: string, change: LinkChange): void {
-  const link = container.links.find(ifName)
-  if (link === undefined) return
+/** The link whose attributes were saved, whatever the container calls it by now. What the reference saved tells no more than its name. */
+function tunedLink(session: Session, container: Net, entry: Json): Link | undefined {
+  const index = indexIn(entry)
+  if (index !== undefined) return isRecordedNetns(container, entry) ? container.links.findByIndex(index) : undefined
+  return isOwnNamespace(session, container, entry) ? container.links.find(session.request.ifName) : undefined
+}
+
+/**
+ * What the link cannot have any more is left: its container may have put it on another one, and must not keep itself from
+ * being removed.
+ */
+const IMPOSSIBLE: readonly string[] = ['ENODEV', 'EINVAL', 'ERANGE', 'EOPNOTSUPP', 'EADDRNOTAVAIL']
+
+function restore(container: Net, link: Link, change: LinkChange): void {
   try {
     container.links.set(link.index, change)
   } catch (error) {
-    // Gone in between, and its attributes with it.
-    if (errnoOf(error) !== 'ENODEV') throw error
+    const errno = errnoOf(error)
+    if (!IMPOSSIBLE.some(one => one === errno)) throw error
   }
 }
 
-/** The interface of an attachment that is gone went with its container; what was saved of it is left. */
-function gc(request: Request): void {
-  const files = new SavedFiles(dataDirectory(request.config))
-  for (const file of files.list()) if (isStale(file, request)) files.removeNamed(file.name)
-}
-
 /** An ADD needs a configuration that the allow-list lets through. */
-function status(request: Request, allowlist: string): void {
+function status(session: Session, allowlist: string): void {
+  const { request } = session
   const { sysctls } = readConfig(request)
   request.config.finish()
   try {

@@ -7,10 +7,10 @@
  * A VLAN of a master is one interface, so it is one container's.
  */
 
+import { childLink } from '../../lib/attach/child-link.ts'
+import { interfacePlugin, type OwnLink, readAttachmentOptions } from '../../lib/attach/interface-plugin.ts'
 import { requireIpam } from '../../lib/attach/ipam.ts'
 import { readParentConfig } from '../../lib/attach/parent.ts'
-import { readAttachmentOptions, type SingleLink, singleLinkPlugin } from '../../lib/attach/single-link.ts'
-import { stackedLink } from '../../lib/attach/stacked-link.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
@@ -21,10 +21,10 @@ import type { KernelError } from '../../lib/netlink/kernel-error.ts'
 const LARGEST_VLAN_ID = 4094
 
 export function vlan(kernel: Kernel): Plugin {
-  return singleLinkPlugin(kernel, 'vlan', 'vlan', readConfig)
+  return interfacePlugin(kernel, { name: 'vlan', kind: 'vlan' }, readConfig)
 }
 
-function readConfig(request: Request): SingleLink {
+function readConfig(request: Request): OwnLink {
   const section = request.config
   const parent = readParentConfig(section)
   if (parent.master === undefined && (section.text('master') ?? '') === '') {
@@ -34,7 +34,7 @@ function readConfig(request: Request): SingleLink {
   const options = readAttachmentOptions(section)
   requireIpam(request)
   section.finish()
-  return stackedLink(request, {
+  return childLink({
     parent,
     mayGetParent: false,
     mac: undefined,

@@ -1,4 +1,5 @@
 /** VRFs and their members, in the container's namespace. */
+import type { Session } from '../../lib/attach/session.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import { prefixesEqual } from '../../lib/ip/prefix.ts'
 import type { Address } from '../../lib/net/addresses.ts'
@@ -6,7 +7,6 @@ import type { Link } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
 import { type Route, SCOPE_GLOBAL, TABLE_DEFAULT, TABLE_LOCAL } from '../../lib/net/routes.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
-import type { Undo } from '../../lib/undo.ts'
 
 /** Made by the kernel itself (linux/rtnetlink.h RTPROT_KERNEL): it makes them again in the VRF's table. */
 const PROTOCOL_KERNEL = 2
@@ -42,11 +42,12 @@ export function freeTable(container: Net): number {
  * Makes the link a member. The kernel takes it down and up for that: its IPv6 addresses and all routes but those to its
  * own networks are lost, so they are put in place again, the routes in the VRF's table.
  */
-export function enslave(container: Net, link: Link, master: Link, undo: Undo): void {
+export function enslave(session: Session, link: Link, master: Link): void {
+  const container = session.container()
   const addresses = globalAddresses(container, link)
   const routes = addedRoutes(container, link)
   const table = master.info.kind === 'vrf' ? master.info.table : undefined
-  undo.push(`link ${JSON.stringify(link.name)}`, () => leave(container, link, addresses, routes))
+  session.undo.push(`link ${JSON.stringify(link.name)}`, () => leave(container, link, addresses, routes))
   container.links.set(link.index, { masterIndex: master.index })
   restoreAddresses(container, link, addresses)
   for (const route of routes) container.routes.replace({ ...route, table })

@@ -9,39 +9,35 @@
  *     | main table ------------- eth0  10.0.0.7/24     |
  *     +-----------------------------------------------+
  */
-import { attachContainer, checkContainer, visitContainer } from '../../lib/attach/container.ts'
-import { journalOf } from '../../lib/attach/journal.ts'
-import { ownerMark } from '../../lib/attach/owner.ts'
-import { netnsOf, recordAttachment } from '../../lib/attach/single-link.ts'
-import { staleEntries } from '../../lib/attach/stale.ts'
-import { Steps } from '../../lib/attach/steps.ts'
+import { isOwnNamespace, withNetns } from '../../lib/attach/attachment.ts'
+import { inJournal, nothing } from '../../lib/attach/attachment-plugin.ts'
+import { chainedPlugin } from '../../lib/attach/chained-plugin.ts'
+import type { Session } from '../../lib/attach/session.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import { requiredPrevResult } from '../../lib/cni/inputs.ts'
-import type { Plugin, Request } from '../../lib/cni/plugin.ts'
+import type { Plugin } from '../../lib/cni/plugin.ts'
 import type { Result } from '../../lib/cni/result.ts'
 import { type Json, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
 import type { Section } from '../../lib/config/section.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Link } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
-import type { Undo } from '../../lib/undo.ts'
 import { enslave, findVrf, freeTable, isTableOf, release } from './member.ts'
-
-const NAME = 'vrf'
 
 /** Table 0 is none. */
 const MAX_TABLE = 4_294_967_295
 
 export function vrf(kernel: Kernel): Plugin {
-  return {
-    name: NAME,
+  return chainedPlugin(kernel, {
+    name: 'vrf',
     since: '0.3.1',
-    add: request => add(kernel, request),
-    check: request => check(kernel, request),
-    del: request => del(kernel, request),
-    gc: request => gc(kernel, request),
-    status: request => status(request)
-  }
+    records: inJournal,
+    add,
+    check,
+    remove,
+    collectStrays: nothing,
+    status
+  })
 }
 
 interface VrfConfig {
@@ -50,36 +46,32 @@ interface VrfConfig {
   readonly table: number | undefined
 }
 
+/** @throws {ConfigError} naming every key that is wrong */
 function readConfig(config: Section): VrfConfig {
   const vrfName = config.text('vrfname') ?? ''
   if (!/^[^\s/:\0]{1,15}$/.test(vrfName) || vrfName === '.' || vrfName === '..') {
     config.problem('vrfname', 'must be the name of an interface (1 to 15 characters)')
   }
   const table = config.integer('table', 0, MAX_TABLE)
+  config.finish()
   return { vrfName, table: table === 0 ? undefined : table }
 }
 
-function add(kernel: Kernel, request: Request): Result {
-  const config = readConfig(request.config)
-  request.config.finish()
-  const result = requiredPrevResult(request)
-  return attachContainer(kernel, request, (container, undo) => {
-    // Two ADDs for one container would both make the VRF, or take the same table for two of them.
-    container.exclusively(() => join(container, request, config, undo))
-    return result
-  })
+function add(session: Session): Result {
+  const config = readConfig(session.request.config)
+  const result = requiredPrevResult(session.request)
+  // Two ADDs for one container would both make the VRF, or take the same table for two of them.
+  session.container().exclusively(() => join(session, config))
+  return result
 }
 
-function join(container: Net, request: Request, config: VrfConfig, undo: Undo): void {
-  const link = container.links.get(request.ifName)
+function join(session: Session, config: VrfConfig): void {
+  const container = session.container()
+  const link = container.links.get(session.request.ifName)
   if (link.masterIndex !== undefined) throw hasMaster(container, link)
-  const entry = jsonObject([
-    ['netns', jsonString(request.netns)],
-    ['vrf', jsonString(config.vrfName)]
-  ])
-  recordAttachment(journalOf(request, NAME), request, entry, undo)
-  const master = ensureVrf(container, config, undo)
-  enslave(container, link, master, undo)
+  session.record(withNetns(session, jsonObject([['vrf', jsonString(config.vrfName)]])))
+  const master = ensureVrf(session, config)
+  enslave(session, link, master)
 }
 
 function hasMaster(container: Net, link: Link): CniError {
@@ -92,7 +84,8 @@ function hasMaster(container: Net, link: Link): CniError {
   )
 }
 
-function ensureVrf(container: Net, config: VrfConfig, undo: Undo): Link {
+function ensureVrf(session: Session, config: VrfConfig): Link {
+  const container = session.container()
   const name = JSON.stringify(config.vrfName)
   const present = findVrf(container, config.vrfName)
   if (present !== undefined) {
@@ -103,19 +96,15 @@ function ensureVrf(container: Net, config: VrfConfig, undo: Undo): Link {
     return present
   }
   const table = config.table ?? freeTable(container)
-  undo.push(`VRF ${name}`, () => removeVrf(container, config.vrfName))
-  return container.links.add({ name: config.vrfName, kind: { kind: 'vrf', table }, up: true })
+  const made = container.links.add({ name: config.vrfName, kind: { kind: 'vrf', table }, up: true })
+  session.undo.push(`VRF ${name}`, () => container.links.removeByIndex(made.index))
+  return made
 }
 
-function removeVrf(container: Net, name: string): void {
-  container.links.remove(name)
-}
-
-function check(kernel: Kernel, request: Request): void {
-  const config = readConfig(request.config)
-  request.config.finish()
-  requiredPrevResult(request)
-  checkContainer(kernel, request, container => problems(container, request.ifName, config))
+function check(session: Session): readonly string[] {
+  const config = readConfig(session.request.config)
+  requiredPrevResult(session.request)
+  return problems(session.container(), session.request.ifName, config)
 }
 
 function problems(container: Net, ifName: string, config: VrfConfig): readonly string[] {
@@ -134,19 +123,14 @@ function problems(container: Net, ifName: string, config: VrfConfig): readonly s
 }
 
 /** Everything is in the namespace, and goes with it. */
-function del(kernel: Kernel, request: Request): void {
-  const journal = journalOf(request, NAME)
-  const entry = journal.readForRemoval(request.containerId, request.ifName)
-  const steps = new Steps('DEL')
-  visitContainer(kernel, request.netns, container => {
-    // The configuration may have changed since ADD, which wrote down the name.
-    const recorded = vrfOf(entry)
-    const vrfName = recorded === '' ? (request.config.text('vrfname') ?? '') : recorded
-    const mayBeEmpty = entry !== undefined
-    steps.attempt(() => container.exclusively(() => release(container, request.ifName, vrfName, mayBeEmpty)))
-  })
-  if (entry !== undefined) steps.attempt(() => journal.remove(request.containerId, request.ifName))
-  steps.finish()
+function remove(session: Session, entry: Json | undefined): void {
+  const container = session.findContainer(entry)
+  if (container === undefined || !isOwnNamespace(session, container, entry)) return
+  // The configuration may have changed since ADD, which wrote down the name.
+  const recorded = vrfOf(entry)
+  const vrfName = recorded === '' ? (session.request.config.text('vrfname') ?? '') : recorded
+  const { ifName } = session.request
+  container.exclusively(() => release(container, ifName, vrfName, entry !== undefined))
 }
 
 function vrfOf(entry: Json | undefined): string {
@@ -154,28 +138,7 @@ function vrfOf(entry: Json | undefined): string {
   return name !== undefined && name.type === 'string' ? name.text : ''
 }
 
-function gc(kernel: Kernel, request: Request): void {
-  const journal = journalOf(request, NAME)
-  const steps = new Steps('GC')
-  for (const { containerId, ifName, entry } of staleEntries(journal, request)) {
-    const mark = ownerMark(request.network, containerId, ifName)
-    visitContainer(kernel, netnsOf(entry), container =>
-      steps.attempt(() => removeAbandoned(container, ifName, mark, vrfOf(entry)))
-    )
-    steps.attempt(() => journal.remove(containerId, ifName))
-  }
-  steps.finish()
-}
-
-/** The path may lead to another container's namespace by now: only an interface that bears the mark is ours. */
-function removeAbandoned(container: Net, ifName: string, mark: string, vrfName: string): void {
-  const link = container.links.find(ifName)
-  if (link === undefined || link.alias !== mark) return
-  container.exclusively(() => release(container, ifName, vrfName, true))
-}
-
 /** Whether the kernel knows VRFs shows only when one is made; nothing else can keep an ADD from working. */
-function status(request: Request): void {
-  readConfig(request.config)
-  request.config.finish()
+function status(session: Session): void {
+  readConfig(session.request.config)
 }

@@ -1,12 +1,11 @@
 /** CHECK and STATUS of vxlan: what must still be so, beyond the container's own interface. */
-import { checkContainer } from '../../lib/attach/container.ts'
 import { gatewayProblems } from '../../lib/attach/gateway.ts'
 import { attachmentProblems, expectedAttachment, previousIps } from '../../lib/attach/interface.ts'
 import { masqueradeProblems } from '../../lib/attach/masquerade.ts'
-import { hostEndName } from '../../lib/attach/veth-port.ts'
+import type { Session } from '../../lib/attach/session.ts'
+import { hostEndName } from '../../lib/attach/veth.ts'
 import { CniError, LIMITED_CONNECTIVITY, NOT_AVAILABLE, TRY_AGAIN_LATER } from '../../lib/cni/error.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
-import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Link } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
 import { peerProblems } from '../../lib/overlay/peers.ts'
@@ -15,19 +14,19 @@ import { readConfig, type VxlanConfig } from './config.ts'
 import { planTunnel } from './devices.ts'
 import { checkAgent, checkPublished } from './publication.ts'
 
-export function check(kernel: Kernel, request: Request): void {
+export function check(session: Session): readonly string[] {
+  const { request, host } = session
   const config = readConfig(request)
   const expected = expectedAttachment(request, 'veth')
   request.ipam.check()
-  const host = kernel.host()
-  checkContainer(kernel, request, container =>
-    deviceProblems(host, request, config).concat(
-      portProblems(host, config, request),
-      attachmentProblems(container, expected),
-      masqueradeProblems(host, request, config.masquerade, previousIps(request))
-    )
+  session.container()
+  const problems = deviceProblems(host, request, config).concat(
+    portProblems(host, config, request),
+    attachmentProblems(session, expected),
+    masqueradeProblems(session, config.masquerade, previousIps(request))
   )
-  if (config.agent !== undefined) checkPublished(config.agent, request)
+  if (config.agent !== undefined && problems.length === 0) checkPublished(config.agent, request)
+  return problems
 }
 
 function deviceProblems(host: Net, request: Request, config: VxlanConfig): readonly string[] {
@@ -69,9 +68,9 @@ function masterName(host: Net, port: Link): string {
 }
 
 /** @throws {CniError} code 50 when an ADD could not succeed, 51 when the other hosts' changes do not arrive either */
-export function status(kernel: Kernel, request: Request): void {
+export function status(session: Session): void {
+  const { request, host } = session
   const config = readConfig(request)
-  const host = kernel.host()
   refuseUnusable(host, request, config)
   if (config.agent !== undefined) {
     try {
@@ -81,7 +80,6 @@ export function status(kernel: Kernel, request: Request): void {
       throw new CniError(LIMITED_CONNECTIVITY, error.message, error.details)
     }
   }
-  request.ipam.status()
 }
 
 function refuseUnusable(host: Net, request: Request, config: VxlanConfig): void {

@@ -1,5 +1,7 @@
 /** Bridge and tunnel of a network on this host: planned from the configuration, made under a lock, gone with the last container. */
-import { journalOf } from '../../lib/attach/journal.ts'
+import { withNetns } from '../../lib/attach/attachment.ts'
+import type { Session } from '../../lib/attach/session.ts'
+import { isSameAttachment } from '../../lib/attachment.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import { type Json, jsonBoolean, jsonNumber, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
@@ -56,16 +58,12 @@ export function planTunnel(host: Net, request: Request, config: VxlanConfig): Pl
  * Makes the devices and writes the attachment down, both under the lock: a DEL of the last container must see the one
  * that is coming before it takes the devices away.
  */
-export function ensureDevices(
-  host: Net,
-  request: Request,
-  config: VxlanConfig,
-  plan: Plan,
-  entry: Json
-): TunnelDevices {
+export function ensureDevices(session: Session, config: VxlanConfig, plan: Plan): TunnelDevices {
+  const { host, request } = session
   const { tunnel } = plan
+  const entry = entryOf(session, config, tunnel)
   return locked(request, tunnel.bridge, () => {
-    journalOf(request, 'vxlan').write(request.containerId, request.ifName, entry)
+    session.record(entry)
     const devices = ensureTunnel(host, tunnel)
     if (config.hasPeers) ensurePeers(host, devices.link, plan.others)
     if (tunnel.learning && tunnel.isGateway) pinGateway(host, devices.link, tunnel)
@@ -74,15 +72,15 @@ export function ensureDevices(
 }
 
 /** What ADD is about to make, for DEL, for GC and for a person who finds it. */
-export function attachmentEntry(request: Request, config: VxlanConfig, tunnel: Tunnel): Json {
-  return jsonObject([
+function entryOf(session: Session, config: VxlanConfig, tunnel: Tunnel): Json {
+  const entry = jsonObject([
     ['plugin', jsonString('vxlan')],
-    ['netns', jsonString(request.netns)],
     ['tunnel', tunnelToJson(tunnel)],
     ['keepDevices', jsonBoolean(config.keepDevices)],
     ['agent', config.agent === undefined ? undefined : jsonString(config.agent.socket)],
     ['agentMilliseconds', config.agent === undefined ? undefined : jsonNumber(config.agent.milliseconds)]
   ])
+  return withNetns(session, entry)
 }
 
 /** The agent that an entry was published by. */
@@ -91,19 +89,24 @@ export function agentOf(entry: Json): AgentAddress | undefined {
   return socket === '' ? undefined : { socket, milliseconds: Number(textOf(entry, 'agentMilliseconds')) }
 }
 
-/** Removes the entry, and with the network's last one its devices. */
-export function removeEntry(host: Net, request: Request, entry: Json): void {
+/**
+ * Removes the entry, and with the network's last one its devices: those first, for as long as the entry is there, the
+ * next DEL or GC goes on where a kill stopped this one.
+ */
+export function removeEntry(session: Session, entry: Json): void {
+  const { host, request, journal } = session
   const tunnel = memberOf(entry, 'tunnel')
-  const journal = journalOf(request, 'vxlan')
   if (tunnel === undefined) {
-    journal.remove(request.containerId, request.ifName)
+    journal.remove(request)
     return
   }
   const bridge = textOf(tunnel, 'bridge')
   locked(request, bridge, () => {
-    journal.remove(request.containerId, request.ifName)
-    if (textOf(entry, 'keepDevices') === 'true' || journal.list().length > 0) return true
-    removeUnused(host, textOf(tunnel, 'name'), bridge, textOf(tunnel, 'network'))
+    const isLast = !journal.list().some(one => !isSameAttachment(one.attachment, request))
+    if (isLast && textOf(entry, 'keepDevices') !== 'true') {
+      removeUnused(host, textOf(tunnel, 'name'), bridge, textOf(tunnel, 'network'))
+    }
+    journal.remove(request)
     return true
   })
 }

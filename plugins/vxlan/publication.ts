@@ -28,15 +28,17 @@ export function join(agent: AgentAddress, tunnel: Tunnel): Tunnel {
   return { ...tunnel, learning: memberOf(answer, 'learning')?.text === 'true' }
 }
 
+/** What other hosts have to know of a container here. */
+export interface Endpoint {
+  /** The name of the host's end. */
+  readonly hostEnd: string
+  readonly mac: Uint8Array | undefined
+  readonly ips: readonly IpConfig[]
+}
+
 /** Returns when the registry has it and this host knows the others'. @throws {CniError} code 11 with the reason */
-export function publish(
-  agent: AgentAddress,
-  request: Request,
-  tunnel: Tunnel,
-  hostEnd: string,
-  mac: Uint8Array | undefined,
-  ips: readonly IpConfig[]
-): void {
+export function publish(agent: AgentAddress, request: Request, tunnel: Tunnel, endpoint: Endpoint): void {
+  const { hostEnd, mac, ips } = endpoint
   askAgent(
     agent,
     callAbout(request, 'publish', [

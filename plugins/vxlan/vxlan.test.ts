@@ -1,6 +1,11 @@
 import { type IpPrefix, parsePrefix } from '../../lib/ip/prefix.ts'
 import { sweepFailures } from '../../lib/testing/failure-sweep.ts'
-import { DUAL_STACK_IPAM, type FakeAttachment, withFakeKernel } from '../../lib/testing/fake-attachment.ts'
+import {
+  DUAL_STACK_CHANGES,
+  DUAL_STACK_IPAM,
+  type FakeAttachment,
+  withFakeKernel
+} from '../../lib/testing/fake-attachment.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { vxlan } from './vxlan.ts'
 
@@ -25,8 +30,19 @@ function withUnderlay(config: object, body: (attachment: FakeAttachment) => void
 
 test('an ADD that fails at any step leaves nothing', () => {
   withUnderlay(CONFIG, ({ kernel, caller }) => {
-    const steps = sweepFailures(kernel, caller, () => caller.call('ADD'))
-    assert.ok(steps >= 12, String(steps))
+    const changes = sweepFailures(kernel, caller, () => caller.call('ADD'))
+    assert.equal(changes, [
+      'add link "br-vx42"',
+      'set link',
+      'write sysctl "ipv6/conf/br-vx42/accept_dad" = "0"',
+      'set link',
+      'add link "vx42"',
+      'write sysctl "ipv6/conf/vx42/disable_ipv6" = "1"',
+      'set link',
+      'append fdb entry 00:00:00:00:00:00 of link',
+      'add link "vetha43e6295553"',
+      ...DUAL_STACK_CHANGES
+    ])
   })
 })
 

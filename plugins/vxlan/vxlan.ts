@@ -9,128 +9,90 @@
  * The other hosts are in the configuration (`peers`, `group`), or the agent knows them (`registry`). Bridge and tunnel
  * come with a host's first container and go with its last.
  */
-import { attachContainer } from '../../lib/attach/container.ts'
+import { refuseTakenName, removeFromContainer } from '../../lib/attach/attachment.ts'
+import { attachmentPlugin, inJournal } from '../../lib/attach/attachment-plugin.ts'
 import { ensureGatewayAddresses, withGatewayOf } from '../../lib/attach/gateway.ts'
 import { configureAttachment, interfaceOf } from '../../lib/attach/interface.ts'
-import { effectiveDns, leaseAddresses } from '../../lib/attach/ipam.ts'
-import { journalOf } from '../../lib/attach/journal.ts'
-import { addMasquerade, delMasquerade, gcStrayMasquerade } from '../../lib/attach/masquerade.ts'
-import { removeFromContainer } from '../../lib/attach/single-link.ts'
-import { removeStaleAnd } from '../../lib/attach/stale.ts'
-import { Steps } from '../../lib/attach/steps.ts'
-import { addVeth, hostEndName, refuseExisting, removeHostEnd } from '../../lib/attach/veth-port.ts'
+import { effectiveDns } from '../../lib/attach/ipam.ts'
+import { addMasquerade, collectStrayMasquerade, delMasquerade } from '../../lib/attach/masquerade.ts'
+import type { Session } from '../../lib/attach/session.ts'
+import { addVeth, removeHostEnds } from '../../lib/attach/veth.ts'
 import { requestedMac } from '../../lib/cni/inputs.ts'
-import type { Plugin, Request } from '../../lib/cni/plugin.ts'
+import type { Plugin } from '../../lib/cni/plugin.ts'
 import type { Result } from '../../lib/cni/result.ts'
 import type { Json } from '../../lib/config/json.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import type { Net } from '../../lib/net/net.ts'
 import { readAgentAddress } from '../../lib/overlay/agent-call.ts'
 import { endpointMac } from '../../lib/overlay/tunnel.ts'
-import type { Undo } from '../../lib/undo.ts'
 import { check, status } from './check.ts'
-import { readConfig, type VxlanConfig } from './config.ts'
-import { agentOf, attachmentEntry, ensureDevices, planTunnel, removeEntry } from './devices.ts'
+import { readConfig } from './config.ts'
+import { agentOf, ensureDevices, planTunnel, removeEntry } from './devices.ts'
 import { collect, join, publish, withdraw } from './publication.ts'
 
 /** Where the container's interface stands in the result: after bridge, tunnel and the host's end. */
 const CONTAINER_INDEX = 3
 
 export function vxlan(kernel: Kernel): Plugin {
-  return {
+  return attachmentPlugin(kernel, {
     name: 'vxlan',
     since: '0.1.0',
-    add: request => add(kernel, request),
-    del: request => del(kernel, request),
-    check: request => check(kernel, request),
-    gc: request => gc(kernel, request),
-    status: request => status(kernel, request)
-  }
+    hasAddresses: true,
+    records: inJournal,
+    add,
+    check,
+    removeRules: delMasquerade,
+    removeLinks,
+    forget: removeEntry,
+    collectStrays,
+    status
+  })
 }
 
-function add(kernel: Kernel, request: Request): Result {
+function add(session: Session): Result {
+  const { request, host } = session
   const mac = requestedMac(request)
   const config = readConfig(request)
-  return attachContainer(kernel, request, (container, undo) =>
-    attach(kernel.host(), container, request, config, mac, undo)
-  )
-}
-
-function attach(
-  host: Net,
-  container: Net,
-  request: Request,
-  config: VxlanConfig,
-  mac: Uint8Array | undefined,
-  undo: Undo
-): Result {
-  refuseExisting(container, request)
+  refuseTakenName(session)
   const { agent } = config
   const planned = planTunnel(host, request, config)
   const tunnel = agent === undefined ? planned.tunnel : join(agent, planned.tunnel)
-  const entry = attachmentEntry(request, config, tunnel)
-  undo.push('journal entry and devices', () => removeEntry(host, request, entry))
-  const { bridge, link } = ensureDevices(host, request, config, { ...planned, tunnel }, entry)
-  const leased = leaseAddresses(request, undo)
+  const { bridge, link } = ensureDevices(session, config, { ...planned, tunnel })
+  const leased = session.lease()
   const addressed = withGatewayOf(config, leased, CONTAINER_INDEX)
   const { ips } = addressed
 
-  const port = addVeth(host, container, request, {
+  const port = addVeth(session, {
     bridgeIndex: bridge.index,
     mtu: tunnel.mtu,
     mac: mac ?? endpointMac(tunnel, ips)
   })
-  undo.push(`link ${JSON.stringify(port.name)}`, () => host.links.removeByIndex(port.index))
   if (config.hairpinMode) host.links.setPort(port.index, { hairpin: true })
   if (config.isGateway) ensureGatewayAddresses(host, bridge, ips, config.forceAddress)
 
-  const end = container.links.get(request.ifName)
+  const end = session.container().links.get(request.ifName)
   if (agent !== undefined) {
-    undo.push('endpoint', () => withdraw(agent, request))
+    session.undo.push('endpoint', () => withdraw(agent, request))
     // Before the container can speak: its first question must find the answer here.
-    publish(agent, request, tunnel, port.name, end.mac, ips)
+    publish(agent, request, tunnel, { hostEnd: port.name, mac: end.mac, ips })
   }
-  configureAttachment(container, end, request, addressed, {})
-  addMasquerade(host, request, config.masquerade, ips, journalOf(request, 'vxlan'), entry, undo)
+  configureAttachment(session, end, addressed, {})
+  addMasquerade(session, config.masquerade, ips)
   const interfaces = [interfaceOf(bridge), interfaceOf(link), interfaceOf(port), interfaceOf(end, request.netns)]
   return { ...addressed, interfaces, dns: effectiveDns(request, leased) }
 }
 
-/** Links before addresses: an address given back while the container has it would go to the next one at once. */
-function del(kernel: Kernel, request: Request): void {
-  const host = kernel.host()
-  const steps = new Steps('DEL')
-  const entry = journalOf(request, 'vxlan').readForRemoval(request.containerId, request.ifName)
-  release(host, request, entry, steps)
+/** Everything but addresses and shared devices. */
+function removeLinks(session: Session, entry: Json | undefined): void {
+  const { request } = session
+  removeHostEnds(session)
   // A container's end whose other end has another name than ours: of a network that was moved here.
-  steps.attempt(() => removeFromContainer(kernel, request, '', 'veth'))
-  steps.attempt(() => request.ipam.del())
-  // The entry stays while anything it tells of does: the next DEL or GC needs it.
-  if (entry !== undefined && steps.isClean()) steps.attempt(() => removeEntry(host, request, entry))
-  steps.finish()
-}
-
-/** Everything on the host but addresses and shared devices. */
-function release(host: Net, request: Request, entry: Json | undefined, steps: Steps): void {
+  session.attempt(() => removeFromContainer(session, 'veth', entry))
   const agent = entry === undefined ? readAgentAddress(request.config) : agentOf(entry)
-  steps.attempt(() => delMasquerade(host, request, entry))
-  steps.attempt(() => removeHostEnd(host, hostEndName(request)))
-  if (agent !== undefined) steps.attempt(() => withdraw(agent, request))
+  if (agent !== undefined) session.attempt(() => withdraw(agent, request))
 }
 
-function gc(kernel: Kernel, request: Request): void {
-  const host = kernel.host()
-  const steps = new Steps('GC')
-  removeStaleAnd(
-    journalOf(request, 'vxlan'),
-    request,
-    steps,
-    (gone, entry, removed) => release(host, gone, entry, removed),
-    (gone, entry) => removeEntry(host, gone, entry)
-  )
-  steps.attempt(() => gcStrayMasquerade(host, request))
-  const agent = readAgentAddress(request.config)
-  if (agent !== undefined) steps.attempt(() => collect(agent, request))
-  steps.attempt(() => request.ipam.gc())
-  steps.finish()
+function collectStrays(session: Session): void {
+  session.attempt(() => collectStrayMasquerade(session))
+  const agent = readAgentAddress(session.request.config)
+  if (agent !== undefined) session.attempt(() => collect(agent, session.request))
 }

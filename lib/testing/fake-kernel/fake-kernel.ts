@@ -14,6 +14,7 @@
 import { Kernel } from '../../net/kernel.ts'
 import { Net } from '../../net/net.ts'
 import { NetnsError } from '../../sys/netns.ts'
+import { RefusedChanges } from '../refused-changes.ts'
 import { FakeAddresses } from './fake-addresses.ts'
 import { FakeLinks, newLink } from './fake-links.ts'
 import { type FakeNamespace, namespaceText } from './fake-namespace.ts'
@@ -28,7 +29,7 @@ export class FakeKernel extends Kernel {
 
   constructor() {
     super()
-    this.#world = { namespaces: [], steps: 0, failingStep: 0, failingErrno: 'EIO', macs: 0 }
+    this.#world = { namespaces: [], refused: new RefusedChanges(), macs: 0, made: 0 }
     addNamespace(this.#world, '')
   }
 
@@ -46,6 +47,10 @@ export class FakeKernel extends Kernel {
     return this.#world.namespaces.some(one => one.path === path) ? this.open(path) : undefined
   }
 
+  override nft(net: Net): FakeNft {
+    return this.open(net.path()).nft()
+  }
+
   /** Makes a namespace with lo in it, down. */
   addNamespace(path: string): FakeNet {
     addNamespace(this.#world, path)
@@ -61,16 +66,14 @@ export class FakeKernel extends Kernel {
     this.#world.namespaces.splice(at, 1)
   }
 
-  /** The step-th change from now on (1 = the next) is refused, once; 0 = none. Counting begins anew. */
+  /** @see RefusedChanges */
   failAt(step: number, errno = 'EIO'): void {
-    this.#world.steps = 0
-    this.#world.failingStep = step
-    this.#world.failingErrno = errno
+    this.#world.refused.failAt(step, errno)
   }
 
-  /** How many changes were tried since `failAt`. */
-  steps(): number {
-    return this.#world.steps
+  /** @see RefusedChanges */
+  changes(): readonly string[] {
+    return this.#world.refused.changes()
   }
 
   /** All namespaces with all that is in them. */
@@ -120,6 +123,10 @@ export class FakeNet extends Net {
     return known ? other.namespaceFd() : undefined
   }
 
+  override id(): string {
+    return this.#place.namespace.id
+  }
+
   override close(): void {
     // Nothing is open.
   }
@@ -136,7 +143,9 @@ export class FakeNet extends Net {
 function addNamespace(world: FakeWorld, path: string): void {
   if (world.namespaces.some(one => one.path === path)) throw new Error(`add namespace ${JSON.stringify(path)}: exists`)
   const nft = new FakeNft(() => countStep(world, 'commit', 'nft batch'))
-  const namespace: FakeNamespace = { path, links: [], routes: [], rules: [], sysctls: new Map(), nft, nextIndex: 1 }
+  world.made += 1
+  const id = String(world.made)
+  const namespace: FakeNamespace = { path, id, links: [], routes: [], rules: [], sysctls: new Map(), nft, nextIndex: 1 }
   const lo = newLink(world, namespace, 'lo', undefined, { kind: 'other' })
   lo.mac = new Uint8Array(6)
   lo.mtu = 65536

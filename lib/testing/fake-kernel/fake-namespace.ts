@@ -46,6 +46,7 @@ export interface FakeLink {
 
 export interface FakeNamespace {
   readonly path: string
+  readonly id: string
   readonly links: FakeLink[]
   /** Their `index` is not used: `link` is. */
   readonly routes: FakeRoute[]

@@ -2,15 +2,16 @@
 
 import type { Namespace } from '../../net/namespace.ts'
 import { KernelError } from '../../netlink/kernel-error.ts'
+import type { RefusedChanges } from '../refused-changes.ts'
 import type { FakeLink, FakeNamespace } from './fake-namespace.ts'
 
 /** What a fake kernel and its namespaces share: all namespaces, and the count down to a failure. */
 export interface FakeWorld {
   readonly namespaces: FakeNamespace[]
-  steps: number
-  failingStep: number
-  failingErrno: string
+  readonly refused: RefusedChanges
   macs: number
+  /** Namespaces made so far. */
+  made: number
 }
 
 /** A namespace as its nouns see it. */
@@ -35,8 +36,8 @@ export class FakePlace {
 }
 
 export function countStep(world: FakeWorld, operation: string, object: string): void {
-  world.steps += 1
-  if (world.steps === world.failingStep) refuse(operation, object, world.failingErrno, 'as the test asked for')
+  const errno = world.refused.note(operation, object)
+  if (errno !== '') refuse(operation, object, errno, 'as the test asked for')
 }
 
 export function refuse(operation: string, object: string, errno: string, explanation: string): never {

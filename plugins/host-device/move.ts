@@ -6,7 +6,7 @@
  * there (as the reference plugin does, so that either brings the other's devices home), and the journal has the rest.
  */
 
-import { stableName } from '../../lib/attach/owner.ts'
+import { hashedName } from '../../lib/attach/attachment.ts'
 import { type Json, jsonBoolean, jsonNumber, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
 import { formatMac, parseMac } from '../../lib/ip/mac.ts'
 import type { Link } from '../../lib/net/links.ts'
@@ -21,17 +21,14 @@ export interface Origin {
   /** bytes */
   readonly mtu: number
   readonly isUp: boolean
-  /** Path of the container's namespace. */
-  readonly netns: string
 }
 
-export function originOf(link: Link, netns: string): Origin {
-  return { name: link.name, alias: link.alias ?? '', mac: link.mac, mtu: link.mtu, isUp: link.isUp, netns }
+export function originOf(link: Link): Origin {
+  return { name: link.name, alias: link.alias ?? '', mac: link.mac, mtu: link.mtu, isUp: link.isUp }
 }
 
 export function originToJson(origin: Origin): Json {
   return jsonObject([
-    ['netns', jsonString(origin.netns)],
     ['name', jsonString(origin.name)],
     ['alias', jsonString(origin.alias)],
     ['mac', jsonString(origin.mac === undefined ? '' : formatMac(origin.mac))],
@@ -50,8 +47,7 @@ export function originFromJson(json: Json | undefined): Origin | undefined {
     alias: textOf(json, 'alias'),
     mac: parseMac(textOf(json, 'mac')),
     mtu: Number(memberOf(json, 'mtu')?.text ?? '1500'),
-    isUp: textOf(json, 'up') === 'true',
-    netns: textOf(json, 'netns')
+    isUp: textOf(json, 'up') === 'true'
   }
 }
 
@@ -131,18 +127,18 @@ function moveHome(host: Net, container: Net, device: Link, origin: Origin): void
 }
 
 function strayName(origin: Origin): string {
-  return stableName('dev', origin.name, origin.netns, macText(origin.mac))
+  return hashedName('dev', `${origin.name} ${macText(origin.mac)}`)
 }
 
+/** The alias last: it is what the next DEL knows the device by, if this one is stopped on its way. */
 function restore(host: Net, device: Link, origin: Origin): void {
   const renamed = device.name === origin.name || rename(host, device, origin)
-  host.links.set(device.index, {
-    mtu: device.mtu === origin.mtu ? undefined : origin.mtu,
-    mac: macText(device.mac) === macText(origin.mac) ? undefined : origin.mac,
-    // Somebody looking for the device finds its name there as long as it does not have it.
-    alias: renamed ? origin.alias : undefined
-  })
+  const mtu = device.mtu === origin.mtu ? undefined : origin.mtu
+  const mac = macText(device.mac) === macText(origin.mac) ? undefined : origin.mac
+  if (mtu !== undefined || mac !== undefined) host.links.set(device.index, { mtu, mac })
   if (origin.isUp) host.links.set(device.index, { up: true })
+  // Somebody looking for the device finds its name there as long as it does not have it.
+  if (renamed) host.links.set(device.index, { alias: origin.alias })
 }
 
 /** @returns false when another interface has got the name meanwhile */

@@ -1,9 +1,11 @@
-/** The two ends of ptp's cable: their addresses and the routes that make every packet go through the host. */
+/** The two ends of ptp's veth pair: their addresses and the routes that make every packet go through the host. */
+import { withGateways } from '../../lib/attach/gateway.ts'
+import type { Session } from '../../lib/attach/session.ts'
+import { findHostEnd, hostEndName } from '../../lib/attach/veth.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
-import type { Request } from '../../lib/cni/plugin.ts'
 import type { IpConfig } from '../../lib/cni/result.ts'
-import { addressesEqual, addToAddress, type IpAddress } from '../../lib/ip/address.ts'
-import { formatPrefix, hostPrefix, type IpPrefix, networkOf, prefixContains } from '../../lib/ip/prefix.ts'
+import { addressesEqual, type IpAddress } from '../../lib/ip/address.ts'
+import { formatPrefix, hostPrefix, networkOf } from '../../lib/ip/prefix.ts'
 import { enableIpv6 } from '../../lib/net/configure-interface.ts'
 import { ensureForwarding } from '../../lib/net/forwarding.ts'
 import { checkInterface } from '../../lib/net/interface-check.ts'
@@ -17,19 +19,14 @@ import { asError, errnoOf } from '../../lib/sys/errors.ts'
  *
  * @throws CniError code 7 when there is none: the container could reach nobody
  */
-export function withGateways(ips: readonly IpConfig[]): readonly IpConfig[] {
-  return ips.map(withGateway)
-}
-
-function withGateway(ip: IpConfig): IpConfig {
-  return { interface: ip.interface, address: ip.address, gateway: ip.gateway ?? firstAddress(ip.address) }
-}
-
-function firstAddress(prefix: IpPrefix): IpAddress {
-  const first = addToAddress(networkOf(prefix).address, 1)
-  if (first !== undefined && prefixContains(prefix, first) && !addressesEqual(first, prefix.address)) return first
-  const message = `find gateway of ${formatPrefix(prefix)}: IPAM names none, and the network has no address for one`
-  throw new CniError(INVALID_CONFIG, message, 'configure a gateway in ipam')
+export function requireGateways(ips: readonly IpConfig[]): readonly IpConfig[] {
+  const complete = withGateways(ips)
+  for (const { address, gateway } of complete) {
+    if (gateway !== undefined) continue
+    const message = `find gateway of ${formatPrefix(address)}: IPAM names none, and the network has no address for one`
+    throw new CniError(INVALID_CONFIG, message, 'configure a gateway in ipam')
+  }
+  return complete
 }
 
 /** To the gateway directly, to the rest of the network through it. */
@@ -88,15 +85,10 @@ function hostRoute(ip: IpConfig, index: number): Route {
 }
 
 /** CHECK of the host's side; every difference as a sentence. */
-export function hostProblems(
-  host: Net,
-  container: Net,
-  request: Request,
-  name: string,
-  ips: readonly IpConfig[]
-): readonly string[] {
-  const link = findHostEnd(host, container, request, name)
-  if (link === undefined) return [`link ${JSON.stringify(name)} is missing on the host`]
+export function hostProblems(session: Session, ips: readonly IpConfig[]): readonly string[] {
+  const { host } = session
+  const link = findHostEnd(session)
+  if (link === undefined) return [`link ${JSON.stringify(hostEndName(session.request))} is missing on the host`]
   const problems: string[] = checkInterface(host, {
     name: link.name,
     kind: 'veth',
@@ -106,14 +98,6 @@ export function hostProblems(
   if (!isForwarding(host, ips, 4)) problems.push('the host does not forward IPv4')
   if (!isForwarding(host, ips, 6)) problems.push('the host does not forward IPv6')
   return problems
-}
-
-/** Our own by its name; another implementation's as the peer of the container's end. */
-function findHostEnd(host: Net, container: Net, request: Request, name: string): Link | undefined {
-  const ours = host.links.find(name)
-  if (ours !== undefined) return ours
-  const peerIndex = container.links.find(request.ifName)?.parentIndex
-  return peerIndex === undefined ? undefined : host.links.findByIndex(peerIndex)
 }
 
 function isForwarding(host: Net, ips: readonly IpConfig[], family: 4 | 6): boolean {

@@ -4,16 +4,16 @@
  *     host                  container
  *       eth1 (master) ====== eth0
  */
-import type { Request } from '../cni/plugin.ts'
 import type { Link, LinkKind } from '../net/links.ts'
-import type { Net } from '../net/net.ts'
 import { KernelError } from '../netlink/kernel-error.ts'
 import { asError } from '../sys/errors.ts'
+import { hasInterface, takenName } from './attachment.ts'
 import type { AttachmentOptions } from './interface.ts'
+import type { OwnLink } from './interface-plugin.ts'
 import { getParent, type ParentConfig, parentProblems, requireParent } from './parent.ts'
-import { type SingleLink, takenName } from './single-link.ts'
+import type { Session } from './session.ts'
 
-export interface StackedLink {
+export interface ChildLink {
   readonly parent: ParentConfig
   /** Whether ADD may be told the master by a plugin earlier in the chain, so that STATUS cannot ask for it. */
   readonly mayGetParent: boolean
@@ -28,17 +28,18 @@ export interface StackedLink {
   readonly differences: (link: Link) => readonly string[]
 }
 
-export function stackedLink(request: Request, way: StackedLink): SingleLink {
+export function childLink(child: ChildLink): OwnLink {
   return {
-    make: (host, container) => addStacked(host, container, request, way),
-    adoptsAddresses: way.adoptsAddresses,
-    options: way.options,
-    differences: (link, host, container) => {
-      const below = way.parent.isInContainer ? container : host
-      return way.differences(link).concat(parentProblems(link, container, below, getParent(below, way.parent)))
+    make: session => addChild(session, child),
+    adoptsAddresses: child.adoptsAddresses,
+    options: child.options,
+    differences: (link, session) => {
+      const container = session.container()
+      const below = child.parent.isInContainer ? container : session.host
+      return child.differences(link).concat(parentProblems(link, container, below, getParent(below, child.parent)))
     },
-    requireUsable: host => {
-      if (!way.mayGetParent) requireParent(host, way.parent)
+    requireUsable: session => {
+      if (!child.mayGetParent) requireParent(session.host, child.parent)
     }
   }
 }
@@ -47,17 +48,19 @@ export function stackedLink(request: Request, way: StackedLink): SingleLink {
  * Made in the container and under its name by one request: there is never a link with a temporary name that a kill could
  * leave on the host.
  */
-function addStacked(host: Net, container: Net, request: Request, way: StackedLink): Link {
-  const below = way.parent.isInContainer ? container : host
-  const parent = getParent(below, way.parent)
+function addChild(session: Session, child: ChildLink): Link {
+  const container = session.container()
+  const below = child.parent.isInContainer ? container : session.host
+  const parent = getParent(below, child.parent)
+  const { request } = session
   try {
-    const { mtu } = way.parent
-    below.links.addIn(container, { name: request.ifName, kind: way.kindOn(parent), mtu, mac: way.mac })
+    const { mtu } = child.parent
+    below.links.addIn(container, { name: request.ifName, kind: child.kindOn(parent), mtu, mac: child.mac })
     return container.links.get(request.ifName)
   } catch (error) {
     const known = asError(error)
     if (!(known instanceof KernelError)) throw known
-    const isTaken = known.errno === 'EEXIST' && container.links.find(request.ifName) !== undefined
-    throw isTaken ? takenName(request) : way.explained(known, parent)
+    const isTaken = known.errno === 'EEXIST' && hasInterface(session)
+    throw isTaken ? takenName(request) : child.explained(known, parent)
   }
 }

@@ -1,0 +1,162 @@
+/** The order of the frame, with a plugin that only says what it is asked for. */
+import type { Plugin } from '../cni/plugin.ts'
+import { EMPTY_RESULT, type Result } from '../cni/result.ts'
+import { jsonObject } from '../config/json.ts'
+import { FakeKernel } from '../testing/fake-kernel/fake-kernel.ts'
+import { FIXED_IPAM, PluginCaller } from '../testing/plugin-caller.ts'
+import { assert, suite } from '../testing/suite.ts'
+import { attachmentPlugin, forget, inJournal } from './attachment-plugin.ts'
+import type { Session } from './session.ts'
+
+const test = suite('lib/attach: attachment-plugin')
+
+const BOX = '/run/netns/box'
+const IPAM = { type: FIXED_IPAM, result: { ips: [{ address: '192.0.2.7/24' }] } }
+const C1 = { containerID: 'c1', ifname: 'eth0' }
+
+interface Frame {
+  readonly caller: PluginCaller
+  /** What was done, in order; the IPAM plugin's verbs as `ipam DEL`. */
+  readonly done: () => readonly string[]
+  /** The step that fails from now on; '' none. */
+  failing: string
+  /** For ADD. */
+  add: (session: Session) => Result
+}
+
+function inFrame(body: (frame: Frame) => void): void {
+  const kernel = new FakeKernel()
+  kernel.addNamespace(BOX)
+  const log: string[] = []
+  const step = (what: string): void => {
+    log.push(what)
+    if (frame.failing === what) throw new Error(`${what}: refused`)
+  }
+  const plugin: Plugin = attachmentPlugin(kernel, {
+    name: 'frame',
+    since: '0.1.0',
+    hasAddresses: true,
+    records: inJournal,
+    add: session => frame.add(session),
+    check: () => [],
+    removeRules: session => step(`rules ${session.request.containerId}`),
+    removeLinks: session => step(`links ${session.request.containerId}`),
+    forget: (session, entry) => {
+      step(`forget ${session.request.containerId}`)
+      forget(session, entry)
+    },
+    collectStrays: () => step('strays'),
+    status: () => undefined
+  })
+  const caller = new PluginCaller(plugin, BOX, { ipam: IPAM })
+  caller.onIpam = verb => log.push(`ipam ${verb}`)
+  const frame: Frame = {
+    caller,
+    done: () => log.splice(0),
+    failing: '',
+    add: session => {
+      session.record(jsonObject([]))
+      session.undo.push('link', () => step('undo link'))
+      session.lease()
+      return EMPTY_RESULT
+    }
+  }
+  try {
+    body(frame)
+  } finally {
+    caller.close()
+  }
+}
+
+test('DEL: rules, links, addresses, what was written down', () =>
+  inFrame(({ caller, done }) => {
+    caller.ok('ADD')
+    assert.equal(done(), ['ipam ADD'])
+    caller.ok('DEL')
+    assert.equal(done(), ['rules c1', 'links c1', 'ipam DEL', 'forget c1'])
+    assert.equal(caller.journal(), [])
+    // Again, with nothing left: the names may have said more than what was written down.
+    caller.ok('DEL')
+    assert.equal(done(), ['rules c1', 'links c1', 'ipam DEL'])
+  }))
+
+test('DEL: what fails keeps the addresses and what was written down, but not the links', () =>
+  inFrame(frame => {
+    const { caller, done } = frame
+    for (const failing of ['rules c1', 'links c1']) {
+      caller.ok('ADD')
+      done()
+      frame.failing = failing
+      assert.match(caller.fails('DEL').msg, new RegExp(`${failing}: refused`))
+      assert.equal(done(), ['rules c1', 'links c1'])
+      assert.equal([caller.leases.size, caller.journal().length], [1, 1])
+      frame.failing = ''
+      caller.ok('DEL', { netns: '' })
+      assert.equal(done(), ['rules c1', 'links c1', 'ipam DEL', 'forget c1'])
+    }
+  }))
+
+test('ADD: what fails is undone in the order of DEL; what cannot be undone keeps addresses and entry for the next DEL', () =>
+  inFrame(frame => {
+    const { caller, done } = frame
+    const { add } = frame
+    frame.add = session => {
+      add(session)
+      throw new Error('no more room')
+    }
+    assert.is(caller.fails('ADD').msg, 'no more room')
+    assert.equal(done(), ['ipam ADD', 'undo link', 'ipam DEL', 'forget c1'])
+    frame.failing = 'undo link'
+    assert.match(caller.fails('ADD').msg, /^no more room; could not undo link \(undo link: refused\)$/)
+    assert.equal(done(), ['ipam ADD', 'undo link'])
+    assert.equal([caller.leases.size, caller.journal().length], [1, 1])
+    caller.ok('DEL')
+    assert.equal([caller.leases.size, caller.journal().length], [0, 0])
+  }))
+
+test('ADD: a delegate that failed is asked to take back what it may have given; the error stays its own', () =>
+  inFrame(({ caller, done }) => {
+    caller.failIpam = true
+    assert.is(caller.fails('ADD').msg, 'take address: the pool is empty')
+    assert.equal(done(), ['ipam ADD', 'undo link', 'ipam DEL', 'forget c1'])
+    caller.failIpamDel = true
+    assert.is(caller.fails('ADD').msg, 'take address: the pool is empty')
+  }))
+
+test('GC: the same for what the runtime does not know; of what cannot be removed IPAM keeps the addresses', () =>
+  inFrame(frame => {
+    const { caller, done } = frame
+    for (const containerId of ['c1', 'c2', 'c3']) caller.ok('ADD', { containerId })
+    done()
+    frame.failing = 'links c2'
+    const answer = caller.gc([C1])
+    assert.match(answer.stdout, /links c2: refused/)
+    const order = done()
+    assert.equal(
+      order.filter(one => one.endsWith('c3')),
+      ['rules c3', 'links c3', 'forget c3']
+    )
+    assert.equal(
+      order.filter(one => one.endsWith('c2')),
+      ['rules c2', 'links c2']
+    )
+    assert.equal(order.slice(-2), ['strays', 'ipam GC'])
+    assert.equal(caller.keptByIpam, ['c1', 'c2'])
+    frame.failing = ''
+    assert.is(caller.gc([C1]).status, 0)
+    assert.equal(caller.keptByIpam, ['c1'])
+    assert.equal(caller.journal().length, 1)
+  }))
+
+test('addresses leased over the interface go before it', () =>
+  inFrame(({ caller, done }) => {
+    // Its name decides; what stands behind it here is the same.
+    const ipam = { ...IPAM, type: 'dhcp' }
+    caller.installIpam('dhcp')
+    caller.ok('ADD', { config: { ipam } })
+    done()
+    caller.ok('DEL', { config: { ipam } })
+    assert.equal(done(), ['ipam DEL', 'rules c1', 'links c1', 'forget c1'])
+  }))
+
+test.run()

@@ -1,0 +1,183 @@
+/**
+ * The frame of every plugin that attaches something: it opens and closes, undoes what fails, and owns the order in which
+ * things go. What is made and removed is each plugin's own.
+ *
+ *     ADD   add ------ fails ----> links and rules, newest first -> addresses -> what was written down
+ *     DEL   rules -> links -> only if those are gone: addresses -> only if nothing is left: what was written down
+ *     GC    the same for every attachment that the runtime does not know, then what nobody has written down
+ *
+ * Rules before links, since they speak of the links' names. Links before addresses: an address that is given back while
+ * its container still answers to it goes to the next one at once, and two have it. What is written down last: it is all
+ * that the next DEL or GC has to go by.
+ */
+import { type Attachment, isAttachmentIn } from '../attachment.ts'
+import type { Plugin, Request } from '../cni/plugin.ts'
+import type { Result } from '../cni/result.ts'
+import type { Json } from '../config/json.ts'
+import type { Kernel } from '../net/kernel.ts'
+import type { Records } from '../state/records.ts'
+import { asError } from '../sys/errors.ts'
+import { refuseChanges } from './interface.ts'
+import { leasesOverInterface } from './ipam.ts'
+import { journalOf } from './journal.ts'
+import { openSession, type Session } from './session.ts'
+
+/** What is particular to a plugin. `nothing` where it has nothing of the kind. */
+export interface AttachmentPlugin {
+  /** The file name that it is installed and configured under. */
+  readonly name: string
+  /** The oldest cniVersion it supports. */
+  readonly since: string
+  /** Whether it takes addresses from the network's IPAM plugin. */
+  readonly hasAddresses: boolean
+  /** Where it writes attachments down: `inJournal`, unless another implementation has to find it. */
+  readonly records: (request: Request, plugin: string) => Records
+  /** Makes the attachment. What it made it tells `session.undo`; what fails, throws. */
+  readonly add: (session: Session) => Result
+  /** Every difference from what ADD made, as a sentence. */
+  readonly check: (session: Session) => readonly string[]
+  /** Removes what is in the host's tables. What is gone is no error; `entry` is what ADD wrote down, if it did. */
+  readonly removeRules: (session: Session, entry: Json | undefined) => void
+  /** Removes links, or gives them back what they had. Likewise. */
+  readonly removeLinks: (session: Session, entry: Json | undefined) => void
+  /** Removes what is written down, once nothing of it is left: `forget`, unless more goes with it. */
+  readonly forget: (session: Session, entry: Json) => void
+  /** GC: removes what belongs to no valid attachment of the network and is written down nowhere. */
+  readonly collectStrays: (session: Session) => void
+  /** Throws CniError code 50 or 51 when an ADD could not succeed now. IPAM's is asked afterwards. */
+  readonly status: (session: Session) => void
+}
+
+/** What the entries of GC's other attachments are removed without. */
+export function nothing(_session: Session): void {}
+
+export function inJournal(request: Request, plugin: string): Records {
+  return journalOf(request, plugin)
+}
+
+export function forget(session: Session, _entry: Json): void {
+  session.journal.remove(session.request)
+}
+
+export function attachmentPlugin(kernel: Kernel, own: AttachmentPlugin): Plugin {
+  return {
+    name: own.name,
+    since: own.since,
+    add: request => add(kernel, request, own),
+    check: request => check(kernel, request, own),
+    del: request => del(kernel, request, own),
+    gc: request => gc(kernel, request, own),
+    status: request => status(kernel, request, own)
+  }
+}
+
+function sessionOf(kernel: Kernel, request: Request, own: AttachmentPlugin): Session {
+  const { records, name } = own
+  return openSession(kernel, request, records(request, name))
+}
+
+function add(kernel: Kernel, request: Request, own: AttachmentPlugin): Result {
+  const session = sessionOf(kernel, request, own)
+  const make = own.add
+  const forgetEntry = own.forget
+  try {
+    return make(session)
+  } catch (error) {
+    throw session.rollback(asError(error), entry => forgetEntry(session, entry))
+  } finally {
+    session.close()
+  }
+}
+
+function check(kernel: Kernel, request: Request, own: AttachmentPlugin): void {
+  const session = sessionOf(kernel, request, own)
+  const findProblems = own.check
+  try {
+    refuseChanges(request, findProblems(session))
+  } finally {
+    session.close()
+  }
+}
+
+function del(kernel: Kernel, request: Request, own: AttachmentPlugin): void {
+  const session = sessionOf(kernel, request, own)
+  try {
+    remove(session, own)
+  } finally {
+    session.close()
+  }
+  session.steps.finish()
+}
+
+/** Neither configuration, namespace, prevResult nor the entry is needed for what has a name that follows from the attachment's. */
+function remove(session: Session, own: AttachmentPlugin): void {
+  const { request, steps } = session
+  const entry = readEntry(session)
+  const isEarly = own.hasAddresses && leasesOverInterface(request)
+  if (isEarly) session.attempt(() => request.ipam.del())
+  removeMade(session, entry, own)
+  if (own.hasAddresses && !isEarly && steps.isClean()) session.attempt(() => request.ipam.del())
+  forgetIfClean(session, entry, own)
+}
+
+function readEntry(session: Session): Json | undefined {
+  try {
+    return session.journal.readForRemoval(session.request)
+  } catch (error) {
+    session.steps.failed(error)
+    return undefined
+  }
+}
+
+function removeMade(session: Session, entry: Json | undefined, own: AttachmentPlugin): void {
+  const { removeRules, removeLinks } = own
+  session.attempt(() => removeRules(session, entry))
+  session.attempt(() => removeLinks(session, entry))
+}
+
+function forgetIfClean(session: Session, entry: Json | undefined, own: AttachmentPlugin): void {
+  const forgetEntry = own.forget
+  if (entry === undefined || !session.steps.isClean()) return
+  session.attempt(() => forgetEntry(session, entry))
+}
+
+function gc(kernel: Kernel, request: Request, own: AttachmentPlugin): void {
+  const session = sessionOf(kernel, request, own)
+  const { collectStrays } = own
+  try {
+    const isEarly = own.hasAddresses && leasesOverInterface(request)
+    if (isEarly) session.attempt(() => request.ipam.gc([]))
+    const left = removeStale(session, own)
+    session.attempt(() => collectStrays(session))
+    if (own.hasAddresses && !isEarly) session.attempt(() => request.ipam.gc(left))
+  } finally {
+    session.close()
+  }
+  session.steps.finish()
+}
+
+/** @returns those of which something is left, which must keep their addresses */
+function removeStale(session: Session, own: AttachmentPlugin): readonly Attachment[] {
+  const left: Attachment[] = []
+  for (const { attachment, entry } of session.journal.list()) {
+    if (isAttachmentIn(attachment, session.request.validAttachments)) continue
+    const gone = session.about(attachment)
+    removeMade(gone, entry, own)
+    forgetIfClean(gone, entry, own)
+    if (!gone.steps.isClean()) left.push(attachment)
+    gone.leave()
+    session.attempt(() => gone.steps.finish())
+  }
+  return left
+}
+
+function status(kernel: Kernel, request: Request, own: AttachmentPlugin): void {
+  const session = sessionOf(kernel, request, own)
+  const { status: requireUsable } = own
+  try {
+    requireUsable(session)
+    if (own.hasAddresses) request.ipam.status()
+  } finally {
+    session.close()
+  }
+}

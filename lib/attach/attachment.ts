@@ -1,0 +1,148 @@
+/**
+ * Whose a link or a namespace is. The kernel keeps a text with every link (`ip link` shows it as alias); the attachment's
+ * name in it tells DEL and GC what is theirs where names say nothing: `eth0` may be any network's, and the path of a
+ * namespace may lead to another container by now.
+ */
+import { createHash } from 'node:crypto'
+import type { Attachment } from '../attachment.ts'
+import { CniError, INVALID_CONFIG } from '../cni/error.ts'
+import type { Request } from '../cni/plugin.ts'
+import { type Json, jsonString, memberOf, withMember } from '../config/json.ts'
+import { formatMac, hex } from '../ip/mac.ts'
+import type { Link } from '../net/links.ts'
+import type { Net } from '../net/net.ts'
+import type { Session } from './session.ts'
+
+const PREFIX = 'cni '
+
+/** linux/if.h IFALIASZ, without the NUL */
+const LONGEST_ALIAS = 255
+
+/** linux/if.h IFNAMSIZ, without the NUL */
+const LONGEST_NAME = 15
+
+/** The member of an entry that holds `Namespace.id`. */
+const NETNS_ID = 'netnsId'
+
+/** The alias of an attachment's link: `cni <network> <containerID> <ifname>`. */
+export function ownerMark(attachment: Attachment): string {
+  const mark = PREFIX + wordsOf(attachment)
+  return mark.length <= LONGEST_ALIAS ? mark : `${PREFIX}${digest(mark)}`
+}
+
+/**
+ * A name for the host's side of an attachment: the prefix and as many hexadecimal digits as fit. The same attachment
+ * gets the same name again, so that it can be found without having been told.
+ */
+export function stableName(prefix: string, attachment: Attachment): string {
+  return hashedName(prefix, wordsOf(attachment))
+}
+
+/** The same for whatever the text stands for. */
+export function hashedName(prefix: string, text: string): string {
+  return `${prefix}${digest(text)}`.slice(0, LONGEST_NAME)
+}
+
+function wordsOf({ network, containerId, ifName }: Attachment): string {
+  return `${network} ${containerId} ${ifName}`
+}
+
+function digest(text: string): string {
+  const bytes: Uint8Array = createHash('sha256').update(text).digest()
+  return hex(bytes)
+}
+
+/**
+ * Refuses an interface name that the container has already. Asked before anything is written or made: the name belongs
+ * to another attachment, or to this very one after an earlier ADD, whose lease and entry must stay as they are.
+ *
+ * @throws CniError code 7
+ */
+export function refuseTakenName(session: Session): void {
+  if (hasInterface(session)) throw takenName(session.request)
+}
+
+/** Whether the container has an interface of the attachment's name. */
+export function hasInterface(session: Session): boolean {
+  return session.container().links.find(session.request.ifName) !== undefined
+}
+
+/** The error for a CNI_IFNAME that the container has already. */
+export function takenName(request: Request): CniError {
+  const message = `add link ${JSON.stringify(request.ifName)}: the container has an interface of this name`
+  return new CniError(INVALID_CONFIG, message, 'DEL the attachment that has it first, or pass another CNI_IFNAME')
+}
+
+/** An entry that also tells which namespace ADD was given: by its path, and by what the kernel knows it by. */
+export function withNetns(session: Session, entry: Json): Json {
+  const named = withMember(entry, 'netns', jsonString(session.request.netns))
+  return withMember(named, NETNS_ID, jsonString(session.container().id()))
+}
+
+/** Whether the namespace is the one that the entry tells of. A number that is free again goes to the next namespace. */
+export function isRecordedNetns(container: Net, entry: Json | undefined): boolean {
+  return entry !== undefined && memberOf(entry, NETNS_ID)?.text === container.id()
+}
+
+/**
+ * Whether what the attachment has in this namespace is still its own: its interface is the attachment's, or it is the
+ * namespace that ADD was given, and the interface no other attachment's.
+ *
+ * Sequence prevented: container c1 dies without DEL; c2 gets its process id, and so its path; the runtime calls c1's DEL
+ * with that path, and c2 loses its routes, its VRF, its MAC.
+ */
+export function isOwnNamespace(session: Session, container: Net, entry: Json | undefined): boolean {
+  const { request } = session
+  const link = container.links.find(request.ifName)
+  if (link !== undefined && isKnownLink(link, request)) return true
+  const isAnothers = link !== undefined && isMarked(link) && link.alias !== ownerMark(request)
+  return !isAnothers && isRecordedNetns(container, entry)
+}
+
+/** Whether the link is an attachment's, whichever. */
+export function isMarked(link: Link): boolean {
+  return (link.alias ?? '').startsWith(PREFIX)
+}
+
+/** Whether the link bears the attachment's mark, or is, by its MAC, the interface that prevResult tells of. */
+function isKnownLink(link: Link, request: Request): boolean {
+  if (link.alias === ownerMark(request)) return true
+  if (isMarked(link) || link.mac === undefined) return false
+  const mac = formatMac(link.mac)
+  const interfaces = request.prevResult?.interfaces ?? []
+  return interfaces.some(one => one.name === request.ifName && (one.sandbox ?? '') !== '' && one.mac === mac)
+}
+
+/**
+ * Whether a link of the attachment's name, in the namespace that DEL was given or that ADD was, may be removed as the
+ * attachment's. A name and a kind are not enough: the container may have an `eth0` of another network, another runtime or
+ * its own.
+ *
+ * - It bears the mark.
+ * - It is of the plugin's kind, and prevResult has its MAC: another implementation made it.
+ * - It is what a killed ADD left in the namespace that it wrote down: of the plugin's kind, still down and without any
+ *   mark, for mark and up come with one request.
+ */
+export function isOwnLink(
+  session: Session,
+  container: Net,
+  link: Link,
+  left: { kind: string; entry: Json | undefined }
+): boolean {
+  if (link.alias === ownerMark(session.request)) return true
+  if (link.kind !== left.kind) return false
+  if (isKnownLink(link, session.request)) return true
+  return !link.isUp && (link.alias ?? '') === '' && isRecordedNetns(container, left.entry)
+}
+
+/**
+ * Removes the attachment's interface from the container, where it still has one.
+ *
+ * @param kind of the plugin's links, as `ip -d link` shows it
+ */
+export function removeFromContainer(session: Session, kind: string, entry: Json | undefined): void {
+  const container = session.findContainer(entry)
+  const link = container?.links.find(session.request.ifName)
+  if (container === undefined || link === undefined) return
+  if (isOwnLink(session, container, link, { kind, entry })) container.links.removeByIndex(link.index)
+}

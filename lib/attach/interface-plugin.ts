@@ -1,0 +1,112 @@
+/**
+ * Attachments that are one link, made in the container and gone with it: macvlan, ipvlan, vlan, dummy, tap. What their
+ * plugins have in common is here; how the link is made is theirs.
+ */
+import type { Plugin, Request } from '../cni/plugin.ts'
+import { EMPTY_RESULT, type Interface, isEmptyDns, type Result } from '../cni/result.ts'
+import { jsonObject } from '../config/json.ts'
+import type { Section } from '../config/section.ts'
+import type { Kernel } from '../net/kernel.ts'
+import type { Link } from '../net/links.ts'
+import { refuseTakenName, removeFromContainer, withNetns } from './attachment.ts'
+import { attachmentPlugin, forget, inJournal, nothing } from './attachment-plugin.ts'
+import {
+  type AttachmentOptions,
+  attachmentProblems,
+  configureAttachment,
+  expectedAttachment,
+  interfaceOf,
+  ipsOnInterface
+} from './interface.ts'
+import { effectiveDns } from './ipam.ts'
+import type { Session } from './session.ts'
+
+/** One attachment's link, as the configuration wants it. */
+export interface OwnLink {
+  /** Makes the link in the container under `request.ifName`, still down. It need not undo anything. */
+  readonly make: (session: Session) => Link
+  /** Whether the addresses of prevResult become the link's, instead of ones from IPAM. */
+  readonly adoptsAddresses: boolean
+  readonly options: AttachmentOptions
+  /** CHECK: how the link, which is there and of its kind, differs from the configuration; each as a sentence. */
+  readonly differences: (link: Link, session: Session) => readonly string[]
+  /** STATUS: throws CniError code 50 when the host lacks what the link needs. */
+  readonly requireUsable: (session: Session) => void
+}
+
+/** What a plugin of this family is called, and what its links are. */
+export interface InterfaceKind {
+  readonly name: string
+  /** As `ip -d link` shows it. */
+  readonly kind: string
+}
+
+/**
+ * A plugin whose attachments are single links.
+ *
+ * @param read reads the whole configuration, and refuses a wrong one
+ */
+export function interfacePlugin(kernel: Kernel, what: InterfaceKind, read: (request: Request) => OwnLink): Plugin {
+  const { name, kind } = what
+  return attachmentPlugin(kernel, {
+    name,
+    since: '0.1.0',
+    hasAddresses: true,
+    records: inJournal,
+    add: session => add(session, read(session.request)),
+    check: session => check(session, kind, read(session.request)),
+    removeRules: nothing,
+    removeLinks: (session, entry) => removeFromContainer(session, kind, entry),
+    forget,
+    collectStrays: nothing,
+    status: session => status(session, read(session.request))
+  })
+}
+
+/** Reads `acceptRa`, for interfaces that hear the routers of a network outside. */
+export function readAttachmentOptions(config: Section): AttachmentOptions {
+  return { acceptRa: config.has('acceptRa') ? config.boolean('acceptRa', true) : undefined }
+}
+
+function add(session: Session, own: OwnLink): Result {
+  const { request } = session
+  refuseTakenName(session)
+  session.record(withNetns(session, jsonObject([])))
+  const { make } = own
+  const link = make(session)
+  session.undo.push(`link ${JSON.stringify(link.name)}`, () => session.container().links.removeByIndex(link.index))
+  const previous = request.prevResult ?? EMPTY_RESULT
+  const leased = own.adoptsAddresses ? previous : session.lease()
+  configureAttachment(session, link, leased, own.options)
+  return mergeResults(request, previous, leased, interfaceOf(link, request.netns))
+}
+
+/** What the chain has so far, with the new interface last and its addresses pointing to it. */
+function mergeResults(request: Request, previous: Result, leased: Result, made: Interface): Result {
+  const ips = ipsOnInterface(leased.ips, previous.interfaces.length)
+  const dns = effectiveDns(request, leased)
+  const adopted = leased === previous
+  return {
+    interfaces: previous.interfaces.concat([made]),
+    ips: adopted ? ips : previous.ips.concat(ips),
+    routes: adopted ? leased.routes : previous.routes.concat(leased.routes),
+    dns: isEmptyDns(dns) ? previous.dns : dns
+  }
+}
+
+/** IPAM's, then the interface with all that prevResult says of it, then what only the plugin knows of the link. */
+function check(session: Session, kind: string, own: OwnLink): readonly string[] {
+  const { request } = session
+  const expected = expectedAttachment(request, kind)
+  request.ipam.check()
+  const problems = attachmentProblems(session, expected)
+  const link = session.container().links.find(request.ifName)
+  if (link === undefined || link.kind !== kind) return problems
+  const { differences } = own
+  return problems.concat(differences(link, session))
+}
+
+function status(session: Session, own: OwnLink): void {
+  const { requireUsable } = own
+  requireUsable(session)
+}
