@@ -13,13 +13,14 @@ import { formatAddress } from '../lib/ip/address.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
 import { sameTunnel, type Tunnel } from '../lib/overlay/tunnel.ts'
 import { AddressPool, type AddressSet } from './address-pool.ts'
-import type { AddressOwner, Endpoint, HeldAddresses, LocalEndpoint } from './endpoint.ts'
+import type { AddressOwner, HeldAddresses, LocalEndpoint } from './endpoint.ts'
 import { KernelTables } from './kernel-tables.ts'
 import { LinkEvents } from './link-events.ts'
 import type { LocalStore } from './local-store.ts'
 import type { Metrics } from './metrics.ts'
 import { Overlay } from './overlay.ts'
 import { addressKey, endpointKey, endpointPrefix, type OwnRecords, type Registry } from './registry.ts'
+import { endpointValue } from './registry-value.ts'
 
 /** CHECK: the registry does not have what prevResult says. */
 const NOT_PUBLISHED = 100
@@ -40,21 +41,20 @@ export interface AgentOptions {
 }
 
 /** What this host wants the registry to have. */
-export function ownRecords(host: string, store: LocalStore, onConflict: OwnRecords['onConflict']): OwnRecords {
+export function ownRecords(host: string, store: LocalStore): Pick<OwnRecords, 'values' | 'claims'> {
   return {
-    endpoints: () => {
-      const own = new Map<string, Endpoint>()
-      for (const one of store.endpoints.values()) own.set(endpointKey(one.tunnel.vni, host, one), one)
+    values: () => {
+      const own = new Map<string, string>()
+      for (const one of store.endpoints.values()) own.set(endpointKey(one.tunnel.vni, host, one), endpointValue(one))
       return own
     },
-    addresses: () => {
+    claims: () => {
       const own = new Map<string, AddressOwner>()
       for (const held of store.addresses.values()) {
         for (const ip of held.ips) own.set(addressKey(held.pool, ip), ownerOf(host, held))
       }
       return own
-    },
-    onConflict
+    }
   }
 }
 
@@ -150,7 +150,7 @@ export class Agent {
     store.putEndpoint(endpoint)
     const key = endpointKey(tunnel.vni, host, endpoint)
     try {
-      const revision = await registry.put(key, endpoint, milliseconds)
+      const revision = await registry.put(key, endpointValue(endpoint), milliseconds)
       overlay.placeOwn(key.slice(endpointPrefix(tunnel.vni).length), endpoint, revision)
       await overlay.whenProgrammed(deadline - Date.now())
     } catch (error) {

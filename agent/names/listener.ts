@@ -33,6 +33,8 @@ const MOST_CONNECTIONS = 32
 /** ms without a question on a connection (RFC 7766 section 6.2.3 leaves it to the server). */
 const IDLE_MS = 10_000
 const LONGEST_QUESTION = 4096
+/** Bytes of answers that wait for a container to read them. */
+const MOST_UNREAD = 262_144
 
 /** Answers a question; undefined says nothing. */
 export type Respond = (question: Uint8Array, transport: Transport) => Promise<Uint8Array | undefined>
@@ -73,7 +75,7 @@ export class Listener {
     } catch (error) {
       high.udp.close()
       high.tcp.close()
-      log(`${container.path()}: ${messageOf(error)}; its resolver has port ${DNS_PORT} itself`)
+      log(`${JSON.stringify(container.path())}: ${messageOf(error)}; its resolver has port ${DNS_PORT} itself`)
     }
     const low = await bindIn(container, DNS_PORT)
     return new Listener(low.udp, low.tcp, respond)
@@ -112,6 +114,11 @@ export class Listener {
         bytes = bytes.subarray(2 + length)
         void this.#respond(question, 'tcp').then(answer => {
           if (answer === undefined || socket.destroyed) return
+          // It asks and does not read.
+          if (socket.writableLength > MOST_UNREAD) {
+            socket.destroy()
+            return
+          }
           const head = Buffer.alloc(2)
           head.writeUInt16BE(answer.length)
           socket.write(Buffer.concat([head, answer]))

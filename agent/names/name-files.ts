@@ -2,7 +2,7 @@
  * What the plugin `dns` has written down on this host, as files that come and go: `<state>/<network>/<containerID>:<ifname>.dns.json`.
  * They are read again when the kernel tells of a change, and all of them every now and then, since events can be lost.
  */
-import { type FSWatcher, readdirSync, readFileSync, watch } from 'node:fs'
+import { type FSWatcher, readdirSync, readFileSync, statSync, watch } from 'node:fs'
 import { join } from 'node:path'
 import type { Attachment } from '../../lib/attachment.ts'
 import { parseJson } from '../../lib/config/json.ts'
@@ -17,10 +17,17 @@ export interface NameFile extends Attachment {
   readonly record: NameRecord
 }
 
+interface ReadFile {
+  readonly stamp: string
+  readonly file: NameFile | undefined
+}
+
 export class NameFiles {
   readonly #stateDir: string
   readonly #changed: () => void
   readonly #watchers = new Map<string, FSWatcher>()
+  /** What was read of each path, until the file there is another: an entry is replaced, never written into. */
+  #read = new Map<string, ReadFile>()
   #timer: NodeJS.Timeout | undefined
 
   /** @param changed called when something may be different */
@@ -33,38 +40,39 @@ export class NameFiles {
   list(): readonly NameFile[] {
     this.#watch(this.#stateDir)
     const files: NameFile[] = []
+    const before = this.#read
+    this.#read = new Map()
     for (const network of directoriesIn(this.#stateDir)) {
       const directory = join(this.#stateDir, network)
       const names = filesIn(directory)
       if (!names.some(name => name.endsWith(ENDING))) continue
       this.#watch(directory)
       for (const name of names) {
-        const file = readNameFile(directory, network, name)
+        const file = this.#readAgain(join(directory, name), before, () => readNameFile(directory, network, name))
         if (file !== undefined) files.push(file)
       }
     }
     return files
   }
 
-  /** The entry of one attachment, without looking at the others. */
-  find(attachment: Attachment): NameFile | undefined {
-    const directory = join(this.#stateDir, attachment.network)
-    const name = `${attachment.containerId}:${attachment.ifName}${ENDING}`
-    return (
-      readNameFile(directory, attachment.network, name) ??
-      this.list().find(
-        one =>
-          one.network === attachment.network &&
-          one.containerId === attachment.containerId &&
-          one.ifName === attachment.ifName
-      )
-    )
-  }
-
   close(): void {
     clearTimeout(this.#timer)
     for (const watcher of this.#watchers.values()) watcher.close()
     this.#watchers.clear()
+  }
+
+  /** The same object as long as the file is the same. */
+  #readAgain(
+    path: string,
+    before: ReadonlyMap<string, ReadFile>,
+    read: () => NameFile | undefined
+  ): NameFile | undefined {
+    if (!path.endsWith(ENDING)) return undefined
+    const stamp = stampOf(path)
+    const known = before.get(path)
+    const now = known?.stamp === stamp ? known : { stamp, file: read() }
+    this.#read.set(path, now)
+    return now.file
   }
 
   #watch(directory: string): void {
@@ -91,6 +99,15 @@ export class NameFiles {
       this.#timer = undefined
       this.#changed()
     }, GATHER_MS)
+  }
+}
+
+function stampOf(path: string): string {
+  try {
+    const { ino, ctimeMs } = statSync(path)
+    return `${ino} ${ctimeMs}`
+  } catch {
+    return 'absent'
   }
 }
 

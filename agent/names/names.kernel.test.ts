@@ -1,7 +1,7 @@
 /** Containers that ask each other’s names, with dig as the judge; no daemon but this process. */
 import { spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { decode, encode } from 'dns-packet'
@@ -12,6 +12,7 @@ import { LinuxKernel } from '../../lib/net/kernel-net.ts'
 import { until } from '../../lib/testing/lab-agent.ts'
 import { Namespace } from '../../lib/testing/namespace.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
+import { AloneRegistry } from '../alone-registry.ts'
 import { Metrics } from '../metrics.ts'
 import { Names } from './names.ts'
 import type { Upstream } from './upstream.ts'
@@ -34,6 +35,8 @@ class Lab {
 
   #make(): Names {
     return new Names({
+      host: 'h0',
+      registry: new AloneRegistry(),
       stateDir: this.stateDir,
       kernel: new LinuxKernel(),
       metrics: new Metrics(),
@@ -57,7 +60,9 @@ class Lab {
 
   write(network: string, containerId: string, record: Partial<NameRecord> & { readonly netns: string }): void {
     mkdirSync(join(this.stateDir, network), { recursive: true })
-    const whole = { names: [], addresses: [], domain: '', upstreams: [], isInternal: false, ...record }
+    const { dev, ino } = statSync(record.netns)
+    const plain = { names: [], addresses: [], domain: '', upstreams: [], isInternal: false, isCluster: false }
+    const whole = { ...plain, netnsId: `${dev}:${ino}`, ...record }
     writeFileSync(join(this.stateDir, network, `${containerId}:eth0.dns.json`), jsonText(recordToJson(whole)))
   }
 
@@ -67,7 +72,7 @@ class Lab {
     record: Partial<NameRecord> & { readonly netns: string }
   ): Promise<void> {
     this.write(network, containerId, record)
-    await this.names.arrived({ network, containerId, ifName: 'eth0' })
+    await this.names.arrived({ network, containerId, ifName: 'eth0' }, 2000)
   }
 
   remove(network: string, containerId: string): void {

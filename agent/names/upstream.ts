@@ -14,6 +14,8 @@ const PATIENCE_MS = 2000
 /** Questions that wait at once; one more is answered with a failure, so that a container cannot use up all ports. */
 const MOST_WAITING = 2048
 const MOST_WAITING_OF_ONE = 256
+/** A resolver that said nothing is asked last for so long, ms: its silence is waited for once, not with every question. */
+const SILENT_MS = 10_000
 const PORT = 53
 const HEADER = 12
 
@@ -27,11 +29,16 @@ export interface Upstream {
 export class Forwarder {
   #waiting = 0
   readonly #waitingOf = new Map<string, number>()
+  /** Questions under way: who asks the very same hears the same answer. */
+  readonly #pending = new Map<string, Promise<Uint8Array | undefined>>()
+  readonly #silentSince = new Map<string, number>()
   /** Questions passed on, answered, and given up. */
   readonly counts = { asked: 0, answered: 0, failed: 0, refused: 0 }
 
   /**
-   * Asks the resolvers one after the other.
+   * Asks the resolvers one after the other. One question is asked once at a time: many at once would multiply an off-path
+   * attacker's chance (RFC 5452 section 5), and where a resolver asks a container that asks us again, the circle ends at
+   * its first round.
    *
    * @param asker whose question it is: each container has a share
    * @returns the answer under the question's own number; undefined when none came
@@ -49,9 +56,12 @@ export class Forwarder {
     }
     this.#waiting += 1
     this.#waitingOf.set(asker, own + 1)
-    this.counts.asked += 1
     try {
-      return await this.#askAll(question, upstreams, transport)
+      const answer = await this.#askOnce(question, upstreams, transport)
+      if (answer === undefined) return undefined
+      const passed = Uint8Array.from(answer)
+      passed.set(question.subarray(0, 2))
+      return passed
     } finally {
       this.#waiting -= 1
       const left = (this.#waitingOf.get(asker) ?? 1) - 1
@@ -60,24 +70,53 @@ export class Forwarder {
     }
   }
 
+  #askOnce(
+    question: Uint8Array,
+    upstreams: readonly Upstream[],
+    transport: Transport
+  ): Promise<Uint8Array | undefined> {
+    const whom = upstreams.map(placeOf).join(' ')
+    const key = `${transport} ${whom} ${Buffer.from(question.subarray(2)).toString('latin1')}`
+    const pending = this.#pending.get(key)
+    if (pending !== undefined) return pending
+    this.counts.asked += 1
+    const asking = this.#askAll(question, upstreams, transport).finally(() => this.#pending.delete(key))
+    this.#pending.set(key, asking)
+    return asking
+  }
+
   async #askAll(
     question: Uint8Array,
     upstreams: readonly Upstream[],
     transport: Transport
   ): Promise<Uint8Array | undefined> {
-    for (const upstream of upstreams) {
+    for (const upstream of this.#inOrder(upstreams)) {
       const own = Uint8Array.from(question)
       new DataView(own.buffer).setUint16(0, randomInt(65_536))
       const answer = transport === 'udp' ? await askByUdp(own, upstream) : await askByTcp(own, upstream)
-      if (answer === undefined) continue
+      if (answer === undefined) {
+        this.#silentSince.set(placeOf(upstream), Date.now())
+        continue
+      }
+      this.#silentSince.delete(placeOf(upstream))
       this.counts.answered += 1
-      const passed = Uint8Array.from(answer)
-      passed.set(question.subarray(0, 2))
-      return passed
+      return answer
     }
     this.counts.failed += 1
     return undefined
   }
+
+  /** Those that have answered or were not asked lately, then the others; each group as it was named. */
+  #inOrder(upstreams: readonly Upstream[]): readonly Upstream[] {
+    const now = Date.now()
+    for (const [place, since] of this.#silentSince) if (now - since >= SILENT_MS) this.#silentSince.delete(place)
+    const isSilent = (one: Upstream): boolean => this.#silentSince.has(placeOf(one))
+    return [...upstreams.filter(one => !isSilent(one)), ...upstreams.filter(isSilent)]
+  }
+}
+
+function placeOf({ address, port }: Upstream): string {
+  return `${formatAddress(address)}#${port ?? PORT}`
 }
 
 function askByUdp(question: Uint8Array, upstream: Upstream): Promise<Uint8Array | undefined> {

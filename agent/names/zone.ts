@@ -14,6 +14,9 @@ export interface Named extends Attachment {
   readonly host: string
 }
 
+/** Which container's, where: two hosts may have the same identifiers. */
+type Place = Attachment & Pick<Named, 'host'>
+
 /**
  * What is known of a name: its addresses; `[]` when the name is there without any; undefined when nobody is called that.
  * `isOurs` says that nobody else can know more, because the name is below a network's or a domain of ours.
@@ -41,14 +44,15 @@ export class Zone {
     return this.#all.values()
   }
 
+  /** One of this host's. */
   get(attachment: Attachment): Named | undefined {
-    return this.#all.get(attachmentKey(attachment))
+    return this.#all.get(keyOf({ ...attachment, host: '' }))
   }
 
   /** Adds an attachment, or replaces what was known of it. */
   set(named: Named): void {
     this.delete(named)
-    const key = attachmentKey(named)
+    const key = keyOf(named)
     this.#all.set(key, named)
     const names = childOf(this.#byName, named.network)
     for (const name of named.record.names) childOf(names, name).set(key, named)
@@ -56,8 +60,8 @@ export class Zone {
     for (const address of named.record.addresses) addresses.set(formatAddress(address), named)
   }
 
-  delete(attachment: Attachment): void {
-    const key = attachmentKey(attachment)
+  delete(place: Place): void {
+    const key = keyOf(place)
     const known = this.#all.get(key)
     if (known === undefined) return
     this.#all.delete(key)
@@ -74,11 +78,6 @@ export class Zone {
       if (addresses?.get(formatAddress(address)) === known) addresses.delete(formatAddress(address))
     }
     if (addresses?.size === 0) this.#byAddress.delete(known.network)
-  }
-
-  /** Who is called so on the network. */
-  bearers(network: string, name: string): readonly Named[] {
-    return [...(this.#byName.get(network)?.get(name)?.values() ?? [])]
   }
 
   /**
@@ -124,6 +123,10 @@ function partsOf(name: string, own: Named): readonly string[] {
     if (suffix !== '' && name.endsWith(`.${suffix}`)) parts.push(name.slice(0, -suffix.length - 1))
   }
   return parts
+}
+
+function keyOf(place: Place): string {
+  return `${place.host}/${attachmentKey(place)}`
 }
 
 function childOf<T>(parent: Map<string, Map<string, T>>, key: string): Map<string, T> {

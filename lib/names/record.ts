@@ -16,6 +16,8 @@ export const RESOLVER = '127.0.0.11'
 export interface NameRecord {
   /** The path of the container's namespace. */
   readonly netns: string
+  /** Device and inode of it, `4:4026532281`: the path may lead to another container by now. */
+  readonly netnsId: string
   /** Canonical; the first is the container's own and what its addresses are called by, the others are aliases. */
   readonly names: readonly string[]
   readonly addresses: readonly IpAddress[]
@@ -25,16 +27,20 @@ export interface NameRecord {
   readonly upstreams: readonly IpAddress[]
   /** Names of others are not asked for. */
   readonly isInternal: boolean
+  /** The network is on other hosts too: its names are known there, and the container's own name is nobody else's. */
+  readonly isCluster: boolean
 }
 
 export function recordToJson(record: NameRecord): Json {
   return jsonObject([
     ['netns', jsonString(record.netns)],
+    ['netnsId', jsonString(record.netnsId)],
     ['names', texts(record.names)],
     ['addresses', texts(record.addresses.map(formatAddress))],
     ['domain', record.domain === '' ? undefined : jsonString(record.domain)],
     ['upstreams', record.upstreams.length === 0 ? undefined : texts(record.upstreams.map(formatAddress))],
-    ['internal', record.isInternal ? jsonBoolean(true) : undefined]
+    ['internal', record.isInternal ? jsonBoolean(true) : undefined],
+    ['cluster', record.isCluster ? jsonBoolean(true) : undefined]
   ])
 }
 
@@ -47,12 +53,20 @@ export function recordFromJson(json: Json): NameRecord {
   const section = new Section(json)
   return {
     netns: section.text('netns') ?? '',
+    netnsId: section.text('netnsId') ?? '',
     names: section.textList('names').map(canonicalName).filter(isName),
     addresses: addresses(section.textList('addresses')),
-    domain: canonicalName(section.text('domain') ?? ''),
+    domain: nameOrNone(section.text('domain') ?? ''),
     upstreams: addresses(section.textList('upstreams')),
-    isInternal: section.boolean('internal', false)
+    isInternal: section.boolean('internal', false),
+    isCluster: section.boolean('cluster', false)
   }
+}
+
+/** A domain, in the container's resolv.conf and in answers, is held to the same rules. */
+function nameOrNone(text: string): string {
+  const name = canonicalName(text)
+  return isName(name) ? name : ''
 }
 
 function isName(name: string): boolean {
