@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto'
 import { CniError } from '../lib/cni/error.ts'
-import { isSameAttachment } from '../lib/daemon/attachment.ts'
+import { attachmentText, isSameAttachment } from '../lib/daemon/attachment.ts'
 import { addToAddress, compareAddresses, formatAddress, type IpAddress, parseAddress } from '../lib/ip/address.ts'
 import { rangeContains, rangeSize } from '../lib/ip/range.ts'
 import type { AddressOwner } from './endpoint.ts'
@@ -40,13 +40,16 @@ export class AddressPool {
   readonly #name: string
   readonly #registry: Registry
   readonly #following: Following
+  readonly #onOwner: (ip: string, owner: AddressOwner) => void
   /** Everything that is taken, by address. */
   readonly #owners = new Map<string, AddressOwner>()
   /** Being taken at this moment by this agent. */
   readonly #underway = new Set<string>()
 
-  constructor(name: string, registry: Registry) {
+  /** @param onOwner hears who has taken an address */
+  constructor(name: string, registry: Registry, onOwner: (ip: string, owner: AddressOwner) => void = () => undefined) {
     this.#name = name
+    this.#onOwner = onOwner
     this.#registry = registry
     this.#following = registry.follow(addressPrefix(name), {
       reset: (entries, keepRest) => {
@@ -109,6 +112,7 @@ export class AddressPool {
         const other = await this.#registry.claim(addressKey(this.#name, ip), owner, deadline - Date.now())
         this.#owners.set(ip, other ?? owner)
         if (other === undefined) return ip
+        if (isSameAttachment(other, owner)) throw elsewhere(other, ip)
         if (set.wanted !== undefined) throw this.#takenBy(set, ip, other)
       } finally {
         this.#underway.delete(ip)
@@ -145,7 +149,10 @@ export class AddressPool {
   }
 
   #set(ip: string, value: string): void {
-    this.#owners.set(ip, ownerFromValue(value))
+    const owner = ownerFromValue(value)
+    this.#owners.set(ip, owner)
+    const tell = this.#onOwner
+    tell(ip, owner)
   }
 
   #takenBy(set: AddressSet, ip: string, other: AddressOwner): CniError {
@@ -155,6 +162,16 @@ export class AddressPool {
       'remove that container, or ask for another address'
     )
   }
+}
+
+/** One container cannot be on two hosts; what looks so has one name for two. */
+function elsewhere(other: AddressOwner, ip: string): CniError {
+  const host = JSON.stringify(other.host)
+  return new CniError(
+    ADDRESS_NOT_AVAILABLE,
+    `allocate an address for ${attachmentText(other)}: host ${host} has it with ${JSON.stringify(ip)}`,
+    `detach it on host ${host} first, or give one of the two another id; if that host is gone for good, try again when its agent's lease has ended`
+  )
 }
 
 function holdsOther(owner: AddressOwner, held: string, wanted: string): CniError {

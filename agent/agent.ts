@@ -8,17 +8,21 @@
 import type { Attachment } from '../lib/attachment.ts'
 import { CniError, INVALID_CONFIG, LIMITED_CONNECTIVITY } from '../lib/cni/error.ts'
 import { attachmentKey, attachmentText } from '../lib/daemon/attachment.ts'
-import { markHeld, syncHeld, takeReleased, unmarkHeld } from '../lib/daemon/released.ts'
 import { formatAddress } from '../lib/ip/address.ts'
+import { formatMac } from '../lib/ip/mac.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
-import { sameTunnel, type Tunnel } from '../lib/overlay/tunnel.ts'
-import { AddressPool, type AddressSet } from './address-pool.ts'
-import type { AddressOwner, HeldAddresses, LocalEndpoint } from './endpoint.ts'
+import { followUnderlay } from '../lib/overlay/follow.ts'
+import { sameDevices, sameTunnel, type Tunnel, tunnelMac } from '../lib/overlay/tunnel.ts'
+import { messageOf } from '../lib/sys/errors.ts'
+import { type AddressOwner, hostsOwn, isHostsOwn, type LocalEndpoint } from './endpoint.ts'
+import type { Placed } from './endpoint-table.ts'
+import { HostAddresses } from './host-addresses.ts'
 import { KernelTables } from './kernel-tables.ts'
 import { LinkEvents } from './link-events.ts'
 import type { LocalStore } from './local-store.ts'
 import type { Metrics } from './metrics.ts'
 import { Overlay } from './overlay.ts'
+import { followMtu } from './overlay-devices.ts'
 import { addressKey, endpointKey, endpointPrefix, type OwnRecords, type Registry } from './registry.ts'
 import { endpointValue } from './registry-value.ts'
 
@@ -26,6 +30,9 @@ import { endpointValue } from './registry-value.ts'
 const NOT_PUBLISHED = 100
 /** A network that was joined, but whose container never came. */
 const JOIN_PATIENCE_MS = 60_000
+/** An address is replaced in several steps. */
+const SETTLE_MS = 150
+const PUBLISH_MS = 10_000
 
 export interface AgentOptions {
   readonly host: string
@@ -37,6 +44,8 @@ export interface AgentOptions {
   readonly metrics: Metrics
   /** How often everything is compared, whatever has happened. */
   readonly compareSeconds: number
+  /** Two hosts have one address: `what` it is, and who else has it. */
+  readonly onConflict: (what: string, owner: AddressOwner) => void
   readonly log: (message: string) => void
 }
 
@@ -62,32 +71,37 @@ function ownerOf(host: string, one: Attachment): AddressOwner {
   return { host, network: one.network, containerId: one.containerId, ifName: one.ifName }
 }
 
-/** How full a set of addresses is. */
-export interface SetUsage {
-  readonly path: string
-  readonly taken: number
-  readonly size: number
+function notPublished(attachment: Attachment, why: string): CniError {
+  return new CniError(
+    NOT_PUBLISHED,
+    `check ${attachmentText(attachment)}: ${why}`,
+    'DEL and ADD publish it again; one container can be on one host only'
+  )
 }
 
 export class Agent {
   readonly #options: AgentOptions
   readonly #tables = new KernelTables()
   readonly #overlays = new Map<number, Overlay>()
-  readonly #pools = new Map<string, AddressPool>()
+  readonly addresses: HostAddresses
   /** Until when a network without containers is followed. */
   readonly #joined = new Map<number, number>()
+  /** Networks that this host is just getting an address of its own in. */
+  readonly #hosts = new Map<number, Promise<void>>()
   #events: LinkEvents | undefined
-  #timers: NodeJS.Timeout[] = []
+  #tidier: NodeJS.Timeout | undefined
+  #comparer: NodeJS.Timeout | undefined
+  #follower: NodeJS.Timeout | undefined
 
   constructor(options: AgentOptions) {
     this.#options = options
+    this.addresses = new HostAddresses({ ...options, onConflict: options.onConflict })
   }
 
   start(): void {
-    const { registry, store, socket, compareSeconds, metrics } = this.#options
+    const { registry, store, metrics } = this.#options
     this.#dropVanished()
-    syncHeld(socket, [...store.addresses.values()])
-    this.#takeReleased()
+    this.addresses.start()
     registry.start()
     for (const { tunnel } of store.endpoints.values()) this.#overlayOf(tunnel)
     this.#events = new LinkEvents({
@@ -98,9 +112,14 @@ export class Agent {
       addressGone: index => {
         for (const overlay of this.#overlays.values()) overlay.addressGone(index)
       },
-      lost: () => this.#compareAll()
+      underlayChanged: () => this.#underlayChanged(),
+      lost: () => {
+        this.#underlayChanged()
+        this.#compareAll().catch(() => undefined)
+      }
     })
-    this.#timers = [setInterval(() => this.#compareAll(), compareSeconds * 1000), setInterval(() => this.#tidy(), 1000)]
+    this.#compareFromTimeToTime()
+    this.#tidier = setInterval(() => this.#tidy(), 1000)
     metrics.gauge('patchbay_agent_overlays', 'Overlay networks with containers here', () => this.#overlays.size)
     metrics.gauge('patchbay_agent_endpoints_local', 'Containers here', () => store.endpoints.size)
     metrics.gauge('patchbay_agent_endpoints', 'Containers on all hosts in networks of this one', () => {
@@ -117,7 +136,10 @@ export class Agent {
 
   /** Ends the agent, not the network: tables and registry stay as they are, for the next agent. */
   async stop(): Promise<void> {
-    for (const timer of this.#timers) clearInterval(timer)
+    clearInterval(this.#tidier)
+    clearTimeout(this.#comparer)
+    this.#comparer = undefined
+    clearTimeout(this.#follower)
     this.#events?.close()
     await this.#options.registry.stop()
     this.#tables.close()
@@ -152,10 +174,37 @@ export class Agent {
     try {
       const revision = await registry.put(key, endpointValue(endpoint), milliseconds)
       overlay.placeOwn(key.slice(endpointPrefix(tunnel.vni).length), endpoint, revision)
+      await this.#publishHost(endpoint, deadline - Date.now())
       await overlay.whenProgrammed(deadline - Date.now())
     } catch (error) {
       this.#remove(endpoint)
       throw error
+    }
+  }
+
+  /** An address of this host's own where it is the gateway. Of containers that come together the first one sees to it. */
+  async #publishHost(first: LocalEndpoint, milliseconds: number): Promise<void> {
+    const { vni } = first.tunnel
+    const own = hostsOwn(this.#options.host, first.tunnel)
+    if (first.gateways.length === 0 || this.#options.store.endpoints.has(attachmentKey(own))) return
+    const coming = this.#hosts.get(vni) ?? this.#placeHost(first, own, milliseconds)
+    this.#hosts.set(vni, coming)
+    await coming.finally(() => this.#hosts.delete(vni))
+  }
+
+  /** A pool that has no address left costs containers nothing. */
+  async #placeHost(first: LocalEndpoint, own: Attachment, milliseconds: number): Promise<void> {
+    const { host, registry, store, log } = this.#options
+    try {
+      const ips = await this.addresses.takeAlike(first, own, milliseconds)
+      if (ips.length === 0) return
+      const mac = formatMac(tunnelMac(first.tunnel))
+      const endpoint = { ...first, ...own, mac, ips, netns: '', hostEnd: first.tunnel.bridge, gateways: [] }
+      store.putEndpoint(endpoint)
+      await registry.put(endpointKey(first.tunnel.vni, host, own), endpointValue(endpoint), milliseconds)
+      this.#overlays.get(first.tunnel.vni)?.devicesChanged()
+    } catch (error) {
+      log(`overlay ${first.tunnel.vni}: this host has no address of its own in it: ${messageOf(error)}`)
     }
   }
 
@@ -165,22 +214,21 @@ export class Agent {
   }
 
   /** @throws {CniError} code 100 when other hosts do not know the attachment as it is */
-  check(attachment: Attachment): void {
+  async check(attachment: Attachment, milliseconds: number): Promise<void> {
     const { host, store, registry } = this.#options
     const known = store.endpoints.get(attachmentKey(attachment))
-    const key = known === undefined ? '' : endpointKey(known.tunnel.vni, host, known)
-    const overlay = known === undefined ? undefined : this.#overlays.get(known.tunnel.vni)
-    const placed = overlay?.table.get(key.slice(endpointPrefix(known?.tunnel.vni ?? 0).length))
-    if (known !== undefined && (registry.learns || placed?.mac === known.mac)) return
-    throw new CniError(
-      NOT_PUBLISHED,
-      `check ${attachmentText(attachment)}: the registry does not have it`,
-      'DEL and ADD publish it again'
-    )
+    if (known === undefined) throw notPublished(attachment, 'the registry does not have it')
+    if (registry.learns) return
+    const value = await registry.value(endpointKey(known.tunnel.vni, host, known), milliseconds)
+    if (value !== endpointValue(known)) throw notPublished(attachment, 'the registry does not have it as it is')
+    const rival = this.#overlays.get(known.tunnel.vni)?.rivalOf(known)
+    if (rival !== undefined) throw notPublished(attachment, `host ${JSON.stringify(rival.host)} has its address, too`)
   }
 
   collectEndpoints(isStray: (one: Attachment) => boolean): void {
-    for (const one of [...this.#options.store.endpoints.values()]) if (isStray(one)) this.#remove(one)
+    for (const one of [...this.#options.store.endpoints.values()]) {
+      if (isStray(one) && !isHostsOwn(one)) this.#remove(one)
+    }
   }
 
   /** @throws {CniError} code 51 while the registry is away */
@@ -194,69 +242,31 @@ export class Agent {
     )
   }
 
-  /** @returns one address of each set */
-  async takeAddresses(
-    attachment: Attachment,
-    pool: string,
-    sets: readonly AddressSet[],
-    milliseconds: number
-  ): Promise<readonly string[]> {
-    const { host, store, socket } = this.#options
-    this.#takeReleased()
-    const ips = await this.#poolOf(pool).take(sets, ownerOf(host, attachment), milliseconds)
-    const before = store.addressesOf(attachment).find(held => held.pool === pool)
-    markHeld(socket, attachment)
-    const { network, containerId, ifName } = attachment
-    store.putAddresses({ network, containerId, ifName, pool, ips: [...new Set([...(before?.ips ?? []), ...ips])] })
-    return ips
-  }
-
-  releaseAddresses(attachment: Attachment): void {
-    for (const held of this.#options.store.addressesOf(attachment)) this.#release(held)
-  }
-
-  collectAddresses(isStray: (one: Attachment) => boolean): void {
-    for (const held of [...this.#options.store.addresses.values()]) if (isStray(held)) this.#release(held)
-  }
-
-  addressesOf(attachment: Attachment): readonly string[] {
-    return this.#options.store.addressesOf(attachment).flatMap(held => held.ips)
-  }
-
-  /** @returns how many addresses of each set are taken, on all hosts */
-  async usage(name: string, sets: readonly AddressSet[], milliseconds: number): Promise<readonly SetUsage[]> {
-    this.refuseWhenInTrouble()
-    const pool = this.#poolOf(name)
-    const counted: SetUsage[] = []
-    for (const set of sets) counted.push({ path: set.path, ...(await pool.usage(set, milliseconds)) })
-    return counted
-  }
-
-  /** What plugins gave back while no agent ran. */
-  #takeReleased(): void {
-    for (const attachment of takeReleased(this.#options.socket)) this.releaseAddresses(attachment)
-  }
-
-  #release(held: HeldAddresses): void {
-    const { store, socket } = this.#options
-    store.removeAddresses(held)
-    if (store.addressesOf(held).length === 0) unmarkHeld(socket, held)
-    this.#poolOf(held.pool).release(held.ips)
-  }
-
   #remove(endpoint: LocalEndpoint): void {
     const { host, registry, store } = this.#options
     store.removeEndpoint(endpoint)
     const key = endpointKey(endpoint.tunnel.vni, host, endpoint)
     registry.forget([key])
     this.#overlays.get(endpoint.tunnel.vni)?.removeOwn(key.slice(endpointPrefix(endpoint.tunnel.vni).length))
+    if (isHostsOwn(endpoint)) this.addresses.release(endpoint)
+    else this.#removeHostOf(endpoint.tunnel.vni)
     this.#tidy()
+  }
+
+  /** With the last container the host leaves the network, too. */
+  #removeHostOf(vni: number): void {
+    const there = [...this.#options.store.endpoints.values()].filter(one => one.tunnel.vni === vni)
+    if (there.every(isHostsOwn)) for (const own of there) this.#remove(own)
   }
 
   /** @throws {CniError} code 7 when two networks of this host use one VNI for different tunnels */
   #overlayOf(tunnel: Tunnel): Overlay {
     const known = this.#overlays.get(tunnel.vni)
-    if (known !== undefined && sameTunnel(known.tunnel, tunnel) && known.tunnel.mtu === tunnel.mtu) return known
+    if (known !== undefined && sameTunnel(known.tunnel, tunnel)) return known
+    if (known !== undefined && sameDevices(known.tunnel, tunnel) && known.tunnel.network === tunnel.network) {
+      this.#retarget(known, tunnel)
+      return known
+    }
     const locals = (): readonly LocalEndpoint[] =>
       [...this.#options.store.endpoints.values()].filter(one => one.tunnel.vni === tunnel.vni)
     if (known !== undefined && locals().length > 0) {
@@ -270,15 +280,56 @@ export class Agent {
     const { host, kernel, registry, log, metrics } = this.#options
     const onRepair = (what: string, count: number): void =>
       metrics.add(`patchbay_agent_repairs_total{what="${what}"}`, count)
-    const overlay = new Overlay(tunnel, { host, kernel, tables: this.#tables, registry, log, onRepair }, locals)
+    const onConflict = (local: LocalEndpoint, other: Placed): void =>
+      this.#options.onConflict(`of ${attachmentText(local)}`, { ...local, host: other.host })
+    const context = { host, kernel, tables: this.#tables, registry, log, onRepair, onConflict }
+    const overlay = new Overlay(tunnel, context, locals)
     this.#overlays.set(tunnel.vni, overlay)
     return overlay
   }
 
-  #poolOf(name: string): AddressPool {
-    const pool = this.#pools.get(name) ?? new AddressPool(name, this.#options.registry)
-    this.#pools.set(name, pool)
-    return pool
+  /** Several changes come together: an address goes, another one comes, and with it the default route. */
+  #underlayChanged(): void {
+    this.#follower ??= setTimeout(() => {
+      this.#follower = undefined
+      try {
+        this.#followUnderlay()
+      } catch (error) {
+        this.#options.log(`follow the underlay: ${messageOf(error)}`)
+      }
+    }, SETTLE_MS)
+  }
+
+  #followUnderlay(): void {
+    const host = this.#options.kernel.host()
+    try {
+      for (const overlay of this.#overlays.values()) {
+        const tunnel = followUnderlay(host, overlay.tunnel)
+        if (tunnel !== overlay.tunnel) this.#retarget(overlay, tunnel)
+      }
+    } finally {
+      host.close()
+    }
+  }
+
+  /** The underlay has another address or MTU: the tunnel is made anew, and the others are told. */
+  #retarget(overlay: Overlay, tunnel: Tunnel): void {
+    const { host, kernel, registry, store, log } = this.#options
+    const vtep = formatAddress(tunnel.local)
+    if (!sameTunnel(overlay.tunnel, tunnel))
+      log(`overlay ${tunnel.vni}: from ${vtep} with MTU ${tunnel.mtu} from now on`)
+    const hasMoved = vtep !== formatAddress(overlay.tunnel.local)
+    const locals = [...store.endpoints.values()].filter(one => one.tunnel.vni === tunnel.vni)
+    overlay.retarget(tunnel)
+    for (const local of locals) {
+      const mac = isHostsOwn(local) ? formatMac(tunnelMac(tunnel)) : local.mac
+      const moved = { ...local, mac, tunnel: { ...tunnel, learning: local.tunnel.learning }, vtep }
+      store.putEndpoint(moved)
+      // While the registry is away this fails; when it is back, it gets what it lacks.
+      if (hasMoved)
+        registry.put(endpointKey(tunnel.vni, host, local), endpointValue(moved), PUBLISH_MS).catch(() => undefined)
+    }
+    if (tunnel.follows.mtu) followMtu(kernel, tunnel, locals)
   }
 
   #linkChanged(index: number, name: string, isGone: boolean): void {
@@ -309,15 +360,29 @@ export class Agent {
     }
   }
 
-  #compareAll(): void {
+  /** A comparison of a large network takes a second: it comes as seldom as to take a fiftieth of the time. */
+  #compareFromTimeToTime(took = 0): void {
+    const milliseconds = Math.max(this.#options.compareSeconds * 1000, 50 * took)
+    this.#comparer = setTimeout(() => {
+      const began = performance.now()
+      this.#compareAll()
+        .catch(() => undefined)
+        .finally(() => {
+          if (this.#comparer !== undefined) this.#compareFromTimeToTime(performance.now() - began)
+        })
+    }, milliseconds)
+  }
+
+  async #compareAll(): Promise<void> {
     this.#dropVanished()
-    this.#takeReleased()
-    for (const overlay of this.#overlays.values()) overlay.compare().catch(() => undefined)
+    this.addresses.takeReleased()
+    await Promise.all([...this.#overlays.values()].map(overlay => overlay.compare()))
   }
 
   /** Networks without containers are not followed any more. */
   #tidy(): void {
-    const used = new Set([...this.#options.store.endpoints.values()].map(one => one.tunnel.vni))
+    const endpoints = [...this.#options.store.endpoints.values()]
+    const used = new Set(endpoints.filter(one => !isHostsOwn(one)).map(one => one.tunnel.vni))
     for (const [vni, overlay] of this.#overlays) {
       if (used.has(vni) || (this.#joined.get(vni) ?? 0) > Date.now()) continue
       this.#overlays.delete(vni)

@@ -28,7 +28,7 @@ export interface Changes {
 
 export class EndpointTable {
   readonly #host: string
-  readonly #vtep: string
+  #vtep: string
   readonly #byKey = new Map<string, Placed>()
   readonly #byMac = new Map<string, Placed[]>()
   readonly #byIp = new Map<string, Placed[]>()
@@ -101,13 +101,30 @@ export class EndpointTable {
 
   /** The host that frames for this MAC go to; undefined when it is on this host, or nowhere. */
   vtepOf(mac: string): string | undefined {
-    const latest = latestOf(this.#byMac.get(mac))
+    const latest = this.latestWithMac(mac)
     return latest === undefined || this.#isOwn(latest) ? undefined : latest.vtep
+  }
+
+  /** This host has another address on the underlay now, which a registry of hosts knows it by. */
+  moveTo(vtep: string): void {
+    const all = new Map(this.#byKey)
+    for (const key of all.keys()) this.remove(key)
+    this.#vtep = vtep
+    for (const [key, placed] of all) this.set(key, placed)
+  }
+
+  /** Of several endpoints with one MAC, or one address, the one that counts. */
+  latestWithMac(mac: string): Placed | undefined {
+    return latestOf(this.#byMac.get(mac))
+  }
+
+  latestWithIp(ip: string): Placed | undefined {
+    return latestOf(this.#byIp.get(ip))
   }
 
   /** The MAC that has the address, on whatever host. */
   macOf(ip: string): string | undefined {
-    const mac = latestOf(this.#byIp.get(ip))?.mac
+    const mac = this.latestWithIp(ip)?.mac
     return mac === '' ? undefined : mac
   }
 

@@ -13,6 +13,8 @@ export interface Endpoint {
 
 /** An endpoint on this host. */
 export interface LocalEndpoint extends Attachment, Endpoint {
+  /** Path of the container's namespace; '' = the host's. */
+  readonly netns: string
   /** The host's end of its veth pair: when that is gone, so is the endpoint. */
   readonly hostEnd: string
   readonly tunnel: Tunnel
@@ -31,4 +33,16 @@ export interface HeldAddresses extends Attachment {
 /** The registry's value for an address. */
 export interface AddressOwner extends Attachment {
   readonly host: string
+}
+
+/**
+ * The attachment that stands for the host itself, which has an address of its own in a network whose gateway it is. A
+ * container's id begins with a letter or a digit.
+ */
+export function hostsOwn(host: string, tunnel: Tunnel): Attachment {
+  return { network: tunnel.network, containerId: `@${host}`, ifName: tunnel.bridge }
+}
+
+export function isHostsOwn(one: Attachment): boolean {
+  return one.containerId.startsWith('@')
 }

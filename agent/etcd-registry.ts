@@ -207,9 +207,11 @@ export class EtcdRegistry implements Registry {
 
   /** Follows what is there. */
   async #listen(): Promise<void> {
+    // Of this connection: the reason may be known only when there is another one.
+    const broke = this.#break
     const listener = {
       heard: (reply: WatchReply) => this.#hear(reply),
-      ended: (error: Error) => this.#break(error.message)
+      ended: (error: Error) => broke(error.message)
     }
     this.#stream = await this.#etcd.watch(listener, CALL_MS)
     this.#watches.clear()

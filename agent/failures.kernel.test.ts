@@ -24,7 +24,7 @@ function leaseOf(site: OverlaySite, host: string): { readonly id: bigint; readon
 }
 
 test('an agent is killed and restarted without a lost packet, and takes its lease over', async () => {
-  await inSite({ members: 1, etcd: { leaseSeconds: LONG_LEASE } }, async site => {
+  await inSite({ members: 1, etcd: { addressLeaseSeconds: LONG_LEASE } }, async site => {
     const { lab, etcd } = site
     const a = await site.add(0, 'c0')
     const b = await site.add(1, 'c1')
@@ -55,7 +55,7 @@ test('an agent is killed and restarted without a lost packet, and takes its leas
     const unrenewed = (): number => LONG_LEASE - (Date.now() - ready) / 1000
     await until('the lease is renewed', () => leaseOf(site, 'h0').seconds > unrenewed() + 2)
     assert.is(leaseOf(site, 'h0').id, lease.id)
-    assert.is(etcd.keys('/patchbay/endpoints/').length, 3)
+    assert.is(etcd.containerKeys('endpoints').length, 3)
     pinger.kill('SIGINT')
     const numbers = [...answers.matchAll(/icmp_seq=([0-9]+)/g)].map(match => Number(match[1]))
     // All up to the last one that came; later ones may have been under way.
@@ -78,7 +78,7 @@ test('a host dies: the others forget it with its lease, and its addresses are fr
     const died = await until('host 1 is forgotten', () => !/192\.0\.2\.2/.test(site.fdb(0)))
     process.stdout.write(`forgotten after ${(died / 1000).toFixed(1)} s, with a lease of ${SHORT_LEASE} s\n`)
     assert.not.match(site.neighbours(0), new RegExp(`${b.ips[0]} `))
-    await until('its addresses are free', () => etcd.keys('/patchbay/addresses/').length === 4)
+    await until('its addresses are free', () => etcd.containerKeys('addresses').length === 4)
     assert.ok(pings(a.netns, c.ips[0] ?? ''))
   })
 })
@@ -129,6 +129,66 @@ test('the leader of etcd is killed; etcd goes away and returns; a host is cut of
     await until('host 1 is back', () => site.knows(0, d) && site.knows(1, e))
     await reached(a, d.ips[0] ?? '')
     await reached(d, e.ips[0] ?? '')
+  })
+})
+
+test('an agent that is stopped for longer than its presence lasts: traffic goes on, and nothing is forgotten', async () => {
+  await inSite({ members: 1, hosts: 2, etcd: { leaseSeconds: 2, addressLeaseSeconds: LONG_LEASE } }, async site => {
+    const a = await site.add(0, 'c0')
+    const b = await site.add(1, 'c1')
+    await reached(a, b.ips[0] ?? '')
+    process.kill(site.agent(1).pid, 'SIGSTOP')
+    await until('it counts as away', () => site.etcd.keys('/patchbay/hosts/h1/present').length === 0)
+    assert.is(site.etcd.containerKeys('endpoints').length, 2)
+    assert.ok(site.knows(0, b))
+    assert.ok(pings(a.netns, b.ips[0] ?? ''))
+    process.kill(site.agent(1).pid, 'SIGCONT')
+    await until('it is back', () => site.etcd.keys('/patchbay/hosts/h1/present').length === 1)
+    const later = await site.add(1, 'later')
+    await reached(a, later.ips[0] ?? '')
+  })
+})
+
+test('etcd is set up anew, without memory: traffic goes on, and what happens afterwards counts at once', async () => {
+  await inSite({ members: 1, hosts: 2 }, async site => {
+    const a = await site.add(0, 'c0')
+    const b = await site.add(1, 'c1')
+    await reached(a, b.ips[0] ?? '')
+    const pinger = site.lab.run(a.netns, 'ping', ['-i', '0.05', b.ips[0] ?? ''])
+    let answers = ''
+    pinger.stdout?.on('data', chunk => {
+      answers += String(chunk)
+    })
+    await site.etcd.kill(0)
+    site.etcd.forget(0)
+    site.etcd.restart(0)
+    await Promise.all(site.agents.map(agent => agent.whenReady()))
+    await until('everything is there again', () => site.etcd.containerKeys('endpoints').length === 2)
+    // Its revisions are smaller than those that the agents remember.
+    assert.is((await site.call('DEL', 1, 'c1')).stdout, '')
+    const moved = await site.add(0, 'heir', { args: { cni: { ips: b.ips } } })
+    await until('host 1 sends there', () => site.fdb(0).includes(moved.mac) === false && !site.knows(0, b))
+    pinger.kill('SIGINT')
+    const numbers = [...answers.matchAll(/icmp_seq=([0-9]+)/g)].map(match => Number(match[1]))
+    assert.is(new Set(numbers).size, Math.max(...numbers), answers)
+  })
+})
+
+test('etcd takes no writes (its quota is used up): what others remove is seen all the same', async () => {
+  await inSite({ members: 1, hosts: 2, etcdArgs: ['--quota-backend-bytes', String(16 * 1024 * 1024)] }, async site => {
+    const a = await site.add(0, 'c0')
+    const b = await site.add(1, 'c1')
+    await reached(a, b.ips[0] ?? '')
+    site.etcd.fill()
+    const refused = await site.refused(0, 'late')
+    assert.is(refused.json.code, 11)
+    assert.match(refused.json.msg, /database space exceeded/)
+    assert.is((await site.call('DEL', 1, 'c1')).stdout, '')
+    await until('host 0 has forgotten it', () => !site.knows(0, b) && !site.fdb(0).includes(b.mac))
+    // An agent that starts now follows as well.
+    await site.agent(0).kill()
+    site.agent(0).restart()
+    await until('it says why', () => /database space exceeded/.test(site.agent(0).log))
   })
 })
 

@@ -138,10 +138,13 @@ export class HostRecord {
       return
     }
     let last = Number.POSITIVE_INFINITY
+    let end = Number.POSITIVE_INFINITY
     for (;;) {
       const { seconds } = await this.#etcd.lease(BigInt(other.presence), CALL_MS)
       if (seconds <= 0) return
-      if (isOfAnother || seconds > last) throw nameTaken(this.#options, other)
+      // Whole seconds: of a short lease that is renewed they may always be the same.
+      if (end === Number.POSITIVE_INFINITY) end = performance.now() + (seconds + 2) * 1000
+      if (isOfAnother || seconds > last || performance.now() > end) throw nameTaken(this.#options, other)
       last = seconds
       await new Promise(resolve => setTimeout(resolve, LOOK_AGAIN_MS))
       signal.throwIfAborted()

@@ -147,7 +147,8 @@ export function flood(tunnelIndex: number, vtep: string, isWanted: boolean): Req
 
 /** The bridge answers questions for the address itself. */
 export function setNeighbour(bridgeIndex: number, ip: string, mac: string): Request {
-  return neighbour(bridgeIndex, ip, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, {
+  return neighbour(RTM_NEWNEIGH, ip, {
+    index: bridgeIndex,
     state: NUD_PERMANENT,
     flags: NTF_EXT_LEARNED,
     mac: parseMac(mac)
@@ -155,7 +156,7 @@ export function setNeighbour(bridgeIndex: number, ip: string, mac: string): Requ
 }
 
 export function removeNeighbour(bridgeIndex: number, ip: string): Request {
-  return neighbour(bridgeIndex, ip, RTM_DELNEIGH, 0, {})
+  return neighbour(RTM_DELNEIGH, ip, { index: bridgeIndex })
 }
 
 function bridgeEntry(operation: string, type: number, flags: number, entry: Partial<NeighbourMessage>): Request {
@@ -163,15 +164,15 @@ function bridgeEntry(operation: string, type: number, flags: number, entry: Part
   return { operation, object: `of link ${entry.index}`, type, flags, payload, answer: 'acknowledgement' }
 }
 
-function neighbour(index: number, ip: string, type: number, flags: number, entry: Partial<NeighbourMessage>): Request {
+function neighbour(type: number, ip: string, entry: Partial<NeighbourMessage>): Request {
   const dst: IpAddress | undefined = parseAddress(ip)
   const family = dst?.family === 6 ? AF_INET6 : AF_INET
   return {
     operation: `${type === RTM_NEWNEIGH ? 'set' : 'remove'} neighbour ${ip}`,
-    object: `of link ${index}`,
+    object: `of link ${entry.index}`,
     type,
-    flags,
-    payload: encodeNeighbour({ ...EMPTY_NEIGHBOUR, family, index, dst, ...entry }),
+    flags: type === RTM_NEWNEIGH ? NLM_F_CREATE | NLM_F_REPLACE : 0,
+    payload: encodeNeighbour({ ...EMPTY_NEIGHBOUR, family, dst, ...entry }),
     answer: 'acknowledgement'
   }
 }

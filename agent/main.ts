@@ -10,6 +10,7 @@ import { ensureDirectory, fileError } from '../lib/sys/files.ts'
 import { Agent, ownRecords } from './agent.ts'
 import { AloneRegistry } from './alone-registry.ts'
 import { type AgentConfig, DEFAULT_CONFIG, DEFAULT_FILE, parseConfig } from './config.ts'
+import type { AddressOwner } from './endpoint.ts'
 import { EtcdRegistry } from './etcd-registry.ts'
 import { FileRegistry } from './file-registry.ts'
 import { serveHttp } from './http.ts'
@@ -18,7 +19,7 @@ import { Metrics } from './metrics.ts'
 import { Names } from './names/names.ts'
 import { answerNames, NAME_REQUESTS } from './names/requests.ts'
 import { answerPlugin, REQUEST_NAMES } from './plugin-requests.ts'
-import type { OwnRecords, Registry } from './registry.ts'
+import { isClaimOfName, type OwnRecords, type Registry } from './registry.ts'
 
 export const USAGE = `usage: patchbay agent [--config FILE]
 
@@ -73,7 +74,8 @@ async function serve(config: AgentConfig): Promise<void> {
   const { host, socket, compareSeconds } = config
   const parts: { names?: Names } = {}
   const registry = makeRegistry(config, store, metrics, () => parts.names)
-  const agent = new Agent({ host, socket, kernel, store, registry, metrics, compareSeconds, log })
+  const onConflict = conflictTeller(metrics)
+  const agent = new Agent({ host, socket, kernel, store, registry, metrics, compareSeconds, onConflict, log })
   const names = new Names({ host, stateDir: config.pluginStateDir, kernel, registry, metrics, log })
   parts.names = names
   metrics.gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
@@ -138,12 +140,18 @@ function everyRecord(host: string, store: LocalStore, metrics: Metrics, names: (
   return {
     values: () => new Map([...own.values(), ...(names()?.cluster.values() ?? [])]),
     claims: () => new Map([...own.claims(), ...(names()?.cluster.claims() ?? [])]),
-    onConflict: (key, owner) => {
-      metrics.add('patchbay_agent_address_conflicts_total')
-      const other = `container ${JSON.stringify(owner.containerId)} on host ${JSON.stringify(owner.host)}`
-      const advice = 'detach one of the two containers'
-      log(`${JSON.stringify(key)} was taken while this host was cut off, by ${other}: ${advice}`)
-    }
+    onConflict: conflictTeller(metrics)
+  }
+}
+
+/** Two hosts have one address or name: whoever looks after them has to know. */
+function conflictTeller(metrics: Metrics): (what: string, owner: AddressOwner) => void {
+  return (what, owner) => {
+    metrics.add('patchbay_agent_address_conflicts_total')
+    const other = `container ${JSON.stringify(owner.containerId)} on host ${JSON.stringify(owner.host)}`
+    log(
+      `${isClaimOfName(what) ? 'name' : 'address'} ${JSON.stringify(what)} is also that of ${other}: detach one of the two containers`
+    )
   }
 }
 

@@ -7,17 +7,13 @@
 
 import { formatAddress } from '../lib/ip/address.ts'
 import { formatMac } from '../lib/ip/mac.ts'
-import { parsePrefix } from '../lib/ip/prefix.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
-import type { Net } from '../lib/net/net.ts'
 import type { Request } from '../lib/netlink/conn.ts'
 import type { NeighbourMessage } from '../lib/netlink/rt/neighbour.ts'
-import { pinGateway } from '../lib/overlay/peers.ts'
-import { ensureTunnel, type Tunnel, tunnelProblems } from '../lib/overlay/tunnel.ts'
-import { withNamedLock } from '../lib/state/lock.ts'
+import { type Tunnel, tunnelMac } from '../lib/overlay/tunnel.ts'
 import { errnoOf } from '../lib/sys/errors.ts'
 import type { Endpoint, LocalEndpoint } from './endpoint.ts'
-import { EndpointTable } from './endpoint-table.ts'
+import { EndpointTable, type Placed } from './endpoint-table.ts'
 import {
   flood,
   type KernelEntries,
@@ -27,6 +23,7 @@ import {
   setNeighbour,
   stopSending
 } from './kernel-tables.ts'
+import { ownAddresses, repairDevices } from './overlay-devices.ts'
 import type { Entry, Following, Registry } from './registry.ts'
 import { endpointPrefix } from './registry.ts'
 import { endpointFromValue } from './registry-value.ts'
@@ -42,20 +39,23 @@ export interface OverlayContext {
   readonly log: (message: string) => void
   /** Devices had to be made again, entries written again. */
   readonly onRepair: (what: 'device' | 'entry', count: number) => void
+  /** Another host claims to have what a container here has. */
+  readonly onConflict: (local: LocalEndpoint, other: Placed) => void
 }
 
 export class Overlay {
-  readonly tunnel: Tunnel
   readonly table: EndpointTable
+  #tunnel: Tunnel
   readonly #context: OverlayContext
   readonly #following: Following
   /** The devices' numbers, as of the last look; -1 = to be looked up. */
   #tunnelIndex = -1
   #bridgeIndex = -1
-  /** No endpoint elsewhere has it, whatever the registry says. */
   #bridgeMac = ''
-  /** Everything has to be compared. */
+  /** Everything has to be compared; the devices have. */
   #isSuspect = true
+  #haveDevicesChanged = false
+  readonly #conflicts = new Set<string>()
   /** The registry has said what there is. Until then the kernel's entries, an earlier agent's, are all that is known. */
   #isKnown = false
   #work: Promise<void> | undefined
@@ -63,7 +63,7 @@ export class Overlay {
 
   /** @param locals this host's endpoints of the network at the moment */
   constructor(tunnel: Tunnel, context: OverlayContext, locals: () => readonly LocalEndpoint[]) {
-    this.tunnel = tunnel
+    this.#tunnel = tunnel
     this.#context = context
     this.#locals = locals
     this.table = new EndpointTable(context.host, formatAddress(tunnel.local))
@@ -77,16 +77,36 @@ export class Overlay {
         if (value === undefined) this.table.remove(name)
         else for (const [key, one] of placed({ name, value, revision }, tunnel.local.family)) this.table.set(key, one)
       },
-      settled: () => this.#schedule()
+      settled: () => {
+        this.#noteConflicts()
+        this.#schedule()
+      }
     })
   }
 
-  /** Resolves when the registry's content is in the kernel. @throws CniError code 11 when that takes too long */
+  get tunnel(): Tunnel {
+    return this.#tunnel
+  }
+
+  /** The underlay has another address or MTU now. */
+  retarget(tunnel: Tunnel): void {
+    this.#tunnel = tunnel
+    this.table.moveTo(formatAddress(tunnel.local))
+    this.devicesChanged()
+  }
+
+  /**
+   * Resolves when the registry's content is in the kernel, or when the time is nearly up: then the first container of a
+   * host in a large network runs, and reaches the rest of it within moments.
+   *
+   * @throws CniError code 11 when the registry could not even be read in that time
+   */
   async whenProgrammed(milliseconds: number): Promise<void> {
+    const deadline = Date.now() + milliseconds
     await this.#following.whenSynced(milliseconds)
-    for (let tries = 0; tries < 10; tries += 1) {
-      await this.#schedule()
-      if (!this.#isSuspect && !this.table.hasChanges()) return
+    while (Date.now() < deadline) {
+      await Promise.race([this.#schedule(), pause(deadline - Date.now())])
+      if (!this.#isSuspect && !this.#haveDevicesChanged && !this.table.hasChanges() && this.#work === undefined) return
     }
   }
 
@@ -110,15 +130,15 @@ export class Overlay {
     const isOurs =
       index === this.#tunnelIndex ||
       index === this.#bridgeIndex ||
-      name === this.tunnel.name ||
-      name === this.tunnel.bridge ||
+      name === this.#tunnel.name ||
+      name === this.#tunnel.bridge ||
       this.#locals().some(local => local.hostEnd === name)
-    if (isOurs) this.compare()
+    if (isOurs) this.devicesChanged()
   }
 
   /** It may have been the gateway's. */
   addressGone(index: number): void {
-    if (index === this.#bridgeIndex) this.compare()
+    if (index === this.#bridgeIndex) this.devicesChanged()
   }
 
   /** Somebody removed an entry; it was us when the table does not want it. */
@@ -136,6 +156,29 @@ export class Overlay {
     } else return
     this.#context.onRepair('entry', 1)
     this.#schedule()
+  }
+
+  /** Looks at the devices; their tables count as they are, unless a device had to be made anew. */
+  devicesChanged(): void {
+    this.#haveDevicesChanged = true
+    this.#schedule()
+  }
+
+  /** The endpoint of another host that is taken for this one, if there is any. */
+  rivalOf(local: LocalEndpoint): Placed | undefined {
+    const latest = [this.table.latestWithMac(local.mac), ...local.ips.map(ip => this.table.latestWithIp(ip))]
+    return latest.find(one => one !== undefined && one.host !== this.#context.host)
+  }
+
+  #noteConflicts(): void {
+    for (const local of this.#locals()) {
+      const rival = this.rivalOf(local)
+      if (rival === undefined) this.#conflicts.delete(local.mac)
+      else if (!this.#conflicts.has(local.mac)) {
+        this.#conflicts.add(local.mac)
+        this.#context.onConflict(local, rival)
+      }
+    }
   }
 
   /** Compares devices and tables as a whole. */
@@ -157,7 +200,7 @@ export class Overlay {
   #schedule(): Promise<void> {
     this.#work ??= this.#update().finally(() => {
       this.#work = undefined
-      if (this.#isSuspect || this.table.hasChanges()) this.#schedule()
+      if (this.#isSuspect || this.#haveDevicesChanged || this.table.hasChanges()) this.#schedule()
     })
     return this.#work
   }
@@ -166,26 +209,34 @@ export class Overlay {
     // What comes in the same moment is done in one go.
     await new Promise(resolve => setImmediate(resolve))
     try {
-      if (this.#isSuspect || this.#tunnelIndex < 0) {
+      if (this.#isSuspect || this.#haveDevicesChanged || this.#tunnelIndex < 0) {
+        const isSuspect = this.#isSuspect
+        const before = `${this.#tunnelIndex} ${this.#bridgeIndex}`
         this.#isSuspect = false
+        this.#haveDevicesChanged = false
         this.#repairDevices()
         // Without devices there is nothing to write to; when they come, everything is.
-        if (!this.#findDevices() || !this.#isKnown) this.table.takeChanges()
-        else await this.#applyAll()
-        return
+        if (!this.#findDevices() || !this.#isKnown) {
+          this.table.takeChanges()
+          return
+        }
+        if (isSuspect || before !== `${this.#tunnelIndex} ${this.#bridgeIndex}`) {
+          await this.#applyAll()
+          return
+        }
       }
       await this.#apply(this.#requestsForChanges())
     } catch (error) {
       this.#tunnelIndex = -1
-      this.#context.log(`overlay ${this.tunnel.vni}: ${error instanceof Error ? error.message : String(error)}`)
+      this.#context.log(`overlay ${this.#tunnel.vni}: ${error instanceof Error ? error.message : String(error)}`)
     }
   }
 
   #findDevices(): boolean {
     const host = this.#context.kernel.host()
     try {
-      this.#tunnelIndex = host.links.find(this.tunnel.name)?.index ?? -1
-      const bridge = host.links.find(this.tunnel.bridge)
+      this.#tunnelIndex = host.links.find(this.#tunnel.name)?.index ?? -1
+      const bridge = host.links.find(this.#tunnel.bridge)
       this.#bridgeIndex = bridge?.index ?? -1
       this.#bridgeMac = bridge?.mac === undefined ? '' : formatMac(bridge.mac)
     } finally {
@@ -194,45 +245,36 @@ export class Overlay {
     return this.#tunnelIndex >= 0 && this.#bridgeIndex >= 0
   }
 
-  /** Only while a container is here: what the last DEL takes away stays away. */
   #repairDevices(): void {
-    const locals = this.#locals()
-    if (locals.length === 0) return
     const host = this.#context.kernel.host()
     try {
-      const names = new Set(host.links.list().map(link => link.name))
-      if (!locals.some(local => names.has(local.hostEnd))) return
-      if (tunnelProblems(host, this.tunnel).length > 0) {
-        withNamedLock(locals[0]?.stateDir, `overlay-${this.tunnel.bridge}`, () => ensureOverlay(host, this.tunnel))
-        this.#context.onRepair('device', 1)
-        this.#context.log(`overlay ${this.tunnel.vni}: set ${this.tunnel.name} on ${this.tunnel.bridge} right`)
-      }
-      const bridge = host.links.get(this.tunnel.bridge)
-      for (const link of host.links.list()) {
-        if (link.masterIndex === bridge.index || !locals.some(local => local.hostEnd === link.name)) continue
-        host.links.set(link.index, { masterIndex: bridge.index, up: true })
-      }
-      for (const text of new Set(locals.flatMap(local => local.gateways))) {
-        const prefix = parsePrefix(text)
-        if (prefix !== undefined) host.addresses.ensure(bridge.index, [{ prefix, noDad: true }])
-      }
+      const problems = repairDevices(host, this.#tunnel, this.#locals()) ?? []
+      if (problems.length === 0) return
+      this.#context.onRepair('device', 1)
+      this.#context.log(`overlay ${this.#tunnel.vni}: set right: ${problems.join('; ')}`)
     } finally {
       host.close()
     }
   }
 
+  /** MACs of this host's own devices: no endpoint elsewhere has them, whatever the registry says. */
+  #isOwnMac(mac: string): boolean {
+    return mac === this.#bridgeMac || mac === formatMac(tunnelMac(this.#tunnel))
+  }
+
   #requestsForChanges(): readonly Request[] {
     const { macs, ips, vteps } = this.table.takeChanges()
-    const gateways = this.#gateways()
+    // An endpoint elsewhere that claims a gateway's address would get all that leaves the network.
+    const own = ownAddresses(this.#locals())
     const requests: Request[] = []
     for (const mac of macs) {
-      if (mac === this.#bridgeMac) continue
+      if (this.#isOwnMac(mac)) continue
       const vtep = this.table.vtepOf(mac)
       if (vtep === undefined) requests.push(...stopSending(this.#tunnelIndex, mac))
       else requests.push(sendTo(this.#tunnelIndex, mac, vtep))
     }
     for (const ip of ips) {
-      if (gateways.has(ip)) continue
+      if (own.has(ip)) continue
       const mac = this.table.macOf(ip)
       requests.push(
         mac === undefined ? removeNeighbour(this.#bridgeIndex, ip) : setNeighbour(this.#bridgeIndex, ip, mac)
@@ -240,12 +282,6 @@ export class Overlay {
     }
     for (const vtep of vteps) requests.push(flood(this.#tunnelIndex, vtep, this.table.isPeer(vtep)))
     return requests
-  }
-
-  /** This host's gateway addresses: an endpoint elsewhere that claims one would get all that leaves the network. */
-  #gateways(): ReadonlySet<string> {
-    const prefixes = this.#locals().flatMap(local => local.gateways.map(parsePrefix))
-    return new Set(prefixes.flatMap(prefix => (prefix === undefined ? [] : [formatAddress(prefix.address)])))
   }
 
   /** Compares everything and writes what differs. */
@@ -258,15 +294,16 @@ export class Overlay {
 
   /** What the kernel lacks. */
   *#missing(present: KernelEntries): Generator<Request> {
-    const gateways = this.#gateways()
+    // An endpoint elsewhere that claims a gateway's address would get all that leaves the network.
+    const own = ownAddresses(this.#locals())
     for (const mac of this.table.macs()) {
       const vtep = this.table.vtepOf(mac)
-      if (vtep === undefined || mac === this.#bridgeMac) continue
+      if (vtep === undefined || this.#isOwnMac(mac)) continue
       const isThere = present.remote.get(mac) === vtep && present.bridged.has(mac)
       if (!isThere) yield sendTo(this.#tunnelIndex, mac, vtep)
     }
     for (const ip of this.table.ips()) {
-      const mac = gateways.has(ip) ? undefined : this.table.macOf(ip)
+      const mac = own.has(ip) ? undefined : this.table.macOf(ip)
       if (mac !== undefined && present.neighbours.get(ip) !== mac) yield setNeighbour(this.#bridgeIndex, ip, mac)
     }
     for (const vtep of this.table.vteps()) {
@@ -293,22 +330,18 @@ export class Overlay {
     // When the devices went away under it, others may have taken their place already: look again at once.
     this.#tunnelIndex = -1
     if (errnoOf(failure) === 'ENODEV') this.#isSuspect = true
-    else this.#context.log(`overlay ${this.tunnel.vni}: ${failure.message}`)
+    else this.#context.log(`overlay ${this.#tunnel.vni}: ${failure.message}`)
   }
 }
 
-/** As the plugin makes them. */
-function ensureOverlay(host: Net, tunnel: Tunnel): void {
-  const { link } = ensureTunnel(host, tunnel)
-  if (tunnel.learning && tunnel.isGateway) pinGateway(host, link, tunnel)
-}
-
 /** An entry of the registry; none when it is not of a form that we know. */
-function placed(entry: Entry, family: number): readonly (readonly [string, EndpointPlace])[] {
+function placed(entry: Entry, family: number): readonly (readonly [string, Placed])[] {
   const endpoint = endpointFromValue(entry.value, family)
   if (endpoint === undefined) return []
   const host = entry.name.split('/')[0] ?? ''
   return [[entry.name, { host, ...endpoint, revision: entry.revision }]]
 }
 
-type EndpointPlace = Parameters<EndpointTable['set']>[1]
+function pause(milliseconds: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, Math.max(0, milliseconds)))
+}

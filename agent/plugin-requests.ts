@@ -27,13 +27,13 @@ const REQUESTS: ReadonlyMap<string, Carry> = new Map<string, Carry>([
   ['join', join],
   ['publish', publish],
   ['withdraw', (agent, request) => nothing(() => agent.withdraw(request.attachment()))],
-  ['check', (agent, request) => nothing(() => agent.check(request.attachment()))],
+  ['check', check],
   ['collect', (agent, request) => nothing(() => agent.collectEndpoints(request.stray()))],
   ['status', agent => nothing(() => agent.refuseWhenInTrouble())],
   ['take-addresses', takeAddresses],
-  ['release-addresses', (agent, request) => nothing(() => agent.releaseAddresses(request.attachment()))],
-  ['collect-addresses', (agent, request) => nothing(() => agent.collectAddresses(request.stray()))],
-  ['addresses', (agent, request) => addressList(agent.addressesOf(request.attachment()))],
+  ['release-addresses', (agent, request) => nothing(() => agent.addresses.release(request.attachment()))],
+  ['collect-addresses', (agent, request) => nothing(() => agent.addresses.collect(request.stray()))],
+  ['addresses', heldAddresses],
   ['usage', usage]
 ])
 
@@ -56,6 +56,7 @@ async function publish(agent: Agent, request: DaemonRequest): Promise<undefined>
     ...request.attachment(),
     mac: request.text('mac'),
     ips: members.textList('ips'),
+    netns: request.text('netns'),
     hostEnd: request.text('hostEnd'),
     tunnel: readTunnel(request),
     gateways: members.textList('gateways'),
@@ -66,16 +67,26 @@ async function publish(agent: Agent, request: DaemonRequest): Promise<undefined>
   return undefined
 }
 
+async function check(agent: Agent, request: DaemonRequest): Promise<undefined> {
+  await agent.check(request.attachment(), request.milliseconds)
+  return undefined
+}
+
+async function heldAddresses(agent: Agent, request: DaemonRequest): Promise<Json> {
+  return addressList(await agent.addresses.heldBy(request.attachment(), request.milliseconds))
+}
+
 async function takeAddresses(agent: Agent, request: DaemonRequest): Promise<Json> {
   const pool = request.name('pool')
   const sets = readSets(request)
-  return addressList(await agent.takeAddresses(request.attachment(), pool, sets, request.milliseconds))
+  return addressList(await agent.addresses.take(request.attachment(), pool, sets, request.milliseconds))
 }
 
 async function usage(agent: Agent, request: DaemonRequest): Promise<Json> {
   const pool = request.name('pool')
   const sets = readSets(request)
-  const counted = await agent.usage(pool, sets, request.milliseconds)
+  agent.refuseWhenInTrouble()
+  const counted = await agent.addresses.usage(pool, sets, request.milliseconds)
   const rows = counted.map(one =>
     jsonObject([
       ['path', jsonString(one.path)],

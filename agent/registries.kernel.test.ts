@@ -2,7 +2,7 @@
 // needs: bridge ping etcd etcdctl openssl
 // time-out: 600 s
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { EtcdCluster } from '../lib/testing/etcd-cluster.ts'
 import { LabAgent, until } from '../lib/testing/lab-agent.ts'
@@ -33,6 +33,17 @@ function makeCertificates(directory: string): void {
   }
 }
 
+/** root, and one that may do as it likes below /site/b/. */
+function addUsers(ctl: (...args: readonly string[]) => string): void {
+  ctl('user', 'add', 'root:secret')
+  ctl('user', 'grant-role', 'root', 'root')
+  ctl('user', 'add', 'net:word')
+  ctl('role', 'add', 'net')
+  ctl('role', 'grant-permission', 'net', '--prefix=true', 'readwrite', '/site/b/')
+  ctl('user', 'grant-role', 'net', 'net')
+  ctl('auth', 'enable')
+}
+
 test('etcd by https with client certificates, a user and a password, below another prefix', async () => {
   await inLab(2, { binDir: BIN_DIR }, async lab => {
     const pki = join(lab.directory, 'pki')
@@ -41,13 +52,7 @@ test('etcd by https with client certificates, a user and a password, below anoth
     const server = ['--cert-file', file('server.crt'), '--key-file', file('server.key')]
     const etcd = await EtcdCluster.start(lab, 1, [...server, '--client-cert-auth', '--trusted-ca-file', file('ca.crt')])
     const tls = [`--cacert=${file('ca.crt')}`, `--cert=${file('client.crt')}`, `--key=${file('client.key')}`]
-    etcd.ctl(...tls, 'user', 'add', 'root:secret')
-    etcd.ctl(...tls, 'user', 'grant-role', 'root', 'root')
-    etcd.ctl(...tls, 'user', 'add', 'net:word')
-    etcd.ctl(...tls, 'role', 'add', 'net')
-    etcd.ctl(...tls, 'role', 'grant-permission', 'net', '--prefix=true', 'readwrite', '/site/b/')
-    etcd.ctl(...tls, 'user', 'grant-role', 'net', 'net')
-    etcd.ctl(...tls, 'auth', 'enable')
+    addUsers((...args) => etcd.ctl(...tls, ...args))
     writeFileSync(file('password'), 'word\n', { mode: 0o600 })
     writeFileSync(file('wrong'), 'nonsense\n', { mode: 0o600 })
     const access = {
@@ -89,12 +94,71 @@ test('etcd by https with client certificates, a user and a password, below anoth
   })
 })
 
+test('client certificates that are renewed on disk are used; one that has expired is told', async () => {
+  await inLab(1, { binDir: BIN_DIR }, async lab => {
+    const pki = join(lab.directory, 'pki')
+    makeCertificates(pki)
+    const file = (name: string): string => join(pki, name)
+    const server = ['--cert-file', file('server.crt'), '--key-file', file('server.key')]
+    const etcd = await EtcdCluster.start(lab, 1, [...server, '--client-cert-auth', '--trusted-ca-file', file('ca.crt')])
+    copyFileSync(file('client.crt'), file('good.crt'))
+    const sign = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-extfile', 'client.ext']
+    openssl(pki, 'x509', '-req', '-in', 'client.csr', '-out', 'client.crt', ...sign, '-days', '-1')
+    const access = { ca: file('ca.crt'), cert: file('client.crt'), key: file('client.key') }
+    const agent = new LabAgent(lab, lab.host(0), { etcd: { endpoints: etcd.endpoints(), leaseSeconds: 3, ...access } })
+    await until('it says why', () => /TLS: certificate \S*client\.crt was valid until /.test(agent.log))
+    renameSync(file('good.crt'), file('client.crt'))
+    await agent.whenReady()
+    // Renewed while the connection is good: the next one, too, has it.
+    copyFileSync(file('client.crt'), file('next.crt'))
+    renameSync(file('next.crt'), file('client.crt'))
+    await until('it is noticed', () => /certificates or password have been renewed/.test(agent.log))
+    await agent.whenReady()
+
+    // A certificate of another authority: only the server can tell.
+    const other = join(lab.directory, 'other')
+    makeCertificates(other)
+    for (const name of ['client.crt', 'client.key']) renameSync(join(other, name), file(name))
+    await until('the server says why', () => /TLS: .*alert/.test(agent.log))
+    assert.is((await agent.ask({ do: 'status' })).code, 51)
+  })
+})
+
 test('another machine of the same name is not let in', async () => {
   await inLab(1, { binDir: BIN_DIR }, async lab => {
     const etcd = await EtcdCluster.start(lab, 1)
     etcd.ctl('put', '/patchbay/hosts/h0', '{"machine":"another","endpoints":"1","addresses":"2"}')
     const agent = new LabAgent(lab, lab.host(0), { etcd: { endpoints: etcd.endpoints() } })
     await until('the refusal', () => /another machine \("another"\) is registered as "h0"/.test(agent.log))
+  })
+})
+
+test('of two clones the second is refused and told what to do; the first goes on; a host gets another name', async () => {
+  await inLab(2, { binDir: BIN_DIR }, async lab => {
+    const etcd = await EtcdCluster.start(lab, 1)
+    const config = { etcd: { endpoints: etcd.endpoints(), leaseSeconds: 3 } }
+    const first = new LabAgent(lab, lab.host(0), config)
+    await first.whenReady()
+    const clone = new LabAgent(lab, lab.host(1), { ...config, host: 'h0' })
+    await until('the refusal', () => /another agent is registered as "h0".*machine id of its own/.test(clone.log))
+    assert.is((await clone.ask({ do: 'status' })).code, 51)
+    assert.ok((await first.ask({ do: 'status' })).ok)
+    assert.not.match(first.log, /lease of this host has ended/)
+    const record = etcd.ctl('get', '--print-value-only', '/patchbay/hosts/h0')
+    await new Promise(resolve => setTimeout(resolve, 3000))
+    assert.is(etcd.ctl('get', '--print-value-only', '/patchbay/hosts/h0'), record)
+
+    // The first one dies: the name is the other's when the lease has run out.
+    await first.kill()
+    await clone.whenReady()
+
+    // Another name with the state of the former one: nothing is left of the old name.
+    await clone.kill()
+    const renamed = new LabAgent(lab, lab.host(1), { ...config, host: 'renamed' })
+    await renamed.whenReady()
+    await until('the old name is gone', () => etcd.keys('/patchbay/hosts/h0').length === 0)
+    assert.equal(etcd.keys('/patchbay/hosts/'), ['/patchbay/hosts/renamed', '/patchbay/hosts/renamed/present'])
+    await renamed.stop()
   })
 })
 

@@ -88,9 +88,15 @@ export function nameKey(host: string, one: Attachment): string {
   return `${namePrefix(one.network)}${host}/${one.containerId}/${one.ifName}`
 }
 
+const NAME_OWNERS = 'name-owners/'
+
 /** Who has a name on a network. */
 export function nameClaimKey(network: string, name: string): string {
-  return `name-owners/${network}/${name}`
+  return `${NAME_OWNERS}${network}/${name}`
+}
+
+export function isClaimOfName(key: string): boolean {
+  return key.startsWith(NAME_OWNERS)
 }
 
 /** The registry cannot be asked at the moment. */

@@ -16,7 +16,7 @@ import { binDir, ENGINES, type Engine, executable, pluginFolders, ROOT } from '.
 async function buildEngine(engine: Engine, ifStale: boolean, isStatic: boolean): Promise<void> {
   const started = Date.now()
   const target = relative(ROOT, executable(engine))
-  const built = engine === 'node' ? await buildNodeEngine(ifStale) : buildNativeEngine(ifStale, isStatic)
+  const built = engine === 'node' ? await buildNodeEngine(ifStale) : await buildNativeEngine(ifStale, isStatic)
   if (!built) return
   const megabytes = (statSync(executable(engine)).size / 1e6).toFixed(1)
   const seconds = ((Date.now() - started) / 1000).toFixed(1)
@@ -42,7 +42,6 @@ async function main(args: readonly string[]): Promise<void> {
       continue
     }
     const isDynamic = engine === 'native' && linksDynamically(args)
-    process.stderr.write(args.includes('--if-stale') ? '' : `building the ${engine} engine ...\n`)
     await buildEngine(engine, args.includes('--if-stale'), !isDynamic)
   }
 }

@@ -1,7 +1,7 @@
 /** What the header of an executable promises about the process it becomes. @source man 5 elf; elf.h */
 
 /** A stretch of the file and its place in memory. */
-export interface Segment {
+interface Segment {
   readonly type: number
   /** PF_X 1, PF_W 2, PF_R 4 */
   readonly flags: number
@@ -10,7 +10,7 @@ export interface Segment {
 }
 
 export const PT_LOAD = 1
-export const PT_DYNAMIC = 2
+const PT_DYNAMIC = 2
 export const PT_INTERP = 3
 export const PT_GNU_STACK = 0x6474e551
 export const PT_GNU_RELRO = 0x6474e552

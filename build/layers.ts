@@ -35,7 +35,7 @@ const LAYERS: readonly Layer[] = [
   { of: 'lib/netlink/', mayImport: ['lib/bytes/', 'lib/ip/', 'lib/sys/'], packages: false },
   {
     of: 'lib/iptables/',
-    mayImport: ['lib/attachment.ts', 'lib/ip/', 'lib/hash/', 'lib/sys/', 'lib/netlink/kernel-error.ts'],
+    mayImport: ['lib/attachment.ts', 'lib/config/', 'lib/ip/', 'lib/hash/', 'lib/sys/', 'lib/netlink/kernel-error.ts'],
     packages: false
   },
   {
@@ -104,6 +104,11 @@ const LAYERS: readonly Layer[] = [
     packages: true
   },
   { of: 'conformance/', mayImport: ['lib/runtime/', 'lib/testing/'], packages: true },
+  {
+    of: 'fuzz/',
+    mayImport: ['lib/', 'plugins/registry.ts', 'ipam/', 'agent/', 'dhcp/', 'build/project.ts'],
+    packages: true
+  },
   { of: 'build/', mayImport: ['lib/', 'plugins/', 'ipam/', 'cli/', 'conformance/'], packages: true }
 ]
 
@@ -148,8 +153,8 @@ export function layerProblem({ from, specifier, target }: Import): string | unde
   if (target.endsWith('.test.ts')) return `${from}: imports a test, ${target}`
   if (target.startsWith(place.folder)) return undefined
   const allowed = [...place.layer.mayImport, ...(isTest && place.layer.of !== 'conformance/' ? TEST_MAY_IMPORT : [])]
-  if (!isTest && target.startsWith('lib/testing/') && !['conformance/', 'build/'].includes(place.layer.of)) {
-    return `${from}: imports ${target}: only tests, conformance and build may`
+  if (!isTest && target.startsWith('lib/testing/') && !['conformance/', 'build/', 'fuzz/'].includes(place.layer.of)) {
+    return `${from}: imports ${target}: only tests, conformance, fuzz and build may`
   }
   if (allowed.some(beginning => target.startsWith(beginning))) return undefined
   return `${from}: imports ${target}: ${place.layer.of} may import ${place.layer.mayImport.join(', ') || 'nothing of ours'}`

@@ -22,6 +22,7 @@ import {
   staticToolchain,
   type Toolchain
 } from './native-toolchain.ts'
+import { withProgress } from './progress.ts'
 import { entryPoint, ROOT } from './project.ts'
 
 /**
@@ -65,12 +66,17 @@ export function scriptc(
  * @param isStatic the released form; else it is linked with the host's libc
  * @returns whether it had to be built
  */
-export function buildNativeEngine(ifStale: boolean, isStatic: boolean): boolean {
+export async function buildNativeEngine(ifStale: boolean, isStatic: boolean): Promise<boolean> {
   const clang = findClang()
   if (clang === undefined) throw new Error(`build dist/native: no usable clang: ${CLANG_ADVICE}`)
   const tools = isStatic ? staticToolchain(clang, hostArch()) : dynamicToolchain(clang)
   const digest = inputsDigest('native', `${process.version} ${clang.version} ${libraryDigest(tools)}`)
   if (ifStale && isUpToDate('native', digest)) return false
+  await withProgress('building the native engine', '2 minutes', () => compileAndPublish(tools, digest))
+  return true
+}
+
+function compileAndPublish(tools: Toolchain, digest: string): void {
   const output = unfinished('native')
   try {
     inWorkshop(workshop => {
@@ -83,7 +89,6 @@ export function buildNativeEngine(ifStale: boolean, isStatic: boolean): boolean 
   } finally {
     rmSync(output, { force: true })
   }
-  return true
 }
 
 function hostArch(): 'x64' | 'arm64' {

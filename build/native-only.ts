@@ -3,12 +3,13 @@
  *
  * The Node engine runs the plugins' source as it is, and so does every pure and kernel test; what may differ in its
  * executable is how it starts, what its bundle has in it, and the C library over node:ffi. That is judged on both engines
- * by all other black-box files: bytes and exit status for any input (build/engines, lib/cni/protocol, lib/cni/reference,
+ * by all other black-box files: bytes and exit status for any input (fuzz/engines, lib/cni/protocol, lib/cni/reference,
  * build/injection, lib/sys/directories, conformance), and a plugin of each sort at work (bridge, host-local, host-device,
  * tuning, tap, vxlan, dhcp). A start of it costs twenty of the native one, so files that call plugins often are not
  * repeated to show the same logic again.
  */
 export const NATIVE_ONLY: ReadonlyMap<string, string> = new Map([
+  ['build/instructions.blackbox.test.ts', 'what Node computes at its start would be counted, for minutes'],
   ['conformance/bench.blackbox.test.ts', 'judges the benchmark, not the plugins that it times'],
   ['conformance/mutations.blackbox.test.ts', 'judges the conformance suite, with scripts in place of plugins'],
   ['plugins/bandwidth/bandwidth.blackbox.test.ts', 'its logic: bandwidth.test.ts, bandwidth.kernel.test.ts'],

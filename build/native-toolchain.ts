@@ -62,7 +62,7 @@ export const ARCHS: readonly Arch[] = ['x64', 'arm64']
  * `musl`: the released form, one static file that needs nothing of the host. `glibc`: linked to the host's own libc, for
  * machines that lack musl or lld.
  */
-export type Libc = 'musl' | 'glibc'
+type Libc = 'musl' | 'glibc'
 
 /** What an executable is made with. */
 export interface Toolchain {

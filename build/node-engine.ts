@@ -7,6 +7,7 @@ import { type Asset, COMMAND_ASSET, fromAsset, GRPC_ASSET } from './command-asse
 import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
 import { lazyBuiltins } from './lazy-builtins.ts'
 import { licensesOf, packagesOf } from './licenses.ts'
+import { withProgress } from './progress.ts'
 import { entryPoint, NODE_BIN, ROOT } from './project.ts'
 
 /** The part of pkg used here: it makes a single executable of a script and a given Node. */
@@ -30,6 +31,11 @@ const SWITCHES: readonly string[] = ['--no-warnings', '--openssl-config=/dev/nul
 export async function buildNodeEngine(ifStale: boolean): Promise<boolean> {
   const digest = inputsDigest('node', process.version)
   if (ifStale && isUpToDate('node', digest)) return false
+  await withProgress('building the node engine', '15 seconds', () => makeAndPublish(digest))
+  return true
+}
+
+async function makeAndPublish(digest: string): Promise<void> {
   const output = unfinished('node')
   try {
     const packages = await makeNodeExecutable({
@@ -43,7 +49,6 @@ export async function buildNodeEngine(ifStale: boolean): Promise<boolean> {
   } finally {
     rmSync(output, { force: true })
   }
-  return true
 }
 
 export interface NodeExecutable {

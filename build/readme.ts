@@ -3,6 +3,8 @@
  * README; its benchmark table, the results in docs/benchmark.md and the plots beside it from docs/benchmark.json, which
  * `npm run bench` writes; docs/reference from the docstrings of lib/.
  *
+ * docs/commands.md comes from the table of commands.
+ *
  *     node build/readme.ts [--write]
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -11,10 +13,12 @@ import type { BenchReport } from '../conformance/bench/measurements.ts'
 import { plots } from '../conformance/bench/plot.ts'
 import { markdownReport, shortMarkdown } from '../conformance/bench/report.ts'
 import { withResults } from '../conformance/bench/results-block.ts'
+import { commandsPage } from './commands-page.ts'
 import { pluginFolders, ROOT } from './project.ts'
 import { REFERENCE, referencePages } from './reference.ts'
 
 const README = 'README.md'
+const COMMANDS = 'docs/commands.md'
 const BENCHMARK = 'docs/benchmark.md'
 const PLOTS = 'docs/benchmark'
 const REPORT = 'docs/benchmark.json'
@@ -55,6 +59,10 @@ function replaced(markdown: string, marker: string, text: string): string {
 
 /** Every document that is made from something else, as it should be. */
 function wanted(): ReadonlyMap<string, string> {
+  return new Map([...benchmarked(), [COMMANDS, commandsPage()]])
+}
+
+function benchmarked(): ReadonlyMap<string, string> {
   const report = benchmark()
   const readme = replaced(textOf(README), 'plugins', pluginTable())
   if (report === undefined) return new Map([...referencePages(), [README, readme]])

@@ -19,7 +19,10 @@ export async function attach(call: Call): Promise<number> {
   const { place, output } = call
   const name = call.word(0)
   const network = loadNetwork(place.confDir, name)
-  const container = new Containers(runtimeAt(place, output).cache).living(call.word(1), call.text('container-id'))
+  const container = new Containers(runtimeAt(place, output).cache, call.runDir).living(
+    call.word(1),
+    call.text('container-id')
+  )
   const wanted = {
     ...container,
     ifName: checkedIfName(call.text('ifname') ?? 'eth0'),
@@ -117,7 +120,7 @@ export async function detach(call: Call): Promise<number> {
   }
   const ifName = checkedIfName(call.text('ifname') ?? 'eth0')
   const cache = runtimeAt(place, output).cache
-  const container = new Containers(cache).former(word, id)
+  const container = new Containers(cache, call.runDir).former(word, id)
   const { containerId } = container
   const network = networkOrCached(place.confDir, name, cache.find(name, containerId, ifName)?.config ?? '')
   const capabilityArgs = parseCapabilities(call.texts('cap'), network)
@@ -163,7 +166,7 @@ export async function check(call: Call): Promise<number> {
   const name = call.word(0)
   const network = loadNetwork(place.confDir, name)
   const runtime = runtimeAt(place, output)
-  const containers = new Containers(runtime.cache)
+  const containers = new Containers(runtime.cache, call.runDir)
   const { containerId } = containers.living(call.word(1), call.text('container-id'))
   const ifName = checkedIfName(call.text('ifname') ?? 'eth0')
   const cached = runtime.cache.find(name, containerId, ifName)

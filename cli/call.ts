@@ -56,6 +56,11 @@ export class Call {
     })
   }
 
+  /** Where `run` keeps its containers. */
+  get runDir(): string {
+    return (this.#known.has('run-dir') ? this.text('run-dir') : undefined) ?? '/run/patchbay/containers'
+  }
+
   /** Asking for an option that the table does not give the command is a mistake of ours, which no test must miss. */
   #value(option: string): true | string | readonly string[] | undefined {
     if (!this.#known.has(option)) throw new Error(`the table of commands has no --${option} here`)

@@ -2,63 +2,31 @@
  * The table of commands: parsing, help, completion, man pages and docs/commands.md come from here. (`man`, which shows the
  * table, is added in cli/command-line.ts.)
  */
+import {
+  ARGS,
+  CAP,
+  CONF_DIR,
+  CONTAINER,
+  CONTAINER_WORDS,
+  DRY_RUN,
+  FORMAT,
+  ID,
+  IFNAME,
+  JSON_OUT,
+  NETWORK,
+  OUTPUT,
+  PLACE,
+  QUIET,
+  RUN_DIR
+} from './common-options.ts'
 import { DRIVER_NAMES, IPAM_DRIVERS } from './driver-names.ts'
-import type { CommandSpec, OptionSpec, ProgramSpec } from './spec.ts'
+import { CONTAINER_COMMANDS } from './run/commands.ts'
+import type { CommandSpec, ProgramSpec } from './spec.ts'
 
 const NETWORKS = 'Networks'
 const ATTACHMENTS = 'Attachments'
 const DAEMONS = 'Daemons'
 const HOST = 'This host'
-
-const DIRECTORIES = 'Directories'
-
-/** Which networks, plugins and records a command works with. */
-const CONF_DIR: OptionSpec = {
-  flags: '--conf-dir DIR',
-  summary: 'networks ($NETCONFPATH, else /etc/cni/net.d)',
-  words: 'directory',
-  heading: DIRECTORIES
-}
-const PLACE: readonly OptionSpec[] = [
-  CONF_DIR,
-  {
-    flags: '--bin-dir DIR',
-    summary: 'plugins ($CNI_PATH, else /opt/cni/bin)',
-    isMany: true,
-    words: 'directory',
-    heading: DIRECTORIES
-  },
-  { flags: '--cache-dir DIR', summary: 'what is attached (/var/lib/cni)', words: 'directory', heading: DIRECTORIES }
-]
-const JSON_OUT: OptionSpec = { flags: '--json', summary: 'answers and errors as JSON' }
-const DRY_RUN: OptionSpec = { flags: '--dry-run', summary: 'show what would be done, and do nothing' }
-const QUIET: OptionSpec = { flags: '-q, --quiet', summary: 'names only' }
-const FORMAT: OptionSpec = {
-  flags: '--format TEMPLATE',
-  summary: "columns (Name,Driver) or a template ('{{.Name}}')"
-}
-const OUTPUT: OptionSpec = {
-  flags: '--output FORMAT',
-  summary: 'how it is shown',
-  choices: ['table', 'wide', 'json', 'yaml', 'name']
-}
-
-const ID: OptionSpec = { flags: '--container-id ID', summary: 'the id it has or gets; otherwise made from its name' }
-const IFNAME: OptionSpec = { flags: '--ifname NAME', summary: "the interface's name in the container (eth0)" }
-const ARGS: OptionSpec = { flags: '--args KEY=VALUE', summary: 'CNI_ARGS for the plugins', isMany: true }
-const CAP: OptionSpec = {
-  flags: '--cap NAME=JSON',
-  summary: 'the argument of a capability that a plugin declares',
-  isMany: true
-}
-
-const NETWORK = { name: 'NETWORK', words: 'network' } as const
-const CONTAINER = { name: 'CONTAINER', words: 'container' } as const
-
-/** What CONTAINER may be, in the words of every command that takes one. */
-const CONTAINER_WORDS =
-  'CONTAINER is the id of a process, the name of a namespace (ip netns) or its path, or the id, or the beginning of it, ' +
-  'under which it was attached.'
 
 export const COMMANDS: readonly CommandSpec[] = [
   {
@@ -162,7 +130,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       { ...IFNAME, summary: "the interface's name in the container (the first free of eth0, eth1 ...)" },
       ID,
       JSON_OUT,
-      ...PLACE
+      ...PLACE,
+      RUN_DIR
     ],
     examples: [
       { line: 'patchbay network connect blue 4711', effect: 'the container that process 4711 is in' },
@@ -181,7 +150,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       ID,
       { flags: '-f, --force', summary: 'accepted for compatibility: containers that are gone need no force' },
       JSON_OUT,
-      ...PLACE
+      ...PLACE,
+      RUN_DIR
     ],
     examples: [{ line: 'patchbay network disconnect blue 4711', effect: 'all its interfaces on the network go' }],
     run: async call => (await import('./network-connect.ts')).disconnect(call)
@@ -215,13 +185,14 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [{ line: 'patchbay network prune --dry-run', effect: 'which they are' }],
     run: async call => (await import('./network-remove.ts')).prune(call)
   },
+  ...CONTAINER_COMMANDS,
   {
     name: 'attach',
     heading: ATTACHMENTS,
     summary: 'attach a container to a network',
     description: `As a runtime does it, with the arguments that plugins take. ${CONTAINER_WORDS}`,
     arguments: [NETWORK, CONTAINER],
-    options: [IFNAME, ID, ARGS, CAP, JSON_OUT, ...PLACE],
+    options: [IFNAME, ID, ARGS, CAP, JSON_OUT, ...PLACE, RUN_DIR],
     examples: [
       { line: 'patchbay attach blue /run/netns/web', effect: 'as eth0' },
       {
@@ -238,7 +209,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'detach it; repeating is no error',
     description: CONTAINER_WORDS,
     arguments: [NETWORK, { ...CONTAINER, isOptional: true }],
-    options: [IFNAME, ID, ARGS, CAP, JSON_OUT, ...PLACE],
+    options: [IFNAME, ID, ARGS, CAP, JSON_OUT, ...PLACE, RUN_DIR],
     examples: [
       { line: 'patchbay detach blue 4711', effect: 'its eth0 goes' },
       { line: 'patchbay detach blue --container-id web', effect: 'by id alone, when the container is gone' }
@@ -251,7 +222,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'compare an attachment with what it should be',
     description: CONTAINER_WORDS,
     arguments: [NETWORK, CONTAINER],
-    options: [IFNAME, ID, JSON_OUT, ...PLACE],
+    options: [IFNAME, ID, JSON_OUT, ...PLACE, RUN_DIR],
     examples: [{ line: 'patchbay check blue web', effect: 'fails, and says what differs' }],
     run: async call => (await import('./attachment.ts')).check(call)
   },

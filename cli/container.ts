@@ -11,6 +11,7 @@ import { Namespaces } from '../lib/runtime/namespaces.ts'
 import { errnoOf } from '../lib/sys/errors.ts'
 import { netnsIdentity } from '../lib/sys/netns-identity.ts'
 import { CommandError, UsageError } from './output.ts'
+import { type ContainerState, ContainerStore, isRunning } from './run/store.ts'
 
 export interface Container {
   /** The namespace's path; '' when it is gone. */
@@ -24,9 +25,12 @@ export const WHAT_TO_NAME =
 export class Containers {
   readonly namespaces = new Namespaces()
   readonly #cached: readonly CachedAttachment[]
+  readonly #started: readonly ContainerState[]
 
-  constructor(cache: AttachmentCache) {
+  /** @param runDir where `run` keeps its containers, which may be on no network yet */
+  constructor(cache: AttachmentCache, runDir: string) {
     this.#cached = cache.list()
+    this.#started = new ContainerStore(runDir).list().filter(isRunning)
   }
 
   /**
@@ -64,7 +68,7 @@ export class Containers {
   }
 
   #recorded(word: string, id: string | undefined): Container {
-    const ids = [...new Set(this.#cached.map(one => one.containerId))]
+    const ids = [...new Set([...this.#cached.map(one => one.containerId), ...this.#started.map(one => one.name)])]
     const fitting = ids.includes(word) ? [word] : ids.filter(one => one.startsWith(word))
     const [only, second] = fitting
     if (second !== undefined) {
@@ -80,6 +84,8 @@ export class Containers {
   }
 
   #recordedId(id: string): Container | undefined {
+    const started = this.#started.find(one => one.name === id)
+    if (started !== undefined) return { netns: `/proc/${String(started.pid)}/ns/net`, containerId: id }
     const records = this.#cached.filter(one => one.containerId === id)
     if (records.length === 0) return undefined
     const netns = records.map(one => this.namespaces.pathOf(one)).find(path => path !== '')
@@ -89,6 +95,10 @@ export class Containers {
   /** The id that the namespace at this path is attached under already, however it was named then. */
   #idAt(path: string): string | undefined {
     const identity = identityOf(path)
+    const started = this.#started.find(
+      one => identity !== '' && identityOf(`/proc/${String(one.pid)}/ns/net`) === identity
+    )
+    if (started !== undefined) return started.name
     return this.#cached.find(one => identity !== '' && one.netnsIdentity === identity)?.containerId
   }
 }

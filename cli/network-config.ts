@@ -122,7 +122,8 @@ function parentChain(wish: NetworkWish, around: Surroundings, options: OptionRea
   if (parent === undefined) {
     throw new UsageError(`create network: driver ${wish.driver} needs a parent interface`, 'give it: -o parent=eth0')
   }
-  const fault = ifNameFault(parent)
+  // One that is longer than a first name can be is an alternative one: it is looked for, not judged.
+  const fault = parent.length > 15 ? '' : ifNameFault(parent)
   if (fault !== '') throw new UsageError(`read -o parent=${parent}: ${fault}`)
   const mode = options.text([`${wish.driver}_mode`, 'mode'])
   const others = { ...around, connected: around.connected.filter(one => one.interface !== parent) }

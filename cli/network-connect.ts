@@ -12,7 +12,10 @@ export async function connect(call: Call): Promise<number> {
   const { place, output } = call
   const name = call.word(0)
   const network = loadNetwork(place.confDir, name)
-  const container = new Containers(runtimeAt(place, output).cache).living(call.word(1), call.text('container-id'))
+  const container = new Containers(runtimeAt(place, output).cache, call.runDir).living(
+    call.word(1),
+    call.text('container-id')
+  )
   const asked = call.text('ifname')
   const ifName = asked === undefined ? undefined : checkedIfName(asked)
   const wanted = { ...container, ifName, args: requestedArgs(call) }
@@ -36,7 +39,7 @@ export async function disconnect(call: Call): Promise<number> {
   const { place, output } = call
   const name = call.word(0)
   const cache = runtimeAt(place, output).cache
-  const container = new Containers(cache).former(call.word(1), call.text('container-id'))
+  const container = new Containers(cache, call.runDir).former(call.word(1), call.text('container-id'))
   const { containerId } = container
   const ifName = call.text('ifname')
   const attached = cache

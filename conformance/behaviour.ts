@@ -15,9 +15,7 @@ export interface Behaviour {
  * what operators ask for
  */
 export function behaviour(
-  plugin: string,
-  id: string,
-  level: Level,
+  [plugin, id, level]: readonly [string, string, Level],
   text: string,
   run: (context: Context, say: Say) => void
 ): Behaviour {

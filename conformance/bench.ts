@@ -2,11 +2,14 @@
  * `npm run bench`: our plugins and the reference side by side, in one run.
  *
  *     npm run bench -- [--runs N] [--only ID|GROUP...] [--engine native,node] [--reference DIR] [--plugin-dir NAME=DIR]
- *                      [--json F] [--markdown F] [--svg DIR] [--list]
+ *                      [--instructions] [--json F] [--markdown F] [--svg DIR] [--list]
+ *
+ * --instructions: what each call computes is counted too, where valgrind is; a second for each.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { findValgrind } from './bench/callgrind.ts'
 import { messageOf } from './bench/failure.ts'
 import type { BenchReport } from './bench/measurements.ts'
 import { type PathResult, runPath } from './bench/path-run.ts'
@@ -36,6 +39,7 @@ function options(argv: readonly string[]) {
       json: { type: 'string' },
       markdown: { type: 'string' },
       svg: { type: 'string' },
+      instructions: { type: 'boolean' },
       list: { type: 'boolean' }
     }
   })
@@ -118,6 +122,7 @@ function measure(values: Options): BenchReport {
   const { scenarios, paths, isWhole } = choice(values)
   const contestants = presentOf(values)
   const strace = findStrace()
+  const valgrind = values.instructions === true ? findValgrind() : undefined
   const progress = (done: number, id: string, title: string) => {
     const minutes = ((performance.now() - started) / 60_000).toFixed(1)
     process.stderr.write(`[${done}/${scenarios.length + paths.length}, ${minutes} min] ${id}: ${title}\n`)
@@ -125,7 +130,7 @@ function measure(values: Options): BenchReport {
   const results = scenarios.map((scenario, index) => {
     progress(index + 1, scenario.id, scenario.title)
     return orWhy(
-      () => runScenario(scenario, contestants, { runs, strace }),
+      () => runScenario(scenario, contestants, { runs, strace, valgrind }),
       why => nobodyRan(scenario, contestants, why)
     )
   })

@@ -16,7 +16,7 @@ import type { Profile, Role } from './profiles.ts'
 import { type ResultParts, resultIn } from './result-form.ts'
 import type { Answer, ScriptedPlugin } from './scripted-plugin.ts'
 import type { Subject } from './subject.ts'
-import { atLeast, isVersion, VERSIONS, type Version } from './versions.ts'
+import { atLeast, VERSIONS, type Version } from './versions.ts'
 import type { World } from './world.ts'
 
 export const PARTS = ['protocol', 'behaviour', 'endurance', 'hostile'] as const
@@ -92,7 +92,7 @@ export interface CallOptions {
   readonly keepAnswer?: boolean
 }
 
-export const NETWORK = 'judgenet'
+const NETWORK = 'judgenet'
 const IPAM_NAME = 'judge-ipam'
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
@@ -174,14 +174,16 @@ export class Context {
 
   /** The versions that the plugin says it supports and is judged in, oldest first. */
   versions(): readonly Version[] {
-    const bound = this.#bound
-    const all = this.#supported()
-    if (bound === undefined) return all
-    const old = all.filter(version => atLeast(bound, version))
-    return old.length > 0 ? old : all.slice(0, 1)
+    const bound = this.#bound ?? '1.1.0'
+    // Chains, and with them prevResult, came with 0.3.0: before, the text has no place for such a plugin.
+    const first = this.profile.role === 'chained' ? '0.3.0' : '0.1.0'
+    const all = this.listedVersions()
+    const judged = all.filter(version => atLeast(bound, version) && atLeast(version, first))
+    return judged.length > 0 ? judged : all.slice(0, 1)
   }
 
-  #supported(): readonly Version[] {
+  /** All that the plugin says it supports. */
+  listedVersions(): readonly Version[] {
     const known = versionsOf.get(this.path)
     if (known !== undefined) return known
     const env = { PATH, CNI_COMMAND: 'VERSION', CNI_PATH: this.cniPath() }
@@ -424,15 +426,6 @@ export function hasLinkKind(world: World, kind: string): boolean {
   if (works) world.run('ip', 'link', 'del', 'probe0')
   kinds.set(kind, works)
   return works
-}
-
-export function isSupportedVersion(value: unknown): value is Version {
-  return isVersion(value)
-}
-
-export function objectAt(value: unknown, key: string): JsonObject | undefined {
-  const found = isObject(value) ? value[key] : undefined
-  return isObject(found) ? found : undefined
 }
 
 /** Whether an entry of a result's interfaces is the attachment's own one inside the container. */

@@ -7,7 +7,8 @@ import { forceOf } from './clauses/clause.ts'
 import { uncovered } from './coverage.ts'
 import { PROFILES } from './profiles.ts'
 import { isFor } from './run-case.ts'
-import { TEXT_POINTS } from './spec-text.ts'
+import { listedLines } from './spec-lines.ts'
+import { OTHERS, TEXT_POINTS } from './spec-text.ts'
 import type { Version } from './versions.ts'
 
 const test = suite('conformance/clauses')
@@ -61,6 +62,11 @@ test('every line of the specification that binds a plugin is judged, or excused 
     uncovered().map(({ line, asks }) => `${line}: ${asks}`),
     []
   )
+})
+
+test('every line in the lists is known by its words, so that a newer text can be compared', () => {
+  const listed = [...TEXT_POINTS.map(({ line }) => line), ...Object.values(OTHERS).flat()]
+  assert.equal([...new Set(listed)].sort(), [...listedLines()].sort())
 })
 
 test('every clause of the specification cites lines that are in the list of what binds a plugin', () => {

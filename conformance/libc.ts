@@ -11,7 +11,6 @@ const { functions: c } = dlopen('libc.so.6', {
   setns: { arguments: ['i32', 'i32'], return: 'i32' },
   mount: { arguments: ['string', 'string', 'string', 'u64', 'string'], return: 'i32' },
   umount2: { arguments: ['string', 'i32'], return: 'i32' },
-  flock: { arguments: ['i32', 'i32'], return: 'i32' },
   lseek: { arguments: ['i32', 'i64', 'i32'], return: 'i64' },
   posix_spawn: { arguments: ['buffer', 'string', 'buffer', 'buffer', 'buffer', 'buffer'], return: 'i32' },
   posix_spawn_file_actions_init: { arguments: ['buffer'], return: 'i32' },
@@ -55,19 +54,19 @@ export function enterNetns(fd: number): void {
   check(c.setns(fd, CLONE_NEWNET), 'setns')
 }
 
-export function mount(source: string, target: string, type: string, flags: number, data: string): void {
+export interface MountOptions {
+  readonly source?: string
+  readonly flags?: number
+  readonly data?: string
+}
+
+export function mount(type: string, target: string, options: MountOptions = {}): void {
+  const { source = type, flags = 0, data = '' } = options
   check(c.mount(source, target, type, BigInt(flags), data), `mount ${type} on ${target}`)
 }
 
 export function unmount(target: string): void {
   check(c.umount2(target, MNT_DETACH), `umount ${target}`)
-}
-
-const LOCK_EX = 2
-
-/** Takes an exclusive flock; the lock goes with the descriptor. */
-export function lockExclusive(fd: number): void {
-  check(c.flock(fd, LOCK_EX), 'flock')
 }
 
 /** Sets a descriptor back to the file's first byte. */

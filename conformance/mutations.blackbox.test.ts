@@ -1,5 +1,5 @@
 // time-out: 360 s
-// needs: ip bridge tc nft strace iptables
+// needs: ip bridge tc nft strace iptables ipset
 /** Every broken plugin of the mutation table is caught, and the plugin that works is not. */
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -22,7 +22,7 @@ export class Netns {
     const back = openSync(OWN, 'r')
     try {
       unshare(CLONE_NEWNET)
-      mount(OWN, path, 'none', MS_BIND, '')
+      mount('none', path, { source: OWN, flags: MS_BIND })
       return new Netns(path, openSync(OWN, 'r'))
     } finally {
       enterNetns(back)

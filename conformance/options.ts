@@ -74,38 +74,38 @@ export const USAGE = `usage: patchbay conformance --plugin-dir [NAME=]DIR... [op
   --quiet                  no progress
 `
 
+const many = { type: 'string', multiple: true } as const
+const one = { type: 'string' } as const
+
+const OPTIONS = {
+  'plugin-dir': many,
+  reference: many,
+  plugin: many,
+  config: many,
+  part: many,
+  only: many,
+  skip: many,
+  jobs: one,
+  seed: one,
+  effort: many,
+  json: one,
+  junit: one,
+  html: one,
+  ctrf: one,
+  badge: one,
+  profile: many,
+  waivers: one,
+  shell: one,
+  coverage: { type: 'boolean' },
+  spec: one,
+  from: many,
+  list: { type: 'boolean' },
+  quiet: { type: 'boolean' }
+} as const
+
 /** @throws Error naming the option */
 export function readOptions(argv: readonly string[]): Options {
-  const many = { type: 'string', multiple: true } as const
-  const one = { type: 'string' } as const
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
-      'plugin-dir': many,
-      reference: many,
-      plugin: many,
-      config: many,
-      part: many,
-      only: many,
-      skip: many,
-      jobs: one,
-      seed: one,
-      effort: many,
-      json: one,
-      junit: one,
-      html: one,
-      ctrf: one,
-      badge: one,
-      profile: many,
-      waivers: one,
-      shell: one,
-      coverage: { type: 'boolean' },
-      spec: one,
-      from: many,
-      list: { type: 'boolean' },
-      quiet: { type: 'boolean' }
-    }
-  })
+  const { values } = parseArgs({ args: [...argv], options: OPTIONS })
   const efforts = readEfforts(values.effort ?? [])
   const sets = (values['plugin-dir'] ?? []).map(text => pluginSet(text, false, efforts))
   for (const text of values.reference ?? []) {
@@ -121,12 +121,7 @@ export function readOptions(argv: readonly string[]): Options {
     waivers: values.waivers === undefined ? [] : readWaivers(values.waivers),
     parts: (values.part ?? []).flatMap(text => text.split(',')).map(asPart),
     only: values.only ?? [],
-    skip: (values.skip ?? []).map(text => {
-      const at = text.indexOf('=')
-      if (at < 1 || at === text.length - 1)
-        throw new Error(`read --skip: ID=REASON expected, got ${JSON.stringify(text)}`)
-      return { what: text.slice(0, at), reason: text.slice(at + 1) }
-    }),
+    skip: (values.skip ?? []).map(readSkip),
     jobs: wholeNumber('--jobs', values.jobs ?? '4'),
     seed: wholeNumber('--seed', values.seed ?? String(1 + (Date.now() % 1_000_000))),
     junit: values.junit,
@@ -143,6 +138,12 @@ export function readOptions(argv: readonly string[]): Options {
   }
 }
 
+function readSkip(text: string): { readonly what: string; readonly reason: string } {
+  const at = text.indexOf('=')
+  if (at < 1 || at === text.length - 1) throw new Error(`read --skip: ID=REASON expected, got ${JSON.stringify(text)}`)
+  return { what: text.slice(0, at), reason: text.slice(at + 1) }
+}
+
 /** Whoever asks for a part or a case wants that judged, whatever it stands in. */
 function readStandards(
   texts: readonly string[] | undefined,
@@ -150,7 +151,7 @@ function readStandards(
   profiles: readonly Profile[]
 ): readonly string[] {
   const own = profiles.some(({ ownCases }) => ownCases !== undefined) ? ['own'] : []
-  if (texts === undefined) return chosen.length > 0 ? ALL_STANDARDS : [DEFAULT_STANDARD, ...own]
+  if (texts === undefined) return [...(chosen.length > 0 ? ALL_STANDARDS : [DEFAULT_STANDARD]), ...own]
   const names = texts.flatMap(text => text.split(',')).flatMap(text => (text === 'all' ? ALL_STANDARDS : [text]))
   const known = STANDARDS.map(({ name }) => name)
   for (const name of names) {

@@ -47,35 +47,38 @@ export class Server {
   }
 }
 
-const ATTEMPTS = 3
+/** How long an answer that has to come is waited for: a machine that does other work is slow, not closed. */
+const HOPE_MS = 10_000
+
+/** How long one is waited for that must not come. */
+const DOUBT_MS = 1000
 
 /**
- * Connects from where this thread is; tries again when there is no answer, because machines are busy at times.
+ * Connects from where this thread is and waits for an answer that has to come.
  * @returns the address that the server saw, undefined when there was no answer
  */
 export function ask(transport: Transport, host: string, port: number): string | undefined {
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
-    const answer = askOnce(transport, host, port)
-    if (answer !== undefined) return answer
-  }
-  return undefined
+  return askFor(HOPE_MS, transport, host, port)
 }
 
-/** The same with one attempt of a second: for where no answer is hoped for. */
+/** The same where no answer is hoped for: a second has to do. */
 export function askOnce(transport: Transport, host: string, port: number): string | undefined {
-  const [command, ...args] = selfCommand(['--probe', 'client', transport, host, String(port)])
-  const child = spawnSync(command, args, { encoding: 'utf8', timeout: 5000 * PATIENCE })
+  return askFor(DOUBT_MS, transport, host, port)
+}
+
+function askFor(milliseconds: number, transport: Transport, host: string, port: number): string | undefined {
+  const wait = milliseconds * Math.min(PATIENCE, 3)
+  const [command, ...args] = selfCommand(['--probe', 'client', transport, host, String(port), String(wait)])
+  const child = spawnSync(command, args, { encoding: 'utf8', timeout: wait + START_MS })
   return child.status === 0 ? child.stdout.trim() : undefined
 }
 
-const CLIENT_TIMEOUT_MS = 1000 * Math.min(PATIENCE, 3)
-
-/** The process's own side: `server TRANSPORT PORT READYFILE`, `client TRANSPORT HOST PORT` or `forge READYFILE`. */
+/** The process's own side: `server TRANSPORT PORT READYFILE`, `client TRANSPORT HOST PORT MILLISECONDS` or `forge READYFILE`. */
 export function probeMain(args: readonly string[]): void {
-  const [role = '', transport = '', first = '', second = ''] = args
+  const [role = '', transport = '', first = '', second = '', third = ''] = args
   if (role === 'server') serve(transport, Number(first), second)
   else if (role === 'forge') forgeNetlink(() => writeFileSync(transport, ''))
-  else connect(transport, first, Number(second))
+  else connect(transport, first, Number(second), Number(third))
 }
 
 /** Without the IPv6 clothes of an IPv4 address. */
@@ -96,8 +99,11 @@ function serve(transport: string, port: number, ready: string): void {
   socket.bind(port, '::', () => writeFileSync(ready, ''))
 }
 
-function connect(transport: string, host: string, port: number): void {
-  setTimeout(() => process.exit(1), CLIENT_TIMEOUT_MS)
+/** A datagram may be lost: it is sent again until there is an answer. */
+const AGAIN_MS = 500
+
+function connect(transport: string, host: string, port: number, milliseconds: number): void {
+  setTimeout(() => process.exit(1), milliseconds)
   const done = (text: string) => {
     process.stdout.write(text)
     process.exit(0)
@@ -111,5 +117,7 @@ function connect(transport: string, host: string, port: number): void {
   const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
   socket.on('message', message => done(message.toString()))
   socket.on('error', () => process.exit(1))
-  socket.send('hello', port, host)
+  const send = () => socket.send('hello', port, host)
+  send()
+  setInterval(send, AGAIN_MS)
 }

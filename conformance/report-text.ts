@@ -1,15 +1,15 @@
 /** The report for a terminal. */
+import { LEVELS } from './clauses/clause.ts'
 import { countBrokenMusts, neverWorked, type Report, type SetReport, scoreOf, standardScores } from './report.ts'
 
 const MOST_FINDINGS_PER_CLAUSE = 3
 
 function setSummary(report: Report, set: SetReport): string {
   const count = (verdict: string) => set.results.filter(result => result.verdict === verdict).length
-  const scores = standardScores(report, set).map(({ standard, tried, broken }) => {
-    const part = (level: 'MUST' | 'SHOULD' | 'CUSTOM') =>
-      tried[level] === 0 ? [] : [`${tried[level] - broken[level]} of ${tried[level]} ${level}`]
-    const parts = [...part('MUST'), ...part('SHOULD'), ...part('CUSTOM')]
-    return `  ${standard.padEnd(14)} ${parts.length === 0 ? 'nothing could be tried' : `${parts.join(', ')} hold`}`
+  const scores = standardScores(report, set).flatMap(({ standard, tried, broken }) => {
+    const levels = LEVELS.filter(level => tried[level] > 0)
+    const parts = levels.map(level => `${tried[level] - broken[level]} of ${tried[level]} ${level}`)
+    return parts.length === 0 ? [] : [`  ${standard.padEnd(14)} ${parts.join(', ')} hold`]
   })
   const dead = neverWorked(set)
   const blocked = count('blocked')

@@ -88,7 +88,7 @@ function cover(target: string): void {
   const work = `${LAYERS}${target}/work`
   mkdirSync(upper, { recursive: true })
   mkdirSync(work, { recursive: true })
-  mount('overlay', target, 'overlay', 0, `lowerdir=${target},upperdir=${upper},workdir=${work}`)
+  mount('overlay', target, { data: `lowerdir=${target},upperdir=${upper},workdir=${work}` })
 }
 
 /** Makes the mounts; the first thing to do inside. `keep` are paths that must stay visible (plugin directories). */
@@ -97,15 +97,15 @@ export function furnish(keep: readonly string[]): void {
     [process.cwd(), dirname(process.argv[1] ?? '/'), process.execPath, ...keep].some(path =>
       `${path}/`.startsWith(`${target}/`)
     )
-  mount('none', '/run', 'tmpfs', 0, 'mode=755')
+  mount('tmpfs', '/run', { data: 'mode=755' })
   mkdirSync(LAYERS)
   const overlay = readFileSync('/proc/filesystems', 'utf8').includes('\toverlay\n')
   const seen = [process.cwd(), dirname(process.argv[1] ?? '/'), process.execPath, ...keep]
   for (const target of LAYERED) {
     if (overlay && canCover(target, seen)) cover(target)
-    else if (target === '/var' && !hides('/var/lib')) mount('none', '/var/lib', 'tmpfs', 0, '')
+    else if (target === '/var' && !hides('/var/lib')) mount('tmpfs', '/var/lib')
   }
-  if (!hides('/tmp')) mount('none', '/tmp', 'tmpfs', 0, 'mode=1777')
+  if (!hides('/tmp')) mount('tmpfs', '/tmp', { data: 'mode=1777' })
   else if (overlay && canCover('/tmp', seen)) cover('/tmp')
   freshSysfs()
   for (const folder of [SCRATCH, '/run/netns']) if (!existsSync(folder)) mkdirSync(folder, { recursive: true })
@@ -114,5 +114,5 @@ export function furnish(keep: readonly string[]): void {
 /** Makes /sys show the network namespace that this thread is in. */
 export function freshSysfs(): void {
   unmount('/sys')
-  mount('sysfs', '/sys', 'sysfs', 0, '')
+  mount('sysfs', '/sys')
 }

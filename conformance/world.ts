@@ -14,7 +14,7 @@ import { endStrays, hiddenLines, writtenLines } from './traces.ts'
 export const UPLINK = 'uplink'
 /** What the uplink leads to: the other end, where traffic can be watched. */
 export const WIRE = 'wire0'
-export const UPLINK_ADDRESS = '192.0.2.2/24'
+const UPLINK_ADDRESS = '192.0.2.2/24'
 
 /** Where plugins keep state, by convention; emptied between cases, compared for leftovers. */
 const STATE_FOLDERS = ['/var/lib/cni', '/var/lib/patchbay', '/run/cni', '/run/patchbay', '/etc/cni']

@@ -68,11 +68,12 @@ test('wrong options: all at once, each with its place', () => {
   }
 })
 
-test("the client identifier: the reference's, cut at 254 bytes behind its kind", () => {
+test("the client identifier: the reference's; names that are too long are hashed, each for itself", () => {
   assert.is(Buffer.from(clientIdOf('c1', 'net1', 'eth0')).toString(), '\0c1/net1/eth0')
-  const long = clientIdOf('x'.repeat(300), 'net', 'eth0')
-  assert.is(long.length, 255)
-  assert.is(long[0], 0)
+  const [first, second] = ['eth0', 'eth1'].map(ifName => clientIdOf('x'.repeat(300), 'net', ifName))
+  assert.is(first?.length, 33)
+  assert.is(first?.[0], 0)
+  assert.not.equal(first, second)
 })
 
 test('flags: as Go programs take them', () => {

@@ -4,6 +4,7 @@ import { kernelRoutes } from '../lib/attach/interface.ts'
 import { resultFromJson } from '../lib/cni/result-json.ts'
 import type { Json } from '../lib/config/json.ts'
 import { type IpPrefix, lastAddress } from '../lib/ip/prefix.ts'
+import { routesOf } from '../lib/net/interface-routes.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
 import type { Link } from '../lib/net/links.ts'
 import type { Net } from '../lib/net/net.ts'
@@ -78,8 +79,8 @@ export class ContainerLink {
     if (link === undefined) return
     const broadcast = address.length < 31 ? lastAddress(address) : undefined
     this.#net.addresses.ensure(link.index, [{ prefix: address, broadcast }])
-    const routes = this.#routes ?? kernelRoutes(resultFromJson(result, '1.1.0', 'lease'))
-    for (const route of routes) this.#restoreRoute({ ...route, index: link.index })
+    const setup = { addresses: [address], routes: kernelRoutes(resultFromJson(result, '1.1.0', 'lease')) }
+    for (const route of this.#routes ?? routesOf(setup, link.index)) this.#restoreRoute(route)
     this.#routes = undefined
   }
 

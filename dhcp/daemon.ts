@@ -42,6 +42,15 @@ export interface DaemonOptions {
   readonly log: (message: string) => void
 }
 
+/** A lease that is being taken. */
+interface Taking {
+  readonly found: Link
+  readonly client: Client
+  readonly attachment: Attachment
+  readonly request: DaemonRequest
+  readonly signal: AbortSignal
+}
+
 export class DhcpDaemon {
   readonly #options: DaemonOptions
   readonly #renewals = new Map<string, Renewal>()
@@ -139,7 +148,7 @@ export class DhcpDaemon {
         // All ipvlans of an interface have its MAC: only by the address is an answer told apart, and there is none yet.
         broadcast: this.#options.broadcast || found.kind === 'ipvlan'
       }
-      const grant = await this.#acquire(link, found, client, attachment, request, signal)
+      const grant = await this.#acquire(link, { found, client, attachment, request, signal })
       const lease: Lease = {
         attachment,
         netns,
@@ -181,14 +190,8 @@ export class DhcpDaemon {
   }
 
   /** The interface is left as it was found: the plugin sets it up when it has its address, which announces that. */
-  async #acquire(
-    link: ContainerLink,
-    found: Link,
-    client: Client,
-    attachment: Attachment,
-    request: DaemonRequest,
-    signal: AbortSignal
-  ): Promise<Granted> {
+  async #acquire(link: ContainerLink, { found, client, attachment, request, signal }: Taking): Promise<Granted> {
+    const log = (message: string): void => this.#options.log(`lease for ${attachmentText(attachment)}: ${message}`)
     const deadline = clock() + Math.min(this.#options.patience.total, request.milliseconds)
     const wasDown = !found.isUp
     try {
@@ -196,7 +199,7 @@ export class DhcpDaemon {
       const total = deadline - clock()
       const socket = link.openSocket(found)
       try {
-        return await acquire(socket, client, { ...this.#options.patience, total }, signal)
+        return await acquire({ socket, client, signal, log }, { ...this.#options.patience, total })
       } finally {
         socket.close()
       }

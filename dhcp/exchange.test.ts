@@ -93,7 +93,7 @@ function honest(message: Message) {
 }
 
 function run(socket: DhcpSocket, signal = new AbortController().signal, wanted?: IpAddress) {
-  return acquire(socket, CLIENT, PATIENCE, signal, wanted)
+  return acquire({ socket, client: CLIENT, signal, log: () => undefined }, PATIENCE, wanted)
 }
 
 test('DISCOVER, REQUEST: both as broadcasts without address, with client id, options and the offer', async () => {
@@ -197,7 +197,8 @@ test('whoever asked and is gone ends it at once', async () => {
 test('renewing: from the address, to its server or to all; another address or a NAK is a refusal', async () => {
   const held = { address: ip('192.0.2.7'), server: ip('192.0.2.1'), serverMac: SERVER_MAC }
   const signal = new AbortController().signal
-  const ask = (socket: DhcpSocket, everybody = false) => renew(socket, CLIENT, held, everybody, clock() + 50, signal)
+  const ask = (socket: DhcpSocket, everybody = false) =>
+    renew({ socket, client: CLIENT, signal, log: () => undefined }, held, everybody, clock() + 50)
   const socket = new FakeSocket(honest)
   assert.type(await ask(socket), 'object')
   await ask(socket, true)

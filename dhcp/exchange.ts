@@ -76,27 +76,28 @@ const FIRST_PAUSE = 1000
 const REQUEST_TRIES = 4
 const LARGEST_MESSAGE = 1500
 
+/** A conversation on one interface. */
+export interface Conversation {
+  readonly socket: DhcpSocket
+  readonly client: Client
+  readonly signal: AbortSignal
+  /** Hears what of a server's messages cannot be used, and why. */
+  readonly log: (message: string) => void
+}
+
 /**
  * Gets an address.
  *
  * @param wanted the address to ask for, when it was this client's before
  * @throws {NoLease} when the time is over
  */
-export async function acquire(
-  socket: DhcpSocket,
-  client: Client,
-  patience: Patience,
-  signal: AbortSignal,
-  wanted?: IpAddress
-): Promise<Granted> {
-  return new Acquisition(socket, client, patience, signal, wanted).run()
+export async function acquire(talk: Conversation, patience: Patience, wanted?: IpAddress): Promise<Granted> {
+  return new Acquisition(talk, patience, wanted).run()
 }
 
 class Acquisition {
-  readonly #socket: DhcpSocket
-  readonly #client: Client
+  readonly #talk: Conversation
   readonly #patience: Patience
-  readonly #signal: AbortSignal
   readonly #wanted: IpAddress | undefined
   readonly #began = clock()
   readonly #xid = newXid()
@@ -104,17 +105,9 @@ class Acquisition {
   #note = 'no DHCP server answered'
   #sent = 0
 
-  constructor(
-    socket: DhcpSocket,
-    client: Client,
-    patience: Patience,
-    signal: AbortSignal,
-    wanted: IpAddress | undefined
-  ) {
-    this.#socket = socket
-    this.#client = client
+  constructor(talk: Conversation, patience: Patience, wanted: IpAddress | undefined) {
+    this.#talk = talk
     this.#patience = patience
-    this.#signal = signal
     this.#wanted = wanted
   }
 
@@ -130,7 +123,7 @@ class Acquisition {
       if (grant !== undefined) return grant
       // A refusal comes at once: the next question waits for its time all the same.
       const left = until - clock()
-      if (left > 0) await pause(left, this.#signal)
+      if (left > 0) await pause(left, this.#talk.signal)
     }
     const seconds = Math.round((clock() - this.#began) / 1000)
     throw new NoLease(`${this.#note}, in ${seconds} s and with ${this.#sent} messages sent`)
@@ -149,7 +142,7 @@ class Acquisition {
       if (reply === undefined) return undefined
       if (typeIn(reply.message) !== OFFER) continue
       if (isUsable(reply.message.yiaddr) && serverOf(reply.message) !== undefined) return reply
-      this.#note = `a server offers ${formatAddress(reply.message.yiaddr)}, which is no host's address`
+      this.#refuse(`a server offers ${formatAddress(reply.message.yiaddr)}, which is no host's address`)
     }
   }
 
@@ -179,17 +172,23 @@ class Acquisition {
 
   #granted(reply: Reply, askedAt: number): Granted | undefined {
     try {
-      return { ...grantOf(reply.message, this.#client.options.priority), serverMac: reply.mac, askedAt }
+      return { ...grantOf(reply.message, this.#talk.client.options), serverMac: reply.mac, askedAt }
     } catch (error) {
       if (!(error instanceof DhcpDecodeError)) throw error
-      this.#note = `the server's lease cannot be used: ${error.message}`
+      this.#refuse(`the server's lease cannot be used: ${error.message}`)
       return undefined
     }
   }
 
+  /** The same as before is said once. */
+  #refuse(reason: string): void {
+    if (reason !== this.#note) this.#talk.log(reason)
+    this.#note = reason
+  }
+
   async #next(until: number): Promise<Reply | undefined> {
     for (;;) {
-      const reply = await this.#socket.receive(until, this.#signal)
+      const reply = await this.#talk.socket.receive(until, this.#talk.signal)
       if (reply === undefined || reply.message.xid === this.#xid) return reply
     }
   }
@@ -198,7 +197,7 @@ class Acquisition {
   #send(type: number, options: readonly (readonly [number, Uint8Array])[]): void {
     const seconds = Math.floor((clock() - this.#began) / 1000)
     try {
-      this.#socket.send(messageOf(this.#socket.mac, this.#client, type, this.#xid, options, { seconds }), ALL_SERVERS)
+      this.#talk.socket.send(messageOf(this.#talk, { type, xid: this.#xid, options, seconds }), ALL_SERVERS)
       this.#sent += 1
     } catch (error) {
       const errno = errnoOf(error)
@@ -221,19 +220,18 @@ export interface Held {
  * @returns undefined when nobody answered until then, 'refused' when the address must be given up
  */
 export async function renew(
-  socket: DhcpSocket,
-  client: Client,
+  talk: Conversation,
   held: Held,
   everybody: boolean,
-  until: number,
-  signal: AbortSignal
+  until: number
 ): Promise<Granted | 'refused' | undefined> {
+  const { socket, client, signal } = talk
   const xid = newXid()
   const askedAt = clock()
   const to: Destination = everybody
     ? { address: EVERYBODY, mac: BROADCAST_MAC, from: held.address }
     : { address: held.server, mac: held.serverMac, from: held.address }
-  socket.send(messageOf(socket.mac, client, REQUEST, xid, [], { ciaddr: held.address }), to)
+  socket.send(messageOf(talk, { type: REQUEST, xid, ciaddr: held.address }), to)
   for (;;) {
     const reply = await socket.receive(until, signal)
     if (reply === undefined) return undefined
@@ -244,9 +242,10 @@ export async function renew(
     if (type !== ACK) continue
     if (!isSame(reply.message.yiaddr, held.address)) return 'refused'
     try {
-      return { ...grantOf(reply.message, client.options.priority), serverMac: reply.mac, askedAt }
+      return { ...grantOf(reply.message, client.options), serverMac: reply.mac, askedAt }
     } catch (error) {
       if (!(error instanceof DhcpDecodeError)) throw error
+      talk.log(`the server's lease cannot be used: ${error.message}`)
     }
   }
 }
@@ -258,9 +257,8 @@ export function release(socket: DhcpSocket, client: Client, held: Held): void {
     options: { ...client.options, request: [], provide: ownId(client) },
     broadcast: false
   }
-  const message = messageOf(socket.mac, bare, RELEASE, newXid(), [option(SERVER_ID, held.server.bytes)], {
-    ciaddr: held.address
-  })
+  const options = [option(SERVER_ID, held.server.bytes)]
+  const message = messageOf({ socket, client: bare }, { type: RELEASE, xid: newXid(), options, ciaddr: held.address })
   socket.send(message, { address: held.server, mac: held.serverMac, from: held.address })
 }
 
@@ -270,19 +268,21 @@ function ownId(client: Client): ReadonlyMap<number, Uint8Array> {
   return own === undefined ? new Map() : new Map([[CLIENT_ID, own]])
 }
 
-function messageOf(
-  mac: Uint8Array,
-  client: Client,
-  type: number,
-  xid: number,
-  more: readonly (readonly [number, Uint8Array])[],
-  fields: { readonly seconds?: number; readonly ciaddr?: IpAddress }
-): Message {
+interface Outgoing {
+  readonly type: number
+  readonly xid: number
+  readonly options?: readonly (readonly [number, Uint8Array])[]
+  readonly seconds?: number
+  readonly ciaddr?: IpAddress
+}
+
+function messageOf({ socket, client }: Pick<Conversation, 'socket' | 'client'>, fields: Outgoing): Message {
+  const { type, xid } = fields
   const { request, provide } = client.options
   const options = new Map<number, Uint8Array>([
     [MESSAGE_TYPE, new Uint8Array([type])],
     [CLIENT_ID, client.clientId],
-    ...more
+    ...(fields.options ?? [])
   ])
   if (type !== RELEASE) {
     options.set(MAXIMUM_SIZE, new Uint8Array([LARGEST_MESSAGE >> 8, LARGEST_MESSAGE & 0xff]))
@@ -297,7 +297,7 @@ function messageOf(
     broadcast: client.broadcast && fields.ciaddr === undefined,
     ciaddr: fields.ciaddr ?? ANY_ADDRESS,
     yiaddr: ANY_ADDRESS,
-    chaddr: mac,
+    chaddr: socket.mac,
     options
   }
 }

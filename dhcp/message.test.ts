@@ -24,7 +24,7 @@ import {
   typeOf
 } from './message.ts'
 import { classlessRoutesOf, domainOf, maskLengthOf, searchOf, staticRoutesOf } from './option-values.ts'
-import { clientIdOf } from './options-config.ts'
+import { clientIdOf, type OptionsConfig } from './options-config.ts'
 import { BROADCAST_MAC, checksum, decodeFrame, encodeFrame } from './udp-frame.ts'
 
 const test = suite('dhcp: messages')
@@ -35,6 +35,11 @@ function address(text: string): IpAddress {
   const parsed = parseAddress(text)
   if (parsed === undefined) throw new Error(text)
   return parsed
+}
+
+/** Who asked for everything. */
+function asked(priority?: number, request = [1, 121, 3, 33, 6, 15, 119]): OptionsConfig {
+  return { request, provide: new Map(), priority }
 }
 
 /** An acknowledgement with these options, written in hexadecimal. */
@@ -77,7 +82,7 @@ test('a captured exchange is understood: types, addresses, client', () => {
 })
 
 test('a captured acknowledgement gives the result that the reference gives, and the domain with its search list', () => {
-  const grant = grantOf(decodeMessage(decodeFrame(bytesOf(UDHCPD_ACK)).payload), 77)
+  const grant = grantOf(decodeMessage(decodeFrame(bytesOf(UDHCPD_ACK)).payload), asked(77))
   assert.is(formatPrefix(grant.address), '10.9.0.34/24')
   assert.is(formatAddress(grant.server), '10.9.0.1')
   assert.equal(grant.times, { renew: 30, rebind: 52.5, expire: 60 })
@@ -130,7 +135,7 @@ test('bytes changed at random are a message or a DhcpDecodeError, and so is ever
       bytes[at] = random.below(256)
     }
     try {
-      grantOf(decodeMessage(bytes.subarray(42)), 0)
+      grantOf(decodeMessage(bytes.subarray(42)), asked())
       decodeFrame(bytes)
     } catch (error) {
       refused += 1
@@ -204,19 +209,64 @@ test('masks, times and addresses that make no sense', () => {
   throwsLike(() => timesOf(ackWith({ 51: '00000000' })), { name: 'DhcpDecodeError' })
   const whole = { 1: 'ffffff00', 51: '00000064', 54: 'c0000201' }
   for (const yiaddr of ['0.0.0.0', '127.0.0.1', '224.0.0.1', '255.255.255.255']) {
-    throwsLike(() => grantOf({ ...ackWith(whole), yiaddr: address(yiaddr) }, 0), { name: 'DhcpDecodeError' })
+    throwsLike(() => grantOf({ ...ackWith(whole), yiaddr: address(yiaddr) }, asked()), { name: 'DhcpDecodeError' })
   }
   for (const lacking of [1, 51, 54]) {
     const rest = Object.fromEntries(Object.entries(whole).filter(([code]) => Number(code) !== lacking))
-    throwsLike(() => grantOf(ackWith(rest), 0), { name: 'DhcpDecodeError', message: new RegExp(`option ${lacking}`) })
+    throwsLike(() => grantOf(ackWith(rest), asked()), {
+      name: 'DhcpDecodeError',
+      message: new RegExp(`option ${lacking}`)
+    })
   }
+})
+
+test('an address that no server means to give is refused, with what it is', () => {
+  const whole = { 1: 'ffffff00', 3: 'c00002fe', 51: '00000064', 54: 'c0000201' }
+  const given = (yiaddr: string, more: Readonly<Record<number, string>> = {}) =>
+    grantOf({ ...ackWith({ ...whole, ...more }), yiaddr: address(yiaddr) }, asked())
+  assert.is(formatPrefix(given('192.0.2.7').address), '192.0.2.7/24')
+  for (const [yiaddr, what, more] of [
+    ['192.0.2.255', /192\.0\.2\.255\/24 is the broadcast address/, {}],
+    ['192.0.2.0', /192\.0\.2\.0\/24 is that of its network/, {}],
+    ['192.0.2.254', /its router's/, {}],
+    ['192.0.2.1', /the server's own/, {}],
+    ['192.0.2.7', /192\.0\.2\.7\/1 is in a network with more than 2\^24/, { 1: '80000000' }]
+  ] as const) {
+    throwsLike(() => given(yiaddr, more), { name: 'DhcpDecodeError', message: what })
+  }
+  // A network of two and a single host have neither.
+  assert.is(formatPrefix(given('192.0.2.255', { 1: 'ffffffff' }).address), '192.0.2.255/32')
+  assert.is(formatPrefix(given('192.0.2.6', { 1: 'fffffffe' }).address), '192.0.2.6/31')
+})
+
+test("a lease of a second counts as ten, and so do a server's own times", () => {
+  assert.equal(timesOf(ackWith({ 51: '00000001' })), { renew: 5, rebind: 8.75, expire: 10 })
+  assert.is(timesOf(ackWith({ 51: '00000064', 58: '00000001', 59: '00000002' })).renew, 50)
+})
+
+test('routes to loopback and multicast addresses are left out; 0.0.0.0 as their gateway says that they are on the link', () => {
+  // RFC 3442: 127.0.0.0/8 via 192.0.2.1, 224.0.0.0/4 via 192.0.2.1, 198.51.100.0/24 on the link, default via 192.0.2.1
+  const routes = '087fc0000201' + '04e0c0000201' + '18c6336400000000' + '00c0000201'
+  const ack = ackWith({ 1: 'ffffff00', 51: '00000064', 54: 'c0000201', 121: routes })
+  assert.equal(JSON.parse(jsonText(grantOf(ack, asked()).result)).routes, [
+    { dst: '198.51.100.0/24', gw: '0.0.0.0' },
+    { dst: '0.0.0.0/0', gw: '192.0.2.1' }
+  ])
+})
+
+test('what was not asked for is not used: a server sends its router all the same', () => {
+  const ack = ackWith({ 1: 'ffffff00', 3: 'c0000201', 6: 'c0000201', 15: '6578', 51: '00000064', 54: 'c0000201' })
+  const result = JSON.parse(jsonText(grantOf(ack, asked(undefined, [1])).result))
+  assert.equal([result.ips, result.routes, result.dns], [[{ address: '192.0.2.7/24' }], undefined, {}])
 })
 
 test('names are names: nothing a resolv.conf would take for more, no endless search list', () => {
   assert.is(domainOf(ackWith({ 15: Buffer.from('lab.example.org\0').toString('hex') })), 'lab.example.org')
-  for (const text of ['a\nnameserver 192.0.2.66', 'a b', '', '-', 'a..b', 'x'.repeat(254)]) {
+  for (const text of ['a\nnameserver 192.0.2.66', 'a_-. b', '', '-', 'a..b', 'x'.repeat(254)]) {
     assert.is(domainOf(ackWith({ 15: Buffer.from(text).toString('hex') })), undefined, text)
   }
+  // Some servers write a search list there (resolv.conf's form): the first is the domain.
+  assert.is(domainOf(ackWith({ 15: Buffer.from('a.example b.example').toString('hex') })), 'a.example')
   // RFC 3397 section 2's example: eng.apple.com., marketing.apple.com. by pointer
   const example = '03656e67056170706c6503636f6d00096d61726b6574696e67c004'
   assert.equal(searchOf(ackWith({ 119: example })), ['eng.apple.com', 'marketing.apple.com'])

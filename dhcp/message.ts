@@ -118,7 +118,9 @@ function encodeOptions(writer: Writer, options: ReadonlyMap<number, Uint8Array>)
 }
 
 /** @throws {DhcpDecodeError} for anything else, wherever it ends */
-export function decodeMessage(bytes: Uint8Array): Message {
+export function decodeMessage(received: Uint8Array): Message {
+  // A copy, and no Buffer: parts of a Buffer share its memory.
+  const bytes = new Uint8Array(received)
   if (bytes.length < OPTIONS_AT) throw new DhcpDecodeError(`decode message: ${bytes.length} bytes are too few`)
   const reader = new Reader(bytes, 'DHCP message')
   const op = reader.u8()

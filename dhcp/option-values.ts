@@ -103,11 +103,12 @@ function maskedTo(bytes: Uint8Array, length: number): Uint8Array {
   return bytes.map((byte, i) => byte & (0xff00 >> Math.min(8, Math.max(0, length - i * 8))) & 0xff)
 }
 
-/** The domain; undefined also for a text that is none, since it would be written into a file of lines and words. */
+/** The domain, of several the first; undefined also for a text that is none, since it would be written into a file of lines and words. */
 export function domainOf(message: Message): string | undefined {
   const value = message.options.get(DOMAIN_NAME)
   const text = value === undefined ? '' : Buffer.from(value).toString('latin1').replace(/\0+$/, '')
-  return isDomain(text) ? text : undefined
+  const first = text.trim().split(/[ ,]+/)[0] ?? ''
+  return isDomain(first) ? first : undefined
 }
 
 /** The search list; empty also when it cannot be read. */

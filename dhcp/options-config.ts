@@ -3,6 +3,7 @@
  *
  *     "ipam": { "type": "dhcp", "request": [{ "option": "ntp" }], "provide": [{ "option": "host-name", "fromArg": "K8S_POD_NAME" }] }
  */
+import { createHash } from 'node:crypto'
 import { type Json, jsonObject } from '../lib/config/json.ts'
 import { Section } from '../lib/config/section.ts'
 import {
@@ -138,9 +139,14 @@ function pairsOf(args: string): ReadonlyMap<string, string> {
   return pairs
 }
 
-/** Who asks, as the reference plugin says it: a server goes on giving the same address when plugins are exchanged. */
+/**
+ * Who asks, as the reference plugin says it: a server goes on giving the same address when plugins are exchanged. Names that
+ * are too long are hashed: cut, two interfaces of one container would be one client.
+ */
 export function clientIdOf(containerId: string, network: string, ifName: string): Uint8Array {
-  const text = new TextEncoder().encode(`${containerId}/${network}/${ifName}`).subarray(0, LONGEST_CLIENT_ID)
+  const names = `${containerId}/${network}/${ifName}`
+  const text = new TextEncoder().encode(names)
+  const short = text.length <= LONGEST_CLIENT_ID ? text : createHash('sha256').update(names).digest()
   // Kind 0: no hardware address. RFC 2132 section 9.14
-  return new Uint8Array([0, ...text])
+  return new Uint8Array([0, ...short])
 }

@@ -10,7 +10,7 @@ import { formatAddress } from '../lib/ip/address.ts'
 import { formatPrefix } from '../lib/ip/prefix.ts'
 import { messageOf } from '../lib/sys/errors.ts'
 import type { ContainerLink } from './container-link.ts'
-import { acquire, type Granted, NoLease, type Patience, release, renew } from './exchange.ts'
+import { acquire, type Conversation, type Granted, NoLease, type Patience, release, renew } from './exchange.ts'
 import { grantedTo, type Lease } from './lease.ts'
 import type { DhcpSocket } from './socket.ts'
 import { clock, jittered, pause, pauseUntil } from './time.ts'
@@ -152,10 +152,10 @@ export class Renewal {
   }
 
   async #ask(everybody: boolean, until: number): Promise<Granted | 'refused' | undefined> {
-    const { client, held } = this.#lease
+    const { held } = this.#lease
     const { signal } = this.#stop
     try {
-      return await this.#withSocket(socket => renew(socket, client, held, everybody, until, signal))
+      return await this.#withSocket(socket => renew(this.#talk(socket), held, everybody, until))
     } catch (error) {
       signal.throwIfAborted()
       this.#log(`cannot be prolonged now: ${messageOf(error)}`)
@@ -180,7 +180,7 @@ export class Renewal {
     const began = clock()
     try {
       await this.#withSocket(async socket => {
-        const grant = await acquire(socket, client, patience, signal, address.address)
+        const grant = await acquire(this.#talk(socket), patience, address.address)
         const given = grant.address.address
         if (formatAddress(given) === formatAddress(address.address)) {
           this.link.restoreAddress(address, result)
@@ -196,6 +196,11 @@ export class Renewal {
       if (!(error instanceof NoLease)) this.#log(`cannot be had again now: ${messageOf(error)}`)
     }
     if (this.#lease.isLost) await pauseUntil(began + jittered(patience.pause), signal)
+  }
+
+  #talk(socket: DhcpSocket): Conversation {
+    const log = (message: string): void => this.#log(`is not prolonged: ${message}`)
+    return { socket, client: this.#lease.client, signal: this.#stop.signal, log }
   }
 
   async #withSocket<T>(work: (socket: DhcpSocket) => Promise<T>): Promise<T> {

@@ -111,7 +111,7 @@ const SUBJECTS: readonly Subject[] = [
     plugin: portmap,
     isChained: true,
     config: { runtimeConfig: { portMappings: [MAPPING] } },
-    changes: [NFT]
+    changes: ['write sysctl "ipv4/conf/br7/route_localnet" = "0"', NFT]
   },
   {
     ...USUAL,

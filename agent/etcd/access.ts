@@ -2,7 +2,6 @@
  * What a host shows to etcd: certificates and a password. They are files, read again for every connection, since they are
  * renewed while the agent runs.
  */
-import { X509Certificate } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { type ConnectionOptions, connect } from 'node:tls'
 import { fileError } from '../../lib/sys/files.ts'
@@ -73,7 +72,7 @@ export async function tlsReason(url: string, files: AccessFiles): Promise<string
   if (protocol !== 'https:') return ''
   try {
     const { ca, cert, key } = readTls(files)
-    const own = cert === null ? '' : validityOf(files.cert, cert)
+    const own = cert === null ? '' : await validityOf(files.cert, cert)
     if (own !== '') return own
     const trusted = ca === null ? {} : { ca }
     const shown = cert === null || key === null ? {} : { cert, key }
@@ -84,7 +83,8 @@ export async function tlsReason(url: string, files: AccessFiles): Promise<string
   }
 }
 
-function validityOf(path: string, content: Buffer): string {
+async function validityOf(path: string, content: Buffer): Promise<string> {
+  const { X509Certificate } = await import('node:crypto')
   const { validFromDate, validToDate } = new X509Certificate(content)
   if (validToDate.getTime() < Date.now()) return `certificate ${path} was valid until ${validToDate.toISOString()}`
   if (validFromDate.getTime() > Date.now()) return `certificate ${path} is valid from ${validFromDate.toISOString()} on`

@@ -94,7 +94,8 @@ export class EtcdChannel {
   readonly #methods: Methods
   readonly #client: Client
   readonly #count: Count
-  readonly #streams = new Set<EtcdStream>()
+  /** Ends a stream that nobody has closed. */
+  readonly #streams = new Set<(error: EtcdError) => void>()
   #isUsable = true
 
   /** Connects with the first call. @param tls undefined for http */
@@ -167,32 +168,32 @@ export class EtcdChannel {
     const stream = this.#open<Reply>(path, headers, Number.POSITIVE_INFINITY)
     let isOpen = true
     const end = (error: EtcdError): void => {
-      this.#streams.delete(opened)
+      this.#streams.delete(end)
       if (isOpen) listener.ended(error)
       isOpen = false
-    }
-    const opened: EtcdStream = {
-      send: message => {
-        if (isOpen) stream.write(message)
-      },
-      close: () => {
-        isOpen = false
-        this.#streams.delete(opened)
-        stream.cancel()
-      }
     }
     stream.on('data', (reply: Reply) => {
       if (isOpen) listener.message(reply)
     })
     stream.on('error', (error: ServiceError) => end(errorOf(error)))
     stream.on('end', () => end(new EtcdError(UNAVAILABLE, `${path}: etcd ended the stream`)))
-    this.#streams.add(opened)
-    return opened
+    this.#streams.add(end)
+    return {
+      send: message => {
+        if (isOpen) stream.write(message)
+      },
+      close: () => {
+        isOpen = false
+        this.#streams.delete(end)
+        stream.cancel()
+      }
+    }
   }
 
   close(): void {
     this.#isUsable = false
-    for (const stream of [...this.#streams]) stream.close()
+    // A call that found the endpoint wanting may have closed it: who follows something on it has to hear of that.
+    for (const end of [...this.#streams]) end(new EtcdError(UNAVAILABLE, 'the connection was lost'))
     this.#client.close()
   }
 

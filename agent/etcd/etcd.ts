@@ -156,10 +156,16 @@ export class Etcd {
    */
   async watch(listener: WatchListener, milliseconds: number): Promise<EtcdStream> {
     const channel = await this.#connect()
+    const endpoint = this.endpoint()
     const headers = { ...(await this.#headers(channel, milliseconds)), hasleader: 'true' }
     return channel.stream<WatchResponse>('/etcdserverpb.Watch/Watch', headers, {
       message: reply => listener.heard(watchReplyOf(reply)),
-      ended: listener.ended
+      ended: error => {
+        this.#reasonOf(endpoint, error).then(
+          reason => listener.ended(new EtcdError(error.code, reason)),
+          listener.ended
+        )
+      }
     })
   }
 
@@ -244,8 +250,8 @@ export class Etcd {
 
 /** gRPC's own words around the reason of the system. */
 function plainReason(message: string): string {
-  const last = /Last error: (?:Error: )?(.+?)\.? Resolution note/.exec(message)?.[1]
-  return last ?? message
+  const last = /Last error: (?:Error: )?(.+?)(?: \([-0-9T:.Z]+\))?\.? Resolution note/s.exec(message)?.[1]
+  return (last ?? message).trim()
 }
 
 /** The last word of each endpoint: that of the last one alone may be the least telling. */

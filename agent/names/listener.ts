@@ -63,11 +63,11 @@ export class Listener {
   /**
    * Opens the resolver of a container.
    *
+   * @param nft of the container's namespace
    * @param log hears what falls short: port 53 itself where there is no nf_tables
    * @throws {SysError} EADDRINUSE when the container's kernel has no nf_tables and the container its own server at port 53
    */
-  static async open(container: Net, respond: Respond, log: (message: string) => void): Promise<Listener> {
-    const nft = container.nft()
+  static async open(container: Net, nft: Nft, respond: Respond, log: (message: string) => void): Promise<Listener> {
     const high = await bindIn(container, 0)
     try {
       translate(nft, high.udp.address().port, portOf(high.tcp))
@@ -82,13 +82,11 @@ export class Listener {
   }
 
   /** Closes it; what it put into the container's nf_tables goes too. */
-  close(container: Net | undefined): void {
+  close(nft: Nft | undefined): void {
     this.#udp.close()
     this.#tcp.close()
     for (const socket of this.#connections) socket.destroy()
-    if (container === undefined) return
-    const nft = container.nft()
-    if (nft.findTable('ip', TABLE) === undefined) return
+    if (nft?.findTable('ip', TABLE) === undefined) return
     const batch = new NftBatch()
     batch.removeTable('ip', TABLE)
     nft.commit(batch, undefined)

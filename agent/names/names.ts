@@ -15,6 +15,7 @@ import { formatAddress } from '../../lib/ip/address.ts'
 import { RESOLVER } from '../../lib/names/record.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Net } from '../../lib/net/net.ts'
+import type { Nft } from '../../lib/nft/nft.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Registry } from '../registry.ts'
@@ -56,6 +57,7 @@ interface Container {
   readonly path: string
   /** Held as long as its resolver is, and with it the namespace's inode: nobody else gets the same number. */
   readonly net: Net
+  readonly nft: Nft
   readonly attachments: Map<string, Named>
   listener: Promise<Listener | CniError>
 }
@@ -111,6 +113,7 @@ export class Names {
     for (const container of containers) {
       const listener = await container.listener
       if (listener instanceof Listener) listener.close(undefined)
+      container.nft.close()
       container.net.close()
     }
   }
@@ -222,20 +225,18 @@ export class Names {
       return
     }
     const attachments = new Map([[attachmentKey(named), named]])
-    const container: Container = { path, net, attachments, listener: Promise.reject() }
+    const nft = this.#options.kernel.nft(net)
+    const container: Container = { path, net, nft, attachments, listener: Promise.reject() }
     container.listener.catch(() => undefined)
     container.listener = this.#listen(id, container)
     this.#containers.set(id, container)
   }
 
-  async #listen(
-    id: string,
-    { path, net, attachments }: Pick<Container, 'path' | 'net' | 'attachments'>
-  ): Promise<Listener | CniError> {
+  async #listen(id: string, { path, net, nft, attachments }: Container): Promise<Listener | CniError> {
     await this.#closing.get(id)
     const respond = (question: Uint8Array, transport: Transport) => this.#respond(id, attachments, question, transport)
     try {
-      return await Listener.open(net, respond, this.#options.log)
+      return await Listener.open(net, nft, respond, this.#options.log)
     } catch (error) {
       const what = `answer ${JSON.stringify(path)} at 127.0.0.11: ${messageOf(error)}`
       this.#tell(id, what)
@@ -261,9 +262,10 @@ export class Names {
     this.#containers.delete(id)
     this.#failedAt.delete(id)
     const closing = container.listener
-      .then(listener => (listener instanceof Listener ? listener.close(container.net) : undefined))
+      .then(listener => (listener instanceof Listener ? listener.close(container.nft) : undefined))
       .catch(error => this.#options.log(`leave ${JSON.stringify(container.path)}: ${messageOf(error)}`))
       .finally(() => {
+        container.nft.close()
         container.net.close()
         if (this.#closing.get(id) === closing) this.#closing.delete(id)
       })

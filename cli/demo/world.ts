@@ -57,7 +57,7 @@ export function startEcho(namespace: Namespace, port: number): Promise<Echo> {
   })
 }
 
-/** What a connection from a namespace saw: who it was to the other side, and how long the first answer took. */
+/** What connections from a namespace saw: who they were to the other side, and how long one with its answer took (the median). */
 export interface Reached {
   readonly seenAs: string
   readonly milliseconds: number

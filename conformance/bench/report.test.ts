@@ -11,7 +11,12 @@ const sample = (median: number) => ({ median, low: median * 0.9, high: median * 
 
 function timed(times: Readonly<Record<string, number>>, missing: Readonly<Record<string, string>> = {}) {
   const samples = Object.fromEntries(Object.entries(times).map(([name, time]) => [name, sample(time)]))
-  return { state: 'measured' as const, samples, calls: { ADD: { systemCalls: 223, programs: 1 } }, missing }
+  return {
+    state: 'measured' as const,
+    samples,
+    calls: { ADD: { systemCalls: 223, programs: 1, instructions: 2_728_354 } },
+    missing
+  }
 }
 
 function scenario(id: string, group: string, contestants: ScenarioResult['contestants']): ScenarioResult {
@@ -77,7 +82,7 @@ test('markdownReport: calls and programs in a table of their own', () => {
   const text = markdownReport(REPORT, undefined)
   assert.is(
     rowOf(text.slice(text.indexOf('System calls')), '| title of bridge'),
-    '| title of bridge | ADD | 223 | 1 | 223 | 1 |'
+    '| title of bridge | ADD | 223 | 1 | 2.73 M | 223 | 1 | 2.73 M |'
   )
 })
 

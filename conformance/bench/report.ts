@@ -143,7 +143,7 @@ function sections(report: BenchReport): readonly Section[] {
   return [
     { title: 'Time', table: timeTable(report) },
     ...growthSections(report),
-    { title: 'System calls and programs started per call', table: callTable(report) },
+    { title: 'System calls, programs started and instructions per call', table: callTable(report) },
     { title: 'Traffic over what was made', table: pathTable(report) },
     { title: 'Memory and size', table: memoryTable(report) }
   ].filter(isFilled)

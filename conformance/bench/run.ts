@@ -1,13 +1,14 @@
 /** Runs scenarios: contestants take turns within every round, and the order turns round with every round. */
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { instructionMeter } from './callgrind.ts'
 import { messageOf } from './failure.ts'
 import { whyNoKind } from './link-kinds.ts'
 import { closeCall, type Meter, measuredBy, peakMemory, run, timedCall } from './measure.ts'
 import { type Contestant, command, type Round, type Scenario, Stage } from './scenario.ts'
 import { memoryChain, PLUGINS } from './scenarios.ts'
 import { type Sample, sampleOf } from './statistics.ts'
-import { type KernelCalls, programMeter, systemCallMeter } from './strace.ts'
+import { type Counts, programMeter, systemCallMeter } from './strace.ts'
 
 /** Results of one scenario: per contestant either samples by measure, or why there are none. */
 export interface ScenarioResult {
@@ -21,7 +22,7 @@ export interface Measured {
   readonly state: 'measured'
   readonly samples: Readonly<Record<string, Sample>>
   /** By measure; empty where they were not counted. */
-  readonly calls: Readonly<Record<string, KernelCalls>>
+  readonly calls: Readonly<Record<string, Counts>>
   /** Why a measure has no number. */
   readonly missing: Readonly<Record<string, string>>
 }
@@ -34,12 +35,18 @@ export interface RunOptions {
   readonly runs: number
   /** The path of strace; undefined: nothing is counted. */
   readonly strace: string | undefined
+  /** The path of valgrind; undefined: instructions are not counted. */
+  readonly valgrind: string | undefined
 }
+
+/** Under valgrind its start alone takes a minute. */
+const WITHOUT_INSTRUCTIONS = 'node'
 
 const WARM_UPS = 2
 /** Counts of system calls differ by a retry or a timer at most, those of programs not at all. */
 const SYSTEM_CALL_ROUNDS = 3
 const PROGRAM_ROUNDS = 1
+const INSTRUCTION_ROUNDS = 1
 
 /** Why a contestant cannot take part. */
 function whyNot(scenario: Scenario, { name, dir }: Contestant): ContestantResult | undefined {
@@ -57,13 +64,13 @@ interface Runner {
   readonly stage: Stage
   round: () => Round
   readonly rounds: Round[]
-  calls: Readonly<Record<string, KernelCalls>>
+  calls: Readonly<Record<string, Counts>>
 }
 
 export function runScenario(
   scenario: Scenario,
   contestants: readonly Contestant[],
-  { runs, strace }: RunOptions
+  { runs, strace, valgrind }: RunOptions
 ): ScenarioResult {
   const results: Record<string, ContestantResult> = {}
   const runners: Runner[] = []
@@ -94,7 +101,7 @@ export function runScenario(
   }
   for (const runner of runners) {
     guarded(runner.contestant, () => {
-      if (scenario.counted && strace !== undefined) runner.calls = countCalls(runner, strace)
+      if (scenario.counted && strace !== undefined) runner.calls = countCalls(runner, strace, valgrind)
       results[runner.contestant.name] = summaryOf(runner)
     })
   }
@@ -138,17 +145,25 @@ function summaryOf({ rounds, calls }: Runner): Measured {
 }
 
 /** The same rounds a few times more, counted instead of timed. */
-function countCalls({ stage, round }: Runner, strace: string): Readonly<Record<string, KernelCalls>> {
+function countCalls(runner: Runner, strace: string, valgrind: string | undefined): Readonly<Record<string, Counts>> {
+  const { stage, round, contestant } = runner
   const rounds = (meter: Meter, length: number) =>
     measuredBy(meter, () => Array.from({ length }, () => stage.inside(round)))
   const systemCalls = rounds(systemCallMeter(strace), SYSTEM_CALL_ROUNDS)
   const programs = rounds(programMeter(strace), PROGRAM_ROUNDS)
-  const counts: Record<string, KernelCalls> = {}
+  const isCounted = valgrind !== undefined && contestant.name !== WITHOUT_INSTRUCTIONS
+  const instructions = isCounted ? rounds(instructionMeter(valgrind), INSTRUCTION_ROUNDS) : []
+  const counts: Record<string, Counts> = {}
   for (const measure of Object.keys(systemCalls[0] ?? {})) {
     const ofCalls = collected(systemCalls, measure).numbers
     const ofPrograms = collected(programs, measure).numbers
+    const computed = collected(instructions, measure).numbers
     if (ofCalls.length === 0 || ofPrograms.length === 0) continue
-    counts[measure] = { systemCalls: sampleOf(ofCalls).median, programs: sampleOf(ofPrograms).median }
+    counts[measure] = {
+      systemCalls: sampleOf(ofCalls).median,
+      programs: sampleOf(ofPrograms).median,
+      instructions: computed.length === 0 ? undefined : sampleOf(computed).median
+    }
   }
   return counts
 }

@@ -10,6 +10,11 @@ export interface KernelCalls {
   readonly programs: number
 }
 
+/** The same, and what the plugin's own process computes; undefined where it was not counted. */
+export interface Counts extends KernelCalls {
+  readonly instructions: number | undefined
+}
+
 const PATHS = ['/usr/bin/strace', '/bin/strace', '/usr/local/bin/strace']
 
 /**

@@ -102,18 +102,24 @@ export function timeTable(report: BenchReport): Table {
   return [head, ...rows]
 }
 
-/** System calls and programs of each call, where they were counted. */
+/** Such as `2.73 M`. */
+function millions(count: number | undefined): string {
+  return count === undefined ? '-' : `${(count / 1e6).toFixed(2)} M`
+}
+
+/** System calls, programs and instructions of each call, where they were counted. */
 export function callTable(report: BenchReport): Table {
   const names = report.contestants.map(({ name }) => name)
   const callsOf = (result: ScenarioResult, name: string, measure: string) =>
     measured(report.results, result.id, name)?.calls[measure]
   const counted = (result: ScenarioResult) =>
     measuresOf(result).filter(measure => names.some(name => callsOf(result, name, measure) !== undefined))
-  const head = ['scenario', 'call', ...names.flatMap(name => [`${name}: system calls`, 'programs'])]
+  const head = ['scenario', 'call', ...names.flatMap(name => [`${name}: system calls`, 'programs', 'instructions'])]
   const rows = scenarioRows(report.results, counted, (result, measure) =>
     names.flatMap(name => {
       const calls = callsOf(result, name, measure)
-      return calls === undefined ? ['-', '-'] : [String(calls.systemCalls), String(calls.programs)]
+      if (calls === undefined) return ['-', '-', '-']
+      return [String(calls.systemCalls), String(calls.programs), millions(calls.instructions)]
     })
   )
   return [head, ...rows]

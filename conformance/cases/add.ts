@@ -6,14 +6,14 @@ import { addressesOf } from '../result-form.ts'
 import { difference } from '../world.ts'
 
 /** Judges that a failed ADD left host and container as they were. */
-function judgeUnchanged(context: Context, clause: string, attachment: Attachment, before: Picture, what: string): void {
+function judgeUnchanged(context: Context, attachment: Attachment, before: Picture, what: string): void {
   const after = picture(context, attachment)
   const host = difference(before.host, after.host)
   const inside = difference(before.container, after.container)
   const changed = [...host.added, ...host.removed, ...inside.added, ...inside.removed]
     // A bridge, a table or a chain for the whole network may stay; whatever is of this container may not.
     .filter(line => !isShared(line))
-  context.judge(clause, changed.length === 0, `${what}: nothing is left behind`, () => changed.join('; '))
+  context.judge('add.failure-clean', changed.length === 0, `${what}: nothing is left behind`, () => changed.join('; '))
 }
 
 export interface Picture {
@@ -142,7 +142,7 @@ export const ADD_CASES: readonly Case[] = [
       const body = printed(outcome)
       const kept = body?.['code'] === 117 && String(body['msg']).includes('the judge says no')
       context.judgeOutcome('delegate.error-kept', kept, 'code 117 and `the judge says no`', outcome)
-      judgeUnchanged(context, 'add.failure-clean', attachment, before, 'after a refusal of IPAM')
+      judgeUnchanged(context, attachment, before, 'after a refusal of IPAM')
     }
   },
   {
@@ -165,7 +165,7 @@ export const ADD_CASES: readonly Case[] = [
       if (succeeded(outcome)) return
       const asked = context.ipam.calls().map(({ verb }) => verb)
       context.judge('delegate.release', asked.includes('DEL'), 'IPAM is asked to DEL', () => asked.join(', '))
-      judgeUnchanged(context, 'add.failure-clean', attachment, before, 'after a failure late in ADD')
+      judgeUnchanged(context, attachment, before, 'after a failure late in ADD')
     }
   },
   {
@@ -198,6 +198,6 @@ export const ADD_CASES: readonly Case[] = [
 ]
 
 /** ADD with an IPAM plugin that answers this and exits so. */
-export function failingAdd(context: Context, attachment: Attachment, stdout: string, status: number) {
+function failingAdd(context: Context, attachment: Attachment, stdout: string, status: number) {
   return context.callWithAnswer('ADD', attachment, { stdout, status })
 }

@@ -24,9 +24,7 @@ const POOL = '/var/lib/cni/networks/judgenet'
 
 export const ADDRESS_BEHAVIOURS: readonly Behaviour[] = [
   behaviour(
-    'host-local',
-    'whole-subnet',
-    'MUST',
+    ['host-local', 'whole-subnet', 'MUST'],
     'Every usable address of a subnet but the gateway is given once, then ADD fails.',
     (context, say) => {
       const block = new Netmask('10.78.0.0/29')
@@ -42,9 +40,7 @@ export const ADDRESS_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'host-local',
-    'range',
-    'MUST',
+    ['host-local', 'range', 'MUST'],
     'rangeStart and rangeEnd bound the pool; the gateway is not given.',
     (context, say) => {
       const range = { subnet: '10.78.0.0/24', rangeStart: '10.78.0.10', rangeEnd: '10.78.0.12', gateway: '10.78.0.11' }
@@ -52,7 +48,7 @@ export const ADDRESS_BEHAVIOURS: readonly Behaviour[] = [
       say(got.join(' ') === '10.78.0.10/24 10.78.0.12/24', '.10 and .12', () => got.join(' '))
     }
   ),
-  behaviour('host-local', 'round-robin', 'MUST', 'A released address is not given again at once.', (context, say) => {
+  behaviour(['host-local', 'round-robin', 'MUST'], 'A released address is not given again at once.', (context, say) => {
     const config = hostLocal({ subnet: '10.78.0.0/24' })
     const first = context.attachment()
     const [one] = addressesOf(context.mustAdd(first, { config }))
@@ -60,14 +56,12 @@ export const ADDRESS_BEHAVIOURS: readonly Behaviour[] = [
     const [two] = take(context, 1, config)
     say(one !== two, 'another address', () => `${one}, then ${two}`)
   }),
-  behaviour('host-local', 'two-families', 'MUST', 'One address comes from each set of ranges.', (context, say) => {
+  behaviour(['host-local', 'two-families', 'MUST'], 'One address comes from each set of ranges.', (context, say) => {
     const [got] = take(context, 1, hostLocal({ ranges: [[{ subnet: '10.78.0.0/24' }], [{ subnet: 'fd78::/64' }]] }))
     say(got === '10.78.0.2/24 fd78::2/64', '10.78.0.2/24 fd78::2/64', () => String(got))
   }),
   behaviour(
-    'host-local',
-    'two-ranges',
-    'MUST',
+    ['host-local', 'two-ranges', 'MUST'],
     'A second range of one set is used when the first is full.',
     (context, say) => {
       const ranges = [[{ subnet: '10.78.0.0/30' }, { subnet: '10.79.0.0/30' }]]
@@ -75,12 +69,12 @@ export const ADDRESS_BEHAVIOURS: readonly Behaviour[] = [
       say(got.join(' ') === '10.78.0.2/30 10.79.0.2/30', '10.78.0.2/30, then 10.79.0.2/30', () => got.join(' '))
     }
   ),
-  behaviour('host-local', 'routes', 'MUST', 'routes of the configuration are in the result.', (context, say) => {
+  behaviour(['host-local', 'routes', 'MUST'], 'routes of the configuration are in the result.', (context, say) => {
     const routes = [{ dst: '0.0.0.0/0' }, { dst: '192.0.2.0/24', gw: '10.78.0.9' }]
     const result = context.mustAdd(context.attachment(), { config: hostLocal({ subnet: '10.78.0.0/24', routes }) })
     say(stable(result['routes']) === stable(routes), stable(routes), () => stable(result['routes']))
   }),
-  behaviour('host-local', 'resolv-conf', 'MUST', "resolvConf is read into the result's dns.", (context, say) => {
+  behaviour(['host-local', 'resolv-conf', 'MUST'], "resolvConf is read into the result's dns.", (context, say) => {
     const path = `${context.world.folder}/resolv.conf`
     writeFileSync(
       path,
@@ -99,9 +93,7 @@ export const ADDRESS_BEHAVIOURS: readonly Behaviour[] = [
     say(stable(dns) === stable(wanted), stable(wanted), () => stable(dns))
   }),
   behaviour(
-    'host-local',
-    'asked-address',
-    'MUST',
+    ['host-local', 'asked-address', 'MUST'],
     'An address asked for by CNI_ARGS, args.cni.ips or runtimeConfig.ips is given, or refused when taken.',
     (context, say) => {
       const config = hostLocal({ subnet: '10.78.0.0/24' })
@@ -118,9 +110,7 @@ export const ADDRESS_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'host-local',
-    'runtime-ranges',
-    'MUST',
+    ['host-local', 'runtime-ranges', 'MUST'],
     "runtimeConfig.ipRanges come before the configuration's own.",
     (context, say) => {
       const config = { ...hostLocal({}), runtimeConfig: { ipRanges: [[{ subnet: '10.80.0.0/24' }]] } }
@@ -129,9 +119,7 @@ export const ADDRESS_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'host-local',
-    'files',
-    'MUST',
+    ['host-local', 'files', 'MUST'],
     'A lease is a file named by its address in dataDir/NETWORK, holding container ID and interface.',
     (context, say) => {
       const dataDir = `${context.world.folder}/leases`
@@ -143,9 +131,7 @@ export const ADDRESS_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'host-local',
-    'old-files',
-    'MUST',
+    ['host-local', 'old-files', 'MUST'],
     'Leases of older releases, which hold the ID alone, count and are released.',
     (context, say) => {
       const config = hostLocal({ subnet: '10.78.0.0/24' })
@@ -158,7 +144,7 @@ export const ADDRESS_BEHAVIOURS: readonly Behaviour[] = [
       say(!existsSync(`${POOL}/10.78.0.3`), 'DEL releases 10.78.0.3', () => 'it is still there')
     }
   ),
-  behaviour('host-local', 'bad-ranges', 'MUST', 'Ranges that contradict themselves are refused.', (context, say) => {
+  behaviour(['host-local', 'bad-ranges', 'MUST'], 'Ranges that contradict themselves are refused.', (context, say) => {
     const bad: readonly JsonObject[] = [
       { ranges: [[{ subnet: '10.78.0.0/24', rangeStart: '10.79.0.1' }]] },
       { ranges: [[{ subnet: '10.78.0.0/24', rangeStart: '10.78.0.9', rangeEnd: '10.78.0.3' }]] },
@@ -173,9 +159,7 @@ export const ADDRESS_BEHAVIOURS: readonly Behaviour[] = [
     }
   }),
   behaviour(
-    'host-local',
-    'empty-file',
-    'SHOULD',
+    ['host-local', 'empty-file', 'SHOULD'],
     'An empty lease file, as a crash leaves it, does not take the address for ever.',
     (context, say) => {
       const config = hostLocal({ subnet: '10.78.0.0/30' })
@@ -188,9 +172,7 @@ export const ADDRESS_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'host-local',
-    'same-owner',
-    'SHOULD',
+    ['host-local', 'same-owner', 'SHOULD'],
     'The same container and interface asking again get their address again.',
     (context, say) => {
       const config = hostLocal({ subnet: '10.78.0.0/24' })
@@ -202,9 +184,7 @@ export const ADDRESS_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'host-local',
-    'small-subnets',
-    'SHOULD',
+    ['host-local', 'small-subnets', 'SHOULD'],
     'Subnets of /31, /32, /127 and /128 give all their addresses.',
     (context, say) => {
       for (const [subnet, count] of [
@@ -226,9 +206,7 @@ export const ADDRESS_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'host-local',
-    'check-compares',
-    'SHOULD',
+    ['host-local', 'check-compares', 'SHOULD'],
     'CHECK fails when the lease is for another address than prevResult says.',
     (context, say) => {
       const config = hostLocal({ subnet: '10.78.0.0/24' })
@@ -239,15 +217,13 @@ export const ADDRESS_BEHAVIOURS: readonly Behaviour[] = [
       say(!succeeded(outcome), 'CHECK fails', () => describeOutcome(outcome))
     }
   ),
-  behaviour('host-local', 'private-files', 'MUST', 'Lease files are for root alone to write.', (context, say) => {
+  behaviour(['host-local', 'private-files', 'MUST'], 'Lease files are for root alone to write.', (context, say) => {
     context.mustAdd(context.attachment(), { config: hostLocal({ subnet: '10.78.0.0/24' }) })
     const mode = (statSync(`${POOL}/10.78.0.2`).mode & 0o777).toString(8)
     say((Number.parseInt(mode, 8) & 0o022) === 0, 'no write permission for others', () => mode)
   }),
   behaviour(
-    'static',
-    'sources',
-    'MUST',
+    ['static', 'sources', 'MUST'],
     "Addresses of runtimeConfig beat those of args.cni, those of CNI_ARGS, and the configuration's.",
     (context, say) => {
       const ipam = { type: 'static', addresses: [{ address: '10.81.0.1/24', gateway: '10.81.0.254' }] }
@@ -265,9 +241,7 @@ export const ADDRESS_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'static',
-    'bad-address',
-    'MUST',
+    ['static', 'bad-address', 'MUST'],
     'An address without prefix, or none at all, is refused.',
     (context, say) => {
       for (const addresses of [[{ address: '10.81.0.1' }], [{ address: 'nonsense/24' }], [{}]]) {

@@ -6,6 +6,7 @@ import { ADD_CASES } from './add.ts'
 import { CHECK_CASES } from './check.ts'
 import { CONFIGURATION_CASES } from './configuration.ts'
 import { CONVENTION_CASES } from './conventions.ts'
+import { CROWD_CASES } from './crowds.ts'
 import { DEL_CASES } from './del.ts'
 import { DELEGATION_CASES } from './delegation.ts'
 import { ENDURANCE_CASES } from './endurance.ts'
@@ -31,6 +32,7 @@ export const CASES: readonly Case[] = [
   ...DELEGATION_CASES,
   ...CONVENTION_CASES,
   ...BEHAVIOURS.map(({ one }) => one),
+  ...CROWD_CASES,
   ...ENDURANCE_CASES,
   ...HOSTILE_CASES,
   ...FAULT_CASES

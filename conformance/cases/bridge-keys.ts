@@ -30,7 +30,7 @@ function portVlans(context: Context): readonly string[] {
 }
 
 function refused(id: string, level: Level, text: string, configs: readonly JsonObject[]): Behaviour {
-  return behaviour('bridge', id, level, text, (context, say) => {
+  return behaviour(['bridge', id, level], text, (context, say) => {
     for (const config of configs) {
       const outcome = context.call('ADD', context.attachment(), { config })
       say(!succeeded(outcome), `${stable(config)} is refused`, () => describeOutcome(outcome))
@@ -38,8 +38,13 @@ function refused(id: string, level: Level, text: string, configs: readonly JsonO
   })
 }
 
-function vlanCase(id: string, level: Level, text: string, config: JsonObject, wanted: readonly string[]): Behaviour {
-  return behaviour('bridge', id, level, text, (context, say) => {
+function vlanCase(
+  [id, level]: readonly [string, Level],
+  text: string,
+  config: JsonObject,
+  wanted: readonly string[]
+): Behaviour {
+  return behaviour(['bridge', id, level], text, (context, say) => {
     context.requireKernel(VLANS)
     added(context, { isGateway: false, ...config })
     const seen = portVlans(context)
@@ -57,7 +62,7 @@ function masqueradeLines(context: Context): { readonly iptables: number; readonl
 /** Keys that plugins with a bridge have in common. */
 function gatewayKeys(plugin: string): readonly Behaviour[] {
   return [
-    behaviour(plugin, 'ip-masq-backend', 'SHOULD', 'ipMasqBackend says where to masquerade.', (context, say) => {
+    behaviour([plugin, 'ip-masq-backend', 'SHOULD'], 'ipMasqBackend says where to masquerade.', (context, say) => {
       const masquerading = { isGateway: true, ipMasq: true }
       const first = context.attachment()
       context.mustAdd(first, { config: { ...masquerading, ipMasqBackend: 'nftables' } })
@@ -70,7 +75,7 @@ function gatewayKeys(plugin: string): readonly Behaviour[] {
       const byIptables = masqueradeLines(context)
       say(byIptables.iptables > 0, 'iptables: in its table nat', () => stable({ ...byIptables }))
     }),
-    behaviour(plugin, 'ip-masq-off', 'MUST', 'Without ipMasq nothing is masqueraded.', (context, say) => {
+    behaviour([plugin, 'ip-masq-off', 'MUST'], 'Without ipMasq nothing is masqueraded.', (context, say) => {
       added(context, { isGateway: true, ipMasq: false })
       const lines = masqueradeLines(context)
       say(lines.iptables + lines.nftables === 0, 'no rule that masquerades', () => stable({ ...lines }))
@@ -81,7 +86,7 @@ function gatewayKeys(plugin: string): readonly Behaviour[] {
 export const BRIDGE_KEY_BEHAVIOURS: readonly Behaviour[] = [
   ...gatewayKeys('bridge'),
   ...gatewayKeys('vxlan'),
-  behaviour('bridge', 'default-name', 'MUST', 'Without the key bridge the bridge is cni0.', (context, say) => {
+  behaviour(['bridge', 'default-name', 'MUST'], 'Without the key bridge the bridge is cni0.', (context, say) => {
     added(context, { bridge: undefined, isGateway: false })
     const found = context.world.link('cni0')
     say(found !== undefined, 'a link cni0', () =>
@@ -91,18 +96,15 @@ export const BRIDGE_KEY_BEHAVIOURS: readonly Behaviour[] = [
         .join()
     )
   }),
-  vlanCase('vlan', 'MUST', 'vlan is the untagged VLAN of the port.', { vlan: 100 }, ['100 PVID Egress Untagged']),
+  vlanCase(['vlan', 'MUST'], 'vlan is the untagged VLAN of the port.', { vlan: 100 }, ['100 PVID Egress Untagged']),
   vlanCase(
-    'vlan-trunk',
-    'SHOULD',
+    ['vlan-trunk', 'SHOULD'],
     'vlanTrunk lists the tagged VLANs of the port, one by one or as ranges.',
     { vlan: 100, vlanTrunk: [{ id: 7 }, { minID: 201, maxID: 203 }] },
     ['7', '100 PVID Egress Untagged', '201', '202', '203']
   ),
   behaviour(
-    'bridge',
-    'preserve-default-vlan',
-    'SHOULD',
+    ['bridge', 'preserve-default-vlan', 'SHOULD'],
     'preserveDefaultVlan decides whether the port keeps the VLAN that the kernel gives every port.',
     (context, say) => {
       context.requireKernel(VLANS)
@@ -122,9 +124,7 @@ export const BRIDGE_KEY_BEHAVIOURS: readonly Behaviour[] = [
     { vlanTrunk: [{ minID: 20 }] }
   ]),
   behaviour(
-    'bridge',
-    'vlans-apart',
-    'MUST',
+    ['bridge', 'vlans-apart', 'MUST'],
     'Containers of different VLANs do not reach each other, those of one do.',
     (context, say) => {
       context.requireKernel(VLANS)
@@ -139,9 +139,7 @@ export const BRIDGE_KEY_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'bridge',
-    'port-isolation-traffic',
-    'SHOULD',
+    ['bridge', 'port-isolation-traffic', 'SHOULD'],
     'Isolated containers do not reach each other, but the host reaches both.',
     (context, say) => {
       const one = added(context, { portIsolation: true })
@@ -154,9 +152,7 @@ export const BRIDGE_KEY_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'bridge',
-    'hairpin-traffic',
-    'MUST',
+    ['bridge', 'hairpin-traffic', 'MUST'],
     'With hairpinMode a container reaches its own published address.',
     (context, say) => {
       const attachment = added(context, { hairpinMode: true, ipMasq: true })
@@ -171,7 +167,7 @@ export const BRIDGE_KEY_BEHAVIOURS: readonly Behaviour[] = [
       server.stop()
     }
   ),
-  behaviour('bridge', 'mac-spoof-check', 'SHOULD', 'macspoofchk drops frames with another MAC.', (context, say) => {
+  behaviour(['bridge', 'mac-spoof-check', 'SHOULD'], 'macspoofchk drops frames with another MAC.', (context, say) => {
     const attachment = added(context, { macspoofchk: true })
     const neighbour = added(context, {})
     const server = Server.start(context.world, neighbour.netns, 'tcp', 8080)
@@ -183,9 +179,7 @@ export const BRIDGE_KEY_BEHAVIOURS: readonly Behaviour[] = [
     server.stop()
   }),
   behaviour(
-    'bridge',
-    'mac-spoof-check-gone',
-    'SHOULD',
+    ['bridge', 'mac-spoof-check-gone', 'SHOULD'],
     'A DEL that knows nothing but the names leaves no rule of macspoofchk.',
     (context, say) => {
       const config = { macspoofchk: true }
@@ -199,9 +193,7 @@ export const BRIDGE_KEY_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'bridge',
-    'duplicate-address',
-    'SHOULD',
+    ['bridge', 'duplicate-address', 'SHOULD'],
     'With enabledad an IPv6 address that somebody on the network has makes ADD fail.',
     (context, say) => {
       added(context, {})
@@ -216,9 +208,7 @@ export const BRIDGE_KEY_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'bridge',
-    'disable-container-interface',
-    'SHOULD',
+    ['bridge', 'disable-container-interface', 'SHOULD'],
     'disableContainerInterface leaves the interface down, and is refused together with IPAM.',
     (context, say) => {
       const config = { disableContainerInterface: true, isGateway: false }

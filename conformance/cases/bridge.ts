@@ -60,9 +60,7 @@ const CHECK_NOTICES: readonly {
 
 export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
   behaviour(
-    'bridge',
-    'is-gateway',
-    'MUST',
+    ['bridge', 'is-gateway', 'MUST'],
     "isGateway gives the bridge the gateway's address and turns forwarding on.",
     (context, say) => {
       add(context, { isGateway: true })
@@ -76,15 +74,13 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
       say(forward.join() === '1,1', 'forwarding is on', () => forward.join())
     }
   ),
-  behaviour('bridge', 'not-gateway', 'MUST', 'Without isGateway the bridge has no address.', (context, say) => {
+  behaviour(['bridge', 'not-gateway', 'MUST'], 'Without isGateway the bridge has no address.', (context, say) => {
     add(context, { isGateway: false })
     const held = context.world.addresses(BRIDGE)
     say(held.length === 0, 'no address', () => held.join(', '))
   }),
   behaviour(
-    'bridge',
-    'is-default-gateway',
-    'MUST',
+    ['bridge', 'is-default-gateway', 'MUST'],
     "isDefaultGateway makes the bridge the container's default gateway.",
     (context, say) => {
       const attachment = context.attachment()
@@ -95,7 +91,7 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
       say(holds, 'a default route by 10.77.0.1', () => stable(routes))
     }
   ),
-  behaviour('bridge', 'mtu', 'MUST', 'mtu is set on both ends of the pair.', (context, say) => {
+  behaviour(['bridge', 'mtu', 'MUST'], 'mtu is set on both ends of the pair.', (context, say) => {
     const { attachment } = add(context, { mtu: 1400 })
     const inside = attachment.netns.inside(() => context.world.link('eth0'))
     say(inside?.['mtu'] === 1400, 'eth0 has MTU 1400', () => String(inside?.['mtu']))
@@ -103,9 +99,7 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
     say(outside === 1400, 'the host end has MTU 1400', () => String(outside))
   }),
   behaviour(
-    'bridge',
-    'hairpin-mode',
-    'MUST',
+    ['bridge', 'hairpin-mode', 'MUST'],
     'hairpinMode lets the port send back what came from it.',
     (context, say) => {
       add(context, { hairpinMode: true })
@@ -113,15 +107,13 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
       say(flag === true, 'hairpin on', () => String(flag))
     }
   ),
-  behaviour('bridge', 'promisc-mode', 'MUST', 'promiscMode makes the bridge promiscuous.', (context, say) => {
+  behaviour(['bridge', 'promisc-mode', 'MUST'], 'promiscMode makes the bridge promiscuous.', (context, say) => {
     add(context, { promiscMode: true })
     const flags = context.world.link(BRIDGE)?.['flags']
     say(Array.isArray(flags) && flags.includes('PROMISC'), 'flag PROMISC', () => stable(flags))
   }),
   behaviour(
-    'bridge',
-    'hairpin-or-promisc',
-    'MUST',
+    ['bridge', 'hairpin-or-promisc', 'MUST'],
     'hairpinMode together with promiscMode is refused.',
     (context, say) => {
       const outcome = context.call('ADD', context.attachment(), { config: { hairpinMode: true, promiscMode: true } })
@@ -129,9 +121,7 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'bridge',
-    'port-isolation',
-    'SHOULD',
+    ['bridge', 'port-isolation', 'SHOULD'],
     'portIsolation keeps containers of one bridge apart.',
     (context, say) => {
       add(context, { portIsolation: true })
@@ -140,9 +130,7 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'bridge',
-    'not-a-bridge',
-    'MUST',
+    ['bridge', 'not-a-bridge', 'MUST'],
     "A link of the bridge's name that is no bridge is refused.",
     (context, say) => {
       const outcome = context.call('ADD', context.attachment(), { config: { bridge: 'uplink' } })
@@ -150,9 +138,7 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'bridge',
-    'other-address',
-    'MUST',
+    ['bridge', 'other-address', 'MUST'],
     'A bridge with another address of the family is refused, unless forceAddress.',
     (context, say) => {
       context.world.ipBatch([`link add ${BRIDGE} type bridge`, `address add 10.55.0.1/24 dev ${BRIDGE}`])
@@ -166,9 +152,7 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'bridge',
-    'layer-2',
-    'MUST',
+    ['bridge', 'layer-2', 'MUST'],
     'Without IPAM the container gets an interface without address.',
     (context, say) => {
       const { attachment } = add(context, { ipam: {}, isGateway: false })
@@ -176,7 +160,7 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
       say(held.length === 0, 'no address', () => held.join(', '))
     }
   ),
-  behaviour('bridge', 'layer-2-check', 'SHOULD', 'CHECK works on a network without IPAM.', (context, say) => {
+  behaviour(['bridge', 'layer-2-check', 'SHOULD'], 'CHECK works on a network without IPAM.', (context, say) => {
     const attachment = context.attachment()
     const config = { ipam: {}, isGateway: false }
     context.mustAdd(attachment, { config })
@@ -184,9 +168,7 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
     say(succeeded(outcome), 'CHECK succeeds', () => outcome.stdout)
   }),
   behaviour(
-    'bridge',
-    'steady-mac',
-    'SHOULD',
+    ['bridge', 'steady-mac', 'SHOULD'],
     'The bridge keeps its hardware address as containers come and go.',
     (context, say) => {
       const seen = new Set<unknown>()
@@ -198,9 +180,7 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'bridge',
-    'reconciles',
-    'SHOULD',
+    ['bridge', 'reconciles', 'SHOULD'],
     'The MTU of the configuration reaches a bridge that exists.',
     (context, say) => {
       context.world.run('ip', 'link', 'add', BRIDGE, 'type', 'bridge')
@@ -209,20 +189,22 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
       say(mtu === 1400, 'the bridge has MTU 1400', () => String(mtu))
     }
   ),
-  behaviour('bridge', 'neighbours-talk', 'MUST', 'Two containers of the network reach each other.', (context, say) => {
-    const one = add(context, {}).attachment
-    const other = add(context, {}).attachment
-    const server = Server.start(context.world, one.netns, 'tcp', 8080)
-    const seen = other.netns.inside(() => ask('tcp', '10.77.0.5', 8080))
-    say(seen === '10.77.0.6', 'an answer to 10.77.0.6', () => String(seen))
-    const v6 = other.netns.inside(() => ask('tcp', 'fd77::5', 8080))
-    say(v6 === 'fd77::6', 'an answer to fd77::6', () => String(v6))
-    server.stop()
-  }),
   behaviour(
-    'bridge',
-    'ip-masq',
-    'MUST',
+    ['bridge', 'neighbours-talk', 'MUST'],
+    'Two containers of the network reach each other.',
+    (context, say) => {
+      const one = add(context, {}).attachment
+      const other = add(context, {}).attachment
+      const server = Server.start(context.world, one.netns, 'tcp', 8080)
+      const seen = other.netns.inside(() => ask('tcp', '10.77.0.5', 8080))
+      say(seen === '10.77.0.6', 'an answer to 10.77.0.6', () => String(seen))
+      const v6 = other.netns.inside(() => ask('tcp', 'fd77::5', 8080))
+      say(v6 === 'fd77::6', 'an answer to fd77::6', () => String(v6))
+      server.stop()
+    }
+  ),
+  behaviour(
+    ['bridge', 'ip-masq', 'MUST'],
     "ipMasq lets containers reach the world under the host's address, and only then.",
     (context, say) => {
       const outside = context.world.outside()
@@ -239,9 +221,7 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'bridge',
-    'ip-masq-two-interfaces',
-    'SHOULD',
+    ['bridge', 'ip-masq-two-interfaces', 'SHOULD'],
     "DEL of one interface leaves the masquerading of the same container's other one.",
     (context, say) => {
       const outside = context.world.outside()
@@ -259,9 +239,7 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'bridge',
-    'ip-masq-gone',
-    'SHOULD',
+    ['bridge', 'ip-masq-gone', 'SHOULD'],
     'After a DEL that knows neither namespace nor prevResult no masquerading rule is left.',
     (context, say) => {
       const config = { ipMasq: true }
@@ -275,16 +253,14 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
       say(left.length === 0, 'the ruleset is as before', () => left.join('; '))
     }
   ),
-  behaviour('bridge', 'dns', 'MUST', 'dns of the configuration is in the result.', (context, say) => {
+  behaviour(['bridge', 'dns', 'MUST'], 'dns of the configuration is in the result.', (context, say) => {
     const dns = { nameservers: ['192.0.2.53'], domain: 'a.example', search: ['b.example'], options: ['rotate'] }
     const { result } = add(context, { dns })
     const found = isObject(result['dns']) ? result['dns'] : {}
     say(stable(found) === stable(dns), stable(dns), () => stable(found))
   }),
   behaviour(
-    'bridge',
-    'result-interfaces',
-    'MUST',
+    ['bridge', 'result-interfaces', 'MUST'],
     'The result lists bridge, host end and container end in this order.',
     (context, say) => {
       const { result } = add(context, {})
@@ -294,9 +270,7 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'bridge',
-    'v6-at-once',
-    'SHOULD',
+    ['bridge', 'v6-at-once', 'SHOULD'],
     'IPv6 addresses can be used as soon as ADD is over, and ADD does not wait for it.',
     (context, say) => {
       const attachment = context.attachment()
@@ -313,7 +287,7 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   ...CHECK_NOTICES.map(({ id, what, config, change }) =>
-    behaviour('bridge', `check-${id}`, 'SHOULD', `CHECK notices that ${what}.`, (context, say) => {
+    behaviour(['bridge', `check-${id}`, 'SHOULD'], `CHECK notices that ${what}.`, (context, say) => {
       const attachment = context.attachment()
       context.mustAdd(attachment, { config })
       context.must('CHECK', attachment, { config })

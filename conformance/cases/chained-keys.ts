@@ -42,7 +42,7 @@ function buckets(context: Context): readonly JsonObject[] {
 const NO_LIMITS = { ingressRate: undefined, ingressBurst: undefined, egressRate: undefined, egressBurst: undefined }
 
 const PORTMAP: readonly Behaviour[] = [
-  behaviour('portmap', 'backend', 'SHOULD', 'backend says where the mapping stands.', (context, say) => {
+  behaviour(['portmap', 'backend', 'SHOULD'], 'backend says where the mapping stands.', (context, say) => {
     for (const backend of ['nftables', 'iptables']) {
       const attachment = wired(context)
       const config = publishing({ backend })
@@ -52,7 +52,7 @@ const PORTMAP: readonly Behaviour[] = [
       context.must('DEL', attachment, { config })
     }
   }),
-  behaviour('portmap', 'snat-off', 'MUST', 'Without snat no source address is replaced.', (context, say) => {
+  behaviour(['portmap', 'snat-off', 'MUST'], 'Without snat no source address is replaced.', (context, say) => {
     const attachment = wired(context)
     context.mustAdd(attachment, { config: publishing({ snat: false }) })
     const server = Server.start(context.world, attachment.netns, 'tcp', 80)
@@ -62,16 +62,16 @@ const PORTMAP: readonly Behaviour[] = [
     say(seen !== undefined, "still reached by the host's own address", () => String(seen))
     server.stop()
   }),
-  behaviour('portmap', 'masq-all', 'SHOULD', 'masqAll replaces every source address.', (context, say) => {
+  behaviour(['portmap', 'masq-all', 'SHOULD'], 'masqAll replaces every source address.', (context, say) => {
     const seen = fromOutside(context, { masqAll: true })
     say(seen === '10.88.0.1', "the container sees the bridge's address", () => String(seen))
   }),
-  behaviour('portmap', 'mark-bit', 'MUST', 'markMasqBit is the bit that asks for masquerading.', (context, say) => {
+  behaviour(['portmap', 'mark-bit', 'MUST'], 'markMasqBit is the bit that asks for masquerading.', (context, say) => {
     context.mustAdd(wired(context), { config: publishing({ backend: 'iptables', markMasqBit: 5 }) })
     const found = rulesWith(context, /mark .*0x0*20\b/)
     say(found.length > 0, 'rules about mark 0x20', () => rulesWith(context, /mark/).join('; '))
   }),
-  behaviour('portmap', 'external-chain', 'MUST', 'externalSetMarkChain is asked for the mark.', (context, say) => {
+  behaviour(['portmap', 'external-chain', 'MUST'], 'externalSetMarkChain is asked for the mark.', (context, say) => {
     context.world.run('iptables', '-t', 'nat', '-N', 'JUDGE-MARK')
     context.world.try('ip6tables', '-t', 'nat', '-N', 'JUDGE-MARK')
     const config = publishing({ backend: 'iptables', externalSetMarkChain: 'JUDGE-MARK' })
@@ -82,22 +82,22 @@ const PORTMAP: readonly Behaviour[] = [
     const outcome = context.call('ADD', context.attachment(), { config: both })
     say(!succeeded(outcome), 'refused together with markMasqBit', () => describeOutcome(outcome))
   }),
-  behaviour('portmap', 'conditions', 'MUST', 'conditionsV4 limits who is let to the port.', (context, say) => {
+  behaviour(['portmap', 'conditions', 'MUST'], 'conditionsV4 limits who is let to the port.', (context, say) => {
     const conditionsV4 = ['!', '-s', '192.0.2.1/32']
     const seen = fromOutside(context, { backend: 'iptables', conditionsV4 })
     say(seen === undefined, 'no answer to 192.0.2.1', () => String(seen))
   }),
-  behaviour('portmap', 'conditions-let-in', 'MUST', 'conditionsV4 lets in whom it names.', (context, say) => {
+  behaviour(['portmap', 'conditions-let-in', 'MUST'], 'conditionsV4 lets in whom it names.', (context, say) => {
     const seen = fromOutside(context, { backend: 'iptables', conditionsV4: ['-s', '192.0.2.1/32'] })
     say(seen === '192.0.2.1', 'an answer to 192.0.2.1', () => String(seen))
   }),
-  behaviour('portmap', 'conditions-v6', 'MUST', 'conditionsV6 stands in the IPv6 rules.', (context, say) => {
+  behaviour(['portmap', 'conditions-v6', 'MUST'], 'conditionsV6 stands in the IPv6 rules.', (context, say) => {
     const conditionsV6 = ['-s', '2001:db8:0:9::/64']
     context.mustAdd(wired(context), { config: publishing({ backend: 'iptables', conditionsV6 }) })
     const found = rulesWith(context, /2001:db8:0:9::\/64/)
     say(found.length > 0, 'a rule about 2001:db8:0:9::/64', () => rulesWith(context, /ip6 nat/).join('; '))
   }),
-  behaviour('portmap', 'sctp', 'MUST', 'SCTP ports are published as well.', (context, say) => {
+  behaviour(['portmap', 'sctp', 'MUST'], 'SCTP ports are published as well.', (context, say) => {
     const portMappings = [{ hostPort: 18080, containerPort: 80, protocol: 'sctp' }]
     const outcome = context.call('ADD', wired(context), { config: { runtimeConfig: { portMappings } } })
     const found = rulesWith(context, /sctp/)
@@ -107,9 +107,7 @@ const PORTMAP: readonly Behaviour[] = [
 
 const FIREWALL: readonly Behaviour[] = [
   behaviour(
-    'firewall',
-    'isolated',
-    'SHOULD',
+    ['firewall', 'isolated', 'SHOULD'],
     'ingressPolicy isolated keeps neighbours of the same bridge out; the container reaches the world.',
     (context, say) => {
       const config = { ingressPolicy: 'isolated' }
@@ -135,7 +133,7 @@ const FIREWALL: readonly Behaviour[] = [
       world.stop()
     }
   ),
-  behaviour('firewall', 'open-policy', 'MUST', 'ingressPolicy open lets strangers in.', (context, say) => {
+  behaviour(['firewall', 'open-policy', 'MUST'], 'ingressPolicy open lets strangers in.', (context, say) => {
     const attachment = wired(context)
     const outside = context.world.outside()
     outside.inside(() => context.world.run('ip', 'route', 'add', '10.88.0.0/24', 'via', '192.0.2.2'))
@@ -145,14 +143,12 @@ const FIREWALL: readonly Behaviour[] = [
     say(seen === '192.0.2.1', 'an answer to 192.0.2.1', () => String(seen))
     server.stop()
   }),
-  behaviour('firewall', 'bad-policy', 'MUST', 'A policy that does not exist is refused.', (context, say) => {
+  behaviour(['firewall', 'bad-policy', 'MUST'], 'A policy that does not exist is refused.', (context, say) => {
     const outcome = context.call('ADD', context.attachment(), { config: { ingressPolicy: 'closed' } })
     say(!succeeded(outcome), 'ADD fails', () => describeOutcome(outcome))
   }),
   behaviour(
-    'firewall',
-    'admin-chain',
-    'MUST',
+    ['firewall', 'admin-chain', 'MUST'],
     'iptablesAdminChainName is asked first, and left alone.',
     (context, say) => {
       context.world.run('iptables', '-N', 'JUDGE-ADMIN')
@@ -168,9 +164,7 @@ const FIREWALL: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'firewall',
-    'firewalld-missing',
-    'SHOULD',
+    ['firewall', 'firewalld-missing', 'SHOULD'],
     'backend firewalld without firewalld makes ADD fail.',
     (context, say) => {
       const env = { DBUS_SYSTEM_BUS_ADDRESS: 'unix:path=/nonexistent' }
@@ -190,9 +184,7 @@ function tunedMac(context: Context, config: JsonObject, env: Record<string, stri
 
 const TUNING: readonly Behaviour[] = [
   behaviour(
-    'tuning',
-    'tx-queue',
-    'SHOULD',
+    ['tuning', 'tx-queue', 'SHOULD'],
     'txQLen is the length of the transmit queue, and DEL restores it.',
     (context, say) => {
       const attachment = context.attachment()
@@ -205,7 +197,7 @@ const TUNING: readonly Behaviour[] = [
       say(during === 4321 && length() === before, `4321, then ${before}`, () => `${during}, then ${length()}`)
     }
   ),
-  behaviour('tuning', 'data-dir', 'SHOULD', 'dataDir is where it keeps what it will restore.', (context, say) => {
+  behaviour(['tuning', 'data-dir', 'SHOULD'], 'dataDir is where it keeps what it will restore.', (context, say) => {
     const dataDir = `${context.world.folder}/tuning`
     const attachment = context.attachment()
     context.mustAdd(attachment, { config: { dataDir } })
@@ -215,9 +207,7 @@ const TUNING: readonly Behaviour[] = [
     say(!existsSync(path), 'DEL removes it', () => 'it is still there')
   }),
   behaviour(
-    'tuning',
-    'mac-sources',
-    'SHOULD',
+    ['tuning', 'mac-sources', 'SHOULD'],
     'A MAC of runtimeConfig beats args.cni, that CNI_ARGS, that the key mac.',
     (context, say) => {
       const mac = '02:00:00:00:00:01'
@@ -233,7 +223,7 @@ const TUNING: readonly Behaviour[] = [
       say(seen.join() === '01,02,03,04', '01, 02, 03, 04', () => seen.join(', '))
     }
   ),
-  behaviour('tuning', 'args', 'SHOULD', 'args.cni replaces mtu, promisc, allmulti and sysctl.', (context, say) => {
+  behaviour(['tuning', 'args', 'SHOULD'], 'args.cni replaces mtu, promisc, allmulti and sysctl.', (context, say) => {
     const attachment = context.attachment()
     const sysctl = { 'net.core.somaxconn': '501' }
     const config = { mtu: 1400, args: { cni: { mtu: 1350, promisc: true, allmulti: true, sysctl } } }
@@ -244,7 +234,7 @@ const TUNING: readonly Behaviour[] = [
     const holds = link['mtu'] === 1350 && flags.includes('PROMISC') && flags.includes('ALLMULTI') && value === '501'
     say(holds, '1350, PROMISC, ALLMULTI, 501', () => `${link['mtu']}, ${flags}, ${value}`)
   }),
-  behaviour('tuning', 'unknown-sysctl', 'MUST', 'A sysctl that does not exist makes ADD fail.', (context, say) => {
+  behaviour(['tuning', 'unknown-sysctl', 'MUST'], 'A sysctl that does not exist makes ADD fail.', (context, say) => {
     const config = { mtu: undefined, sysctl: { 'net.ipv4.no_such_value': '1' } }
     const outcome = context.call('ADD', context.attachment(), { config })
     say(!succeeded(outcome), 'ADD fails', () => describeOutcome(outcome))
@@ -253,9 +243,7 @@ const TUNING: readonly Behaviour[] = [
 
 const BANDWIDTH: readonly Behaviour[] = [
   behaviour(
-    'bandwidth',
-    'runtime',
-    'MUST',
+    ['bandwidth', 'runtime', 'MUST'],
     'Limits of runtimeConfig count where the configuration has none.',
     (context, say) => {
       const bandwidth = { ingressRate: 16_000_000, ingressBurst: 1_600_000, egressRate: 0, egressBurst: 0 }
@@ -264,16 +252,14 @@ const BANDWIDTH: readonly Behaviour[] = [
       say(rates.join() === '2000000', 'one bucket of 16 Mbit/s', () => stable(buckets(context)))
     }
   ),
-  behaviour('bandwidth', 'one-direction', 'MUST', 'A limit of one direction makes one bucket.', (context, say) => {
+  behaviour(['bandwidth', 'one-direction', 'MUST'], 'A limit of one direction makes one bucket.', (context, say) => {
     const one = { ...NO_LIMITS, egressRate: 8_000_000, egressBurst: 800_000 }
     context.mustAdd(context.attachment(), { config: one })
     const found = buckets(context)
     say(found.length === 1 && found[0]?.['dev'] !== 'judgehost', 'one, on a device of its own', () => stable(found))
   }),
   behaviour(
-    'bandwidth',
-    'burst',
-    'MUST',
+    ['bandwidth', 'burst', 'MUST'],
     'The burst is the size of the bucket; one that is too large is refused.',
     (context, say) => {
       context.mustAdd(context.attachment())
@@ -289,9 +275,7 @@ const BANDWIDTH: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'bandwidth',
-    'ifb-goes',
-    'MUST',
+    ['bandwidth', 'ifb-goes', 'MUST'],
     'The device for the outgoing limit goes with the container.',
     (context, say) => {
       const attachment = context.attachment()
@@ -314,7 +298,7 @@ function rules(context: Context, attachment: Attachment): readonly JsonObject[] 
 }
 
 const SBR: readonly Behaviour[] = [
-  behaviour('sbr', 'table', 'SHOULD', 'table is the routing table of the rules.', (context, say) => {
+  behaviour(['sbr', 'table', 'SHOULD'], 'table is the routing table of the rules.', (context, say) => {
     const attachment = context.attachment()
     attachment.netns.inside(() =>
       context.world.run('ip', 'route', 'add', 'default', 'via', '10.88.0.1', 'table', '555')
@@ -323,7 +307,7 @@ const SBR: readonly Behaviour[] = [
     const rule = rules(context, attachment).find(one => one['src'] === '10.88.0.5')
     say(String(rule?.['table']) === '555', 'from 10.88.0.5 lookup 555', () => stable(rules(context, attachment)))
   }),
-  behaviour('sbr', 'v6', 'MUST', 'IPv6 addresses have rules as well.', (context, say) => {
+  behaviour(['sbr', 'v6', 'MUST'], 'IPv6 addresses have rules as well.', (context, say) => {
     const attachment = context.attachment()
     context.mustAdd(attachment)
     const found = attachment.netns.inside(() => context.world.json('ip', '-j', '-6', 'rule', 'show'))
@@ -334,9 +318,7 @@ const SBR: readonly Behaviour[] = [
     )
   }),
   behaviour(
-    'sbr',
-    'source-hints',
-    'SHOULD',
+    ['sbr', 'source-hints', 'SHOULD'],
     'addSourceHints keeps the own network in the main table, with its source.',
     (context, say) => {
       const attachment = context.attachment()
@@ -346,7 +328,7 @@ const SBR: readonly Behaviour[] = [
       say(holds, '10.88.0.0/24 src 10.88.0.5', () => stable(found))
     }
   ),
-  behaviour('sbr', 'gone', 'MUST', 'DEL removes the rules.', (context, say) => {
+  behaviour(['sbr', 'gone', 'MUST'], 'DEL removes the rules.', (context, say) => {
     const attachment = context.attachment()
     const before = rules(context, attachment).length
     context.mustAdd(attachment)
@@ -354,7 +336,7 @@ const SBR: readonly Behaviour[] = [
     const left = rules(context, attachment)
     say(left.length === before, `${before} rules`, () => stable(left))
   }),
-  behaviour('sbr', 'no-gone-namespace', 'SHOULD', 'DEL succeeds without a namespace.', (context, say) => {
+  behaviour(['sbr', 'no-gone-namespace', 'SHOULD'], 'DEL succeeds without a namespace.', (context, say) => {
     const attachment = context.attachment()
     context.mustAdd(attachment)
     const outcome = context.call('DEL', attachment, { env: { CNI_NETNS: '' } })
@@ -364,9 +346,7 @@ const SBR: readonly Behaviour[] = [
 
 const VRF: readonly Behaviour[] = [
   behaviour(
-    'vrf',
-    'table',
-    'MUST',
+    ['vrf', 'table', 'MUST'],
     'table is the routing table of the VRF; a free one when left out.',
     (context, say) => {
       const table = (config: JsonObject) => {
@@ -382,20 +362,20 @@ const VRF: readonly Behaviour[] = [
       say(fixed === 1001 && free > 0, '1001, then any', () => `${fixed}, then ${free}`)
     }
   ),
-  behaviour('vrf', 'addresses-stay', 'MUST', 'The IPv6 addresses survive the move into the VRF.', (context, say) => {
+  behaviour(['vrf', 'addresses-stay', 'MUST'], 'The IPv6 addresses survive the move into the VRF.', (context, say) => {
     const attachment = context.attachment()
     context.mustAdd(attachment)
     const held = attachment.netns.inside(() => context.world.addresses('eth0'))
     say(held.includes('10.88.0.5/24') && held.includes('fd88::5/64'), '10.88.0.5/24, fd88::5/64', () => held.join())
   }),
-  behaviour('vrf', 'goes-with-last', 'MUST', 'An empty VRF is removed by DEL.', (context, say) => {
+  behaviour(['vrf', 'goes-with-last', 'MUST'], 'An empty VRF is removed by DEL.', (context, say) => {
     const attachment = context.attachment()
     context.mustAdd(attachment)
     context.must('DEL', attachment)
     const names = attachment.netns.inside(() => context.world.links().map(link => link['ifname']))
     say(!names.includes('blue'), 'no link blue', () => names.join())
   }),
-  behaviour('vrf', 'needs-name', 'MUST', 'Without vrfname ADD is refused.', (context, say) => {
+  behaviour(['vrf', 'needs-name', 'MUST'], 'Without vrfname ADD is refused.', (context, say) => {
     const outcome = context.call('ADD', context.attachment(), { config: { vrfname: undefined } })
     say(!succeeded(outcome), 'ADD fails', () => describeOutcome(outcome))
   })
@@ -408,7 +388,7 @@ export const CHAINED_KEY_BEHAVIOURS: readonly Behaviour[] = [
   ...BANDWIDTH,
   ...SBR,
   ...VRF,
-  behaviour('static', 'routes-and-dns', 'MUST', 'routes and dns are in the result.', (context, say) => {
+  behaviour(['static', 'routes-and-dns', 'MUST'], 'routes and dns are in the result.', (context, say) => {
     const routes = [{ dst: '0.0.0.0/0' }, { dst: '192.0.2.0/24', gw: '10.81.0.9' }]
     const dns = { nameservers: ['192.0.2.53'], domain: 'a.example', search: ['b.example'], options: ['rotate'] }
     const ipam = { type: 'static', addresses: [{ address: '10.81.0.1/24', gateway: '10.81.0.254' }], routes, dns }
@@ -419,9 +399,7 @@ export const CHAINED_KEY_BEHAVIOURS: readonly Behaviour[] = [
     say(ip?.['gateway'] === '10.81.0.254', 'gateway 10.81.0.254', () => stable(ip ?? null))
   }),
   behaviour(
-    'host-local',
-    'route-attributes',
-    'SHOULD',
+    ['host-local', 'route-attributes', 'SHOULD'],
     'mtu, advmss, priority, table and scope of routes are passed on.',
     (context, say) => {
       if (!context.supports('1.1.0')) return

@@ -39,9 +39,7 @@ function queueKinds(context: Context, device?: string): readonly string[] {
 
 export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
   behaviour(
-    'portmap',
-    'from-outside',
-    'MUST',
+    ['portmap', 'from-outside', 'MUST'],
     'A published port is reached from outside, and the container sees who asks.',
     (context, say) => {
       const { outside, server } = published(context, 'tcp', publishing(mapping()))
@@ -51,9 +49,7 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'portmap',
-    'from-host',
-    'MUST',
+    ['portmap', 'from-host', 'MUST'],
     'A published port is reached from the host by its own address and by 127.0.0.1.',
     (context, say) => {
       const { server } = published(context, 'tcp', publishing(mapping()))
@@ -65,9 +61,7 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'portmap',
-    'from-neighbour',
-    'MUST',
+    ['portmap', 'from-neighbour', 'MUST'],
     "A neighbour on the bridge reaches a published port by the host's address.",
     (context, say) => {
       const { server } = published(context, 'tcp', publishing(mapping()))
@@ -77,19 +71,19 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
       server.stop()
     }
   ),
-  behaviour('portmap', 'udp', 'MUST', 'UDP ports are published as well.', (context, say) => {
+  behaviour(['portmap', 'udp', 'MUST'], 'UDP ports are published as well.', (context, say) => {
     const { outside, server } = published(context, 'udp', publishing(mapping({ protocol: 'udp' })))
     const seen = outside.inside(() => ask('udp', '192.0.2.2', 18080))
     say(seen === '192.0.2.1', 'the container sees 192.0.2.1', () => String(seen))
     server.stop()
   }),
-  behaviour('portmap', 'v6', 'MUST', 'A published port is reached over IPv6.', (context, say) => {
+  behaviour(['portmap', 'v6', 'MUST'], 'A published port is reached over IPv6.', (context, say) => {
     const { outside, server } = published(context, 'tcp', publishing(mapping()))
     const seen = outside.inside(() => ask('tcp', '2001:db8:0:2::2', 18080))
     say(seen === '2001:db8:0:2::1', 'the container sees 2001:db8:0:2::1', () => String(seen))
     server.stop()
   }),
-  behaviour('portmap', 'host-ip', 'MUST', 'With hostIP only that address is published.', (context, say) => {
+  behaviour(['portmap', 'host-ip', 'MUST'], 'With hostIP only that address is published.', (context, say) => {
     context.world.run('ip', 'address', 'add', '192.0.2.3/24', 'dev', 'uplink')
     const { outside, server } = published(context, 'tcp', publishing(mapping({ hostIP: '192.0.2.3' })))
     const right = outside.inside(() => ask('tcp', '192.0.2.3', 18080))
@@ -98,13 +92,13 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
     say(wrong === undefined, 'none on 192.0.2.2', () => String(wrong))
     server.stop()
   }),
-  behaviour('portmap', 'any-host-ip', 'MUST', 'hostIP 0.0.0.0 publishes all addresses.', (context, say) => {
+  behaviour(['portmap', 'any-host-ip', 'MUST'], 'hostIP 0.0.0.0 publishes all addresses.', (context, say) => {
     const { outside, server } = published(context, 'tcp', publishing(mapping({ hostIP: '0.0.0.0' })))
     const seen = outside.inside(() => ask('tcp', '192.0.2.2', 18080))
     say(seen === '192.0.2.1', 'an answer', () => String(seen))
     server.stop()
   }),
-  behaviour('portmap', 'gone', 'MUST', 'After DEL the port is published no more.', (context, say) => {
+  behaviour(['portmap', 'gone', 'MUST'], 'After DEL the port is published no more.', (context, say) => {
     const config = publishing(mapping())
     const { attachment, outside, server } = published(context, 'tcp', config)
     context.must('DEL', attachment, { config })
@@ -113,9 +107,7 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
     server.stop()
   }),
   behaviour(
-    'portmap',
-    'gone-without-knowledge',
-    'SHOULD',
+    ['portmap', 'gone-without-knowledge', 'SHOULD'],
     'DEL that knows neither namespace nor mappings nor prevResult removes the mappings.',
     (context, say) => {
       const { attachment, outside, server } = published(context, 'tcp', publishing(mapping()))
@@ -129,16 +121,18 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
       server.stop()
     }
   ),
-  behaviour('portmap', 'taken', 'SHOULD', 'A port that another container has published is refused.', (context, say) => {
-    const config = publishing(mapping())
-    context.mustAdd(wired(context), { config })
-    const outcome = context.call('ADD', context.attachment(), { config })
-    say(!succeeded(outcome), 'ADD fails', () => describeOutcome(outcome))
-  }),
   behaviour(
-    'portmap',
-    'two-networks',
-    'SHOULD',
+    ['portmap', 'taken', 'SHOULD'],
+    'A port that another container has published is refused.',
+    (context, say) => {
+      const config = publishing(mapping())
+      context.mustAdd(wired(context), { config })
+      const outcome = context.call('ADD', context.attachment(), { config })
+      say(!succeeded(outcome), 'ADD fails', () => describeOutcome(outcome))
+    }
+  ),
+  behaviour(
+    ['portmap', 'two-networks', 'SHOULD'],
     "DEL on one network leaves the same container's mappings of another network.",
     (context, say) => {
       const { attachment, outside, server } = published(context, 'tcp', publishing(mapping()))
@@ -152,11 +146,11 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
       server.stop()
     }
   ),
-  behaviour('portmap', 'bad-port', 'MUST', 'Port 0 is refused.', (context, say) => {
+  behaviour(['portmap', 'bad-port', 'MUST'], 'Port 0 is refused.', (context, say) => {
     const outcome = context.call('ADD', context.attachment(), { config: publishing(mapping({ hostPort: 0 })) })
     say(!succeeded(outcome), 'ADD fails', () => describeOutcome(outcome))
   }),
-  behaviour('portmap', 'nothing-to-do', 'MUST', 'Without mappings no rule is made.', (context, say) => {
+  behaviour(['portmap', 'nothing-to-do', 'MUST'], 'Without mappings no rule is made.', (context, say) => {
     const attachment = context.attachment()
     const before = context.world.ruleLines().length
     context.mustAdd(attachment, { config: { runtimeConfig: undefined } })
@@ -164,9 +158,7 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
     say(after === before, `${before} lines of ruleset`, () => String(after))
   }),
   behaviour(
-    'firewall',
-    'opens',
-    'MUST',
+    ['firewall', 'opens', 'MUST'],
     "Traffic to and from the container passes although the host's FORWARD policy is DROP.",
     (context, say) => {
       const attachment = wired(context)
@@ -189,9 +181,7 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'firewall',
-    'same-bridge',
-    'MUST',
+    ['firewall', 'same-bridge', 'MUST'],
     'ingressPolicy same-bridge keeps containers of other bridges out and neighbours in.',
     (context, say) => {
       const attachment = wired(context)
@@ -215,9 +205,7 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'tuning',
-    'sysctl',
-    'MUST',
+    ['tuning', 'sysctl', 'MUST'],
     'sysctl sets values of the container, also with IFNAME in them, and DEL of nothing harms.',
     (context, say) => {
       const attachment = context.attachment()
@@ -235,9 +223,7 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'tuning',
-    'dotted-name',
-    'SHOULD',
+    ['tuning', 'dotted-name', 'SHOULD'],
     'IFNAME stands for an interface whose name has a dot as well.',
     (context, say) => {
       const attachment = context.attachment({ ifName: 'eth0.7' })
@@ -249,9 +235,7 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'tuning',
-    'only-net',
-    'MUST',
+    ['tuning', 'only-net', 'MUST'],
     'Values outside net are refused, whatever the path looks like.',
     (context, say) => {
       for (const key of [
@@ -268,9 +252,7 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'tuning',
-    'link',
-    'MUST',
+    ['tuning', 'link', 'MUST'],
     'mac, mtu, promisc and allmulti are set, and taken back by DEL.',
     (context, say) => {
       const attachment = context.attachment()
@@ -292,20 +274,18 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
       say(same, 'as before ADD', () => stable({ mac: after['address'], mtu: after['mtu'], flags: after['flags'] }))
     }
   ),
-  behaviour('tuning', 'result-mac', 'MUST', 'A changed hardware address is in the result.', (context, say) => {
+  behaviour(['tuning', 'result-mac', 'MUST'], 'A changed hardware address is in the result.', (context, say) => {
     const result = context.mustAdd(context.attachment(), { config: { mtu: undefined, mac: '02:11:22:33:44:55' } })
     const own = objects(result['interfaces']).find(one => one['name'] === 'eth0')
     say(own?.['mac'] === '02:11:22:33:44:55', '02:11:22:33:44:55', () => stable(own ?? null))
   }),
-  behaviour('tuning', 'result-mtu', 'SHOULD', 'A changed MTU is in the result.', (context, say) => {
+  behaviour(['tuning', 'result-mtu', 'SHOULD'], 'A changed MTU is in the result.', (context, say) => {
     const result = context.mustAdd(context.attachment(), { config: { mtu: 1300 } })
     const own = objects(result['interfaces']).find(one => one['name'] === 'eth0')
     say(own?.['mtu'] === 1300, '1300', () => stable(own ?? null))
   }),
   behaviour(
-    'bandwidth',
-    'queues',
-    'MUST',
+    ['bandwidth', 'queues', 'MUST'],
     'Limits become token buckets of that rate, towards the container and from it.',
     (context, say) => {
       context.mustAdd(context.attachment())
@@ -315,7 +295,7 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
       say(rates.length === 2 && rates.every(rate => rate === 1_000_000), 'two of 8 Mbit/s', () => stable(buckets))
     }
   ),
-  behaviour('bandwidth', 'gone', 'SHOULD', 'DEL removes all it made.', (context, say) => {
+  behaviour(['bandwidth', 'gone', 'SHOULD'], 'DEL removes all it made.', (context, say) => {
     const attachment = context.attachment()
     const before = queueKinds(context).join()
     context.mustAdd(attachment)
@@ -324,9 +304,7 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
     say(after === before, `queues ${before}`, () => after)
   }),
   behaviour(
-    'bandwidth',
-    'no-limits',
-    'MUST',
+    ['bandwidth', 'no-limits', 'MUST'],
     'Without limits it passes the result on and makes nothing.',
     (context, say) => {
       const attachment = context.attachment()
@@ -338,14 +316,12 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
       )
     }
   ),
-  behaviour('bandwidth', 'rate-without-burst', 'MUST', 'A rate without burst is refused.', (context, say) => {
+  behaviour(['bandwidth', 'rate-without-burst', 'MUST'], 'A rate without burst is refused.', (context, say) => {
     const outcome = context.call('ADD', context.attachment(), { config: { ingressBurst: undefined } })
     say(!succeeded(outcome), 'ADD fails', () => describeOutcome(outcome))
   }),
   behaviour(
-    'sbr',
-    'rule-and-table',
-    'MUST',
+    ['sbr', 'rule-and-table', 'MUST'],
     "Traffic from the interface's address has a routing table of its own.",
     (context, say) => {
       const attachment = context.attachment()
@@ -362,7 +338,7 @@ export const CHAINED_BEHAVIOURS: readonly Behaviour[] = [
       )
     }
   ),
-  behaviour('vrf', 'member', 'MUST', 'The interface is a member of the VRF.', (context, say) => {
+  behaviour(['vrf', 'member', 'MUST'], 'The interface is a member of the VRF.', (context, say) => {
     const attachment = context.attachment()
     context.mustAdd(attachment)
     const link = attachment.netns.inside(() => context.world.link('eth0'))

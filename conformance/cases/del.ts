@@ -75,6 +75,8 @@ function leftBehind(before: readonly string[], after: readonly string[], hasKeep
   const known = new Set(before.map(pathIn))
   return difference(before, after).added.filter(line => {
     const path = pathIn(line)
+    // An empty file to lock on says nothing of anybody, and there may be one for each of many.
+    if (path !== undefined && /lock/i.test(path) && line.endsWith(' ""')) return false
     const isNew = hasKeeper && path !== undefined && !known.has(path)
     return isNew || !isSharedFile(line)
   })

@@ -23,8 +23,8 @@ function details(link: JsonObject): JsonObject {
   return isObject(data) ? data : {}
 }
 
-function refusal(plugin: string, id: string, level: Level, text: string, configs: readonly JsonObject[]): Behaviour {
-  return behaviour(plugin, id, level, text, (context, say) => {
+function refusal(name: readonly [string, string, Level], text: string, configs: readonly JsonObject[]): Behaviour {
+  return behaviour(name, text, (context, say) => {
     for (const config of configs) {
       const outcome = context.call('ADD', context.attachment(), { config })
       say(!succeeded(outcome), `${JSON.stringify(config)} is refused`, () => describeOutcome(outcome))
@@ -34,7 +34,7 @@ function refusal(plugin: string, id: string, level: Level, text: string, configs
 
 /** The key dns, which all plugins with IPAM have. */
 function dns(plugin: string): Behaviour {
-  return behaviour(plugin, 'dns', 'MUST', 'dns of the configuration is in the result.', (context, say) => {
+  return behaviour([plugin, 'dns', 'MUST'], 'dns of the configuration is in the result.', (context, say) => {
     const result = context.mustAdd(context.attachment(), { config: { dns: { nameservers: ['192.0.2.53'] } } })
     say(stable(result['dns']).includes('192.0.2.53'), '192.0.2.53', () => stable(result['dns']))
   })
@@ -43,7 +43,7 @@ function dns(plugin: string): Behaviour {
 /** linkInContainer of the plugins that sit on another interface. */
 function linkInContainer(plugin: string): Behaviour {
   const text = 'linkInContainer looks for the master inside the container.'
-  return behaviour(plugin, 'link-in-container', 'SHOULD', text, (context, say) => {
+  return behaviour([plugin, 'link-in-container', 'SHOULD'], text, (context, say) => {
     const attachment = context.attachment()
     attachment.netns.inside(() =>
       context.world.ipBatch(['link add inner0 type veth peer name inner1', 'link set inner0 up'])
@@ -61,7 +61,7 @@ function linkInContainer(plugin: string): Behaviour {
 }
 
 function tooLargeMtu(plugin: string): Behaviour {
-  return refusal(plugin, 'mtu-too-large', 'MUST', "An MTU above the master's is refused.", [{ mtu: 9000 }])
+  return refusal([plugin, 'mtu-too-large', 'MUST'], "An MTU above the master's is refused.", [{ mtu: 9000 }])
 }
 
 /** Needs the outside world to answer in the underlay's own network. */
@@ -78,7 +78,7 @@ function onTheWire(context: Context, attachment: Attachment): string | undefined
 
 function reachesTheWire(plugin: string): Behaviour {
   const text = "The container is on the master's network under its own address."
-  return behaviour(plugin, 'on-the-wire', 'MUST', text, (context, say) => {
+  return behaviour([plugin, 'on-the-wire', 'MUST'], text, (context, say) => {
     const seen = onTheWire(context, added(context, {}))
     say(seen === '10.77.0.5', 'the world sees 10.77.0.5', () => String(seen))
   })
@@ -94,19 +94,19 @@ export const LINK_KEY_BEHAVIOURS: readonly Behaviour[] = [
   ...['ipvlan', 'vlan'].map(tooLargeMtu),
   ...['macvlan', 'ipvlan'].map(reachesTheWire),
   ...['ptp', 'vlan', 'ipvlan', 'dummy'].map(plugin =>
-    refusal(plugin, 'needs-ipam', 'MUST', 'Without IPAM ADD is refused.', [{ ipam: undefined }])
+    refusal([plugin, 'needs-ipam', 'MUST'], 'Without IPAM ADD is refused.', [{ ipam: undefined }])
   ),
-  behaviour('macvlan', 'layer-2', 'MUST', 'Without IPAM the interface has no address.', (context, say) => {
+  behaviour(['macvlan', 'layer-2', 'MUST'], 'Without IPAM the interface has no address.', (context, say) => {
     const attachment = added(context, { ipam: {} })
     const held = attachment.netns.inside(() => context.world.addresses('eth0'))
     say(held.length === 0, 'no address', () => held.join())
   }),
-  behaviour('macvlan', 'bcqueuelen', 'SHOULD', 'bcqueuelen is the length of the broadcast queue.', (context, say) => {
+  behaviour(['macvlan', 'bcqueuelen', 'SHOULD'], 'bcqueuelen is the length of the broadcast queue.', (context, say) => {
     const data = details(inside(context, added(context, { bcqueuelen: 500 })))
     if (!stable(data).includes('bcqueuelen')) return
     say(stable(data).includes('"bcqueuelen":500'), '500', () => stable(data))
   }),
-  behaviour('ipvlan', 'layer-3-modes', 'MUST', 'mode l3 and l3s are set; others are refused.', (context, say) => {
+  behaviour(['ipvlan', 'layer-3-modes', 'MUST'], 'mode l3 and l3s are set; others are refused.', (context, say) => {
     for (const mode of ['l3', 'l3s']) {
       const attachment = added(context, { mode })
       const seen = details(inside(context, attachment))['mode']
@@ -117,14 +117,14 @@ export const LINK_KEY_BEHAVIOURS: readonly Behaviour[] = [
     const outcome = context.call('ADD', context.attachment(), { config: { mode: 'l4' } })
     say(!succeeded(outcome), 'l4 is refused', () => describeOutcome(outcome))
   }),
-  behaviour('ipvlan', 'default-master', 'MUST', "Without master it sits on the default route's.", (context, say) => {
+  behaviour(['ipvlan', 'default-master', 'MUST'], "Without master it sits on the default route's.", (context, say) => {
     const link = inside(context, added(context, { master: undefined }))
     const index = context.world.link('uplink')?.['ifindex']
     say(link['link_index'] === index, `on interface ${index}`, () => String(link['link_index']))
   }),
-  refusal('vlan', 'bad-id', 'MUST', 'A tag that cannot be is refused.', [{ vlanId: 4095 }, { vlanId: -1 }]),
-  refusal('vlan', 'needs-master', 'MUST', 'Without master ADD is refused.', [{ master: undefined }]),
-  behaviour('vlan', 'tagged', 'MUST', 'What the container sends carries the tag.', (context, say) => {
+  refusal(['vlan', 'bad-id', 'MUST'], 'A tag that cannot be is refused.', [{ vlanId: 4095 }, { vlanId: -1 }]),
+  refusal(['vlan', 'needs-master', 'MUST'], 'Without master ADD is refused.', [{ master: undefined }]),
+  behaviour(['vlan', 'tagged', 'MUST'], 'What the container sends carries the tag.', (context, say) => {
     const outside = context.world.outside()
     outside.inside(() =>
       context.world.ipBatch([
@@ -139,42 +139,44 @@ export const LINK_KEY_BEHAVIOURS: readonly Behaviour[] = [
     say(seen === '10.77.0.5', 'an answer from the other end of VLAN 77', () => String(seen))
     server.stop()
   }),
-  behaviour('tap', 'multi-queue', 'MUST', 'multiQueue lets a program open several queues.', (context, say) => {
+  behaviour(['tap', 'multi-queue', 'MUST'], 'multiQueue lets a program open several queues.', (context, say) => {
     const data = details(inside(context, added(context, { multiQueue: true })))
     say(data['multi_queue'] === true, 'multi_queue', () => stable(data))
   }),
-  behaviour('tap', 'mtu-and-mac', 'MUST', 'mtu and mac are set.', (context, say) => {
+  behaviour(['tap', 'mtu-and-mac', 'MUST'], 'mtu and mac are set.', (context, say) => {
     const link = inside(context, added(context, { mtu: 1400, mac: '02:11:22:33:44:55' }))
     const seen = `${link['mtu']} ${link['address']}`
     say(seen === '1400 02:11:22:33:44:55', '1400 02:11:22:33:44:55', () => seen)
   }),
-  behaviour('tap', 'bridge', 'MUST', 'bridge makes it a port of that bridge inside the container.', (context, say) => {
-    const attachment = context.attachment()
-    attachment.netns.inside(() => context.world.ipBatch(['link add inner type bridge', 'link set inner up']))
-    context.mustAdd(attachment, { config: { bridge: 'inner' } })
-    const master = inside(context, attachment)['master']
-    say(master === 'inner', 'master inner', () => String(master))
-  }),
-  behaviour('host-device', 'by-mac', 'MUST', 'hwaddr finds the device.', (context, say) => {
+  behaviour(
+    ['tap', 'bridge', 'MUST'],
+    'bridge makes it a port of that bridge inside the container.',
+    (context, say) => {
+      const attachment = context.attachment()
+      attachment.netns.inside(() => context.world.ipBatch(['link add inner type bridge', 'link set inner up']))
+      context.mustAdd(attachment, { config: { bridge: 'inner' } })
+      const master = inside(context, attachment)['master']
+      say(master === 'inner', 'master inner', () => String(master))
+    }
+  ),
+  behaviour(['host-device', 'by-mac', 'MUST'], 'hwaddr finds the device.', (context, say) => {
     const hwaddr = spareMac(context.world)
     const link = inside(context, added(context, { device: undefined, hwaddr }))
     say(link['address'] === hwaddr, `eth0 has ${hwaddr}`, () => stable(link))
   }),
-  behaviour('host-device', 'layer-2', 'MUST', 'Without IPAM the device gets no address.', (context, say) => {
+  behaviour(['host-device', 'layer-2', 'MUST'], 'Without IPAM the device gets no address.', (context, say) => {
     const attachment = added(context, { ipam: undefined })
     const held = attachment.netns.inside(() => context.world.addresses('eth0'))
     say(held.length === 0, 'no address', () => held.join())
   }),
-  refusal('host-device', 'needs-device', 'MUST', 'Without any key that names a device ADD is refused.', [
+  refusal(['host-device', 'needs-device', 'MUST'], 'Without any key that names a device ADD is refused.', [
     { device: undefined },
     { device: undefined, pciBusID: '0000:ff:1f.7' },
     { device: undefined, kernelpath: '/sys/devices/nowhere' },
     { device: undefined, kernelpath: '/etc' }
   ]),
   behaviour(
-    'host-device',
-    'attributes-back',
-    'SHOULD',
+    ['host-device', 'attributes-back', 'SHOULD'],
     'The device comes home when the namespace is gone.',
     (context, say) => {
       const attachment = added(context, {})
@@ -188,7 +190,7 @@ export const LINK_KEY_BEHAVIOURS: readonly Behaviour[] = [
       )
     }
   ),
-  behaviour('ptp', 'ip-masq-backend', 'SHOULD', 'ipMasqBackend says where to masquerade.', (context, say) => {
+  behaviour(['ptp', 'ip-masq-backend', 'SHOULD'], 'ipMasqBackend says where to masquerade.', (context, say) => {
     const rules = (backend: string) => {
       const attachment = added(context, { ipMasq: true, ipMasqBackend: backend })
       const lines = context.world.ruleLines().filter(line => /masquerade|MASQUERADE/.test(line))
@@ -198,15 +200,19 @@ export const LINK_KEY_BEHAVIOURS: readonly Behaviour[] = [
     const [byNft, byIptables] = [rules('nftables'), rules('iptables')]
     say(byNft === 0 && byIptables > 0, 'iptables: in its table nat, nftables: not', () => `${byIptables}, ${byNft}`)
   }),
-  behaviour('ptp', 'two-containers', 'MUST', 'Two containers reach each other by way of the host.', (context, say) => {
-    const one = added(context, {})
-    const other = added(context, {})
-    const server = Server.start(context.world, one.netns, 'tcp', 8080)
-    const seen = other.netns.inside(() => ask('tcp', '10.77.0.5', 8080))
-    say(seen === '10.77.0.6', 'an answer to 10.77.0.6', () => String(seen))
-    server.stop()
-  }),
-  behaviour('loopback', 'result', 'MUST', 'Alone it lists lo with its addresses.', (context, say) => {
+  behaviour(
+    ['ptp', 'two-containers', 'MUST'],
+    'Two containers reach each other by way of the host.',
+    (context, say) => {
+      const one = added(context, {})
+      const other = added(context, {})
+      const server = Server.start(context.world, one.netns, 'tcp', 8080)
+      const seen = other.netns.inside(() => ask('tcp', '10.77.0.5', 8080))
+      say(seen === '10.77.0.6', 'an answer to 10.77.0.6', () => String(seen))
+      server.stop()
+    }
+  ),
+  behaviour(['loopback', 'result', 'MUST'], 'Alone it lists lo with its addresses.', (context, say) => {
     const result = context.mustAdd(context.attachment())
     const names = objects(result['interfaces']).map(one => one['name'])
     const addresses = objects(result['ips']).map(one => String(one['address']))

@@ -26,15 +26,15 @@ function kindOf(link: JsonObject): unknown {
 /** A master that is not there, an MTU above the master's. */
 function refusals(plugin: string, config: JsonObject): readonly Behaviour[] {
   return [
-    behaviour(plugin, 'no-such-master', 'MUST', 'A master that is not there is refused.', (context, say) => {
+    behaviour([plugin, 'no-such-master', 'MUST'], 'A master that is not there is refused.', (context, say) => {
       const outcome = context.call('ADD', context.attachment(), { config: { ...config, master: 'nowhere0' } })
       say(!succeeded(outcome), 'ADD fails', () => describeOutcome(outcome))
     }),
-    behaviour(plugin, 'mtu', 'MUST', 'mtu is set on the interface.', (context, say) => {
+    behaviour([plugin, 'mtu', 'MUST'], 'mtu is set on the interface.', (context, say) => {
       const link = linkInside(context, { ...config, mtu: 1400 })
       say(link['mtu'] === 1400, 'MTU 1400', () => String(link['mtu']))
     }),
-    behaviour(plugin, 'master-gone', 'SHOULD', 'DEL succeeds when the master is gone.', (context, say) => {
+    behaviour([plugin, 'master-gone', 'SHOULD'], 'DEL succeeds when the master is gone.', (context, say) => {
       const attachment = context.attachment()
       context.mustAdd(attachment, { config })
       context.world.run('ip', 'link', 'del', 'uplink')
@@ -46,9 +46,7 @@ function refusals(plugin: string, config: JsonObject): readonly Behaviour[] {
 
 export const LINK_BEHAVIOURS: readonly Behaviour[] = [
   behaviour(
-    'macvlan',
-    'modes',
-    'MUST',
+    ['macvlan', 'modes', 'MUST'],
     'mode is one of bridge, private, vepa, passthru; bridge when left out.',
     (context, say) => {
       for (const mode of [undefined, 'private', 'vepa', 'bridge']) {
@@ -63,9 +61,7 @@ export const LINK_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'macvlan',
-    'default-master',
-    'MUST',
+    ['macvlan', 'default-master', 'MUST'],
     'Without master it sits on the interface of the default route.',
     (context, say) => {
       const link = linkInside(context, { master: undefined })
@@ -75,14 +71,12 @@ export const LINK_BEHAVIOURS: readonly Behaviour[] = [
       )
     }
   ),
-  behaviour('macvlan', 'mtu-too-large', 'MUST', "An MTU above the master's is refused.", (context, say) => {
+  behaviour(['macvlan', 'mtu-too-large', 'MUST'], "An MTU above the master's is refused.", (context, say) => {
     const outcome = context.call('ADD', context.attachment(), { config: { mtu: 9000 } })
     say(!succeeded(outcome), 'ADD fails', () => describeOutcome(outcome))
   }),
   behaviour(
-    'macvlan',
-    'second-passthru',
-    'MUST',
+    ['macvlan', 'second-passthru', 'MUST'],
     'A second passthru on one master fails and leaves no link.',
     (context, say) => {
       linkInside(context, { mode: 'passthru' })
@@ -97,9 +91,7 @@ export const LINK_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'macvlan',
-    'link-in-container',
-    'SHOULD',
+    ['macvlan', 'link-in-container', 'SHOULD'],
     'linkInContainer looks for the master inside the container.',
     (context, say) => {
       const attachment = context.attachment()
@@ -113,32 +105,30 @@ export const LINK_BEHAVIOURS: readonly Behaviour[] = [
   ...refusals('macvlan', {}),
   ...refusals('ipvlan', {}),
   ...refusals('vlan', { vlanId: 7 }),
-  behaviour('ipvlan', 'modes', 'MUST', 'mode is l2, l3 or l3s; l2 when left out.', (context, say) => {
+  behaviour(['ipvlan', 'modes', 'MUST'], 'mode is l2, l3 or l3s; l2 when left out.', (context, say) => {
     const seen = [undefined, 'l2'].map(mode => infoData(linkInside(context, { mode }))['mode'])
     say(seen.join() === 'l2,l2', 'l2 both times', () => seen.join())
   }),
-  behaviour('vlan', 'id', 'MUST', 'vlanId is the tag of the link.', (context, say) => {
+  behaviour(['vlan', 'id', 'MUST'], 'vlanId is the tag of the link.', (context, say) => {
     const link = linkInside(context, { vlanId: 77 })
     say(infoData(link)['id'] === 77, 'tag 77', () => stable(link['linkinfo']))
   }),
-  behaviour('dummy', 'kind', 'MUST', 'The interface is of kind dummy.', (context, say) => {
+  behaviour(['dummy', 'kind', 'MUST'], 'The interface is of kind dummy.', (context, say) => {
     const link = linkInside(context, {})
     say(kindOf(link) === 'dummy', 'kind dummy', () => stable(link['linkinfo']))
   }),
-  behaviour('tap', 'kind', 'MUST', 'The interface is a tap device.', (context, say) => {
+  behaviour(['tap', 'kind', 'MUST'], 'The interface is a tap device.', (context, say) => {
     const link = linkInside(context, {})
     const data = infoData(link)
     say(kindOf(link) === 'tun' && data['type'] === 'tap', 'a tap device', () => stable(link['linkinfo']))
   }),
-  behaviour('tap', 'owner', 'MUST', 'owner and group are set.', (context, say) => {
+  behaviour(['tap', 'owner', 'MUST'], 'owner and group are set.', (context, say) => {
     const data = infoData(linkInside(context, { owner: 1234, group: 5678 }))
     const text = stable(data)
     say(text.includes('1234') && text.includes('5678'), 'owner 1234, group 5678', () => text)
   }),
   behaviour(
-    'host-device',
-    'there-and-back',
-    'MUST',
+    ['host-device', 'there-and-back', 'MUST'],
     'The device moves into the container under CNI_IFNAME and comes home under its old name.',
     (context, say) => {
       const attachment = context.attachment()
@@ -156,14 +146,12 @@ export const LINK_BEHAVIOURS: readonly Behaviour[] = [
       )
     }
   ),
-  behaviour('host-device', 'no-such-device', 'MUST', 'A device that is not there is refused.', (context, say) => {
+  behaviour(['host-device', 'no-such-device', 'MUST'], 'A device that is not there is refused.', (context, say) => {
     const outcome = context.call('ADD', context.attachment(), { config: { device: 'nowhere0' } })
     say(!succeeded(outcome), 'ADD fails', () => describeOutcome(outcome))
   }),
   behaviour(
-    'ptp',
-    'host-route',
-    'MUST',
+    ['ptp', 'host-route', 'MUST'],
     "The host has a route to the container and the gateway's address on its end.",
     (context, say) => {
       const attachment = context.attachment()
@@ -177,9 +165,7 @@ export const LINK_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'ptp',
-    'ip-masq',
-    'MUST',
+    ['ptp', 'ip-masq', 'MUST'],
     "ipMasq lets the container reach the world under the host's address.",
     (context, say) => {
       const outside = context.world.outside()
@@ -191,11 +177,11 @@ export const LINK_BEHAVIOURS: readonly Behaviour[] = [
       server.stop()
     }
   ),
-  behaviour('ptp', 'mtu', 'MUST', 'mtu is set on the interface.', (context, say) => {
+  behaviour(['ptp', 'mtu', 'MUST'], 'mtu is set on the interface.', (context, say) => {
     const link = linkInside(context, { mtu: 1400 })
     say(link['mtu'] === 1400, 'MTU 1400', () => String(link['mtu']))
   }),
-  behaviour('loopback', 'addresses', 'MUST', 'lo has 127.0.0.1/8 afterwards.', (context, say) => {
+  behaviour(['loopback', 'addresses', 'MUST'], 'lo has 127.0.0.1/8 afterwards.', (context, say) => {
     const attachment = context.attachment()
     context.mustAdd(attachment)
     const held = attachment.netns.inside(() => context.world.json('ip', '-j', 'address', 'show', 'dev', 'lo'))

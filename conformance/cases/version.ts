@@ -50,7 +50,7 @@ export const VERSION_CASES: readonly Case[] = [
     clauses: ['version.unsupported', 'version.unsupported-details'],
     run: context => {
       const old = VERSIONS.filter(
-        version => !context.versions().includes(version) && !atLeast(version, context.newest())
+        version => !context.listedVersions().includes(version) && !atLeast(version, context.newest())
       )
       for (const cniVersion of ['9.0.0', '0.3.9', '1.0', ...old]) {
         const outcome = context.call('ADD', context.attachment(), { config: { cniVersion } })

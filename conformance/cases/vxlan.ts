@@ -37,9 +37,7 @@ function flooded(context: Context): readonly string[] {
 
 export const VXLAN_BEHAVIOURS: readonly Behaviour[] = [
   behaviour(
-    'vxlan',
-    'neighbours-talk',
-    'MUST',
+    ['vxlan', 'neighbours-talk', 'MUST'],
     'Containers of one host and the host reach each other.',
     (context, say) => {
       const one = added(context, { isGateway: true })
@@ -52,23 +50,23 @@ export const VXLAN_BEHAVIOURS: readonly Behaviour[] = [
       server.stop()
     }
   ),
-  behaviour('vxlan', 'vni', 'MUST', 'vni is the number of the tunnel.', (context, say) => {
+  behaviour(['vxlan', 'vni', 'MUST'], 'vni is the number of the tunnel.', (context, say) => {
     added(context, { vni: 77 })
     const found = tunnel(context)
     say(found['id'] === 77, 'id 77', () => stable(found))
   }),
-  behaviour('vxlan', 'bad-vni', 'MUST', 'A number that the wire cannot carry is refused.', (context, say) => {
+  behaviour(['vxlan', 'bad-vni', 'MUST'], 'A number that the wire cannot carry is refused.', (context, say) => {
     for (const vni of [0, 16_777_216, -1, undefined]) {
       const outcome = context.call('ADD', context.attachment(), { config: { vni } })
       say(!succeeded(outcome), `vni ${vni} is refused`, () => describeOutcome(outcome))
     }
   }),
-  behaviour('vxlan', 'names', 'MUST', 'bridge and tunnel name the devices; the tunnel is a port.', (context, say) => {
+  behaviour(['vxlan', 'names', 'MUST'], 'bridge and tunnel name the devices; the tunnel is a port.', (context, say) => {
     added(context, { bridge: 'ownbr', tunnel: 'owntun' })
     const found = tunnel(context)
     say(found['ifname'] === 'owntun' && found['master'] === 'ownbr', 'owntun on ownbr', () => stable(found))
   }),
-  behaviour('vxlan', 'port', 'MUST', 'port is the UDP port of the tunnel; 4789 when left out.', (context, say) => {
+  behaviour(['vxlan', 'port', 'MUST'], 'port is the UDP port of the tunnel; 4789 when left out.', (context, say) => {
     const first = added(context)
     const usual = tunnel(context)['port']
     context.must('DEL', first)
@@ -76,7 +74,7 @@ export const VXLAN_BEHAVIOURS: readonly Behaviour[] = [
     const own = tunnel(context)['port']
     say(usual === 4789 && own === 8472, '4789, then 8472', () => `${usual}, then ${own}`)
   }),
-  behaviour('vxlan', 'underlay', 'MUST', 'local and dev choose the underlay.', (context, say) => {
+  behaviour(['vxlan', 'underlay', 'MUST'], 'local and dev choose the underlay.', (context, say) => {
     context.world.run('ip', 'address', 'add', '192.0.2.3/24', 'dev', 'uplink')
     const first = added(context, { local: '192.0.2.3' })
     const byAddress = tunnel(context)['local']
@@ -86,29 +84,29 @@ export const VXLAN_BEHAVIOURS: readonly Behaviour[] = [
     const byName = tunnel(context)['local']
     say(byName === '192.0.2.2', 'by dev: local 192.0.2.2', () => String(byName))
   }),
-  behaviour('vxlan', 'peers', 'MUST', 'Frames for everybody go to each peer but this host.', (context, say) => {
+  behaviour(['vxlan', 'peers', 'MUST'], 'Frames for everybody go to each peer but this host.', (context, say) => {
     added(context, { peers: ['192.0.2.1', '192.0.2.2', '192.0.2.9'] })
     const seen = flooded(context)
     say(seen.join() === '192.0.2.1,192.0.2.9', '192.0.2.1 and 192.0.2.9', () => seen.join())
   }),
-  behaviour('vxlan', 'peers-changed', 'MUST', 'The next ADD brings the list of peers up to date.', (context, say) => {
+  behaviour(['vxlan', 'peers-changed', 'MUST'], 'The next ADD brings the list of peers up to date.', (context, say) => {
     added(context, { peers: ['192.0.2.1', '192.0.2.9'] })
     added(context, { peers: ['192.0.2.1', '192.0.2.8'] })
     const seen = flooded(context)
     say(seen.join() === '192.0.2.1,192.0.2.8', '192.0.2.1 and 192.0.2.8', () => seen.join())
   }),
-  behaviour('vxlan', 'group', 'MUST', 'group is the multicast group of the tunnel.', (context, say) => {
+  behaviour(['vxlan', 'group', 'MUST'], 'group is the multicast group of the tunnel.', (context, say) => {
     added(context, { peers: undefined, group: '239.1.2.3' })
     const found = tunnel(context)
     say(found['group'] === '239.1.2.3', 'group 239.1.2.3', () => stable(found))
   }),
-  behaviour('vxlan', 'one-source', 'MUST', 'peers together with group, or neither, is refused.', (context, say) => {
+  behaviour(['vxlan', 'one-source', 'MUST'], 'peers together with group, or neither, is refused.', (context, say) => {
     for (const config of [{ group: '239.1.2.3' }, { peers: undefined }]) {
       const outcome = context.call('ADD', context.attachment(), { config })
       say(!succeeded(outcome), `${stable(config)} is refused`, () => describeOutcome(outcome))
     }
   }),
-  behaviour('vxlan', 'mtu', 'MUST', "The MTU is the underlay's less the header's 50 bytes.", (context, say) => {
+  behaviour(['vxlan', 'mtu', 'MUST'], "The MTU is the underlay's less the header's 50 bytes.", (context, say) => {
     const attachment = added(context)
     const inside = attachment.netns.inside(() => context.world.link('eth0'))?.['mtu']
     const seen = [tunnel(context)['mtu'], context.world.link(BRIDGE)?.['mtu'], inside]
@@ -116,31 +114,35 @@ export const VXLAN_BEHAVIOURS: readonly Behaviour[] = [
     const outcome = context.call('ADD', context.attachment(), { config: { mtu: 1500 } })
     say(!succeeded(outcome), 'mtu 1500 is refused', () => describeOutcome(outcome))
   }),
-  behaviour('vxlan', 'other-host', 'MUST', "A container reaches one of another host's, both ways.", (context, say) => {
-    const outside = context.world.outside()
-    const attachment = added(context)
-    outside.inside(() =>
-      context.world.ipBatch([
-        `link add vx type vxlan id 42 local 192.0.2.1 remote 192.0.2.2 dstport 4789 dev ${WIRE}`,
-        'link set vx mtu 1450 up',
-        'address add 10.77.0.200/24 dev vx'
-      ])
-    )
-    const far = Server.start(context.world, outside, 'tcp', 8080)
-    const near = Server.start(context.world, attachment.netns, 'tcp', 8081)
-    const out = attachment.netns.inside(() => ask('tcp', '10.77.0.200', 8080))
-    const back = outside.inside(() => ask('tcp', '10.77.0.5', 8081))
-    say(out === '10.77.0.5' && back === '10.77.0.200', 'each sees the other', () => `${out}, ${back}`)
-    far.stop()
-    near.stop()
-  }),
-  behaviour('vxlan', 'gateway', 'MUST', "isGateway gives the bridge the gateway's address.", (context, say) => {
+  behaviour(
+    ['vxlan', 'other-host', 'MUST'],
+    "A container reaches one of another host's, both ways.",
+    (context, say) => {
+      const outside = context.world.outside()
+      const attachment = added(context)
+      outside.inside(() =>
+        context.world.ipBatch([
+          `link add vx type vxlan id 42 local 192.0.2.1 remote 192.0.2.2 dstport 4789 dev ${WIRE}`,
+          'link set vx mtu 1450 up',
+          'address add 10.77.0.200/24 dev vx'
+        ])
+      )
+      const far = Server.start(context.world, outside, 'tcp', 8080)
+      const near = Server.start(context.world, attachment.netns, 'tcp', 8081)
+      const out = attachment.netns.inside(() => ask('tcp', '10.77.0.200', 8080))
+      const back = outside.inside(() => ask('tcp', '10.77.0.5', 8081))
+      say(out === '10.77.0.5' && back === '10.77.0.200', 'each sees the other', () => `${out}, ${back}`)
+      far.stop()
+      near.stop()
+    }
+  ),
+  behaviour(['vxlan', 'gateway', 'MUST'], "isGateway gives the bridge the gateway's address.", (context, say) => {
     added(context, { isGateway: true })
     const held = context.world.addresses(BRIDGE)
     say(held.includes('10.77.0.1/24') && held.includes('fd77::1/64'), '10.77.0.1/24 and fd77::1/64', () => held.join())
     say(context.world.sysctl('ipv4/ip_forward') === '1', 'forwarding is on', () => 'it is off')
   }),
-  behaviour('vxlan', 'default-gateway', 'MUST', 'isDefaultGateway adds the default route.', (context, say) => {
+  behaviour(['vxlan', 'default-gateway', 'MUST'], 'isDefaultGateway adds the default route.', (context, say) => {
     const attachment = context.attachment()
     const parts = { ...attachment.parts, routes: [] }
     context.mustAdd({ ...attachment, parts }, { config: { isDefaultGateway: true } })
@@ -149,9 +151,7 @@ export const VXLAN_BEHAVIOURS: readonly Behaviour[] = [
     say(holds, 'a default route by 10.77.0.1', () => stable(routes))
   }),
   behaviour(
-    'vxlan',
-    'other-address',
-    'MUST',
+    ['vxlan', 'other-address', 'MUST'],
     "A bridge with another gateway's address is refused, unless forceAddress.",
     (context, say) => {
       context.world.ipBatch([`link add ${BRIDGE} type bridge`, `address add 10.55.0.1/24 dev ${BRIDGE}`])
@@ -165,9 +165,7 @@ export const VXLAN_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'vxlan',
-    'ip-masq',
-    'MUST',
+    ['vxlan', 'ip-masq', 'MUST'],
     "ipMasq lets containers reach the world under the host's address.",
     (context, say) => {
       const outside = context.world.outside()
@@ -179,9 +177,7 @@ export const VXLAN_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'vxlan',
-    'hairpin-mode',
-    'MUST',
+    ['vxlan', 'hairpin-mode', 'MUST'],
     'hairpinMode lets the port send back what came from it.',
     (context, say) => {
       added(context, { hairpinMode: true })
@@ -190,9 +186,7 @@ export const VXLAN_BEHAVIOURS: readonly Behaviour[] = [
     }
   ),
   behaviour(
-    'vxlan',
-    'last-goes',
-    'MUST',
+    ['vxlan', 'last-goes', 'MUST'],
     'The devices go with the last container, unless keepDevices.',
     (context, say) => {
       const names = () => context.world.links().map(link => String(link['ifname']))
@@ -207,16 +201,14 @@ export const VXLAN_BEHAVIOURS: readonly Behaviour[] = [
       say(names().includes(BRIDGE), 'keepDevices: they stay', () => names().join())
     }
   ),
-  behaviour('vxlan', 'checksum', 'SHOULD', 'txChecksumOffload false turns it off on the tunnel.', (context, say) => {
+  behaviour(['vxlan', 'checksum', 'SHOULD'], 'txChecksumOffload false turns it off on the tunnel.', (context, say) => {
     added(context, { txChecksumOffload: false })
     if (!context.world.try('ethtool', '--version')) return
     const text = context.world.run('ethtool', '-k', String(tunnel(context)['ifname']))
     say(/tx-checksumming: off/.test(text), 'tx-checksumming: off', () => /tx-checksumming.*/.exec(text)?.[0] ?? text)
   }),
   behaviour(
-    'vxlan',
-    'foreign-tunnel',
-    'MUST',
+    ['vxlan', 'foreign-tunnel', 'MUST'],
     "Somebody else's tunnel with another number is refused.",
     (context, say) => {
       context.world.run(
@@ -237,7 +229,7 @@ export const VXLAN_BEHAVIOURS: readonly Behaviour[] = [
       say(!succeeded(outcome), 'ADD fails', () => describeOutcome(outcome))
     }
   ),
-  behaviour('vxlan', 'check-peer-lost', 'SHOULD', 'CHECK notices that a peer was removed.', (context, say) => {
+  behaviour(['vxlan', 'check-peer-lost', 'SHOULD'], 'CHECK notices that a peer was removed.', (context, say) => {
     const attachment = added(context)
     context.must('CHECK', attachment)
     const name = String(tunnel(context)['ifname'])
@@ -245,7 +237,7 @@ export const VXLAN_BEHAVIOURS: readonly Behaviour[] = [
     const outcome = context.call('CHECK', attachment)
     say(!succeeded(outcome), 'CHECK fails', () => describeOutcome(outcome))
   }),
-  behaviour('vxlan', 'dns', 'MUST', 'dns of the configuration is in the result.', (context, say) => {
+  behaviour(['vxlan', 'dns', 'MUST'], 'dns of the configuration is in the result.', (context, say) => {
     const result = context.mustAdd(context.attachment(), { config: { dns: { nameservers: ['192.0.2.53'] } } })
     say(stable(result['dns']).includes('192.0.2.53'), '192.0.2.53', () => stable(result['dns']))
   })

@@ -49,7 +49,7 @@ const CONVENTIONS_URL = `https://github.com/containernetworking/cni/blob/${SPEC_
 const LIBCNI_URL = `https://github.com/containernetworking/cni/tree/${SPEC_REVISION.tag}`
 
 /** Sections of SPEC.md by the words that this suite uses for them, with their anchors. */
-export const SECTIONS = {
+const SECTIONS = {
   'Plugin configuration': 'plugin-configuration-objects',
   Versions: 'version-considerations',
   Overview: 'overview-1',

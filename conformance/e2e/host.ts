@@ -46,7 +46,7 @@ const MS_REC = 16384
 
 /** Makes directories and network; the first thing to do inside the sandbox. */
 export function furnish(): void {
-  mount('none', '/run', 'tmpfs', 0, 'mode=755')
+  mount('tmpfs', '/run', { data: 'mode=755' })
   for (const target of ['/etc', '/var', '/opt', '/tmp', '/root']) coverWithOverlay(target)
   freshSysfs()
   for (const folder of [SCRATCH, '/run/netns', CONF_DIR, BIN_DIR]) mkdirSync(folder, { recursive: true })
@@ -60,17 +60,17 @@ function coverWithOverlay(target: string): void {
   const upper = `/run/.layers${target}/upper`
   const work = `/run/.layers${target}/work`
   for (const folder of [upper, work]) mkdirSync(folder, { recursive: true })
-  mount('overlay', target, 'overlay', 0, `lowerdir=${target},upperdir=${upper},workdir=${work}`)
+  mount('overlay', target, { data: `lowerdir=${target},upperdir=${upper},workdir=${work}` })
 }
 
 /** /sys as this network namespace sees it. The control groups below it are kept: containers need them. */
 function freshSysfs(): void {
   const aside = '/run/.cgroup'
   mkdirSync(aside)
-  mount('/sys/fs/cgroup', aside, 'none', MS_BIND | MS_REC, '')
+  mount('none', aside, { source: '/sys/fs/cgroup', flags: MS_BIND | MS_REC })
   unmount('/sys')
-  mount('sysfs', '/sys', 'sysfs', 0, '')
-  mount(aside, '/sys/fs/cgroup', 'none', MS_BIND | MS_REC, '')
+  mount('sysfs', '/sys')
+  mount('none', '/sys/fs/cgroup', { source: aside, flags: MS_BIND | MS_REC })
   unmount(aside)
 }
 

@@ -93,6 +93,8 @@ function refuseOthers(host: Net, link: Link, wanted: readonly IpPrefix[], force:
 }
 
 function disagrees(present: IpPrefix, wanted: readonly IpPrefix[]): boolean {
+  // An address of this host alone stands for no network.
+  if (present.length === 8 * present.address.bytes.length) return false
   const family = present.address.family
   const ofFamily = wanted.filter(prefix => prefix.address.family === family)
   if (ofFamily.some(prefix => prefixesEqual(prefix, present))) return false

@@ -8,29 +8,42 @@ import type { Request } from '../cni/plugin.ts'
 import type { IpConfig } from '../cni/result.ts'
 import { type Json, jsonArray, jsonString, memberOf } from '../config/json.ts'
 import type { Section } from '../config/section.ts'
-import { formatPrefix, type IpPrefix, parsePrefix } from '../ip/prefix.ts'
+import { formatAddress, type IpAddress, isUnspecified, parseAddress } from '../ip/address.ts'
+import { formatPrefix, hostPrefix, type IpPrefix, networkOf, parsePrefix } from '../ip/prefix.ts'
 import { hasIptables } from '../iptables/iptables.ts'
 import { KernelError } from '../netlink/kernel-error.ts'
 import {
   checkMasquerade,
   collectMasquerade,
   ensureMasquerade,
+  isMasqueradeMissing,
+  type Masquerade,
   type MasqueradeBackend,
   removeMasquerade
 } from '../nft/masquerade.ts'
+import { messageOf } from '../sys/errors.ts'
+import { everyEntry } from './every-entry.ts'
 import type { Session } from './session.ts'
-import { mayHaveRules } from './veth.ts'
+import { hostEndName, mayHaveRules } from './veth.ts'
 
 const BACKENDS: readonly string[] = ['', 'nftables', 'iptables']
+const FAMILIES: readonly (4 | 6)[] = [4, 6]
+/** The plugins that have `ipMasq`. */
+const MASQUERADING: readonly string[] = ['bridge', 'ptp', 'vxlan']
+/** Each is a rule that every packet of a new connection meets. */
+const MOST_EXCLUDED = 256
 
 export interface MasqueradeConfig {
   readonly isOn: boolean
+  readonly families: readonly (4 | 6)[]
+  readonly excluded: readonly IpPrefix[]
+  readonly sources: readonly IpAddress[]
   /** undefined = chosen here */
   readonly backend: MasqueradeBackend | undefined
 }
 
 /**
- * Reads `ipMasq` and `ipMasqBackend`.
+ * Reads `ipMasq` and the keys that begin with it.
  *
  * @throws {ConfigError} when iptables is asked for and not there: before anything is made
  */
@@ -40,25 +53,123 @@ export function readMasquerade(config: Section): MasqueradeConfig {
   if (isOn && backend === 'iptables' && !hasIptables()) {
     throw config.unsupported('ipMasqBackend', 'neither iptables nor ip6tables is installed')
   }
-  return { isOn, backend: backend === '' ? undefined : (backend as MasqueradeBackend) }
+  return {
+    isOn,
+    families: readFamilies(config),
+    excluded: readExcluded(config),
+    sources: readSources(config),
+    backend: backend === '' ? undefined : (backend as MasqueradeBackend)
+  }
+}
+
+function readFamilies(config: Section): readonly (4 | 6)[] {
+  const names = config.textList('ipMasqFamilies')
+  if (names.some(one => one !== 'ipv4' && one !== 'ipv6')) {
+    config.problem('ipMasqFamilies', 'must hold "ipv4", "ipv6" or both')
+  }
+  const isBoth = names.length === 0
+  return FAMILIES.filter(family => isBoth || names.some(one => one === `ipv${String(family)}`))
+}
+
+/** Prefixes, and addresses as prefixes of all their bits. */
+function readExcluded(config: Section): readonly IpPrefix[] {
+  const prefixes: IpPrefix[] = []
+  const texts = config.textList('ipMasqExclude')
+  for (const text of texts) {
+    const address = parseAddress(text)
+    const prefix = address === undefined ? parsePrefix(text) : hostPrefix(address)
+    if (prefix !== undefined) prefixes.push(networkOf(prefix))
+  }
+  const isWrong = prefixes.length < texts.length
+  if (isWrong) config.problem('ipMasqExclude', 'must hold addresses or prefixes, such as "10.0.0.0/8"')
+  if (texts.length > MOST_EXCLUDED)
+    config.problem('ipMasqExclude', `must have ${String(MOST_EXCLUDED)} members at most`)
+  return prefixes
+}
+
+function readSources(config: Section): readonly IpAddress[] {
+  const sources: IpAddress[] = []
+  const texts = config.textList('ipMasqSource')
+  for (const text of texts) {
+    const address = parseAddress(text)
+    const isFirst = address !== undefined && !sources.some(one => one.family === address.family)
+    if (isFirst && !isUnspecified(address)) sources.push(address)
+  }
+  if (sources.length < texts.length) config.problem('ipMasqSource', 'must hold one address of each family at most')
+  return sources
+}
+
+function masqueradeFor(config: MasqueradeConfig, ips: readonly IpConfig[]): Masquerade {
+  const prefixes = ips.map(ip => ip.address)
+  const { excluded, sources, backend } = config
+  const addresses = prefixes.filter(one => config.families.some(family => family === one.address.family))
+  return { addresses, excluded, sources, backend }
 }
 
 /** Masquerades the addresses, after writing down that it will. */
 export function addMasquerade(session: Session, config: MasqueradeConfig, ips: readonly IpConfig[]): void {
   if (!config.isOn) return
-  const prefixes = ips.map(ip => ip.address)
-  const noted = jsonArray(prefixes.map(prefix => jsonString(formatPrefix(prefix))))
-  const { backend } = config
-  session.recordAlso(
-    backend === undefined
-      ? [['masquerade', noted]]
-      : [
-          ['masquerade', noted],
-          ['masqueradeBackend', jsonString(backend)]
-        ]
-  )
-  session.undo.push('masquerade', () => removeMasquerade(session.nft(), session.request, prefixes, backend))
-  ensureMasquerade(session.nft(), session.request, prefixes, backend)
+  const wanted = masqueradeFor(config, ips)
+  const { addresses, excluded, sources, backend } = wanted
+  const prefixList = (list: readonly IpPrefix[]): Json => jsonArray(list.map(one => jsonString(formatPrefix(one))))
+  const noted: (readonly [string, Json])[] = [['masquerade', prefixList(addresses)]]
+  if (excluded.length > 0) noted.push(['masqueradeExclude', prefixList(excluded)])
+  if (sources.length > 0) {
+    noted.push(['masqueradeSource', jsonArray(sources.map(one => jsonString(formatAddress(one))))])
+  }
+  if (backend !== undefined) noted.push(['masqueradeBackend', jsonString(backend)])
+  session.recordAlso(noted)
+  session.undo.push('masquerade', () => removeMasquerade(session.nft(), session.request, addresses, backend))
+  const isMissing = backend !== 'iptables' && isMasqueradeMissing(session.nft(), wanted)
+  ensureMasquerade(session.nft(), session.request, wanted)
+  if (isMissing) restoreOthers(session)
+}
+
+/**
+ * After a flush of the ruleset the first ADD makes everybody's again, as the journal has them. A table is only missing
+ * when nobody had one, or when somebody took it away.
+ */
+function restoreOthers(session: Session): void {
+  const { request, host } = session
+  const own = ownerText(request)
+  for (const plugin of MASQUERADING) {
+    for (const { attachment, entry } of everyEntry(request, plugin)) {
+      const wanted = masqueradeIn(entry)
+      // An address may be another container's by now.
+      const isGone = host.links.find(hostEndName(attachment)) === undefined
+      if (isGone || ownerText(attachment) === own || wanted.backend === 'iptables') continue
+      try {
+        ensureMasquerade(session.nft(), attachment, wanted)
+      } catch (error) {
+        // What is not to be had for another one is no failure of this ADD.
+        process.stderr.write(`masquerade ${ownerText(attachment)} again: ${messageOf(error)}\n`)
+      }
+    }
+  }
+}
+
+function masqueradeIn(entry: Json): Masquerade {
+  const sources: IpAddress[] = []
+  for (const item of memberOf(entry, 'masqueradeSource')?.items ?? []) {
+    const address = parseAddress(item.text)
+    if (address !== undefined) sources.push(address)
+  }
+  const backend = memberOf(entry, 'masqueradeBackend')?.text === 'iptables' ? 'iptables' : 'nftables'
+  return {
+    addresses: prefixesIn(entry, 'masquerade'),
+    excluded: prefixesIn(entry, 'masqueradeExclude'),
+    sources,
+    backend
+  }
+}
+
+function prefixesIn(entry: Json, key: string): readonly IpPrefix[] {
+  const prefixes: IpPrefix[] = []
+  for (const item of memberOf(entry, key)?.items ?? []) {
+    const prefix = parsePrefix(item.text)
+    if (prefix !== undefined) prefixes.push(prefix)
+  }
+  return prefixes
 }
 
 /**
@@ -77,14 +188,8 @@ export function delMasquerade(session: Session, entry: Json | undefined): void {
 }
 
 function removeNoted(session: Session, entry: Json): void {
-  const prefixes: IpPrefix[] = []
-  for (const item of memberOf(entry, 'masquerade')?.items ?? []) {
-    const prefix = parsePrefix(item.text)
-    if (prefix !== undefined) prefixes.push(prefix)
-  }
-  if (prefixes.length === 0) return
-  const backend = memberOf(entry, 'masqueradeBackend')?.text === 'iptables' ? 'iptables' : 'nftables'
-  removeMasquerade(session.nft(), session.request, prefixes, backend)
+  const { addresses, backend } = masqueradeIn(entry)
+  if (addresses.length > 0) removeMasquerade(session.nft(), session.request, addresses, backend)
 }
 
 /** GC of what has no journal entry any more. */
@@ -95,8 +200,9 @@ export function collectStrayMasquerade(session: Session): void {
 
 /** GC: whether an element of nf_tables belongs, by its comment, to an attachment that the runtime knows. */
 export function knownOwners(request: Request): (comment: string) => boolean {
-  const known = request.validAttachments.map(one => ownerText(one))
-  return comment => known.some(one => one === comment)
+  const known: Map<string, boolean> = new Map()
+  for (const one of request.validAttachments) known.set(ownerText(one), true)
+  return comment => known.get(comment) !== undefined
 }
 
 /** CHECK; the difference as a sentence. */
@@ -106,8 +212,7 @@ export function masqueradeProblems(
   ips: readonly IpConfig[]
 ): readonly string[] {
   if (!config.isOn) return []
-  const prefixes = ips.map(ip => ip.address)
-  return refusals(() => checkMasquerade(session.nft(), session.request, prefixes, config.backend))
+  return refusals(() => checkMasquerade(session.nft(), session.request, masqueradeFor(config, ips)))
 }
 
 /** CHECK: what a look at the kernel's rules refuses; the difference as a sentence. */

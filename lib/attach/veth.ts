@@ -7,7 +7,7 @@ import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { Request } from '../cni/plugin.ts'
 import type { Interface } from '../cni/result.ts'
 import { formatMac } from '../ip/mac.ts'
-import type { Link, LinkKind, NewLink } from '../net/links.ts'
+import type { Link, LinkKind, NewLink, VethPeer } from '../net/links.ts'
 import type { Net } from '../net/net.ts'
 import { errnoOf } from '../sys/errors.ts'
 import { hasInterface, stableName, takenName } from './attachment.ts'
@@ -42,7 +42,7 @@ export function addVeth(session: Session, pair: VethPair): Link {
 function makeVeth(session: Session, pair: VethPair): Link {
   const { host, request } = session
   const name = hostEndName(request)
-  const peer = { name: request.ifName, netns: session.container(), mtu: pair.mtu, mac: pair.mac }
+  const peer: VethPeer = { name: request.ifName, netns: session.container(), mtu: pair.mtu, mac: pair.mac }
   const kind: LinkKind = { kind: 'veth', peer }
   const up = pair.bridgeIndex === undefined ? undefined : true
   const link: NewLink = { name, kind, mtu: pair.mtu, masterIndex: pair.bridgeIndex, up }

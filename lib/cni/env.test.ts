@@ -60,7 +60,8 @@ test('what a verb does not need is not judged', () => {
 })
 
 test('interface names are what the kernel takes', () => {
-  for (const name of ['eth0', 'a', '0123456789abcde', 'br-1.100', 'ä', 'x..y']) assert.is(ifNameFault(name), '', name)
+  for (const name of ['eth0', 'a', '0123456789abcde', 'br-1.100', 'ä', 'éééééééa', 'x..y'])
+    assert.is(ifNameFault(name), '', name)
   const bad = [
     '',
     '.',
@@ -73,6 +74,9 @@ test('interface names are what the kernel takes', () => {
     'a\0b',
     '0123456789abcdef',
     'äöüäöüäö',
+    // What a\xff is to JavaScript, and C3 A0, of which dev_valid_name refuses the second byte.
+    'a\ufffd',
+    'à',
     'all',
     'default'
   ]

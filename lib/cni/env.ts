@@ -96,16 +96,33 @@ function nameFault(text: string): string {
   return isName(text) ? '' : 'must begin with a letter or digit and hold only letters, digits and "_.-"'
 }
 
+const LONGEST_IFNAME = 15
+/** What stands for bytes that are no UTF-8, once they are text. */
+const REPLACEMENT = '\ufffd'
+/** White space in Latin-1, as which the kernel reads every byte; no part of an ASCII character. */
+const LATIN1_SPACE = 0xa0
+
 /**
  * What is wrong with an interface name, '' when nothing is. The kernel takes `eth%d` as the wish for the first free number.
- * @source net/core/dev.c dev_valid_name, __dev_alloc_name; net/ipv4/devinet.c devinet_sysctl_register
+ *
+ * To the kernel a name is bytes; here it is text, and UTF-8 wherever it leaves the process: netlink, ioctl, /proc/sys, file
+ * names, hashes. A name that is no UTF-8 would be another one after the first step.
+ * @source net/core/dev.c dev_valid_name, __dev_alloc_name; lib/ctype.c; net/ipv4/devinet.c devinet_sysctl_register
  */
 export function ifNameFault(name: string): string {
   if (name === '') return 'must not be empty'
-  if (new TextEncoder().encode(name).length > 15) return 'must be at most 15 bytes'
+  const bytes = new TextEncoder().encode(name)
+  if (bytes.length > LONGEST_IFNAME) return `must be at most ${String(LONGEST_IFNAME)} bytes`
+  if (name.indexOf(REPLACEMENT) >= 0) return 'must be UTF-8'
+  if (hasByte(bytes, LATIN1_SPACE)) return 'must hold no byte a0, which the kernel takes for white space'
   if (name === '.' || name === '..') return 'must not be "." or ".."'
   // net.ipv4.conf has entries of these names already: the kernel makes no such link (sysctl_dev_name_is_allowed).
   if (name === 'all' || name === 'default') return 'must not be "all" or "default"'
   if (/[/:%\s\0]/.test(name)) return 'must hold no "/", ":", "%" or white space'
   return ''
+}
+
+function hasByte(bytes: Uint8Array, wanted: number): boolean {
+  for (const byte of bytes) if (byte === wanted) return true
+  return false
 }

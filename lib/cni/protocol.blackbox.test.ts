@@ -78,6 +78,14 @@ test('variables that cannot be used', () => {
   }
 })
 
+test('an interface name that is no UTF-8 is refused, whatever made it into text', () => {
+  for (const command of ['ADD', 'DEL']) {
+    const line = `CNI_IFNAME=$(printf 'a\\377') exec "$1"`
+    const error = errorOf(shell(line, callEnv(command, { CNI_NETNS: '/nowhere' })))
+    assert.equal([error.code, /CNI_IFNAME must be UTF-8/.test(error.msg)], [4, true], error.msg)
+  }
+})
+
 test('namespaces that cannot be used: gone is 3, a plain file 8, the own one 8', () => {
   const add = (netns: string) =>
     errorOf(callPlugin('loopback', { env: callEnv('ADD', { CNI_NETNS: netns }), stdin: CONFIG }))

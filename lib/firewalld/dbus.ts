@@ -29,6 +29,8 @@ const FIELD_SIGNATURE = 8
 const LITTLE_ENDIAN = 0x6c
 const PROTOCOL_VERSION = 1
 const FIXED_HEADER = 16
+/** The answers that are read are lines; the bus itself allows 128 MiB. */
+const LONGEST_MESSAGE = 1_048_576
 
 /** A method of an object of a service. */
 export interface DbusMethod {
@@ -118,6 +120,9 @@ export class Dbus {
         this.#received = this.#received.slice(end + 2)
         return text.slice(0, end)
       }
+      if (this.#received.length > LONGEST_MESSAGE) {
+        throw new KernelError('authenticate at', JSON.stringify(busPath()), 'EPROTO', 'its line does not end')
+      }
       this.#receiveMore()
     }
   }
@@ -126,6 +131,9 @@ export class Dbus {
     while (this.#received.length < FIXED_HEADER) this.#receiveMore()
     const view = new DataView(this.#received.buffer, this.#received.byteOffset, this.#received.byteLength)
     const length = FIXED_HEADER + align8(view.getUint32(12, true)) + view.getUint32(4, true)
+    if (this.#received[0] !== LITTLE_ENDIAN || length > LONGEST_MESSAGE) {
+      throw new KernelError('receive from', JSON.stringify(busPath()), 'EPROTO', 'no answer that firewalld gives')
+    }
     while (this.#received.length < length) this.#receiveMore()
     const message = this.#received.slice(0, length)
     this.#received = this.#received.slice(length)
@@ -148,7 +156,7 @@ function busPath(): string {
 }
 
 function align8(length: number): number {
-  return (length + 7) & ~7
+  return Math.ceil(length / 8) * 8
 }
 
 /** Strings only; every element of a header field is `byte, signature, value`, aligned to 8 bytes. */
@@ -192,7 +200,8 @@ interface Answer {
   readonly boolean: boolean
 }
 
-function decodeAnswer(message: Uint8Array): Answer {
+/** @throws {DecodeError} when it is cut off */
+export function decodeAnswer(message: Uint8Array): Answer {
   const reader = new Reader(message, 'D-Bus message')
   reader.skip(1)
   const type = reader.u8()

@@ -27,7 +27,8 @@ export function isFirewalldRunning(): boolean {
 /** Puts addresses into a zone; those that are in it already stay. */
 export function addToZone(zone: string, addresses: readonly IpAddress[]): void {
   withBus(bus => {
-    for (const address of addresses) callZone(bus, 'addSource', zone, address, ['ALREADY_ENABLED', 'ZONE_ALREADY_SET'])
+    for (const address of addresses)
+      callZone(bus, 'addSource', [zone, sourceOf(address)], ['ALREADY_ENABLED', 'ZONE_ALREADY_SET'])
     return true
   })
 }
@@ -35,18 +36,28 @@ export function addToZone(zone: string, addresses: readonly IpAddress[]): void {
 /** Takes them out again; absent ones are no error. */
 export function removeFromZone(zone: string, addresses: readonly IpAddress[]): void {
   withBus(bus => {
-    for (const address of addresses) callZone(bus, 'removeSource', zone, address, ['UNKNOWN_SOURCE', 'NOT_ENABLED'])
+    for (const address of addresses)
+      callZone(bus, 'removeSource', [zone, sourceOf(address)], ['UNKNOWN_SOURCE', 'NOT_ENABLED'])
     return true
   })
 }
 
 /** Whether all are in the zone. */
 export function areInZone(zone: string, addresses: readonly IpAddress[]): boolean {
-  return withBus(bus => addresses.every(address => callZone(bus, 'querySource', zone, address, [])))
+  return withBus(bus => addresses.every(address => callZone(bus, 'querySource', [zone, sourceOf(address)], [])))
 }
 
-function callZone(bus: Dbus, member: string, zone: string, address: IpAddress, harmless: readonly string[]): boolean {
-  const source = formatPrefix(hostPrefix(address))
+function sourceOf(address: IpAddress): string {
+  return formatPrefix(hostPrefix(address))
+}
+
+/** A method of the zone about one source, such as `10.4.0.5/32`. */
+function callZone(
+  bus: Dbus,
+  member: string,
+  [zone, source]: readonly [string, string],
+  harmless: readonly string[]
+): boolean {
   try {
     return bus.call({ destination: SERVICE, path: PATH, interfaceName: ZONES, member }, [zone, source]).boolean
   } catch (error) {

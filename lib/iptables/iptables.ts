@@ -9,16 +9,15 @@ import { existsSync, readFileSync } from 'node:fs'
 import { sha512Hex } from '../hash/sha512.ts'
 import { KernelError } from '../netlink/kernel-error.ts'
 import { runProgram } from '../sys/exec.ts'
-import { withLock } from '../sys/file-lock.ts'
+import { LOCK_DIRECTORY, withLock } from '../sys/file-lock.ts'
 import { comeHome } from '../sys/netns.ts'
+import { CHAIN_NAME_LENGTH } from './chain-name.ts'
 
 const DIRECTORIES: readonly string[] = ['/usr/sbin', '/sbin', '/usr/local/sbin', '/usr/bin', '/bin', '/usr/local/bin']
 const LEGACY_TABLES: readonly string[] = ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names']
-const LOCK = '/run/patchbay/.locks/iptables'
+const LOCK = `${LOCK_DIRECTORY}/iptables`
 /** Seconds to wait for another iptables. */
 const WAIT = '30'
-/** What iptables-nft allows; older kernels allow one more. */
-const CHAIN_NAME_LENGTH = 28
 
 /** The program for a family's packets; undefined when it is not installed. PATH first, then the usual places. */
 export function findIptables(family: 4 | 6, suffix = ''): string | undefined {
@@ -55,13 +54,16 @@ export function listIptables(family: 4 | 6, table: string, chain: string): reado
   return child.stdout.split('\n').filter(line => line.startsWith('-A '))
 }
 
+/** Which iptables: the host's own, or the older one beside it, whose tables are the kernel's other packet filter. */
+export type Engine = '' | '-legacy'
+
 /**
  * A whole table: `:CHAIN …` for each chain, `-A CHAIN …` for each rule.
  *
  * @throws {KernelError} ENOENT without iptables
  */
-export function saveIptables(family: 4 | 6, table: string): readonly string[] {
-  const path = program(family, '-save')
+export function saveIptables(family: 4 | 6, table: string, engine: Engine = ''): readonly string[] {
+  const path = program(family, `${engine}-save`)
   const child = spawnSync(path, ['-t', table], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
   if (child.status !== 0) throw new KernelError('run', JSON.stringify(path), 'EIO', child.stderr.trim())
   return child.stdout.split('\n').filter(line => line.startsWith('-A ') || line.startsWith(':'))
@@ -95,6 +97,14 @@ export function hasLegacyTable(table: string): boolean {
   )
 }
 
+/** Whether the host's own iptables is the older one, whatever it is called. */
+export function isLegacy(family: 4 | 6): boolean {
+  const path = findIptables(family)
+  if (path === undefined) return false
+  const child = spawnSync(path, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+  return child.status === 0 && child.stdout.indexOf('(legacy)') >= 0
+}
+
 /** The policy of a built-in chain, `ACCEPT` or `DROP`; undefined when it cannot be told. */
 export function iptablesPolicy(family: 4 | 6, suffix: string, table: string, chain: string): string | undefined {
   const path = findIptables(family, suffix)
@@ -114,13 +124,13 @@ export function iptablesPolicy(family: 4 | 6, suffix: string, table: string, cha
  *
  * @throws {KernelError} EINVAL when iptables-restore refuses, and then nothing is changed; ENOENT without iptables
  */
-export function changeIptables(family: 4 | 6, table: string, lines: readonly string[]): void {
+export function changeIptables(family: 4 | 6, table: string, lines: readonly string[], engine: Engine = ''): void {
   if (lines.length === 0) return
   // Names and conditions come from configurations: a line break in one would begin another rule, of any table.
   if (lines.some(line => /[\r\n\0]/.test(line))) {
     throw new KernelError('change', 'iptables', 'EINVAL', 'a rule holds a line break')
   }
-  const path = program(family, '-restore')
+  const path = program(family, `${engine}-restore`)
   const input = [`*${table}`].concat(lines, ['COMMIT', '']).join('\n')
   const finished = runProgram(path, ['--noflush', '-w', WAIT], input)
   if (finished.status === 0) return
@@ -145,6 +155,11 @@ function program(family: 4 | 6, suffix: string): string {
 /** The name of a chain of one container, as the reference plugins make it, so that either removes what the other made. */
 export function attachmentChain(prefix: string, network: string, containerId: string): string {
   return `${prefix}${sha512Hex(network + containerId)}`.slice(0, CHAIN_NAME_LENGTH)
+}
+
+/** An argument as it is where iptables-restore reads one word of it, else quoted. */
+export function argument(text: string): string {
+  return /^[A-Za-z0-9_.,:/=@%+!-]+$/.test(text) ? text : quoted(text)
 }
 
 /** An argument with blanks or quotes as iptables-restore reads it and `-S` prints it. */

@@ -11,9 +11,10 @@ const test = suite('lib/iptables/masquerade')
 function inHost(host: Namespace, code: string): void {
   const text = `
     import { LinuxKernel } from '../net/kernel-net.ts'
-    import { checkMasquerade, ensureMasquerade, removeMasquerade } from '../nft/masquerade.ts'
+    import { checkMasquerade, ensureMasquerade, masqueradeOf, removeMasquerade } from '../nft/masquerade.ts'
     import { parsePrefix } from '../ip/prefix.ts'
-    const host = new LinuxKernel().host()
+    const kernel = new LinuxKernel()
+    const nft = kernel.nft(kernel.host())
     const owner = { network: 'net1', containerId: 'c1', ifName: 'eth0' }
     const second = { ...owner, ifName: 'eth1' }
     const at = (...texts) => texts.map(text => parsePrefix(text))
@@ -42,10 +43,10 @@ const REFERENCE = `-N CNI-c2d892b58e87e28a12fe6479
 test('the rules are those of the reference plugin; added twice they are there once', () => {
   const lab = new BridgedContainers()
   try {
-    const add = `ensureMasquerade(host.nft(), owner, at('10.4.0.2/24', 'fd00:4::2/64'), 'iptables')`
+    const add = `ensureMasquerade(nft, owner, masqueradeOf(at('10.4.0.2/24', 'fd00:4::2/64'), 'iptables'))`
     inHost(lab.host, add)
     assert.is(saved(lab.host), REFERENCE)
-    inHost(lab.host, `${add}; checkMasquerade(host.nft(), owner, at('10.4.0.2/24', 'fd00:4::2/64'), 'iptables')`)
+    inHost(lab.host, `${add}; checkMasquerade(nft, owner, masqueradeOf(at('10.4.0.2/24', 'fd00:4::2/64'), 'iptables'))`)
     assert.is(saved(lab.host), REFERENCE)
     const server = EchoServer.start(lab.outside, 'o', ['tcp 80'])
     try {
@@ -55,7 +56,7 @@ test('the rules are those of the reference plugin; added twice they are there on
     } finally {
       server.close()
     }
-    inHost(lab.host, `removeMasquerade(host.nft(), owner, undefined, 'iptables')`)
+    inHost(lab.host, `removeMasquerade(nft, owner, undefined, 'iptables')`)
     assert.is(saved(lab.host), '')
   } finally {
     lab.close()
@@ -67,13 +68,13 @@ test('two interfaces of one container share the chain, and the first to go does 
   try {
     inHost(
       lab.host,
-      `ensureMasquerade(host.nft(), owner, at('10.4.0.2/24'), 'iptables')
-      ensureMasquerade(host.nft(), second, at('10.4.0.3/24'), 'iptables')
-      removeMasquerade(host.nft(), owner, at('10.4.0.2/24'), 'iptables')
-      checkMasquerade(host.nft(), second, at('10.4.0.3/24'), 'iptables')`
+      `ensureMasquerade(nft, owner, masqueradeOf(at('10.4.0.2/24'), 'iptables'))
+      ensureMasquerade(nft, second, masqueradeOf(at('10.4.0.3/24'), 'iptables'))
+      removeMasquerade(nft, owner, at('10.4.0.2/24'), 'iptables')
+      checkMasquerade(nft, second, masqueradeOf(at('10.4.0.3/24'), 'iptables'))`
     )
     assert.not.match(saved(lab.host), /10\.4\.0\.2/)
-    inHost(lab.host, `removeMasquerade(host.nft(), second, at('10.4.0.3/24'), 'iptables')`)
+    inHost(lab.host, `removeMasquerade(nft, second, at('10.4.0.3/24'), 'iptables')`)
     assert.is(saved(lab.host), '')
   } finally {
     lab.close()

@@ -11,13 +11,22 @@
  */
 
 import type { Attachment } from '../attachment.ts'
+import { formatAddress, type IpAddress } from '../ip/address.ts'
 import { formatPrefix, hostPrefix, type IpPrefix, networkOf } from '../ip/prefix.ts'
 import { KernelError } from '../netlink/kernel-error.ts'
 import { attachmentChain, changeIptables, findIptables, listIptables, quoted } from './iptables.ts'
 
 const FAMILIES: readonly (4 | 6)[] = [4, 6]
 
-export function addIptablesMasquerade(owner: Attachment, addresses: readonly IpPrefix[]): void {
+/** As lib/nft/masquerade.ts has it. */
+export interface IptablesMasquerade {
+  readonly addresses: readonly IpPrefix[]
+  readonly excluded: readonly IpPrefix[]
+  readonly sources: readonly IpAddress[]
+}
+
+export function addIptablesMasquerade(owner: Attachment, wanted: IptablesMasquerade): void {
+  const { addresses, excluded } = wanted
   const chain = attachmentChain('CNI-', owner.network, owner.containerId)
   for (const family of FAMILIES) {
     const own = addresses.filter(one => one.address.family === family)
@@ -25,11 +34,12 @@ export function addIptablesMasquerade(owner: Attachment, addresses: readonly IpP
     const present = listIptables(family, 'nat', chain)
     const jumps = listIptables(family, 'nat', 'POSTROUTING') ?? []
     const lines = present === undefined ? [`-N ${chain}`] : []
-    for (const rule of own.map(one => subnetRule(owner, chain, one))) {
+    const untouched = own.concat(excluded.filter(one => one.address.family === family))
+    for (const rule of untouched.map(one => subnetRule(owner, chain, one))) {
       // Before the masquerade, which would have the packets first.
       if (!isPresent(present, rule)) lines.push(`-I${rule.slice(2)}`)
     }
-    const last = masqueradeRule(owner, chain, family)
+    const last = masqueradeRule(owner, chain, wanted, family)
     if (!isPresent(present, last)) lines.push(last)
     for (const rule of own.map(one => jumpRule(owner, chain, one))) {
       if (!isPresent(jumps, rule)) lines.push(rule)
@@ -57,15 +67,16 @@ export function removeIptablesMasquerade(owner: Attachment, addresses: readonly 
 }
 
 /** @throws {KernelError} ENOENT when a rule is missing */
-export function checkIptablesMasquerade(owner: Attachment, addresses: readonly IpPrefix[]): void {
+export function checkIptablesMasquerade(owner: Attachment, wanted: IptablesMasquerade): void {
   const chain = attachmentChain('CNI-', owner.network, owner.containerId)
-  for (const address of addresses) {
+  for (const address of wanted.addresses) {
     const { family } = address.address
+    const untouched = [address].concat(wanted.excluded.filter(one => one.address.family === family))
     const present = listIptables(family, 'nat', chain)
     const jumps = listIptables(family, 'nat', 'POSTROUTING')
     const isThere =
-      isPresent(present, subnetRule(owner, chain, address)) &&
-      isPresent(present, masqueradeRule(owner, chain, family)) &&
+      untouched.every(one => isPresent(present, subnetRule(owner, chain, one))) &&
+      isPresent(present, masqueradeRule(owner, chain, wanted, family)) &&
       isPresent(jumps, jumpRule(owner, chain, address))
     if (isThere) continue
     const object = formatPrefix(address)
@@ -90,8 +101,10 @@ function subnetRule(owner: Attachment, chain: string, address: IpPrefix): string
   return `-A ${chain} -d ${formatPrefix(networkOf(address))} ${comment(owner)} -j ACCEPT`
 }
 
-function masqueradeRule(owner: Attachment, chain: string, family: 4 | 6): string {
-  return `-A ${chain} ! -d ${family === 4 ? '224.0.0.0/4' : 'ff00::/8'} ${comment(owner)} -j MASQUERADE`
+function masqueradeRule(owner: Attachment, chain: string, wanted: IptablesMasquerade, family: 4 | 6): string {
+  const source = wanted.sources.find(one => one.family === family)
+  const target = source === undefined ? 'MASQUERADE' : `SNAT --to-source ${formatAddress(source)}`
+  return `-A ${chain} ! -d ${family === 4 ? '224.0.0.0/4' : 'ff00::/8'} ${comment(owner)} -j ${target}`
 }
 
 function jumpRule(owner: Attachment, chain: string, address: IpPrefix): string {

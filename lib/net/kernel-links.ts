@@ -8,12 +8,14 @@ import { type Answer, type Conn, type Request, refusal } from '../netlink/conn.t
 import { KernelError } from '../netlink/kernel-error.ts'
 import { NLM_F_CREATE, NLM_F_EXCL } from '../netlink/message.ts'
 import {
+  ALTIFNAMSIZ,
   decodeLink,
   EMPTY_LINK,
   encodeLink,
   IFF_ALLMULTI,
   IFF_PROMISC,
   IFF_UP,
+  IFNAMSIZ,
   type LinkInfoAttribute,
   type LinkMessage,
   RTEXT_FILTER_SKIP_STATS,
@@ -79,6 +81,7 @@ function linkOf(payload: Uint8Array): Link {
     linkNetnsId: message.linkNetnsId,
     alias: message.alias,
     altNames: message.properties?.altNames ?? [],
+    permanentMac: message.permanentMac,
     txQueueLength: message.txQueueLength ?? 0,
     promiscuity: message.promiscuity ?? 0,
     isPromiscuous: (message.flags & IFF_PROMISC) !== 0,
@@ -120,11 +123,13 @@ export class KernelLinks extends Links {
   }
 
   override find(name: string): Link | undefined {
-    return firstLink(this.#conn, getRequest('find link', quoted(name), { ...EMPTY_LINK, name }))
+    return findByName(this.#conn, 'find link', name)
   }
 
   override get(name: string): Link {
-    return onlyLink(this.#conn.execute(getRequest('get link', quoted(name), { ...EMPTY_LINK, name })), quoted(name))
+    const link = findByName(this.#conn, 'get link', name)
+    if (link === undefined) throw new KernelError('get link', quoted(name), 'ENODEV', 'No such device')
+    return link
   }
 
   override findByIndex(index: number): Link | undefined {
@@ -202,11 +207,25 @@ function getRequest(operation: string, object: string, by: LinkMessage): Request
   return { operation, object, type: RTM_GETLINK, flags: 0, payload, answer: 'message' }
 }
 
-function firstLink(conn: Conn, request: Request): Link | undefined {
+/** A name that is too long for a first one is asked for by the attribute for alternative ones, as iproute2 does it. */
+function findByName(conn: Conn, operation: string, name: string): Link | undefined {
+  const size = new TextEncoder().encode(name).length
+  if (size < IFNAMSIZ) return firstLink(conn, getRequest(operation, quoted(name), { ...EMPTY_LINK, name }))
+  if (size >= ALTIFNAMSIZ) return undefined
+  const request = getRequest(operation, quoted(name), { ...EMPTY_LINK, altName: name })
   const answer = conn.attempt(request)
+  // Linux before 5.5 knows no such attribute: to it the request names no link at all.
+  return answer.errno === 'EINVAL' ? undefined : linkOrNone(answer)
+}
+
+function firstLink(conn: Conn, request: Request): Link | undefined {
+  return linkOrNone(conn.attempt(request))
+}
+
+function linkOrNone(answer: Answer): Link | undefined {
   if (answer.errno === 'ENODEV') return undefined
   if (answer.errno !== '') throw refusal(answer)
-  return onlyLink(answer.payloads, request.object)
+  return onlyLink(answer.payloads, answer.request.object)
 }
 
 function onlyLink(payloads: readonly Uint8Array[], object: string): Link {

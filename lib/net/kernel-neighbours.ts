@@ -58,6 +58,17 @@ export class KernelNeighbours extends Neighbours {
   }
 }
 
+/** What `bridge fdb` calls it, and the message that does it. */
+interface FdbVerb {
+  readonly word: string
+  readonly type: number
+  readonly flags: number
+}
+
+const SET_FDB: FdbVerb = { word: 'set', type: RTM_NEWNEIGH, flags: NLM_F_CREATE | NLM_F_REPLACE }
+const APPEND_FDB: FdbVerb = { word: 'append', type: RTM_NEWNEIGH, flags: NLM_F_CREATE | NLM_F_APPEND }
+const REMOVE_FDB: FdbVerb = { word: 'remove', type: RTM_DELNEIGH, flags: 0 }
+
 export class KernelFdb extends Fdb {
   readonly #conn: Conn
 
@@ -78,15 +89,15 @@ export class KernelFdb extends Fdb {
   }
 
   override set(index: number, entry: FdbEntry): void {
-    this.#conn.execute(fdbRequest('set', RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, index, entry))
+    this.#conn.execute(fdbRequest(SET_FDB, index, entry))
   }
 
   override append(index: number, entry: FdbEntry): void {
-    this.#conn.execute(fdbRequest('append', RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_APPEND, index, entry))
+    this.#conn.execute(fdbRequest(APPEND_FDB, index, entry))
   }
 
   override remove(index: number, entry: FdbEntry): boolean {
-    return removed(this.#conn, fdbRequest('remove', RTM_DELNEIGH, 0, index, entry))
+    return removed(this.#conn, fdbRequest(REMOVE_FDB, index, entry))
   }
 }
 
@@ -130,14 +141,14 @@ function fdbOf(message: NeighbourMessage, mac: Uint8Array): FdbEntry {
 }
 
 /** As `bridge fdb`: in the device's own table unless the bridge's is asked for. */
-function fdbRequest(verb: string, type: number, flags: number, index: number, entry: FdbEntry): Request {
+function fdbRequest(verb: FdbVerb, index: number, entry: FdbEntry): Request {
   const ownTable = entry.self ?? entry.master !== true
   const table = (ownTable ? NTF_SELF : 0) | (entry.master === true ? NTF_MASTER : 0)
   return {
-    operation: `${verb} fdb entry`,
+    operation: `${verb.word} fdb entry`,
     object: `${formatMac(entry.mac)} of ${linkNumber(index)}`,
-    type,
-    flags,
+    type: verb.type,
+    flags: verb.flags,
     payload: encodeNeighbour({
       ...EMPTY_NEIGHBOUR,
       family: AF_BRIDGE,

@@ -107,6 +107,24 @@ test('links made by ip are listed as ip lists them', () => {
   })
 })
 
+test('a link is found by names of any length that the kernel takes', () => {
+  withNet((net, box) => {
+    ip(box, 'link add v0 type veth peer name v1')
+    // Fifteen bytes fit IFLA_IFNAME, sixteen do not; 127 is the longest alternative name. Counted in bytes, not letters.
+    const names = ['a'.repeat(15), 'b'.repeat(16), 'enp9s0altname-that-is-longer', 'c'.repeat(127), 'é'.repeat(8)]
+    for (const name of names) ip(box, `link property add dev v1 altname ${name}`)
+    const index = ipLink(box, 'v1').ifindex
+    for (const name of names) {
+      assert.is(net.links.find(name)?.index, index, name)
+      assert.is(net.links.get(name).name, 'v1', name)
+    }
+    for (const name of ['d'.repeat(16), 'd'.repeat(127), 'd'.repeat(128), 'd'.repeat(100_000)]) {
+      assert.is(net.links.find(name), undefined)
+      throwsLike(() => net.links.get(name), { errno: 'ENODEV' })
+    }
+  })
+})
+
 test('a veth pair over two namespaces is made whole, ports and all', () => {
   withNets(2, ([host, container], [hostBox, containerBox]) => {
     if (host === undefined || container === undefined || hostBox === undefined || containerBox === undefined) return

@@ -7,10 +7,10 @@
 import { type Conn, KernelConn, NetlinkSocket } from '../netlink/conn.ts'
 import { KernelNft } from '../nft/kernel-nft.ts'
 import type { Nft } from '../nft/nft.ts'
-import { withDescriptorLock } from '../sys/file-lock.ts'
+import { LOCK_DIRECTORY, withLock as withFileLock } from '../sys/file-lock.ts'
 import { closeDescriptor } from '../sys/files.ts'
 import { NETLINK_NETFILTER, NETLINK_ROUTE } from '../sys/netlink-socket.ts'
-import { NetnsError, netnsInode, openNetns, ownNetns, sameNetns } from '../sys/netns.ts'
+import { NetnsError, netnsInode, netnsNumber, openNetns, ownNetns, sameNetns } from '../sys/netns.ts'
 import { Kernel } from './kernel.ts'
 import { KernelAddresses } from './kernel-addresses.ts'
 import { KernelLinks } from './kernel-links.ts'
@@ -23,6 +23,9 @@ import { KernelVlans } from './kernel-vlans.ts'
 import type { Namespace } from './namespace.ts'
 import { Net, type Nouns } from './net.ts'
 import { findNetnsId } from './netns-id.ts'
+
+/** So many files are shared by all namespaces: one for each would have to be removed, and namespaces come and go. */
+const NAMESPACE_LOCKS = 64
 
 /** Opens a connection of a protocol (NETLINK_*) in a namespace; -1 = the one the process is in. */
 export type Connect = (protocol: number, namespaceFd: number) => Conn
@@ -68,7 +71,7 @@ export class LinuxKernel extends Kernel {
   /** @param fd of the namespace, closed with the Net; -1 = the one the process was started in */
   #open(path: string, fd: number): Net {
     const connect = this.#connect
-    return new KernelNet(path, fd, connect(NETLINK_ROUTE, fd), new KernelNft(connect(NETLINK_NETFILTER, fd)))
+    return new KernelNet(path, fd, connect(NETLINK_ROUTE, fd))
   }
 }
 
@@ -76,14 +79,12 @@ class KernelNet extends Net {
   readonly #path: string
   readonly #fd: number
   readonly #route: Conn
-  readonly #nft: Nft
 
-  constructor(path: string, fd: number, route: Conn, nft: Nft) {
+  constructor(path: string, fd: number, route: Conn) {
     super(nounsOf(route, fd < 0 ? ownNetns() : fd))
     this.#path = path
     this.#fd = fd
     this.#route = route
-    this.#nft = nft
   }
 
   override path(): string {
@@ -108,16 +109,12 @@ class KernelNet extends Net {
 
   override close(): void {
     this.#route.close()
-    this.#nft.close()
     if (this.#fd >= 0) closeDescriptor(this.#fd)
   }
 
-  override nft(): Nft {
-    return this.#nft
-  }
-
-  override exclusively(work: () => void): void {
-    withDescriptorLock(this.namespaceFd(), JSON.stringify(this.#path), work)
+  override withLock(work: () => void): void {
+    const lock = netnsNumber(this.namespaceFd()) % NAMESPACE_LOCKS
+    withFileLock(`${LOCK_DIRECTORY}/netns-${String(lock)}`, 0o600, work)
   }
 }
 

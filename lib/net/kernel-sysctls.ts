@@ -3,10 +3,10 @@
  *
  * @source man 5 proc, /proc/sys/net
  */
-import { constants, openSync, readFileSync, writeSync } from 'node:fs'
+import { constants, openSync, readFileSync } from 'node:fs'
 import { KernelError } from '../netlink/kernel-error.ts'
 import { errnoOf } from '../sys/errors.ts'
-import { closeDescriptor } from '../sys/files.ts'
+import { closeDescriptor, writeAll } from '../sys/files.ts'
 import { inNamespace } from '../sys/netns.ts'
 import { Sysctls } from './sysctls.ts'
 
@@ -60,7 +60,7 @@ export class KernelSysctls extends Sysctls {
 function writeValue(file: string, value: string): void {
   const fd = openSync(file, constants.O_WRONLY)
   try {
-    writeSync(fd, value)
+    writeAll(fd, new TextEncoder().encode(value), file)
   } finally {
     closeDescriptor(fd)
   }

@@ -44,6 +44,8 @@ export interface Link {
   readonly linkNetnsId: number | undefined
   readonly alias: string | undefined
   readonly altNames: readonly string[]
+  /** The address that a physical device was built with; undefined where the kernel knows none, as of virtual links. */
+  readonly permanentMac: Uint8Array | undefined
   /** packets */
   readonly txQueueLength: number
   /** How many times promiscuous mode was asked for, whoever asked. */
@@ -188,9 +190,12 @@ export interface LinkChange {
 /** @throws {KernelError} by every verb, for whatever the kernel refuses; the codes named are the ones to tell apart */
 export abstract class Links {
   abstract list(): readonly Link[]
-  /** @returns undefined when there is none of this name */
+  /**
+   * @param name an alternative name too, up to 127 bytes; the link that comes back carries its first name
+   * @returns undefined when there is none of this name
+   */
   abstract find(name: string): Link | undefined
-  /** @throws {KernelError} ENODEV */
+  /** As `find`. @throws {KernelError} ENODEV */
   abstract get(name: string): Link
   abstract findByIndex(index: number): Link | undefined
   /**
@@ -212,7 +217,7 @@ export abstract class Links {
   abstract set(index: number, change: LinkChange): void
   /** @throws {KernelError} EOPNOTSUPP when the link has no master, EINVAL when that is no bridge */
   abstract setPort(index: number, port: BridgePort): void
-  /** @returns false when there was none */
+  /** By its first name. @returns false when there was none */
   abstract remove(name: string): boolean
   /** @returns false when there was none */
   abstract removeByIndex(index: number): boolean

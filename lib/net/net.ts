@@ -8,7 +8,6 @@
  * namespace of its caller. Verbs: `add` fails when it is there, `ensure` accepts exactly this one, `remove` says
  * whether there was one, `find` gives a value or undefined, `get` a value or an error, `list` everything.
  */
-import type { Nft } from '../nft/nft.ts'
 import type { Addresses } from './addresses.ts'
 import type { Links } from './links.ts'
 import { Namespace } from './namespace.ts'
@@ -62,11 +61,11 @@ export abstract class Net extends Namespace {
   /** This namespace's number for the other one, which `Link.linkNetnsId` uses; undefined when it has none. */
   abstract findNetnsId(other: Namespace): number | undefined
   /**
-   * Runs `work` while no other process that asks for the same holds this namespace: for what has to be looked up and
-   * taken in one go, such as a free routing table. The lock is on the namespace's own file, whatever path it was opened
-   * by; the reference's sbr locks the same.
+   * Runs `work` while no other process that asks for the same holds this namespace, whatever path it was opened by: for
+   * what has to be looked up and taken in one go, such as a free routing table. Others may be made to wait for no reason;
+   * asking for a second namespace meanwhile may wait for oneself.
+   *
+   * @throws {SysError} EAGAIN when it takes too long
    */
-  abstract exclusively(work: () => void): void
-  /** The packet filter of this namespace, opened by its first call and closed with the Net. */
-  abstract nft(): Nft
+  abstract withLock(work: () => void): void
 }

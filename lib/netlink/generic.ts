@@ -57,8 +57,8 @@ interface Feature {
 
 function featureRows(rows: Rows, feature: Feature): Feature {
   headerRows(rows, ETHTOOL_MSG_FEATURES_SET, ETHTOOL_GENL_VERSION)
-  nest(rows, 1, 'ETHTOOL_A_FEATURES_HEADER', feature, feature, linkRows)
-  nest(rows, 3, 'ETHTOOL_A_FEATURES_WANTED', feature, feature, bitsetRows)
+  nest(rows.at(1, 'ETHTOOL_A_FEATURES_HEADER'), feature, feature, linkRows)
+  nest(rows.at(3, 'ETHTOOL_A_FEATURES_WANTED'), feature, feature, bitsetRows)
   return feature
 }
 
@@ -69,11 +69,11 @@ function linkRows(rows: Rows, feature: Feature): Feature {
 }
 
 function bitsetRows(rows: Rows, feature: Feature): Feature {
-  return nest(rows, 3, 'ETHTOOL_A_BITSET_BITS', feature, feature, bitsRows) ?? feature
+  return nest(rows.at(3, 'ETHTOOL_A_BITSET_BITS'), feature, feature, bitsRows) ?? feature
 }
 
 function bitsRows(rows: Rows, feature: Feature): Feature {
-  return nest(rows, 1, 'ETHTOOL_A_BITSET_BITS_BIT', feature, feature, bitRows) ?? feature
+  return nest(rows.at(1, 'ETHTOOL_A_BITSET_BITS_BIT'), feature, feature, bitRows) ?? feature
 }
 
 function bitRows(rows: Rows, feature: Feature): Feature {

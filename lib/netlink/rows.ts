@@ -33,6 +33,9 @@ export class Rows {
   readonly #reader: PayloadReader
   /** Of the attribute whose content is being written. */
   readonly #start: number
+  /** The attribute that is entered next. */
+  #type = 0
+  #symbol = ''
 
   /** Use `writingRows` or `readingRows`; the one of writer and reader that is not used is shared by all. */
   constructor(isWriting: boolean, writer: Writer, reader: PayloadReader, start: number) {
@@ -307,19 +310,26 @@ export class Rows {
     return value
   }
 
+  /** Names the attribute that `nest` and `nestList` are about: `nest(rows.at(4, 'NFTA_CHAIN_HOOK'), …)`. */
+  at(type: number, symbol: string): Rows {
+    this.#type = type
+    this.#symbol = symbol
+    return this
+  }
+
   /**
    * The rows of an attribute's content, on which `leave` is called after the last; undefined when there is none. For `nest`.
    *
    * @param hasValue whether there is anything to write
    */
-  enter(type: number, symbol: string, hasValue: boolean): Rows | undefined {
+  enter(hasValue: boolean): Rows | undefined {
     if (!this.isWriting) {
-      const place = this.#reader.find(type)
-      return place < 0 ? undefined : readingRows(this.#reader.value(place), symbol, this.#reader.keepsUnknown)
+      const place = this.#reader.find(this.#type)
+      return place < 0 ? undefined : readingRows(this.#reader.value(place), this.#symbol, this.#reader.keepsUnknown)
     }
     if (!hasValue) return undefined
     const start = this.#writer.length()
-    this.#header(type | NLA_F_NESTED, 0)
+    this.#header(this.#type | NLA_F_NESTED, 0)
     return new Rows(true, this.#writer, NO_READER, start)
   }
 
@@ -387,19 +397,13 @@ export function encodeRows<T>(value: T, rows: (rows: Rows, value: T) => T): Uint
 /**
  * An attribute that holds more attributes.
  *
+ * @param rows at the attribute, see `Rows.at`
  * @param empty a value without any, for reading
  * @param inner the rows of the attribute's content
  */
-export function nest<T>(
-  rows: Rows,
-  type: number,
-  symbol: string,
-  value: T | undefined,
-  empty: T,
-  inner: (rows: Rows, value: T) => T
-): T | undefined {
+export function nest<T>(rows: Rows, value: T | undefined, empty: T, inner: (rows: Rows, value: T) => T): T | undefined {
   // Compiled once for every T: whatever does not depend on it is in Rows.
-  const content = rows.enter(type, symbol, value !== undefined)
+  const content = rows.enter(value !== undefined)
   if (content === undefined) return undefined
   const result = inner(content, value ?? empty)
   content.leave()
@@ -409,15 +413,13 @@ export function nest<T>(
 /** As `nest`, for an attribute that may be there several times. */
 export function nestList<T>(
   rows: Rows,
-  type: number,
-  symbol: string,
   values: readonly T[],
   empty: T,
   inner: (rows: Rows, value: T) => T
 ): readonly T[] {
   if (rows.isWriting) {
     for (const value of values) {
-      const content = rows.enter(type, symbol, true)
+      const content = rows.enter(true)
       if (content === undefined) continue
       inner(content, value)
       content.leave()
@@ -425,9 +427,9 @@ export function nestList<T>(
     return values
   }
   const read: T[] = []
-  for (let content = rows.enter(type, symbol, false); content !== undefined; ) {
+  for (let content = rows.enter(false); content !== undefined; ) {
     read.push(inner(content, empty))
-    content = rows.enter(type, symbol, false)
+    content = rows.enter(false)
   }
   return read
 }

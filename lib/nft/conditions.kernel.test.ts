@@ -12,9 +12,10 @@ const test = suite('lib/nft/conditions')
 /** Rules as the kernel has them and as nft lists them, for the same words: ours and those of nft. */
 function bothWays(family: NftFamily, words: string, rules: readonly string[]) {
   const namespace = Namespace.create()
-  const host = new LinuxKernel().open(namespace.path)
+  const kernel = new LinuxKernel()
+  const host = kernel.open(namespace.path)
   try {
-    const nft = host.nft()
+    const nft = kernel.nft(host)
     const batch = new NftBatch()
     batch.addTable(family, 'ours', true)
     batch.addChain(family, 'ours', 'c', undefined, true)

@@ -201,7 +201,7 @@ function readChoices(list: Words, kind: Kind, load: readonly Expression[], famil
   const isSet = list.skip('{')
   const choices: (readonly Expression[])[] = []
   do {
-    const comparison = compare(kind, load, list.next(), isNegated, family)
+    const comparison = compare({ kind, load, isNegated, family }, list.next())
     if (comparison.length === 0) list.refuse(EXPECTED[kind])
     choices.push(comparison)
   } while (isSet && list.skip(','))
@@ -209,14 +209,16 @@ function readChoices(list: Words, kind: Kind, load: readonly Expression[], famil
   return isNegated ? [rule(choices)] : choices
 }
 
+/** What the values of a condition are compared with. */
+interface Comparison {
+  readonly kind: Kind
+  readonly load: readonly Expression[]
+  readonly isNegated: boolean
+  readonly family: NftFamily
+}
+
 /** @returns nothing when the word is no such value */
-function compare(
-  kind: Kind,
-  load: readonly Expression[],
-  word: string,
-  isNegated: boolean,
-  family: NftFamily
-): readonly Expression[] {
+function compare({ kind, load, isNegated, family }: Comparison, word: string): readonly Expression[] {
   const isAddress = kind === 'saddr' || kind === 'daddr'
   if (isAddress && word.indexOf('/') >= 0) {
     const prefix = parsePrefix(word)

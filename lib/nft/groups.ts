@@ -73,13 +73,22 @@ const GUARDED_ROUNDS = 100
 /** What must be made besides the elements: nothing, the group's chain, or the whole table. */
 type Need = 0 | 1 | 2
 
+function nobody(): readonly FoundMember[] {
+  return []
+}
+
 /**
  * Adds the members, all of them or none.
  *
+ * @param findLeaving who goes in the same transaction, as it is now: whoever has no claim any more to what is added
  * @throws {NftError} EEXIST of `add element` when an element's key is taken; ENOENT when the table is there without
  *   its parts, because somebody took them away one by one
  */
-export function addMembers(nft: Nft, members: readonly Member[]): void {
+export function addMembers(
+  nft: Nft,
+  members: readonly Member[],
+  findLeaving: () => readonly FoundMember[] = nobody
+): void {
   // A batch that is refused costs as much as one that deletes (the kernel waits for an RCU grace period), a question next
   // to nothing: only ADDs that truly run into each other are refused.
   const needs: Need[] = []
@@ -90,19 +99,26 @@ export function addMembers(nft: Nft, members: readonly Member[]): void {
     needs.push(need === 2 && isMade ? 1 : need)
   }
   for (let round = 1; ; round += 1) {
+    const isGuarded = findLeaving !== nobody
+    const generation = isGuarded ? nft.generation() : undefined
     const ends: number[] = []
     const batch = new NftBatch()
+    const leaving = findLeaving()
+    for (const here of byTable(leaving)) removeLeaving(nft, batch, here, members)
+    const start = batch.length()
     for (let i = 0; i < members.length; i += 1) {
       const member = members[i]
       if (member !== undefined) addMember(batch, member, needs[i] ?? 0)
       ends.push(batch.length())
     }
     try {
-      nft.commit(batch, undefined)
+      nft.commit(batch, generation)
       return
     } catch (error) {
       if (!(error instanceof NftError) || round === ROUNDS) throw error
       const { step } = error
+      // Somebody changed the ruleset, or removed what is leaving: look again.
+      if (isGuarded && step < start && isOvertaken(error)) continue
       const at = ends.findIndex(end => step < end)
       const next = nextNeed(error, needs[at] ?? 2)
       if (at < 0 || next === undefined) throw error
@@ -154,50 +170,68 @@ export function removeMembers(nft: Nft, find: () => readonly FoundMember[]): boo
     const members = find()
     if (members.length === 0) return false
     const batch = new NftBatch()
-    for (const table of tablesOf(members)) {
-      const here = members.filter(member => isSameTable(member.table, table))
-      removeFrom(nft, batch, table, here, isGuarded)
-    }
+    for (const here of byTable(members)) removeFrom(nft, batch, here, isGuarded)
     try {
       nft.commit(batch, generation)
       return true
     } catch (error) {
-      const errno = errnoOf(error)
-      const isOvertaken = errno === 'ERESTART' || errno === 'ENOENT' || errno === 'EBUSY'
-      if (!isOvertaken || round === ROUNDS) throw error
+      if (!isOvertaken(error) || round === ROUNDS) throw error
     }
   }
 }
 
-function tablesOf(members: readonly FoundMember[]): readonly GroupTable[] {
-  const tables: GroupTable[] = []
-  for (const member of members) {
-    if (!tables.some(table => isSameTable(table, member.table))) tables.push(member.table)
+function isOvertaken(error: unknown): boolean {
+  const errno = errnoOf(error)
+  return errno === 'ERESTART' || errno === 'ENOENT' || errno === 'EBUSY'
+}
+
+/** Those that make room for others: the table stays for these, and so does a chain that one of these is to use. */
+function removeLeaving(nft: Nft, batch: NftBatch, leaving: OfOneTable, coming: readonly Member[]): void {
+  const { table, members } = leaving
+  removeElements(batch, members)
+  for (const group of unusedGroups(nft, table, members)) {
+    const isWanted = coming.some(one => isSameTable(one.table, table) && one.group.chain === group.chain)
+    if (isWanted) continue
+    group.removeMore(batch)
+    batch.removeChain(table.family, table.table, group.chain)
   }
-  return tables
+}
+
+function removeElements(batch: NftBatch, members: readonly FoundMember[]): void {
+  for (const member of members) {
+    const { family, table, map } = member.table
+    batch.removeElements(family, table, map, [member.element])
+    member.removeMore(batch)
+  }
+}
+
+interface OfOneTable {
+  readonly table: GroupTable
+  readonly members: FoundMember[]
+}
+
+function byTable(members: readonly FoundMember[]): readonly OfOneTable[] {
+  const parts: OfOneTable[] = []
+  for (const member of members) {
+    const part = parts.find(one => isSameTable(one.table, member.table))
+    if (part === undefined) parts.push({ table: member.table, members: [member] })
+    else part.members.push(member)
+  }
+  return parts
 }
 
 function isSameTable(a: GroupTable, b: GroupTable): boolean {
   return a.family === b.family && a.table === b.table
 }
 
-function removeFrom(
-  nft: Nft,
-  batch: NftBatch,
-  table: GroupTable,
-  members: readonly FoundMember[],
-  isGuarded: boolean
-): void {
+function removeFrom(nft: Nft, batch: NftBatch, { table, members }: OfOneTable, isGuarded: boolean): void {
   const unused = isGuarded ? unusedGroups(nft, table, members) : []
   const use = nft.findTable(table.family, table.table)?.use ?? 0
   if (isGuarded && use === table.baseUse + unused.length) {
     batch.removeTable(table.family, table.table)
     return
   }
-  for (const member of members) {
-    batch.removeElements(table.family, table.table, member.table.map, [member.element])
-    member.removeMore(batch)
-  }
+  removeElements(batch, members)
   for (const group of unused) {
     group.removeMore(batch)
     batch.removeChain(table.family, table.table, group.chain)

@@ -3,11 +3,11 @@
 import { spawn } from 'node:child_process'
 import { parsePrefix } from '../ip/prefix.ts'
 import { LinuxKernel } from '../net/kernel-net.ts'
-import type { Net } from '../net/net.ts'
 import { Namespace, withNamespaces } from '../testing/namespace.ts'
 import { programFromText } from '../testing/program.ts'
 import { assert, suite, throwsLike } from '../testing/suite.ts'
-import { checkMasquerade, collectMasquerade, ensureMasquerade, removeMasquerade } from './masquerade.ts'
+import { checkMasquerade, collectMasquerade, ensureMasquerade, masqueradeOf, removeMasquerade } from './masquerade.ts'
+import type { Nft } from './nft.ts'
 
 const test = suite('lib/net/masquerade')
 
@@ -19,13 +19,16 @@ function prefix(text: string) {
   return parsed
 }
 
-function inHost(body: (host: Net, namespace: Namespace) => void): void {
+function inHost(body: (nft: Nft, namespace: Namespace) => void): void {
   withNamespaces(1, namespace => {
     if (namespace === undefined) return
-    const host = new LinuxKernel().open(namespace.path)
+    const kernel = new LinuxKernel()
+    const host = kernel.open(namespace.path)
+    const nft = kernel.nft(host)
     try {
-      body(host, namespace)
+      body(nft, namespace)
     } finally {
+      nft.close()
       host.close()
     }
   })
@@ -63,25 +66,24 @@ const DOCUMENTED = `
   }`
 
 test('the ruleset is the documented one, by the word of nft; nothing is left after the removal', () =>
-  inHost((host, namespace) => {
+  inHost((nft, namespace) => {
     const addresses = [prefix('10.4.0.5/24'), prefix('fd00::5/64')]
-    assert.is(ensureMasquerade(host.nft(), owner, addresses, undefined), 'nftables')
+    assert.is(ensureMasquerade(nft, owner, masqueradeOf(addresses)), 'nftables')
     assert.is(ruleset(namespace), listedByNft(DOCUMENTED))
-    ensureMasquerade(host.nft(), owner, addresses, undefined)
+    ensureMasquerade(nft, owner, masqueradeOf(addresses))
     assert.is(ruleset(namespace), listedByNft(DOCUMENTED))
-    checkMasquerade(host.nft(), owner, addresses, 'nftables')
-    assert.is(removeMasquerade(host.nft(), owner, addresses, 'nftables'), true)
+    checkMasquerade(nft, owner, masqueradeOf(addresses))
+    assert.is(removeMasquerade(nft, owner, addresses, 'nftables'), true)
     assert.is(ruleset(namespace), '')
-    assert.is(removeMasquerade(host.nft(), owner, addresses, 'nftables'), false)
+    assert.is(removeMasquerade(nft, owner, addresses, 'nftables'), false)
   }))
 
 test('odd prefix lengths: as nft writes them', () =>
-  inHost((host, namespace) => {
+  inHost((nft, namespace) => {
     ensureMasquerade(
-      host.nft(),
+      nft,
       owner,
-      [prefix('10.4.5.5/22'), prefix('10.9.0.1/32'), prefix('fd00:0:0:8::5/61')],
-      undefined
+      masqueradeOf([prefix('10.4.5.5/22'), prefix('10.9.0.1/32'), prefix('fd00:0:0:8::5/61')])
     )
     const listed = ruleset(namespace)
     assert.match(listed, /chain from-10\.4\.4\.0\/22 \{\s+ip daddr 10\.4\.4\.0\/22 return/)
@@ -92,38 +94,38 @@ test('odd prefix lengths: as nft writes them', () =>
   }))
 
 test('two interfaces of one container on one network: each is removed alone', () =>
-  inHost((host, namespace) => {
+  inHost((nft, namespace) => {
     const second = { ...owner, ifName: 'eth1' }
-    ensureMasquerade(host.nft(), owner, [prefix('10.4.0.5/24')], undefined)
-    ensureMasquerade(host.nft(), second, [prefix('10.4.0.6/24')], undefined)
-    assert.is(removeMasquerade(host.nft(), owner, undefined, undefined), true)
-    checkMasquerade(host.nft(), second, [prefix('10.4.0.6/24')], undefined)
-    throwsLike(() => checkMasquerade(host.nft(), owner, [prefix('10.4.0.5/24')], undefined), { errno: 'ENOENT' })
-    assert.is(removeMasquerade(host.nft(), second, undefined, undefined), true)
+    ensureMasquerade(nft, owner, masqueradeOf([prefix('10.4.0.5/24')]))
+    ensureMasquerade(nft, second, masqueradeOf([prefix('10.4.0.6/24')]))
+    assert.is(removeMasquerade(nft, owner, undefined, undefined), true)
+    checkMasquerade(nft, second, masqueradeOf([prefix('10.4.0.6/24')]))
+    throwsLike(() => checkMasquerade(nft, owner, masqueradeOf([prefix('10.4.0.5/24')])), { errno: 'ENOENT' })
+    assert.is(removeMasquerade(nft, second, undefined, undefined), true)
     assert.is(ruleset(namespace), '')
   }))
 
 test('an address that its last owner left behind: taken over, and safe from the last owner', () =>
-  inHost((host, namespace) => {
+  inHost((nft, namespace) => {
     const next = { ...owner, containerId: 'c2' }
-    ensureMasquerade(host.nft(), owner, [prefix('10.4.0.5/24')], undefined)
-    ensureMasquerade(host.nft(), next, [prefix('10.4.0.5/24')], undefined)
-    assert.is(removeMasquerade(host.nft(), owner, [prefix('10.4.0.5/24')], undefined), false)
-    checkMasquerade(host.nft(), next, [prefix('10.4.0.5/24')], undefined)
+    ensureMasquerade(nft, owner, masqueradeOf([prefix('10.4.0.5/24')]))
+    ensureMasquerade(nft, next, masqueradeOf([prefix('10.4.0.5/24')]))
+    assert.is(removeMasquerade(nft, owner, [prefix('10.4.0.5/24')], undefined), false)
+    checkMasquerade(nft, next, masqueradeOf([prefix('10.4.0.5/24')]))
     assert.match(ruleset(namespace), /comment "net1 c2 eth0"/)
   }))
 
 test('GC: only this network, only what is not valid', () =>
-  inHost((host, namespace) => {
-    ensureMasquerade(host.nft(), owner, [prefix('10.4.0.5/24'), prefix('fd00::5/64')], undefined)
-    ensureMasquerade(host.nft(), { ...owner, containerId: 'c2' }, [prefix('10.4.0.6/24')], undefined)
-    ensureMasquerade(host.nft(), { ...owner, network: 'net' }, [prefix('10.5.0.6/24')], undefined)
+  inHost((nft, namespace) => {
+    ensureMasquerade(nft, owner, masqueradeOf([prefix('10.4.0.5/24'), prefix('fd00::5/64')]))
+    ensureMasquerade(nft, { ...owner, containerId: 'c2' }, masqueradeOf([prefix('10.4.0.6/24')]))
+    ensureMasquerade(nft, { ...owner, network: 'net' }, masqueradeOf([prefix('10.5.0.6/24')]))
     assert.is(
-      collectMasquerade(host.nft(), 'net1', text => text === 'net1 c2 eth0'),
+      collectMasquerade(nft, 'net1', text => text === 'net1 c2 eth0'),
       true
     )
     assert.is(
-      collectMasquerade(host.nft(), 'net1', text => text === 'net1 c2 eth0'),
+      collectMasquerade(nft, 'net1', text => text === 'net1 c2 eth0'),
       false
     )
     const listed = ruleset(namespace)
@@ -133,29 +135,29 @@ test('GC: only this network, only what is not valid', () =>
   }))
 
 test('another tool flushes everything in between: CHECK tells, ADD makes it anew, DEL finds nothing', () =>
-  inHost((host, namespace) => {
-    ensureMasquerade(host.nft(), owner, [prefix('10.4.0.5/24')], undefined)
+  inHost((nft, namespace) => {
+    ensureMasquerade(nft, owner, masqueradeOf([prefix('10.4.0.5/24')]))
     namespace.run('nft', ['flush', 'ruleset'])
-    throwsLike(() => checkMasquerade(host.nft(), owner, [prefix('10.4.0.5/24')], undefined), { errno: 'ENOENT' })
-    assert.is(removeMasquerade(host.nft(), owner, [prefix('10.4.0.5/24')], undefined), false)
-    ensureMasquerade(host.nft(), owner, [prefix('10.4.0.5/24')], undefined)
-    checkMasquerade(host.nft(), owner, [prefix('10.4.0.5/24')], undefined)
+    throwsLike(() => checkMasquerade(nft, owner, masqueradeOf([prefix('10.4.0.5/24')])), { errno: 'ENOENT' })
+    assert.is(removeMasquerade(nft, owner, [prefix('10.4.0.5/24')], undefined), false)
+    ensureMasquerade(nft, owner, masqueradeOf([prefix('10.4.0.5/24')]))
+    checkMasquerade(nft, owner, masqueradeOf([prefix('10.4.0.5/24')]))
     namespace.run('nft', ['flush', 'chain', 'ip', 'patchbay-masquerade', 'postrouting'])
-    throwsLike(() => checkMasquerade(host.nft(), owner, [prefix('10.4.0.5/24')], undefined), { errno: 'ENOENT' })
+    throwsLike(() => checkMasquerade(nft, owner, masqueradeOf([prefix('10.4.0.5/24')])), { errno: 'ENOENT' })
   }))
 
 test('long names: the comment stays readable for nft', () =>
-  inHost((host, namespace) => {
+  inHost((nft, namespace) => {
     const long = { network: 'n'.repeat(60), containerId: `k8s.io-${'a'.repeat(120)}`, ifName: 'eth0' }
-    ensureMasquerade(host.nft(), long, [prefix('10.4.0.5/24')], undefined)
+    ensureMasquerade(nft, long, masqueradeOf([prefix('10.4.0.5/24')]))
     const listed = ruleset(namespace)
     assert.is(listedByNft(listed), listed)
     assert.is(
-      collectMasquerade(host.nft(), 'n'.repeat(61), () => false),
+      collectMasquerade(nft, 'n'.repeat(61), () => false),
       false
     )
     assert.is(
-      collectMasquerade(host.nft(), 'n'.repeat(60), () => false),
+      collectMasquerade(nft, 'n'.repeat(60), () => false),
       true
     )
   }))
@@ -163,14 +165,15 @@ test('long names: the comment stays readable for nft', () =>
 /** `N VERBS`: a process that adds container N's masquerade, removes it, or both. */
 const PROGRAM = `
   import { LinuxKernel } from '../net/kernel-net.ts'
-  import { ensureMasquerade, removeMasquerade } from './masquerade.ts'
+  import { ensureMasquerade, masqueradeOf, removeMasquerade } from './masquerade.ts'
   import { parsePrefix } from '../ip/prefix.ts'
   const [i, verbs] = process.argv.slice(2)
-  const host = new LinuxKernel().host()
+  const kernel = new LinuxKernel()
+  const nft = kernel.nft(kernel.host())
   const owner = { network: 'net1', containerId: 'c' + i, ifName: 'eth0' }
   const addresses = ['10.4.0.' + i + '/24', 'fd00::' + Number(i).toString(16) + '/64'].map(text => parsePrefix(text))
-  if (verbs.includes('add')) ensureMasquerade(host.nft(), owner, addresses, undefined)
-  if (verbs.includes('remove')) removeMasquerade(host.nft(), owner, addresses, undefined)`
+  if (verbs.includes('add')) ensureMasquerade(nft, owner, masqueradeOf(addresses))
+  if (verbs.includes('remove')) removeMasquerade(nft, owner, addresses, undefined)`
 
 async function together(namespace: Namespace, count: number, verbs: string): Promise<void> {
   const command = programFromText(PROGRAM, import.meta.dirname)

@@ -7,11 +7,13 @@
  *       chain from-10.4.0.0/24 { ip daddr 10.4.0.0/24 return; ip daddr 224.0.0.0/4 return; masquerade }
  *     }
  *
- * and the same as `table ip6` with ff00::/8. The backend `iptables` is lib/iptables/masquerade.ts.
+ * and the same as `table ip6` with ff00::/8. Where destinations are left out, or the source is a fixed one, the chain is
+ * `from-10.4.0.0/24-` and a hash of those, with a rule more for each, and `snat to 192.0.2.1` at its end. The backend `iptables` is lib/iptables/masquerade.ts.
  */
 
+import { createHash } from 'node:crypto'
 import { type Attachment, isOfNetwork, ownerText } from '../attachment.ts'
-import { formatAddress } from '../ip/address.ts'
+import { formatAddress, type IpAddress } from '../ip/address.ts'
 import { formatPrefix, type IpPrefix, networkOf, parsePrefix } from '../ip/prefix.ts'
 import { addIptablesMasquerade, checkIptablesMasquerade, removeIptablesMasquerade } from '../iptables/masquerade.ts'
 import { KernelError } from '../netlink/kernel-error.ts'
@@ -24,32 +26,51 @@ import {
   nothingMore,
   removeMembers
 } from './groups.ts'
-import { addressField, gotoElement, type Nft, type NftBatch, type NftElement, nftFamily } from './nft.ts'
-import { masquerade, matchAddress, rule, verdict, verdictFrom } from './rule.ts'
+import {
+  addressField,
+  type Expression,
+  gotoElement,
+  type Nft,
+  type NftBatch,
+  type NftElement,
+  nftFamily
+} from './nft.ts'
+import { masquerade, matchAddress, rule, translateSource, verdict, verdictFrom } from './rule.ts'
 
 /** As the configuration key `ipMasqBackend`. */
 export type MasqueradeBackend = 'nftables' | 'iptables'
 
+/** What of a container's packets is masqueraded, and how. */
+export interface Masquerade {
+  /** The container's own, each with the length of its subnet. */
+  readonly addresses: readonly IpPrefix[]
+  /** Destinations that see the container's own address, besides its subnet and multicast. */
+  readonly excluded: readonly IpPrefix[]
+  /** What is seen instead, one address of a family at most; of the others the outgoing interface's. */
+  readonly sources: readonly IpAddress[]
+  /** undefined chooses */
+  readonly backend: MasqueradeBackend | undefined
+}
+
+/** Everything of these addresses, as the outgoing interface. */
+export function masqueradeOf(addresses: readonly IpPrefix[], backend?: MasqueradeBackend): Masquerade {
+  return { addresses, excluded: [], sources: [], backend }
+}
+
 const TABLE = 'patchbay-masquerade'
 const MAP = 'sources'
 const PRIORITY = 100
+const HASH_DIGITS = 16
 
-/**
- * Masquerades what the container sends from these addresses. What is there for the same owner stays.
- *
- * @param addresses the container's own, each with the length of its subnet
- * @param backend undefined chooses
- * @returns the backend, to be kept for `removeMasquerade`
- */
-export function ensureMasquerade(
-  nft: Nft,
-  owner: Attachment,
-  addresses: readonly IpPrefix[],
-  backend: MasqueradeBackend | undefined
-): MasqueradeBackend {
-  if (backend === 'iptables') addIptablesMasquerade(owner, addresses)
-  else if (addresses.length > 0) ensureNftMasquerade(nft, owner, addresses)
-  return backend ?? 'nftables'
+/** Masquerades what the container sends. What is there for the same owner stays. */
+export function ensureMasquerade(nft: Nft, owner: Attachment, wanted: Masquerade): void {
+  if (wanted.backend === 'iptables') addIptablesMasquerade(owner, wanted)
+  else if (wanted.addresses.length > 0) ensureNftMasquerade(nft, owner, wanted)
+}
+
+/** Whether a table that one of the addresses needs is not there. */
+export function isMasqueradeMissing(nft: Nft, wanted: Masquerade): boolean {
+  return wanted.addresses.some(one => nft.findTable(tableFor(one).family, TABLE) === undefined)
 }
 
 /**
@@ -71,29 +92,24 @@ export function removeMasquerade(
 }
 
 /** @throws {KernelError} ENOENT when an address is not masqueraded, or for somebody else */
-export function checkMasquerade(
-  nft: Nft,
-  owner: Attachment,
-  addresses: readonly IpPrefix[],
-  backend: MasqueradeBackend | undefined
-): void {
-  if (backend === 'iptables') {
-    checkIptablesMasquerade(owner, addresses)
+export function checkMasquerade(nft: Nft, owner: Attachment, wanted: Masquerade): void {
+  if (wanted.backend === 'iptables') {
+    checkIptablesMasquerade(owner, wanted)
     return
   }
-  for (const address of addresses) {
+  for (const address of wanted.addresses) {
     const table = tableFor(address)
+    const group = groupOf(address, wanted)
     const element = nft.findElement(table.family, TABLE, MAP, addressField(address.address))
     const object = formatAddress(address.address)
     if (element === undefined) throw new KernelError('find masquerade', object, 'ENOENT', 'no rule for it')
-    if (element.comment !== ownerText(owner) || element.verdict?.chain !== groupOf(address).chain) {
+    if (element.comment !== ownerText(owner) || element.verdict?.chain !== group.chain) {
       const explanation = `the rule is of ${JSON.stringify(element.comment)}`
       throw new KernelError('find masquerade', object, 'ENOENT', explanation)
     }
-    const wanted = groupOf(address).rules.length
-    const chain = nft.listRules(table.family, TABLE, groupOf(address).chain)
+    const chain = nft.listRules(table.family, TABLE, group.chain)
     const base = nft.listRules(table.family, TABLE, 'postrouting')
-    if (chain.length !== wanted || base.length !== 1) {
+    if (chain.length !== group.rules.length || base.length !== 1) {
       throw new KernelError('find masquerade', object, 'ENOENT', `table ${TABLE} has lost rules`)
     }
   }
@@ -109,13 +125,13 @@ export function collectMasquerade(nft: Nft, network: string, isValid: (ownerText
   return removeMembers(nft, () => findAll(nft, comment => isOfNetwork(comment, network) && !isValid(comment)))
 }
 
-function ensureNftMasquerade(nft: Nft, owner: Attachment, addresses: readonly IpPrefix[]): void {
+function ensureNftMasquerade(nft: Nft, owner: Attachment, wanted: Masquerade): void {
   const comment = ownerText(owner)
   for (let attempt = 1; ; attempt += 1) {
-    const missing = addresses.filter(address => !isMasqueraded(nft, address, comment))
+    const missing = wanted.addresses.filter(address => !isMasqueraded(nft, address, wanted, comment))
     // The address is ours now: whoever else has an element for it went without DEL.
     if (findAt(nft, missing, undefined).length > 0) removeMembers(nft, () => findAt(nft, missing, undefined))
-    const members = missing.map(address => memberOf(address, comment))
+    const members = missing.map(address => memberOf(address, wanted, comment))
     try {
       if (members.length > 0) addMembers(nft, members)
       return
@@ -126,9 +142,11 @@ function ensureNftMasquerade(nft: Nft, owner: Attachment, addresses: readonly Ip
   }
 }
 
-function isMasqueraded(nft: Nft, address: IpPrefix, comment: string): boolean {
+function isMasqueraded(nft: Nft, address: IpPrefix, wanted: Masquerade, comment: string): boolean {
   const element = nft.findElement(tableFor(address).family, TABLE, MAP, addressField(address.address))
-  return element !== undefined && element.comment === comment && element.verdict?.chain === groupOf(address).chain
+  return (
+    element !== undefined && element.comment === comment && element.verdict?.chain === groupOf(address, wanted).chain
+  )
 }
 
 function removeNftMasquerade(nft: Nft, owner: Attachment, addresses: readonly IpPrefix[] | undefined): boolean {
@@ -143,7 +161,7 @@ function findAt(nft: Nft, addresses: readonly IpPrefix[], comment: string | unde
     const table = tableFor(address)
     const element = nft.findElement(table.family, TABLE, MAP, addressField(address.address))
     if (element !== undefined && (comment === undefined || element.comment === comment)) {
-      found.push(foundMember(table, element))
+      found.push(foundMember(nft, table, element))
     }
   }
   return found
@@ -153,7 +171,7 @@ function findAll(nft: Nft, isWanted: (comment: string) => boolean): readonly Fou
   const found: FoundMember[] = []
   for (const table of [tableOf(4), tableOf(6)]) {
     for (const element of nft.listElements(table.family, TABLE, MAP)) {
-      if (isWanted(element.comment)) found.push(foundMember(table, element))
+      if (isWanted(element.comment)) found.push(foundMember(nft, table, element))
     }
   }
   return found
@@ -176,22 +194,31 @@ function tableOf(number: 4 | 6): GroupTable {
   return { family, table: TABLE, map: MAP, baseUse: 2, addBase }
 }
 
-function memberOf(address: IpPrefix, comment: string): Member {
-  const group = groupOf(address)
+function memberOf(address: IpPrefix, wanted: Masquerade, comment: string): Member {
+  const group = groupOf(address, wanted)
   const element = gotoElement(addressField(address.address), group.chain, comment)
   return { table: tableFor(address), group, element, addMore: nothingMore }
 }
 
-function groupOf(address: IpPrefix): Group {
+function groupOf(address: IpPrefix, wanted: Masquerade): Group {
   const subnet = networkOf(address)
-  const rules = [
-    // ip daddr 10.4.0.0/24 return
-    rule([matchAddress('daddr', subnet), verdict('return')]),
-    // ip daddr 224.0.0.0/4 return
-    rule([matchAddress('daddr', multicast(subnet.address.family)), verdict('return')]),
-    masquerade()
-  ]
-  return { chain: subnetChain(subnet), rules, addMore: nothingMore, removeMore: nothingMore }
+  const { family } = subnet.address
+  const excluded = wanted.excluded.filter(one => one.address.family === family)
+  const source = wanted.sources.find(one => one.family === family)
+  const rules: (readonly Expression[])[] = []
+  // ip daddr 10.4.0.0/24 return, ip daddr 224.0.0.0/4 return
+  for (const one of [subnet, multicast(family)].concat(excluded)) {
+    rules.push(rule([matchAddress('daddr', one), verdict('return')]))
+  }
+  rules.push(source === undefined ? masquerade() : translateSource(source))
+  const words = excluded.map(one => formatPrefix(one)).concat(source === undefined ? [] : [formatAddress(source)])
+  return { chain: `${subnetChain(subnet)}${wayOf(words)}`, rules, addMore: nothingMore, removeMore: nothingMore }
+}
+
+/** Networks of one subnet that are masqueraded in different ways have different chains. */
+function wayOf(words: readonly string[]): string {
+  if (words.length === 0) return ''
+  return `-${createHash('sha256').update(words.join(' ')).digest('hex').slice(0, HASH_DIGITS)}`
 }
 
 /** The chain of a subnet, in characters that nft takes for a name: `from-10.4.0.0/24`, `from-fd00-0-0-1--/64`. */
@@ -205,9 +232,11 @@ function multicast(family: 4 | 6): IpPrefix {
   return prefix
 }
 
-function foundMember(table: GroupTable, element: NftElement): FoundMember {
+function foundMember(nft: Nft, table: GroupTable, element: NftElement): FoundMember {
   const chain = element.verdict?.chain ?? ''
   // Only the number of rules matters for telling an unused chain.
-  const group: Group = { chain, rules: [[], [], []], addMore: nothingMore, removeMore: nothingMore }
+  const isPlain = chain.indexOf('-', chain.lastIndexOf('/')) < 0
+  const rules = isPlain ? [[], [], []] : nft.listRules(table.family, TABLE, chain).map(one => one.expressions)
+  const group: Group = { chain, rules, addMore: nothingMore, removeMore: nothingMore }
   return { table, element, group, removeMore: nothingMore }
 }

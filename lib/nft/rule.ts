@@ -3,6 +3,7 @@
  *
  *     rule([matchName('iifname', 'cni0'), verdict('return')])        iifname "cni0" return
  */
+import type { IpAddress } from '../ip/address.ts'
 import type { IpPrefix } from '../ip/prefix.ts'
 import { networkOf } from '../ip/prefix.ts'
 import type { VerdictName } from '../netlink/nf/data.ts'
@@ -17,7 +18,7 @@ import {
 } from '../netlink/nf/expressions/ct.ts'
 import { NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_DADDR } from '../netlink/nf/expressions/fib.ts'
 import { NFT_META_IIFNAME, NFT_META_L4PROTO, NFT_META_MARK, NFT_META_OIFNAME } from '../netlink/nf/expressions/meta.ts'
-import { NFT_NAT_DNAT } from '../netlink/nf/expressions/nat.ts'
+import { NFT_NAT_DNAT, NFT_NAT_SNAT } from '../netlink/nf/expressions/nat.ts'
 import {
   NFT_PAYLOAD_LL_HEADER,
   NFT_PAYLOAD_NETWORK_HEADER,
@@ -57,6 +58,20 @@ export function jump(chain: string): readonly Expression[] {
 /** `masquerade` */
 export function masquerade(): readonly Expression[] {
   return [{ kind: 'masq', flags: 0 }]
+}
+
+/** `snat ip to 192.0.2.1` */
+export function translateSource(address: IpAddress): readonly Expression[] {
+  return [
+    { kind: 'immediate', register: NFT_REG_1, value: address.bytes, verdict: undefined },
+    {
+      kind: 'nat',
+      type: NFT_NAT_SNAT,
+      family: address.family === 4 ? NFPROTO_IPV4 : NFPROTO_IPV6,
+      addressRegister: NFT_REG_1,
+      portRegister: undefined
+    }
+  ]
 }
 
 const NO_BYTES = new Uint8Array(0)

@@ -22,7 +22,7 @@ function mac(text: string): Uint8Array {
   return parseMac(text) ?? new Uint8Array(0)
 }
 
-function nft(namespace: Namespace, ...args: string[]): string {
+function runNft(namespace: Namespace, ...args: string[]): string {
   const listed = namespace.run('nft', args)
   assert.is(listed.status, 0, listed.stderr)
   return listed.stdout
@@ -31,31 +31,34 @@ function nft(namespace: Namespace, ...args: string[]): string {
 test('the ruleset is the documented one; nothing is left after the removal', () =>
   withNamespaces(2, (one, two) => {
     if (one === undefined || two === undefined) return
-    const host = new LinuxKernel().open(one.path)
+    const kernel = new LinuxKernel()
+    const host = kernel.open(one.path)
+    const nft = kernel.nft(host)
     const port = { name: 'veth1', mac: mac('02:00:00:00:00:01') }
-    ensureSpoofCheck(host.nft(), owner, port)
+    ensureSpoofCheck(nft, owner, port)
     assert.is(two.run('nft', ['-f', '-'], { input: DOCUMENTED }).status, 0)
-    assert.is(nft(one, 'list', 'ruleset'), nft(two, 'list', 'ruleset'))
-    checkSpoofCheck(host.nft(), owner, port)
-    throwsLike(() => checkSpoofCheck(host.nft(), owner, { ...port, mac: mac('02:00:00:00:00:02') }), {
+    assert.is(runNft(one, 'list', 'ruleset'), runNft(two, 'list', 'ruleset'))
+    checkSpoofCheck(nft, owner, port)
+    throwsLike(() => checkSpoofCheck(nft, owner, { ...port, mac: mac('02:00:00:00:00:02') }), {
       errno: 'ENOENT'
     })
     // Another MAC for the same port replaces the first.
-    ensureSpoofCheck(host.nft(), owner, { ...port, mac: mac('02:00:00:00:00:02') })
-    assert.not.match(nft(one, 'list', 'ruleset'), /02:00:00:00:00:01/)
-    assert.is(removeSpoofCheck(host.nft(), { ...owner, ifName: 'eth1' }, 'veth1'), false)
-    ensureSpoofCheck(host.nft(), { ...owner, containerId: 'c2' }, { name: 'veth2', mac: mac('02:00:00:00:00:02') })
-    assert.is(removeSpoofCheck(host.nft(), owner, 'veth1'), true)
-    assert.is(removeSpoofCheck(host.nft(), owner, undefined), false)
+    ensureSpoofCheck(nft, owner, { ...port, mac: mac('02:00:00:00:00:02') })
+    assert.not.match(runNft(one, 'list', 'ruleset'), /02:00:00:00:00:01/)
+    assert.is(removeSpoofCheck(nft, { ...owner, ifName: 'eth1' }, 'veth1'), false)
+    ensureSpoofCheck(nft, { ...owner, containerId: 'c2' }, { name: 'veth2', mac: mac('02:00:00:00:00:02') })
+    assert.is(removeSpoofCheck(nft, owner, 'veth1'), true)
+    assert.is(removeSpoofCheck(nft, owner, undefined), false)
     assert.is(
-      collectSpoofChecks(host.nft(), 'net1', text => text === 'net1 c2 eth0'),
+      collectSpoofChecks(nft, 'net1', text => text === 'net1 c2 eth0'),
       false
     )
     assert.is(
-      collectSpoofChecks(host.nft(), 'net1', () => false),
+      collectSpoofChecks(nft, 'net1', () => false),
       true
     )
-    assert.is(nft(one, 'list', 'ruleset'), '')
+    assert.is(runNft(one, 'list', 'ruleset'), '')
+    nft.close()
     host.close()
   }))
 
@@ -73,17 +76,20 @@ test('frames with another source than the own MAC go nowhere', () =>
     left.run('sh', ['-c', 'ip addr add 10.0.0.1/24 dev eth0; ip link set eth0 up'])
     right.run('sh', ['-c', 'ip addr add 10.0.0.2/24 dev eth0; ip link set eth0 up'])
     const server = EchoServer.start(right, 'right', ['udp 7'])
-    const net = new LinuxKernel().open(host.path)
+    const kernel = new LinuxKernel()
+    const net = kernel.open(host.path)
+    const nft = kernel.nft(net)
     try {
       expectAnswers(left, ['udp 10.0.0.2 7'], ['right 10.0.0.1'])
-      ensureSpoofCheck(net.nft(), owner, { name: 'v1', mac: mac('02:00:00:00:00:01') })
+      ensureSpoofCheck(nft, owner, { name: 'v1', mac: mac('02:00:00:00:00:01') })
       expectAnswers(left, ['udp 10.0.0.2 7'], ['right 10.0.0.1'])
       left.run('ip', ['link', 'set', 'eth0', 'address', '02:00:00:00:00:09'])
       assert.is(ask(left, 'udp 10.0.0.2 7'), '')
-      removeSpoofCheck(net.nft(), owner, 'v1')
+      removeSpoofCheck(nft, owner, 'v1')
       expectAnswers(left, ['udp 10.0.0.2 7'], ['right 10.0.0.1'])
     } finally {
       server.close()
+      nft.close()
       net.close()
     }
   }))

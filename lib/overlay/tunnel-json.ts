@@ -16,7 +16,10 @@ export function tunnelToJson(tunnel: Tunnel): Json {
     ['learning', jsonBoolean(tunnel.learning)],
     ['mtu', jsonNumber(tunnel.mtu)],
     ['isGateway', jsonBoolean(tunnel.isGateway)],
-    ['txChecksumOffload', jsonBoolean(tunnel.txChecksumOffload)]
+    ['txChecksumOffload', jsonBoolean(tunnel.txChecksumOffload)],
+    ['underlay', jsonString(tunnel.follows.link)],
+    ['followsAddress', jsonBoolean(tunnel.follows.address)],
+    ['followsMtu', jsonBoolean(tunnel.follows.mtu)]
   ])
 }
 
@@ -39,7 +42,12 @@ export function tunnelFromJson(json: Json): Tunnel | undefined {
     learning: textOf(json, 'learning') === 'true',
     mtu: Number(textOf(json, 'mtu')),
     isGateway: textOf(json, 'isGateway') === 'true',
-    txChecksumOffload: textOf(json, 'txChecksumOffload') === 'true'
+    txChecksumOffload: textOf(json, 'txChecksumOffload') === 'true',
+    follows: {
+      link: textOf(json, 'underlay'),
+      address: textOf(json, 'followsAddress') === 'true',
+      mtu: textOf(json, 'followsMtu') === 'true'
+    }
   }
 }
 

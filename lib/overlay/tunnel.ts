@@ -43,6 +43,15 @@ export interface Tunnel {
   readonly isGateway: boolean
   /** Leave checksums of what enters the tunnel to the underlay's hardware. */
   readonly txChecksumOffload: boolean
+  readonly follows: Follows
+}
+
+/** What of a tunnel goes with the underlay when that changes: whatever the configuration leaves open. */
+export interface Follows {
+  /** The underlay's interface, as it was found. */
+  readonly link: string
+  readonly address: boolean
+  readonly mtu: boolean
 }
 
 /** Both devices, as the kernel has them. */
@@ -90,7 +99,7 @@ export function bridgeMac(tunnel: Tunnel): Uint8Array {
  * The tunnel's MAC address. It follows from the underlay address, and the kernel marks it as set by somebody: udev and
  * NetworkManager replace only what the kernel made up.
  */
-function tunnelMac(tunnel: Tunnel): Uint8Array {
+export function tunnelMac(tunnel: Tunnel): Uint8Array {
   return stableMac(`overlay ${String(tunnel.vni)} tunnel ${formatAddress(tunnel.local)}`)
 }
 
@@ -300,7 +309,12 @@ export function removeUnused(host: Net, tunnelName: string, bridgeName: string, 
   if (isOurs(bridge, 'bridge', network)) host.links.removeByIndex(bridge.index)
 }
 
+/** Whether both are the same devices; address and MTU may differ. */
+export function sameDevices(a: Tunnel, b: Tunnel): boolean {
+  return a.name === b.name && a.bridge === b.bridge && a.vni === b.vni && a.port === b.port
+}
+
 /** Whether both are the same tunnel to the kernel. */
 export function sameTunnel(a: Tunnel, b: Tunnel): boolean {
-  return a.name === b.name && a.vni === b.vni && a.port === b.port && addressesEqual(a.local, b.local)
+  return sameDevices(a, b) && addressesEqual(a.local, b.local) && a.mtu === b.mtu
 }

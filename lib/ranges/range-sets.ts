@@ -13,10 +13,13 @@ import { type AddressRange, type RangeSet, rangeSet, setSize } from './range-set
 import { findOverlaps, type Overlap, sortRanges } from './sorted-ranges.ts'
 
 /** A range set being read: one path, ranges, and what they exclude. */
-interface Draft {
+interface DraftPlace {
   readonly path: string
   readonly section: Section
   readonly key: string
+}
+
+interface Draft extends DraftPlace {
   readonly ranges: AddressRange[]
 }
 
@@ -49,11 +52,13 @@ function readDrafts(request: Request, ipam: Section, never: IpRange[]): readonly
   const runtime = runtimeConfig(request.config)
   if (runtime !== undefined) for (const draft of readRuntimeRanges(runtime, never)) drafts.push(draft)
   if ((ipam.text('subnet') ?? '') !== '') {
-    drafts.push(readDraft(ipam.path(), ipam, 'subnet', [ipam], never))
+    drafts.push(readDraft({ path: ipam.path(), section: ipam, key: 'subnet' }, [ipam], never))
   }
   const lists = ipam.sectionLists('ranges')
   for (let i = 0; i < lists.length; i += 1) {
-    drafts.push(readDraft(`${ipam.pathOf('ranges')}[${String(i)}]`, ipam, 'ranges', lists[i] ?? [], never))
+    drafts.push(
+      readDraft({ path: `${ipam.pathOf('ranges')}[${String(i)}]`, section: ipam, key: 'ranges' }, lists[i] ?? [], never)
+    )
   }
   return drafts
 }
@@ -68,19 +73,22 @@ function readRuntimeRanges(runtime: Section, never: IpRange[]): readonly Draft[]
   const isFlat = json !== undefined && json.items.every(item => item.type === 'object')
   if (!isFlat) {
     const lists = runtime.sectionLists('ipRanges')
-    return lists.map((list, i) => readDraft(`${path}[${String(i)}]`, runtime, 'ipRanges', list, never))
+    return lists.map((list, i) =>
+      readDraft({ path: `${path}[${String(i)}]`, section: runtime, key: 'ipRanges' }, list, never)
+    )
   }
   const entries = runtime.sections('ipRanges').filter(entry => (entry.text('subnet') ?? '') !== '')
   const drafts: Draft[] = []
   for (const isIpv6 of [false, true]) {
     const same = entries.filter(entry => (entry.text('subnet') ?? '').indexOf(':') >= 0 === isIpv6)
-    if (same.length > 0) drafts.push(readDraft(path, runtime, 'ipRanges', same, never))
+    if (same.length > 0) drafts.push(readDraft({ path, section: runtime, key: 'ipRanges' }, same, never))
   }
   return drafts
 }
 
 /** Reads the ranges of one set; adds to `never` what they say must not be given away. */
-function readDraft(path: string, section: Section, key: string, list: readonly Section[], never: IpRange[]): Draft {
+function readDraft(place: DraftPlace, list: readonly Section[], never: IpRange[]): Draft {
+  const { path, section, key } = place
   const ranges: AddressRange[] = []
   if (list.length === 0) section.problem(key, 'must hold no empty set')
   for (const one of list) {

@@ -34,6 +34,15 @@ const LONGEST_NAME = 200
 const CONTAINER_ID = 'containerID'
 const IF_NAME = 'ifname'
 
+/** The networks that have entries of any plugin, in no order. */
+export function recordedNetworks(stateDir: string | undefined): readonly string[] {
+  return listDirectory(stateDirectory(stateDir)).filter(name => !name.startsWith('.'))
+}
+
+function stateDirectory(stateDir: string | undefined): string {
+  return stateDir === undefined || stateDir === '' ? DEFAULT_STATE_DIR : stateDir
+}
+
 /** The entries of one plugin on one network. All names must have been judged by lib/cni: file names are made of them. */
 export class Journal extends Records {
   readonly #network: string
@@ -44,8 +53,7 @@ export class Journal extends Records {
   constructor(at: { readonly network: string; readonly plugin: string; readonly stateDir: string | undefined }) {
     super()
     this.#network = at.network
-    const stateDir = at.stateDir === undefined || at.stateDir === '' ? DEFAULT_STATE_DIR : at.stateDir
-    this.#directory = `${stateDir}/${at.network}`
+    this.#directory = `${stateDirectory(at.stateDir)}/${at.network}`
     this.#ending = `.${at.plugin}.json`
   }
 

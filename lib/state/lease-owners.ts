@@ -51,8 +51,9 @@ export class OwnerFiles {
     if (!isAttachment(owner)) return undefined
     const text = readText(this.#pathOf(fileName(owner)))
     if (text === undefined) return undefined
-    if (!text.endsWith('\n')) return { boot: '', addresses: [] }
-    const words = text.trim().split(' ')
+    const line = firstLine(text)
+    if (line === undefined) return { boot: '', addresses: [] }
+    const words = line.split(' ')
     return { boot: words[0] ?? '', addresses: words.slice(1) }
   }
 
@@ -131,12 +132,18 @@ export class OwnerFiles {
   }
 
   #sealWords(): readonly string[] {
-    return (readText(this.#pathOf(SEAL)) ?? '').trim().split(' ')
+    return (firstLine(readText(this.#pathOf(SEAL)) ?? '') ?? '').split(' ')
   }
 
   #pathOf(name: string): string {
     return `${this.#path}/${name}`
   }
+}
+
+/** What was written last; behind it may be the end of a longer text. Undefined when it was not written to its end. */
+function firstLine(text: string): string | undefined {
+  const end = text.indexOf('\n')
+  return end < 0 ? undefined : text.slice(0, end)
 }
 
 /** A name that no other owner has: an interface name holds no colon, a container id begins with a letter or digit. */

@@ -28,6 +28,7 @@ declare function cUmask(mask: number): number
 declare function cUsleep(microseconds: number): number
 declare function cErrnoName(buffer: Uint8Array): number
 declare function cFtruncate(fd: number, length: number): number
+declare function cRenameNew(from: Uint8Array, to: Uint8Array): number
 declare function cWrite(fd: number, bytes: Uint8Array): number
 declare function cGetrandom(buffer: Uint8Array, flags: number): number
 
@@ -108,6 +109,15 @@ export function write(fd: number, bytes: Uint8Array): number {
 }
 export function ftruncate(fd: number, length: number): number {
   return cFtruncate(fd, length)
+}
+
+export function renameNew(from: string, to: string): number {
+  return cRenameNew(terminated(from), terminated(to))
+}
+
+/** As C has texts: up to a NUL. */
+function terminated(text: string): Uint8Array {
+  return new TextEncoder().encode(`${text}\0`)
 }
 
 /** errno is a pointer's target in C, which foreign functions cannot read here: native/errno.c writes its symbol. */

@@ -25,6 +25,7 @@ const { functions: c } = dlopen('libc.so.6', {
   memfd_create: { arguments: ['buffer', 'u32'], return: 'i32' },
   usleep: { arguments: ['u32'], return: 'i32' },
   write: { arguments: ['i32', 'buffer', 'u64'], return: 'i64' },
+  renameat2: { arguments: ['i32', 'buffer', 'i32', 'buffer', 'u32'], return: 'i32' },
   ftruncate: { arguments: ['i32', 'i64'], return: 'i32' },
   __errno_location: { arguments: [], return: 'pointer' }
 })
@@ -33,6 +34,10 @@ const { functions: c } = dlopen('libc.so.6', {
 const { functions: variadic } = dlopen('libc.so.6', { ioctl: { arguments: ['i32', 'u64', 'u64'], return: 'i32' } })
 
 const MFD_CLOEXEC = 1
+/** fcntl.h: paths are those of the working directory. */
+const AT_FDCWD = -100
+/** linux/fs.h */
+const RENAME_NOREPLACE = 1
 
 export function socket(domain: number, type: number, protocol: number): number {
   return c.socket(domain, type, protocol)
@@ -105,6 +110,15 @@ export function write(fd: number, bytes: Uint8Array): number {
 export function ftruncate(fd: number, length: number): number {
   return c.ftruncate(fd, BigInt(length))
 }
+export function renameNew(from: string, to: string): number {
+  return c.renameat2(AT_FDCWD, terminated(from), AT_FDCWD, terminated(to), RENAME_NOREPLACE)
+}
+
+/** As C has texts: up to a NUL. */
+function terminated(text: string): Uint8Array {
+  return new TextEncoder().encode(`${text}\0`)
+}
+
 export function errnoName(): string {
   const errno = getInt32(c.__errno_location())
   return getSystemErrorMap().get(-errno)?.[0] ?? `errno ${errno}`

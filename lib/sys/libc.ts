@@ -44,6 +44,8 @@ export interface Libc {
   readonly write: (fd: number, bytes: Uint8Array) => number
   /** `length` below 2^31. */
   readonly ftruncate: (fd: number, length: number) => number
+  /** Renames a file unless the new name is taken: then EEXIST. EINVAL where the file system cannot promise it. */
+  readonly renameNew: (from: string, to: string) => number
   readonly umask: (mask: number) => number
   readonly usleep: (microseconds: number) => number
   /** The symbol of the last failing call's errno, such as `EPERM`. */

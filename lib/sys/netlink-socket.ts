@@ -23,11 +23,14 @@ const NETLINK_ADD_MEMBERSHIP = 1
 const NETLINK_CAP_ACK = 10
 const NETLINK_EXT_ACK = 11
 const NETLINK_GET_STRICT_CHK = 12
-const MSG_PEEK = 2
 const MSG_TRUNC = 0x20
 const MSG_DONTWAIT = 0x40
-/** A dump comes in datagrams of at most 32 KiB (NLMSG_GOODSIZE grown by the kernel to the reader's size). */
-const RECEIVE_BYTES = 32768
+/**
+ * A dump comes in datagrams of at most 32 KiB (af_netlink.c netlink_recvmsg). The answer to a question about one thing is as
+ * large as it has to be, but an attribute has 64 KiB at most, and no message has four that come near. What is not filled is
+ * never fetched from memory, so this costs less than asking for the length first.
+ */
+const RECEIVE_BYTES = 262_144
 
 /**
  * Opens a netlink socket in the namespace the process is in now; it stays in that namespace.
@@ -119,17 +122,15 @@ function roomForAnswer(): Uint8Array {
 }
 
 /**
- * Receives one datagram, whole whatever its size.
+ * Receives one datagram, whole.
  *
  * @returns bytes that the next call overwrites: decode before receiving again
  * @throws {SysError} ENOBUFS when the kernel had to drop answers
  */
 export function receiveNetlink(fd: number): Uint8Array {
   for (;;) {
-    const length = libc.recv(fd, roomForAnswer(), MSG_PEEK | MSG_TRUNC)
-    if (length > receiveBuffer.length) receiveBuffer = new Uint8Array(length)
-    const received = length < 0 ? length : libc.recv(fd, receiveBuffer, 0)
-    if (received >= 0) return receiveBuffer.subarray(0, received)
+    const received = libc.recv(fd, roomForAnswer(), MSG_TRUNC)
+    if (received >= 0) return wholeDatagram(received)
     const errno = libc.errnoName()
     if (errno !== 'EINTR') throw new SysError('receive', 'netlink', errno, '')
   }
@@ -142,11 +143,17 @@ export function receiveNetlink(fd: number): Uint8Array {
  * @throws {SysError} ENOBUFS when the kernel had to drop events
  */
 export function receiveWaiting(fd: number): Uint8Array | undefined {
-  const waiting = libc.recv(fd, roomForAnswer(), MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT)
-  if (waiting >= 0) return receiveNetlink(fd)
+  const received = libc.recv(fd, roomForAnswer(), MSG_TRUNC | MSG_DONTWAIT)
+  if (received >= 0) return wholeDatagram(received)
   const errno = libc.errnoName()
   if (errno === 'EAGAIN' || errno === 'EINTR') return undefined
   throw new SysError('receive', 'netlink', errno, '')
+}
+
+/** @param length of the datagram; what did not fit is lost */
+function wholeDatagram(length: number): Uint8Array {
+  if (length <= receiveBuffer.length) return receiveBuffer.subarray(0, length)
+  throw new SysError('receive', 'netlink', 'EMSGSIZE', `a datagram of ${String(length)} bytes`)
 }
 
 /** Closes the socket. A netfilter socket's close waits for the kernel's pending deletions. */

@@ -6,10 +6,9 @@
  *
  * @source man 2 setns, man 7 network_namespaces; linux/magic.h NSFS_MAGIC, PROC_SUPER_MAGIC
  */
-import { constants, fstatSync, openSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync } from 'node:fs'
 import * as libc from '#libc'
 import { errnoOf, SysError } from './errors.ts'
-import { closeDescriptor } from './files.ts'
 
 const CLONE_NEWNET = 0x40000000
 const NSFS_MAGIC = 0x6e736673
@@ -46,7 +45,7 @@ export function openNetns(path: string): number {
   const fd = openPath(path)
   const problem = whyNotNetns(fd)
   if (problem !== '') {
-    closeDescriptor(fd)
+    closeSync(fd)
     throw new NetnsError(path, 'not-a-namespace', problem)
   }
   return fd
@@ -96,9 +95,6 @@ export function sameNetns(a: number, b: number): boolean {
   return left.ino === right.ino && left.dev === right.dev
 }
 
-/** Whether this thread is in another namespace than its own: during a visit, and after one whose way back failed. */
-let isAway = false
-
 /**
  * The number that the kernel knows the namespace by, of its device and inode. Once a namespace is gone, another one may
  * get the same.
@@ -107,6 +103,14 @@ export function netnsInode(fd: number): string {
   const status = fstatSync(fd)
   return `${String(status.dev)}:${String(status.ino)}`
 }
+
+/** The inode number that all descriptors of a namespace have in common. */
+export function netnsNumber(fd: number): number {
+  return fstatSync(fd).ino
+}
+
+/** Whether this thread is in another namespace than its own: during a visit, and after one whose way back failed. */
+let isAway = false
 
 /**
  * Runs `work` inside the namespace and comes back.

@@ -2,7 +2,7 @@
  * The three standard streams of a process that a runtime starts: pipes that may be short, full, or closed on the other
  * side.
  */
-import { closeSync, constants, openSync, readSync, realpathSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync, readSync, realpathSync } from 'node:fs'
 import * as libc from '#libc'
 import { errnoOf, SysError } from './errors.ts'
 
@@ -80,13 +80,14 @@ export function writeFully(fd: number, text: string): void {
   const bytes = new TextEncoder().encode(text)
   let at = 0
   while (at < bytes.length) {
-    try {
-      at += writeSync(fd, bytes, at, bytes.length - at)
-    } catch (error) {
-      const errno = errnoOf(error)
-      if (errno !== 'EAGAIN' && errno !== 'EINTR') throw new SysError('write', streamName(fd), errno, '')
-      libc.usleep(500)
+    const written = libc.write(fd, at === 0 ? bytes : bytes.subarray(at))
+    if (written >= 0) {
+      at += written
+      continue
     }
+    const errno = libc.errnoName()
+    if (errno !== 'EAGAIN' && errno !== 'EINTR') throw new SysError('write', streamName(fd), errno, '')
+    libc.usleep(500)
   }
 }
 

@@ -21,7 +21,7 @@ const IFNAMSIZ = 16
 /**
  * Makes a tap interface in the namespace the process is in; it stays when the file is closed.
  *
- * @param name at most 15 bytes of ASCII
+ * @param name at most 15 bytes of UTF-8
  * @param owner user id, group likewise; -1 = none
  * @throws {SysError} EBUSY when an interface has the name, ENOENT without /dev/net/tun
  */
@@ -29,7 +29,7 @@ export function createTap(name: string, owner: number, group: number, multiQueue
   const fd = openTun(name)
   try {
     const request = new Uint8Array(IFREQ_BYTES)
-    for (let i = 0; i < name.length && i < IFNAMSIZ - 1; i += 1) request[i] = name.charCodeAt(i)
+    request.set(new TextEncoder().encode(name).subarray(0, IFNAMSIZ - 1))
     const flags = IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL | (multiQueue ? IFF_MULTI_QUEUE : 0)
     new DataView(request.buffer).setUint16(IFNAMSIZ, flags, true)
     check(name, libc.ioctl(fd, TUNSETIFF, request))

@@ -1,6 +1,7 @@
 /** etcd for tests: one or three members on the underlay of an overlay lab, each on a machine of its own. */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { until } from './lab-agent.ts'
 import type { Namespace } from './namespace.ts'
@@ -49,17 +50,17 @@ export class EtcdCluster {
   /**
    * Starts it and waits until it answers.
    *
-   * @param tls more arguments for every member, which then speaks https to clients
+   * @param more arguments for every member; with a certificate it speaks https to clients
    */
-  static async start(lab: OverlayLab, size: number, tls: readonly string[] = []): Promise<EtcdCluster> {
+  static async start(lab: OverlayLab, size: number, more: readonly string[] = []): Promise<EtcdCluster> {
     const places = Array.from({ length: size }, (_, i) => ({
       number: FIRST + i,
       name: `m${i}`,
       ...lab.plug(FIRST + i)
     }))
     const peers = places.map(({ name, address }) => `${name}=http://${address}:2380`).join(',')
-    const scheme = tls.length > 0 ? 'https' : 'http'
-    const args = ['--initial-cluster', peers, '--initial-cluster-state', 'new', '--log-level', 'error', ...tls]
+    const scheme = more.includes('--cert-file') ? 'https' : 'http'
+    const args = ['--initial-cluster', peers, '--initial-cluster-state', 'new', '--log-level', 'error', ...more]
     const members = places.map(place => {
       const directory = join(lab.directory, 'etcd', place.name)
       return { ...place, directory, process: run(lab, { ...place, directory }, scheme, args) }
@@ -86,6 +87,23 @@ export class EtcdCluster {
     member.process = run(this.#lab, member, this.#scheme, this.#arguments)
   }
 
+  /** Takes a killed member's memory away. */
+  forget(index: number): void {
+    rmSync(this.#member(index).directory, { recursive: true, force: true })
+  }
+
+  /** Writes until it takes no more. */
+  fill(): void {
+    const key = (n: number): string => `/full/${n}`
+    try {
+      for (let n = 0; n < 400; n += 1) this.ctl('put', key(n), 'x'.repeat(120_000))
+    } catch (error) {
+      if (!/space exceeded/.test(String(error))) throw error
+      return
+    }
+    throw new Error('etcd did not become full')
+  }
+
   #member(index: number): Member {
     const member = this.members[index]
     if (member === undefined) throw new Error(`there is no member ${index} of etcd`)
@@ -106,6 +124,18 @@ export class EtcdCluster {
     return this.ctl('get', '--prefix', '--keys-only', prefix)
       .split('\n')
       .filter(line => line !== '')
+  }
+
+  /** Keys of endpoints and addresses that containers have; hosts have some of their own. */
+  containerKeys(kind: 'endpoints' | 'addresses'): readonly string[] {
+    const values = this.ctl('get', '--prefix', '-w', 'json', `/patchbay/${kind}/`)
+    const entries: readonly { readonly key: string; readonly value: string }[] = JSON.parse(values).kvs ?? []
+    const texts = entries.map(({ key, value }) =>
+      [Buffer.from(key, 'base64'), Buffer.from(value, 'base64')].map(String)
+    )
+    return texts
+      .filter(([key = '', value = '']) => !/\/@h[0-9]+\/|"@h[0-9]+"/.test(`${key} ${value}`))
+      .map(([key = '']) => key)
   }
 
   /** The index of the member that leads; none does for a moment now and then. */

@@ -35,6 +35,8 @@ export interface SiteOptions {
   readonly hosts?: number
   /** Laid over the `etcd` of the agents' configuration. */
   readonly etcd?: object
+  /** More arguments for etcd's members. */
+  readonly etcdArgs?: readonly string[]
   /** Laid over the agents' configuration. */
   readonly agent?: object
 }
@@ -103,7 +105,7 @@ export class OverlaySite {
 /** Makes a site for `body` and takes it away after it. What the agents said is printed when it fails. */
 export async function inSite(options: SiteOptions, body: (site: OverlaySite) => Promise<void>): Promise<void> {
   await inLab(options.hosts ?? 3, { binDir: BIN_DIR }, async lab => {
-    const etcd = await EtcdCluster.start(lab, options.members)
+    const etcd = await EtcdCluster.start(lab, options.members, options.etcdArgs)
     const leases = { leaseSeconds: LEASE_SECONDS, addressLeaseSeconds: LEASE_SECONDS }
     const config = { etcd: { endpoints: etcd.endpoints(), ...leases, ...options.etcd }, ...options.agent }
     const agents = lab.hosts.map(host => new LabAgent(lab, host, config))

@@ -1,6 +1,6 @@
 /** Which part of the host a container belongs to, as far as isolation goes: its bridge. */
 import type { Result } from '../../lib/cni/result.ts'
-import type { IpAddress } from '../../lib/ip/address.ts'
+import { addressesEqual, type IpAddress } from '../../lib/ip/address.ts'
 import type { Link } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
 
@@ -10,6 +10,8 @@ export interface Domain {
   readonly interfaces: readonly string[]
   /** The container's own port of the bridge; undefined without a bridge. */
   readonly port: string | undefined
+  /** The bridge, when containers of other hosts are on it by way of a tunnel. */
+  readonly overlay: string | undefined
 }
 
 /**
@@ -19,16 +21,18 @@ export interface Domain {
 export function domainOf(host: Net, result: Result): Domain {
   const interfaces: string[] = []
   let port: string | undefined
+  let overlay: string | undefined
   for (const one of result.interfaces) {
     if ((one.sandbox ?? '') !== '') continue
     const link = host.links.find(one.name)
     if (link === undefined) continue
     const bridge = bridgeAbove(host, link)
     if (bridge !== undefined) port = link.name
+    if (bridge !== undefined && link.kind === 'vxlan') overlay = bridge
     const name = bridge ?? link.name
     if (!interfaces.some(other => other === name)) interfaces.push(name)
   }
-  return { interfaces, port }
+  return { interfaces, port, overlay }
 }
 
 function bridgeAbove(host: Net, link: Link): string | undefined {
@@ -37,14 +41,14 @@ function bridgeAbove(host: Net, link: Link): string | undefined {
   return master?.kind === 'bridge' ? master.name : undefined
 }
 
-/** The container's addresses on this interface. */
-export function addressesOf(result: Result, ifName: string): readonly IpAddress[] {
+/**
+ * Every address of the result, as the reference has it, on whichever interface: one that is left out would be neither let
+ * through nor protected, and nobody would be told.
+ */
+export function addressesOf(result: Result): readonly IpAddress[] {
   const addresses: IpAddress[] = []
-  for (const ip of result.ips) {
-    const holder = ip.interface === undefined ? undefined : result.interfaces[ip.interface]
-    if (holder === undefined || (holder.name === ifName && (holder.sandbox ?? '') !== '')) {
-      addresses.push(ip.address.address)
-    }
+  for (const { address } of result.ips) {
+    if (!addresses.some(one => addressesEqual(one, address.address))) addresses.push(address.address)
   }
   return addresses
 }

@@ -1,5 +1,5 @@
 /** What ADD wrote down about an attachment, for DEL and GC. */
-import { type Json, jsonArray, jsonObject, jsonString } from '../../lib/config/json.ts'
+import { type Json, jsonArray, jsonBoolean, jsonObject, jsonString } from '../../lib/config/json.ts'
 import { Section } from '../../lib/config/section.ts'
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { type Backend, backendOf, type IngressPolicy, policyOf } from './config.ts'
@@ -8,6 +8,8 @@ import { type Backend, backendOf, type IngressPolicy, policyOf } from './config.
 export interface Place {
   readonly backend: Backend
   readonly policy: IngressPolicy
+  /** `directRouting` */
+  readonly isRouted: boolean
   /** firewalld's, for its backend */
   readonly zone: string
   readonly addresses: readonly IpAddress[]
@@ -15,16 +17,20 @@ export interface Place {
   readonly interfaces: readonly string[]
   /** Its port of the bridge. */
   readonly port: string | undefined
+  /** Its bridge, when it is that of an overlay network. */
+  readonly overlay: string | undefined
 }
 
 export function entryOf(place: Place): Json {
   return jsonObject([
     ['backend', jsonString(place.backend)],
     ['policy', jsonString(place.policy)],
+    ['directRouting', jsonBoolean(place.isRouted)],
     ['zone', jsonString(place.zone)],
     ['addresses', jsonArray(place.addresses.map(one => jsonString(formatAddress(one))))],
     ['interfaces', jsonArray(place.interfaces.map(one => jsonString(one)))],
-    ['port', place.port === undefined ? undefined : jsonString(place.port)]
+    ['port', place.port === undefined ? undefined : jsonString(place.port)],
+    ['overlay', place.overlay === undefined ? undefined : jsonString(place.overlay)]
   ])
 }
 
@@ -41,9 +47,11 @@ export function placeIn(entry: Json): Place | undefined {
   return {
     backend: backendOf(backend),
     policy: policyOf(section.text('policy') ?? ''),
+    isRouted: section.boolean('directRouting', true),
     zone: section.text('zone') ?? '',
     addresses,
     interfaces: section.textList('interfaces'),
-    port: section.text('port')
+    port: section.text('port'),
+    overlay: section.text('overlay')
   }
 }

@@ -145,6 +145,8 @@ test('a backend whose tool is missing: refused with key and value, nothing chang
       assert.is(reply.json?.code, code, reply.stdout + reply.stderr)
       assert.match(reply.json.msg, message)
       world.del('firewall', config, options)
+      const status = world.call('firewall', 'STATUS', config, options)
+      assert.is(status.json?.code, 50, status.stdout + status.stderr)
     }
     assert.equal([ruleset(world), world.snapshot()], before)
   })

@@ -12,21 +12,27 @@
  *     -A CNI-ISOLATION-STAGE-2 -o cni0 … -j DROP
  *     -A CNI-ISOLATION-STAGE-2 … -j RETURN
  *
- * `isolated` adds `-A CNI-ISOLATION-STAGE-1 -i cni0 -o cni0 … -j DROP`.
+ * `isolated` adds `-A CNI-ISOLATION-STAGE-1 -i cni0 -o cni0 … -j DROP`; on an overlay network's bridge there is also
+ * `-A CNI-FORWARD -d 10.42.0.2/32 -i br-vx42 -o br-vx42 -j ACCEPT`: with br_netfilter, frames of containers on other hosts
+ * pass these chains, and nobody here has told of those containers.
  */
 import type { IpAddress } from '../../lib/ip/address.ts'
 import { formatPrefix, hostPrefix } from '../../lib/ip/prefix.ts'
 import {
+  argument,
   changeIptables,
+  type Engine,
   findIptables,
   hasChain,
+  hasLegacyTable,
+  isLegacy,
   optionOf,
   quoted,
   rulesOf,
   saveIptables,
   withIptablesLock
 } from '../../lib/iptables/iptables.ts'
-import type { IngressPolicy } from './config.ts'
+import { enginesFor, type IngressPolicy } from './config.ts'
 
 const FORWARD = 'CNI-FORWARD'
 const STAGE_1 = 'CNI-ISOLATION-STAGE-1'
@@ -41,15 +47,16 @@ export interface Exceptions {
   readonly adminChain: string
   readonly policy: IngressPolicy
   readonly interfaces: readonly string[]
+  readonly overlay: string | undefined
 }
 
 /** Adds what is missing. */
 export function allowByIptables(exceptions: Exceptions): void {
   withIptablesLock(() => {
-    for (const family of usedFamilies(exceptions.addresses)) {
-      const saved = saveIptables(family, 'filter')
+    for (const { family, engine } of placesFor(exceptions)) {
+      const saved = saveIptables(family, 'filter', engine)
       const lines = missingExceptions(saved, exceptions, family).concat(missingIsolation(saved, exceptions))
-      changeIptables(family, 'filter', lines)
+      changeIptables(family, 'filter', lines, engine)
     }
     return true
   })
@@ -70,9 +77,8 @@ export interface Located {
 export function forbidByIptables(leaving: Located, others: readonly Located[]): void {
   const { addresses, interfaces } = leaving
   withIptablesLock(() => {
-    for (const family of FAMILIES) {
-      if (findIptables(family) === undefined) continue
-      const saved = saveIptables(family, 'filter')
+    for (const { family, engine } of usedPlaces()) {
+      const saved = saveIptables(family, 'filter', engine)
       const own = addresses.filter(one => one.family === family)
       const exceptions = rulesOf(saved, FORWARD).filter(rule => own.some(one => isAbout(rule, one)))
       const staying = others.filter(other => other.addresses.some(one => saved.some(rule => isAbout(rule, one))))
@@ -81,7 +87,8 @@ export function forbidByIptables(leaving: Located, others: readonly Located[]): 
       changeIptables(
         family,
         'filter',
-        exceptions.concat(isolation).map(rule => `-D${rule.slice(2)}`)
+        exceptions.concat(isolation).map(rule => `-D${rule.slice(2)}`),
+        engine
       )
     }
     return true
@@ -91,17 +98,39 @@ export function forbidByIptables(leaving: Located, others: readonly Located[]): 
 /** What is not as `allowByIptables` left it, as sentences. */
 export function exceptionProblems(exceptions: Exceptions): readonly string[] {
   const problems: string[] = []
-  for (const family of usedFamilies(exceptions.addresses)) {
-    const saved = saveIptables(family, 'filter')
+  for (const { family, engine } of placesFor(exceptions)) {
+    const saved = saveIptables(family, 'filter', engine)
     const missing = missingExceptions(saved, exceptions, family).concat(missingIsolation(saved, exceptions))
     if (missing.length > 0) problems.push(`iptables rules are missing: ${missing.join('; ')}`)
   }
   return problems
 }
 
-/** Families that the container has and the host has a tool for. */
-function usedFamilies(addresses: readonly IpAddress[]): readonly (4 | 6)[] {
-  return FAMILIES.filter(family => addresses.some(one => one.family === family) && findIptables(family) !== undefined)
+/** A family's packets in one of the kernel's packet filters. */
+interface FilterPlace {
+  readonly family: 4 | 6
+  readonly engine: Engine
+}
+
+/** Where the container needs exceptions: of its families, those that the host has a tool for. */
+function placesFor(exceptions: Exceptions): readonly FilterPlace[] {
+  const places: FilterPlace[] = []
+  for (const family of FAMILIES) {
+    if (!exceptions.addresses.some(one => one.family === family)) continue
+    for (const engine of enginesFor(family)) places.push({ family, engine })
+  }
+  return places
+}
+
+/** Where an ADD may have made exceptions: what drops now need not be what dropped then. */
+function usedPlaces(): readonly FilterPlace[] {
+  const places: FilterPlace[] = []
+  for (const family of FAMILIES) {
+    if (findIptables(family) !== undefined) places.push({ family, engine: '' })
+    const hasLegacy = hasLegacyTable('filter') && findIptables(family, '-legacy') !== undefined
+    if (hasLegacy && !isLegacy(family)) places.push({ family, engine: '-legacy' })
+  }
+  return places
 }
 
 function missingExceptions(saved: readonly string[], exceptions: Exceptions, family: 4 | 6): string[] {
@@ -117,7 +146,8 @@ function missingExceptions(saved: readonly string[], exceptions: Exceptions, fam
     lines.push(`-I ${FORWARD} ${comment('CNI firewall plugin admin overrides')} -j ${adminChain}`)
   }
   for (const address of exceptions.addresses.filter(one => one.family === family)) {
-    for (const rule of exceptionRules(address)) if (!saved.some(one => one === rule)) lines.push(rule)
+    for (const rule of exceptionRules(address).concat(overlayRules(address, exceptions.overlay)))
+      if (!saved.some(one => one === rule)) lines.push(rule)
   }
   return lines
 }
@@ -130,8 +160,18 @@ function exceptionRules(address: IpAddress): readonly string[] {
   ]
 }
 
+/** From a container on another host, which keeps to this bridge. */
+function overlayRules(address: IpAddress, bridge: string | undefined): readonly string[] {
+  if (bridge === undefined) return []
+  return [`${overlayBeginning(address)}${bridge} -o ${bridge} -j ACCEPT`]
+}
+
+function overlayBeginning(address: IpAddress): string {
+  return `-A ${FORWARD} -d ${formatPrefix(hostPrefix(address))} -i `
+}
+
 function isAbout(rule: string, address: IpAddress): boolean {
-  return exceptionRules(address).some(one => one === rule)
+  return exceptionRules(address).some(one => one === rule) || rule.startsWith(overlayBeginning(address))
 }
 
 function missingIsolation(saved: readonly string[], exceptions: Exceptions): string[] {
@@ -143,7 +183,7 @@ function missingIsolation(saved: readonly string[], exceptions: Exceptions): str
     const words = [command, chain, match, comment(text), '-j', target].filter(word => word !== '')
     if (!isThere) lines.push(words.join(' '))
   }
-  for (const name of exceptions.interfaces) {
+  for (const name of exceptions.interfaces.map(one => argument(one))) {
     add('-I', STAGE_1, `-i ${name} ! -o ${name}`, STAGE_2)
     if (exceptions.policy === 'isolated') add('-I', STAGE_1, `-i ${name} -o ${name}`, 'DROP')
     add('-I', STAGE_2, `-o ${name}`, 'DROP')

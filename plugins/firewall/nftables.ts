@@ -16,9 +16,11 @@
  *       }
  *       chain same-bridge-cni0 { iifname "cni0" return; iifname @bridges drop; }
  *       chain isolated-cni0 { iifname @bridges drop; }
+ *       chain closed-same-bridge-cni0 { iifname "cni0" return; drop; }
+ *       chain closed-isolated-cni0 { drop; }
  *     }
  *
- * Published ports stay reachable from everywhere (`ct status dnat`), as they are from outside. On one bridge frames go
+ * `closed-` is `directRouting: false`. Published ports stay reachable from everywhere (`ct status dnat`), as they are from outside. On one bridge frames go
  * from port to port without passing here: bridge-ports.ts isolates them, and knows published ports by their mark.
  */
 
@@ -41,6 +43,7 @@ import {
   type Nft,
   type NftBatch,
   type NftElement,
+  type NftFamily,
   nameField,
   nftFamily
 } from '../../lib/nft/nft.ts'
@@ -57,15 +60,20 @@ import {
 import { findPort, findPorts, PUBLISHED_MARK, portMember, portProblems } from './bridge-ports.ts'
 
 const TABLE = 'patchbay-firewall'
+const FAMILIES: readonly NftFamily[] = ['ip', 'ip6', 'bridge']
 const CONTAINERS = 'containers'
 const BRIDGES = 'bridges'
 const FORWARD_RULES = 3
+/** What the names of chains begin with that let the outside in to published ports alone. */
+const CLOSED = 'closed-'
 const PRIORITY = 0
 const AFTER_TRANSLATION = -90
 
 /** A container that only some may open connections to. */
 export interface Isolated {
   readonly policy: 'same-bridge' | 'isolated'
+  /** Whether the outside is let in to more than published ports. */
+  readonly isRouted: boolean
   /** Of its domain; the first names the chain. */
   readonly interfaces: readonly string[]
   readonly addresses: readonly IpAddress[]
@@ -73,6 +81,11 @@ export interface Isolated {
   readonly port: string | undefined
   /** `ownerText` */
   readonly comment: string
+}
+
+/** Whether one of the tables is not there: nobody has needed it so far, or somebody else took it away. */
+export function isMissing(nft: Nft): boolean {
+  return FAMILIES.some(family => nft.findTable(family, TABLE) === undefined)
 }
 
 /** Isolates the container, in one transaction. What others left behind at its addresses and its port goes. */
@@ -162,40 +175,42 @@ function foundMember(nft: Nft, table: GroupTable, element: NftElement): FoundMem
   const chain = element.verdict?.chain ?? ''
   // The chain itself says which interfaces it is of, and how many rules it has.
   const rules = nft.listRules(table.family, TABLE, chain).map(one => one.expressions)
-  return { table, element, group: groupWith(nft, table, chain, rules, chainInterfaces(chain)), removeMore: nothingMore }
+  return { table, element, group: groupWith(nft, table, chain, rules), removeMore: nothingMore }
 }
 
-function chainName(policy: string, interfaces: readonly string[]): string {
-  return `${policy}-${interfaces.join('/')}`
+function chainName(isolated: Isolated): string {
+  const { policy, isRouted, interfaces } = isolated
+  return `${isRouted ? '' : CLOSED}${policy}-${interfaces.join('/')}`
 }
 
 function chainInterfaces(chain: string): readonly string[] {
+  const name = chain.startsWith(CLOSED) ? chain.slice(CLOSED.length) : chain
   for (const policy of ['same-bridge', 'isolated']) {
-    if (chain.startsWith(`${policy}-`)) return chain.slice(policy.length + 1).split('/')
+    if (name.startsWith(`${policy}-`)) {
+      return name
+        .slice(policy.length + 1)
+        .split('/')
+        .filter(one => one !== '')
+    }
   }
   return []
 }
 
 function groupOf(nft: Nft, isolated: Isolated, family: 4 | 6): Group {
-  const { policy, interfaces } = isolated
+  const { policy, isRouted, interfaces } = isolated
   const rules: (readonly Expression[])[] = []
   if (policy === 'same-bridge') {
     // iifname "cni0" return
     for (const name of interfaces) rules.push(rule([matchName('iifname', name), verdict('return')]))
   }
-  // iifname @bridges drop
-  rules.push(rule([matchSet('ip', ['iifname'], BRIDGES), verdict('drop')]))
-  return groupWith(nft, tableOf(family), chainName(policy, interfaces), rules, interfaces)
+  // iifname @bridges drop, or drop
+  rules.push(rule([isRouted ? matchSet('ip', ['iifname'], BRIDGES) : [], verdict('drop')]))
+  return groupWith(nft, tableOf(family), chainName(isolated), rules)
 }
 
-function groupWith(
-  nft: Nft,
-  table: GroupTable,
-  chain: string,
-  rules: readonly (readonly Expression[])[],
-  interfaces: readonly string[]
-): Group {
+function groupWith(nft: Nft, table: GroupTable, chain: string, rules: readonly (readonly Expression[])[]): Group {
   const { family } = table
+  const interfaces = chainInterfaces(chain)
   return {
     chain,
     rules,

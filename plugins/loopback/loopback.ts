@@ -21,7 +21,7 @@ import { formatPrefix, type IpPrefix, prefixesEqual } from '../../lib/ip/prefix.
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Link } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
-import { NoRecords } from '../../lib/state/records.ts'
+import { NoRecords, type Records } from '../../lib/state/records.ts'
 
 const NAME = 'lo'
 
@@ -30,7 +30,7 @@ export function loopback(kernel: Kernel): Plugin {
     name: 'loopback',
     since: '0.1.0',
     hasAddresses: false,
-    records: () => new NoRecords(),
+    records: (): Records => new NoRecords(),
     add,
     check,
     removeRules: nothing,

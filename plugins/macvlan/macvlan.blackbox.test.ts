@@ -69,6 +69,23 @@ function seen(world: World, index: number): Parsed {
   ])
 }
 
+test('the master is named by an alternative name longer than a first one can be', async () => {
+  await inHostWithUplink(1, world => {
+    const master = 'enp9s0altname-that-is-longer'
+    const missing = world.call('macvlan', 'ADD', network(world, { master }))
+    assert.equal([missing.json.code, missing.json.msg], [7, `find master "${master}": no such link on the host`])
+    assert.is(world.call('macvlan', 'STATUS', network(world, { master })).json.code, 50)
+    world.sh(world.host, 'ip', 'link', 'property', 'add', 'dev', 'up0', 'altname', master)
+    assert.is(world.call('macvlan', 'STATUS', network(world, { master })).status, 0)
+    const result = world.add('macvlan', network(world, { master }))
+    const below = world.ip(world.host, 'link', 'show', 'dev', 'up0')[0].ifindex
+    assert.is(world.ip(world.container(), 'link', 'show', 'dev', 'eth0')[0].link_index, below)
+    assert.is(world.call('macvlan', 'CHECK', network(world, { master, prevResult: result })).status, 0)
+    world.del('macvlan', network(world, { master }))
+    assert.equal(linkNamesIn(world), ['lo'])
+  })
+})
+
 test('either implementation removes what the other made', async () => {
   await inHostWithUplink(2, world => {
     const before = world.snapshot()

@@ -4,10 +4,12 @@ import type { Request } from '../../lib/cni/plugin.ts'
 import { readAddress } from '../../lib/config/addresses.ts'
 import { ConfigError, type Section } from '../../lib/config/section.ts'
 import { formatAddress } from '../../lib/ip/address.ts'
+import { argumentsProblem } from '../../lib/iptables/arguments.ts'
+import { readChainName } from '../../lib/iptables/chain-name.ts'
 import { findIptables } from '../../lib/iptables/iptables.ts'
 import { parseMatches } from '../../lib/nft/conditions.ts'
 import { nftFamily } from '../../lib/nft/nft.ts'
-import { joinRanges, type Mapping, mappingText, overlap, parseProtocol, specificAddress } from './mapping.ts'
+import { joinRanges, type Mapping, mappingText, parseProtocol, specificAddress } from './mapping.ts'
 import { type Gate, gateOf } from './table.ts'
 
 export type Backend = 'nftables' | 'iptables'
@@ -31,6 +33,8 @@ export interface Config {
 }
 
 const DEFAULT_MARK_BIT = 13
+/** More than every port of every protocol at one address, or one port at so many addresses. */
+const MOST_MAPPINGS = 200_000
 const CONDITION_KEYS: readonly string[] = ['conditionsV4', 'conditionsV6']
 
 /** @throws {ConfigError} naming every wrong key with its value */
@@ -41,7 +45,7 @@ export function readConfig(request: Request): Config {
     snat: section.boolean('snat', true),
     masqAll: section.boolean('masqAll', false),
     markMasqBit: section.integer('markMasqBit', 0, 31) ?? DEFAULT_MARK_BIT,
-    externalSetMarkChain: section.text('externalSetMarkChain'),
+    externalSetMarkChain: readChainName(section, 'externalSetMarkChain'),
     conditionsV4: section.textList('conditionsV4'),
     conditionsV6: section.textList('conditionsV6'),
     gates: [],
@@ -65,6 +69,10 @@ function chooseBackend(section: Section, config: Config, asked: string | undefin
   if (asked !== 'iptables' && only === '') return 'nftables'
   for (const key of CONDITION_KEYS) {
     const words = conditionsOf(config, key)
+    if (areArguments(words)) {
+      const problem = argumentsProblem(words)
+      if (problem !== '') throw section.unsupported(key, problem)
+    }
     if (words.length === 0 || areArguments(words)) continue
     const why = `with iptables${only === '' ? '' : ` (${only})`} conditions are its arguments`
     throw section.unsupported(key, `${why}, such as ["!", "-d", "192.0.2.0/24"]`)
@@ -107,23 +115,62 @@ function readGates(section: Section, config: Config): readonly Gate[] {
 }
 
 function readMappings(runtime: Section | undefined): readonly Mapping[] {
+  if (runtime === undefined) return []
+  const sections = runtime.sections('portMappings')
+  if (sections.length > MOST_MAPPINGS) {
+    throw new ConfigError([`${runtime.pathOf('portMappings')} must have ${String(MOST_MAPPINGS)} members at most`])
+  }
   const mappings: Mapping[] = []
-  if (runtime === undefined) return mappings
-  const byPort = new Map<number, Mapping[]>()
-  for (const section of runtime.sections('portMappings')) {
+  const present: Present = new Map()
+  for (const section of sections) {
     const mapping = readMapping(section)
     if (mapping === undefined) continue
-    const samePort = byPort.get(mapping.first) ?? []
-    const other = samePort.find(one => overlap(one, mapping))
+    const other = findOverlap(present, mapping)
     if (other === undefined) {
       mappings.push(mapping)
-      samePort.push(mapping)
-      byPort.set(mapping.first, samePort)
+      for (const key of keysOf(mapping)) present.set(key, mapping)
     } else if (!isRepetition(other, mapping)) {
       section.problem('hostPort', `is mapped twice in this call (${mappingText(other)})`)
     }
   }
   return joinRanges(mappings)
+}
+
+/** Mappings of single ports by protocol, port, and whose they are: everybody's, one address's, some address's. */
+type Present = Map<string, Mapping>
+
+const ANY = '*'
+const SOME = '?'
+
+function findOverlap(present: Present, mapping: Mapping): Mapping | undefined {
+  for (const address of addressesMet(mapping)) {
+    const found = present.get(keyAt(mapping, address))
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** Under which addresses something that the mapping overlaps with would be noted. */
+function addressesMet(mapping: Mapping): readonly string[] {
+  const { hostAddress } = mapping
+  if (hostAddress === undefined) return [ANY, `${SOME}4`, `${SOME}6`]
+  const family = String(hostAddress.family)
+  const specific = specificAddress(mapping)
+  return specific === undefined ? [ANY, `${SOME}${family}`] : [ANY, `${ANY}${family}`, formatAddress(specific)]
+}
+
+/** Under which addresses the mapping itself is noted. */
+function keysOf(mapping: Mapping): readonly string[] {
+  const { hostAddress } = mapping
+  if (hostAddress === undefined) return [keyAt(mapping, ANY), keyAt(mapping, `${SOME}4`), keyAt(mapping, `${SOME}6`)]
+  const specific = specificAddress(mapping)
+  const family = String(hostAddress.family)
+  const own = specific === undefined ? `${ANY}${family}` : formatAddress(specific)
+  return [keyAt(mapping, own), keyAt(mapping, `${SOME}${family}`)]
+}
+
+function keyAt(mapping: Mapping, address: string): string {
+  return `${String(mapping.protocol)} ${String(mapping.first)} ${address}`
 }
 
 function isRepetition(a: Mapping, b: Mapping): boolean {

@@ -1,64 +1,90 @@
 /**
- * Which mapping is in the way of another. The kernel refuses a key twice; it does not know that a port lies in a range,
- * or that one of a single address is among all addresses.
+ * Who is in the way of a mapping. The kernel refuses a key twice; it does not know that a port lies in a range, or that
+ * one of a single address is among all addresses.
  */
 import { sameBytes } from '../../lib/bytes/compare.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
-import { type Nft, type NftElement, type NftFamily, nftFamily } from '../../lib/nft/nft.ts'
+import { hex } from '../../lib/ip/mac.ts'
+import { Lookup } from '../../lib/nft/lookup.ts'
+import { type Nft, type NftElement, nftFamily } from '../../lib/nft/nft.ts'
 import { isOfFamily, type Mapping, specificAddress } from './mapping.ts'
-import type { Published } from './published.ts'
+import { type Published, portCount } from './published.ts'
 import { ADDRESS_PORTS, addressPortKey, INDEX, PORTS, portKey, RANGES, TABLE } from './table.ts'
 
-/** A mapping that is wanted, and the comment of whoever has what is in its way. */
+/** A mapping that is wanted, and the comment of one that has what is in its way. */
 export interface Conflict {
   readonly owner: string
   readonly mapping: Mapping
 }
 
-/** The comment of whoever has a mapping that one of these would meet; undefined when none has. */
-export function findConflict(nft: Nft, published: Published): Conflict | undefined {
-  for (const address of published.addresses) {
-    const { family } = address.address
-    const table = nftFamily(family)
-    const ranges = nft.listElements(table, TABLE, RANGES)
+/** Everybody who has a mapping that one of these would meet, with each mapping that he is in the way of. */
+export function findConflicts(nft: Nft, published: Published): readonly Conflict[] {
+  const conflicts: Conflict[] = []
+  const count = portCount(published.mappings)
+  for (const { address } of published.addresses) {
+    const lookup = new Lookup(nft, nftFamily(address.family), TABLE, count)
+    const ranges = new Ranges(lookup.list(RANGES))
     for (const mapping of published.mappings) {
-      if (!isOfFamily(mapping, family)) continue
-      const owner = ownerInWay(nft, table, mapping, ranges)
-      if (owner !== undefined) return { owner, mapping }
+      if (!isOfFamily(mapping, address.family)) continue
+      for (const owner of ownersInWay(lookup, ranges, mapping)) conflicts.push({ owner, mapping })
     }
   }
-  return undefined
+  return conflicts
 }
 
-function ownerInWay(nft: Nft, table: NftFamily, mapping: Mapping, ranges: readonly NftElement[]): string | undefined {
-  const range = ranges.find(one => meetsRange(one, mapping))
-  if (range !== undefined) return range.comment
+function ownersInWay(lookup: Lookup, ranges: Ranges, mapping: Mapping): readonly string[] {
+  const owners: string[] = []
+  for (const range of ranges.meeting(mapping)) addOwner(owners, range)
+  const { protocol } = mapping
   const specific = specificAddress(mapping)
-  if (mapping.first !== mapping.last) {
-    const all = nft.listElements(table, TABLE, PORTS).find(one => isInRange(one.key, 0, mapping))
-    if (all !== undefined) return all.comment
+  for (let port = mapping.first; port <= mapping.last; port += 1) {
+    const key = portKey(protocol, port)
+    addOwner(owners, lookup.find(PORTS, key))
+    if (specific !== undefined) {
+      addOwner(owners, lookup.find(ADDRESS_PORTS, addressPortKey(specific, protocol, port)))
+    } else if (lookup.find(INDEX, key) !== undefined) {
+      for (const element of lookup.list(ADDRESS_PORTS)) if (endsWith(element.key, key)) addOwner(owners, element)
+    }
   }
-  const ports = nft.findElement(table, TABLE, PORTS, portKey(mapping.protocol, mapping.first))
-  if (ports !== undefined) return ports.comment
-  if (specific !== undefined && mapping.first === mapping.last) {
-    return nft.findElement(table, TABLE, ADDRESS_PORTS, addressPortKey(specific, mapping.protocol, mapping.first))
-      ?.comment
-  }
-  const isIndexed = nft.findElement(table, TABLE, INDEX, portKey(mapping.protocol, mapping.first)) !== undefined
-  if (mapping.first === mapping.last && !isIndexed) return undefined
-  return nft.listElements(table, TABLE, ADDRESS_PORTS).find(one => isMetAtAddress(one.key, specific, mapping))?.comment
+  return owners
 }
 
-function isMetAtAddress(key: Uint8Array, specific: IpAddress | undefined, mapping: Mapping): boolean {
-  const length = key.length - 8
-  if (!isInRange(key, length, mapping)) return false
-  return specific === undefined || sameBytes(key.subarray(0, length), specific.bytes)
+function addOwner(owners: string[], element: NftElement | undefined): void {
+  if (element === undefined || owners.some(one => one === element.comment)) return
+  owners.push(element.comment)
 }
 
-/** Whether the protocol and port at an offset of a key are among the mapping's. */
-function isInRange(key: Uint8Array, offset: number, mapping: Mapping): boolean {
-  const port = portAt(key, offset + 4)
-  return key[offset] === mapping.protocol && port >= mapping.first && port <= mapping.last
+/** The ranges of ports that are taken, by the address of the host that they are of. */
+class Ranges {
+  readonly #all: readonly NftElement[]
+  readonly #ofEveryAddress: NftElement[] = []
+  readonly #ofOne: Map<string, NftElement[]> = new Map()
+
+  constructor(elements: readonly NftElement[]) {
+    this.#all = elements
+    for (const element of elements) {
+      const address = addressOf(element.key)
+      if (!sameBytes(address, addressOf(element.keyEnd ?? element.key))) {
+        this.#ofEveryAddress.push(element)
+        continue
+      }
+      const known = this.#ofOne.get(hex(address))
+      if (known === undefined) this.#ofOne.set(hex(address), [element])
+      else known.push(element)
+    }
+  }
+
+  meeting(mapping: Mapping): readonly NftElement[] {
+    const specific: IpAddress | undefined = specificAddress(mapping)
+    if (specific === undefined) return this.#all.filter(one => meetsRange(one, mapping))
+    const own = this.#ofOne.get(hex(specific.bytes)) ?? []
+    return this.#ofEveryAddress.concat(own).filter(one => meetsRange(one, mapping))
+  }
+}
+
+/** What stands before protocol and port in a key. */
+function addressOf(key: Uint8Array): Uint8Array {
+  return key.subarray(0, key.length - 8)
 }
 
 function meetsRange(element: NftElement, mapping: Mapping): boolean {
@@ -66,12 +92,13 @@ function meetsRange(element: NftElement, mapping: Mapping): boolean {
   const end = element.keyEnd ?? key
   const length = key.length - 8
   if (key[length] !== mapping.protocol) return false
-  if (portAt(key, length + 4) > mapping.last || portAt(end, length + 4) < mapping.first) return false
-  const specific = specificAddress(mapping)
-  const isForAll = !sameBytes(key.subarray(0, length), end.subarray(0, length))
-  return specific === undefined || isForAll || sameBytes(key.subarray(0, length), specific.bytes)
+  return portAt(key, length + 4) <= mapping.last && portAt(end, length + 4) >= mapping.first
 }
 
 function portAt(key: Uint8Array, offset: number): number {
   return (key[offset] ?? 0) * 256 + (key[offset + 1] ?? 0)
+}
+
+function endsWith(key: Uint8Array, end: Uint8Array): boolean {
+  return sameBytes(key.subarray(key.length - end.length), end)
 }

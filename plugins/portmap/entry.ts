@@ -5,25 +5,40 @@ import { type Json, jsonArray, jsonNumber, jsonObject, jsonString } from '../../
 import { Section } from '../../lib/config/section.ts'
 import { formatAddress, parseAddress } from '../../lib/ip/address.ts'
 import { formatPrefix, type IpPrefix, parsePrefix } from '../../lib/ip/prefix.ts'
+import { parseMatches } from '../../lib/nft/conditions.ts'
+import { nftFamily } from '../../lib/nft/nft.ts'
 import type { Backend } from './config.ts'
 import { type Mapping, parseProtocol, protocolName } from './mapping.ts'
 import type { Published } from './published.ts'
-import type { Gate, SourceTreatment } from './table.ts'
+import { type Gate, gateOf, type SourceTreatment } from './table.ts'
 
-/** An entry. What a torn file does not tell is undefined, and looked for everywhere. */
-export interface Recorded {
-  readonly backend: Backend | undefined
-  readonly published: Published | undefined
+/** What is made for one attachment. */
+export interface Made {
+  readonly backend: Backend
+  readonly published: Published
+  /** The chain of localhost.ts; '' = none */
+  readonly localhost: string
+  /** The host's interfaces of the attachment: where one of them is gone, so is the container. */
+  readonly links: readonly string[]
 }
 
-export function entryOf(recorded: { readonly backend: Backend; readonly published: Published }): Json {
-  const { backend, published } = recorded
+export function entryOf(made: Made): Json {
+  const { backend, published } = made
   return jsonObject([
     ['backend', jsonString(backend)],
     ['sources', jsonString(published.sources)],
-    ['gates', jsonArray(published.gates.map(one => jsonString(`${String(one.family)} ${one.chain}`)))],
+    ['localhost', jsonString(made.localhost)],
+    ['links', jsonArray(made.links.map(one => jsonString(one)))],
+    ['gates', jsonArray(published.gates.map(one => gateJson(one)))],
     ['addresses', jsonArray(published.addresses.map(one => jsonString(formatPrefix(one))))],
     ['mappings', jsonArray(published.mappings.map(one => mappingJson(one)))]
+  ])
+}
+
+function gateJson(gate: Gate): Json {
+  return jsonObject([
+    ['family', jsonNumber(gate.family)],
+    ['words', jsonArray(gate.words.map(one => jsonString(one)))]
   ])
 }
 
@@ -38,11 +53,12 @@ function mappingJson(mapping: Mapping): Json {
   ])
 }
 
-export function publishedIn(entry: Json, owner: Attachment): Recorded {
+/** @returns undefined for a torn file: what it told of is looked for everywhere */
+export function madeIn(entry: Json, owner: Attachment): Made | undefined {
   const section = new Section(entry)
   const backend = section.text('backend')
   const sources = section.text('sources')
-  if (backend === undefined || sources === undefined) return { backend: undefined, published: undefined }
+  if (backend === undefined || sources === undefined) return undefined
   const addresses: IpPrefix[] = []
   for (const text of section.textList('addresses')) {
     const address = parsePrefix(text)
@@ -52,15 +68,21 @@ export function publishedIn(entry: Json, owner: Attachment): Recorded {
     addresses,
     mappings: section.sections('mappings').map(one => mappingIn(one)),
     sources: sourcesOf(sources),
-    gates: section.textList('gates').map(one => gateIn(one)),
+    gates: section.sections('gates').map(one => gateIn(one)),
     comment: ownerText(owner)
   }
-  return { backend: backend === 'iptables' ? 'iptables' : 'nftables', published }
+  return {
+    backend: backend === 'iptables' ? 'iptables' : 'nftables',
+    published,
+    localhost: section.text('localhost') ?? '',
+    links: section.textList('links')
+  }
 }
 
-/** The rules are the kernel's to tell. */
-function gateIn(text: string): Gate {
-  return { family: text.startsWith('4') ? 4 : 6, chain: text.slice(2), rules: [] }
+function gateIn(section: Section): Gate {
+  const family = section.integer('family', 4, 6) === 6 ? 6 : 4
+  const words = section.textList('words')
+  return gateOf(family, words, parseMatches(words, nftFamily(family)).alternatives)
 }
 
 function sourcesOf(text: string): SourceTreatment {

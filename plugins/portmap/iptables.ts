@@ -12,9 +12,11 @@
  *     -A CNI-HOSTPORT-SETMARK -m comment --comment "CNI portfwd masquerade mark" -j MARK --set-xmark 0x2000/0x2000
  *     -A CNI-HOSTPORT-MASQ -m mark --mark 0x2000/0x2000 -j MASQUERADE
  */
+import { ConfigError } from '../../lib/config/section.ts'
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { formatPrefix, hostPrefix, type IpPrefix, networkOf } from '../../lib/ip/prefix.ts'
 import {
+  argument,
   attachmentChain,
   changeIptables,
   findIptables,
@@ -103,23 +105,74 @@ function isSameRule(a: string, b: string): boolean {
   return a.split(' ').sort().join(' ') === b.split(' ').sort().join(' ')
 }
 
-/** The comment of whoever has a mapping here that one of these would meet; undefined when none has. */
-export function findIptablesConflict(
+/** A mapping that is wanted, and who has one in the chains here that it would meet. */
+export interface IptablesConflict extends Conflict {
+  readonly chain: string
+  /** Where that one leads. */
+  readonly target: IpAddress | undefined
+}
+
+/** Everybody who has a mapping here that one of these would meet. */
+export function findIptablesConflicts(
   owner: ChainOwner,
   addresses: readonly IpPrefix[],
   mappings: readonly Mapping[]
-): Conflict | undefined {
+): readonly IptablesConflict[] {
   const own = containerChain(owner)
+  const conflicts: IptablesConflict[] = []
   for (const { address } of addresses) {
     const saved = findIptables(address.family) === undefined ? [] : saveIptables(address.family, 'nat')
+    const wanted = mappings.filter(one => isOfFamily(one, address.family))
     for (const rule of saved) {
-      if (!rule.startsWith('-A CNI-DN-') || optionOf(rule, '-j') !== 'DNAT' || optionOf(rule, '-A') === own) continue
+      const chain = optionOf(rule, '-A')
+      if (!chain.startsWith('CNI-DN-') || optionOf(rule, '-j') !== 'DNAT' || chain === own) continue
+      if (conflicts.some(one => one.chain === chain)) continue
       const theirs = mappingOf(rule, address.family)
-      const mapping = mappings.find(one => isOfFamily(one, address.family) && overlap(one, theirs))
-      if (mapping !== undefined) return { owner: ownerOf(saved, optionOf(rule, '-A')), mapping }
+      const mapping = wanted.find(one => overlap(one, theirs))
+      if (mapping !== undefined) {
+        conflicts.push({ owner: ownerOf(saved, chain), mapping, chain, target: targetOf(rule) })
+      }
     }
   }
-  return undefined
+  return conflicts
+}
+
+/** `10.4.0.2:80`, `10.4.0.2`, `[fd00::2]:80`, `fd00::2` */
+function targetOf(rule: string): IpAddress | undefined {
+  const text = optionOf(rule, '--to-destination')
+  if (text.startsWith('[')) return parseAddress(text.slice(1, text.indexOf(']')))
+  return parseAddress(text) ?? parseAddress(text.split(':')[0] ?? '')
+}
+
+/** Removes chains of containers, with the jumps to them. */
+export function removeChains(chains: readonly string[]): void {
+  withIptablesLock(() => {
+    for (const family of FAMILIES) {
+      if (findIptables(family) === undefined) continue
+      const saved = saveIptables(family, 'nat')
+      const lines: string[] = []
+      for (const chain of chains) for (const line of chainRemoval(saved, chain)) lines.push(line)
+      changeIptables(family, 'nat', lines)
+    }
+    return true
+  })
+}
+
+/**
+ * A chain of somebody else that mappings are to jump to must be there.
+ *
+ * @throws {ConfigError} naming the key
+ */
+export function requireChains(addresses: readonly IpPrefix[], config: Config): void {
+  const chain = config.externalSetMarkChain
+  if (chain === undefined || config.backend !== 'iptables' || !config.snat) return
+  for (const { address } of addresses) {
+    if (!config.mappings.some(one => isOfFamily(one, address.family))) continue
+    if (findIptables(address.family) === undefined || hasChain(saveIptables(address.family, 'nat'), chain)) continue
+    const tool = address.family === 4 ? 'iptables' : 'ip6tables'
+    const expected = `must be a chain of ${tool}'s table nat that is there`
+    throw new ConfigError([`externalSetMarkChain ${expected}, got ${JSON.stringify(chain)}`])
+  }
 }
 
 function mappingOf(rule: string, family: 4 | 6): Mapping {
@@ -147,7 +200,10 @@ function ownerOf(saved: readonly string[], chain: string): string {
 }
 
 function removal(saved: readonly string[], owner: ChainOwner): string[] {
-  const chain = containerChain(owner)
+  return chainRemoval(saved, containerChain(owner))
+}
+
+function chainRemoval(saved: readonly string[], chain: string): string[] {
   if (!hasChain(saved, chain)) return []
   const jumps = rulesOf(saved, DNAT).filter(rule => optionOf(rule, '-j') === chain)
   return jumps.map(rule => `-D${rule.slice(2)}`).concat([`-F ${chain}`, `-X ${chain}`])
@@ -200,11 +256,6 @@ function rulesFor(owner: ChainOwner, address: IpPrefix, config: Config): string[
   }
   for (const mapping of mappings) for (const line of rulesOfMapping(chain, address, mapping, config)) lines.push(line)
   return lines
-}
-
-/** Quoted where iptables-restore would otherwise see several. */
-function argument(text: string): string {
-  return text.indexOf(' ') < 0 && text.indexOf('"') < 0 ? text : quoted(text)
 }
 
 function portLists(mappings: readonly Mapping[]): readonly string[] {

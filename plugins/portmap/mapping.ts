@@ -71,20 +71,38 @@ export function overlap(a: Mapping, b: Mapping): boolean {
  * @param mappings of single ports, without repetitions
  */
 export function joinRanges(mappings: readonly Mapping[]): readonly Mapping[] {
-  const sorted = mappings.slice(0).sort((a, b) => compareText(sortKey(a), sortKey(b)) || a.first - b.first)
   const joined: Mapping[] = []
-  let at = 0
-  while (at < sorted.length) {
-    const start = sorted[at]
-    if (start === undefined) break
-    let length = 1
-    while (isNext(start, sorted[at + length], length)) length += 1
-    const isRange = length >= SHORTEST_RANGE && start.first === start.containerPort
-    if (isRange) joined.push(rangeFrom(start, length))
-    else for (const single of sorted.slice(at, at + length)) joined.push(single)
-    at += length
+  for (const alike of byProtocolAndAddress(mappings)) {
+    const sorted = alike.sort((a, b) => a.first - b.first)
+    let at = 0
+    while (at < sorted.length) {
+      const start = sorted[at]
+      if (start === undefined) break
+      let length = 1
+      while (isNext(start, sorted[at + length], length)) length += 1
+      const isRange = length >= SHORTEST_RANGE && start.first === start.containerPort
+      if (isRange) joined.push(rangeFrom(start, length))
+      else for (const single of sorted.slice(at, at + length)) joined.push(single)
+      at += length
+    }
   }
   return joined
+}
+
+function byProtocolAndAddress(mappings: readonly Mapping[]): readonly Mapping[][] {
+  const keys: string[] = []
+  const lists: Map<string, Mapping[]> = new Map()
+  for (const mapping of mappings) {
+    const { protocol, hostAddress } = mapping
+    const key = `${String(protocol)} ${hostAddress === undefined ? '' : formatAddress(hostAddress)}`
+    const known = lists.get(key)
+    if (known !== undefined) known.push(mapping)
+    else {
+      keys.push(key)
+      lists.set(key, [mapping])
+    }
+  }
+  return keys.sort(compareText).map(key => lists.get(key) ?? [])
 }
 
 function rangeFrom(start: Mapping, length: number): Mapping {
@@ -92,16 +110,10 @@ function rangeFrom(start: Mapping, length: number): Mapping {
   return { protocol, hostAddress, first, last: first + length - 1, containerPort }
 }
 
-function sortKey(mapping: Mapping): string {
-  const { hostAddress } = mapping
-  return `${String(mapping.protocol)} ${hostAddress === undefined ? '' : formatAddress(hostAddress)}`
-}
-
 function compareText(a: string, b: string): number {
   return a === b ? 0 : a < b ? -1 : 1
 }
 
 function isNext(start: Mapping, next: Mapping | undefined, distance: number): boolean {
-  if (next === undefined || sortKey(next) !== sortKey(start)) return false
-  return next.first === start.first + distance && next.containerPort === start.containerPort + distance
+  return next?.first === start.first + distance && next.containerPort === start.containerPort + distance
 }

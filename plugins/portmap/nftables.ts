@@ -1,18 +1,11 @@
 /** Port mappings as elements of the maps in table.ts: added, removed, looked for. */
 
-import { isOfNetwork } from '../../lib/attachment.ts'
 import { sameBytes } from '../../lib/bytes/compare.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
+import { hex } from '../../lib/ip/mac.ts'
 import type { IpPrefix } from '../../lib/ip/prefix.ts'
-import {
-  addMembers,
-  type FoundMember,
-  type Group,
-  type GroupTable,
-  type Member,
-  nothingMore,
-  removeMembers
-} from '../../lib/nft/groups.ts'
+import { type FoundMember, type Group, type GroupTable, type Member, nothingMore } from '../../lib/nft/groups.ts'
+import { Lookup } from '../../lib/nft/lookup.ts'
 import {
   addressField,
   concatenate,
@@ -44,32 +37,23 @@ import {
   tableOf
 } from './table.ts'
 
+const FAMILIES: readonly (4 | 6)[] = [4, 6]
+
 /** An element and the map that it is in. */
 interface Placed {
   readonly map: string
   readonly element: NftElement
 }
 
-/** @throws {NftError} EEXIST of `add element` when a port is taken */
-export function publish(nft: Nft, published: Published): void {
+/** One container's mappings, as what `addMembers` adds. */
+export function publishedMembers(published: Published): readonly Member[] {
   const members: Member[] = []
   for (const address of published.addresses) {
     members.push(memberOf(address, published))
     const gate = gateMember(address, published)
     if (gate !== undefined) members.push(gate)
   }
-  addMembers(nft, members)
-}
-
-/**
- * Removes one container's mappings.
- *
- * @param published what ADD wrote down; undefined looks through all elements for the owner
- * @returns false when there was nothing, which costs no transaction
- */
-export function unpublish(nft: Nft, comment: string, published: Published | undefined): boolean {
-  if (published !== undefined) return removeMembers(nft, () => findPublished(nft, published))
-  return removeMembers(nft, () => findAll(nft, one => one === comment))
+  return members
 }
 
 /** Others that have mappings to these addresses. The addresses are ours now, so those containers went without DEL. */
@@ -82,23 +66,36 @@ export function formerOwners(nft: Nft, published: Published): readonly string[] 
   return owners
 }
 
-/** Removes what belongs to the network and to no valid attachment. */
-export function collectMappings(nft: Nft, network: string, isValid: (comment: string) => boolean): boolean {
-  return removeMembers(nft, () => findAll(nft, comment => isOfNetwork(comment, network) && !isValid(comment)))
+/** The addresses that an owner's ports lead to. */
+export function targetsOf(nft: Nft, comment: string): readonly IpAddress[] {
+  const targets: IpAddress[] = []
+  for (const family of FAMILIES) {
+    for (const element of nft.listElements(tableOf(family).family, TABLE, TARGETS)) {
+      if (element.comment === comment) targets.push({ family, bytes: element.key })
+    }
+  }
+  return targets
 }
 
-/** What is not as `publish` left it, as sentences. */
+/** Whether somebody else has taken the table of a family away, or nobody has needed it so far. */
+export function isTableMissing(nft: Nft, family: 4 | 6): boolean {
+  return nft.findTable(tableOf(family).family, TABLE) === undefined
+}
+
+/** What is not as `publishedMembers` says, as sentences. */
 export function mappingProblems(nft: Nft, published: Published): readonly string[] {
   const problems: string[] = []
   for (const address of published.addresses) {
     const table = tableOf(address.address.family)
-    for (const { map, element } of elementsOf(address, published)) {
-      const found = nft.findElement(table.family, TABLE, map, element.key)
+    const elements = elementsOf(address, published)
+    const lookup = new Lookup(nft, table.family, TABLE, elements.length)
+    for (const { map, element } of elements) {
+      const found = lookup.find(map, element.key)
       const isSame = found !== undefined && found.comment === element.comment && isSameTarget(found, element)
       if (!isSame) problems.push(`an element of table ${table.family} ${TABLE}, map ${map}, is missing or another's`)
     }
     const gate = gateFor(address, published)
-    const chains = baseRules(table.family).concat(gate === undefined ? [] : [[gate.chain, gate.rules.length]])
+    const chains = baseRules().concat(gate === undefined ? [] : [[gate.chain, gate.rules.length]])
     for (const [chain, count] of chains) {
       if (nft.listRules(table.family, TABLE, chain).length === count) continue
       problems.push(`chain ${chain} of table ${table.family} ${TABLE} has lost rules`)
@@ -204,14 +201,16 @@ function rangeElement(mapping: Mapping, target: IpAddress, comment: string): Nft
 }
 
 /** What ADD wrote down and is still there, the owner's alone. */
-function findPublished(nft: Nft, published: Published): readonly FoundMember[] {
+export function findPublished(nft: Nft, published: Published): readonly FoundMember[] {
   const members: FoundMember[] = []
   for (const address of published.addresses) {
     const table = tableOf(address.address.family)
     const found: Placed[] = []
-    for (const { map, element } of elementsOf(address, published)) {
+    const elements = elementsOf(address, published)
+    const lookup = new Lookup(nft, table.family, TABLE, elements.length)
+    for (const { map, element } of elements) {
       if (map === INDEX) continue
-      const there = nft.findElement(table.family, TABLE, map, element.key)
+      const there = lookup.find(map, element.key)
       if (there !== undefined && there.comment === published.comment) found.push({ map, element: there })
     }
     for (const member of foundMembers(nft, table, found)) members.push(member)
@@ -219,7 +218,8 @@ function findPublished(nft: Nft, published: Published): readonly FoundMember[] {
   return members
 }
 
-function findAll(nft: Nft, isWanted: (comment: string) => boolean): readonly FoundMember[] {
+/** Whatever is in the maps of owners that are wanted. */
+export function findAll(nft: Nft, isWanted: (comment: string) => boolean): readonly FoundMember[] {
   const members: FoundMember[] = []
   for (const table of [tableOf(4), tableOf(6)]) {
     const found: Placed[] = []
@@ -228,12 +228,25 @@ function findAll(nft: Nft, isWanted: (comment: string) => boolean): readonly Fou
         if (isWanted(element.comment)) found.push({ map, element })
       }
     }
-    for (const target of found.filter(one => one.map === TARGETS)) {
-      const own = found.filter(one => one.map !== TARGETS && one.element.comment === target.element.comment)
-      for (const member of foundMembers(nft, table, [target].concat(own))) members.push(member)
-    }
+    for (const own of byOwner(found)) for (const member of foundMembers(nft, table, own)) members.push(member)
   }
   return members
+}
+
+function byOwner(found: readonly Placed[]): readonly (readonly Placed[])[] {
+  const owners: Placed[][] = []
+  const lists: Map<string, Placed[]> = new Map()
+  for (const one of found) {
+    const known = lists.get(one.element.comment)
+    if (known !== undefined) {
+      known.push(one)
+      continue
+    }
+    const list = [one]
+    lists.set(one.element.comment, list)
+    owners.push(list)
+  }
+  return owners
 }
 
 /** One container's: the element in `targets` with all others, but each that leads to conditions by itself. */
@@ -242,14 +255,28 @@ function foundMembers(nft: Nft, table: GroupTable, found: readonly Placed[]): re
   if (target === undefined) return []
   const others = found.filter(one => one.map !== TARGETS && one.map !== CONDITIONS)
   const members: FoundMember[] = [foundMember(nft, table, target, others)]
+  const conditions: NftTableMap = { table: withMap(table, CONDITIONS), groups: new Map() }
   for (const { map, element } of found) {
     if (map !== CONDITIONS) continue
-    const chain = element.verdict?.chain ?? ''
-    const rules = nft.listRules(table.family, TABLE, chain).map(one => one.expressions)
-    const group: Group = { chain, rules, addMore: nothingMore, removeMore: nothingMore }
-    members.push({ table: withMap(table, CONDITIONS), group, element, removeMore: nothingMore })
+    const group = gateGroup(nft, conditions, element.verdict?.chain ?? '')
+    members.push({ table: conditions.table, group, element, removeMore: nothingMore })
   }
   return members
+}
+
+interface NftTableMap {
+  readonly table: GroupTable
+  /** By their chains, as far as they were asked for. */
+  readonly groups: Map<string, Group>
+}
+
+function gateGroup(nft: Nft, conditions: NftTableMap, chain: string): Group {
+  const known = conditions.groups.get(chain)
+  if (known !== undefined) return known
+  const rules = nft.listRules(conditions.table.family, TABLE, chain).map(one => one.expressions)
+  const group: Group = { chain, rules, addMore: nothingMore, removeMore: nothingMore }
+  conditions.groups.set(chain, group)
+  return group
 }
 
 function foundMember(nft: Nft, table: GroupTable, target: Placed, others: readonly Placed[]): FoundMember {
@@ -266,7 +293,10 @@ function foundMember(nft: Nft, table: GroupTable, target: Placed, others: readon
     group,
     element: target.element,
     removeMore: (batch: NftBatch): void => {
-      for (const { map, element } of others) batch.removeElements(table.family, TABLE, map, [element])
+      for (const map of [PORTS, ADDRESS_PORTS, RANGES]) {
+        const elements = others.filter(one => one.map === map).map(elementIn)
+        batch.removeElements(table.family, TABLE, map, elements)
+      }
       batch.removeElements(table.family, TABLE, INDEX, index)
     }
   }
@@ -274,17 +304,27 @@ function foundMember(nft: Nft, table: GroupTable, target: Placed, others: readon
 
 /** The elements of the index that no other mapping of the same port needs. */
 function unusedIndex(nft: Nft, table: GroupTable, found: readonly Placed[]): readonly NftElement[] {
-  const leaving = found.filter(one => one.map === ADDRESS_PORTS).map(one => one.element)
+  const leaving = found.filter(one => one.map === ADDRESS_PORTS).map(elementIn)
   if (leaving.length === 0) return []
-  const staying = nft
-    .listElements(table.family, TABLE, ADDRESS_PORTS)
-    .filter(one => !leaving.some(other => sameBytes(other.key, one.key)))
+  /** How many mappings a port has, those that leave taken away. */
+  const users: Map<string, number> = new Map()
+  for (const { key } of nft.listElements(table.family, TABLE, ADDRESS_PORTS)) count(users, portOf(key), 1)
+  for (const { key } of leaving) count(users, portOf(key), -1)
   const unused: NftElement[] = []
   for (const { key } of leaving) {
-    const port = key.slice(key.length - 8)
-    const isUsed = staying.some(one => sameBytes(one.key.subarray(one.key.length - 8), port))
-    const isListed = unused.some(one => sameBytes(one.key, port))
-    if (!isUsed && !isListed) unused.push(keyElement(port, ''))
+    const port = portOf(key)
+    if (users.get(port) !== 0) continue
+    unused.push(keyElement(key.slice(key.length - 8), ''))
+    users.delete(port)
   }
   return unused
+}
+
+function count(users: Map<string, number>, port: string, more: number): void {
+  users.set(port, (users.get(port) ?? 0) + more)
+}
+
+/** Protocol and port, which a key ends with. */
+function portOf(key: Uint8Array): string {
+  return hex(key.subarray(key.length - 8))
 }

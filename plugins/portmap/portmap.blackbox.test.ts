@@ -63,7 +63,7 @@ test('64 first ADDs at once: each succeeds, each element is there, none and no r
       const count: Record<string, number> = {}
       for (const { chain } of ofKind('rule')) count[chain] = (count[chain] ?? 0) + 1
       const common = { prerouting: 1, output: 1, postrouting: 1, translate: 6 }
-      assert.equal(count, family === 'ip' ? { ...common, loopback: 2, [from]: 2 } : { ...common, [from]: 1 })
+      assert.equal(count, { ...common, [from]: family === 'ip' ? 2 : 1 })
     }
     await all('DEL')
     assert.is(ruleset(world), '')
@@ -77,7 +77,7 @@ test('zero mappings cost nothing: no socket, no file, no change, no namespace ne
     for (const mappings of [{ portMappings: [] }, {}, undefined]) {
       const config = network(world, 2, [], { runtimeConfig: mappings })
       const trace = join(world.directory, 'trace')
-      const args = ['-f', '-o', trace, '-e', 'trace=socket,execve,openat', join(world.binDir, 'portmap')]
+      const args = ['-f', '-o', trace, '-e', 'trace=socket,execve,?open,openat', join(world.binDir, 'portmap')]
       const input = JSON.stringify(config)
       const done = world.host.run('strace', args, { env: addEnvironment(world), input })
       assert.is(done.status, 0, done.stdout)

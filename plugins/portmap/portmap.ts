@@ -12,76 +12,119 @@
  * Runs after the plugin that gave the container its addresses. What is mapped comes with each call in
  * `runtimeConfig.portMappings`; DEL and GC need neither that nor the namespace.
  */
-import { refuseChanges, requireContainer } from '../../lib/attach/interface.ts'
-import { journalOf, recordAttachment } from '../../lib/attach/journal.ts'
-import { Steps } from '../../lib/attach/steps.ts'
-import { isAttachmentIn, ownerText } from '../../lib/attachment.ts'
+import { inJournal } from '../../lib/attach/attachment-plugin.ts'
+import { chainedPlugin, removeEarlier } from '../../lib/attach/chained-plugin.ts'
+import { ipsOf } from '../../lib/attach/interface.ts'
+import { requireNftables } from '../../lib/attach/nftables.ts'
+import type { Session } from '../../lib/attach/session.ts'
+import { isOfNetwork, ownerText } from '../../lib/attachment.ts'
 import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import { requiredPrevResult } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { Result } from '../../lib/cni/result.ts'
+import type { Json } from '../../lib/config/json.ts'
 import type { IpPrefix } from '../../lib/ip/prefix.ts'
-import { findIptables } from '../../lib/iptables/iptables.ts'
+import { hasIptables } from '../../lib/iptables/iptables.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Net } from '../../lib/net/net.ts'
-import { asError, messageOf } from '../../lib/sys/errors.ts'
-import { Undo } from '../../lib/undo.ts'
+import { addMembers, type FoundMember, removeMembers } from '../../lib/nft/groups.ts'
 import { type Config, readConfig, refuseOtherFamilies } from './config.ts'
 import { flushConnections } from './connections.ts'
-import { entryOf, publishedIn, type Recorded } from './entry.ts'
-import { iptablesProblems, publishByIptables, unpublishByIptables } from './iptables.ts'
-import { openLocalhost } from './localhost.ts'
-import { collectMappings, mappingProblems, publish, unpublish } from './nftables.ts'
-import { hasForeignRules, refuseConflict, whilePortsAreOurs, withoutOwnElsewhere } from './ports.ts'
+import { entryOf, type Made, madeIn } from './entry.ts'
+import { iptablesProblems, publishByIptables, removeChains, requireChains, unpublishByIptables } from './iptables.ts'
+import {
+  closeLocalhost,
+  findAllLocalhost,
+  findLocalhost,
+  localhostChain,
+  localhostMembers,
+  localhostProblems,
+  openLocalhost
+} from './localhost.ts'
+import { findAll, findPublished, mappingProblems, publishedMembers } from './nftables.ts'
+import { claimPorts, hasForeignRules, withoutOwnElsewhere } from './ports.ts'
 import type { Published } from './published.ts'
+import { findMissing, restoreOthers } from './restore.ts'
 
 const NAME = 'portmap'
 
 export function portmap(kernel: Kernel): Plugin {
-  return {
+  return chainedPlugin(kernel, {
     name: NAME,
     since: '0.1.0',
-    add: request => add(kernel, request),
-    check: request => check(kernel, request),
-    del: request => del(kernel, request),
-    gc: request => gc(kernel, request),
-    status: request => status(kernel, request)
-  }
+    records: inJournal,
+    add,
+    check,
+    remove,
+    collectStrays,
+    status
+  })
 }
 
-function add(kernel: Kernel, request: Request): Result {
+function add(session: Session): Result {
+  const { request } = session
   const config = readConfig(request)
   const result = requiredPrevResult(request)
   if (config.mappings.length === 0) return result
-  const host = kernel.host()
   const wanted = publishedFor(request, result, config)
   if (wanted.addresses.length === 0) return result
-  removeEarlier(host, request)
-  const undo = new Undo()
-  try {
-    whilePortsAreOurs(host, () => {
-      const published = config.backend === 'iptables' ? wanted : withoutOwnElsewhere(host, wanted)
-      refuseConflict(host, request, published)
-      const entry = entryOf({ backend: config.backend, published })
-      recordAttachment(journalOf(request, NAME), request, entry, undo)
-      undo.push('port mappings', () => unpublishFrom(host, request, { backend: config.backend, published }))
-      if (config.backend === 'iptables') publishByIptables(request, published.addresses, config)
-      else publish(host.nft(), published)
-    })
-    if (config.snat) openLocalhost(host, result, wanted)
-    flushConnections(host.nft(), wanted, 'ports')
-    return result
-  } catch (error) {
-    throw undo.rollback(asError(error))
-  } finally {
-    host.close()
-  }
+  requireChains(wanted.addresses, config)
+  removeEarlier(session, unpublishRecorded)
+  session.host.withLock(() => publish(session, config, claim(session, result, config)))
+  flushConnections(session.nft(), wanted, 'ports')
+  return result
 }
 
-/** What an ADD of the same attachment made before it was killed. */
-function removeEarlier(host: Net, request: Request): void {
-  const entry = journalOf(request, NAME).read(request)
-  if (entry !== undefined) unpublishFrom(host, request, publishedIn(entry, request))
+/** What an ADD makes, and who leaves for it. */
+interface Plan {
+  readonly made: Made
+  readonly leaving: readonly string[]
+  readonly leavingChains: readonly string[]
+}
+
+function claim(session: Session, result: Result, config: Config): Plan {
+  const { request, host } = session
+  const wanted = publishedFor(request, result, config)
+  const { published, leaving, leavingChains } = claimPorts(session, wanted, NAME)
+  const made: Made = {
+    backend: config.backend,
+    // With iptables the first rule wins.
+    published: config.backend === 'iptables' ? wanted : published,
+    localhost: config.snat ? localhostChain(session, result, wanted) : '',
+    links: hostLinks(host, result)
+  }
+  return { made, leaving, leavingChains }
+}
+
+/** The attachment's interfaces on the host that are there. */
+function hostLinks(host: Net, result: Result): readonly string[] {
+  const names = result.interfaces.filter(one => (one.sandbox ?? '') === '').map(one => one.name)
+  return names.filter(name => host.links.find(name) !== undefined)
+}
+
+function publish(session: Session, config: Config, plan: Plan): void {
+  const { made, leaving, leavingChains } = plan
+  const { published } = made
+  const nft = session.nft()
+  const missing = findMissing(session)
+  const isLeaving = (comment: string): boolean => leaving.some(one => one === comment)
+  session.record(entryOf(made))
+  session.undo.push('port mappings', () => unpublishFrom(session, made))
+  if (leavingChains.length > 0) removeChains(leavingChains)
+  if (made.backend === 'iptables') publishByIptables(session.request, published.addresses, config)
+  const members = made.backend === 'iptables' ? [] : publishedMembers(published)
+  const all = members.concat(localhostMembers(published, made.localhost))
+  const findLeaving = (): readonly FoundMember[] => findAllOf(session, isLeaving)
+  if (leaving.length > 0) closeLocalhost(session, findAllLocalhost(session, isLeaving), '')
+  if (all.length === 0) removeMembers(nft, findLeaving)
+  else if (leaving.length > 0) addMembers(nft, all, findLeaving)
+  else addMembers(nft, all)
+  openLocalhost(session, made.localhost)
+  restoreOthers(session, missing, NAME)
+}
+
+function findAllOf(session: Session, isWanted: (comment: string) => boolean): readonly FoundMember[] {
+  return findAll(session.nft(), isWanted).concat(findAllLocalhost(session, isWanted))
 }
 
 function publishedFor(request: Request, result: Result, config: Config): Published {
@@ -102,95 +145,80 @@ function publishedFor(request: Request, result: Result, config: Config): Publish
 /** The container's first address of each family, on this interface. */
 function addressesOf(result: Result, ifName: string): readonly IpPrefix[] {
   const addresses: IpPrefix[] = []
-  for (const ip of result.ips) {
-    const holder = ip.interface === undefined ? undefined : result.interfaces[ip.interface]
-    if (holder !== undefined && (holder.name !== ifName || (holder.sandbox ?? '') === '')) continue
-    const isFirst = !addresses.some(one => one.address.family === ip.address.address.family)
-    if (isFirst) addresses.push(ip.address)
+  for (const { address } of ipsOf(result, ifName)) {
+    if (!addresses.some(one => one.address.family === address.address.family)) addresses.push(address)
   }
   return addresses
 }
 
-function unpublishFrom(host: Net, request: Request, recorded: Recorded): void {
-  const { backend, published } = recorded
-  if (backend !== 'iptables') unpublish(host.nft(), ownerText(request), published)
-  if (backend !== 'nftables') unpublishByIptables(request)
+/** @param made undefined when the journal is torn: then everything is looked through for the owner */
+function unpublishFrom(session: Session, made: Made | undefined): void {
+  session.host.withLock(() => {
+    const comment = ownerText(session.request)
+    const isOwn = (one: string): boolean => one === comment
+    const localhosts = (): readonly FoundMember[] =>
+      made === undefined ? findAllLocalhost(session, isOwn) : findLocalhost(session, made.published)
+    closeLocalhost(session, localhosts(), made?.localhost ?? '')
+    removeMembers(session.nft(), () => {
+      if (made === undefined) return findAllOf(session, isOwn)
+      const published = made.backend === 'iptables' ? [] : findPublished(session.nft(), made.published)
+      return published.concat(localhosts())
+    })
+    if (made?.backend !== 'nftables') unpublishByIptables(session.request)
+  })
 }
 
-function check(kernel: Kernel, request: Request): void {
+function check(session: Session): readonly string[] {
+  const { request } = session
   const config = readConfig(request)
   const result = requiredPrevResult(request)
   const published = publishedFor(request, result, config)
-  if (config.mappings.length === 0 || published.addresses.length === 0) return
-  requireContainer(kernel, request)
-  const host = kernel.host()
-  try {
-    const isIptables = config.backend === 'iptables'
-    const problems = isIptables
+  if (config.mappings.length === 0 || published.addresses.length === 0) return []
+  // What is published may be whole, but leads nowhere.
+  session.container()
+  const problems =
+    config.backend === 'iptables'
       ? iptablesProblems(request, published.addresses, config)
-      : mappingProblems(host.nft(), withoutOwnElsewhere(host, published))
-    refuseChanges(request, problems)
-  } finally {
-    host.close()
-  }
+      : mappingProblems(session.nft(), withoutOwnElsewhere(session, published))
+  const localhost = config.snat ? localhostChain(session, result, published) : ''
+  return problems.concat(localhostProblems(session, published, localhost))
 }
 
 /** With nothing to remove it costs one look for a file and one for a chain of the reference plugin. */
-function del(kernel: Kernel, request: Request): void {
-  const journal = journalOf(request, NAME)
-  const entry = journal.readForRemoval(request)
-  const host = kernel.host()
-  const steps = new Steps('DEL')
-  if (entry !== undefined) {
-    const recorded = publishedIn(entry, request)
-    const isGone = steps.attempt(() => unpublishFrom(host, request, recorded))
-    // After the rules are gone: a packet in between would make the connection anew.
-    if (recorded.published !== undefined) {
-      const { published } = recorded
-      steps.attempt(() => flushConnections(host.nft(), published, 'container'))
-    }
-    if (isGone) steps.attempt(() => journal.remove(request))
-  } else if (request.config.text('backend') === 'iptables' || hasForeignRules(host, request)) {
-    steps.attempt(() => {
-      unpublishByIptables(request)
-    })
+function remove(session: Session, entry: Json | undefined): void {
+  const { request } = session
+  if (entry === undefined) {
+    // GC's have one.
+    if (request.config.text('backend') === 'iptables' || hasForeignRules(session)) unpublishByIptables(request)
+    return
   }
-  steps.attempt(() => host.close())
-  steps.finish()
+  session.attempt(() => unpublishRecorded(session, entry))
+  const made = madeIn(entry, request)
+  // After the rules are gone: a packet in between would make the connection anew.
+  if (made !== undefined) session.attempt(() => flushConnections(session.nft(), made.published, 'container'))
 }
 
-function gc(kernel: Kernel, request: Request): void {
-  const { network, validAttachments } = request
-  const journal = journalOf(request, NAME)
-  const host = kernel.host()
-  const steps = new Steps('GC')
-  for (const { attachment, entry } of journal.list()) {
-    if (isAttachmentIn(attachment, validAttachments)) continue
-    const gone: Request = { ...request, containerId: attachment.containerId, ifName: attachment.ifName }
-    const isGone = steps.attempt(() => unpublishFrom(host, gone, publishedIn(entry, gone)))
-    if (isGone) steps.attempt(() => journal.remove(attachment))
-  }
-  // What has lost its journal.
-  const valid = validAttachments.map(({ containerId, ifName }) => ownerText({ network, containerId, ifName }))
-  steps.attempt(() => {
-    collectMappings(host.nft(), network, comment => valid.some(one => one === comment))
+function unpublishRecorded(session: Session, entry: Json | undefined): void {
+  unpublishFrom(session, entry === undefined ? undefined : madeIn(entry, session.request))
+}
+
+/** What has lost its journal. */
+function collectStrays(session: Session): void {
+  const { network, validAttachments } = session.request
+  const valid: Map<string, boolean> = new Map()
+  for (const one of validAttachments) valid.set(ownerText(one), true)
+  session.host.withLock(() => {
+    const isStray = (comment: string): boolean => isOfNetwork(comment, network) && valid.get(comment) === undefined
+    closeLocalhost(session, findAllLocalhost(session, isStray), '')
+    removeMembers(session.nft(), () => findAllOf(session, isStray))
   })
-  steps.attempt(() => host.close())
-  steps.finish()
 }
 
-function status(kernel: Kernel, request: Request): void {
-  const backend = request.config.text('backend')
-  if (backend === 'iptables') {
-    if (findIptables(4) !== undefined || findIptables(6) !== undefined) return
-    throw new CniError(NOT_AVAILABLE, 'find iptables: it is not installed', 'install it, or set "backend": "nftables"')
+function status(session: Session): void {
+  if (session.request.config.text('backend') !== 'iptables') {
+    requireNftables(session, 'port mappings need')
+    return
   }
-  const host = kernel.host()
-  try {
-    host.nft().generation()
-  } catch (error) {
-    throw new CniError(NOT_AVAILABLE, messageOf(error), 'port mappings need nf_tables in the kernel (CONFIG_NF_TABLES)')
-  } finally {
-    host.close()
-  }
+  if (hasIptables()) return
+  throw new CniError(NOT_AVAILABLE, 'find iptables: it is not installed', 'install it, or set "backend": "nftables"')
 }

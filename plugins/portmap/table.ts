@@ -21,14 +21,12 @@
  *       chain postrouting { type nat hook postrouting priority 100; meta mark & 0x1000 == 0x1000 ip daddr vmap @targets; }
  *       chain from-10.4.0.0/24 { ip saddr 10.4.0.0/24 masquerade; ip saddr 127.0.0.0/8 masquerade; }
  *       chain if-0123456789abcdef { iifname "eth0" return; accept; }
- *       chain loopback { type filter hook prerouting priority -300;
- *         iifname != "lo" ip daddr 127.0.0.0/8 drop; iifname != "lo" ip saddr 127.0.0.0/8 drop; }
  *     }
  *
  * Every container with mappings has an element in `targets`, whose chain says whose source address is replaced: of its
  * own subnet and of localhost (`from-…`), everybody's (`from-all`), nobody's (`from-none`). The mark lives from the
- * translation to the end of the same packet's way and keeps translations by others apart. `loopback` takes back what
- * route_localnet would open: without it neighbours on the wire could reach services on 127.0.0.1.
+ * translation to the end of the same packet's way and keeps translations by others apart. localhost.ts is about what
+ * 127.0.0.1 needs besides.
  *
  * Ports with conditions (`conditionsV4`) have an element in `conditions` besides. Its chain, which all networks with the
  * same conditions share, sends a packet back to be translated, or ends its way through here.
@@ -57,7 +55,6 @@ import {
   matchAddress,
   matchLocalDestination,
   matchMark,
-  matchName,
   rule,
   setMark,
   translateFrom,
@@ -76,12 +73,10 @@ export const INDEX = 'address-port-index'
 const TRANSLATE = 'translate'
 const DNAT_PRIORITY = -100
 const SNAT_PRIORITY = 100
-const RAW_PRIORITY = -300
 /** Not the reference's 0x2000, whose chains outlive it and masquerade whatever bears that mark. */
 const MARK = 0x1000
 const HASH_DIGITS = 16
 const HOOKS: readonly NftHookName[] = ['prerouting', 'output', 'postrouting']
-const SIDES: readonly ('daddr' | 'saddr')[] = ['daddr', 'saddr']
 
 /** Whose source addresses are replaced. */
 export type SourceTreatment = 'subnet' | 'all' | 'none'
@@ -89,6 +84,8 @@ export type SourceTreatment = 'subnet' | 'all' | 'none'
 /** What packets of one family must be for their port to be mapped. */
 export interface Gate {
   readonly family: 4 | 6
+  /** As they were configured. */
+  readonly words: readonly string[]
   /** `if-` and a hash of the conditions. */
   readonly chain: string
   readonly rules: readonly (readonly Expression[])[]
@@ -105,7 +102,7 @@ export function gateOf(
 ): Gate {
   const hash = createHash('sha256').update(words.join(' ')).digest('hex')
   const rules = alternatives.map(one => rule([one, verdict('return')]))
-  return { family, chain: `if-${hash.slice(0, HASH_DIGITS)}`, rules: rules.concat([verdict('accept')]) }
+  return { family, words, chain: `if-${hash.slice(0, HASH_DIGITS)}`, rules: rules.concat([verdict('accept')]) }
 }
 
 export function groupOf(address: IpPrefix, sources: SourceTreatment): Group {
@@ -128,22 +125,21 @@ export function rulesOfChain(chain: string, family: NftFamily): readonly (readon
   return chain === 'from-all' || family === 'ip6' ? [[]] : [[], []]
 }
 
-function loopbackPrefix(): IpPrefix {
+/** 127.0.0.0/8 */
+export function loopbackPrefix(): IpPrefix {
   const prefix = parsePrefix('127.0.0.0/8')
   if (prefix === undefined) throw new Error('loopback prefix')
   return prefix
 }
 
 /** The chains that are always there, and how many rules each has. */
-export function baseRules(family: NftFamily): readonly (readonly [string, number])[] {
-  const common: (readonly [string, number])[] = [
+export function baseRules(): readonly (readonly [string, number])[] {
+  return [
     ['prerouting', 1],
     ['output', 1],
     ['postrouting', 1],
     [TRANSLATE, 6]
   ]
-  if (family === 'ip') common.push(['loopback', 2])
-  return common
 }
 
 export function tableOf(number: 4 | 6): GroupTable {
@@ -152,11 +148,10 @@ export function tableOf(number: 4 | 6): GroupTable {
     family,
     table: TABLE,
     map: TARGETS,
-    baseUse: 6 + baseRules(family).length,
+    baseUse: 6 + baseRules().length,
     addBase: (batch: NftBatch): void => {
       addMaps(batch, family)
       addTranslation(batch, family)
-      if (family === 'ip') addLoopbackGuard(batch)
     }
   }
 }
@@ -200,16 +195,6 @@ function addTranslation(batch: NftBatch, family: NftFamily): void {
   add('output', rule([matchLocalDestination(), jump(TRANSLATE)]))
   // meta mark & 0x1000 == 0x1000 ip daddr vmap @targets
   add('postrouting', rule([matchMark(MARK), verdictFrom(family, ['daddr'], TARGETS)]))
-}
-
-function addLoopbackGuard(batch: NftBatch): void {
-  const hook = { type: 'filter', hook: 'prerouting', priority: RAW_PRIORITY, policy: undefined } as const
-  batch.addChain('ip', TABLE, 'loopback', hook, false)
-  for (const side of SIDES) {
-    // iifname != "lo" ip daddr 127.0.0.0/8 drop
-    const parts = [matchName('iifname', 'lo', true), matchAddress(side, loopbackPrefix()), verdict('drop')]
-    batch.addRule('ip', TABLE, 'loopback', rule(parts), '')
-  }
 }
 
 export function allOnes(length: number): Uint8Array {

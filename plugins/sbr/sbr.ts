@@ -48,7 +48,7 @@ function add(session: Session): Result {
   const result = requiredPrevResult(session.request)
   const ips = sourceIps(session.request, result)
   // Two ADDs for one container would find the same tables free.
-  session.container().exclusively(() => addSources(session, config, ips))
+  session.container().withLock(() => addSources(session, config, ips))
   return result
 }
 

@@ -44,6 +44,18 @@ test('ADD makes a tap that stays, with MTU, MAC, addresses and routes; CHECK agr
   })
 })
 
+test('a name that is not ASCII is the same bytes to the device, to netlink and to /proc/sys', () => {
+  withBox({ mtu: 1400, ipam: { type: 'fixed', result: RESULT } }, ({ box, caller }) => {
+    for (const ifName of ['é', 'ééééééé', 'a日本語']) {
+      const result = caller.ok('ADD', { ifName })
+      assert.equal(linkNames(box), [ifName])
+      caller.ok('CHECK', { ifName, config: { prevResult: result } })
+      caller.ok('DEL', { ifName })
+      assert.equal([...linkNames(box), ...caller.leases, ...caller.journal()], [])
+    }
+  })
+})
+
 test('owner, group and several queues, as ip tuntap shows them; user 0 is a user', () => {
   for (const [owner, group] of [
     [54_321, 54_322],

@@ -23,6 +23,7 @@ import { formatMac } from '../../lib/ip/mac.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Link, LinkChange } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
+import type { Records } from '../../lib/state/records.ts'
 import { SavedFiles } from '../../lib/state/saved.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
 import { ALLOWLIST, checkAllowed } from './allowlist.ts'
@@ -45,7 +46,7 @@ export function tuning(kernel: Kernel, allowlist = ALLOWLIST): Plugin {
 }
 
 /** Where the reference plugin finds it, too. */
-function savedFiles(request: Request): SavedFiles {
+function savedFiles(request: Request): Records {
   return new SavedFiles(dataDirectory(request.config), request.network)
 }
 

@@ -61,7 +61,7 @@ function add(session: Session): Result {
   const config = readConfig(session.request.config)
   const result = requiredPrevResult(session.request)
   // Two ADDs for one container would both make the VRF, or take the same table for two of them.
-  session.container().exclusively(() => join(session, config))
+  session.container().withLock(() => join(session, config))
   return result
 }
 
@@ -130,7 +130,7 @@ function remove(session: Session, entry: Json | undefined): void {
   const recorded = vrfOf(entry)
   const vrfName = recorded === '' ? (session.request.config.text('vrfname') ?? '') : recorded
   const { ifName } = session.request
-  container.exclusively(() => release(container, ifName, vrfName, entry !== undefined))
+  container.withLock(() => release(container, ifName, vrfName, entry !== undefined))
 }
 
 function vrfOf(entry: Json | undefined): string {

@@ -2,6 +2,7 @@
 import type { GatewayConfig } from '../../lib/attach/gateway.ts'
 import { type MasqueradeConfig, readMasquerade } from '../../lib/attach/masquerade.ts'
 import { presentText, readMtu } from '../../lib/attach/parent.ts'
+import { ifNameFault } from '../../lib/cni/env.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import { readAddress } from '../../lib/config/addresses.ts'
 import type { Section } from '../../lib/config/section.ts'
@@ -34,8 +35,6 @@ export interface VxlanConfig extends GatewayConfig {
 /** @source RFC 7348 section 8, the port of the Internet Assigned Numbers Authority */
 const VXLAN_PORT = 4789
 const LARGEST_VNI = 16_777_215
-/** IFNAMSIZ without the NUL. */
-const MAX_NAME = 15
 
 /** @throws {ConfigError} naming every key that is wrong */
 export function readConfig(request: Request): VxlanConfig {
@@ -89,8 +88,8 @@ function readPeers(config: Section): readonly IpAddress[] {
 function readName(config: Section, key: string, fallback: string): string {
   const name = config.text(key) ?? ''
   if (name === '') return fallback
-  const isName = name.length <= MAX_NAME && name !== '.' && name !== '..' && /^[^\s/:%]+$/.test(name)
-  if (!isName) config.problem(key, 'must be an interface name: 1 to 15 characters, no "/", ":", "%" or white space')
+  const fault = ifNameFault(name)
+  if (fault !== '') config.problem(key, `must be an interface name, which ${fault}`)
   return name
 }
 

@@ -44,12 +44,17 @@ export function planTunnel(host: Net, request: Request, config: VxlanConfig): Pl
     port: config.port,
     local,
     // The kernel joins a group on an interface; otherwise the routes of the moment are better than one for ever.
-    dev: config.underlay.group === undefined ? config.underlay.dev : link.name,
+    dev: config.underlay.group === undefined && config.underlay.dev === '' ? '' : link.name,
     group: config.underlay.group,
     learning: config.agent === undefined,
     mtu: config.mtu ?? largest,
     isGateway: config.isGateway,
-    txChecksumOffload: config.txChecksumOffload
+    txChecksumOffload: config.txChecksumOffload,
+    follows: {
+      link: link.name,
+      address: config.underlay.local === undefined,
+      mtu: config.mtu === undefined
+    }
   }
   return { tunnel, others: othersOf(own, config.underlay.peers) }
 }

@@ -44,6 +44,7 @@ export function publish(agent: AgentAddress, request: Request, tunnel: Tunnel, e
     callAbout(request, 'publish', [
       ['tunnel', tunnelToJson(tunnel)],
       ['hostEnd', jsonString(hostEnd)],
+      ['netns', jsonString(request.netns)],
       ['mac', jsonString(mac === undefined ? '' : formatMac(mac))],
       ['ips', jsonArray(ips.map(ip => jsonString(formatAddress(ip.address.address))))],
       ['gateways', jsonArray(tunnel.isGateway ? gatewaysOf(ips) : [])],

@@ -23,6 +23,24 @@ function addresses(reply: { readonly json: { readonly ips: readonly { readonly a
   return reply.json.ips.map(ip => ip.address.split('/')[0] ?? '')
 }
 
+test('the underlay is named by an alternative name longer than a first one can be', async () => {
+  await inLab(2, {}, lab => {
+    const [host] = lab.hosts
+    if (host === undefined) throw new Error('the lab has no host')
+    const underlay = JSON.parse(ok(host.namespace, `ip -j addr show to ${host.address}`))[0].ifname
+    const dev = 'enp9s0altname-that-is-longer'
+    ok(host.namespace, `ip link property add dev ${underlay} altname ${dev}`)
+    for (const more of [{ dev }, { dev, local: host.address }]) {
+      const config = network(lab, host, more)
+      const { netns, reply } = lab.add(host, config, 'c1')
+      assert.is(JSON.parse(ok(host.namespace, 'ip -j -d link show vx42'))[0].link, underlay)
+      const checked = lab.call(host, 'CHECK', { ...config, prevResult: reply.json }, { id: 'c1', netns: netns.path })
+      assert.is(checked.status, 0, checked.stdout)
+      assert.is(lab.call(host, 'DEL', config, { id: 'c1', netns: netns.path }).status, 0)
+    }
+  })
+})
+
 test('any container reaches any other over IPv4 and IPv6 with frames of full size, and nothing is left', async () => {
   await inLab(3, {}, lab => {
     const before = lab.hosts.map(host => lab.links(host.namespace))

@@ -64,7 +64,7 @@ function chainRows(rows: Rows, chain: ChainMessage): ChainMessage {
     table: rows.text(1, 'NFTA_CHAIN_TABLE', chain.table, NFT_NAME_MAXLEN),
     name: rows.text(3, 'NFTA_CHAIN_NAME', chain.name, NFT_NAME_MAXLEN),
     type: rows.text(7, 'NFTA_CHAIN_TYPE', chain.type, NFT_NAME_MAXLEN),
-    place: nest(rows, 4, 'NFTA_CHAIN_HOOK', chain.place, nowhere, placeRows),
+    place: nest(rows.at(4, 'NFTA_CHAIN_HOOK'), chain.place, nowhere, placeRows),
     policy: rows.u32be(5, 'NFTA_CHAIN_POLICY', chain.policy),
     use: rows.u32be(6, 'NFTA_CHAIN_USE', chain.use)
   }

@@ -84,16 +84,16 @@ interface FilterFlags {
 function conntrackRows(rows: Rows, message: ConntrackMessage): ConntrackMessage {
   return {
     family: headerRows(rows, message.family, NFGENMSG_WITH_FAMILY, 0),
-    original: nest(rows, 1, 'CTA_TUPLE_ORIG', message.original, {}, tupleRows),
-    reply: nest(rows, 2, 'CTA_TUPLE_REPLY', message.reply, {}, tupleRows),
-    filter: nest(rows, 25, 'CTA_FILTER', message.filter, { original: 0, reply: 0 }, filterRows)
+    original: nest(rows.at(1, 'CTA_TUPLE_ORIG'), message.original, {}, tupleRows),
+    reply: nest(rows.at(2, 'CTA_TUPLE_REPLY'), message.reply, {}, tupleRows),
+    filter: nest(rows.at(25, 'CTA_FILTER'), message.filter, { original: 0, reply: 0 }, filterRows)
   }
 }
 
 function tupleRows(rows: Rows, tuple: TupleFields): TupleFields {
   return {
-    addresses: nest(rows, 1, 'CTA_TUPLE_IP', tuple.addresses, {}, addressRows),
-    protocol: nest(rows, 2, 'CTA_TUPLE_PROTO', tuple.protocol, {}, protocolRows)
+    addresses: nest(rows.at(1, 'CTA_TUPLE_IP'), tuple.addresses, {}, addressRows),
+    protocol: nest(rows.at(2, 'CTA_TUPLE_PROTO'), tuple.protocol, {}, protocolRows)
   }
 }
 

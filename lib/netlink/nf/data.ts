@@ -42,7 +42,7 @@ export function nestValue(
   symbol: string,
   value: Uint8Array | undefined
 ): Uint8Array | undefined {
-  return nest(rows, type, symbol, value, NO_BYTES, valueRows)
+  return nest(rows.at(type, symbol), value, NO_BYTES, valueRows)
 }
 
 /** An attribute that holds a constant of either kind. */
@@ -52,7 +52,7 @@ export function nestConstant(
   symbol: string,
   constant: NfConstant | undefined
 ): NfConstant | undefined {
-  return nest(rows, type, symbol, constant, { value: NO_BYTES, verdict: undefined }, constantRows)
+  return nest(rows.at(type, symbol), constant, { value: NO_BYTES, verdict: undefined }, constantRows)
 }
 
 function valueRows(rows: Rows, value: Uint8Array): Uint8Array {
@@ -63,7 +63,7 @@ function constantRows(rows: Rows, constant: NfConstant): NfConstant {
   const { value, verdict } = constant
   return {
     value: rows.bytes(1, 'NFTA_DATA_VALUE', verdict === undefined ? value : undefined) ?? NO_BYTES,
-    verdict: nest(rows, 2, 'NFTA_DATA_VERDICT', verdict, { name: 'drop', chain: '' }, verdictRows)
+    verdict: nest(rows.at(2, 'NFTA_DATA_VERDICT'), verdict, { name: 'drop', chain: '' }, verdictRows)
   }
 }
 

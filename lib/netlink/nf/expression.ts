@@ -47,12 +47,12 @@ interface OtherExpression {
 
 /** The list inside NFTA_RULE_EXPRESSIONS. */
 export function expressionRows(rows: Rows, expressions: readonly Expression[]): readonly Expression[] {
-  return nestList(rows, 1, 'NFTA_LIST_ELEM', expressions, { kind: 'other', name: '', attributes: NO_BYTES }, oneRows)
+  return nestList(rows.at(1, 'NFTA_LIST_ELEM'), expressions, { kind: 'other', name: '', attributes: NO_BYTES }, oneRows)
 }
 
 function oneRows(rows: Rows, one: Expression): Expression {
   const name = rows.text(1, 'NFTA_EXPR_NAME', one.kind === 'other' ? one.name : one.kind, NFT_NAME_MAXLEN) ?? ''
-  const data = rows.enter(2, 'NFTA_EXPR_DATA', true)
+  const data = rows.at(2, 'NFTA_EXPR_DATA').enter(true)
   if (data === undefined) return { kind: 'other', name, attributes: NO_BYTES }
   const read = dataRows(data, name, one)
   data.leave()

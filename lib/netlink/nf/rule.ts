@@ -30,7 +30,7 @@ function ruleRows(rows: Rows, rule: NfRule): NfRule {
     table: rows.text(1, 'NFTA_RULE_TABLE', rule.table, NFT_NAME_MAXLEN) ?? '',
     chain: rows.text(2, 'NFTA_RULE_CHAIN', rule.chain, NFT_NAME_MAXLEN) ?? '',
     handle: rows.u64be(3, 'NFTA_RULE_HANDLE', rule.handle === 0 ? undefined : rule.handle) ?? 0,
-    expressions: nest(rows, 4, 'NFTA_RULE_EXPRESSIONS', expressions, [], expressionRows) ?? [],
+    expressions: nest(rows.at(4, 'NFTA_RULE_EXPRESSIONS'), expressions, [], expressionRows) ?? [],
     comment: commentRow(rows, 7, 'NFTA_RULE_USERDATA', rule.comment)
   }
 }

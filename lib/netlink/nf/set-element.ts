@@ -42,13 +42,13 @@ function listRows(rows: Rows, list: NfElementList): NfElementList {
   const set = rows.text(2, 'NFTA_SET_ELEM_LIST_SET', list.set, NFT_NAME_MAXLEN) ?? ''
   const setId = rows.u32be(4, 'NFTA_SET_ELEM_LIST_SET_ID', list.setId === 0 ? undefined : list.setId) ?? 0
   const given = list.elements.length === 0 ? undefined : list.elements
-  const elements = nest(rows, 3, 'NFTA_SET_ELEM_LIST_ELEMENTS', given, [], elementsRows) ?? []
+  const elements = nest(rows.at(3, 'NFTA_SET_ELEM_LIST_ELEMENTS'), given, [], elementsRows) ?? []
   return { family, table, set, setId, elements }
 }
 
 function elementsRows(rows: Rows, elements: readonly NfElement[]): readonly NfElement[] {
   const none: NfElement = { key: NO_BYTES, keyEnd: undefined, data: undefined, verdict: undefined, comment: '' }
-  return nestList(rows, 1, 'NFTA_LIST_ELEM', elements, none, elementRows)
+  return nestList(rows.at(1, 'NFTA_LIST_ELEM'), elements, none, elementRows)
 }
 
 function elementRows(rows: Rows, element: NfElement): NfElement {

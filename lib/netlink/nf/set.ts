@@ -124,17 +124,17 @@ function setRows(rows: Rows, set: SetMessage): SetMessage {
     dataType: rows.u32be(6, 'NFTA_SET_DATA_TYPE', set.dataType),
     dataLength: rows.u32be(7, 'NFTA_SET_DATA_LEN', set.dataLength),
     id: rows.u32be(10, 'NFTA_SET_ID', set.id),
-    fieldLengths: nest(rows, 9, 'NFTA_SET_DESC', set.fieldLengths, [], descriptionRows),
+    fieldLengths: nest(rows.at(9, 'NFTA_SET_DESC'), set.fieldLengths, [], descriptionRows),
     userData: rows.bytes(13, 'NFTA_SET_USERDATA', set.userData)
   }
 }
 
 function descriptionRows(rows: Rows, lengths: FieldLengths): FieldLengths {
-  return nest(rows, 2, 'NFTA_SET_DESC_CONCAT', lengths, [], concatenationRows) ?? []
+  return nest(rows.at(2, 'NFTA_SET_DESC_CONCAT'), lengths, [], concatenationRows) ?? []
 }
 
 function concatenationRows(rows: Rows, lengths: FieldLengths): FieldLengths {
-  return nestList(rows, 1, 'NFTA_LIST_ELEM', lengths, 0, fieldRows)
+  return nestList(rows.at(1, 'NFTA_LIST_ELEM'), lengths, 0, fieldRows)
 }
 
 function fieldRows(rows: Rows, length: number): number {

@@ -63,6 +63,10 @@ export interface LinkMessage {
   readonly promiscuity?: number | undefined
   readonly linkNetnsId?: number | undefined
   readonly properties?: LinkProperties | undefined
+  /** Of a request: any of the link's names, in place of `name` where that is longer than a first name can be. */
+  readonly altName?: string | undefined
+  /** The MAC address that the device was built with. */
+  readonly permanentMac?: Uint8Array | undefined
   readonly unknown?: readonly Attribute[] | undefined
 }
 
@@ -95,8 +99,9 @@ interface LinkProperties {
   readonly unknown?: readonly Attribute[] | undefined
 }
 
-const IFNAMSIZ = 16
-const ALTIFNAMSIZ = 128
+/** Sizes of names, with the NUL. @source linux/if.h */
+export const IFNAMSIZ = 16
+export const ALTIFNAMSIZ = 128
 
 /** Nothing set: the start of a request. */
 export const EMPTY_LINK: LinkMessage = { family: AF_UNSPEC, deviceType: 0, index: 0, flags: 0, change: 0 }
@@ -118,14 +123,16 @@ export function linkRows(rows: Rows, link: LinkMessage): LinkMessage {
     masterIndex: rows.u32(10, 'IFLA_MASTER', link.masterIndex),
     txQueueLength: rows.u32(13, 'IFLA_TXQLEN', link.txQueueLength),
     operState: rows.u8(16, 'IFLA_OPERSTATE', link.operState),
-    linkInfo: nest(rows, 18, 'IFLA_LINKINFO', link.linkInfo, {}, linkInfoRows),
+    linkInfo: nest(rows.at(18, 'IFLA_LINKINFO'), link.linkInfo, {}, linkInfoRows),
     alias: rows.plainText(20, 'IFLA_IFALIAS', link.alias),
     groupId: rows.u32(27, 'IFLA_GROUP', link.groupId),
     netnsFd: rows.u32(28, 'IFLA_NET_NS_FD', link.netnsFd),
     extMask: rows.u32(29, 'IFLA_EXT_MASK', link.extMask),
     promiscuity: rows.u32(30, 'IFLA_PROMISCUITY', link.promiscuity),
     linkNetnsId: rows.i32(37, 'IFLA_LINK_NETNSID', link.linkNetnsId),
-    properties: nest(rows, 52, 'IFLA_PROP_LIST', link.properties, { altNames: [] }, propertyRows),
+    properties: nest(rows.at(52, 'IFLA_PROP_LIST'), link.properties, { altNames: [] }, propertyRows),
+    altName: rows.text(53, 'IFLA_ALT_IFNAME', link.altName, ALTIFNAMSIZ),
+    permanentMac: rows.bytes(54, 'IFLA_PERM_ADDRESS', link.permanentMac),
     unknown: rows.unknown(link.unknown)
   }
 }
@@ -134,15 +141,15 @@ export function linkRows(rows: Rows, link: LinkMessage): LinkMessage {
 function dataRows(rows: Rows, kind: string | undefined, v: LinkInfoAttribute): LinkInfoAttribute {
   const data = 'IFLA_INFO_DATA'
   if (kind === undefined) return {}
-  if (kind === 'bridge') return { bridge: nest(rows, 2, data, v.bridge, { kind: 'bridge' }, bridgeRows) }
-  if (kind === 'vxlan') return { vxlan: nest(rows, 2, data, v.vxlan, { kind: 'vxlan' }, vxlanRows) }
-  if (kind === 'macvlan') return { macvlan: nest(rows, 2, data, v.macvlan, { kind: 'macvlan' }, macvlanRows) }
-  if (kind === 'ipvlan') return { ipvlan: nest(rows, 2, data, v.ipvlan, { kind: 'ipvlan' }, ipvlanRows) }
-  if (kind === 'vlan') return { vlan: nest(rows, 2, data, v.vlan, { kind: 'vlan' }, vlanRows) }
-  if (kind === 'vrf') return { vrf: nest(rows, 2, data, v.vrf, { kind: 'vrf' }, vrfRows) }
-  if (kind === 'tun') return { tun: nest(rows, 2, data, v.tun, { kind: 'tun' }, tunRows) }
-  if (kind === 'veth') return { veth: nest(rows, 2, data, v.veth, { kind: 'veth' }, vethRows) }
-  return { other: nest(rows, 2, data, v.other, { kind: 'other' }, otherRows) }
+  if (kind === 'bridge') return { bridge: nest(rows.at(2, data), v.bridge, { kind: 'bridge' }, bridgeRows) }
+  if (kind === 'vxlan') return { vxlan: nest(rows.at(2, data), v.vxlan, { kind: 'vxlan' }, vxlanRows) }
+  if (kind === 'macvlan') return { macvlan: nest(rows.at(2, data), v.macvlan, { kind: 'macvlan' }, macvlanRows) }
+  if (kind === 'ipvlan') return { ipvlan: nest(rows.at(2, data), v.ipvlan, { kind: 'ipvlan' }, ipvlanRows) }
+  if (kind === 'vlan') return { vlan: nest(rows.at(2, data), v.vlan, { kind: 'vlan' }, vlanRows) }
+  if (kind === 'vrf') return { vrf: nest(rows.at(2, data), v.vrf, { kind: 'vrf' }, vrfRows) }
+  if (kind === 'tun') return { tun: nest(rows.at(2, data), v.tun, { kind: 'tun' }, tunRows) }
+  if (kind === 'veth') return { veth: nest(rows.at(2, data), v.veth, { kind: 'veth' }, vethRows) }
+  return { other: nest(rows.at(2, data), v.other, { kind: 'other' }, otherRows) }
 }
 
 function linkInfoRows(rows: Rows, v: LinkInfoAttribute): LinkInfoAttribute {
@@ -151,8 +158,8 @@ function linkInfoRows(rows: Rows, v: LinkInfoAttribute): LinkInfoAttribute {
   const info = dataRows(rows, kind, v)
   const slaveKind = rows.text(4, 'IFLA_INFO_SLAVE_KIND', v.slaveKind, 64)
   const isOtherPort = slaveKind !== undefined && slaveKind !== 'bridge'
-  const port = slaveKind === 'bridge' ? nest(rows, 5, slaveData, v.port, {}, bridgePortRows) : undefined
-  const otherPort = isOtherPort ? nest(rows, 5, slaveData, v.otherPort, { kind: 'other' }, otherRows) : undefined
+  const port = slaveKind === 'bridge' ? nest(rows.at(5, slaveData), v.port, {}, bridgePortRows) : undefined
+  const otherPort = isOtherPort ? nest(rows.at(5, slaveData), v.otherPort, { kind: 'other' }, otherRows) : undefined
   return { ...info, kind, slaveKind, port, otherPort, unknown: rows.unknown(v.unknown) }
 }
 

@@ -103,7 +103,7 @@ function routeRows(rows: Rows, route: RouteMessage): RouteMessage {
     gateway: rows.address(5, 'RTA_GATEWAY', route.gateway),
     metric: rows.u32(6, 'RTA_PRIORITY', route.metric),
     source: rows.address(7, 'RTA_PREFSRC', route.source),
-    metrics: nest(rows, 8, 'RTA_METRICS', route.metrics, {}, metricRows),
+    metrics: nest(rows.at(8, 'RTA_METRICS'), route.metrics, {}, metricRows),
     nextHops: decodeNextHops(rows.bytes(9, 'RTA_MULTIPATH', encodeNextHops(route.nextHops))),
     table: rows.u32(15, 'RTA_TABLE', route.table),
     mark: rows.u32(16, 'RTA_MARK', route.mark),

@@ -154,6 +154,8 @@ const LINK: LinkMessage = {
   alias: 'the alias',
   groupId: 5,
   netnsFd: 9,
+  altName: 'a-name-that-only-an-alternative-one-can-be',
+  permanentMac: MAC,
   extMask: 8,
   promiscuity: 1,
   linkNetnsId: 0,

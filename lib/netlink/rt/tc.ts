@@ -108,8 +108,9 @@ function tcRows(rows: Rows, tc: TcMessage): TcMessage {
   const info = rows.fixedU32('tcm_info', tc.info)
   const kind = rows.text(1, 'TCA_KIND', tc.kind, 16)
   const tbf =
-    kind === 'tbf' ? nest(rows, 2, 'TCA_OPTIONS', tc.tbf, { rate: 0, limit: 0, buffer: 0 }, tbfRows) : undefined
-  const u32 = kind === 'u32' ? nest(rows, 2, 'TCA_OPTIONS', tc.u32, { redirectIndex: undefined }, u32Rows) : undefined
+    kind === 'tbf' ? nest(rows.at(2, 'TCA_OPTIONS'), tc.tbf, { rate: 0, limit: 0, buffer: 0 }, tbfRows) : undefined
+  const u32 =
+    kind === 'u32' ? nest(rows.at(2, 'TCA_OPTIONS'), tc.u32, { redirectIndex: undefined }, u32Rows) : undefined
   return { index, handle, parent, info, kind, tbf, u32, unknown: rows.unknown(tc.unknown) }
 }
 
@@ -150,7 +151,7 @@ function u32Rows(rows: Rows, u32: U32Options): U32Options {
   // 1:1, the class that a qdisc with classes would sort it into; the kernel wants one.
   rows.u32(1, 'TCA_U32_CLASSID', 0x10001)
   rows.bytes(5, 'TCA_U32_SEL', matchAll())
-  const actions = nest(rows, 7, 'TCA_U32_ACT', u32, { redirectIndex: undefined }, actionRows)
+  const actions = nest(rows.at(7, 'TCA_U32_ACT'), u32, { redirectIndex: undefined }, actionRows)
   return { redirectIndex: actions?.redirectIndex, unknown: rows.unknown(u32.unknown) }
 }
 
@@ -164,14 +165,14 @@ function matchAll(): Uint8Array {
 
 /** The first action of the list. */
 function actionRows(rows: Rows, u32: U32Options): U32Options {
-  const first = nest(rows, 1, 'TCA_ACT_TAB', u32, { redirectIndex: undefined }, mirredRows)
+  const first = nest(rows.at(1, 'TCA_ACT_TAB'), u32, { redirectIndex: undefined }, mirredRows)
   return { redirectIndex: first?.redirectIndex, unknown: rows.unknown(undefined) }
 }
 
 function mirredRows(rows: Rows, u32: U32Options): U32Options {
   const kind = rows.text(1, 'TCA_ACT_KIND', 'mirred', 16)
   const parms =
-    kind === 'mirred' ? nest(rows, 2, 'TCA_ACT_OPTIONS', u32, { redirectIndex: undefined }, mirredParms) : undefined
+    kind === 'mirred' ? nest(rows.at(2, 'TCA_ACT_OPTIONS'), u32, { redirectIndex: undefined }, mirredParms) : undefined
   return { redirectIndex: parms?.redirectIndex, unknown: rows.unknown(undefined) }
 }
 

@@ -52,7 +52,7 @@ function bridgeLinkRows(rows: Rows, link: BridgeLinkMessage): BridgeLinkMessage 
   return {
     family,
     index,
-    spec: nest(rows, 26, 'IFLA_AF_SPEC', link.spec, { vlans: [] }, specRows),
+    spec: nest(rows.at(26, 'IFLA_AF_SPEC'), link.spec, { vlans: [] }, specRows),
     unknown: rows.unknown(link.unknown)
   }
 }
@@ -88,7 +88,7 @@ function vlanMessageRows(rows: Rows, message: VlanMessage): VlanMessage {
   return {
     family,
     index: rows.fixedU32('ifindex', message.index),
-    entries: nestList(rows, 1, 'BRIDGE_VLANDB_ENTRY', message.entries, {}, dbEntryRows),
+    entries: nestList(rows.at(1, 'BRIDGE_VLANDB_ENTRY'), message.entries, {}, dbEntryRows),
     unknown: rows.unknown(message.unknown)
   }
 }

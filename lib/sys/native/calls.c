@@ -1,13 +1,25 @@
-/* What foreign functions of scriptc cannot express: they have no 64-bit integers, no variable arguments, and read no pointers. */
+/*
+ * What foreign functions of scriptc cannot express: they have no 64-bit integers, no variable arguments, no two texts without
+ * their lengths, and read no pointers.
+ */
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* ftruncate for files below 2 GiB. */
 int patchbay_ftruncate(int fd, int length) { return ftruncate(fd, length); }
+
+/* Renames a file unless the new name is taken. Both names end with a NUL, which is counted. */
+int patchbay_rename_new(const char *from, size_t from_size, const char *to, size_t to_size) {
+  (void)from_size;
+  (void)to_size;
+  return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 1 /* RENAME_NOREPLACE, linux/fs.h */);
+}
 
 /* ioctl for requests whose argument is a number. */
 int patchbay_ioctl_number(int fd, int request, int argument) {

@@ -131,11 +131,12 @@ export class FakeNet extends Net {
     // Nothing is open.
   }
 
-  override exclusively(work: () => void): void {
+  override withLock(work: () => void): void {
     work()
   }
 
-  override nft(): FakeNft {
+  /** What `FakeKernel.nft` gives. */
+  nft(): FakeNft {
     return this.#place.namespace.nft
   }
 }

@@ -171,6 +171,7 @@ function show(place: FakePlace, link: FakeLink): Link {
     linkNetnsId: isAway ? place.world.namespaces.indexOf(far.home) : undefined,
     alias: link.alias,
     altNames: [],
+    permanentMac: undefined,
     txQueueLength: link.txQueueLength,
     promiscuity: (link.isPromiscuous ? 1 : 0) + (link.master === undefined ? 0 : 1),
     isPromiscuous: link.isPromiscuous,

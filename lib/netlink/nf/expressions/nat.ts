@@ -7,6 +7,7 @@
  */
 import type { Rows } from '../../rows.ts'
 
+export const NFT_NAT_SNAT = 0
 export const NFT_NAT_DNAT = 1
 
 export interface NatExpression {

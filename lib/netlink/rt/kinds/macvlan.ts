@@ -55,7 +55,7 @@ export function macvlanRows(rows: Rows, v: MacvlanInfo): MacvlanInfo {
   const flags = rows.u16(2, 'IFLA_MACVLAN_FLAGS', v.flags)
   const macsMode = rows.choiceU32(3, 'IFLA_MACVLAN_MACADDR_MODE', v.macsMode, MACS_MODES) as MacsMode | undefined
   const given: Macs | undefined = v.macs === undefined ? undefined : { macs: v.macs, unknown: v.unknownMacs }
-  const list = nest(rows, 5, 'IFLA_MACVLAN_MACADDR_DATA', given, { macs: [], unknown: undefined }, macRows)
+  const list = nest(rows.at(5, 'IFLA_MACVLAN_MACADDR_DATA'), given, { macs: [], unknown: undefined }, macRows)
   return {
     kind: 'macvlan',
     mode,

@@ -1,31 +1,19 @@
 /**
- * The executables against the same source in this process: whatever comes in, standard output, exit status and the files
- * left behind are the same to the byte. A native compiler that treats numbers, strings, sorting or errors in its own way
- * shows here.
- *
- * PATCHBAY_SEED repeats a run, PATCHBAY_CASES makes it longer.
+ * Calls of plugins made at random, answered by an executable and by the same source in this process: standard output, standard
+ * error, exit status and the files left behind are the same to the byte, or one of the two is wrong.
  */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
-import { binDir, callPlugin, ENGINE } from '../lib/testing/blackbox.ts'
+import { type Answer, callPlugin } from '../lib/testing/blackbox.ts'
 import { callEnv, callInMemory } from '../lib/testing/memory-io.ts'
 import { mutated, Random } from '../lib/testing/mutation.ts'
-import { withPrivateMounts } from '../lib/testing/private-mounts.ts'
-import { assert, suite } from '../lib/testing/suite.ts'
 import { allPlugins } from '../plugins/registry.ts'
+import { law } from './target.ts'
 
-// A mutated configuration may have lost its dataDir.
-withPrivateMounts(import.meta.filename)
-
-const SEED = Number(process.env['PATCHBAY_SEED'] ?? Date.now() % 1_000_000)
-/** A call of the Node engine costs fifty of the native one, and runs what this process runs. */
-const CASES = Number(process.env['PATCHBAY_CASES'] ?? (ENGINE === 'native' ? 600 : 40))
-/** After so many, both data directories are emptied. */
+/** After so many calls, both data directories are emptied. */
 const ROUND = 30
-
-const test = suite(`build/engines, executable and source, seed ${SEED} ${ENGINE}`)
 
 const NAMES = ['host-local', 'host-local', 'static', 'bridge', 'loopback']
 const VERBS = ['ADD', 'ADD', 'ADD', 'DEL', 'CHECK', 'CHECK', 'STATUS', 'GC', 'VERSION']
@@ -90,39 +78,66 @@ function inDirectory(bytes: Uint8Array, directory: string): Uint8Array {
   return Buffer.from(Buffer.from(bytes).toString('latin1').replaceAll(PLACEHOLDER, directory), 'latin1')
 }
 
-test(`${CASES} calls`, () => {
-  const random = new Random(SEED)
-  const plugins = allPlugins(new LinuxKernel())
-  const root = mkdtempSync(join(tmpdir(), 'patchbay-differential-'))
-  const [ours, theirs] = [join(root, 'source'), join(root, 'binary')]
-  try {
-    for (let i = 0; i < CASES; i += 1) {
-      if (i % ROUND === 0) {
-        rmSync(root, { recursive: true })
-        for (const directory of [ours, theirs]) mkdirSync(directory, { recursive: true })
-      }
-      const name = random.pick(NAMES)
-      const plugin = plugins.find(one => one.name === name)
-      if (plugin === undefined) throw new Error('find a plugin: not in the registry')
-      const verb = random.pick(VERBS)
-      const stdin = mutated(configOf(plugin.name, verb, random), random.pick([0, 1, 1, 2, 3, 6]), random)
-      const env = callEnv(verb, {
-        CNI_CONTAINERID: random.pick(['c1', 'c1', 'c2', 'c3', 'x'.repeat(300), '\u00e4']),
-        CNI_ARGS: random.pick(ARGUMENTS),
-        CNI_PATH: binDir()
-      })
-      const executable = join(binDir(), plugin.name)
-      const memory = callInMemory(plugin, { env, stdin: inDirectory(stdin, ours), builtins: plugins, executable })
-      const binary = callPlugin(plugin.name, { env, stdin: inDirectory(stdin, theirs) })
-      const what = `case ${i}: ${plugin.name} ${JSON.stringify(env)} ${Buffer.from(stdin).toString('latin1')}`
-      assert.is(binary.stdout.replaceAll(theirs, ours), memory.stdout, what)
-      assert.is(binary.stderr.replaceAll(theirs, ours), memory.stderr, what)
-      assert.is(binary.status, memory.status, what)
-      assert.equal(contentOf(theirs), contentOf(ours), what)
-    }
-  } finally {
-    rmSync(root, { recursive: true, force: true })
-  }
-})
+/** One call, and what it was answered with on both sides. */
+interface Compared {
+  readonly what: string
+  readonly source: Answer
+  readonly executable: Answer
+}
 
-test.run()
+/** A plugin directory beside the source. Needs /run and /var/lib of its own: a changed configuration may have lost its dataDir. */
+export class EngineComparison {
+  readonly #binDir: string
+  readonly #random: Random
+  readonly #plugins = allPlugins(new LinuxKernel())
+  readonly #root = mkdtempSync(join(tmpdir(), 'patchbay-differential-'))
+  readonly #ours = join(this.#root, 'source')
+  readonly #theirs = join(this.#root, 'binary')
+  #calls = 0
+
+  constructor(binDir: string, seed: number) {
+    this.#binDir = binDir
+    this.#random = new Random(seed)
+  }
+
+  /** Makes a call and compares. @throws LawBroken with the call */
+  next(): void {
+    if (this.#calls % ROUND === 0) {
+      rmSync(this.#root, { recursive: true })
+      for (const directory of [this.#ours, this.#theirs]) mkdirSync(directory, { recursive: true })
+    }
+    this.#calls += 1
+    const { what, source, executable } = this.#call()
+    for (const key of ['stdout', 'stderr'] as const) {
+      const text = executable[key].replaceAll(this.#theirs, this.#ours)
+      law(text === source[key], () => `${key} is ${text}\nthe source has ${source[key]}\n${what}`)
+    }
+    law(executable.status === source.status, () => `status ${executable.status}, not ${source.status}\n${what}`)
+    const [left, right] = [contentOf(this.#theirs), contentOf(this.#ours)].map(names => names.join('\n'))
+    law(left === right, () => `files are\n${left}\nthe source leaves\n${right}\n${what}`)
+  }
+
+  #call(): Compared {
+    const random = this.#random
+    const name = random.pick(NAMES)
+    const plugin = this.#plugins.find(one => one.name === name)
+    if (plugin === undefined) throw new Error('find a plugin: not in the registry')
+    const verb = random.pick(VERBS)
+    const stdin = mutated(configOf(name, verb, random), random.pick([0, 1, 1, 2, 3, 6]), random)
+    const env = callEnv(verb, {
+      CNI_CONTAINERID: random.pick(['c1', 'c1', 'c2', 'c3', 'x'.repeat(300), '\u00e4']),
+      CNI_ARGS: random.pick(ARGUMENTS),
+      CNI_PATH: this.#binDir
+    })
+    const memory = { env, stdin: inDirectory(stdin, this.#ours), builtins: this.#plugins }
+    return {
+      what: `call ${this.#calls}: ${name} ${JSON.stringify(env)} ${Buffer.from(stdin).toString('latin1')}`,
+      source: callInMemory(plugin, { ...memory, executable: join(this.#binDir, name) }),
+      executable: callPlugin(name, { env, stdin: inDirectory(stdin, this.#theirs), directory: this.#binDir })
+    }
+  }
+
+  close(): void {
+    rmSync(this.#root, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,118 @@
+/** The part of the table that is about containers which `run` starts. */
+import { FORMAT, JSON_OUT, OUTPUT, PLACE, QUIET, RUN_DIR } from '../common-options.ts'
+import type { CommandSpec } from '../spec.ts'
+
+const CONTAINERS = 'Containers'
+
+export const CONTAINER_COMMANDS: readonly CommandSpec[] = [
+  {
+    name: 'run',
+    heading: CONTAINERS,
+    summary: 'start a command of this host in a network of its own',
+    description:
+      'The command sees the files of this host, with its own network, host name, /etc/hosts and /etc/resolv.conf. Options come ' +
+      'before COMMAND. A process of patchbay waits for its end and then takes it off its networks.',
+    arguments: [{ name: 'COMMAND', isMany: true }],
+    passesThrough: true,
+    options: [
+      { flags: '--name NAME', summary: 'how it is called (made up otherwise)' },
+      { flags: '-d, --detach', summary: 'in the background; its output goes to its log' },
+      {
+        flags: '--network NET[,ip=A]',
+        summary: 'a network, host, none, or container:NAME (bridge); also ip6=, mac-address=, ifname=',
+        isMany: true,
+        words: 'network'
+      },
+      { flags: '-p, --publish PORTS', summary: 'publish ports: [[ADDRESS:]HOSTPORT:]PORT[/udp]', isMany: true },
+      { flags: '-P, --publish-all', summary: 'publish what --expose names on free ports' },
+      { flags: '--expose PORT', summary: 'a port that the command listens on', isMany: true },
+      { flags: '-h, --hostname NAME', summary: 'its host name (its name)' },
+      { flags: '--dns ADDRESS', summary: 'a name server', isMany: true },
+      { flags: '--add-host NAME:ADDRESS', summary: 'a name that it knows; host-gateway is the host', isMany: true },
+      { flags: '--link NAME', summary: 'refused: there are no names of containers yet', isMany: true },
+      { flags: '-e, --env KEY=VALUE', summary: 'an environment variable', isMany: true },
+      { flags: '-w, --workdir DIR', summary: 'where it starts', words: 'directory' },
+      { flags: '--rm', summary: 'keep nothing of it when it has ended' },
+      JSON_OUT,
+      ...PLACE,
+      RUN_DIR
+    ],
+    examples: [
+      { line: 'patchbay run --network blue ip address', effect: 'what a container there has' },
+      {
+        line: 'patchbay run -d --name web --network blue -p 8080:80 python3 -m http.server 80',
+        effect: 'a server whose port 80 is the host’s 8080'
+      },
+      { line: 'patchbay run --network container:web ss -tln', effect: 'in the network of another one' }
+    ],
+    run: async call => (await import('./run.ts')).run(call)
+  },
+  {
+    name: 'ps',
+    heading: CONTAINERS,
+    summary: 'show the containers that run has started',
+    options: [
+      { flags: '-a, --all', summary: 'those that have ended too' },
+      QUIET,
+      FORMAT,
+      { ...OUTPUT, flags: '-o, --output FORMAT' },
+      JSON_OUT,
+      ...PLACE,
+      RUN_DIR
+    ],
+    examples: [{ line: "patchbay ps -a --format '{{.Name}} {{.Status}}'", effect: 'all, as you like it' }],
+    run: async call => (await import('./verbs.ts')).ps(call)
+  },
+  {
+    name: 'exec',
+    heading: CONTAINERS,
+    summary: 'start one more command in a container of run',
+    arguments: [
+      { name: 'CONTAINER', words: 'container' },
+      { name: 'COMMAND', isMany: true }
+    ],
+    passesThrough: true,
+    options: [{ flags: '-e, --env KEY=VALUE', summary: 'an environment variable', isMany: true }, ...PLACE, RUN_DIR],
+    examples: [{ line: 'patchbay exec web ip route', effect: 'its routes' }],
+    run: async call => (await import('./verbs.ts')).exec(call)
+  },
+  {
+    name: 'logs',
+    heading: CONTAINERS,
+    summary: 'show what a container in the background has written',
+    arguments: [{ name: 'CONTAINER', words: 'container' }],
+    options: [{ flags: '-f, --follow', summary: 'and what it writes until it ends' }, ...PLACE, RUN_DIR],
+    examples: [{ line: 'patchbay logs -f web', effect: 'as it comes' }],
+    run: async call => (await import('./verbs.ts')).logs(call)
+  },
+  {
+    name: 'stop',
+    heading: CONTAINERS,
+    summary: 'end containers of run',
+    arguments: [{ name: 'CONTAINER', isMany: true, words: 'container' }],
+    options: [{ flags: '-t, --time SECONDS', summary: 'until it is killed (10)' }, JSON_OUT, ...PLACE, RUN_DIR],
+    examples: [{ line: 'patchbay stop web', effect: 'and its networks are left' }],
+    run: async call => (await import('./verbs.ts')).stop(call)
+  },
+  {
+    name: 'rm',
+    heading: CONTAINERS,
+    summary: 'forget containers of run that have ended',
+    arguments: [{ name: 'CONTAINER', isMany: true, words: 'container' }],
+    options: [{ flags: '-f, --force', summary: 'kill those that run' }, JSON_OUT, ...PLACE, RUN_DIR],
+    examples: [{ line: 'patchbay rm -f web', effect: 'whatever it is doing' }],
+    run: async call => (await import('./verbs.ts')).remove(call)
+  },
+  {
+    name: 'port',
+    heading: CONTAINERS,
+    summary: 'show the published ports of a container of run',
+    arguments: [
+      { name: 'CONTAINER', words: 'container' },
+      { name: 'PORT', isOptional: true }
+    ],
+    options: [JSON_OUT, ...PLACE, RUN_DIR],
+    examples: [{ line: 'patchbay port web 80', effect: 'where its port 80 is on the host' }],
+    run: async call => (await import('./verbs.ts')).port(call)
+  }
+]

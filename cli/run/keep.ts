@@ -1,0 +1,242 @@
+/** Keeps one container: makes its network, starts its command there, waits for its end, takes the network down. */
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { constants, hostname as ownHostname } from 'node:os'
+import { type Json, jsonText, parseJson } from '../../lib/config/json.ts'
+import { LinuxKernel } from '../../lib/net/kernel-net.ts'
+import { capabilitiesOf, loadNetwork } from '../../lib/runtime/network.ts'
+import { errnoOf } from '../../lib/sys/errors.ts'
+import { ensureDirectory } from '../../lib/sys/files.ts'
+import { inNamespace, newNetns, openNetns } from '../../lib/sys/netns.ts'
+import { withOwnView } from '../../lib/sys/sandbox.ts'
+import { attachTo, detachFrom } from '../attachment.ts'
+import { Containers } from '../container.ts'
+import { CommandError, type Output } from '../output.ts'
+import { runtimeAt } from '../place.ts'
+import { writeNames } from './files.ts'
+import type { NetworkWish } from './network-words.ts'
+import type { Port } from './ports.ts'
+import { type ContainerState, ContainerStore, startTimeOf } from './store.ts'
+import type { RunWish } from './wish.ts'
+
+/** The container's streams: this process's own, or its log. */
+export type Streams = 'own' | 'log'
+
+interface Made {
+  /** Undefined where the container has the host's network. */
+  readonly netns: number | undefined
+  readonly addresses: readonly string[]
+  readonly gateway: string
+  readonly nameServers: readonly string[]
+  readonly ports: readonly Port[]
+}
+
+/**
+ * @param started is called when the command runs
+ * @returns its exit status, 128 + n after signal n
+ * @throws CommandError when it could not be started; nothing is left of it then
+ */
+export async function keep(wish: RunWish, streams: Streams, output: Output, started: () => void): Promise<number> {
+  const store = new ContainerStore(wish.runDir)
+  reserve(store, wish.name)
+  let child: ChildProcess
+  try {
+    const made = await makeNetwork(wish, output)
+    child = await start(wish, made, store, streams)
+    store.write(stateOf(wish, made, child.pid ?? 0))
+    if (made.netns !== undefined) closeSync(made.netns)
+  } catch (error) {
+    await leaveNetworks(wish, output)
+    store.remove(wish.name)
+    throw error
+  }
+  started()
+  const status = await endOf(child)
+  await leaveNetworks(wish, output)
+  const state = store.find(wish.name)
+  if (wish.remove) store.remove(wish.name)
+  else if (state !== undefined) store.write({ ...state, exitStatus: status })
+  return status
+}
+
+function reserve(store: ContainerStore, name: string): void {
+  try {
+    ensureDirectory(store.directoryOf('.'), 0o700)
+    mkdirSync(store.directoryOf(name), { mode: 0o700 })
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error
+    throw new CommandError(
+      `run ${JSON.stringify(name)}: a container has this name already`,
+      `remove it: patchbay rm ${name}`
+    )
+  }
+}
+
+async function makeNetwork(wish: RunWish, output: Output): Promise<Made> {
+  const nothing = { addresses: [], gateway: '', nameServers: [], ports: [] }
+  if (wish.mode.kind === 'host') return { ...nothing, netns: undefined }
+  if (wish.mode.kind === 'container') {
+    const { netns } = new Containers(runtimeAt(wish.place, output).cache, wish.runDir).living(wish.mode.word, undefined)
+    return { ...nothing, netns: openNetns(netns) }
+  }
+  const netns = newNetns()
+  const path = `/proc/${String(process.pid)}/fd/${String(netns)}`
+  setLoopbackUp(path)
+  if (wish.mode.kind === 'none') return { ...nothing, netns }
+  const ports = await Promise.all(wish.ports.map(withHostPort))
+  return { netns, ports, ...(await joinNetworks({ ...wish, ports }, wish.mode.wishes, path, output)) }
+}
+
+function setLoopbackUp(path: string): void {
+  const sandbox = new LinuxKernel().open(path)
+  sandbox.links.set(sandbox.links.get('lo').index, { up: true })
+  sandbox.close()
+}
+
+/** The part of a result that the container's files are made of. */
+interface ShownResult {
+  readonly ips?: readonly { readonly address: string; readonly gateway?: string }[]
+  readonly dns?: { readonly nameservers?: readonly string[] }
+}
+
+async function joinNetworks(
+  wish: RunWish,
+  wishes: readonly NetworkWish[],
+  netns: string,
+  output: Output
+): Promise<Pick<Made, 'addresses' | 'gateway' | 'nameServers'>> {
+  const { ports } = wish
+  const networks = wishes.map(one => loadNetwork(wish.place.confDir, one.name))
+  const publisher = networks.find(one => capabilitiesOf(one).includes('portMappings'))
+  if (ports.length > 0 && publisher === undefined) {
+    throw new CommandError(
+      `publish ports: no plugin of ${networks.map(one => one.name).join(', ')} does that`,
+      'add portmap to the network'
+    )
+  }
+  const results: ShownResult[] = []
+  for (const [i, network] of networks.entries()) {
+    const capabilityArgs = network === publisher && ports.length > 0 ? portArgs(ports) : undefined
+    const attaching = {
+      containerId: wish.name,
+      netns,
+      ifName: wishes[i]?.ifName,
+      args: argsOf(wishes[i]),
+      capabilityArgs
+    }
+    const { result } = await attachTo(wish.place, network, attaching, output)
+    results.push(JSON.parse(jsonText(result)))
+  }
+  const ips = results.flatMap(result => result.ips ?? [])
+  return {
+    addresses: ips.map(ip => ip.address),
+    gateway: ips.find(ip => ip.gateway !== undefined)?.gateway ?? '',
+    nameServers: results.flatMap(result => result.dns?.nameservers ?? [])
+  }
+}
+
+function argsOf(wish: NetworkWish | undefined): readonly (readonly [string, string])[] {
+  const args: (readonly [string, string])[] = [['IgnoreUnknown', '1']]
+  if ((wish?.addresses.length ?? 0) > 0) args.push(['IP', wish?.addresses.join(',') ?? ''])
+  if (wish?.mac !== undefined) args.push(['MAC', wish.mac])
+  return args
+}
+
+function portArgs(ports: readonly Port[]): Json {
+  const mappings = ports.map(({ hostIP, ...port }) => (hostIP === '' ? port : { hostIP, ...port }))
+  return parseJson(JSON.stringify({ portMappings: mappings }))
+}
+
+/** A port of the host that nobody listens on, where any will do. */
+async function withHostPort(port: Port): Promise<Port> {
+  if (port.hostPort !== 0) return port
+  try {
+    return { ...port, hostPort: await freePort(port) }
+  } catch (error) {
+    throw new CommandError(`find a free port of ${port.hostIP || 'the host'}: ${errnoOf(error)}`, 'name a port')
+  }
+}
+
+async function freePort({ hostIP, protocol }: Port): Promise<number> {
+  const address = hostIP === '' ? undefined : hostIP
+  if (protocol === 'udp') {
+    const socket = createSocket(hostIP.includes(':') ? 'udp6' : 'udp4').bind(0, address)
+    await once(socket, 'listening')
+    const found = socket.address().port
+    socket.close()
+    return found
+  }
+  const server = createServer().listen(0, address)
+  await once(server, 'listening')
+  const bound = server.address()
+  server.close()
+  return typeof bound === 'object' && bound !== null ? bound.port : 0
+}
+
+async function start(wish: RunWish, made: Made, store: ContainerStore, streams: Streams): Promise<ChildProcess> {
+  const [program = '', ...args] = wish.command
+  const hostname = wish.mode.kind === 'host' ? wish.hostname : wish.hostname || wish.name
+  const nameServers = wish.dns.length > 0 ? wish.dns : made.nameServers
+  const names = { ...made, hostname: hostname || ownHostname(), addHosts: wish.addHosts, nameServers }
+  const hasOwnFiles = wish.mode.kind !== 'host' || wish.addHosts.length > 0 || wish.dns.length > 0
+  const view = { hostname, files: hasOwnFiles ? writeNames(store.directoryOf(wish.name), names) : [] }
+  const env = { ...process.env, ...Object.fromEntries(wish.env) }
+  const log = streams === 'log' ? openSync(store.logOf(wish.name), 'a', 0o600) : undefined
+  const stdio: StdioOptions = log === undefined ? 'inherit' : ['ignore', log, log]
+  const begin = (): ChildProcess => withOwnView(view, () => spawn(program, args, { stdio, env, cwd: wish.workdir }))
+  const child = made.netns === undefined ? begin() : inNamespace(made.netns, begin)
+  if (log !== undefined) closeSync(log)
+  if (child.pid === undefined) {
+    const error = await new Promise(resolve => child.once('error', resolve))
+    throw new CommandError(
+      `start ${JSON.stringify(program)}: ${errnoOf(error)}`,
+      'the command must be on this host, and executable'
+    )
+  }
+  return child
+}
+
+function stateOf(wish: RunWish, made: Made, pid: number): ContainerState {
+  return {
+    name: wish.name,
+    command: wish.command,
+    created: new Date().toISOString(),
+    networks: wish.networks,
+    addresses: made.addresses,
+    ports: made.ports,
+    pid,
+    startTime: startTimeOf(pid),
+    keeper: process.pid,
+    exitStatus: undefined
+  }
+}
+
+/** Signals to this process are the container's. */
+async function endOf(child: ChildProcess): Promise<number> {
+  const forward = (signal: NodeJS.Signals): void => {
+    child.kill(signal)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, forward)
+  return new Promise(resolve =>
+    child.on('exit', (status, signal) => resolve(status ?? 128 + (signal === null ? 0 : constants.signals[signal])))
+  )
+}
+
+/** Every network that it is on by now: it may have been connected to more. */
+export async function leaveNetworks(wish: Pick<RunWish, 'name' | 'place'>, output: Output): Promise<void> {
+  const attached = runtimeAt(wish.place, output)
+    .cache.list()
+    .filter(one => one.containerId === wish.name)
+  for (const { network, ifName } of attached.toReversed()) {
+    try {
+      await detachFrom(wish.place, network, { containerId: wish.name, netns: '', ifName }, output)
+    } catch (error) {
+      output.err(
+        `patchbay: detach ${wish.name} from ${network}: ${error instanceof Error ? error.message : String(error)}\n`
+      )
+    }
+  }
+}

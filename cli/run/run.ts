@@ -1,0 +1,49 @@
+/** `patchbay run`: a command of this host in a network of its own. */
+import { spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { isSea } from 'node:sea'
+import { text } from 'node:stream/consumers'
+import type { Call } from '../call.ts'
+import { CommandError, jsonLine, type Output, reportError } from '../output.ts'
+import { keep } from './keep.ts'
+import { type RunWish, wishOf } from './wish.ts'
+
+/** `run COMMAND…` */
+export async function run(call: Call): Promise<number> {
+  const wish = wishOf(call)
+  if (!call.has('detach')) return keep(wish, 'own', call.output, () => {})
+  await detached(wish)
+  call.output.out(call.asJson ? jsonLine({ name: wish.name }) : `${wish.name}\n`)
+  return 0
+}
+
+/** Starts a process of its own that keeps the container, and waits until it says that the command runs. */
+async function detached(wish: RunWish): Promise<void> {
+  const self = isSea() ? [] : ['--no-warnings', process.argv[1] ?? '']
+  const child = spawn(process.execPath, [...self, '__keep', JSON.stringify(wish)], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'ignore']
+  })
+  child.unref()
+  const said = (await text(child.stdout)).trim()
+  if (said === STARTED) return
+  throw new CommandError(said === '' ? `run ${wish.name}: the process that keeps it ended at once` : said)
+}
+
+const STARTED = 'started'
+
+/** The process that keeps a container whose command goes on in the background. Its first words are for who started it. */
+export async function keepInBackground(argv: readonly string[], output: Output): Promise<number> {
+  const wish: RunWish = JSON.parse(argv[0] ?? '')
+  try {
+    return await keep(wish, 'log', output, () => {
+      output.out(STARTED)
+      // Who started it waits for the end of this stream; descriptor 1 stays taken.
+      closeSync(1)
+      openSync('/dev/null', 'w')
+    })
+  } catch (error) {
+    reportError({ out: output.err, err: words => output.out(words.replace(/^patchbay: /, '')) }, error, false)
+    return 1
+  }
+}

@@ -1,0 +1,90 @@
+/** What is known of the containers that `patchbay run` started: a directory each, with `state.json` and `log`. */
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { ensureDirectory, readText, writeAtomic } from '../../lib/sys/files.ts'
+import type { Port } from './ports.ts'
+
+export interface ContainerState {
+  readonly name: string
+  readonly command: readonly string[]
+  /** ISO 8601 */
+  readonly created: string
+  /** Names of networks, or `host`, `none`, `container:NAME`. */
+  readonly networks: readonly string[]
+  readonly addresses: readonly string[]
+  readonly ports: readonly Port[]
+  /** The command's first process; 0 before it is started. */
+  readonly pid: number
+  /** When that process was started, in the kernel's ticks since boot: a process id may be used again. */
+  readonly startTime: string
+  /** The patchbay that waits for its end. */
+  readonly keeper: number
+  /** Undefined until it has ended. */
+  readonly exitStatus: number | undefined
+}
+
+export class ContainerStore {
+  readonly #directory: string
+
+  constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  directoryOf(name: string): string {
+    return join(this.#directory, name)
+  }
+
+  logOf(name: string): string {
+    return join(this.#directory, name, 'log')
+  }
+
+  write(state: ContainerState): void {
+    ensureDirectory(this.directoryOf(state.name), 0o700)
+    writeAtomic(join(this.directoryOf(state.name), 'state.json'), `${JSON.stringify(state)}\n`, 0o600, false)
+  }
+
+  has(name: string): boolean {
+    return existsSync(this.directoryOf(name))
+  }
+
+  find(name: string): ContainerState | undefined {
+    const text = readText(join(this.directoryOf(name), 'state.json'))
+    if (text === undefined) return undefined
+    try {
+      return JSON.parse(text)
+    } catch {
+      return undefined
+    }
+  }
+
+  list(): readonly ContainerState[] {
+    if (!existsSync(this.#directory)) return []
+    return readdirSync(this.#directory)
+      .sort()
+      .map(name => this.find(name))
+      .filter(one => one !== undefined)
+  }
+
+  remove(name: string): void {
+    rmSync(this.directoryOf(name), { recursive: true, force: true })
+  }
+}
+
+/** Whether its first process is there still. */
+export function isRunning(state: ContainerState): boolean {
+  return state.pid > 0 && startTimeOf(state.pid) === state.startTime
+}
+
+/** '' when there is no such process, or only its remains. @source man 5 proc_pid_stat, fields 3 and 22 */
+export function startTimeOf(pid: number): string {
+  try {
+    const fields =
+      readFileSync(`/proc/${String(pid)}/stat`, 'utf8')
+        .split(') ')
+        .at(-1)
+        ?.split(' ') ?? []
+    return fields[0] === 'Z' || fields[0] === 'X' ? '' : (fields[19] ?? '')
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,231 @@
+/** `patchbay ps`, `exec`, `logs`, `stop`, `rm` and `port`: the containers that `patchbay run` started. */
+import { spawn } from 'node:child_process'
+import { closeSync, openSync, readSync } from 'node:fs'
+import { constants } from 'node:os'
+import { setTimeout as pause } from 'node:timers/promises'
+import { memberOf } from '../../lib/config/json.ts'
+import { AttachmentCache, type CachedAttachment } from '../../lib/runtime/cache.ts'
+import { inNamespace, openNetns } from '../../lib/sys/netns.ts'
+import { inViewOf } from '../../lib/sys/sandbox.ts'
+import type { Call } from '../call.ts'
+import { formatted, type Row } from '../format.ts'
+import { didYouMean } from '../nearest.ts'
+import { CommandError, jsonLine, reportError, UsageError } from '../output.ts'
+import { leaveNetworks } from './keep.ts'
+import { hostText, portText } from './ports.ts'
+import { type ContainerState, ContainerStore, isRunning } from './store.ts'
+
+const COLUMNS = ['Name', 'Command', 'Created', 'Status', 'Networks', 'Addresses', 'Ports']
+const FIELDS = [...COLUMNS, 'Pid', 'Running', 'ExitStatus']
+
+/** `ps` */
+export async function ps(call: Call): Promise<number> {
+  const all = new ContainerStore(call.runDir).list()
+  const cached = new AttachmentCache(call.place.cacheDir).list()
+  const rows = all.map(state => rowOf(state, cached)).filter(row => call.has('all') || row['Running'] === true)
+  call.output.out(await formatted(call, rows, { columns: COLUMNS, key: 'Name', fields: FIELDS }))
+  return 0
+}
+
+function rowOf(state: ContainerState, cached: readonly CachedAttachment[]): Row {
+  const running = isRunning(state)
+  // One that runs may have been connected to more networks since, or taken off some.
+  const own = cached.filter(one => one.containerId === state.name)
+  return {
+    Name: state.name,
+    Command: state.command.join(' '),
+    Created: `${ago(state.created)} ago`,
+    Status: running ? 'running' : endText(state),
+    Networks: own.length === 0 ? state.networks : [...new Set(own.map(one => one.network))],
+    Addresses: own.length === 0 ? state.addresses : own.flatMap(addressesOf),
+    Ports: state.ports.map(portText),
+    Pid: running ? state.pid : 0,
+    Running: running,
+    ExitStatus: state.exitStatus ?? null
+  }
+}
+
+function addressesOf({ result }: CachedAttachment): readonly string[] {
+  const ips = result === undefined ? undefined : memberOf(result, 'ips')
+  return (ips?.items ?? []).map(ip => memberOf(ip, 'address')?.text ?? '')
+}
+
+/** Without a status where what waited for it was killed. */
+function endText({ exitStatus }: ContainerState): string {
+  return exitStatus === undefined ? 'ended' : `exited (${String(exitStatus)})`
+}
+
+/** `5 minutes` */
+function ago(time: string): string {
+  const seconds = Math.max(0, Math.round((Date.now() - Date.parse(time)) / 1000))
+  const units = [
+    [86_400, 'day'],
+    [3600, 'hour'],
+    [60, 'minute']
+  ] as const
+  const [size, unit] = units.find(([least]) => seconds >= least) ?? [1, 'second']
+  const count = Math.floor(seconds / size)
+  return `${String(count)} ${unit}${count === 1 ? '' : 's'}`
+}
+
+/** A container by its name, or the beginning of one. @throws CommandError, UsageError */
+function stateNamed(store: ContainerStore, word: string): ContainerState {
+  const exact = store.find(word)
+  if (exact !== undefined) return exact
+  const all = store.list()
+  const fitting = all.filter(one => one.name.startsWith(word))
+  const [only, second] = fitting
+  if (second !== undefined) {
+    const names = fitting.map(one => one.name).join(' and ')
+    throw new UsageError(`find container ${JSON.stringify(word)}: ${names} begin so`, 'write more of it')
+  }
+  if (only !== undefined) return only
+  const near = didYouMean(
+    word,
+    all.map(one => one.name)
+  )
+  throw new CommandError(
+    `find container ${JSON.stringify(word)}: patchbay run has started none of this name${near}`,
+    'see: patchbay ps --all'
+  )
+}
+
+function runningNamed(store: ContainerStore, word: string): ContainerState {
+  const state = stateNamed(store, word)
+  if (isRunning(state)) return state
+  throw new CommandError(
+    `find container ${JSON.stringify(word)}: it has ended`,
+    `start it again: patchbay run --name ${state.name} ...`
+  )
+}
+
+/** `exec CONTAINER COMMAND…`: in its network, with its files and host name. @returns the command's exit status */
+export async function exec(call: Call): Promise<number> {
+  const state = runningNamed(new ContainerStore(call.runDir), call.word(0))
+  const [program = '', ...args] = call.words.slice(1)
+  const netns = openNetns(`/proc/${String(state.pid)}/ns/net`)
+  const env = { ...process.env, ...Object.fromEntries(call.texts('env').map(text => text.split(/=(.*)/s).slice(0, 2))) }
+  const child = inNamespace(netns, () => inViewOf(state.pid, () => spawn(program, args, { stdio: 'inherit', env })))
+  closeSync(netns)
+  return new Promise((resolve, reject) => {
+    child.on('error', error => reject(new CommandError(`start ${JSON.stringify(program)}: ${error.message}`)))
+    child.on('exit', (status, signal) => resolve(status ?? 128 + (signal === null ? 0 : constants.signals[signal])))
+  })
+}
+
+/** How often `logs -f` looks for more. */
+const FOLLOW_MS = 200
+
+/** `logs CONTAINER` */
+export async function logs(call: Call): Promise<number> {
+  const store = new ContainerStore(call.runDir)
+  const state = stateNamed(store, call.word(0))
+  let fd: number
+  try {
+    fd = openSync(store.logOf(state.name), 'r')
+  } catch {
+    throw new CommandError(
+      `read the log of ${state.name}: it wrote to the terminal it was started on`,
+      'run it with --detach'
+    )
+  }
+  const buffer = new Uint8Array(65_536)
+  const decoder = new TextDecoder()
+  for (;;) {
+    const wasRunning = isRunning(state)
+    for (let count = readSync(fd, buffer); count > 0; count = readSync(fd, buffer)) {
+      call.output.out(decoder.decode(buffer.subarray(0, count), { stream: true }))
+    }
+    if (!call.has('follow') || !wasRunning) return 0
+    await pause(FOLLOW_MS)
+  }
+}
+
+/** `stop CONTAINER…` */
+export async function stop(call: Call): Promise<number> {
+  const store = new ContainerStore(call.runDir)
+  const seconds = Number(call.text('time') ?? '10')
+  if (!(seconds >= 0 && seconds <= 86_400)) throw new UsageError('read --time: must be a number of seconds')
+  return each(call, 'stopped', async word => {
+    const state = stateNamed(store, word)
+    await end(call, store, state, seconds)
+    return state.name
+  })
+}
+
+/** `rm CONTAINER…` */
+export async function remove(call: Call): Promise<number> {
+  const store = new ContainerStore(call.runDir)
+  return each(call, 'removed', async word => {
+    const state = stateNamed(store, word)
+    if (isRunning(state) && !call.has('force')) {
+      throw new CommandError(`remove container ${JSON.stringify(state.name)}: it is running`, 'stop it, or add --force')
+    }
+    await end(call, store, state, 0)
+    store.remove(state.name)
+    return state.name
+  })
+}
+
+/** Goes on after a failure, and fails in the end. */
+async function each(call: Call, what: string, work: (word: string) => Promise<string>): Promise<number> {
+  const done: string[] = []
+  for (const word of call.words) {
+    try {
+      done.push(await work(word))
+      if (!call.asJson) call.output.out(`${done.at(-1) ?? ''}\n`)
+    } catch (error) {
+      reportError(call.output, error, call.asJson)
+    }
+  }
+  if (call.asJson) call.output.out(jsonLine({ [what]: done }))
+  return done.length === call.words.length ? 0 : 1
+}
+
+/** Ends its first process, by force after some seconds, and waits until what keeps it has taken its networks down. */
+async function end(call: Call, store: ContainerStore, state: ContainerState, seconds: number): Promise<void> {
+  if (isRunning(state)) process.kill(state.pid, seconds > 0 ? 'SIGTERM' : 'SIGKILL')
+  const deadline = Date.now() + seconds * 1000
+  while (isRunning(state)) {
+    if (seconds > 0 && Date.now() > deadline) process.kill(state.pid, 'SIGKILL')
+    await pause(20)
+  }
+  while (isKept(store, state)) await pause(20)
+  // Nothing is left to do but after a kill of what kept it.
+  await leaveNetworks({ name: state.name, place: call.place }, call.output)
+}
+
+function isKept(store: ContainerStore, state: ContainerState): boolean {
+  const now = store.find(state.name)
+  if (now === undefined || now.exitStatus !== undefined) return false
+  try {
+    process.kill(state.keeper, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** `port CONTAINER [PORT[/PROTOCOL]]` */
+export async function port(call: Call): Promise<number> {
+  const state = stateNamed(new ContainerStore(call.runDir), call.word(0))
+  const asked = call.words[1]
+  const wanted = asked === undefined || asked.includes('/') ? asked : `${asked}/tcp`
+  const ports = state.ports.filter(
+    one => wanted === undefined || `${String(one.containerPort)}/${one.protocol}` === wanted
+  )
+  if (wanted !== undefined && ports.length === 0) {
+    throw new CommandError(
+      `find port ${wanted} of ${state.name}: it is not published`,
+      `see: patchbay port ${state.name}`
+    )
+  }
+  if (call.asJson) call.output.out(jsonLine(ports))
+  else {
+    for (const one of ports) {
+      const inside = `${String(one.containerPort)}/${one.protocol} -> `
+      call.output.out(`${wanted === undefined ? inside : ''}${hostText(one)}\n`)
+    }
+  }
+  return 0
+}

@@ -1,0 +1,66 @@
+import { assert, suite, throwsLike } from '../../lib/testing/suite.ts'
+import { addHost } from './files.ts'
+import { parseNetworks } from './network-words.ts'
+import { type Port, parsePorts, portText } from './ports.ts'
+
+const test = suite('cli/run words')
+
+function port(hostIP: string, hostPort: number, containerPort: number, protocol = 'tcp'): Port {
+  return { hostIP, hostPort, containerPort, protocol }
+}
+
+test('ports in every form that Docker takes', () => {
+  const cases: readonly (readonly [string, readonly Port[]])[] = [
+    ['80', [port('', 0, 80)]],
+    ['8080:80', [port('', 8080, 80)]],
+    [':80', [port('', 0, 80)]],
+    ['127.0.0.1:8080:80', [port('127.0.0.1', 8080, 80)]],
+    ['127.0.0.1::80', [port('127.0.0.1', 0, 80)]],
+    ['[::1]:8080:80', [port('::1', 8080, 80)]],
+    ['53:53/udp', [port('', 53, 53, 'udp')]],
+    ['8000-8002:80-82', [port('', 8000, 80), port('', 8001, 81), port('', 8002, 82)]],
+    ['7000-7001/sctp', [port('', 0, 7000, 'sctp'), port('', 0, 7001, 'sctp')]]
+  ]
+  for (const [text, ports] of cases) assert.equal(parsePorts(text), ports, text)
+  for (const text of [
+    '',
+    '0',
+    '65536',
+    '80:90:100:110',
+    '81-80',
+    '8000-8002:80-81',
+    '80/icmp',
+    '300.1.1.1:1:1',
+    'x:80'
+  ]) {
+    throwsLike(() => parsePorts(text), { name: 'UsageError', message: /^read --publish/ })
+  }
+  assert.is(portText(port('::1', 8080, 80)), '[::1]:8080->80/tcp')
+})
+
+test('networks, one of which may not be the host', () => {
+  assert.equal(parseNetworks([], 'bridge'), {
+    kind: 'networks',
+    wishes: [{ name: 'bridge', addresses: [], mac: undefined, ifName: undefined }]
+  })
+  assert.equal(parseNetworks(['blue,ip=10.0.0.9,ifname=net1', 'green'], 'bridge'), {
+    kind: 'networks',
+    wishes: [
+      { name: 'blue', addresses: ['10.0.0.9'], mac: undefined, ifName: 'net1' },
+      { name: 'green', addresses: [], mac: undefined, ifName: undefined }
+    ]
+  })
+  assert.equal(parseNetworks(['container:web'], ''), { kind: 'container', word: 'web' })
+  throwsLike(() => parseNetworks(['host', 'blue'], ''), { name: 'UsageError', message: /goes with no other network/ })
+  throwsLike(() => parseNetworks(['blue,alias=x'], ''), { name: 'UsageError', message: /names of containers/ })
+  throwsLike(() => parseNetworks(['blue,colour=x'], ''), { name: 'UsageError', message: /colour is unknown/ })
+})
+
+test('names that a container knows', () => {
+  assert.equal(addHost('db:10.0.0.9'), { name: 'db', address: '10.0.0.9' })
+  assert.equal(addHost('db:[fd00::1]'), { name: 'db', address: 'fd00::1' })
+  assert.equal(addHost('host:host-gateway'), { name: 'host', address: 'host-gateway' })
+  for (const text of ['db', ':10.0.0.1', 'db:x']) throwsLike(() => addHost(text), { name: 'UsageError' })
+})
+
+test.run()

@@ -1,0 +1,20 @@
+/** Names of iptables chains that come from a configuration. They become words of rules: a space would make two of one. */
+import type { Section } from '../config/section.ts'
+
+/** What iptables-nft allows; older kernels allow one more. */
+export const CHAIN_NAME_LENGTH = 28
+
+/** Chains and targets that are iptables' own: a jump to one of these is another thing than a jump to a chain. */
+const TAKEN = 'ACCEPT DROP QUEUE RETURN INPUT OUTPUT FORWARD PREROUTING POSTROUTING'.split(' ')
+
+/** Writes down a problem where the key's text is no name for a chain. @returns undefined when the key is absent */
+export function readChainName(section: Section, key: string): string | undefined {
+  const name = section.text(key)
+  if (name === undefined || name === '') return name
+  if (!/^[A-Za-z0-9_][A-Za-z0-9_.:-]*$/.test(name) || name.length > CHAIN_NAME_LENGTH) {
+    section.problem(key, `must be the name of a chain (letters, digits and _.:-, ${String(CHAIN_NAME_LENGTH)} at most)`)
+  } else if (TAKEN.some(one => one === name)) {
+    section.problem(key, 'must be a chain of its own, not one that is built in')
+  }
+  return name
+}

@@ -1,0 +1,141 @@
+// needs: ip nft iptables ip6tables
+// time-out: 300 s
+
+import { binDir } from '../../lib/testing/blackbox.ts'
+import { BridgedContainers } from '../../lib/testing/bridged-containers.ts'
+import { EchoServer, expectAnswers } from '../../lib/testing/echo.ts'
+import { PluginProgram } from '../../lib/testing/plugin-program.ts'
+import { assert, suite } from '../../lib/testing/suite.ts'
+
+const test = suite('plugins/firewall among others')
+
+interface Stage {
+  readonly lab: BridgedContainers
+  readonly firewall: PluginProgram
+  readonly portmap: PluginProgram
+}
+
+function onStage(body: (stage: Stage) => void): void {
+  const lab = new BridgedContainers()
+  const firewall = new PluginProgram(lab.host, 'firewall', [`${binDir()}/firewall`])
+  const portmap = new PluginProgram(lab.host, 'portmap', [`${binDir()}/portmap`])
+  try {
+    body({ lab, firewall, portmap })
+  } finally {
+    firewall.close()
+    portmap.close()
+    lab.close()
+  }
+}
+
+const DIRECT = ['tcp 10.4.0.2 80', 'udp 10.4.0.2 80', 'tcp fd00:4::2 80', 'udp fd00:4::2 80']
+const PUBLISHED = ['tcp 192.0.2.1 8080', 'tcp fd00:9::1 8080']
+const NOBODY = ['', '', '', '']
+
+for (const backend of ['nftables', 'iptables']) {
+  for (const ingressPolicy of ['same-bridge', 'isolated']) {
+    test(`${backend}, ${ingressPolicy}: without directRouting the outside reaches published ports alone`, () =>
+      onStage(({ lab, firewall, portmap }) => {
+        const prevResult = lab.prevResult(lab.first)
+        const runtimeConfig = { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }] }
+        portmap.ok('ADD', 'c1', 'eth0', { backend, prevResult, runtimeConfig }, lab.first.path)
+        const servers = [
+          EchoServer.start(lab.first, 'c', ['tcp 80', 'udp 80']),
+          EchoServer.start(lab.outside, 'o', ['tcp 80', 'udp 80'])
+        ]
+        const seen = (address: string) => [`c ${address}`, `c ${address}`]
+        const outside = [...seen('192.0.2.9'), ...seen('fd00:9::9')]
+        try {
+          const config = { backend, ingressPolicy, prevResult }
+          firewall.ok('ADD', 'c1', 'eth0', config, lab.first.path)
+          expectAnswers(lab.outside, DIRECT, outside, 'a neighbour who knows the way')
+          firewall.ok('DEL', 'c1', 'eth0', config)
+          const closed = { ...config, directRouting: false }
+          firewall.ok('ADD', 'c1', 'eth0', closed, lab.first.path)
+          firewall.ok('CHECK', 'c1', 'eth0', closed, lab.first.path)
+          expectAnswers(lab.outside, DIRECT, NOBODY)
+          expectAnswers(lab.third, DIRECT, NOBODY, 'another bridge is outside, too')
+          expectAnswers(lab.outside, PUBLISHED, ['c 192.0.2.9', 'c fd00:9::9'])
+          // Answers to what the container asks, and the host, come through.
+          expectAnswers(lab.first, ['tcp 192.0.2.9 80', 'udp fd00:9::9 80'], ['o 10.4.0.2', 'o fd00:4::2'])
+          expectAnswers(lab.host, DIRECT, [...seen('10.4.0.1'), ...seen('fd00:4::1')])
+          const neighbour = ingressPolicy === 'isolated' ? NOBODY : [...seen('10.4.0.3'), ...seen('fd00:4::3')]
+          if (ingressPolicy === 'same-bridge') expectAnswers(lab.second, DIRECT, neighbour)
+          firewall.ok('DEL', 'c1', 'eth0', {})
+          assert.not.match(lab.host.run('nft', ['list', 'tables']).stdout, /patchbay-firewall/)
+        } finally {
+          for (const server of servers) server.close()
+        }
+      }))
+  }
+}
+
+test('directRouting that would mean something else is refused, and so are chains of ours or of iptables', () =>
+  onStage(({ lab, firewall }) => {
+    const cases: readonly (readonly [object, RegExp])[] = [
+      [{ directRouting: false }, /directRouting needs an ingressPolicy.*got false/],
+      [{ directRouting: 'no', ingressPolicy: 'isolated' }, /directRouting must be true or false, got "no"/],
+      [
+        { iptablesAdminChainName: 'X -j ACCEPT' },
+        /iptablesAdminChainName must be the name of a chain .*got "X -j ACCEPT"/
+      ],
+      [{ iptablesAdminChainName: 'DROP' }, /iptablesAdminChainName must be a chain of its own/],
+      [{ iptablesAdminChainName: 'CNI-FORWARD' }, /iptablesAdminChainName must not be a chain of this plugin/]
+    ]
+    for (const [more, message] of cases) {
+      const config = { ...more, prevResult: lab.prevResult(lab.first) }
+      const answer = firewall.call('ADD', 'c1', 'eth0', config, lab.first.path)
+      assert.is(answer.json?.code, 7, JSON.stringify(answer.json))
+      assert.match(answer.json.msg, message)
+    }
+    assert.is(lab.host.run('nft', ['list', 'ruleset']).stdout, '')
+  }))
+
+test('every address of the result is covered, whichever interface has it, and without any on the host', () =>
+  onStage(({ lab, firewall }) => {
+    const { host, first } = lab
+    const elsewhere = { interfaces: [{ name: 'dummy0' }], ips: [{ address: '10.0.0.2/24', interface: 0 }] }
+    const config = { cniVersion: '1.1.0', prevResult: { cniVersion: '1.1.0', ...elsewhere } }
+    const policed = { ...config, ingressPolicy: 'same-bridge' }
+    firewall.ok('ADD', 'c1', 'dummy0', policed, first.path)
+    assert.match(
+      host.run('nft', ['list', 'ruleset']).stdout,
+      /10\.0\.0\.2 comment "net1 c1 dummy0" : goto same-bridge-/
+    )
+    firewall.ok('CHECK', 'c1', 'dummy0', policed, first.path)
+    firewall.ok('DEL', 'c1', 'dummy0', policed)
+    assert.is(host.run('nft', ['list', 'ruleset']).stdout, '')
+    firewall.ok('ADD', 'c1', 'dummy0', { ...policed, backend: 'iptables' }, first.path)
+    assert.match(host.run('iptables', ['-S', 'CNI-FORWARD']).stdout, /-s 10\.0\.0\.2\/32 -j ACCEPT/)
+    assert.match(host.run('nft', ['list', 'ruleset']).stdout, /10\.0\.0\.2 comment "net1 c1 dummy0"/)
+    firewall.ok('DEL', 'c1', 'dummy0', {})
+    assert.not.match(host.run('nft', ['list', 'ruleset']).stdout, /10\.0\.0\.2/)
+  }))
+
+test('isolated keeps a port apart that has no address', () =>
+  onStage(({ lab, firewall }) => {
+    const config = { ingressPolicy: 'isolated', prevResult: { ...lab.prevResult(lab.first), ips: [] } }
+    firewall.ok('ADD', 'c1', 'eth0', config, lab.first.path)
+    assert.match(lab.host.run('nft', ['list', 'ruleset']).stdout, /"veth1" comment "net1 c1 eth0"/)
+    firewall.ok('DEL', 'c1', 'eth0', {})
+    assert.is(lab.host.run('nft', ['list', 'ruleset']).stdout, '')
+  }))
+
+test('after a flush of the ruleset the next ADD of anybody isolates what all living containers had', () =>
+  onStage(({ lab, firewall }) => {
+    const { host, first, second, third } = lab
+    const one = { ingressPolicy: 'isolated', prevResult: lab.prevResult(first) }
+    const two = { name: 'net2', ingressPolicy: 'same-bridge', directRouting: false, prevResult: lab.prevResult(third) }
+    firewall.ok('ADD', 'c1', 'eth0', one, first.path)
+    firewall.ok('ADD', 'c3', 'eth0', two, third.path)
+    host.run('nft', ['flush', 'ruleset'])
+    firewall.ok('ADD', 'c2', 'eth0', { ...one, prevResult: lab.prevResult(second) }, second.path)
+    firewall.ok('CHECK', 'c1', 'eth0', one, first.path)
+    firewall.ok('CHECK', 'c3', 'eth0', two, third.path)
+    firewall.ok('DEL', 'c1', 'eth0', {})
+    firewall.ok('DEL', 'c2', 'eth0', {})
+    firewall.ok('DEL', 'c3', 'eth0', { name: 'net2' })
+    assert.is(host.run('nft', ['list', 'ruleset']).stdout, '')
+  }))
+
+test.run()
