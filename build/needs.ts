@@ -24,6 +24,7 @@ const NEEDS: ReadonlyMap<string, { readonly path?: string; readonly debianPackag
   ['etcdctl', { debianPackage: 'etcd-client' }],
   ['systemd-analyze', { debianPackage: 'systemd' }],
   ['perl', { debianPackage: 'perl-base' }],
+  ['dig', { debianPackage: 'bind9-dnsutils' }],
   ['jq', { debianPackage: 'jq' }],
   ['busybox', { debianPackage: 'busybox-static' }],
   ['reference-plugins', { path: '/usr/lib/cni/bridge', debianPackage: 'containernetworking-plugins' }]

@@ -1,3 +1,4 @@
+// needs: dig nft
 /** Containers that ask each other’s names, with dig as the judge; no daemon but this process. */
 import { spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'

@@ -20,6 +20,7 @@ import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../
 import { DNS_PLUGIN, type NameRecord, RESOLVER, recordFromJson, recordToJson } from '../../lib/names/record.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import { type AgentAddress, askAgent, isAgentAway } from '../../lib/overlay/agent-call.ts'
+import type { Records } from '../../lib/state/records.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
 import { type DnsConfig, namesOf, readConfig } from './config.ts'
 
@@ -43,8 +44,7 @@ function own(name: string): AttachmentPlugin {
     name,
     since: '0.1.0',
     hasAddresses: false,
-    // The agent looks for one plugin's files.
-    records: request => journalOf(request, DNS_PLUGIN),
+    records,
     add,
     check,
     removeRules: nothing,
@@ -53,6 +53,11 @@ function own(name: string): AttachmentPlugin {
     collectStrays: nothing,
     status
   }
+}
+
+/** Under one name, whatever the plugin is called by: the agent looks for these files. */
+function records(request: Request, _plugin: string): Records {
+  return journalOf(request, DNS_PLUGIN)
 }
 
 function add(session: Session): Result {
