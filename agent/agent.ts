@@ -33,6 +33,7 @@ const JOIN_PATIENCE_MS = 60_000
 /** An address is replaced in several steps. */
 const SETTLE_MS = 150
 const PUBLISH_MS = 10_000
+const RELAY_MS = 100
 
 export interface AgentOptions {
   readonly host: string
@@ -90,6 +91,7 @@ export class Agent {
   readonly #hosts = new Map<number, Promise<void>>()
   #events: LinkEvents | undefined
   #tidier: NodeJS.Timeout | undefined
+  #relayer: NodeJS.Timeout | undefined
   #comparer: NodeJS.Timeout | undefined
   #follower: NodeJS.Timeout | undefined
 
@@ -120,6 +122,9 @@ export class Agent {
     })
     this.#compareFromTimeToTime()
     this.#tidier = setInterval(() => this.#tidy(), 1000)
+    this.#relayer = setInterval(() => {
+      for (const overlay of this.#overlays.values()) overlay.relayAnnouncements()
+    }, RELAY_MS)
     metrics.gauge('patchbay_agent_overlays', 'Overlay networks with containers here', () => this.#overlays.size)
     metrics.gauge('patchbay_agent_endpoints_local', 'Containers here', () => store.endpoints.size)
     metrics.gauge('patchbay_agent_endpoints', 'Containers on all hosts in networks of this one', () => {
@@ -132,11 +137,13 @@ export class Agent {
     )
     metrics.counter('patchbay_agent_kernel_writes_total', 'Entries written to the kernel', () => this.#tables.written)
     metrics.counter('patchbay_agent_kernel_removals_total', 'Entries removed from it', () => this.#tables.removed)
+    metrics.counter('patchbay_agent_comparisons_total', 'Tables compared as a whole', () => this.#tables.compared)
   }
 
   /** Ends the agent, not the network: tables and registry stay as they are, for the next agent. */
   async stop(): Promise<void> {
     clearInterval(this.#tidier)
+    clearInterval(this.#relayer)
     clearTimeout(this.#comparer)
     this.#comparer = undefined
     clearTimeout(this.#follower)

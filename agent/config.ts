@@ -10,7 +10,7 @@ export const DEFAULT_CONFIG = '/etc/patchbay/agent.json'
 /** The registry where the configuration names none, if it is there: without it the agent is one host's alone. */
 export const DEFAULT_FILE = '/etc/patchbay/hosts.json'
 
-export interface EtcdConfig {
+interface EtcdConfig {
   readonly endpoints: readonly string[]
   readonly prefix: string
   /** Paths of PEM files, '' = none */

@@ -46,12 +46,15 @@ export class KernelTables {
   /** Entries written and removed, for the metrics. */
   written = 0
   removed = 0
+  /** How often a network's tables were read as a whole. */
+  compared = 0
 
   close(): void {
     this.#rt.close()
   }
 
   read(tunnelIndex: number, bridgeIndex: number): KernelEntries {
+    this.compared += 1
     const remote = new Map<string, string>()
     const bridged = new Set<string>()
     const flooded = new Set<string>()

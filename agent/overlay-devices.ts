@@ -55,7 +55,7 @@ function ensureAddresses(host: Net, bridge: Link, locals: readonly LocalEndpoint
 }
 
 /** The gateway addresses of the network's containers here, each once. */
-export function gatewaysOf(locals: readonly LocalEndpoint[]): readonly IpPrefix[] {
+function gatewaysOf(locals: readonly LocalEndpoint[]): readonly IpPrefix[] {
   return [...new Set(locals.flatMap(local => local.gateways))].flatMap(text => parsePrefix(text) ?? [])
 }
 

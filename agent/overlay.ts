@@ -11,7 +11,8 @@ import type { Kernel } from '../lib/net/kernel.ts'
 import type { Request } from '../lib/netlink/conn.ts'
 import type { NeighbourMessage } from '../lib/netlink/rt/neighbour.ts'
 import { type Tunnel, tunnelMac } from '../lib/overlay/tunnel.ts'
-import { errnoOf } from '../lib/sys/errors.ts'
+import { errnoOf, messageOf } from '../lib/sys/errors.ts'
+import { Announcements } from './announcements.ts'
 import type { Endpoint, LocalEndpoint } from './endpoint.ts'
 import { EndpointTable, type Placed } from './endpoint-table.ts'
 import {
@@ -59,6 +60,7 @@ export class Overlay {
   /** The registry has said what there is. Until then the kernel's entries, an earlier agent's, are all that is known. */
   #isKnown = false
   #work: Promise<void> | undefined
+  #announcements: Announcements | undefined
   #locals: () => readonly LocalEndpoint[]
 
   /** @param locals this host's endpoints of the network at the moment */
@@ -187,9 +189,39 @@ export class Overlay {
     return this.#schedule()
   }
 
+  /** Passes on what containers here announce; looked into ten times a second. */
+  relayAnnouncements(): void {
+    try {
+      this.#announcements?.relay()
+    } catch {
+      // An interface went; with the next one there are sockets again.
+      this.#announcements?.close()
+      this.#announcements = undefined
+    }
+  }
+
+  #listenToAnnouncements(): void {
+    this.#announcements?.close()
+    this.#announcements = undefined
+    // A tunnel that learns keeps nothing from the others.
+    if (this.#tunnel.learning || this.#tunnelIndex < 0 || this.#bridgeIndex < 0) return
+    const judge = (mac: string, ip: string): boolean => {
+      const locals = this.#locals()
+      const isHere = locals.some(local => local.mac === mac)
+      return isHere && this.table.latestWithIp(ip) === undefined && !ownAddresses(locals).has(ip)
+    }
+    try {
+      this.#announcements = new Announcements(this.#bridgeIndex, this.#tunnelIndex, judge)
+    } catch (error) {
+      this.#context.log(`overlay ${this.#tunnel.vni}: announcements stay on this host: ${messageOf(error)}`)
+    }
+  }
+
   /** Forgets it. What is in the kernel goes with the devices, or is taken out of those that stay. */
   async close(): Promise<void> {
     this.#following.stop()
+    this.#announcements?.close()
+    this.#announcements = undefined
     await this.#work
     this.table.reset(new Map())
     if (!this.#findDevices()) return
@@ -220,7 +252,9 @@ export class Overlay {
           this.table.takeChanges()
           return
         }
-        if (isSuspect || before !== `${this.#tunnelIndex} ${this.#bridgeIndex}`) {
+        const areOthers = before !== `${this.#tunnelIndex} ${this.#bridgeIndex}`
+        if (areOthers || this.#announcements === undefined) this.#listenToAnnouncements()
+        if (isSuspect || areOthers) {
           await this.#applyAll()
           return
         }

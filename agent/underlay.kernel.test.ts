@@ -1,5 +1,5 @@
 /** The underlay changes while containers run: another address, another MTU, an address that only visits. */
-// needs: bridge ping etcd etcdctl
+// needs: bridge ping etcd etcdctl busybox
 // time-out: 600 s
 import { until } from '../lib/testing/lab-agent.ts'
 import { ok, pings } from '../lib/testing/overlay-lab.ts'
@@ -47,8 +47,10 @@ test("the underlay's MTU changes: tunnel, bridge and containers follow, down and
       const inner = `mtu ${mtu - 50} `
       for (const box of [a, b]) {
         await until(`${box.id} has it`, () => ok(box.netns, 'ip link show eth0').includes(inner))
-        for (const name of ['vx42', 'br-vx42', String(box.reply.json.interfaces[2].name)])
-          assert.ok(ok(box.host.namespace, `ip link show ${name}`).includes(inner), name)
+        for (const name of ['vx42', 'br-vx42', String(box.reply.json.interfaces[2].name)]) {
+          const link = (): string => ok(box.host.namespace, `ip link show ${name}`)
+          await until(`${name} of host ${box.host.number} has it`, () => link().includes(inner))
+        }
       }
       assert.ok(pings(a.netns, b.ips[0] ?? '', mtu - 50 - 28), 'frames of full size')
       await site.add(0, `new${mtu}`)
@@ -90,6 +92,37 @@ test('processes of a host reach containers of all hosts where it is the gateway,
     assert.is((await site.call('DEL', 0, 'c0')).stdout, '')
     await until('it is free', () => site.etcd.keys('/patchbay/endpoints/42/h0/').length === 0)
     await until('and its address', () => !site.etcd.ctl('get', '--prefix', '/patchbay/addresses/').includes('@h0'))
+  })
+})
+
+test("an address that floats between containers of two hosts is followed; nobody announces what is another's", async () => {
+  await inSite({ members: 1, hosts: 2 }, async site => {
+    const [a, b] = await twoContainers(site)
+    const client = await site.add(0, 'client')
+    const floating = '10.42.250.1'
+    const announce = (box: Box, ip: string): string => ok(box.netns, `busybox arping -c 1 -A -I eth0 -s ${ip} ${ip}`)
+    ok(a.netns, `ip address add ${floating}/32 dev eth0`)
+    await reached(client, floating)
+    ok(a.netns, `ip address del ${floating}/32 dev eth0`)
+    ok(b.netns, `ip address add ${floating}/32 dev eth0`)
+    const seen = (): string => ok(client.netns, `ip neigh show ${floating}`)
+    assert.ok(seen().includes(a.mac))
+    // The announcement alone brings it about: the client asks nobody.
+    announce(b, floating)
+    await until('the client has heard', () => seen().includes(b.mac))
+    assert.ok(pings(client.netns, floating))
+    // One that claims a registered address stays at home.
+    await reached(client, a.ips[0] ?? '')
+    ok(b.netns, `ip address add ${a.ips[0]}/32 dev eth0`)
+    announce(b, a.ips[0] ?? '')
+    ok(b.netns, `ip address del ${a.ips[0]}/32 dev eth0`)
+    // What is announced after it arrives after it.
+    const marker = '10.42.250.2'
+    ok(client.netns, `ip neigh replace ${marker} lladdr ${a.mac} nud stale dev eth0`)
+    ok(b.netns, `ip address add ${marker}/32 dev eth0`)
+    announce(b, marker)
+    await until('the next one has come', () => ok(client.netns, `ip neigh show ${marker}`).includes(b.mac))
+    assert.match(ok(client.netns, `ip neigh show ${a.ips[0]}`), new RegExp(a.mac))
   })
 })
 

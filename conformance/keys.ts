@@ -135,7 +135,6 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     ingressPolicy: ['firewall.same-bridge', 'firewall.isolated', 'firewall.open-policy', 'firewall.bad-policy'],
     backend: ['firewall.opens', 'firewall.firewalld-missing'],
     iptablesAdminChainName: ['firewall.admin-chain'],
-    directRouting: OWN,
     firewalldZone: 'needs firewalld on the system bus; the plugin has its own test with one that is played',
     stateDir: STATE
   },

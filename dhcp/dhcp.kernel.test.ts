@@ -63,6 +63,17 @@ test('a server with one address: the second container waits, is told why in time
   })
 })
 
+test('a server whose MAC address has changed since hears that an address is given back', async () => {
+  await inDhcpLab({ leaseSeconds: 3600, addresses: 1 }, async lab => {
+    const [first, second] = [lab.container('eth0'), lab.container('eth0')]
+    const address = await take(lab, first, 'c1')
+    configure(first, 'eth0', address)
+    run(lab.server, 'ip link set br0 address 02:00:00:00:00:01')
+    assert.is((await lab.release('c1')).ok, true)
+    assert.is(await take(lab, second, 'c2'), address)
+  })
+})
+
 test('a lease is renewed, also by the daemon that follows a killed one; a second daemon is refused', async () => {
   await inDhcpLab({ leaseSeconds: 16, addresses: 20 }, async lab => {
     const container = lab.container('eth0')

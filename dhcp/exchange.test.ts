@@ -226,6 +226,11 @@ test('RELEASE: to the server, from the address, with nothing that RFC 2131 forbi
   assert.is(typeOf(sent?.message ?? ({} as Message)), RELEASE)
   assert.equal(sent?.message.ciaddr, ip('192.0.2.7'))
   assert.equal(sent?.to.address, ip('192.0.2.1'))
+  // And once more to all stations, for a server that has another MAC address by now.
+  assert.equal(
+    socket.sent.map(one => [...one.to.mac]),
+    [[...SERVER_MAC], [255, 255, 255, 255, 255, 255]]
+  )
 })
 
 test.run()

@@ -260,6 +260,9 @@ export function release(socket: DhcpSocket, client: Client, held: Held): void {
   const options = [option(SERVER_ID, held.server.bytes)]
   const message = messageOf({ socket, client: bare }, { type: RELEASE, xid: newXid(), options, ciaddr: held.address })
   socket.send(message, { address: held.server, mac: held.serverMac, from: held.address })
+  // The server may have another MAC address by now (a bridge takes that of its lowest port), and nobody would say that it
+  // heard nothing. A second message is nothing to it, and nobody forwards what was sent to all.
+  socket.send(message, { address: held.server, mac: BROADCAST_MAC, from: held.address })
 }
 
 /** The server knows the client by it. */

@@ -13,13 +13,12 @@ import type { IpAddress } from '../lib/ip/address.ts'
 export const DISCOVER = 1
 export const OFFER = 2
 export const REQUEST = 3
-export const DECLINE = 4
 export const ACK = 5
 export const NAK = 6
 export const RELEASE = 7
 
 /** Option codes. @source RFC 2132; 77: RFC 3004, 119: RFC 3397, 121: RFC 3442 */
-export const PAD = 0
+const PAD = 0
 export const SUBNET_MASK = 1
 export const ROUTERS = 3
 export const DNS_SERVERS = 6

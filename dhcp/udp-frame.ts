@@ -9,7 +9,7 @@ import type { IpAddress } from '../lib/ip/address.ts'
 import { DhcpDecodeError } from './message.ts'
 
 export const CLIENT_PORT = 68
-export const SERVER_PORT = 67
+const SERVER_PORT = 67
 export const BROADCAST_MAC: Uint8Array = new Uint8Array([255, 255, 255, 255, 255, 255])
 
 const ETHERNET_BYTES = 14

@@ -257,7 +257,7 @@ function errorOf(error: ServiceError): EtcdError {
 }
 
 /** Name or address, as certificates hold it. */
-export function hostOf(url: string): string {
+function hostOf(url: string): string {
   return new URL(url).hostname.replace(/^\[(.*)\]$/, '$1')
 }
 

@@ -42,7 +42,7 @@ export interface TxnReply {
   readonly found: readonly (readonly KeyValue[])[]
 }
 
-export interface WatchEvent {
+interface WatchEvent {
   readonly isDelete: boolean
   readonly entry: KeyValue
 }

@@ -165,7 +165,7 @@ export const SCHEMA = {
 /** How values appear: enums by name, 64-bit numbers as strings, absent fields with their defaults. */
 export const SCHEMA_OPTIONS = { keepCase: true, longs: String, enums: String, bytes: Buffer, defaults: true } as const
 
-export interface Header {
+interface Header {
   readonly cluster_id: string
   readonly revision: string
 }

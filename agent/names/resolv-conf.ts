@@ -17,7 +17,7 @@ const MOST = 3
 const REREAD_MS = 1000
 
 /** The resolvers that a text names, without those that would be asked by us again. */
-export function resolversIn(text: string): readonly Upstream[] {
+function resolversIn(text: string): readonly Upstream[] {
   const upstreams: Upstream[] = []
   for (const line of text.split('\n')) {
     const [word, value] = line.trim().split(/\s+/)

@@ -26,6 +26,9 @@ export function picture(context: Context, attachment: Attachment): Picture {
   return { host: context.world.snapshot(), container }
 }
 
+/** Parameters that a plugin may set for as long as the host lives: that it forwards, and what goes with that. */
+const FORWARDING = /^sysctl \S*(forward|redirects|route_localnet|bridge-nf-call)/
+
 /** Lines of things that a plugin makes once for a network and may keep: its bridge, tables, chains, locks. */
 export function isShared(line: string): boolean {
   return (
@@ -36,6 +39,7 @@ export function isShared(line: string): boolean {
     /^nft [^:]*$/.test(line) ||
     /^nft [^:]*: (type|policy) /.test(line) ||
     /^nft (?!.*judge-box)[^:]*: .*(jump|goto|accept|drop|return|mark|set)/.test(line) ||
+    FORWARDING.test(line) ||
     isSharedFile(line)
   )
 }

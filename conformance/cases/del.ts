@@ -144,12 +144,9 @@ function judgeChainedRest(context: Context, before: readonly string[]): void {
   context.judge('del.complete', left.length === 0, 'the host is as before ADD', () => left.join('; '))
 }
 
-/** Parameters that a plugin may set for as long as the host lives: that it forwards, and what goes with that. */
-const FORWARDING = /^sysctl \S*(forward|redirects|route_localnet|bridge-nf-call)/
-
 /** Whether a line is of the network and may stay when its last container has gone. */
 function isOfNetwork(line: string): boolean {
-  return isShared(line) || FORWARDING.test(line) || /judge(0|br|host)/.test(line)
+  return isShared(line) || /judge(0|br|host)/.test(line)
 }
 
 export const DEL_CASES: readonly Case[] = [

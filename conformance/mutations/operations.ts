@@ -270,5 +270,48 @@ printf '%s' "$out" | sed "s/10\\.77\\.[0-9]*\\.[0-9]*/10.77.9.$n/"; exit $status
     'CHECK of a chained plugin that never looks into the container',
     '[ "$CNI_COMMAND" = CHECK ] && exit 0\nexec "$real"',
     'firewall'
+  ),
+  mutation(
+    ['delegate.add-failed', 'add-ipam-fails'],
+    'says nothing to IPAM after its failure',
+    `if [ "$CNI_COMMAND" = ADD ]; then
+here=$(dirname "$(printf %s "$CNI_PATH" | cut -d: -f1)")
+in=$(cat); printf %s "$in" | "$real"; status=$?
+sed -i '/ DEL$/d' "$here"/records/judge-ipam/log
+exit $status; fi
+exec "$real"`
+  ),
+  mutation(
+    ['robust.failed-del', 'fault-failed-del'],
+    'gives the address back first',
+    `in=$(cat); [ "$CNI_COMMAND" = DEL ] && printf %s "$in" | "$(printf %s "$CNI_PATH" | cut -d: -f1)/judge-ipam"
+printf %s "$in" | "$real"`
+  ),
+  mutation(
+    ['robust.foreign-link', 'fault-foreign-link'],
+    'DEL removes whatever has the name',
+    '[ "$CNI_COMMAND" = DEL ] && ip -n "$(basename "$CNI_NETNS")" link del eth0 2>/dev/null\nexec "$real"'
+  ),
+  mutation(
+    ['robust.router-advertisement', 'fault-router-advertisement'],
+    'lets its bridge listen to routers',
+    '"$real"; status=$?; echo 2 >/proc/sys/net/ipv6/conf/judge0/accept_ra; exit $status'
+  ),
+  mutation(
+    ['robust.loopback-exposure', 'fault-loopback-exposure'],
+    "opens the host's loopback without a guard",
+    `"$real"; status=$?; nft flush ruleset; echo 1 >/proc/sys/net/ipv4/conf/judgebr/route_localnet; exit $status`,
+    'portmap'
+  ),
+  mutation(
+    ['robust.negative-index', 'fault-negative-index'],
+    'refuses an index below 0',
+    `in=$(cat); case "$in" in *'"interface":-1'*) echo '{"code":7,"msg":"interface"}'; exit 1;; esac\nprintf %s "$in" | "$real"`,
+    'tuning'
+  ),
+  mutation(
+    ['robust.wrapped', 'fault-wrapped'],
+    'wants to be called by its name',
+    '[ "$(basename "$0")" = bridge ] || exit 1\nexec "$real"'
   )
 ]

@@ -26,14 +26,21 @@ import { law, reading, type Target } from '../target.ts'
 
 const REFUSALS = ['DecodeError']
 
-/** Decodes; what came out encodes to bytes that decode to the same again. */
+/** Reads one message. */
 type Check = (bytes: Uint8Array) => void
 
+/**
+ * What was decoded encodes to bytes that decode to the same again. A name of bytes that are no UTF-8 is read with U+FFFD in their
+ * place, which may be longer than a name can be: such a message may be refused when it is to be written.
+ */
 function both<T>(decode: (bytes: Uint8Array) => T, encode: (value: T) => Uint8Array): Check {
   return bytes => {
     const value = reading(() => decode(bytes), REFUSALS)
     if (value === undefined) return
-    const [before, after] = [value, decode(encode(value))].map(one => JSON.stringify(plain(one)))
+    const before = JSON.stringify(plain(value))
+    const encoded = reading(() => encode(value), before.includes('\ufffd') ? ['EncodeError'] : [])
+    if (encoded === undefined) return
+    const after = JSON.stringify(plain(decode(encoded)))
     law(before === after, () => `decoded as ${before}, then as ${after}`)
   }
 }

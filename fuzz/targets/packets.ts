@@ -1,6 +1,7 @@
 /** What comes over the network and the system bus. */
 import { grantOf } from '../../dhcp/grant.ts'
 import { decodeMessage, encodeMessage, type Message, typeOf } from '../../dhcp/message.ts'
+import type { OptionsConfig } from '../../dhcp/options-config.ts'
 import { checksum, decodeFrame, encodeFrame } from '../../dhcp/udp-frame.ts'
 import { resultFromJson } from '../../lib/cni/result-json.ts'
 import { decodeAnswer } from '../../lib/firewalld/dbus.ts'
@@ -34,6 +35,12 @@ const ACK: Message = {
     [121, Uint8Array.of(24, 10, 9, 0, 10, 1, 2, 1, 0, 10, 1, 2, 1)]
   ])
 }
+/** Everything that there is. */
+const ASKED: OptionsConfig = {
+  request: Array.from({ length: 256 }, (_, code) => code),
+  provide: new Map(),
+  priority: 5
+}
 const messages = [encodeMessage(ACK), encodeMessage({ ...ACK, options: new Map([[53, Uint8Array.of(2)]]) })]
 
 export const dhcpMessage: Target = {
@@ -47,7 +54,7 @@ export const dhcpMessage: Target = {
     const message = reading(() => decodeMessage(input), REFUSALS)
     if (message === undefined) return
     reading(() => typeOf(message), REFUSALS)
-    const grant = reading(() => grantOf(message, 5), REFUSALS)
+    const grant = reading(() => grantOf(message, ASKED), REFUSALS)
     if (grant !== undefined) resultFromJson(grant.result, '1.1.0', 'result')
     const [before, after] = [message, decodeMessage(encodeMessage(message))].map(visible)
     law(before === after, () => `decoded as ${before}, then as ${after}`)

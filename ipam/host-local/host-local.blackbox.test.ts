@@ -3,7 +3,7 @@
  * The built host-local beside the reference's on one data directory, in parallel, killed, and on a full disk.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert, suite } from '../../lib/testing/suite.ts'
@@ -154,6 +154,20 @@ test('an owner of the reference gets the same addresses again from us', () =>
     net.add(REFERENCE, 'c3')
     assert.equal(net.add(OURS, 'c1'), first)
     assert.equal(net.leases().length, 6)
+  }))
+
+test('a lease rewritten in the oldest format, in place: DEL takes it, as the reference does', () =>
+  withNet(net => {
+    for (const [adder, deleter] of [
+      [OURS, OURS],
+      [OURS, REFERENCE],
+      [REFERENCE, OURS]
+    ] as const) {
+      net.add(adder, 'dummy')
+      for (const name of net.leases()) writeFileSync(join(net.path, name), 'dummy')
+      assert.is(net.call(deleter, 'DEL', 'dummy').status, 0)
+      assert.equal(net.leases(), [])
+    }
   }))
 
 test('an owner that moved from us to the reference and back leaves nothing', () =>

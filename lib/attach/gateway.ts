@@ -28,9 +28,28 @@ export function withGatewayOf(config: GatewayConfig, leased: Result, index: numb
   return { ...leased, ips: ipsOnInterface(ips, index), routes: leased.routes.concat(extra) }
 }
 
-/** Every address with IPAM's gateway, or the network's first address where IPAM names none and the container has another. */
+/**
+ * Every address with IPAM's gateway, or the network's first address where IPAM names none and the container has another.
+ *
+ * @throws {CniError} code 7 when IPAM gave the container an address that the host is to carry as the gateway
+ */
 export function withGateways(ips: readonly IpConfig[]): readonly IpConfig[] {
-  return ips.map(withGateway)
+  const all = ips.map(withGateway)
+  for (const { address } of all) {
+    if (all.some(one => one.gateway !== undefined && addressesEqual(one.gateway, address.address))) {
+      throw gatewaysOwn(address)
+    }
+  }
+  return all
+}
+
+/** Both ends would answer for it, and nothing that the container sends to its gateway would leave it. */
+function gatewaysOwn(prefix: IpPrefix): CniError {
+  return new CniError(
+    INVALID_CONFIG,
+    `use address ${formatPrefix(prefix)} of IPAM for the container: it is the gateway's own, which the host carries`,
+    'exclude the gateway from the range that IPAM gives addresses of, or name another gateway'
+  )
 }
 
 function withGateway(ip: IpConfig): IpConfig {

@@ -18,7 +18,7 @@ import {
   interfaceOf,
   ipsOnInterface
 } from './interface.ts'
-import { effectiveDns } from './ipam.ts'
+import { effectiveDns, saysDns } from './ipam.ts'
 import type { Session } from './session.ts'
 
 /** One attachment's link, as the configuration wants it. */
@@ -90,7 +90,7 @@ function mergeResults(request: Request, previous: Result, leased: Result, made: 
     interfaces: previous.interfaces.concat([made]),
     ips: adopted ? ips : previous.ips.concat(ips),
     routes: adopted ? leased.routes : previous.routes.concat(leased.routes),
-    dns: isEmptyDns(dns) ? previous.dns : dns
+    dns: isEmptyDns(dns) && !saysDns(request) ? previous.dns : dns
   }
 }
 

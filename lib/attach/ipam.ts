@@ -1,6 +1,6 @@
 /** Addresses for an attachment, from the IPAM plugin that the network names. */
 import type { Request } from '../cni/plugin.ts'
-import { type Dns, isEmptyDns, type Result } from '../cni/result.ts'
+import type { Dns, Result } from '../cni/result.ts'
 import { readDns } from '../cni/result-json.ts'
 
 /** Writes down as a problem of the configuration that it names no IPAM plugin. Call it before `config.finish()`. */
@@ -17,8 +17,17 @@ export function leasesOverInterface(request: Request): boolean {
   return ipam !== undefined && ipam.text('type') === 'dhcp'
 }
 
-/** The name servers of the configuration when it names any, else those of IPAM. */
+/**
+ * The configuration's `dns` in place of IPAM's when it says anything, empty lists too: `"nameservers": []` is how a network
+ * takes away what IPAM would give. An absent or an empty object says nothing.
+ */
 export function effectiveDns(request: Request, leased: Result): Dns {
-  const configured = readDns(request.config.section('dns'))
-  return isEmptyDns(configured) ? leased.dns : configured
+  return saysDns(request) ? readDns(request.config.section('dns')) : leased.dns
+}
+
+/** Whether the configuration has a say in what the container's name servers are. */
+export function saysDns(request: Request): boolean {
+  const dns = request.config.section('dns')
+  if (dns === undefined) return false
+  return dns.has('nameservers') || dns.has('search') || dns.has('options') || (dns.text('domain') ?? '') !== ''
 }

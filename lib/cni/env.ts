@@ -113,7 +113,8 @@ export function ifNameFault(name: string): string {
   if (name === '') return 'must not be empty'
   const bytes = new TextEncoder().encode(name)
   if (bytes.length > LONGEST_IFNAME) return `must be at most ${String(LONGEST_IFNAME)} bytes`
-  if (name.indexOf(REPLACEMENT) >= 0) return 'must be UTF-8'
+  // Decoded again: the native engine's texts of variables hold the bytes as they came.
+  if (new TextDecoder().decode(bytes).indexOf(REPLACEMENT) >= 0) return 'must be UTF-8'
   if (hasByte(bytes, LATIN1_SPACE)) return 'must hold no byte a0, which the kernel takes for white space'
   if (name === '.' || name === '..') return 'must not be "." or ".."'
   // net.ipv4.conf has entries of these names already: the kernel makes no such link (sysctl_dev_name_is_allowed).

@@ -23,6 +23,12 @@ export class ConfigError extends Error {
   }
 }
 
+/** One member of an object whose keys are its writer's own words. */
+export interface Member {
+  readonly key: string
+  readonly json: Json
+}
+
 /** One object of the configuration, with its path in it (`ipam.ranges[0][1]`, '' for the whole). */
 export class Section {
   readonly #json: Json
@@ -118,6 +124,16 @@ export class Section {
     return json === undefined || json.type === 'null' ? undefined : json
   }
 
+  /** Every member in the order written, null too: for objects whose keys are data, such as the names of sysctls. */
+  members(): readonly Member[] {
+    const members: Member[] = []
+    for (let i = 0; i < this.#json.keys.length; i += 1) {
+      const json = this.#json.items[i]
+      if (json !== undefined) members.push({ key: this.#json.keys[i] ?? '', json })
+    }
+    return members
+  }
+
   /** The whole object as it is. */
   value(): Json {
     return this.#json
@@ -136,6 +152,11 @@ export class Section {
   problem(key: string, message: string): void {
     const json = this.json(key)
     this.#problems.push(`${this.pathOf(key)} ${message}${json === undefined ? '' : got(json)}`)
+  }
+
+  /** The same of a member at hand: looking up each of many by its key would be the work of a square. */
+  memberProblem(member: Member, message: string): void {
+    this.#problems.push(`${this.pathOf(member.key)} ${message}${got(member.json)}`)
   }
 
   /**

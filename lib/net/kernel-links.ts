@@ -142,13 +142,13 @@ export class KernelLinks extends Links {
     const object = quoted(link.name)
     const get = getRequest('get link', object, { ...EMPTY_LINK, name: link.name })
     const answers = this.#conn.batch([addRequest(link, undefined), get])
-    for (const answer of answers) if (answer.errno !== '') throw linkRefusal(answer, link.kind.kind)
+    for (const answer of answers) if (answer.errno !== '') throw linkRefusal(answer, link.kind)
     return onlyLink(answers[1]?.payloads ?? [], object)
   }
 
   override addIn(netns: Namespace, link: NewLink): void {
     const answer = this.#conn.attempt(addRequest(link, netns))
-    if (answer.errno !== '') throw linkRefusal(answer, link.kind.kind)
+    if (answer.errno !== '') throw linkRefusal(answer, link.kind)
   }
 
   override addTap(tap: NewTap): Link {
@@ -234,13 +234,17 @@ function onlyLink(payloads: readonly Uint8Array[], object: string): Link {
   return linkOf(payload)
 }
 
-/** A kernel that lacks the kind says only "Operation not supported": tell what would bring it. */
-function linkRefusal(answer: Answer, kind: string): KernelError {
+/** A kernel that lacks the kind or what is asked of it says only "Operation not supported": tell what would bring it. */
+function linkRefusal(answer: Answer, kind: LinkKind): KernelError {
   if (answer.errno !== 'EOPNOTSUPP') return refusal(answer)
   const { operation, object } = answer.request
-  const need = `links of kind ${quoted(kind)} need ${kernelOption(kind)}; ${answer.explanation}`
-  return new KernelError(operation, object, answer.errno, need)
+  const what = kind.vlanFiltering === true ? 'VLANs of bridges need' : `links of kind ${quoted(kind.kind)} need`
+  const need = kind.vlanFiltering === true ? VLAN_FILTERING : kernelOption(kind.kind)
+  return new KernelError(operation, object, answer.errno, `${what} ${need}; ${answer.explanation}`)
 }
+
+/** A bridge as such is there wherever this is refused (net/bridge/br_netlink.c br_changelink). */
+const VLAN_FILTERING = 'CONFIG_BRIDGE_VLAN_FILTERING in the kernel'
 
 /** @source drivers/net/Kconfig, net/8021q/Kconfig, net/bridge/Kconfig */
 function kernelOption(kind: string): string {

@@ -107,6 +107,19 @@ test('links made by ip are listed as ip lists them', () => {
   })
 })
 
+test('a kernel without VLANs of bridges is told apart from one without bridges', () => {
+  withNet((net, box) => {
+    let refusal = ''
+    try {
+      net.links.add({ name: 'br0', kind: { kind: 'bridge', vlanFiltering: true } })
+    } catch (error) {
+      refusal = String(error)
+    }
+    const isThere = box.run('ip', ['link', 'add', 'br1', 'type', 'bridge', 'vlan_filtering', '1']).status === 0
+    assert.match(refusal, isThere ? /^$/ : /EOPNOTSUPP .*VLANs of bridges need CONFIG_BRIDGE_VLAN_FILTERING/)
+  })
+})
+
 test('a link is found by names of any length that the kernel takes', () => {
   withNet((net, box) => {
     ip(box, 'link add v0 type veth peer name v1')

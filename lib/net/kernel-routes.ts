@@ -172,14 +172,14 @@ export class KernelRoutes extends Routes {
    */
   override ensure(routes: readonly Route[]): void {
     const answers = this.#conn.batch(routes.map(route => newRequest('add route', NLM_F_CREATE | NLM_F_EXCL, route)))
-    const refused = answers.find(answer => answer.errno !== '' && answer.errno !== 'EEXIST')
-    if (refused !== undefined) throw refusal(refused)
     if (!answers.some(answer => answer.errno !== '')) return
     const present = byPlace(this.list({ table: 0 }))
+    // In order: a route whose place is taken leaves the gateways unreachable that those after it lead through.
     for (let i = 0; i < routes.length; i += 1) {
       const answer = answers[i]
       const route = routes[i]
       if (answer === undefined || answer.errno === '' || route === undefined) continue
+      if (answer.errno !== 'EEXIST') throw refusal(answer)
       refuseOthers(present.get(placeOf(route)) ?? [], route, answer)
     }
   }

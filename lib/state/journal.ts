@@ -80,8 +80,11 @@ export class Journal extends Records {
   override readForRemoval(attachment: Attachment): Json | undefined {
     const path = this.#path(attachment)
     const entry = readEntry(path)
-    if (entry === undefined && removeUnfinished(path)) removeEmptyDirectory(this.#directory)
-    return entry
+    if (entry !== undefined) return entry
+    // The writer may have been killed before it began, with nothing made but the directory.
+    removeUnfinished(path)
+    removeEmptyDirectory(this.#directory)
+    return undefined
   }
 
   override list(): readonly Recorded[] {

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import {
+  appendFileSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -97,6 +98,9 @@ test('owner files are only a help: without them, and with wrong ones, the same l
     s => truncateSync(join(s.owners, 'c1:eth0'), 0),
     s => truncateSync(join(s.owners, 'c1:eth0'), 44),
     s => truncateSync(join(s.owners, 'seal'), 5),
+    // A writer was killed before it cut the end of the longer text that was there.
+    s => appendFileSync(join(s.owners, 'c1:eth0'), '.3 10.1.0.3 fd00::9\n'),
+    s => appendFileSync(join(s.owners, 'seal'), '7\n'),
     s => {
       unlinkSync(join(s.owners, 'c1:eth0'))
       writeFileSync(join(s.owners, 'seal'), 'another-boot 1 1\n')
@@ -328,6 +332,21 @@ test('a claim that fails leaves neither lease nor owner file, and what was held 
     throwsLike(() => claim(leases, c1, '10.1.0.4', '10.1.0.3'), { errno: 'EEXIST' })
     assert.equal(held(leases, c1), ['10.1.0.2'])
     assert.equal(held(leases, c2), ['10.1.0.3'])
+  }))
+
+test('a lease that somebody rewrote in place is whose it says it is', () =>
+  inScratch(({ leases, path }) => {
+    // Neither the directory's time nor the owner files tell of it.
+    claim(leases, c1, '10.1.0.2')
+    claim(leases, c2, '10.1.0.3')
+    writeFileSync(join(path, '10.1.0.2'), 'c1')
+    assert.equal(held(leases, c1), ['10.1.0.2'])
+    leases.locked(() => leases.release(c1))
+    assert.equal([...leases.names()], ['10.1.0.3'])
+    writeFileSync(join(path, '10.1.0.3'), 'somebody\r\neth0')
+    assert.equal(held(leases, c2), [])
+    leases.locked(() => leases.release(c2))
+    assert.equal([...leases.names()], ['10.1.0.3'])
   }))
 
 test.run()

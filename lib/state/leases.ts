@@ -140,6 +140,7 @@ export class LeaseDirectory {
   release(owner: Attachment): void {
     const { holder, addresses } = this.#holding(owner)
     for (const address of addresses) removeFile(this.#leasePath(address))
+    this.#owners.remove(owner)
     this.#owners.remove(holder)
   }
 
@@ -167,7 +168,8 @@ export class LeaseDirectory {
     this.#cover()
     for (const lease of leases) removeFile(this.#leasePath(lease.address))
     for (const { owner } of leases) {
-      if (owner !== undefined && this.#verified(owner).length === 0) this.#owners.remove(owner)
+      if (owner !== undefined && this.#verified(owner, this.#owners.addressesOf(owner)).length === 0)
+        this.#owners.remove(owner)
     }
   }
 
@@ -211,15 +213,20 @@ export class LeaseDirectory {
     const older: Attachment = { ...owner, ifName: '' }
     for (const one of [owner, older]) if (this.#owners.read(one)?.boot === '') this.#isCovered = false
     this.#cover()
-    const addresses = this.#verified(owner)
-    const inherited = addresses.length === 0 ? this.#verified(older) : []
+    // Of both names: a lease that was rewritten in the other format, in place, has not touched the directory.
+    const known = this.#owners.addressesOf(owner).concat(this.#owners.addressesOf(older))
+    const addresses = this.#verified(owner, known)
+    const inherited = addresses.length === 0 ? this.#verified(older, known) : []
     return inherited.length === 0 ? { holder: owner, addresses } : { holder: older, addresses: inherited }
   }
 
-  /** Those addresses of the owner file that are the owner's indeed. */
-  #verified(owner: Attachment): readonly IpAddress[] {
+  /** Those of the addresses whose leases name the owner: the lease decides, not what was written down about it. */
+  #verified(owner: Attachment, known: readonly string[]): readonly IpAddress[] {
     const held: IpAddress[] = []
-    for (const text of this.#owners.addressesOf(owner)) {
+    const seen = new Set<string>()
+    for (const text of known) {
+      if (seen.has(text)) continue
+      seen.add(text)
       const address = parseAddress(text)
       const holder = address === undefined ? undefined : this.find(address)?.owner
       if (address !== undefined && holder !== undefined && isSameAttachment(holder, owner)) held.push(address)

@@ -1,5 +1,5 @@
 /**
- * Packet sockets for DHCP: whole Ethernet frames on one interface, which needs no address for it. For daemons only: the
+ * Packet sockets: whole Ethernet frames on one interface, which needs no address for it. For daemons only: the
  * filter is handed over as a pointer, which the Node engine alone can make.
  *
  * @source man 7 packet; linux/filter.h struct sock_filter, struct sock_fprog; linux/if_packet.h struct sockaddr_ll
@@ -16,16 +16,22 @@ const SOCK_CLOEXEC = 0o2000000
 const SOL_SOCKET = 1
 const SO_REUSEADDR = 2
 const SO_ATTACH_FILTER = 26
+const ETH_P_ALL = 0x0003
 const ETH_P_IP = 0x0800
+const ETH_P_ARP = 0x0806
+const ETH_P_IPV6 = 0x86dd
 const MSG_DONTWAIT = 0x40
 const LARGEST_FRAME = 65_536
 
 /** linux/bpf_common.h: what the filter's lines do. */
+const LOAD_WORD = 0x20
 const LOAD_HALF = 0x28
 const LOAD_BYTE = 0x30
 const LOAD_HEADER_LENGTH = 0xb1
 const LOAD_HALF_BEHIND_HEADER = 0x48
+const TO_INDEX = 0x07
 const JUMP_IF_EQUAL = 0x15
+const JUMP_IF_EQUALS_INDEX = 0x1d
 const JUMP_IF_ANY = 0x45
 const RETURN = 0x06
 
@@ -37,16 +43,30 @@ const RETURN = 0x06
  * @throws {SysError} EPERM without CAP_NET_RAW, ENODEV when the interface is gone
  */
 export function openPacketSocket(index: number, port: number): number {
+  return openFiltered(index, ETH_P_IP, filterFor(port))
+}
+
+/**
+ * The same for announcements of addresses: gratuitous ARP, and neighbour advertisements that nobody asked for. It can send
+ * any frame.
+ *
+ * @throws {SysError} as openPacketSocket
+ */
+export function openAnnouncementSocket(index: number): number {
+  return openFiltered(index, ETH_P_ALL, ANNOUNCEMENTS)
+}
+
+function openFiltered(index: number, protocol: number, lines: Filter): number {
   // Protocol 0: nothing arrives before the filter is in place.
   const fd = libc.socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)
   if (fd < 0) throw new SysError('socket', 'AF_PACKET', libc.errnoName(), '')
-  const program = filterFor(port)
+  const program = programOf(lines)
   const description = new Uint8Array(16)
   const view = new DataView(description.buffer)
   view.setUint16(0, program.length / 8, true)
   view.setBigUint64(8, BigInt(getRawPointer(program)), true)
   const attached = libc.setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, description)
-  if (attached < 0 || libc.bind(fd, linkAddress(index)) < 0) {
+  if (attached < 0 || libc.bind(fd, linkAddress(index, protocol)) < 0) {
     const errno = libc.errnoName()
     libc.close(fd)
     throw new SysError(attached < 0 ? 'attach filter to' : 'bind', `packet socket on interface ${index}`, errno, '')
@@ -54,9 +74,30 @@ export function openPacketSocket(index: number, port: number): number {
   return fd
 }
 
-/** @returns instructions of 8 bytes each: code, jump if true, jump if false, operand */
-function filterFor(port: number): Uint8Array {
-  const lines: readonly (readonly [number, number, number, number])[] = [
+/** Instructions: code, jump if true, jump if false, operand. */
+type Filter = readonly (readonly [number, number, number, number])[]
+
+/** ARP whose sender and target are one address; ICMPv6 of type 136 to a multicast address. */
+const ANNOUNCEMENTS: Filter = [
+  [LOAD_HALF, 0, 0, 12],
+  [JUMP_IF_EQUAL, 0, 4, ETH_P_ARP],
+  [LOAD_WORD, 0, 0, 28],
+  [TO_INDEX, 0, 0, 0],
+  [LOAD_WORD, 0, 0, 38],
+  [JUMP_IF_EQUALS_INDEX, 7, 8, 0],
+  [JUMP_IF_EQUAL, 0, 7, ETH_P_IPV6],
+  [LOAD_BYTE, 0, 0, 20],
+  [JUMP_IF_EQUAL, 0, 5, 58],
+  [LOAD_BYTE, 0, 0, 54],
+  [JUMP_IF_EQUAL, 0, 3, 136],
+  [LOAD_BYTE, 0, 0, 38],
+  [JUMP_IF_EQUAL, 0, 1, 0xff],
+  [RETURN, 0, 0, LARGEST_FRAME],
+  [RETURN, 0, 0, 0]
+]
+
+function filterFor(port: number): Filter {
+  return [
     [LOAD_HALF, 0, 0, 12],
     [JUMP_IF_EQUAL, 0, 8, ETH_P_IP],
     [LOAD_BYTE, 0, 0, 23],
@@ -70,6 +111,10 @@ function filterFor(port: number): Uint8Array {
     [RETURN, 0, 0, LARGEST_FRAME],
     [RETURN, 0, 0, 0]
   ]
+}
+
+/** Eight bytes for each instruction. */
+function programOf(lines: Filter): Uint8Array {
   const program = new Uint8Array(lines.length * 8)
   const view = new DataView(program.buffer)
   lines.forEach(([code, ifTrue, ifFalse, operand], line) => {
@@ -82,11 +127,11 @@ function filterFor(port: number): Uint8Array {
 }
 
 /** struct sockaddr_ll */
-function linkAddress(index: number): Uint8Array {
+function linkAddress(index: number, protocol: number): Uint8Array {
   const address = new Uint8Array(20)
   const view = new DataView(address.buffer)
   view.setUint16(0, AF_PACKET, true)
-  view.setUint16(2, ETH_P_IP, false)
+  view.setUint16(2, protocol, false)
   view.setInt32(4, index, true)
   return address
 }

@@ -29,6 +29,6 @@ function settled(line: string): string {
   return line
     .replace(/^\d+: ([^:@]+)[^:]*:/, '$1:')
     .replace(/,LOWER_UP|NO-CARRIER,/g, '')
-    .replace(/ state \w+/, '')
+    .replace(/ (state|qdisc) \w+/g, '')
     .replace(/^(qdisc \w+) [0-9a-f]+:/, '$1')
 }

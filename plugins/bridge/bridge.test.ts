@@ -53,6 +53,28 @@ test('host and container after ADD; everything as before after DEL', () => {
   })
 })
 
+test('an IPAM that gives the container the gateway\u2019s own address is refused, and its lease goes back', () => {
+  const ips = [{ address: '10.1.0.1/24', gateway: '10.1.0.1' }]
+  const two = [{ address: '10.1.0.7/24' }, { address: '10.1.0.1/24' }]
+  for (const [given, named] of [
+    [ips, '10.1.0.1/24'],
+    [two, '10.1.0.1/24'],
+    [[{ address: 'fd00::9/64', gateway: 'fd00::9' }], 'fd00::9/64']
+  ] as const) {
+    withFakeKernel(bridge, { ...CONFIG, ipam: { type: 'fixed', result: { ips: given } } }, ({ caller }) => {
+      const error = caller.fails('ADD')
+      assert.is(error.code, 7)
+      assert.is(
+        error.msg,
+        `use address ${named} of IPAM for the container: it is the gateway's own, which the host carries`
+      )
+      assert.equal([...caller.leases], [])
+      // Without a gateway on the host it is the container that routes: an address like any other.
+      caller.ok('ADD', { config: { isGateway: false } })
+    })
+  }
+})
+
 test('an ADD that fails at any step leaves nothing but the bridge, whatever keys are set', () => {
   const link = 'add link "vetha43e6295553"'
   for (const [more, changes] of [

@@ -91,6 +91,34 @@ test('directRouting that would mean something else is refused, and so are chains
     assert.is(lab.host.run('nft', ['list', 'ruleset']).stdout, '')
   }))
 
+test('iptables: where FORWARD drops and br_netfilter is on, a container of another host comes in over its tunnel', () =>
+  onStage(({ lab, firewall }) => {
+    const { host, outside, first } = lab
+    const setUp = `ip link add tun1 type vxlan id 5 dstport 4789 local 192.0.2.1 remote 192.0.2.9
+      ip link set tun1 master br1 up; iptables -P FORWARD DROP
+      echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables`
+    assert.is(host.run('sh', ['-e', '-c', setUp]).status, 0)
+    const farAway = `ip link add tun1 type vxlan id 5 dstport 4789 local 192.0.2.9 remote 192.0.2.1
+      ip addr add 10.4.0.9/24 dev tun1; ip link set tun1 up`
+    assert.is(outside.run('sh', ['-e', '-c', farAway]).status, 0)
+    const { interfaces, ...rest } = lab.prevResult(first, [4]) as { interfaces: object[] }
+    const prevResult = { ...rest, interfaces: [...interfaces, { name: 'tun1' }] }
+    const server = EchoServer.start(first, 'c', ['tcp 80'])
+    try {
+      expectAnswers(outside, ['tcp 10.4.0.2 80'], [''])
+      for (const ingressPolicy of ['open', 'same-bridge']) {
+        const config = { ingressPolicy, prevResult }
+        firewall.ok('ADD', 'c1', 'eth0', config, first.path)
+        expectAnswers(outside, ['tcp 10.4.0.2 80'], ['c 10.4.0.9'], ingressPolicy)
+        firewall.ok('CHECK', 'c1', 'eth0', config, first.path)
+        firewall.ok('DEL', 'c1', 'eth0', {})
+        assert.not.match(host.run('iptables', ['-S']).stdout, /br1|10\.4\.0\.2/)
+      }
+    } finally {
+      server.close()
+    }
+  }))
+
 test('every address of the result is covered, whichever interface has it, and without any on the host', () =>
   onStage(({ lab, firewall }) => {
     const { host, first } = lab

@@ -57,6 +57,7 @@ import {
   verdict,
   verdictFrom
 } from '../../lib/nft/rule.ts'
+import { errnoOf } from '../../lib/sys/errors.ts'
 import { findPort, findPorts, PUBLISHED_MARK, portMember, portProblems } from './bridge-ports.ts'
 
 const TABLE = 'patchbay-firewall'
@@ -88,8 +89,22 @@ export function isMissing(nft: Nft): boolean {
   return FAMILIES.some(family => nft.findTable(family, TABLE) === undefined)
 }
 
-/** Isolates the container, in one transaction. What others left behind at its addresses and its port goes. */
+/**
+ * Isolates the container, in one transaction. What others left behind at its addresses and its port goes. Another ADD, which
+ * found the tables missing, may do it first, as the journal tells.
+ */
 export function isolate(nft: Nft, isolated: Isolated): void {
+  for (let attempt = 1; isolationProblems(nft, isolated).length > 0; attempt += 1) {
+    try {
+      isolateOnce(nft, isolated)
+      return
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST' || attempt === 3) throw error
+    }
+  }
+}
+
+function isolateOnce(nft: Nft, isolated: Isolated): void {
   const { addresses, port, comment } = isolated
   if (findPlaces(nft, addresses, port).length > 0) removeMembers(nft, () => findPlaces(nft, addresses, port))
   const members: Member[] = addresses.map(address => {

@@ -70,13 +70,22 @@ test('a namespace that died takes the link along; DEL releases the rest', () => 
   })
 })
 
-test('name servers: those of the configuration when it names any, else those of IPAM', () => {
+test('name servers: those of the configuration when it says anything, else those of IPAM', () => {
   const ipam = { type: 'fixed', result: { ...DUAL_STACK, dns: { nameservers: ['192.0.2.53'] } } }
   withFakeKernel(macvlan, { ...CONFIG, ipam }, ({ caller }) => {
     assert.equal(caller.ok('ADD').dns, { nameservers: ['192.0.2.53'] })
     caller.ok('DEL')
     const dns = { nameservers: ['192.0.2.54'] }
     assert.equal(caller.ok('ADD', { config: { dns } }).dns, dns)
+    caller.ok('DEL')
+    // Empty lists are an answer, an empty object and null are none: the reference replaces IPAM's by what is not nil.
+    const empty = { nameservers: [], search: [], options: [] }
+    assert.equal(caller.ok('ADD', { config: { dns: empty } }).dns, {})
+    caller.ok('DEL')
+    for (const silent of [{}, null, { domain: '' }]) {
+      assert.equal(caller.ok('ADD', { config: { dns: silent } }).dns, { nameservers: ['192.0.2.53'] })
+      caller.ok('DEL')
+    }
   })
 })
 

@@ -41,10 +41,11 @@ export function readConfig(request: Request): TuningConfig {
     allMulticast: booleanOf(args, 'allmulti') ?? booleanOf(config, 'allmulti'),
     txQueueLength: args?.integer('txQLen', 0, MAX_QUEUE) ?? config.integer('txQLen', 0, MAX_QUEUE)
   }
-  return { sysctls: sysctlsOf(request, args), link: isEmpty(link) ? undefined : link }
+  return { sysctls: sysctlsOf(request, args), link: isEmptyChange(link) ? undefined : link }
 }
 
-function isEmpty(link: LinkChange): boolean {
+/** Whether nothing is to be changed. */
+export function isEmptyChange(link: LinkChange): boolean {
   return (
     link.mac === undefined &&
     link.mtu === undefined &&
@@ -70,23 +71,28 @@ function booleanOf(section: Section | undefined, key: string): boolean | undefin
 function sysctlsOf(request: Request, args: Section | undefined): readonly Sysctl[] {
   const configured = sysctlsIn(request.config, request.ifName)
   const asked = args === undefined ? [] : sysctlsIn(args, request.ifName)
-  return configured.filter(one => !asked.some(other => other.path === one.path)).concat(asked)
+  const replaced = new Set<string>()
+  for (const one of asked) replaced.add(one.path)
+  return configured.filter(one => !replaced.has(one.path)).concat(asked)
 }
 
 function sysctlsIn(parent: Section, ifName: string): readonly Sysctl[] {
   const section = parent.section('sysctl')
+  if (section === undefined) return []
   const sysctls: Sysctl[] = []
-  for (const key of section?.value().keys ?? []) {
-    const value = section?.text(key)
+  const named = new Set<string>()
+  for (const member of section.members()) {
+    const { key, json } = member
     const path = sysctlPath(key, ifName)
     if (path === undefined) {
-      section?.problem(key, 'must be the key of a sysctl below net, such as "net.ipv4.conf.IFNAME.arp_filter"')
-    } else if (sysctls.some(other => other.path === path)) {
-      section?.problem(key, `must not name a sysctl that another key names (/proc/sys/net/${path})`)
-    } else if (value === undefined) {
-      if (section?.has(key) === false) section.problem(key, 'must be a string')
+      section.memberProblem(member, 'must be the key of a sysctl below net, such as "net.ipv4.conf.IFNAME.arp_filter"')
+    } else if (named.has(path)) {
+      section.memberProblem(member, `must not name a sysctl that another key names (/proc/sys/net/${path})`)
+    } else if (json.type !== 'string') {
+      section.memberProblem(member, 'must be a string')
     } else {
-      sysctls.push({ key, path, value })
+      named.add(path)
+      sysctls.push({ key, path, value: json.text })
     }
   }
   return sysctls

@@ -7,10 +7,12 @@
  */
 import { withNetns } from '../../lib/attach/attachment.ts'
 import type { Session } from '../../lib/attach/session.ts'
+import { sameBytes } from '../../lib/bytes/compare.ts'
 import { type Json, jsonBoolean, jsonNumber, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
 import { Section } from '../../lib/config/section.ts'
 import { formatMac, parseMac } from '../../lib/ip/mac.ts'
 import type { Link, LinkChange } from '../../lib/net/links.ts'
+import { isEmptyChange } from './config.ts'
 
 /** What `link` has of that which `change` is about to change. */
 export function attributesBefore(link: Link, change: LinkChange): LinkChange {
@@ -24,6 +26,19 @@ export function attributesBefore(link: Link, change: LinkChange): LinkChange {
 }
 
 /** @param index of the interface, in the namespace that ADD was given */
+/** What of `wanted` the link does not have; undefined when it has all of it. */
+export function differingFrom(link: Link, wanted: LinkChange): LinkChange | undefined {
+  const { mac, mtu, promiscuous, allMulticast, txQueueLength } = wanted
+  const change: LinkChange = {
+    mac: mac === undefined || sameBytes(link.mac, mac) ? undefined : mac,
+    mtu: mtu === link.mtu ? undefined : mtu,
+    promiscuous: promiscuous === link.isPromiscuous ? undefined : promiscuous,
+    allMulticast: allMulticast === link.isAllMulticast ? undefined : allMulticast,
+    txQueueLength: txQueueLength === link.txQueueLength ? undefined : txQueueLength
+  }
+  return isEmptyChange(change) ? undefined : change
+}
+
 export function savedToJson(session: Session, before: LinkChange, index: number): Json {
   const saved = jsonObject([
     ['mac', before.mac === undefined ? undefined : jsonString(formatMac(before.mac))],

@@ -38,7 +38,7 @@ function withBox(ifName: string, body: (box: Box) => void): void {
     ip(host, 'link add vh type veth peer name vc')
     ip(host, `link set vc netns ${String(box.pid)} name ${ifName} up`)
     const prevResult = { interfaces: [{ name: 'vh' }, { name: ifName, sandbox: box.path }], ips: [] }
-    const caller = new PluginCaller(tuning(new HostedKernel(host.path), '/nonexistent'), box.path, {})
+    const caller = new PluginCaller(tuning(new HostedKernel(host.path), '/proc/nonexistent'), box.path, {})
     const dataDir = join(caller.directory, 'data')
     try {
       body({
@@ -58,6 +58,19 @@ function withBox(ifName: string, body: (box: Box) => void): void {
     }
   })
 }
+
+test('what the kernel refuses is not said to be left: nothing changed', () => {
+  withBox('eth0', ({ caller, config, state, dataDir }) => {
+    const before = state()
+    // A group address can be nobody's own: EADDRNOTAVAIL, before anything else of the request is set or after.
+    for (const more of [{ mac: '01:00:5e:00:00:01' }, { mac: '01:00:5e:00:00:01', mtu: 1400, promisc: true }]) {
+      const error = caller.fails('ADD', { config: config(more) })
+      assert.match(error.msg, /^set link [0-9]+: EADDRNOTAVAIL \([^;]*\)$/)
+      assert.equal(state(), before)
+      assert.equal(existsSync(dataDir) ? readdirSync(dataDir) : [], [])
+    }
+  })
+})
 
 test('everything set as iproute2 and /proc see it; CHECK agrees; DEL restores', () => {
   withBox('eth0', ({ caller, dataDir, config, sysctl, state }) => {

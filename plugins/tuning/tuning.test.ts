@@ -212,6 +212,21 @@ test('mistakes are named with key and value, all at once, and nothing is changed
   })
 })
 
+test('ten thousand sysctls are judged in one pass', () => {
+  withInterface(({ kernel, caller, config }) => {
+    const before = kernel.toText()
+    const many = (count: number, more: object = {}) => {
+      const keys = Array.from({ length: count }, (_, i) => `net.ipv4.conf.link${i}.arp_filter`)
+      return { sysctl: { ...Object.fromEntries(keys.map(key => [key, '1'])), ...more } }
+    }
+    // None of them exists, which is found at the first; that each is a key of its own is found for all before.
+    assert.match(caller.fails('ADD', config(many(10_000))).msg, /"ipv4\/conf\/link0\/arp_filter" = "1": ENOENT/)
+    const error = caller.fails('ADD', config(many(10_000, { 'net/ipv4/conf/link7/arp_filter': '2' })))
+    assert.match(error.msg, /arp_filter must not name a sysctl that another key names .*link7/)
+    assert.is(kernel.toText(), before)
+  })
+})
+
 test('a sysctl that does not exist: the error names it, and what was written before is put back', () => {
   withInterface(({ kernel, caller, config }) => {
     const before = kernel.toText()

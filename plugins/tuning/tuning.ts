@@ -28,7 +28,7 @@ import { SavedFiles } from '../../lib/state/saved.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
 import { ALLOWLIST, checkAllowed } from './allowlist.ts'
 import { dataDirectory, readConfig } from './config.ts'
-import { attributesBefore, indexIn, restoringChanges, savedToJson } from './saved.ts'
+import { attributesBefore, differingFrom, indexIn, restoringChanges, savedToJson } from './saved.ts'
 import { isSameValue, type Sysctl } from './sysctl.ts'
 
 /** @param allowlist for tests */
@@ -88,8 +88,15 @@ function changeLink(session: Session, change: LinkChange): void {
   const before = attributesBefore(link, change)
   session.record(savedToJson(session, before, link.index))
   // Pushed first: the kernel may refuse the second attribute of a request after it has set the first.
-  session.undo.push(`link ${JSON.stringify(link.name)}`, () => container.links.set(link.index, before))
+  session.undo.push(`link ${JSON.stringify(link.name)}`, () => takeBack(container, link.index, before))
   container.links.set(link.index, change)
+}
+
+/** What was refused is as it was before, and putting it back would be refused as well. */
+function takeBack(container: Net, index: number, before: LinkChange): void {
+  const link = container.links.findByIndex(index)
+  const change = link === undefined ? undefined : differingFrom(link, before)
+  if (change !== undefined) container.links.set(index, change)
 }
 
 function resultAfter(result: Result, request: Request, change: LinkChange): Result {
