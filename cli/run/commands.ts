@@ -53,6 +53,7 @@ export const CONTAINER_COMMANDS: readonly CommandSpec[] = [
     summary: 'show the containers that run has started',
     options: [
       { flags: '-a, --all', summary: 'those that have ended too' },
+      { flags: '--no-trunc', summary: 'whole commands' },
       QUIET,
       FORMAT,
       { ...OUTPUT, flags: '-o, --output FORMAT' },

@@ -18,22 +18,27 @@ import { type ContainerState, ContainerStore, isRunning } from './store.ts'
 const COLUMNS = ['Name', 'Command', 'Created', 'Status', 'Networks', 'Addresses', 'Ports']
 const FIELDS = [...COLUMNS, 'Pid', 'Running', 'ExitStatus']
 
+/** Letters of a command that `ps` shows. */
+const SHOWN = 40
+
 /** `ps` */
 export async function ps(call: Call): Promise<number> {
   const all = new ContainerStore(call.runDir).list()
   const cached = new AttachmentCache(call.place.cacheDir).list()
-  const rows = all.map(state => rowOf(state, cached)).filter(row => call.has('all') || row['Running'] === true)
+  const rows = all
+    .map(state => rowOf(state, cached, call.has('no-trunc') ? Number.POSITIVE_INFINITY : SHOWN))
+    .filter(row => call.has('all') || row['Running'] === true)
   call.output.out(await formatted(call, rows, { columns: COLUMNS, key: 'Name', fields: FIELDS }))
   return 0
 }
 
-function rowOf(state: ContainerState, cached: readonly CachedAttachment[]): Row {
+function rowOf(state: ContainerState, cached: readonly CachedAttachment[], shown: number): Row {
   const running = isRunning(state)
   // One that runs may have been connected to more networks since, or taken off some.
   const own = cached.filter(one => one.containerId === state.name)
   return {
     Name: state.name,
-    Command: state.command.join(' '),
+    Command: shortened(state.command.join(' ').replaceAll(/\s+/g, ' '), shown),
     Created: `${ago(state.created)} ago`,
     Status: running ? 'running' : endText(state),
     Networks: own.length === 0 ? state.networks : [...new Set(own.map(one => one.network))],
@@ -43,6 +48,10 @@ function rowOf(state: ContainerState, cached: readonly CachedAttachment[]): Row 
     Running: running,
     ExitStatus: state.exitStatus ?? null
   }
+}
+
+function shortened(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 3)}...`
 }
 
 function addressesOf({ result }: CachedAttachment): readonly string[] {

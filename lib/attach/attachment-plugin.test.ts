@@ -148,6 +148,15 @@ test('GC: the same for what the runtime does not know; of what cannot be removed
     assert.equal(caller.journal().length, 1)
   }))
 
+test('GC: an entry that cannot be removed keeps no address', () =>
+  inFrame(frame => {
+    const { caller } = frame
+    for (const containerId of ['c1', 'c2']) caller.ok('ADD', { containerId })
+    frame.failing = 'forget c2'
+    assert.match(caller.gc([C1]).stdout, /forget c2: refused/)
+    assert.equal(caller.keptByIpam, ['c1'])
+  }))
+
 test('addresses leased over the interface go before it', () =>
   inFrame(({ caller, done }) => {
     // Its name decides; what stands behind it here is the same.

@@ -163,8 +163,9 @@ function removeStale(session: Session, own: AttachmentPlugin): readonly Attachme
     if (isAttachmentIn(attachment, session.request.validAttachments)) continue
     const gone = session.about(attachment)
     removeMade(gone, entry, own)
-    forgetIfClean(gone, entry, own)
+    // What is written down about nothing any more keeps no address.
     if (!gone.steps.isClean()) left.push(attachment)
+    forgetIfClean(gone, entry, own)
     gone.leave()
     session.attempt(() => gone.steps.finish())
   }

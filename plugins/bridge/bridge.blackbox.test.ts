@@ -340,16 +340,17 @@ test('with the Go plugins: their bridge with our host-local, ours with theirs, o
       const binDir = i % 2 === 0 ? world.binDir : REFERENCE_DIR
       const path = i < 2 ? REFERENCE_DIR : world.binDir
       const options = { container, containerId: `c${i}`, binDir, path }
-      return { options, address: world.add('bridge', config, options).ips[0].address }
+      const prevResult = world.add('bridge', config, options)
+      return { options, prevResult, address: prevResult.ips[0].address }
     })
     assert.equal(
       used.map(one => one.address),
       ['10.9.0.2/24', '10.9.0.3/24', '10.9.0.4/24', '10.9.0.5/24']
     )
-    // Each attachment is deleted by the other implementation.
-    for (const { options } of used) {
+    // Each attachment is deleted by the other implementation, with the result that the runtime kept.
+    for (const { options, prevResult } of used) {
       const binDir = options.binDir === REFERENCE_DIR ? world.binDir : REFERENCE_DIR
-      world.del('bridge', config, { ...options, binDir, path: binDir })
+      world.del('bridge', { ...config, prevResult }, { ...options, binDir, path: binDir })
     }
     assert.equal(
       world.containers.map(box => world.ip(box, 'link').length),

@@ -77,7 +77,8 @@ test('either implementation removes what the other laid', async () => {
     world.add('ptp', config, second)
     const check = world.call('ptp', 'CHECK', network(world, { cniVersion: '1.0.0', prevResult: theirs }), first)
     assert.is(check.status, 0, check.stdout)
-    world.del('ptp', config, first)
+    // Whose it is says the result that the runtime kept: the reference leaves no other trace.
+    world.del('ptp', { ...config, prevResult: theirs }, first)
     world.del('ptp', config, { ...second, ...reference })
     world.del('ptp', config, second)
     assert.equal([linkNamesIn(world, 0), linkNamesIn(world, 1)], [['lo'], ['lo']])

@@ -16,7 +16,7 @@ function prepare(world: World): void {
   ] as const) {
     sh(
       world.host,
-      `ip link add v-${name} type veth peer name ${name} netns ${String(box.pid)}
+      `ip link add v-${name} type veth peer name ${name} address 02:00:00:00:00:0${net} netns ${String(box.pid)}
       ip link set v-${name} up
       ip addr add 10.${net}.0.1/24 dev v-${name}; ip addr add fd00:${net}::1/64 dev v-${name} nodad`
     )
@@ -47,7 +47,8 @@ function giveDefaults(box: Namespace): void {
 
 function network(world: World, ifName: string, more: object = {}): object {
   const net = ifName === 'eth0' ? '1' : '2'
-  const interfaces = [{ name: `v-${ifName}` }, { name: ifName, sandbox: world.container().path }]
+  const own = { name: ifName, sandbox: world.container().path, mac: `02:00:00:00:00:0${net}` }
+  const interfaces = [{ name: `v-${ifName}` }, own]
   const ips = [
     { address: `10.${net}.0.5/24`, gateway: `10.${net}.0.1`, interface: 1 },
     { address: `fd00:${net}::5/64`, gateway: `fd00:${net}::1`, interface: 1 }

@@ -59,7 +59,8 @@ test('ADD, CHECK, DEL twice; result and routes as the reference plugin makes the
       const theirs = world.add(one.type, network(world, one), reference)
       assert.equal(comparable(result), comparable(theirs))
       assert.equal(routes, routesIn(world, 1))
-      world.del(one.type, network(world, one), { container: world.container(1), containerId: 'c2' })
+      const kept = { ...network(world, one), prevResult: theirs }
+      world.del(one.type, kept, { container: world.container(1), containerId: 'c2' })
       assert.is(world.ip(world.container(1), 'link').length, 1)
       assert.is(world.snapshot(), before)
     })

@@ -24,12 +24,15 @@ function withInterfaces(body: (box: Box) => void): void {
       ['eth0', '02:00:00:00:00:01'],
       ['net1', '02:00:00:00:00:02']
     ]) {
-      ip(host, `link add v-${String(name)} address ${String(mac)} type veth peer name vc`)
+      ip(
+        host,
+        `link add v-${String(name)} address ${String(mac)} type veth peer name vc address ${String(mac).replace('02:', '06:')}`
+      )
       ip(host, `link set vc netns ${String(box.pid)} name ${String(name)} up`)
       ip(host, `link set v-${String(name)} up`)
     }
     give(box, 'eth0')
-    const prevResult = { interfaces: [{ name: 'eth0', sandbox: box.path }], ips: [] }
+    const prevResult = { interfaces: [{ name: 'eth0', sandbox: box.path, mac: '06:00:00:00:00:01' }], ips: [] }
     const config = { cniVersion: '1.0.0', name: 'net1', type: 'vrf', vrfname: 'blue', prevResult }
     const caller = new PluginCaller(vrf(new HostedKernel(host.path)), box.path, config)
     try {

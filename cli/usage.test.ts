@@ -1,0 +1,73 @@
+/** What is said to who asks for help, or needs it. */
+import { answerOf, type CommandAnswer } from '../lib/testing/command-stage.ts'
+import { assert, suite } from '../lib/testing/suite.ts'
+import { GRAMMAR, runCommandLine } from './command-line.ts'
+import { optionName, usageLine } from './spec.ts'
+
+const test = suite('cli/usage')
+
+const command = (...argv: string[]): Promise<CommandAnswer> => answerOf(runCommandLine, argv)
+
+test('wrong use is status 2 and explained, with the form of the command; nothing was done', async () => {
+  const cases: readonly (readonly [readonly string[], RegExp])[] = [
+    [['frob'], /unknown command 'frob'/],
+    [['detatch', 'a', 'b'], /unknown command 'detatch'; did you mean detach\?/],
+    [
+      ['attach', 'blue'],
+      /missing required argument 'CONTAINER'\n.*the form is: patchbay attach \[options\] NETWORK CONTAINER/
+    ],
+    [['attach', 'blue', 'c1', '--frob'], /unknown option '--frob'/],
+    [['attach', 'blue', 'c1', '--ifnam', 'x'], /unknown option '--ifnam'; did you mean --ifname\?/],
+    [['detach', 'blue'], /which container\?/],
+    [['network'], /network needs a verb/],
+    [['network', 'frob'], /unknown command 'frob'/],
+    [['network', 'creat', 'x'], /did you mean create\?/],
+    [['network', 'toString'], /unknown command 'toString'/],
+    [['network', 'create', 'x', '-d', 'brigde'], /no driver "brigde"; did you mean "bridge"\?/],
+    [['network', 'create', 'x'.repeat(300)], /a name has at most 237 letters, this one 300/],
+    [['network', 'ls', '-f', 'drivr=x'], /did you mean "driver"\?/],
+    [['completion', 'bsh'], /did you mean "bash"\?/],
+    [['gc'], /missing required argument 'NETWORK'/],
+    [['install', '--engine', 'fast'], /must be one of native, node/]
+  ]
+  for (const [argv, message] of cases) {
+    const more = /^(attach|detach|gc|network (ls|create))/.test(argv.join(' ')) ? ['--conf-dir', '/nonexistent'] : []
+    const answer = await command(...argv, ...more)
+    assert.is(answer.status, 2, `${argv.join(' ')}: ${answer.err}`)
+    assert.is(answer.out, '')
+    assert.match(answer.err, message)
+  }
+})
+
+test('help and version', async () => {
+  const whole = await command('--help')
+  assert.match(whole.out, /^Usage: patchbay COMMAND \[options\]/)
+  assert.match((await command('attach', '--help')).out, /^Usage: patchbay attach \[options\] NETWORK CONTAINER\n/)
+  assert.is((await command('help', 'network', 'create')).out, (await command('network', 'create', '--help')).out)
+  const nothing = await command()
+  assert.equal([nothing.status, nothing.out, nothing.err], [2, '', whole.out])
+  assert.match(
+    (await command('version')).out,
+    /^Patchbay v[0-9.]+\nCNI versions: 0\.1\.0, .*1\.1\.0\nplugins: .*loopback/
+  )
+  assert.ok(JSON.parse((await command('--version', '--json')).out).plugins.includes('bridge'))
+})
+
+test('the help of a verb is its own, with examples, within 80 columns, and every option of it is taken', async () => {
+  for (const spec of GRAMMAR.commands) {
+    const { out } = await command(...spec.name.split(' '), '--help')
+    assert.match(out, `Usage: ${usageLine(spec)}\n`)
+    assert.match(out, '\nExamples:\n')
+    for (const line of out.split('\n')) assert.ok(line.length <= 80, line)
+    for (const option of spec.options ?? []) assert.match(out, `--${optionName(option)}`)
+  }
+  assert.not.match((await command('network', 'ls', '--help')).out, '--subnet')
+})
+
+test('programs show the options that they read themselves', async () => {
+  assert.match((await command('agent', '--help')).out, /--config FILE/)
+  assert.match((await command('conformance', '--help')).out, /--plugin-dir \[NAME=\]DIR/)
+  assert.match((await command('dhcp', '--help')).out, /socketpath/)
+})
+
+test.run()
