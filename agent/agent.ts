@@ -14,7 +14,7 @@ import type { Kernel } from '../lib/net/kernel.ts'
 import { followUnderlay } from '../lib/overlay/follow.ts'
 import { sameDevices, sameTunnel, type Tunnel, tunnelMac } from '../lib/overlay/tunnel.ts'
 import { messageOf } from '../lib/sys/errors.ts'
-import { type AddressOwner, type Endpoint, hostsOwn, isHostsOwn, type LocalEndpoint } from './endpoint.ts'
+import { type AddressOwner, hostsOwn, isHostsOwn, type LocalEndpoint } from './endpoint.ts'
 import type { Placed } from './endpoint-table.ts'
 import { HostAddresses } from './host-addresses.ts'
 import { KernelTables } from './kernel-tables.ts'
@@ -51,21 +51,20 @@ export interface AgentOptions {
 }
 
 /** What this host wants the registry to have. */
-export function ownRecords(host: string, store: LocalStore, onConflict: OwnRecords['onConflict']): OwnRecords {
+export function ownRecords(host: string, store: LocalStore): Pick<OwnRecords, 'values' | 'claims'> {
   return {
-    endpoints: () => {
-      const own = new Map<string, Endpoint>()
-      for (const one of store.endpoints.values()) own.set(endpointKey(one.tunnel.vni, host, one), one)
+    values: () => {
+      const own = new Map<string, string>()
+      for (const one of store.endpoints.values()) own.set(endpointKey(one.tunnel.vni, host, one), endpointValue(one))
       return own
     },
-    addresses: () => {
+    claims: () => {
       const own = new Map<string, AddressOwner>()
       for (const held of store.addresses.values()) {
         for (const ip of held.ips) own.set(addressKey(held.pool, ip), ownerOf(host, held))
       }
       return own
-    },
-    onConflict
+    }
   }
 }
 
@@ -180,7 +179,7 @@ export class Agent {
     store.putEndpoint(endpoint)
     const key = endpointKey(tunnel.vni, host, endpoint)
     try {
-      const revision = await registry.put(key, endpoint, milliseconds)
+      const revision = await registry.put(key, endpointValue(endpoint), milliseconds)
       overlay.placeOwn(key.slice(endpointPrefix(tunnel.vni).length), endpoint, revision)
       await this.#publishHost(endpoint, deadline - Date.now())
       await overlay.whenProgrammed(deadline - Date.now())
@@ -209,7 +208,7 @@ export class Agent {
       const mac = formatMac(tunnelMac(first.tunnel))
       const endpoint = { ...first, ...own, mac, ips, netns: '', hostEnd: first.tunnel.bridge, gateways: [] }
       store.putEndpoint(endpoint)
-      await registry.put(endpointKey(first.tunnel.vni, host, own), endpoint, milliseconds)
+      await registry.put(endpointKey(first.tunnel.vni, host, own), endpointValue(endpoint), milliseconds)
       this.#overlays.get(first.tunnel.vni)?.devicesChanged()
     } catch (error) {
       log(`overlay ${first.tunnel.vni}: this host has no address of its own in it: ${messageOf(error)}`)
@@ -334,7 +333,8 @@ export class Agent {
       const moved = { ...local, mac, tunnel: { ...tunnel, learning: local.tunnel.learning }, vtep }
       store.putEndpoint(moved)
       // While the registry is away this fails; when it is back, it gets what it lacks.
-      if (hasMoved) registry.put(endpointKey(tunnel.vni, host, local), moved, PUBLISH_MS).catch(() => undefined)
+      if (hasMoved)
+        registry.put(endpointKey(tunnel.vni, host, local), endpointValue(moved), PUBLISH_MS).catch(() => undefined)
     }
     if (tunnel.follows.mtu) followMtu(kernel, tunnel, locals)
   }

@@ -10,6 +10,7 @@ test('defaults', () => {
     host: hostname(),
     socket: '/run/patchbay/agent.sock',
     stateDir: '/run/patchbay/agent',
+    pluginStateDir: '/run/patchbay',
     http: '',
     compareSeconds: 15,
     etcd: {

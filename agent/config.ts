@@ -3,11 +3,12 @@ import { hostname } from 'node:os'
 import { parseJson } from '../lib/config/json.ts'
 import { Section } from '../lib/config/section.ts'
 import { DEFAULT_SOCKET } from '../lib/overlay/agent-call.ts'
+import { DEFAULT_STATE_DIR } from '../lib/state/journal.ts'
 
 export const DEFAULT_CONFIG = '/etc/patchbay/agent.json'
 
-/** The registry where the configuration names none. */
-const DEFAULT_FILE = '/etc/patchbay/hosts.json'
+/** The registry where the configuration names none, if it is there: without it the agent is one host's alone. */
+export const DEFAULT_FILE = '/etc/patchbay/hosts.json'
 
 interface EtcdConfig {
   readonly endpoints: readonly string[]
@@ -28,6 +29,8 @@ export interface AgentConfig {
   readonly host: string
   readonly socket: string
   readonly stateDir: string
+  /** The plugins' `stateDir`. */
+  readonly pluginStateDir: string
   /** `unix:PATH` or `HOST:PORT`; '' = no HTTP */
   readonly http: string
   readonly compareSeconds: number
@@ -44,6 +47,7 @@ export function parseConfig(text: string): AgentConfig {
     host: textOr(config, 'host', hostname()),
     socket: textOr(config, 'socket', DEFAULT_SOCKET),
     stateDir: textOr(config, 'stateDir', '/run/patchbay/agent'),
+    pluginStateDir: textOr(config, 'pluginStateDir', DEFAULT_STATE_DIR),
     http: textOr(config, 'http', ''),
     compareSeconds: config.integer('compareSeconds', 1, 3600) ?? 15,
     etcd: etcd === undefined ? undefined : readEtcd(etcd),

@@ -4,6 +4,8 @@
  *     <prefix>/hosts/<host>                                            who is there: host-record.ts
  *     <prefix>/endpoints/<vni>/<host>/<network>/<containerID>/<ifname>
  *     <prefix>/addresses/<pool>/<address>
+ *     <prefix>/names/<network>/<host>/<containerID>/<ifname>
+ *     <prefix>/name-owners/<network>/<name>
  *
  * One loop keeps it going: connect, follow what the others write, put right what is there of ours; when anything of that
  * breaks, begin again with the next endpoint. Following comes first and goes on when etcd refuses to be written to: its
@@ -11,7 +13,7 @@
  */
 import { isSameAttachment } from '../lib/daemon/attachment.ts'
 import { messageOf } from '../lib/sys/errors.ts'
-import type { AddressOwner, Endpoint } from './endpoint.ts'
+import type { AddressOwner } from './endpoint.ts'
 import { DEADLINE_EXCEEDED, EtcdError, type EtcdStream, RESOURCE_EXHAUSTED, UNAVAILABLE } from './etcd/channel.ts'
 import {
   Etcd,
@@ -25,7 +27,7 @@ import {
 } from './etcd/etcd.ts'
 import { type HostOptions, HostRecord, presenceKey } from './host-record.ts'
 import { type Follower, type Following, type OwnRecords, type Registry, registryAway } from './registry.ts'
-import { endpointValue, ownerFromValue, ownerValue } from './registry-value.ts'
+import { ownerFromValue, ownerValue } from './registry-value.ts'
 
 export interface EtcdRegistryOptions extends EtcdOptions, HostOptions {
   readonly own: OwnRecords
@@ -115,10 +117,10 @@ export class EtcdRegistry implements Registry {
     }
   }
 
-  async put(key: string, endpoint: Endpoint, milliseconds: number): Promise<number> {
+  async put(key: string, value: string, milliseconds: number): Promise<number> {
     this.#toForget.delete(key)
     return this.#retried(milliseconds, async left => {
-      const write = put(this.#key(key), endpointValue(endpoint), this.#host.records)
+      const write = put(this.#key(key), value, this.#host.records)
       return (await this.#etcd.txn([], [write], [], left)).revision
     })
   }
@@ -153,7 +155,7 @@ export class EtcdRegistry implements Registry {
   }
 
   /**
-   * Takes the address when it is free, or this host's own; from another host, for the same attachment, only when no agent
+   * Takes the key when it is free, or this host's own; from another host, for the same attachment, only when no agent
    * is registered there: a container whose host has died takes its address along.
    */
   async #claim(key: string, owner: AddressOwner, milliseconds: number): Promise<AddressOwner | undefined> {
@@ -249,22 +251,21 @@ export class EtcdRegistry implements Registry {
   /** Containers came and went while etcd was away, and this host may have had another name or address. */
   async #putRight(): Promise<void> {
     const leased = await this.#host.leasedKeys()
-    const endpoints = this.#options.own.endpoints()
-    const addresses = this.#options.own.addresses()
+    const claims = this.#options.own.claims()
     const wanted = new Map<string, string>()
-    for (const [key, endpoint] of endpoints) wanted.set(this.#key(key), endpointValue(endpoint))
-    for (const [key, owner] of addresses) wanted.set(this.#key(key), ownerValue(owner))
+    for (const [key, value] of this.#options.own.values()) wanted.set(this.#key(key), value)
+    for (const [key, owner] of claims) wanted.set(this.#key(key), ownerValue(owner))
     const own = new Set([...wanted.keys(), ...this.#host.keys])
     const present = await this.#valuesOf([...leased].filter(key => wanted.has(key)))
     const operations = [...leased].filter(key => !own.has(key)).map(remove)
     for (const [key, value] of wanted) {
-      const isAddress = addresses.has(key.slice(this.#key('').length))
-      // An address that is not there is claimed, lest somebody else has it by now.
-      if (present.get(key) === value || (isAddress && !present.has(key))) continue
+      const isClaim = claims.has(key.slice(this.#key('').length))
+      // An address or name that is not there is claimed, lest somebody else has it by now.
+      if (present.get(key) === value || (isClaim && !present.has(key))) continue
       operations.push(put(key, value, this.#host.records))
     }
     for (const some of portions(operations)) await this.#etcd.txn([], some, [], CALL_MS)
-    for (const [key, owner] of addresses) {
+    for (const [key, owner] of claims) {
       if (present.has(this.#key(key))) continue
       const other = await this.#claim(this.#key(key), owner, CALL_MS)
       if (other !== undefined) this.#options.own.onConflict(key, other)

@@ -1,5 +1,5 @@
 /** `patchbay agent`: one per host, until it is told to stop. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import type { Server } from 'node:net'
 import { parseArgs } from 'node:util'
 import { lockHost } from '../lib/daemon/host-lock.ts'
@@ -8,20 +8,24 @@ import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { machineId } from '../lib/state/machine.ts'
 import { ensureDirectory, fileError } from '../lib/sys/files.ts'
 import { Agent, ownRecords } from './agent.ts'
-import { type AgentConfig, DEFAULT_CONFIG, parseConfig } from './config.ts'
+import { AloneRegistry } from './alone-registry.ts'
+import { type AgentConfig, DEFAULT_CONFIG, DEFAULT_FILE, parseConfig } from './config.ts'
 import type { AddressOwner } from './endpoint.ts'
 import { EtcdRegistry } from './etcd-registry.ts'
 import { FileRegistry } from './file-registry.ts'
 import { serveHttp } from './http.ts'
 import { LocalStore } from './local-store.ts'
 import { Metrics } from './metrics.ts'
+import { Names } from './names/names.ts'
+import { answerNames, NAME_REQUESTS } from './names/requests.ts'
 import { answerPlugin, REQUEST_NAMES } from './plugin-requests.ts'
-import type { Registry } from './registry.ts'
+import { isClaimOfName, type OwnRecords, type Registry } from './registry.ts'
 
 export const USAGE = `usage: patchbay agent [--config FILE]
 
-Keeps the containers of overlay networks (plugin "vxlan" with "registry") known on every host, and gives out addresses
-for ipam "cluster". Reads ${DEFAULT_CONFIG}; docs/overlay.md explains it.
+Answers containers at 127.0.0.11 that ask for each other's names (plugin "dns"), keeps those of overlay networks (plugin
+"vxlan" with "registry") known on every host, and gives out addresses for ipam "cluster". Reads ${DEFAULT_CONFIG};
+without it, this host is alone. docs/names.md and docs/overlay.md explain it.
 `
 
 /** Runs until SIGTERM or SIGINT. @returns the exit status */
@@ -36,7 +40,8 @@ export async function runAgent(args: readonly string[]): Promise<number> {
       process.stdout.write(USAGE)
       return 0
     }
-    config = readConfig(values.config ?? DEFAULT_CONFIG)
+    const isAlone = values.config === undefined && !existsSync(DEFAULT_CONFIG)
+    config = isAlone ? parseConfig('{}') : readConfig(values.config ?? DEFAULT_CONFIG)
   } catch (error) {
     process.stderr.write(`patchbay agent: ${messageOf(error)}\n${USAGE}`)
     return 2
@@ -65,44 +70,51 @@ async function serve(config: AgentConfig): Promise<void> {
   const unlock = await lockHost(config.stateDir, 'agent', log)
   const metrics = new Metrics()
   const store = new LocalStore(config.stateDir)
-  const agent = new Agent({
-    host: config.host,
-    socket: config.socket,
-    kernel: new LinuxKernel(),
-    store,
-    registry: makeRegistry(config, store, metrics),
-    metrics,
-    compareSeconds: config.compareSeconds,
-    onConflict: conflictTeller(metrics),
-    log
-  })
+  const kernel = new LinuxKernel()
+  const { host, socket, compareSeconds } = config
+  const parts: { names?: Names } = {}
+  const registry = makeRegistry(config, store, metrics, () => parts.names)
+  const onConflict = conflictTeller(metrics)
+  const agent = new Agent({ host, socket, kernel, store, registry, metrics, compareSeconds, onConflict, log })
+  const names = new Names({ host, stateDir: config.pluginStateDir, kernel, registry, metrics, log })
+  parts.names = names
   metrics.gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
+  // Names first: what they want the registry to have must be known when that compares.
+  names.start()
   agent.start()
-  const servers = [await servePlugins(agent, metrics, config.socket)]
-  if (config.http !== '') servers.push(await serveHttp(() => agent.trouble(), metrics, config.http))
+  const servers = [await servePlugins(agent, names, metrics, config.socket)]
+  const trouble = (): string => (registry instanceof AloneRegistry ? '' : agent.trouble())
+  if (config.http !== '') servers.push(await serveHttp(trouble, metrics, config.http))
   log(`host ${JSON.stringify(config.host)}: listening on ${config.socket}`)
   await new Promise(resolve => {
     process.once('SIGTERM', resolve)
     process.once('SIGINT', resolve)
   })
   for (const server of servers) server.close()
+  await names.stop()
   await agent.stop()
   await unlock()
 }
 
-function servePlugins(agent: Agent, metrics: Metrics, path: string): Promise<Server> {
+function servePlugins(agent: Agent, names: Names, metrics: Metrics, path: string): Promise<Server> {
   return serveRequests(path, {
-    answer: request => answerPlugin(agent, request),
+    answer: request => (NAME_REQUESTS.has(request.what) ? answerNames(names, request) : answerPlugin(agent, request)),
     answered: (what, isOk, milliseconds) => {
-      const name = REQUEST_NAMES.has(what) ? what : 'unreadable'
+      const name = REQUEST_NAMES.has(what) || NAME_REQUESTS.has(what) ? what : 'unreadable'
       metrics.add(`patchbay_agent_requests_total{do="${name}",ok="${isOk}"}`)
       metrics.add(`patchbay_agent_request_milliseconds_total{do="${name}"}`, milliseconds)
     }
   })
 }
 
-function makeRegistry(config: AgentConfig, store: LocalStore, metrics: Metrics): Registry {
-  if (config.etcd === undefined) return new FileRegistry(config.file, log)
+function makeRegistry(
+  config: AgentConfig,
+  store: LocalStore,
+  metrics: Metrics,
+  names: () => Names | undefined
+): Registry {
+  const isAlone = config.file === DEFAULT_FILE && !existsSync(DEFAULT_FILE)
+  if (config.etcd === undefined) return isAlone ? new AloneRegistry() : new FileRegistry(config.file, log)
   const { etcd } = config
   return new EtcdRegistry({
     endpoints: etcd.endpoints,
@@ -117,17 +129,29 @@ function makeRegistry(config: AgentConfig, store: LocalStore, metrics: Metrics):
     presenceSeconds: etcd.leaseSeconds,
     recordsSeconds: etcd.addressLeaseSeconds,
     leases: store,
-    own: ownRecords(config.host, store, conflictTeller(metrics)),
+    own: everyRecord(config.host, store, metrics, names),
     log
   })
 }
 
-/** Two hosts have one address: whoever looks after them has to know. */
+/** What the agent's parts want the registry to have. */
+function everyRecord(host: string, store: LocalStore, metrics: Metrics, names: () => Names | undefined): OwnRecords {
+  const own = ownRecords(host, store)
+  return {
+    values: () => new Map([...own.values(), ...(names()?.cluster.values() ?? [])]),
+    claims: () => new Map([...own.claims(), ...(names()?.cluster.claims() ?? [])]),
+    onConflict: conflictTeller(metrics)
+  }
+}
+
+/** Two hosts have one address or name: whoever looks after them has to know. */
 function conflictTeller(metrics: Metrics): (what: string, owner: AddressOwner) => void {
   return (what, owner) => {
     metrics.add('patchbay_agent_address_conflicts_total')
     const other = `container ${JSON.stringify(owner.containerId)} on host ${JSON.stringify(owner.host)}`
-    log(`address ${what} is also that of ${other}: detach one of the two containers`)
+    log(
+      `${isClaimOfName(what) ? 'name' : 'address'} ${JSON.stringify(what)} is also that of ${other}: detach one of the two containers`
+    )
   }
 }
 

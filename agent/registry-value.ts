@@ -12,9 +12,10 @@ import {
   parseAddress
 } from '../lib/ip/address.ts'
 import { formatMac, parseMac } from '../lib/ip/mac.ts'
+import { canonicalName, nameProblem } from '../lib/names/host-name.ts'
 import type { AddressOwner, Endpoint } from './endpoint.ts'
 
-/** No interface has more; each address is an entry in the kernel. */
+/** No interface has more addresses, each an entry in the kernel; and no container more names. */
 const MOST_ADDRESSES = 64
 /** As the registry holds 64-bit numbers: etcd's ids of leases. */
 const LEASE_ID = /^[0-9]{1,19}$/
@@ -46,6 +47,36 @@ export function endpointFromValue(text: string, family: number): Endpoint | unde
 /** An endpoint as the registry has it. */
 export function endpointValue({ mac, ips, vtep }: Endpoint): string {
   return JSON.stringify({ mac, ips, vtep })
+}
+
+/** The names of a container on another host. */
+export interface NameValue {
+  readonly names: readonly string[]
+  readonly addresses: readonly IpAddress[]
+  readonly domain: string
+}
+
+export function nameValue({ names, addresses, domain }: NameValue): string {
+  return JSON.stringify({ names, addresses: addresses.map(formatAddress), domain })
+}
+
+/** @returns what of it can be names and addresses */
+export function nameFromValue(text: string): NameValue {
+  const { names, addresses, domain } = membersOf(text)
+  const domains = textsOf([domain]).map(canonicalName).filter(isName)
+  return {
+    names: [...new Set(textsOf(names).map(canonicalName).filter(isName))],
+    addresses: textsOf(addresses).flatMap(one => usable(one) ?? []),
+    domain: domains[0] ?? ''
+  }
+}
+
+function isName(text: string): boolean {
+  return nameProblem(text) === ''
+}
+
+function textsOf(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.slice(0, MOST_ADDRESSES).filter(one => typeof one === 'string') : []
 }
 
 export function ownerValue({ host, network, containerId, ifName }: AddressOwner): string {

@@ -2,7 +2,7 @@
 
 import type { Attachment } from '../lib/attachment.ts'
 import { CniError, TRY_AGAIN_LATER } from '../lib/cni/error.ts'
-import type { AddressOwner, Endpoint } from './endpoint.ts'
+import type { AddressOwner } from './endpoint.ts'
 
 /** One entry of what is followed. `name` is its key below the place followed. */
 export interface Entry {
@@ -34,10 +34,11 @@ export interface Following {
 
 /** What this host wants the registry to have, whenever the registry asks: it may have lost it. */
 export interface OwnRecords {
-  /** By key below the registry's prefix. */
-  readonly endpoints: () => ReadonlyMap<string, Endpoint>
-  readonly addresses: () => ReadonlyMap<string, AddressOwner>
-  /** Somebody else has taken an address of ours while this host was cut off. */
+  /** Values by their keys below the registry's prefix: what this host alone writes. */
+  readonly values: () => ReadonlyMap<string, string>
+  /** Addresses and names by their keys, which one host at a time may have. */
+  readonly claims: () => ReadonlyMap<string, AddressOwner>
+  /** Somebody else has taken an address or a name of ours while this host was cut off. */
   readonly onConflict: (key: string, owner: AddressOwner) => void
 }
 
@@ -52,13 +53,13 @@ export interface Registry {
   readonly whenReady: (milliseconds: number) => Promise<void>
   /** Follows all entries whose key begins so. */
   readonly follow: (prefix: string, follower: Follower) => Following
-  /** Writes an endpoint, which goes away with this host. @returns the revision */
-  readonly put: (key: string, endpoint: Endpoint, milliseconds: number) => Promise<number>
+  /** Writes a value, which goes away with this host. @returns the revision */
+  readonly put: (key: string, value: string, milliseconds: number) => Promise<number>
   /** Removes keys as soon as the registry can be reached. */
   readonly forget: (keys: readonly string[]) => void
   /** The value as of now. @throws CniError code 11 */
   readonly value: (key: string, milliseconds: number) => Promise<string | undefined>
-  /** Takes an address unless somebody else has it. @returns its owner when that is not `owner` */
+  /** Takes an address or a name unless somebody else has it. @returns its owner when that is not `owner` */
   readonly claim: (key: string, owner: AddressOwner, milliseconds: number) => Promise<AddressOwner | undefined>
 }
 
@@ -77,6 +78,25 @@ export function addressPrefix(pool: string): string {
 
 export function addressKey(pool: string, ip: string): string {
   return `${addressPrefix(pool)}${ip}`
+}
+
+export function namePrefix(network: string): string {
+  return `names/${network}/`
+}
+
+export function nameKey(host: string, one: Attachment): string {
+  return `${namePrefix(one.network)}${host}/${one.containerId}/${one.ifName}`
+}
+
+const NAME_OWNERS = 'name-owners/'
+
+/** Who has a name on a network. */
+export function nameClaimKey(network: string, name: string): string {
+  return `${NAME_OWNERS}${network}/${name}`
+}
+
+export function isClaimOfName(key: string): boolean {
+  return key.startsWith(NAME_OWNERS)
 }
 
 /** The registry cannot be asked at the moment. */

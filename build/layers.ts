@@ -66,6 +66,7 @@ const LAYERS: readonly Layer[] = [
     mayImport: ['lib/attach/', 'lib/daemon/', 'lib/cni/', ...KERNEL, ...VALUES, 'lib/sys/'],
     packages: false
   },
+  { of: 'lib/names/', mayImport: ['lib/config/', 'lib/ip/'], packages: false },
   { of: 'lib/ranges/', mayImport: ['lib/cni/', 'lib/config/', 'lib/ip/'], packages: false },
   {
     of: 'lib/daemon/',
@@ -79,7 +80,7 @@ const LAYERS: readonly Layer[] = [
   { of: 'plugins/removal.', mayImport: ['plugins/', 'lib/'], packages: false },
   {
     of: 'plugins/*/',
-    mayImport: ['lib/attach/', 'lib/daemon/', 'lib/overlay/', 'lib/cni/', ...KERNEL, ...VALUES],
+    mayImport: ['lib/attach/', 'lib/daemon/', 'lib/names/', 'lib/overlay/', 'lib/cni/', ...KERNEL, ...VALUES],
     packages: false
   },
   {

@@ -9,6 +9,7 @@ import { type Attaching, attachingOf, type ContainerInterface, type Runtime } fr
 import type { Call } from './call.ts'
 import { Containers, checkedId } from './container.ts'
 import { whileAlone } from './lock.ts'
+import { aliasOptions, nameArgs, nameOption, withAliases } from './names.ts'
 import { didYouMean } from './nearest.ts'
 import { CommandError, jsonLine, type Output, tableText, UsageError } from './output.ts'
 import { type Place, runtimeAt } from './place.ts'
@@ -26,8 +27,8 @@ export async function attach(call: Call): Promise<number> {
   const wanted = {
     ...container,
     ifName: checkedIfName(call.text('ifname') ?? 'eth0'),
-    args: call.texts('args').map(parsePair),
-    capabilityArgs: parseCapabilities(call.texts('cap'), network)
+    args: [...nameArgs(nameOption(call)), ...call.texts('args').map(parsePair)],
+    capabilityArgs: withAliases(aliasOptions(call), network, parseCapabilities(call.texts('cap'), network))
   }
   const { attaching, result } = await attachTo(place, network, wanted, output)
   output.out(call.asJson ? `${jsonText(result, 2)}\n` : resultTable(result, attaching, name))

@@ -13,6 +13,7 @@ import {
   ID,
   IFNAME,
   JSON_OUT,
+  NAMES,
   NETWORK,
   OUTPUT,
   PLACE,
@@ -50,6 +51,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--ipam-driver DRIVER', summary: 'who gives addresses (host-local)', suggestions: IPAM_DRIVERS },
       { flags: '--ipv6', summary: 'an IPv6 subnet too' },
       { flags: '--internal', summary: 'no way out of the network' },
+      { flags: '--no-dns', summary: 'containers are not found by name' },
       { flags: '-o, --opt KEY=VALUE', summary: 'an option of the driver', isMany: true },
       { flags: '--label KEY=VALUE', summary: 'something to find the network by', isMany: true },
       { flags: '--scope SCOPE', summary: 'where it is known', choices: ['local', 'cluster'] },
@@ -124,6 +126,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     description: CONTAINER_WORDS,
     arguments: [NETWORK, CONTAINER],
     options: [
+      ...NAMES,
       { flags: '--ip ADDRESS', summary: 'the IPv4 address it gets' },
       { flags: '--ip6 ADDRESS', summary: 'the IPv6 address it gets' },
       { flags: '--mac-address MAC', summary: 'the MAC address it gets' },
@@ -192,7 +195,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'attach a container to a network',
     description: `As a runtime does it, with the arguments that plugins take. ${CONTAINER_WORDS}`,
     arguments: [NETWORK, CONTAINER],
-    options: [IFNAME, ID, ARGS, CAP, JSON_OUT, ...PLACE, RUN_DIR],
+    options: [...NAMES, IFNAME, ID, ARGS, CAP, JSON_OUT, ...PLACE, RUN_DIR],
     examples: [
       { line: 'patchbay attach blue /run/netns/web', effect: 'as eth0' },
       {

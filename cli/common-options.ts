@@ -45,6 +45,11 @@ export const ID: OptionSpec = {
   summary: 'the id it has or gets; otherwise made from its name'
 }
 export const IFNAME: OptionSpec = { flags: '--ifname NAME', summary: "the interface's name in the container (eth0)" }
+/** What the plugin dns is told. */
+export const NAMES: readonly OptionSpec[] = [
+  { flags: '--name NAME', summary: 'what it is called on the network' },
+  { flags: '--alias NAME', summary: 'another name for it, which others may share', isMany: true }
+]
 export const ARGS: OptionSpec = { flags: '--args KEY=VALUE', summary: 'CNI_ARGS for the plugins', isMany: true }
 export const CAP: OptionSpec = {
   flags: '--cap NAME=JSON',

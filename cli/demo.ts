@@ -8,6 +8,7 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { formatPrefix, parsePrefix } from '../lib/ip/prefix.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
+import { agentSocket, resolveIn, startAgent } from './demo/names.ts'
 import { picture } from './demo/picture.ts'
 import { becomeHost, connectFrom, makeNamespace, type Namespace, type Reached, run, startEcho } from './demo/world.ts'
 
@@ -59,6 +60,15 @@ async function main(): Promise<number> {
 }
 
 async function show(host: Namespace, directory: string, binDir: string, engine: string): Promise<number> {
+  const agent = await startAgent(PATCHBAY, directory, join(directory, 'state'))
+  try {
+    return await showBeside(host, directory, binDir, engine)
+  } finally {
+    agent.kill('SIGKILL')
+  }
+}
+
+async function showBeside(host: Namespace, directory: string, binDir: string, engine: string): Promise<number> {
   say('A host of its own, which is a network namespace, and two containers, which')
   say(`are two more. Plugins: the ${engine} engine's, in ${relative(process.cwd(), binDir)}.`)
   if (engine === 'node') say('(The native ones, which start 20 times faster: npm run build:native)')
@@ -73,13 +83,16 @@ async function show(host: Namespace, directory: string, binDir: string, engine: 
   heading(2, 'Talk: a TCP connection and its answer, the median of 20')
   await talk(containers, attached)
 
-  heading(3, `Reach red from the host by port ${PUBLISHED_PORT}`)
+  heading(3, 'Find each other by name, with an agent that answers')
+  findNames(containers)
+
+  heading(4, `Reach red from the host by port ${PUBLISHED_PORT}`)
   await reachPublished(host, containers[0])
 
-  heading(4, 'Break something, and ask')
+  heading(5, 'Break something, and ask')
   breakAndCheck(containers, attached, flags)
 
-  heading(5, 'Detach')
+  heading(6, 'Detach')
   for (const container of containers) {
     patchbay(['detach', NETWORK, container.namespace.path, '--container-id', container.name, ...flags])
   }
@@ -108,7 +121,8 @@ function network(directory: string): object {
           ranges: [[{ subnet: '10.77.0.0/24' }], [{ subnet: 'fd77::/64' }]]
         }
       },
-      { type: 'portmap', capabilities: { portMappings: true }, stateDir }
+      { type: 'portmap', capabilities: { portMappings: true }, stateDir },
+      { type: 'dns', capabilities: { aliases: true }, registry: { socket: agentSocket(directory) }, stateDir }
     ]
   }
 }
@@ -190,6 +204,16 @@ async function reachPublished(host: Namespace, container: Container | undefined)
     }
   } finally {
     echo.stop()
+  }
+}
+
+function findNames(containers: readonly Container[]): void {
+  for (const asker of containers) {
+    for (const other of containers) {
+      if (asker === other) continue
+      const found = resolveIn(asker.namespace, other.name)
+      say(`   ${asker.name} asks for ${other.name}: ${found}`)
+    }
   }
 }
 

@@ -4,11 +4,20 @@ import { bridgeName, type NetworkWish, networkConfig } from './network-config.ts
 
 const test = suite('cli/network-config')
 
-const ALL = ['bridge', 'ptp', 'portmap', 'firewall', 'tuning', 'macvlan', 'ipvlan', 'host-local']
+const ALL = ['bridge', 'ptp', 'portmap', 'firewall', 'tuning', 'dns', 'macvlan', 'ipvlan', 'host-local']
 
 function wish(more: Partial<NetworkWish> = {}): NetworkWish {
   const nothing = { subnets: [], gateways: [], ipRanges: [], auxAddresses: [], options: new Map(), labels: new Map() }
-  return { name: 'blue', driver: 'bridge', ipamDriver: 'host-local', internal: false, ipv6: false, ...nothing, ...more }
+  return {
+    name: 'blue',
+    driver: 'bridge',
+    ipamDriver: 'host-local',
+    internal: false,
+    names: true,
+    ipv6: false,
+    ...nothing,
+    ...more
+  }
 }
 
 function prefix(text: string) {
@@ -54,7 +63,9 @@ function config(more: Partial<NetworkWish> = {}, host: Host = {}, plugins = ALL)
 
 test('a bridge network has the chain that there are plugins for', () => {
   const types = (plugins: readonly string[]) => config({}, {}, [...plugins]).plugins.map(plugin => plugin.type)
-  assert.equal(types(ALL), ['bridge', 'portmap', 'firewall', 'tuning'])
+  assert.equal(types(ALL), ['bridge', 'portmap', 'firewall', 'tuning', 'dns'])
+  assert.not.ok(config({ names: false }).plugins.some(plugin => plugin.type === 'dns'))
+  assert.ok(config({ internal: true }).plugins.find(plugin => plugin.type === 'dns')?.['internal'])
   assert.equal(types(['bridge', 'tuning']), ['bridge', 'tuning'])
 })
 
@@ -126,7 +137,7 @@ test('an internal network leads nowhere', () => {
   const shown = config({ internal: true })
   assert.equal(
     shown.plugins.map(plugin => plugin.type),
-    ['bridge', 'firewall', 'tuning']
+    ['bridge', 'firewall', 'tuning', 'dns']
   )
   const bridge = shown.plugins[0]
   assert.equal([bridge?.['isGateway'], bridge?.['ipMasq'], bridge?.ipam.routes], [false, false, undefined])
@@ -158,7 +169,7 @@ test('macvlan and ipvlan hang from an interface', () => {
 
 test('ptp, and networks that get their addresses from a DHCP server or none', () => {
   const types = (more: Partial<NetworkWish>) => config(more).plugins.map(plugin => plugin.type)
-  assert.equal(types({ driver: 'ptp' }), ['ptp', 'portmap', 'firewall', 'tuning'])
+  assert.equal(types({ driver: 'ptp' }), ['ptp', 'portmap', 'firewall', 'tuning', 'dns'])
   assert.equal(config({ ipamDriver: 'dhcp' }).plugins[0]?.ipam, { type: 'dhcp' })
   assert.is(config({ ipamDriver: 'none' }).plugins[0]?.ipam, undefined)
   throwsLike(() => config({ ipamDriver: 'dhpc' }), { message: /"dhpc"; did you mean "dhcp"\?/ })

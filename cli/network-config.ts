@@ -15,6 +15,8 @@ export interface NetworkWish extends PoolWish {
   /** `host-local`, `dhcp` or `none`. */
   readonly ipamDriver: string
   readonly internal: boolean
+  /** Containers are found by name. */
+  readonly names: boolean
   readonly options: ReadonlyMap<string, string>
   readonly labels: ReadonlyMap<string, string>
 }
@@ -52,7 +54,8 @@ export function networkConfig(wish: NetworkWish, around: Surroundings): { readon
   const make = Object.hasOwn(DRIVERS, wish.driver) ? DRIVERS[wish.driver] : undefined
   if (make === undefined || !around.plugins.includes(wish.driver)) throw unknownDriver(wish.driver, around)
   const options = new OptionReader(wish.options)
-  const plugins = make(wish, around, options).filter(plugin => around.plugins.includes(String(plugin['type'])))
+  const chain = [...make(wish, around, options), ...(wish.names ? [namesOf(wish)] : [])]
+  const plugins = chain.filter(plugin => around.plugins.includes(String(plugin['type'])))
   options.finish()
   return {
     cniVersion: '1.1.0',
@@ -93,6 +96,10 @@ function bridgeChain(wish: NetworkWish, around: Surroundings, options: OptionRea
     ...ipamOf(wish, takenOf({ ...around, connected: around.connected.filter(one => one.interface !== name) }))
   }
   return [bridge, ...guards(wish, isolated)]
+}
+
+function namesOf(wish: NetworkWish): Chain[number] {
+  return { type: 'dns', ...(wish.internal ? { internal: true } : {}), capabilities: { aliases: true } }
 }
 
 function ptpChain(wish: NetworkWish, around: Surroundings, options: OptionReader): Chain {

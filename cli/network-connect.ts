@@ -4,6 +4,7 @@ import { loadNetwork } from '../lib/runtime/network.ts'
 import { attachTo, checkedIfName, detachFrom, resultTable } from './attachment.ts'
 import type { Call } from './call.ts'
 import { Containers } from './container.ts'
+import { aliasOptions, nameArgs, nameOption, withAliases } from './names.ts'
 import { CommandError, jsonLine } from './output.ts'
 import { runtimeAt } from './place.ts'
 
@@ -18,7 +19,8 @@ export async function connect(call: Call): Promise<number> {
   )
   const asked = call.text('ifname')
   const ifName = asked === undefined ? undefined : checkedIfName(asked)
-  const wanted = { ...container, ifName, args: requestedArgs(call) }
+  const args = [...requestedArgs(call), ...nameArgs(nameOption(call))]
+  const wanted = { ...container, ifName, args, capabilityArgs: withAliases(aliasOptions(call), network, undefined) }
   const { attaching, result } = await attachTo(place, network, wanted, output)
   output.out(call.asJson ? `${jsonText(result, 2)}\n` : resultTable(result, attaching, name))
   return 0

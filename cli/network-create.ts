@@ -53,6 +53,7 @@ function wishOf(call: Call): NetworkWish {
     ipRanges: call.texts('ip-range'),
     auxAddresses: call.texts('aux-address'),
     internal: call.has('internal'),
+    names: !call.has('no-dns'),
     ipv6: call.has('ipv6'),
     options: pairs('-o', call.texts('opt')),
     labels: labelsOf(call.texts('label'))

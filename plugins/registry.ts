@@ -7,6 +7,7 @@ import type { Plugin } from '../lib/cni/plugin.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
 import { bandwidth } from './bandwidth/bandwidth.ts'
 import { bridge } from './bridge/bridge.ts'
+import { dns, dnsname } from './dns/dns.ts'
 import { dummy } from './dummy/dummy.ts'
 import { firewall } from './firewall/firewall.ts'
 import { hostDevice } from './host-device/host-device.ts'
@@ -29,6 +30,8 @@ export function allPlugins(kernel: Kernel): readonly Plugin[] {
     bridge(kernel),
     cluster(),
     dhcp(),
+    dns(kernel),
+    dnsname(kernel),
     dummy(kernel),
     firewall(kernel),
     hostDevice(kernel),

@@ -14,6 +14,7 @@ import { inNamespace, newNetns, openNetns } from '../../lib/sys/netns.ts'
 import { withOwnView } from '../../lib/sys/sandbox.ts'
 import { attachTo, detachFrom } from '../attachment.ts'
 import { Containers } from '../container.ts'
+import { nameArgs, withAliases } from '../names.ts'
 import { CommandError, type Output } from '../output.ts'
 import { runtimeAt } from '../place.ts'
 import { writeNames } from './files.ts'
@@ -119,13 +120,13 @@ async function joinNetworks(
   }
   const results: ShownResult[] = []
   for (const [i, network] of networks.entries()) {
-    const capabilityArgs = network === publisher && ports.length > 0 ? portArgs(ports) : undefined
+    const published = network === publisher && ports.length > 0 ? portArgs(ports) : undefined
     const attaching = {
       containerId: wish.name,
       netns,
       ifName: wishes[i]?.ifName,
-      args: argsOf(wishes[i]),
-      capabilityArgs
+      args: [...argsOf(wishes[i]), ...nameArgs(wish.name)],
+      capabilityArgs: withAliases(wishes[i]?.aliases ?? [], network, published)
     }
     const { result } = await attachTo(wish.place, network, attaching, output)
     results.push(JSON.parse(jsonText(result)))

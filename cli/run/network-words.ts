@@ -1,4 +1,5 @@
 /** `--network` of `run`. */
+import { checkedName } from '../names.ts'
 import { UsageError } from '../output.ts'
 
 export type Mode =
@@ -13,13 +14,15 @@ export interface NetworkWish {
   /** Addresses that are asked for. */
   readonly addresses: readonly string[]
   readonly mac: string | undefined
+  /** What else it is called there. */
+  readonly aliases: readonly string[]
   readonly ifName: string | undefined
 }
 
-const KEYS = ['ip', 'ip6', 'mac-address', 'ifname']
+const KEYS = ['ip', 'ip6', 'mac-address', 'ifname', 'alias']
 
 /**
- * `NET[,ip=A][,ip6=A][,mac-address=M][,ifname=I]`, `host`, `none`, `container:NAME`.
+ * `NET[,ip=A][,ip6=A][,mac-address=M][,ifname=I][,alias=N…]`, `host`, `none`, `container:NAME`.
  *
  * @param otherwise the network where none is named
  * @throws UsageError
@@ -35,20 +38,18 @@ export function parseNetworks(texts: readonly string[], otherwise: string): Mode
 
 function parseWish(text: string): NetworkWish {
   const [first = '', ...rest] = text.split(',')
-  const pairs = new Map(rest.map(pair => splitPair(text, pair)))
+  const all = rest.map(pair => splitPair(text, pair))
+  const pairs = new Map(all)
   const name = first.replace(/^name=/, '')
   for (const key of pairs.keys()) {
-    if (key === 'alias') {
-      throw new UsageError(
-        `read --network ${text}: names of containers are not answered by this version`,
-        'use --add-host'
-      )
-    }
     if (!KEYS.includes(key))
       throw new UsageError(`read --network ${text}: ${key} is unknown`, `keys are ${KEYS.join(', ')}`)
   }
   const addresses = [pairs.get('ip'), pairs.get('ip6')].filter(one => one !== undefined)
-  return { name, addresses, mac: pairs.get('mac-address'), ifName: pairs.get('ifname') }
+  const aliases = all
+    .filter(([key]) => key === 'alias')
+    .map(([, value]) => checkedName(`--network ${text}: alias`, value))
+  return { name, addresses, aliases, mac: pairs.get('mac-address'), ifName: pairs.get('ifname') }
 }
 
 function splitPair(text: string, pair: string): readonly [string, string] {

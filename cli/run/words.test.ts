@@ -41,18 +41,21 @@ test('ports in every form that Docker takes', () => {
 test('networks, one of which may not be the host', () => {
   assert.equal(parseNetworks([], 'bridge'), {
     kind: 'networks',
-    wishes: [{ name: 'bridge', addresses: [], mac: undefined, ifName: undefined }]
+    wishes: [{ name: 'bridge', addresses: [], aliases: [], mac: undefined, ifName: undefined }]
   })
-  assert.equal(parseNetworks(['blue,ip=10.0.0.9,ifname=net1', 'green'], 'bridge'), {
+  assert.equal(parseNetworks(['blue,ip=10.0.0.9,ifname=net1,alias=Web,alias=db', 'green'], 'bridge'), {
     kind: 'networks',
     wishes: [
-      { name: 'blue', addresses: ['10.0.0.9'], mac: undefined, ifName: 'net1' },
-      { name: 'green', addresses: [], mac: undefined, ifName: undefined }
+      { name: 'blue', addresses: ['10.0.0.9'], aliases: ['web', 'db'], mac: undefined, ifName: 'net1' },
+      { name: 'green', addresses: [], aliases: [], mac: undefined, ifName: undefined }
     ]
   })
   assert.equal(parseNetworks(['container:web'], ''), { kind: 'container', word: 'web' })
   throwsLike(() => parseNetworks(['host', 'blue'], ''), { name: 'UsageError', message: /goes with no other network/ })
-  throwsLike(() => parseNetworks(['blue,alias=x'], ''), { name: 'UsageError', message: /names of containers/ })
+  throwsLike(() => parseNetworks(['blue,alias=a b'], ''), {
+    name: 'UsageError',
+    message: /alias "a b": must be of letters/
+  })
   throwsLike(() => parseNetworks(['blue,colour=x'], ''), { name: 'UsageError', message: /colour is unknown/ })
 })
 

@@ -27,6 +27,7 @@ export class LabAgent {
       host: `h${host.number}`,
       socket: this.socket,
       stateDir: join(host.directory, 'agent'),
+      pluginStateDir: join(host.directory, 'state'),
       http: `unix:${this.#http}`,
       compareSeconds: 5,
       ...registry

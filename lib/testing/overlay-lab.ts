@@ -91,7 +91,7 @@ export class OverlayLab {
     host: LabHost,
     command: string,
     config: Record<string, unknown>,
-    container: { readonly id: string; readonly netns: string; readonly ifName?: string }
+    container: { readonly id: string; readonly netns: string; readonly ifName?: string; readonly args?: string }
   ): LabReply {
     const program = join(this.binDir, String(config['type']))
     const env = this.#environment(command, container)
@@ -104,7 +104,7 @@ export class OverlayLab {
     host: LabHost,
     command: string,
     config: Record<string, unknown>,
-    container: { readonly id: string; readonly netns: string; readonly ifName?: string }
+    container: { readonly id: string; readonly netns: string; readonly ifName?: string; readonly args?: string }
   ): Promise<LabReply> {
     const program = join(this.binDir, String(config['type']))
     const { promise, resolve, reject } = Promise.withResolvers<LabReply>()
@@ -183,7 +183,7 @@ export class OverlayLab {
 
   #environment(
     command: string,
-    container: { readonly id: string; readonly netns: string; readonly ifName?: string }
+    container: { readonly id: string; readonly netns: string; readonly ifName?: string; readonly args?: string }
   ): NodeJS.ProcessEnv {
     if (this.binDir === '') throw new Error('PATCHBAY_BIN_DIR is not set: run black-box tests through npm test')
     return {
@@ -192,6 +192,7 @@ export class OverlayLab {
       CNI_CONTAINERID: container.id,
       CNI_NETNS: container.netns,
       CNI_IFNAME: container.ifName ?? 'eth0',
+      CNI_ARGS: container.args ?? '',
       CNI_PATH: this.binDir
     }
   }

@@ -1,0 +1,105 @@
+/** Hostile questions: whatever a container sends, nothing is thrown, and what is answered is an answer. */
+import { parseAddress } from '../../lib/ip/address.ts'
+import { Random } from '../../lib/testing/mutation.ts'
+import { assert, suite } from '../../lib/testing/suite.ts'
+import { verdictOn } from './answer.ts'
+import { type Named, Zone } from './zone.ts'
+
+const test = suite('agent/names/answer')
+
+const PACKETS = 100_000
+const SEED = 20_261_127
+
+/** The address of a container on a network that the asker is not on. */
+const SECRET = Buffer.from([203, 0, 113, 9])
+
+function named(network: string, containerId: string, names: readonly string[], texts: readonly string[]): Named {
+  const addresses = texts.map(parseAddress).filter(one => one !== undefined)
+  const record = {
+    netns: '',
+    netnsId: '',
+    names,
+    addresses,
+    domain: '',
+    upstreams: [],
+    isInternal: false,
+    isCluster: false
+  }
+  return { network, containerId, ifName: 'eth0', host: '', record }
+}
+
+function zoneOf(...all: readonly Named[]): Zone {
+  const zone = new Zone()
+  for (const one of all) zone.set(one)
+  return zone
+}
+
+/** A question by hand: header, labels, type, class. */
+function question(name: string, type: number, more: readonly number[] = [], additional = 0): Uint8Array {
+  const labels = name.split('.').flatMap(label => [label.length, ...Buffer.from(label)])
+  return Uint8Array.from([0xab, 0xcd, 1, 0, 0, 1, 0, 0, 0, 0, 0, additional, ...labels, 0, 0, type, 0, 1, ...more])
+}
+
+const A = 1
+const MANY = zoneOf(
+  named(
+    'blue',
+    'c1',
+    ['web'],
+    Array.from({ length: 200 }, (_, i) => `10.4.0.${i}`)
+  ),
+  named('red', 'c2', ['secret'], ['203.0.113.9'])
+)
+const ASKER = [...MANY.all()].filter(one => one.network === 'blue')
+/** OPT, of the root, 4096 bytes taken, nothing else (RFC 6891 section 6.1.2). */
+const OPT = [0, 0, 41, 0x10, 0, 0, 0, 0, 0, 0, 0]
+
+test('truncation: 512 bytes without EDNS0, 1232 with it, all of it by TCP', () => {
+  const answers = (bytes: Uint8Array, transport: 'udp' | 'tcp'): readonly [number, boolean, number] => {
+    const verdict = verdictOn(bytes, transport, ASKER, MANY)
+    if (verdict.do !== 'answer') throw new Error(verdict.do)
+    const view = Buffer.from(verdict.bytes)
+    return [view.readUInt16BE(6), (view.readUInt8(2) & 2) !== 0, view.length <= 1232 ? 0 : 1]
+  }
+  assert.equal(answers(question('web', A), 'udp'), [0, true, 0])
+  assert.equal(answers(question('web', A, OPT, 1), 'udp'), [0, true, 0])
+  assert.equal(answers(question('web', A), 'tcp'), [200, false, 1])
+})
+
+test('what is no question is not answered, so that two servers never talk; what cannot be read is said so', () => {
+  const codeOf = (bytes: Uint8Array): string => {
+    const verdict = verdictOn(bytes, 'udp', ASKER, MANY)
+    return verdict.do === 'answer' ? String((verdict.bytes[3] ?? 0) & 15) : verdict.do
+  }
+  const changed = (at: number, value: number): Uint8Array => question('web', A).with(at, value)
+  assert.is(codeOf(new Uint8Array(11)), 'ignore')
+  assert.is(codeOf(changed(2, 0x80)), 'ignore')
+  assert.is(codeOf(changed(2, 0x28)), '4')
+  assert.is(codeOf(changed(5, 2)), '1')
+  assert.is(codeOf(changed(12, 0xff)), '1')
+  assert.is(codeOf(question('other', A)), 'forward')
+  assert.is(codeOf(question('secret', A)), 'forward')
+  assert.is(codeOf(question('tasks.secret', A)), '3')
+})
+
+test(`${PACKETS} random and mutated packets`, () => {
+  const random = new Random(SEED)
+  const bases = [question('web', A), question('secret.red', 28, OPT, 1), question('2.0.4.10.in-addr.arpa', 12)]
+  for (let i = 0; i < PACKETS; i += 1) {
+    const bytes =
+      i % 4 === 0
+        ? Uint8Array.from({ length: random.below(80) }, () => random.below(256))
+        : Uint8Array.from(random.pick(bases))
+    if (i % 4 !== 0) for (let n = random.below(5); n >= 0; n -= 1) bytes[random.below(bytes.length)] = random.below(256)
+    const cut = i % 8 === 7 ? bytes.subarray(0, random.below(bytes.length + 1)) : bytes
+    const what = `packet ${i}: ${Buffer.from(cut).toString('hex')}`
+    const verdict = verdictOn(cut, 'udp', ASKER, MANY)
+    if (verdict.do !== 'answer') continue
+    assert.ok(verdict.bytes.length >= 12 && verdict.bytes.length <= 1232, what)
+    assert.equal([verdict.bytes[0], verdict.bytes[1]], [cut[0], cut[1]], what)
+    assert.ok(((verdict.bytes[2] ?? 0) & 0x80) !== 0, what)
+    assert.ok(!Buffer.from(verdict.bytes).includes(SECRET) || Buffer.from(cut).includes(SECRET), what)
+  }
+})
+
+test.run()

@@ -1,0 +1,197 @@
+/**
+ * Asking the host's resolvers for names that are no container's. The question goes on as the container wrote it, under a
+ * random number and from a fresh port each time, and only an answer to exactly that from exactly there is passed on: an
+ * off-path attacker has to guess both (RFC 5452).
+ */
+import { randomInt } from 'node:crypto'
+import { createSocket, type Socket } from 'node:dgram'
+import { connect } from 'node:net'
+import { formatAddress, type IpAddress } from '../../lib/ip/address.ts'
+import type { Transport } from './answer.ts'
+
+/** Until the next resolver is asked, ms: as glibc and musl have it, divided by the resolvers that are asked in one of theirs. */
+const PATIENCE_MS = 2000
+/** Questions that wait at once; one more is answered with a failure, so that a container cannot use up all ports. */
+const MOST_WAITING = 2048
+const MOST_WAITING_OF_ONE = 256
+/** A resolver that said nothing is asked last for so long, ms: its silence is waited for once, not with every question. */
+const SILENT_MS = 10_000
+const PORT = 53
+const HEADER = 12
+
+/** A resolver to ask. */
+export interface Upstream {
+  readonly address: IpAddress
+  /** 53 everywhere but in tests. */
+  readonly port?: number | undefined
+}
+
+export class Forwarder {
+  #waiting = 0
+  readonly #waitingOf = new Map<string, number>()
+  /** Questions under way: who asks the very same hears the same answer. */
+  readonly #pending = new Map<string, Promise<Uint8Array | undefined>>()
+  readonly #silentSince = new Map<string, number>()
+  /** Questions passed on, answered, and given up. */
+  readonly counts = { asked: 0, answered: 0, failed: 0, refused: 0 }
+
+  /**
+   * Asks the resolvers one after the other. One question is asked once at a time: many at once would multiply an off-path
+   * attacker's chance (RFC 5452 section 5), and where a resolver asks a container that asks us again, the circle ends at
+   * its first round.
+   *
+   * @param asker whose question it is: each container has a share
+   * @returns the answer under the question's own number; undefined when none came
+   */
+  async ask(
+    question: Uint8Array,
+    upstreams: readonly Upstream[],
+    transport: Transport,
+    asker: string
+  ): Promise<Uint8Array | undefined> {
+    const own = this.#waitingOf.get(asker) ?? 0
+    if (this.#waiting >= MOST_WAITING || own >= MOST_WAITING_OF_ONE) {
+      this.counts.refused += 1
+      return undefined
+    }
+    this.#waiting += 1
+    this.#waitingOf.set(asker, own + 1)
+    try {
+      const answer = await this.#askOnce(question, upstreams, transport)
+      if (answer === undefined) return undefined
+      const passed = Uint8Array.from(answer)
+      passed.set(question.subarray(0, 2))
+      return passed
+    } finally {
+      this.#waiting -= 1
+      const left = (this.#waitingOf.get(asker) ?? 1) - 1
+      if (left <= 0) this.#waitingOf.delete(asker)
+      else this.#waitingOf.set(asker, left)
+    }
+  }
+
+  #askOnce(
+    question: Uint8Array,
+    upstreams: readonly Upstream[],
+    transport: Transport
+  ): Promise<Uint8Array | undefined> {
+    const whom = upstreams.map(placeOf).join(' ')
+    const key = `${transport} ${whom} ${Buffer.from(question.subarray(2)).toString('latin1')}`
+    const pending = this.#pending.get(key)
+    if (pending !== undefined) return pending
+    this.counts.asked += 1
+    const asking = this.#askAll(question, upstreams, transport).finally(() => this.#pending.delete(key))
+    this.#pending.set(key, asking)
+    return asking
+  }
+
+  async #askAll(
+    question: Uint8Array,
+    upstreams: readonly Upstream[],
+    transport: Transport
+  ): Promise<Uint8Array | undefined> {
+    for (const upstream of this.#inOrder(upstreams)) {
+      const own = Uint8Array.from(question)
+      new DataView(own.buffer).setUint16(0, randomInt(65_536))
+      const answer = transport === 'udp' ? await askByUdp(own, upstream) : await askByTcp(own, upstream)
+      if (answer === undefined) {
+        this.#silentSince.set(placeOf(upstream), Date.now())
+        continue
+      }
+      this.#silentSince.delete(placeOf(upstream))
+      this.counts.answered += 1
+      return answer
+    }
+    this.counts.failed += 1
+    return undefined
+  }
+
+  /** Those that have answered or were not asked lately, then the others; each group as it was named. */
+  #inOrder(upstreams: readonly Upstream[]): readonly Upstream[] {
+    const now = Date.now()
+    for (const [place, since] of this.#silentSince) if (now - since >= SILENT_MS) this.#silentSince.delete(place)
+    const isSilent = (one: Upstream): boolean => this.#silentSince.has(placeOf(one))
+    return [...upstreams.filter(one => !isSilent(one)), ...upstreams.filter(isSilent)]
+  }
+}
+
+function placeOf({ address, port }: Upstream): string {
+  return `${formatAddress(address)}#${port ?? PORT}`
+}
+
+function askByUdp(question: Uint8Array, upstream: Upstream): Promise<Uint8Array | undefined> {
+  const { promise, resolve } = Promise.withResolvers<Uint8Array | undefined>()
+  const socket: Socket = createSocket(upstream.address.family === 4 ? 'udp4' : 'udp6')
+  const timer = setTimeout(() => finish(undefined), PATIENCE_MS)
+  let isOpen = true
+  function finish(answer: Uint8Array | undefined): void {
+    if (!isOpen) return
+    isOpen = false
+    clearTimeout(timer)
+    socket.close()
+    resolve(answer)
+  }
+  socket.on('error', () => finish(undefined))
+  socket.on('message', message => {
+    if (isAnswerTo(question, message)) finish(message)
+  })
+  // Connected: the kernel drops what comes from anywhere else, and tells when nobody listens there.
+  socket.connect(upstream.port ?? PORT, formatAddress(upstream.address), () => {
+    if (isOpen) socket.send(question)
+  })
+  return promise
+}
+
+function askByTcp(question: Uint8Array, upstream: Upstream): Promise<Uint8Array | undefined> {
+  const { promise, resolve } = Promise.withResolvers<Uint8Array | undefined>()
+  const socket = connect(upstream.port ?? PORT, formatAddress(upstream.address))
+  let bytes = Buffer.alloc(0)
+  function finish(answer: Uint8Array | undefined): void {
+    socket.destroy()
+    resolve(answer)
+  }
+  socket.setTimeout(PATIENCE_MS, () => finish(undefined))
+  socket.on('error', () => finish(undefined))
+  socket.on('close', () => resolve(undefined))
+  socket.on('connect', () => {
+    const length = Buffer.alloc(2)
+    length.writeUInt16BE(question.length)
+    socket.write(Buffer.concat([length, question]))
+  })
+  socket.on('data', (chunk: Buffer) => {
+    bytes = Buffer.concat([bytes, chunk])
+    if (bytes.length < 2 || bytes.length < 2 + bytes.readUInt16BE()) return
+    const answer = bytes.subarray(2, 2 + bytes.readUInt16BE())
+    finish(isAnswerTo(question, answer) ? answer : undefined)
+  })
+  return promise
+}
+
+/** The same number, a response, and the same question, letter for letter but for their case. */
+function isAnswerTo(question: Uint8Array, answer: Uint8Array): boolean {
+  if (answer.length < HEADER) return false
+  const [asked, told] = [viewOf(question), viewOf(answer)]
+  if (told.getUint16(0) !== asked.getUint16(0) || (told.getUint16(2) & 0x8000) === 0) return false
+  // A server that cannot read the question sends it back without.
+  if (told.getUint16(4) === 0) return (told.getUint16(2) & 0xf) !== 0
+  if (told.getUint16(4) !== 1) return false
+  const end = endOfQuestion(question)
+  if (answer.length < end) return false
+  for (let i = HEADER; i < end; i += 1) if (lower(question[i] ?? 0) !== lower(answer[i] ?? 0)) return false
+  return true
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+/** Behind name, type and class of the only question, whose name is not compressed. */
+function endOfQuestion(bytes: Uint8Array): number {
+  let at = HEADER
+  while (at < bytes.length && bytes[at] !== 0) at += (bytes[at] ?? 0) + 1
+  return Math.min(at + 5, bytes.length)
+}
+
+function lower(code: number): number {
+  return code >= 65 && code <= 90 ? code + 32 : code
+}

@@ -1,0 +1,138 @@
+/**
+ * Who is called what, on which network. Names are looked up among those of the networks that the asker is on, so that a
+ * container learns nothing of others.
+ */
+import type { Attachment } from '../../lib/attachment.ts'
+import { attachmentKey } from '../../lib/daemon/attachment.ts'
+import { formatAddress, type IpAddress } from '../../lib/ip/address.ts'
+import type { NameRecord } from '../../lib/names/record.ts'
+
+/** A container on a network, here or on another host. */
+export interface Named extends Attachment {
+  readonly record: NameRecord
+  /** The host that it is on; '' for this one. */
+  readonly host: string
+}
+
+/** Which container's, where: two hosts may have the same identifiers. */
+type Place = Attachment & Pick<Named, 'host'>
+
+/**
+ * What is known of a name: its addresses; `[]` when the name is there without any; undefined when nobody is called that.
+ * `isOurs` says that nobody else can know more, because the name is below a network's or a domain of ours.
+ */
+export interface Found {
+  readonly addresses: readonly IpAddress[] | undefined
+  readonly isOurs: boolean
+}
+
+const TASKS = 'tasks.'
+const NOTHING: Found = { addresses: undefined, isOurs: false }
+
+export class Zone {
+  readonly #all = new Map<string, Named>()
+  /** Network, then name, then attachment. */
+  readonly #byName = new Map<string, Map<string, Map<string, Named>>>()
+  /** Network, then address, then attachment. */
+  readonly #byAddress = new Map<string, Map<string, Named>>()
+
+  get size(): number {
+    return this.#all.size
+  }
+
+  all(): IterableIterator<Named> {
+    return this.#all.values()
+  }
+
+  /** One of this host's. */
+  get(attachment: Attachment): Named | undefined {
+    return this.#all.get(keyOf({ ...attachment, host: '' }))
+  }
+
+  /** Adds an attachment, or replaces what was known of it. */
+  set(named: Named): void {
+    this.delete(named)
+    const key = keyOf(named)
+    this.#all.set(key, named)
+    const names = childOf(this.#byName, named.network)
+    for (const name of named.record.names) childOf(names, name).set(key, named)
+    const addresses = childOf(this.#byAddress, named.network)
+    for (const address of named.record.addresses) addresses.set(formatAddress(address), named)
+  }
+
+  delete(place: Place): void {
+    const key = keyOf(place)
+    const known = this.#all.get(key)
+    if (known === undefined) return
+    this.#all.delete(key)
+    const names = this.#byName.get(known.network)
+    for (const name of known.record.names) {
+      const bearers = names?.get(name)
+      bearers?.delete(key)
+      if (bearers?.size === 0) names?.delete(name)
+    }
+    if (names?.size === 0) this.#byName.delete(known.network)
+    const addresses = this.#byAddress.get(known.network)
+    for (const address of known.record.addresses) {
+      // It may be another one's by now.
+      if (addresses?.get(formatAddress(address)) === known) addresses.delete(formatAddress(address))
+    }
+    if (addresses?.size === 0) this.#byAddress.delete(known.network)
+  }
+
+  /**
+   * Looks a name up as a container asks for it: `web`, `web.blue` (of network blue alone), `web.dns.example` where that is
+   * a network's domain, and each of them behind `tasks.`.
+   *
+   * @param asker its attachments: it learns of their networks
+   */
+  find(asked: string, asker: readonly Named[]): Found {
+    const name = asked.startsWith(TASKS) ? asked.slice(TASKS.length) : asked
+    const addresses: IpAddress[] = []
+    let isKnown = false
+    let isOurs = asked.startsWith(TASKS)
+    for (const own of asker) {
+      for (const part of partsOf(name, own)) {
+        isOurs ||= part !== name
+        for (const bearer of this.#byName.get(own.network)?.get(part)?.values() ?? []) {
+          isKnown = true
+          addresses.push(...bearer.record.addresses)
+        }
+      }
+    }
+    if (!isKnown) return isOurs ? { addresses: undefined, isOurs } : NOTHING
+    return { addresses, isOurs: true }
+  }
+
+  /** The name of an address on one of the asker's networks. */
+  nameOf(address: IpAddress, asker: readonly Named[]): string | undefined {
+    for (const own of asker) {
+      const bearer = this.#byAddress.get(own.network)?.get(formatAddress(address))
+      const name = bearer?.record.names[0]
+      if (name !== undefined)
+        return `${name}.${own.record.domain === '' ? own.network.toLowerCase() : own.record.domain}`
+    }
+    return undefined
+  }
+}
+
+/** The names on the asker's network that a name may stand for: itself, and what stands before the network or its domain. */
+function partsOf(name: string, own: Named): readonly string[] {
+  const parts = [name]
+  for (const suffix of [own.network.toLowerCase(), own.record.domain]) {
+    if (suffix !== '' && name.endsWith(`.${suffix}`)) parts.push(name.slice(0, -suffix.length - 1))
+  }
+  return parts
+}
+
+function keyOf(place: Place): string {
+  return `${place.host}/${attachmentKey(place)}`
+}
+
+function childOf<T>(parent: Map<string, Map<string, T>>, key: string): Map<string, T> {
+  const child = parent.get(key)
+  if (child !== undefined) return child
+  const made = new Map<string, T>()
+  parent.set(key, made)
+  return made
+}

@@ -1,0 +1,123 @@
+/** The configuration of the dns plugin, and the names that it and the caller give the container. */
+import { presentText } from '../../lib/attach/parent.ts'
+import { cniArgsSection, runtimeConfig } from '../../lib/cni/inputs.ts'
+import type { Request } from '../../lib/cni/plugin.ts'
+import type { Section } from '../../lib/config/section.ts'
+import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
+import { canonicalName, nameProblem } from '../../lib/names/host-name.ts'
+import { RESOLVER } from '../../lib/names/record.ts'
+import { type AgentAddress, DEFAULT_SOCKET, readAgentAddress } from '../../lib/overlay/agent-call.ts'
+
+export interface DnsConfig {
+  /** Canonical; '' for none. */
+  readonly domain: string
+  readonly upstreams: readonly IpAddress[]
+  readonly isInternal: boolean
+  readonly agent: AgentAddress
+  /** `registry` is there: names are known on all hosts of the network. */
+  readonly isCluster: boolean
+  /** Canonical, in the order given, each once. */
+  readonly aliases: readonly string[]
+}
+
+/** What a container start may wait for an agent that hangs, ms: names come without it too, when it is there again. */
+const PATIENCE_MS = 2000
+
+/** Of an identifier of 64 hexadecimal digits, Docker's and containerd's form, people use the first twelve. */
+const SHORT_ID = 12
+
+/** Arguments that tell what the container is called, the best first: podman and kubelet; nerdctl. */
+const NAME_ARGUMENTS: readonly string[] = ['K8S_POD_NAME', 'NERDCTL_CNI_DHCP_HOSTNAME']
+
+/** @throws {ConfigError} naming every key that is wrong */
+export function readConfig(request: Request): DnsConfig {
+  const { config } = request
+  const domain = canonicalName(presentText(config, 'domainName') ?? '')
+  const problem = domain === '' ? '' : nameProblem(domain)
+  if (problem !== '') config.problem('domainName', problem)
+  // dnsname's: a domain for each network. That is always so here.
+  config.boolean('multiDomain', false)
+  const registry = readAgentAddress(config)
+  const read: DnsConfig = {
+    domain,
+    upstreams: readUpstreams(config),
+    isInternal: config.boolean('internal', false),
+    agent: registry ?? { socket: DEFAULT_SOCKET, milliseconds: PATIENCE_MS },
+    isCluster: registry !== undefined,
+    aliases: readAliases(request)
+  }
+  config.finish()
+  return read
+}
+
+function readUpstreams(config: Section): readonly IpAddress[] {
+  const upstreams: IpAddress[] = []
+  for (const text of config.textList('remoteServers')) {
+    const address = parseAddress(text)
+    if (address === undefined) config.problem('remoteServers', 'must hold IP addresses')
+    else if (formatAddress(address) === RESOLVER)
+      config.problem('remoteServers', `must not hold ${RESOLVER}, which would ask itself`)
+    else upstreams.push(address)
+  }
+  return upstreams
+}
+
+/**
+ * The aliases that the caller asks for: a list, as the conventions have it, or one list for each network, as podman sends
+ * it. The capability's own come first.
+ *
+ * @source CNI CONVENTIONS.md, "aliases"
+ */
+function readAliases(request: Request): readonly string[] {
+  const aliases: string[] = []
+  for (const section of [runtimeConfig(request.config), cniArgsSection(request.config)]) {
+    const json = section?.json('aliases')
+    if (section === undefined || json === undefined) continue
+    const perNetwork = json.type === 'object' ? section.section('aliases') : undefined
+    if (perNetwork === undefined) addAliases(aliases, section, 'aliases')
+    else addAliases(aliases, perNetwork, request.network)
+  }
+  return aliases
+}
+
+function addAliases(aliases: string[], section: Section, key: string): void {
+  for (const text of section.textList(key)) {
+    const alias = canonicalName(text)
+    const problem = nameProblem(alias)
+    if (problem !== '') section.problem(key, `must hold names; ${JSON.stringify(text)} ${problem}`)
+    else if (!aliases.includes(alias)) aliases.push(alias)
+  }
+}
+
+/** What the container is called by, its own name first, and what the caller calls it that cannot be a name. */
+export interface OwnNames {
+  readonly names: readonly string[]
+  readonly refused: readonly string[]
+}
+
+/**
+ * Own name, aliases, and the short identifier. A name that the runtime has chosen and that cannot be one is left out: the
+ * container has done nothing wrong.
+ */
+export function namesOf(request: Request, aliases: readonly string[]): OwnNames {
+  const names: string[] = []
+  const refused: string[] = []
+  const id = shortId(request.containerId)
+  for (const argument of NAME_ARGUMENTS) {
+    const text = request.args.get(argument)
+    if (text === undefined) continue
+    if (nameProblem(canonicalName(text)) !== '') refused.push(`${argument}=${text}`)
+    else if (names.length === 0) names.push(canonicalName(text))
+  }
+  const isId = nameProblem(id) === ''
+  if (!isId) refused.push(`CNI_CONTAINERID=${id}`)
+  if (names.length === 0 && isId) names.push(id)
+  for (const alias of aliases) if (!names.includes(alias)) names.push(alias)
+  if (isId && !names.includes(id)) names.push(id)
+  return { names, refused }
+}
+
+function shortId(containerId: string): string {
+  const id = canonicalName(containerId)
+  return /^[0-9a-f]{64}$/.test(id) ? id.slice(0, SHORT_ID) : id
+}

@@ -1,0 +1,168 @@
+/** The executable and an agent beside it; containers ask as programs do, with the resolvers of three C libraries. */
+// needs: dig nft busybox
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { until } from '../../lib/testing/lab-agent.ts'
+import type { Namespace } from '../../lib/testing/namespace.ts'
+import { patchbayProgram } from '../../lib/testing/program.ts'
+import { assert, suite } from '../../lib/testing/suite.ts'
+import { inWorld, type World } from '../../lib/testing/world.ts'
+
+const test = suite('plugins/dns, the executable')
+
+const MUSL = `/usr/lib/${process.arch === 'x64' ? 'x86_64' : 'aarch64'}-linux-musl`
+const LOOKUP = `
+#include <netdb.h>
+#include <stdio.h>
+int main(int n, char **a) {
+  struct addrinfo *found, hints = { .ai_socktype = SOCK_STREAM };
+  int failed = getaddrinfo(a[1], 0, &hints, &found);
+  if (failed) return puts(gai_strerror(failed)), 1;
+  for (char text[64]; found; found = found->ai_next)
+    getnameinfo(found->ai_addr, found->ai_addrlen, text, sizeof text, 0, 0, NI_NUMERICHOST), puts(text);
+  return 0;
+}`
+
+class Agent {
+  readonly socket: string
+  readonly #config: string
+  readonly #world: World
+  #process: ChildProcess | undefined
+
+  constructor(world: World) {
+    this.#world = world
+    this.socket = join(world.directory, 'agent.sock')
+    this.#config = join(world.directory, 'agent.json')
+    const stateDir = join(world.directory, 'agent')
+    writeFileSync(this.#config, JSON.stringify({ socket: this.socket, stateDir, pluginStateDir: world.stateDir }))
+  }
+
+  async start(): Promise<void> {
+    const [node, ...args] = patchbayProgram()
+    const all = [`--net=${this.#world.host.path}`, node, ...args, 'agent', '--config', this.#config]
+    this.#process = spawn('nsenter', all, { stdio: 'ignore' })
+    await until('the agent answers', () => answers(this.socket))
+  }
+
+  async kill(): Promise<void> {
+    const gone = new Promise(resolve => this.#process?.once('exit', resolve))
+    this.#process?.kill('SIGKILL')
+    await gone
+  }
+}
+
+function answers(socket: string): Promise<boolean> {
+  return new Promise(resolve => {
+    const connection = connect(socket)
+    connection.on('error', () => resolve(false))
+    connection.on('connect', () => {
+      connection.destroy()
+      resolve(true)
+    })
+  })
+}
+
+function config(world: World, index: number, more: object = {}): object {
+  const interfaces = [{ name: 'eth0', sandbox: world.container(index).path }]
+  const ips = [`10.4.0.${index + 2}/24`, `fd00::${index + 2}/64`].map(address => ({ address, interface: 0 }))
+  return {
+    cniVersion: '1.1.0',
+    name: 'blue',
+    type: 'dns',
+    stateDir: world.stateDir,
+    registry: { socket: join(world.directory, 'agent.sock'), timeout: 60 },
+    internal: true,
+    prevResult: { cniVersion: '1.1.0', interfaces, ips, dns: { search: ['example.org'] } },
+    ...more
+  }
+}
+
+function files(world: World): readonly string[] {
+  return existsSync(world.stateDir) ? readdirSync(world.stateDir, { recursive: true, encoding: 'utf8' }).sort() : []
+}
+
+/** Runs a program in a container that has the resolv.conf that a runtime would write. */
+function ask(world: World, where: Namespace, ...command: readonly string[]): string {
+  const file = join(world.directory, 'resolv.conf')
+  writeFileSync(file, 'nameserver 127.0.0.11\nsearch blue\noptions timeout:2 attempts:1\n')
+  const script = `mount --bind ${file} /etc/resolv.conf && exec "$@"`
+  const { stdout } = where.run('unshare', ['-m', 'sh', '-c', script, 'sh', ...command])
+  return stdout
+}
+
+test('without an agent: what is written down, what is said, DEL by ids alone, STATUS', async () => {
+  await inWorld(1, world => {
+    const args = 'IgnoreUnknown=1;K8S_POD_NAME=ubuntu2'
+    const reply = world.call('dns', 'ADD', config(world, 0, { runtimeConfig: { aliases: ['web'] } }), { args })
+    assert.is(reply.status, 0, reply.stdout)
+    assert.equal(reply.json.dns, { nameservers: ['127.0.0.11'], search: ['example.org'] })
+    assert.match(reply.stderr, /^dns: reach the agent: .* answered as soon as it runs\n$/)
+    const [, file = ''] = files(world)
+    const { names, addresses, internal } = JSON.parse(readFileSync(join(world.stateDir, file), 'utf8'))
+    assert.equal([names.slice(0, 2), addresses, internal], [['ubuntu2', 'web'], ['10.4.0.2', 'fd00::2'], true])
+    assert.is(world.call('dns', 'STATUS', config(world, 0)).json.code, 50)
+    assert.is(
+      world.call('dns', 'DEL', config(world, 0, { prevResult: undefined, internal: 7 }), { netns: '' }).status,
+      0
+    )
+    assert.equal(files(world), [])
+  })
+})
+
+test('glibc, musl and busybox find each other both ways; an agent that is killed and started again answers all', async () => {
+  await inWorld(2, async world => {
+    const agent = new Agent(world)
+    await agent.start()
+    try {
+      for (const index of [0, 1]) {
+        // glibc asks for no family that the container has no address of.
+        for (const address of [`10.4.0.${index + 2}/32`, `fd00::${index + 2}/128`]) {
+          assert.is(world.container(index).run('ip', ['address', 'add', address, 'dev', 'lo']).status, 0)
+        }
+        const args = `IgnoreUnknown=1;K8S_POD_NAME=ubuntu${index + 2}`
+        const options = { args, container: world.container(index), containerId: `c${index}` }
+        const reply = world.call('dns', 'ADD', config(world, index), options)
+        assert.equal([reply.status, reply.stderr], [0, ''], reply.stdout)
+        assert.is(world.call('dns', 'CHECK', config(world, index), options).status, 0)
+      }
+      assert.is(world.call('dns', 'STATUS', config(world, 0)).status, 0)
+      const [one, two] = [world.container(0), world.container(1)]
+      assert.match(ask(world, one, 'getent', 'ahostsv4', 'ubuntu3'), /^10\.4\.0\.3 +STREAM ubuntu3/)
+      assert.match(ask(world, two, 'getent', 'ahostsv6', 'ubuntu2.blue'), /^fd00::2 /)
+      assert.match(ask(world, two, 'getent', 'hosts', '10.4.0.2'), /^10\.4\.0\.2 +ubuntu2\.blue/)
+      assert.match(ask(world, two, 'busybox', 'nslookup', 'ubuntu2'), /Address:? ?\d?:? 10\.4\.0\.2/)
+      assert.is(ask(world, two, 'getent', 'ahosts', 'nobody'), '')
+      const program = buildLookup(world)
+      if (program !== '')
+        assert.equal(ask(world, two, program, 'ubuntu2').trim().split('\n').sort(), ['10.4.0.2', 'fd00::2'])
+      await agent.kill()
+      assert.is(ask(world, two, 'getent', 'ahosts', 'ubuntu2'), '')
+      await agent.start()
+      assert.match(ask(world, two, 'getent', 'ahostsv4', 'ubuntu2'), /^10\.4\.0\.2 /)
+      assert.is(world.call('dns', 'DEL', config(world, 0), { containerId: 'c0', netns: '' }).status, 0)
+      assert.is(ask(world, two, 'getent', 'ahosts', 'ubuntu2'), '')
+      assert.is(one.run('nft', ['list', 'tables']).stdout, '')
+    } finally {
+      await agent.kill()
+    }
+  })
+})
+
+/** A program with musl's resolver; '' where there is no compiler. */
+function buildLookup(world: World): string {
+  const program = join(world.directory, 'lookup')
+  writeFileSync(`${program}.c`, LOOKUP)
+  const parts = ['crt1.o', 'crti.o', 'libc.a', 'crtn.o'].map(name => join(MUSL, name))
+  const [first = '', second = '', library = '', last = ''] = parts
+  const include = ['-nostdinc', '-isystem', `/usr/include/${MUSL.slice('/usr/lib/'.length)}`]
+  const link = ['-static', '-nostdlib', first, second, `${program}.c`, library, last, '-o', program]
+  const clang = ['clang-19', 'clang', 'gcc'].find(name => spawnSync(name, ['--version']).status === 0)
+  if (clang === undefined) return ''
+  const built = spawnSync(clang, [...include, ...link], { encoding: 'utf8' })
+  if (built.status !== 0) throw new Error(`build a program with musl: ${built.stderr}`)
+  return program
+}
+
+test.run()

@@ -1,0 +1,200 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { BOX, type FakeAttachment, withFakeKernel } from '../../lib/testing/fake-attachment.ts'
+import { ScriptedDaemon } from '../../lib/testing/scripted-daemon.ts'
+import { assert, suite } from '../../lib/testing/suite.ts'
+import { dns, dnsname } from './dns.ts'
+
+const test = suite('plugins/dns')
+
+const PREV_RESULT = {
+  cniVersion: '1.1.0',
+  interfaces: [{ name: 'veth1' }, { name: 'eth0', sandbox: BOX }],
+  ips: [
+    { address: '10.4.0.2/24', interface: 1 },
+    { address: 'fd00::2/64', interface: 1 }
+  ],
+  dns: { nameservers: ['192.0.2.53', '127.0.0.11', 'not an address'], search: ['example.org'] }
+}
+const NOWHERE = { registry: { socket: '/nonexistent/agent.sock' } }
+const ID = '0123456789ab'.padEnd(64, 'c')
+
+function withDns(config: object, body: (fake: FakeAttachment) => void): void {
+  withFakeKernel(dns, { prevResult: PREV_RESULT, ...NOWHERE, ...config }, body)
+}
+
+/** What the plugin says on standard error meanwhile. */
+function saidBy(work: () => void): string {
+  const { write } = process.stderr
+  let said = ''
+  process.stderr.write = (text: unknown) => {
+    said += String(text)
+    return true
+  }
+  try {
+    work()
+  } finally {
+    process.stderr.write = write
+  }
+  return said
+}
+
+function entryOf({ caller }: FakeAttachment, containerId = 'c1'): Record<string, unknown> {
+  const [file = ''] = caller.journal().filter(name => name.includes(containerId))
+  return JSON.parse(readFileSync(join(caller.directory, 'state', file), 'utf8'))
+}
+
+test('what is written down, the result, and a DEL by ids alone; lo is up', () => {
+  withDns({ domainName: 'Lab.Example.', runtimeConfig: { aliases: { net1: ['Web', 'db_1', 'web'] } } }, fake => {
+    const { caller, kernel } = fake
+    const named = { args: 'IgnoreUnknown=1;K8S_POD_NAME=ubuntu2', containerId: ID }
+    let result = caller.call('VERSION')
+    const said = saidBy(() => {
+      result = caller.call('ADD', named)
+    })
+    assert.is(result.status, 0)
+    assert.equal(JSON.parse(result.stdout).dns, { nameservers: ['127.0.0.11'], search: ['example.org', 'lab.example'] })
+    assert.match(said, /^dns: reach the agent: .*; names are answered as soon as it runs\n$/)
+    const { netns, netnsId, socket, ...rest } = entryOf(fake, ID)
+    assert.equal(
+      { netns, netnsId, socket },
+      { netns: BOX, netnsId: kernel.open(BOX).id(), socket: NOWHERE.registry.socket }
+    )
+    assert.equal(rest, {
+      names: ['ubuntu2', 'web', 'db_1', '0123456789ab'],
+      addresses: ['10.4.0.2', 'fd00::2'],
+      domain: 'lab.example',
+      upstreams: ['192.0.2.53'],
+      cluster: true
+    })
+    assert.ok(kernel.open(BOX).links.get('lo').isUp)
+    caller.ok('CHECK', named)
+    caller.ok('DEL', { containerId: ID, netns: '', config: { prevResult: null, domainName: null } })
+    assert.equal(caller.journal(), [])
+    caller.ok('DEL', { containerId: ID })
+  })
+})
+
+test('aliases as the conventions have them, as podman sends them, and in args.cni; nerdctl’s host name', () => {
+  withDns({}, fake => {
+    const { caller } = fake
+    caller.ok('ADD', {
+      args: 'IgnoreUnknown=1;NERDCTL_CNI_DHCP_HOSTNAME=box',
+      config: { runtimeConfig: { aliases: ['one'] }, args: { cni: { aliases: { other: ['no'], net1: ['two'] } } } }
+    })
+    assert.equal(entryOf(fake)['names'], ['box', 'one', 'two', 'c1'])
+    // A second ADD of the same attachment replaces it.
+    caller.ok('ADD')
+    assert.equal(entryOf(fake)['names'], ['c1'])
+  })
+})
+
+test('an alias that is no name is refused, with every other mistake; a name that the runtime chose is left out', () => {
+  withDns({}, ({ caller }) => {
+    const wrong = caller.fails('ADD', {
+      config: {
+        runtimeConfig: { aliases: [`${'x'.repeat(64)}`, 'a b', '-a', 'a..b', ''] },
+        remoteServers: ['127.0.0.11', 'dns.example'],
+        domainName: 'a/b',
+        internal: 'yes'
+      }
+    })
+    assert.is(wrong.code, 7)
+    for (const part of [
+      'at most 63 characters between dots',
+      '"a b" must be of letters',
+      'must not have an empty label',
+      'must not be empty',
+      'which would ask itself',
+      'remoteServers must hold IP addresses',
+      'domainName must be of letters',
+      'internal must be true or false'
+    ]) {
+      assert.ok(wrong.msg.includes(part), `${part} in ${wrong.msg}`)
+    }
+    assert.equal(caller.journal(), [])
+    const said = saidBy(() => caller.ok('ADD', { args: 'IgnoreUnknown=1;K8S_POD_NAME=no name\n\u001b[31m' }))
+    assert.ok(said.includes('leave out "K8S_POD_NAME=no name\\n\\u001b[31m": it is no host name\n'), said)
+  })
+})
+
+test('CHECK names every difference; GC removes what the runtime does not know', () => {
+  withDns({}, fake => {
+    const { caller } = fake
+    caller.ok('ADD')
+    caller.ok('ADD', { containerId: 'c2' })
+    const wrong = caller.fails('CHECK', {
+      config: {
+        internal: true,
+        domainName: 'x.example',
+        remoteServers: ['192.0.2.1'],
+        registry: null,
+        runtimeConfig: { aliases: ['web'] },
+        prevResult: { ...PREV_RESULT, ips: [{ address: '10.4.0.9/24', interface: 1 }] }
+      }
+    })
+    assert.equal(wrong.msg.split('; ').length, 6, wrong.msg)
+    assert.match(wrong.msg, /its names are "c1", not "c1 web"/)
+    assert.is(caller.gc([{ containerID: 'c2', ifname: 'eth0' }]).status, 0)
+    assert.equal(
+      caller.journal().map(name => name.split('/')[1]),
+      ['c2:eth0.dns.json']
+    )
+    assert.match(caller.fails('CHECK').msg, /written down nowhere/)
+  })
+})
+
+test('the agent is told and asked; a name that it refuses undoes ADD; STATUS needs it', async () => {
+  const taken = { ok: false, code: 7, msg: 'name the container "web": container "c9" on host "h2" has this name' }
+  const daemon = new ScriptedDaemon()
+  await daemon.during(
+    { 'name-arrived': taken, 'name-left': { ok: true }, 'name-status': { ok: true } },
+    ({ socket }) => {
+      withDns({ registry: { socket, timeout: 5 } }, ({ caller }) => {
+        assert.match(caller.fails('ADD').msg, /"c9" on host "h2"/)
+        assert.equal(caller.journal(), [])
+        caller.ok('STATUS')
+      })
+    }
+  )
+  const answering = new ScriptedDaemon()
+  const unanswered = { ok: false, code: 100, msg: 'check: it is not answered' }
+  await answering.during(
+    { 'name-arrived': { ok: true }, 'name-left': { ok: true }, 'name-check': unanswered },
+    async ({ socket }) => {
+      withDns({ registry: { socket, timeout: 5 } }, ({ caller }) => {
+        assert.is(
+          saidBy(() => caller.ok('ADD')),
+          ''
+        )
+        assert.match(caller.fails('CHECK').msg, /it is not answered/)
+        caller.ok('DEL')
+        caller.ok('DEL')
+      })
+      const asked = await answering.requests(3)
+      assert.equal(
+        asked.map(one => one['do']),
+        ['name-arrived', 'name-check', 'name-left']
+      )
+    }
+  )
+  withDns({}, ({ caller }) => assert.is(caller.fails('STATUS').code, 50))
+})
+
+test('a dnsname network of podman works as it is, and its files are found by the agent', () => {
+  const config = { prevResult: PREV_RESULT, domainName: 'dns.podman', multiDomain: true, remoteServers: ['192.0.2.9'] }
+  withFakeKernel(dnsname, { ...config, capabilities: { aliases: true } }, fake => {
+    fake.caller.ok('ADD', {
+      args: 'IgnoreUnknown=1;K8S_POD_NAME=web',
+      config: { runtimeConfig: { aliases: { net1: ['w'] } } }
+    })
+    assert.equal(fake.caller.journal(), ['net1/c1:eth0.dns.json'])
+    const { names, domain, upstreams } = entryOf(fake)
+    assert.equal(
+      { names, domain, upstreams },
+      { names: ['web', 'w', 'c1'], domain: 'dns.podman', upstreams: ['192.0.2.9'] }
+    )
+  })
+})
+
+test.run()

@@ -1,0 +1,209 @@
+/**
+ * Gives the container names that the others of its networks find it by, and a resolver that knows theirs.
+ *
+ *     dns --file--> agent --socket in the container's namespace, 127.0.0.11:53--> container
+ *
+ * The file is all that the agent needs: an ADD without one loses nothing, and is answered when it is there again.
+ */
+
+import { type AttachmentPlugin, attachmentPlugin, nothing } from '../../lib/attach/attachment-plugin.ts'
+import { ATTACHMENT_CHANGED, ipsOf } from '../../lib/attach/interface.ts'
+import { journalOf } from '../../lib/attach/journal.ts'
+import type { Session } from '../../lib/attach/session.ts'
+import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
+import { requiredPrevResult } from '../../lib/cni/inputs.ts'
+import type { Plugin, Request } from '../../lib/cni/plugin.ts'
+import type { Result } from '../../lib/cni/result.ts'
+import { type Json, jsonBoolean, jsonObject, jsonString, memberOf, withMember } from '../../lib/config/json.ts'
+import { callAbout } from '../../lib/daemon/client.ts'
+import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
+import { DNS_PLUGIN, type NameRecord, RESOLVER, recordFromJson, recordToJson } from '../../lib/names/record.ts'
+import type { Kernel } from '../../lib/net/kernel.ts'
+import { type AgentAddress, askAgent, isAgentAway } from '../../lib/overlay/agent-call.ts'
+import type { Records } from '../../lib/state/records.ts'
+import { messageOf } from '../../lib/sys/errors.ts'
+import { type DnsConfig, namesOf, readConfig } from './config.ts'
+
+/** The entry's member that tells where the agent was asked: DEL may have no configuration to go by. */
+const SOCKET = 'socket'
+const LOOPBACK = 'lo'
+/** What a DEL waits for an agent that hangs: it finds the file gone anyway. */
+const FAREWELL_MS = 1000
+
+export function dns(kernel: Kernel): Plugin {
+  return attachmentPlugin(kernel, own(DNS_PLUGIN))
+}
+
+/** The same under the name that podman's networks have: what they configure is configured the same way here. */
+export function dnsname(kernel: Kernel): Plugin {
+  return attachmentPlugin(kernel, own('dnsname'))
+}
+
+function own(name: string): AttachmentPlugin {
+  return {
+    name,
+    since: '0.1.0',
+    hasAddresses: false,
+    records,
+    add,
+    check,
+    removeRules: nothing,
+    removeLinks: nothing,
+    forget,
+    collectStrays: nothing,
+    status
+  }
+}
+
+/** Under one name, whatever the plugin is called by: the agent looks for these files. */
+function records(request: Request, _plugin: string): Records {
+  return journalOf(request, DNS_PLUGIN)
+}
+
+function add(session: Session): Result {
+  const { request } = session
+  const config = readConfig(request)
+  const result = requiredPrevResult(request)
+  const { names, refused } = namesOf(request, config.aliases)
+  for (const one of refused) say(`leave out ${JSON.stringify(one)}: it is no host name`)
+  const record = recordOf(session, config, names, result)
+  setLoopbackUp(session)
+  session.record(withMember(recordToJson(record), SOCKET, jsonString(config.agent.socket)))
+  announce(request, config.agent)
+  const { dns: before } = result
+  const search = before.search.slice(0)
+  if (config.domain !== '' && !search.includes(config.domain)) search.push(config.domain)
+  return { ...result, dns: { ...before, nameservers: [RESOLVER], search } }
+}
+
+function recordOf(session: Session, config: DnsConfig, names: readonly string[], result: Result): NameRecord {
+  const { netns, ifName } = session.request
+  const addresses: IpAddress[] = []
+  for (const ip of ipsOf(result, ifName)) addresses.push(ip.address.address)
+  return {
+    netns,
+    netnsId: session.container().id(),
+    names,
+    addresses,
+    domain: config.domain,
+    upstreams: config.upstreams.length > 0 ? config.upstreams : formerResolvers(result),
+    isInternal: config.isInternal,
+    isCluster: config.isCluster
+  }
+}
+
+/** Those that an earlier plugin of the chain has named are asked on. */
+function formerResolvers(result: Result): readonly IpAddress[] {
+  const former: IpAddress[] = []
+  for (const text of result.dns.nameservers) {
+    const address = parseAddress(text)
+    // An earlier ADD of the same chain may have named ours.
+    if (address !== undefined && formatAddress(address) !== RESOLVER) former.push(address)
+  }
+  return former
+}
+
+/** The resolver is an address of lo. Not every runtime sets it up. */
+function setLoopbackUp(session: Session): void {
+  const container = session.container()
+  const lo = container.links.get(LOOPBACK)
+  if (lo.isUp) return
+  container.links.set(lo.index, { up: true })
+  session.undo.push('lo up', () => container.links.set(lo.index, { up: false }))
+}
+
+/** @throws {CniError} code 7 when another container of a cluster network has the name; 11 without the registry */
+function announce(request: Request, agent: AgentAddress): void {
+  try {
+    askAgent(agent, callAbout(request, 'name-arrived', [['stateDir', jsonString(stateDirOf(request))]]))
+  } catch (error) {
+    if (!(error instanceof Error) || !isAgentAway(error)) throw error
+    say(`${error.message}; names are answered as soon as it runs`)
+  }
+}
+
+function stateDirOf(request: Request): string {
+  return request.config.text('stateDir') ?? ''
+}
+
+function say(text: string): void {
+  process.stderr.write(`dns: ${text}\n`)
+}
+
+function forget(session: Session, entry: Json): void {
+  session.journal.remove(session.request)
+  const socket = memberOf(entry, SOCKET)?.text ?? ''
+  if (socket === '') return
+  try {
+    askAgent({ socket, milliseconds: FAREWELL_MS }, callAbout(session.request, 'name-left', []))
+  } catch (error) {
+    // It hears of the file's end all the same.
+    if (!(error instanceof Error) || !isAgentAway(error)) say(messageOf(error))
+  }
+}
+
+function check(session: Session): readonly string[] {
+  const { request } = session
+  const config = readConfig(request)
+  const result = requiredPrevResult(request)
+  const entry = session.journal.read(request)
+  if (entry === undefined) return ['its names are written down nowhere']
+  const { names } = namesOf(request, config.aliases)
+  const problems = differences(recordFromJson(entry), recordOf(session, config, names, result), config)
+  if (problems.length > 0) return problems
+  try {
+    askAgent(config.agent, callAbout(request, 'name-check', []))
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
+    if (!isAgentAway(error)) return [findingOf(error)]
+  }
+  return []
+}
+
+/** The agent's finding is one of ours; anything else fails CHECK as what it is. */
+function findingOf(error: Error): string {
+  if (error instanceof CniError && error.code === ATTACHMENT_CHANGED) return error.message
+  throw error
+}
+
+function differences(found: NameRecord, wanted: NameRecord, config: DnsConfig): readonly string[] {
+  const problems: string[] = []
+  if (found.netnsId !== wanted.netnsId) problems.push('the namespace is another than that of ADD')
+  const [was, is] = [found.names.join(' '), wanted.names.join(' ')]
+  if (was !== is) problems.push(`its names are ${JSON.stringify(was)}, not ${JSON.stringify(is)}`)
+  if (!sameAddresses(found.addresses, wanted.addresses)) problems.push('its names stand for other addresses')
+  if (found.domain !== wanted.domain) problems.push(`its domain is ${JSON.stringify(found.domain)}`)
+  // Without remoteServers they are what the chain had before ADD named ours.
+  if (config.upstreams.length > 0 && !sameAddresses(found.upstreams, wanted.upstreams))
+    problems.push('others are asked for what nobody here is called')
+  if (found.isInternal !== wanted.isInternal) problems.push('whether others are asked has changed')
+  if (found.isCluster !== wanted.isCluster) problems.push('whether other hosts know it has changed')
+  return problems
+}
+
+function sameAddresses(a: readonly IpAddress[], b: readonly IpAddress[]): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i += 1) {
+    const [left, right] = [a[i], b[i]]
+    if (left === undefined || right === undefined || !addressesEqual(left, right)) return false
+  }
+  return true
+}
+
+/** @throws {CniError} code 50 without an agent; 51 when the names of a cluster network cannot be published */
+function status(session: Session): void {
+  const config = readConfig(session.request)
+  try {
+    const cluster = jsonBoolean(config.isCluster)
+    askAgent(
+      config.agent,
+      jsonObject([
+        ['do', jsonString('name-status')],
+        ['cluster', cluster]
+      ])
+    )
+  } catch (error) {
+    if (!(error instanceof Error) || !isAgentAway(error)) throw error
+    throw new CniError(NOT_AVAILABLE, error.message, 'start it: patchbay agent')
+  }
+}
