@@ -173,9 +173,9 @@ function portOf(server: Server): number {
 function translate(nft: Nft, udpPort: number, tcpPort: number): void {
   const batch = new NftBatch()
   // What an agent before us has left: made, so that it can be removed, and made anew, in one transaction.
-  batch.addTable('ip', TABLE, false)
+  batch.addTable('ip', TABLE)
   batch.removeTable('ip', TABLE)
-  batch.addTable('ip', TABLE, false)
+  batch.addTable('ip', TABLE)
   const key = ['ipv4_addr', 'inet_proto', 'inet_service'] as const
   batch.addSet('ip', TABLE, { name: MAP, key, data: ['ipv4_addr', 'inet_service'], isInterval: false })
   const address = parseAddress(RESOLVER)
@@ -190,8 +190,8 @@ function translate(nft: Nft, udpPort: number, tcpPort: number): void {
     verdict: undefined,
     comment: ''
   }))
-  batch.addElements('ip', TABLE, MAP, elements, false)
-  batch.addChain('ip', TABLE, 'output', { type: 'nat', hook: 'output', priority: PRIORITY, policy: undefined }, false)
-  batch.addRule('ip', TABLE, 'output', rule([translateFrom('ip', ['daddr', 'l4proto', 'dport'], MAP, true)]), '')
+  batch.addElements('ip', TABLE, MAP, elements)
+  batch.addChain('ip', TABLE, 'output', { type: 'nat', hook: 'output', priority: PRIORITY, policy: undefined })
+  batch.addRule('ip', TABLE, 'output', rule([translateFrom('ip', ['daddr', 'l4proto', 'dport'], MAP, true)]))
   nft.commit(batch, undefined)
 }

@@ -112,6 +112,11 @@ export class NftBatch {
     return this.#steps.length
   }
 
+  /** Leaves the table as it is when it is there. */
+  addTable(family: NftFamily, table: string): void {
+    this.#push({ ...EMPTY_STEP, operation: 'add table', family, table })
+  }
+
   /** EEXIST when it is there. */
   createTable(family: NftFamily, table: string): void {
     this.#push({ ...EMPTY_STEP, operation: 'add table', family, table, isExclusive: true })
