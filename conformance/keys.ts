@@ -134,6 +134,7 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
   firewall: {
     ingressPolicy: ['firewall.same-bridge', 'firewall.isolated', 'firewall.open-policy', 'firewall.bad-policy'],
     backend: ['firewall.opens', 'firewall.firewalld-missing'],
+    directRouting: OWN,
     iptablesAdminChainName: ['firewall.admin-chain'],
     firewalldZone: 'needs firewalld on the system bus; the plugin has its own test with one that is played',
     stateDir: STATE

@@ -11,6 +11,7 @@ const ROOT = join(import.meta.dirname, '..', '..')
 /** Plugins without a scenario, and why. */
 const WITHOUT: Readonly<Record<string, string>> = {
   cluster: 'asks an agent and etcd, whose time it would be: docs/overlay.md has it',
+  dns: 'asks an agent, whose time it would be',
   dhcp: 'asks a daemon and a DHCP server, whose time it would be'
 }
 
