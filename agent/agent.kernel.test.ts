@@ -108,7 +108,7 @@ test('any to any over both families with full frames; entries are exact; nothing
         .sort(),
       ['192.0.2.2', '192.0.2.3']
     )
-    const checked = await site.call('CHECK', 0, 'c0', { prevResult: a.reply.json }, a.netns.path)
+    const checked = await site.check(a)
     assert.is(checked.stdout, '')
     assert.is((await site.call('STATUS', 0, '')).stdout, '')
     for (const box of boxes) {
@@ -337,14 +337,9 @@ test('ipam cluster below bridge: one pool for the bridges of all hosts', async (
       [2, 3, 4, 5, 6].map(n => `10.43.0.${n}`)
     )
     assert.is((await site.refused(0, 'last', network(0))).json.code, 100)
-    for (const { host, id, netns, reply } of boxes) {
-      const checked = await site.call(
-        'CHECK',
-        host.number,
-        id,
-        { ...network(host.number), prevResult: reply.json },
-        netns.path
-      )
+    for (const box of boxes) {
+      const { host, id } = box
+      const checked = await site.check(box, network(host.number))
       assert.is(checked.stdout, '')
       assert.is((await site.call('DEL', host.number, id, network(host.number))).stdout, '')
     }

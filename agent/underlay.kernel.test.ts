@@ -29,7 +29,7 @@ test("a host's address is replaced: its tunnel is made anew, and the others send
     for (const ip of b.ips) await reached(a, ip)
     assert.match(site.fdb(0), /^00:00:00:00:00:00 dst 192\.0\.2\.9 self/m)
     assert.not.match(site.fdb(0), /192\.0\.2\.2\b/)
-    const checked = await site.call('CHECK', 1, 'c1', { prevResult: b.reply.json }, b.netns.path)
+    const checked = await site.check(b)
     assert.is(checked.stdout, '')
     const later = await site.add(1, 'later')
     await reached(a, later.ips[0] ?? '')

@@ -30,7 +30,7 @@ test('whichever setns is refused, ADD answers in JSON; one that failed has left 
     for (let when = 1; when <= 8; when += 1) {
       const caller = new PluginProgram(host, 'macvlan', failing('setns', when, program))
       try {
-        const { status, json, stderr } = caller.call('ADD', 'c1', 'eth0', { master: 'eth1' }, box.path)
+        const { status, json, stderr } = caller.call('ADD', 'c1', { master: 'eth1' }, box.path)
         const where = `setns ${String(when)}: ${JSON.stringify(json)} ${stderr}`
         if (status === 0) {
           assert.is(json.interfaces[0].name, 'eth0', where)

@@ -18,6 +18,13 @@ interface Answer {
   readonly json: any
 }
 
+/** Laid over the configuration, and over what it has in `ipam`. */
+interface More {
+  readonly type?: string
+  readonly ipam?: object
+  readonly [key: string]: unknown
+}
+
 /** A host whose `up0` is connected to the server's network, and containers that the plugins attach. */
 class Site {
   readonly lab: DhcpLab
@@ -36,15 +43,15 @@ class Site {
     return container
   }
 
-  call(command: string, id: string, container: Namespace | undefined, more: object = {}, ipam: object = {}): Answer {
+  call(command: string, id: string, container: Namespace | undefined, more: More = {}): Answer {
     const config = {
       cniVersion: '1.1.0',
       name: 'lan',
       type: 'macvlan',
       master: 'up0',
       stateDir: join(this.lab.directory, 'journal'),
-      ipam: { type: 'dhcp', daemonSocketPath: this.lab.socket, timeout: 90, ...ipam },
-      ...more
+      ...more,
+      ipam: { type: 'dhcp', daemonSocketPath: this.lab.socket, timeout: 90, ...more.ipam }
     }
     const env = {
       PATH: process.env['PATH'],
@@ -59,13 +66,13 @@ class Site {
     return { ...outcome, json: outcome.stdout === '' ? undefined : JSON.parse(outcome.stdout) }
   }
 
-  add(id: string, container: Namespace, more: object = {}, ipam: object = {}): Answer['json'] {
-    const answer = this.call('ADD', id, container, more, ipam)
+  add(id: string, container: Namespace, more: More = {}): Answer['json'] {
+    const answer = this.call('ADD', id, container, more)
     if (answer.status !== 0) throw new Error(`ADD ${id}: ${answer.stdout}`)
     return answer.json
   }
 
-  del(id: string, container: Namespace | undefined, more: object = {}): void {
+  del(id: string, container: Namespace | undefined, more: More = {}): void {
     const answer = this.call('DEL', id, container, more)
     if (answer.status !== 0) throw new Error(`DEL ${id}: ${answer.stdout}`)
   }
@@ -92,7 +99,7 @@ test("macvlan: the lease is the interface's; CHECK, STATUS; DEL gives it back be
   await inSite(1, async site => {
     const container = site.container()
     const provide = [{ option: 'host-name', fromArg: 'NERDCTL_CNI_DHCP_HOSTNAME' }]
-    const result = site.add('c1', container, {}, { provide, priority: 50 })
+    const result = site.add('c1', container, { ipam: { provide, priority: 50 } })
     assert.is(result.ips.length, 1)
     const { address, gateway } = result.ips[0]
     assert.is(gateway, '10.9.0.1')
@@ -100,7 +107,7 @@ test("macvlan: the lease is the interface's; CHECK, STATUS; DEL gives it back be
     assert.equal(addressesOf(container), [address])
     assert.match(run(container, 'ip route'), /^default via 10\.9\.0\.1 dev eth0 metric 50/m)
     assert.equal(result.dns, { nameservers: ['10.9.0.1'] })
-    assert.is(site.call('CHECK', 'c1', container, { prevResult: result }, { priority: 50 }).stdout, '')
+    assert.is(site.call('CHECK', 'c1', container, { prevResult: result, ipam: { priority: 50 } }).stdout, '')
     assert.is(site.call('STATUS', 'c1', container).stdout, '')
 
     site.del('c1', container)
@@ -131,7 +138,7 @@ test('bridge: the interface is there before the lease; a server that gives nothi
     assert.equal(addressesOf(container), [result.ips[0].address])
     assert.is(result.ips[0].interface, 2)
     const second = site.container()
-    const refused = site.call('ADD', 'c2', second, bridge, { timeout: 6 })
+    const refused = site.call('ADD', 'c2', second, { ...bridge, ipam: { timeout: 6 } })
     assert.is(refused.json.code, 11)
     assert.match(refused.json.msg, /no DHCP server answered/)
     assert.is(run(second, 'ip -o link show type veth'), '')

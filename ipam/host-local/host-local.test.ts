@@ -30,8 +30,11 @@ class Net {
   readonly dataDir = mkdtempSync(join(tmpdir(), 'host-local-'))
   readonly path = join(this.dataDir, 'net')
 
-  call(command: string, id: string, ipam: object | undefined, more: object = {}, args = ''): Answer {
-    const env = callEnv(command, { CNI_CONTAINERID: id, CNI_ARGS: args })
+  /** CNI_ARGS of the calls that follow. */
+  args = ''
+
+  call(command: string, id: string, ipam: object | undefined, more: object = {}): Answer {
+    const env = callEnv(command, { CNI_CONTAINERID: id, CNI_ARGS: this.args })
     const config = { cniVersion: '1.1.0', name: 'net', type: 'bridge', ...more }
     const full = ipam === undefined ? {} : { ipam: { type: 'host-local', dataDir: this.dataDir, ...ipam } }
     const { status, stdout } = callInMemory(hostLocal(), { env, stdin: { ...config, ...full } })
@@ -48,8 +51,8 @@ class Net {
   }
 
   /** The addresses that an ADD gives. */
-  add(id: string, ipam: object, more: object = {}, args = ''): readonly string[] {
-    const answer = this.call('ADD', id, ipam, more, args)
+  add(id: string, ipam: object, more: object = {}): readonly string[] {
+    const answer = this.call('ADD', id, ipam, more)
     assert.is(answer.status, 0, answer.message)
     return answer.addresses
   }
@@ -108,8 +111,10 @@ test('ADD again by the same owner gives the same; another interface another', ()
     net.add('c2', dual)
     assert.equal(net.add('c1', dual), first)
     assert.equal(net.leases(), ['10.1.0.2', '10.1.0.3', 'fd00::2', 'fd00::3'])
-    assert.equal(net.add('c1', dual, {}, 'IP=10.1.0.2'), first)
-    const other = net.call('ADD', 'c1', dual, {}, 'IP=10.1.0.9')
+    net.args = 'IP=10.1.0.2'
+    assert.equal(net.add('c1', dual), first)
+    net.args = 'IP=10.1.0.9'
+    const other = net.call('ADD', 'c1', dual)
     assert.is(other.code, 101)
     assert.match(other.message, /"c1" interface "eth0" holds "10\.1\.0\.2" already/)
     assert.equal(net.leases(), ['10.1.0.2', '10.1.0.3', 'fd00::2', 'fd00::3'])
@@ -126,7 +131,9 @@ test('ADD again after a set was added gives the old address and one of the new s
 test('requested addresses from all three places, with or without prefix length, each once', () =>
   withNet(net => {
     const more = { args: { cni: { ips: ['fd00::77'] } }, runtimeConfig: { ips: ['10.1.0.50/16', ''] } }
-    assert.equal(net.add('c1', dual, more, 'IgnoreUnknown=1;IP=10.1.0.50;K=v'), ['10.1.0.50/24', 'fd00::77/64'])
+    net.args = 'IgnoreUnknown=1;IP=10.1.0.50;K=v'
+    assert.equal(net.add('c1', dual, more), ['10.1.0.50/24', 'fd00::77/64'])
+    net.args = ''
     assert.equal(net.add('c2', dual), ['10.1.0.51/24', 'fd00::78/64'])
     assert.equal(net.add('c3', dual, { RuntimeConfig: { IPs: ['10.1.0.40'] } }), ['10.1.0.40/24', 'fd00::79/64'])
   }))
@@ -144,12 +151,15 @@ test('requested addresses that cannot be had: nothing is leased, and the reason 
       ['10.1.0.5,10.1.0.6', /"10\.1\.0\.6": not in a range set that has an address to give for it/]
     ]
     for (const [ip, message] of cases) {
-      const answer = net.call('ADD', 'c2', ipam, {}, `IP=${ip}`)
+      net.args = `IP=${ip}`
+      const answer = net.call('ADD', 'c2', ipam)
       assert.is(answer.code, 101, ip)
       assert.match(answer.message, message)
     }
     assert.equal(net.leases(), ['10.1.0.2'])
-    assert.is(net.call('ADD', 'c2', ipam, {}, 'IP=nonsense').code, 4)
+    net.args = 'IP=nonsense'
+    assert.is(net.call('ADD', 'c2', ipam).code, 4)
+    net.args = ''
     assert.is(net.call('ADD', 'c2', ipam, { runtimeConfig: { ips: ['nonsense'] } }).code, 7)
   }))
 
@@ -256,7 +266,9 @@ test('files that were never finished are reclaimed, when met and when the pool r
     writeFileSync(join(net.path, '10.1.0.6'), '')
     assert.equal(net.add('c6', small), ['10.1.0.6/29'])
     writeFileSync(join(net.path, '10.1.0.4'), '\0\0\0')
-    assert.equal(net.add('c7', small, {}, 'IP=10.1.0.4'), ['10.1.0.4/29'])
+    net.args = 'IP=10.1.0.4'
+    assert.equal(net.add('c7', small), ['10.1.0.4/29'])
+    net.args = ''
   }))
 
 test('leases of an earlier boot are reclaimed when the pool runs dry, and not before', () =>

@@ -9,6 +9,12 @@ import { errorFromJson } from '../cni/error.ts'
 import { type Json, parseJson } from '../config/json.ts'
 import { openPipe, type Pipe } from '../sys/pipe.ts'
 
+/** What an error object says beside its message. */
+interface Told {
+  readonly details?: string
+  readonly code?: number
+}
+
 /** A plugin failed, or could not be started. */
 export class PluginError extends Error {
   /** The plugin's `type`. */
@@ -19,7 +25,7 @@ export class PluginError extends Error {
   /** What to do, in the plugin's words or ours. */
   readonly details: string
 
-  constructor(plugin: string, command: string, message: string, details = '', code?: number) {
+  constructor(plugin: string, command: string, message: string, { details = '', code }: Told = {}) {
     super(message)
     this.name = 'PluginError'
     this.plugin = plugin
@@ -50,11 +56,12 @@ export function findPlugin(type: string, directories: readonly string[], command
     if (directory !== '' && isExecutable(path)) return path
   }
   const where = directories.map(directory => JSON.stringify(directory)).join(', ')
+  const advice = `install it there (patchbay install ${directories[0] ?? 'DIR'}), or name the directory that has it: --bin-dir DIR`
   throw new PluginMissing(
     type,
     command,
     `find plugin ${JSON.stringify(type)}: not in ${where === '' ? 'any directory' : where}`,
-    `install it there (patchbay install ${directories[0] ?? 'DIR'}), or name the directory that has it: --bin-dir DIR`
+    { details: advice }
   )
 }
 
@@ -166,7 +173,7 @@ export function outputOf(execution: Execution, plugin: string, command: string):
 function failure(execution: Execution, text: string, plugin: string, command: string): PluginError {
   try {
     const error = errorFromJson(parseJson(text))
-    if (error !== undefined) return new PluginError(plugin, command, error.message, error.details, error.code)
+    if (error !== undefined) return new PluginError(plugin, command, error.message, error)
   } catch {
     // no error object: what there is of output is shown instead
   }

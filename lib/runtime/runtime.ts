@@ -45,6 +45,15 @@ export interface PluginVersions {
 
 const NO_ARGS: readonly (readonly [string, string])[] = []
 
+/** What a plugin is called for. */
+interface Call {
+  /** undefined for STATUS and GC, which are about a network. */
+  readonly attaching: Attaching | undefined
+  readonly prevResult: Json | undefined
+}
+
+const OF_NETWORK: Call = { attaching: undefined, prevResult: undefined }
+
 /** An attachment of a network that is known already. */
 export type ContainerInterface = Omit<Attachment, 'network'>
 
@@ -66,7 +75,7 @@ export class Runtime {
     for (const plugin of network.plugins) findPlugin(pluginType(plugin), this.#options.pluginDirectories, 'ADD')
     let result: Json | undefined
     for (const plugin of network.plugins) {
-      const output = await this.#call('ADD', network, plugin, attaching, result)
+      const output = await this.#call('ADD', network, plugin, { attaching, prevResult: result })
       result = withVersion(output, network.cniVersion)
     }
     const whole = result ?? jsonObject([])
@@ -80,7 +89,7 @@ export class Runtime {
    */
   async del(network: Network, attaching: Attaching): Promise<void> {
     const result = this.#cachedResult(network, attaching)
-    for (const plugin of network.plugins.toReversed()) await this.#call('DEL', network, plugin, attaching, result)
+    for (const plugin of network.plugins.toReversed()) await this.#call('DEL', network, plugin, { attaching, prevResult: result })
     this.cache.remove(network.name, attaching.containerId, attaching.ifName)
   }
 
@@ -92,11 +101,11 @@ export class Runtime {
   async check(network: Network, attaching: Attaching): Promise<boolean> {
     if (!isAtLeast(network.cniVersion, '0.4.0')) {
       const message = `check network ${JSON.stringify(network.name)}: cniVersion ${network.cniVersion} has no CHECK`
-      throw new PluginError('', 'CHECK', message, 'set cniVersion to 0.4.0 or newer')
+      throw new PluginError('', 'CHECK', message, { details: 'set cniVersion to 0.4.0 or newer' })
     }
     if (network.disableCheck) return false
     const result = this.#cachedResult(network, attaching)
-    for (const plugin of network.plugins) await this.#call('CHECK', network, plugin, attaching, result)
+    for (const plugin of network.plugins) await this.#call('CHECK', network, plugin, { attaching, prevResult: result })
     return true
   }
 
@@ -107,7 +116,7 @@ export class Runtime {
    */
   async status(network: Network): Promise<boolean> {
     if (!isAtLeast(network.cniVersion, '1.1.0')) return false
-    for (const plugin of network.plugins) await this.#call('STATUS', network, plugin, undefined, undefined)
+    for (const plugin of network.plugins) await this.#call('STATUS', network, plugin, OF_NETWORK)
     return true
   }
 
@@ -148,7 +157,7 @@ export class Runtime {
     for (const plugin of network.plugins) {
       // The second key is the first one's former name, which libcni still writes.
       const named = withMember(withMember(plugin, 'cni.dev/valid-attachments', list), 'cni.dev/attachments', list)
-      const failure = await caught(() => this.#call('GC', network, named, undefined, undefined))
+      const failure = await caught(() => this.#call('GC', network, named, OF_NETWORK))
       if (failure !== undefined) failures.push(failure)
     }
     return failures
@@ -173,13 +182,8 @@ export class Runtime {
     return { plugin: type, path, supportedVersions: (versions?.items ?? []).map(item => item.text) }
   }
 
-  async #call(
-    command: string,
-    network: Network,
-    plugin: Json,
-    attaching: Attaching | undefined,
-    prevResult: Json | undefined
-  ): Promise<Json | undefined> {
+  async #call(command: string, network: Network, plugin: Json, call: Call): Promise<Json | undefined> {
+    const { attaching, prevResult } = call
     const type = pluginType(plugin)
     const path = findPlugin(type, this.#options.pluginDirectories, command)
     const config = pluginConfig(network, plugin, attaching?.capabilityArgs, prevResult)
@@ -224,7 +228,7 @@ function withVersion(result: Json | undefined, cniVersion: string): Json {
 }
 
 /** A plugin's configuration as it gets it: with the network's name and version, its own arguments, the result so far. */
-export function pluginConfig(
+function pluginConfig(
   network: Network,
   plugin: Json,
   capabilityArgs: Json | undefined,

@@ -13,13 +13,20 @@ export function addEnvironment(world: World): NodeJS.ProcessEnv {
   }
 }
 
+/** The ADD that is killed. */
+export interface Victim {
+  readonly plugin: string
+  readonly config: object
+  /** Which calls of the kernel are counted; sendto, which netlink takes, when left out. */
+  readonly syscall?: string
+}
+
 /**
- * Runs ADD, which gets SIGKILL when it sends its `when`-th message to the kernel (sendto, which netlink takes), or at
- * its `when`-th call of another kind.
+ * Runs ADD, which gets SIGKILL at its `when`-th call of the kernel of that kind.
  *
  * @returns its exit status: 0 when it came to its end before
  */
-function killedAt(world: World, plugin: string, config: object, when: number, syscall = 'sendto'): number {
+function killedAt(world: World, { plugin, config, syscall = 'sendto' }: Victim, when: number): number {
   const env = addEnvironment(world)
   const inject = `inject=${syscall}:signal=KILL:when=${when}`
   const args = ['-f', '-o', '/dev/null', '-e', `trace=${syscall}`, '-e', inject, `${world.binDir}/${plugin}`]
@@ -32,16 +39,10 @@ function killedAt(world: World, plugin: string, config: object, when: number, sy
  *
  * @returns how often it was killed
  */
-export function sweepKills(
-  world: World,
-  plugin: string,
-  config: object,
-  clean: (when: number) => void,
-  syscall = 'sendto'
-): number {
+export function sweepKills(world: World, victim: Victim, clean: (when: number) => void): number {
   for (let when = 1; when < 100; when += 1) {
-    if (killedAt(world, plugin, config, when, syscall) === 0) return when - 1
+    if (killedAt(world, victim, when) === 0) return when - 1
     clean(when)
   }
-  throw new Error(`ADD of ${plugin} does not come to its end`)
+  throw new Error(`ADD of ${victim.plugin} does not come to its end`)
 }

@@ -74,14 +74,22 @@ export class OverlaySite {
     return { host, id, netns, ips, mac, reply }
   }
 
-  async call(command: string, number: number, id: string, more: object = {}, netns = ''): Promise<LabReply> {
-    return this.lab.start(this.lab.host(number), command, this.config(number, more), { id, netns })
+  /** A command that needs no namespace: DEL, STATUS, GC. */
+  async call(command: string, number: number, id: string, more: object = {}): Promise<LabReply> {
+    return this.lab.start(this.lab.host(number), command, this.config(number, more), { id, netns: '' })
+  }
+
+  async check({ host, id, netns, reply }: Box, more: object = {}): Promise<LabReply> {
+    const config = this.config(host.number, { prevResult: reply.json, ...more })
+    return this.lab.start(host, 'CHECK', config, { id, netns: netns.path })
   }
 
   /** An ADD that fails, and soon. */
   async refused(number: number, id: string, more: object = {}): Promise<LabReply> {
     const registry = { socket: this.agent(number).socket, timeout: 3 }
-    const reply = await this.call('ADD', number, id, { registry, ...more }, this.lab.container().path)
+    const netns = this.lab.container().path
+    const config = this.config(number, { registry, ...more })
+    const reply = await this.lab.start(this.lab.host(number), 'ADD', config, { id, netns })
     if (reply.status === 0) throw new Error(`ADD ${id} on host ${number} was not refused`)
     return reply
   }

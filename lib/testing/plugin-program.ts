@@ -47,8 +47,10 @@ export class PluginProgram {
     return programFromText(text, import.meta.dirname)
   }
 
-  call(verb: string, containerId: string, ifName: string, config: object, netns = ''): ProgramAnswer {
+  /** @param containerId whose interface is eth0 (`env` may say CNI_IFNAME); the empty string for GC and STATUS */
+  call(verb: string, containerId: string, config: object, netns = ''): ProgramAnswer {
     const env = { PATH: process.env['PATH'] ?? '', ...callEnv(verb) }
+    const ifName = containerId === '' ? '' : 'eth0'
     const own = { CNI_CONTAINERID: containerId, CNI_IFNAME: ifName, CNI_NETNS: netns, CNI_ARGS: '' }
     const stateDir = join(this.directory, 'state')
     const base = { cniVersion: '1.1.0', name: 'net1', type: this.#type, stateDir }
@@ -59,8 +61,8 @@ export class PluginProgram {
   }
 
   /** Calls and wants success. */
-  ok(verb: string, containerId: string, ifName: string, config: object, netns = ''): ProgramAnswer {
-    const answer = this.call(verb, containerId, ifName, config, netns)
+  ok(verb: string, containerId: string, config: object, netns = ''): ProgramAnswer {
+    const answer = this.call(verb, containerId, config, netns)
     if (answer.status !== 0) throw new Error(`${verb} failed: ${JSON.stringify(answer.json)} ${answer.stderr}`)
     return answer
   }

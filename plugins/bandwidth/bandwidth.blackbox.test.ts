@@ -93,7 +93,7 @@ test('an ADD killed at any message to the kernel: DEL brings everything back, an
     prepare(world)
     const before = world.snapshot()
     const config = network(world, BOTH)
-    const kills = sweepKills(world, 'bandwidth', config, when => {
+    const kills = sweepKills(world, { plugin: 'bandwidth', config }, when => {
       if (when % 2 === 0) {
         world.add('bandwidth', config)
         assert.is(qdiscs(world).length, 3, `killed at message ${String(when)}`)

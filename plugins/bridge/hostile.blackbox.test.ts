@@ -278,7 +278,7 @@ test('killed between any two changes of files: DEL leaves nothing, and so does G
           assertClean(world, what)
           assert.equal(ownerFiles(world), [], what)
         }
-        assert.ok(sweepKills(world, 'bridge', config, clean, syscall) > 0, syscall)
+        assert.ok(sweepKills(world, { plugin: 'bridge', config, syscall }, clean) > 0, syscall)
         world.del('bridge', config)
       }
     })

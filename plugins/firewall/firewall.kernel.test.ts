@@ -49,15 +49,15 @@ function filterRules(namespace: Namespace): readonly string[] {
 
 /** All three containers attached, the first two to one network. */
 function attachAll({ lab, ours }: Stage, config: object): void {
-  ours.ok('ADD', 'c1', 'eth0', { ...config, prevResult: lab.prevResult(lab.first) }, lab.first.path)
-  ours.ok('ADD', 'c2', 'eth0', { ...config, prevResult: lab.prevResult(lab.second) }, lab.second.path)
-  ours.ok('ADD', 'c3', 'eth0', { ...config, name: 'net2', prevResult: lab.prevResult(lab.third) }, lab.third.path)
+  ours.ok('ADD', 'c1', { ...config, prevResult: lab.prevResult(lab.first) }, lab.first.path)
+  ours.ok('ADD', 'c2', { ...config, prevResult: lab.prevResult(lab.second) }, lab.second.path)
+  ours.ok('ADD', 'c3', { ...config, name: 'net2', prevResult: lab.prevResult(lab.third) }, lab.third.path)
 }
 
 function detachAll({ ours }: Stage): void {
-  ours.ok('DEL', 'c1', 'eth0', {})
-  ours.ok('DEL', 'c2', 'eth0', {})
-  ours.ok('DEL', 'c3', 'eth0', { name: 'net2' })
+  ours.ok('DEL', 'c1', {})
+  ours.ok('DEL', 'c2', {})
+  ours.ok('DEL', 'c3', { name: 'net2' })
 }
 
 /**
@@ -101,14 +101,14 @@ test('nftables: open, same-bridge, isolated; every rule goes with the last DEL',
     attachAll(stage, { ingressPolicy: 'same-bridge' })
     expectReach(lab, '22 -- oo 11 11')
     const config = { ingressPolicy: 'same-bridge', prevResult: lab.prevResult(lab.first) }
-    ours.ok('CHECK', 'c1', 'eth0', config, lab.first.path)
+    ours.ok('CHECK', 'c1', config, lab.first.path)
     detachAll(stage)
     assert.is(rules(lab.host), '')
     attachAll(stage, { ingressPolicy: 'isolated' })
     expectReach(lab, '-- -- oo 11 11')
     lab.host.run('nft', ['flush', 'ruleset'])
     const isolated = { ...config, ingressPolicy: 'isolated' }
-    assert.is(ours.call('CHECK', 'c1', 'eth0', isolated, lab.first.path).json.code, 100)
+    assert.is(ours.call('CHECK', 'c1', isolated, lab.first.path).json.code, 100)
     detachAll(stage)
     expectReach(lab, '22 33 oo 11 11')
     detachAll(stage)
@@ -135,7 +135,7 @@ const DOCUMENTED = `
 test('nftables: the ruleset is the documented one, by the word of nft', () =>
   onStage(({ lab, ours }) => {
     const config = { ingressPolicy: 'same-bridge', prevResult: lab.prevResult(lab.first, [4]) }
-    ours.ok('ADD', 'c1', 'eth0', config, lab.first.path)
+    ours.ok('ADD', 'c1', config, lab.first.path)
     const made = rules(lab.host)
     lab.host.run('nft', ['flush', 'ruleset'])
     const loaded = lab.host.run('nft', ['-f', '-'], { input: DOCUMENTED })
@@ -154,7 +154,7 @@ test('nftables: a published port is open to other bridges and to neighbours, wha
       PluginProgram.fromSource(new URL('../portmap/portmap.ts', import.meta.url), 'portmap')
     )
     const runtimeConfig = { portMappings: [{ hostPort: 8080, containerPort: 80 }] }
-    portmap.ok('ADD', 'c1', 'eth0', { runtimeConfig, prevResult: lab.prevResult(lab.first) }, lab.first.path)
+    portmap.ok('ADD', 'c1', { runtimeConfig, prevResult: lab.prevResult(lab.first) }, lab.first.path)
     const server = EchoServer.start(lab.first, '1', ['tcp 80'])
     try {
       const places = ['tcp 192.0.2.1 8080', 'tcp fd00:9::1 8080']
@@ -177,12 +177,12 @@ test('two policies on one bridge: the bridge stays known until the last one leav
   onStage(({ lab, ours }) => {
     const first = { ingressPolicy: 'same-bridge', prevResult: lab.prevResult(lab.first, [4]) }
     const second = { name: 'net2', ingressPolicy: 'isolated', prevResult: lab.prevResult(lab.second, [4]) }
-    ours.ok('ADD', 'c1', 'eth0', first, lab.first.path)
-    ours.ok('ADD', 'c2', 'eth0', second, lab.second.path)
-    ours.ok('DEL', 'c1', 'eth0', {})
-    ours.ok('CHECK', 'c2', 'eth0', second, lab.second.path)
+    ours.ok('ADD', 'c1', first, lab.first.path)
+    ours.ok('ADD', 'c2', second, lab.second.path)
+    ours.ok('DEL', 'c1', {})
+    ours.ok('CHECK', 'c2', second, lab.second.path)
     assert.match(rules(lab.host), /elements = \{ "br1" \}/)
-    ours.ok('DEL', 'c2', 'eth0', { name: 'net2' })
+    ours.ok('DEL', 'c2', { name: 'net2' })
     assert.is(rules(lab.host), '')
   }))
 
@@ -191,15 +191,15 @@ test('GC: with and without the journal', () =>
     const { lab, ours } = stage
     attachAll(stage, { ingressPolicy: 'isolated' })
     const valid = [{ containerID: 'c2', ifname: 'eth0' }]
-    ours.ok('GC', '', '', { 'cni.dev/valid-attachments': valid })
+    ours.ok('GC', '', { 'cni.dev/valid-attachments': valid })
     assert.not.match(rules(lab.host), /net1 c1/)
     assert.match(rules(lab.host), /net1 c2[\s\S]*net2 c3|net2 c3[\s\S]*net1 c2/)
     assert.not.match(rules(lab.host), /veth1/)
     assert.match(rules(lab.host), /set members[^}]*"veth2"/)
     lab.host.run('rm', ['-r', `${ours.directory}/state`])
-    ours.ok('GC', '', '', { 'cni.dev/valid-attachments': [] })
+    ours.ok('GC', '', { 'cni.dev/valid-attachments': [] })
     assert.not.match(rules(lab.host), /net1/)
-    ours.ok('STATUS', '', '', {})
+    ours.ok('STATUS', '', {})
   }))
 
 test('iptables: chosen where another tool drops what is forwarded; its rules go, the chains stay as with the reference', () =>
@@ -213,11 +213,11 @@ test('iptables: chosen where another tool drops what is forwarded; its rules go,
     // As with the reference: out yes, in no.
     expectReach(lab, '22 -- oo -- 11')
     const config = { ingressPolicy: 'same-bridge', prevResult: lab.prevResult(lab.first) }
-    ours.ok('CHECK', 'c1', 'eth0', config, lab.first.path)
+    ours.ok('CHECK', 'c1', config, lab.first.path)
     const complete = filterRules(lab.host)
     attachAll(stage, { ingressPolicy: 'same-bridge' })
     assert.equal(filterRules(lab.host), complete)
-    ours.ok('DEL', 'c1', 'eth0', {})
+    ours.ok('DEL', 'c1', {})
     assert.equal(
       filterRules(lab.host).filter(rule => rule.includes('br1')).length,
       4,
@@ -235,19 +235,19 @@ test('iptables: the same rules as the reference makes, and either removes what t
     const config = { backend: 'iptables', ingressPolicy: 'same-bridge' }
     const old = { ...config, cniVersion: '1.0.0', prevResult: { ...lab.prevResult(lab.first), cniVersion: '1.0.0' } }
     const ofContainer = (): readonly string[] => filterRules(lab.host).filter(rule => /10\.4\.|fd00/.test(rule))
-    ours.ok('ADD', 'c1', 'eth0', old, lab.first.path)
+    ours.ok('ADD', 'c1', old, lab.first.path)
     const made = filterRules(lab.host)
     const forward = (): string => lab.host.run('iptables', ['-S', 'FORWARD']).stdout
     const order = forward()
     assert.is(ofContainer().length, 4)
-    reference.ok('DEL', 'c1', 'eth0', old, lab.first.path)
+    reference.ok('DEL', 'c1', old, lab.first.path)
     assert.equal(ofContainer(), [])
     lab.host.run('nft', ['flush', 'ruleset'])
-    reference.ok('ADD', 'c1', 'eth0', old, lab.first.path)
+    reference.ok('ADD', 'c1', old, lab.first.path)
     assert.equal(filterRules(lab.host), made)
     assert.is(forward(), order)
     lab.host.run('rm', ['-r', `${ours.directory}/state`])
-    ours.ok('DEL', 'c1', 'eth0', old)
+    ours.ok('DEL', 'c1', old)
     assert.equal(ofContainer(), [])
   }))
 
@@ -271,24 +271,24 @@ test('firewalld: chosen when it is on the bus; isolation is still ours', () =>
     try {
       ours.env = { DBUS_SYSTEM_BUS_ADDRESS: firewalld.address }
       const config = { ingressPolicy: 'same-bridge', prevResult: lab.prevResult(lab.first) }
-      ours.ok('ADD', 'c1', 'eth0', config, lab.first.path)
-      ours.ok('ADD', 'c1', 'eth0', config, lab.first.path)
-      ours.ok('CHECK', 'c1', 'eth0', config, lab.first.path)
+      ours.ok('ADD', 'c1', config, lab.first.path)
+      ours.ok('ADD', 'c1', config, lab.first.path)
+      ours.ok('CHECK', 'c1', config, lab.first.path)
       assert.match(rules(lab.host), /net1 c1 eth0/)
-      ours.ok('DEL', 'c1', 'eth0', {})
-      ours.ok('DEL', 'c1', 'eth0', {})
+      ours.ok('DEL', 'c1', {})
+      ours.ok('DEL', 'c1', {})
       const verbs = ['addSource', 'removeSource', 'addSource', 'querySource', 'removeSource']
       assert.equal(
         firewalld.calls(),
         verbs.flatMap(verb => [`${verb} trusted 10.4.0.2/32`, `${verb} trusted fd00:4::2/128`])
       )
       assert.is(rules(lab.host), '')
-      const wrong = ours.call('ADD', 'c1', 'eth0', { ...config, firewalldZone: 'nosuch' }, lab.first.path)
+      const wrong = ours.call('ADD', 'c1', { ...config, firewalldZone: 'nosuch' }, lab.first.path)
       assert.match(wrong.json.msg, /firewalld addSource "nosuch" 10\.4\.0\.2\/32: INVALID_ZONE/)
       assert.is(rules(lab.host), '')
-      ours.ok('STATUS', '', '', { backend: 'firewalld' })
+      ours.ok('STATUS', '', { backend: 'firewalld' })
       ours.env = { DBUS_SYSTEM_BUS_ADDRESS: 'unix:path=/nonexistent' }
-      assert.is(ours.call('STATUS', '', '', { backend: 'firewalld' }).json.code, 50)
+      assert.is(ours.call('STATUS', '', { backend: 'firewalld' }).json.code, 50)
     } finally {
       firewalld.close()
     }

@@ -38,7 +38,7 @@ for (const backend of ['nftables', 'iptables']) {
       onStage(({ lab, firewall, portmap }) => {
         const prevResult = lab.prevResult(lab.first)
         const runtimeConfig = { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }] }
-        portmap.ok('ADD', 'c1', 'eth0', { backend, prevResult, runtimeConfig }, lab.first.path)
+        portmap.ok('ADD', 'c1', { backend, prevResult, runtimeConfig }, lab.first.path)
         const servers = [
           EchoServer.start(lab.first, 'c', ['tcp 80', 'udp 80']),
           EchoServer.start(lab.outside, 'o', ['tcp 80', 'udp 80'])
@@ -47,12 +47,12 @@ for (const backend of ['nftables', 'iptables']) {
         const outside = [...seen('192.0.2.9'), ...seen('fd00:9::9')]
         try {
           const config = { backend, ingressPolicy, prevResult }
-          firewall.ok('ADD', 'c1', 'eth0', config, lab.first.path)
+          firewall.ok('ADD', 'c1', config, lab.first.path)
           expectAnswers(lab.outside, DIRECT, outside, 'a neighbour who knows the way')
-          firewall.ok('DEL', 'c1', 'eth0', config)
+          firewall.ok('DEL', 'c1', config)
           const closed = { ...config, directRouting: false }
-          firewall.ok('ADD', 'c1', 'eth0', closed, lab.first.path)
-          firewall.ok('CHECK', 'c1', 'eth0', closed, lab.first.path)
+          firewall.ok('ADD', 'c1', closed, lab.first.path)
+          firewall.ok('CHECK', 'c1', closed, lab.first.path)
           expectAnswers(lab.outside, DIRECT, NOBODY)
           expectAnswers(lab.third, DIRECT, NOBODY, 'another bridge is outside, too')
           expectAnswers(lab.outside, PUBLISHED, ['c 192.0.2.9', 'c fd00:9::9'])
@@ -61,7 +61,7 @@ for (const backend of ['nftables', 'iptables']) {
           expectAnswers(lab.host, DIRECT, [...seen('10.4.0.1'), ...seen('fd00:4::1')])
           const neighbour = ingressPolicy === 'isolated' ? NOBODY : [...seen('10.4.0.3'), ...seen('fd00:4::3')]
           if (ingressPolicy === 'same-bridge') expectAnswers(lab.second, DIRECT, neighbour)
-          firewall.ok('DEL', 'c1', 'eth0', {})
+          firewall.ok('DEL', 'c1', {})
           assert.not.match(lab.host.run('nft', ['list', 'tables']).stdout, /patchbay-firewall/)
         } finally {
           for (const server of servers) server.close()
@@ -84,7 +84,7 @@ test('directRouting that would mean something else is refused, and so are chains
     ]
     for (const [more, message] of cases) {
       const config = { ...more, prevResult: lab.prevResult(lab.first) }
-      const answer = firewall.call('ADD', 'c1', 'eth0', config, lab.first.path)
+      const answer = firewall.call('ADD', 'c1', config, lab.first.path)
       assert.is(answer.json?.code, 7, JSON.stringify(answer.json))
       assert.match(answer.json.msg, message)
     }
@@ -143,9 +143,9 @@ test('every address of the result is covered, whichever interface has it, and wi
 test('isolated keeps a port apart that has no address', () =>
   onStage(({ lab, firewall }) => {
     const config = { ingressPolicy: 'isolated', prevResult: { ...lab.prevResult(lab.first), ips: [] } }
-    firewall.ok('ADD', 'c1', 'eth0', config, lab.first.path)
+    firewall.ok('ADD', 'c1', config, lab.first.path)
     assert.match(lab.host.run('nft', ['list', 'ruleset']).stdout, /"veth1" comment "net1 c1 eth0"/)
-    firewall.ok('DEL', 'c1', 'eth0', {})
+    firewall.ok('DEL', 'c1', {})
     assert.is(lab.host.run('nft', ['list', 'ruleset']).stdout, '')
   }))
 
@@ -154,15 +154,15 @@ test('after a flush of the ruleset the next ADD of anybody isolates what all liv
     const { host, first, second, third } = lab
     const one = { ingressPolicy: 'isolated', prevResult: lab.prevResult(first) }
     const two = { name: 'net2', ingressPolicy: 'same-bridge', directRouting: false, prevResult: lab.prevResult(third) }
-    firewall.ok('ADD', 'c1', 'eth0', one, first.path)
-    firewall.ok('ADD', 'c3', 'eth0', two, third.path)
+    firewall.ok('ADD', 'c1', one, first.path)
+    firewall.ok('ADD', 'c3', two, third.path)
     host.run('nft', ['flush', 'ruleset'])
-    firewall.ok('ADD', 'c2', 'eth0', { ...one, prevResult: lab.prevResult(second) }, second.path)
-    firewall.ok('CHECK', 'c1', 'eth0', one, first.path)
-    firewall.ok('CHECK', 'c3', 'eth0', two, third.path)
-    firewall.ok('DEL', 'c1', 'eth0', {})
-    firewall.ok('DEL', 'c2', 'eth0', {})
-    firewall.ok('DEL', 'c3', 'eth0', { name: 'net2' })
+    firewall.ok('ADD', 'c2', { ...one, prevResult: lab.prevResult(second) }, second.path)
+    firewall.ok('CHECK', 'c1', one, first.path)
+    firewall.ok('CHECK', 'c3', two, third.path)
+    firewall.ok('DEL', 'c1', {})
+    firewall.ok('DEL', 'c2', {})
+    firewall.ok('DEL', 'c3', { name: 'net2' })
     assert.is(host.run('nft', ['list', 'ruleset']).stdout, '')
   }))
 

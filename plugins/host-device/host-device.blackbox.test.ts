@@ -128,7 +128,7 @@ test('an ADD that is killed between any two messages to the kernel: DEL or GC br
   await inHost(1, world => {
     const before = [world.snapshot(), deviceOnHost(world)]
     const config = network(world, { cniVersion: '1.1.0' })
-    const kills = sweepKills(world, 'host-device', config, when => {
+    const kills = sweepKills(world, { plugin: 'host-device', config }, when => {
       if (when % 2 === 0) world.del('host-device', config, { netns: '' })
       else {
         const gc = { ...config, 'cni.dev/valid-attachments': [] }

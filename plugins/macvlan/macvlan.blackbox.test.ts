@@ -147,7 +147,7 @@ test('an ADD that is killed between any two messages to the kernel: DEL and GC l
   await inHostWithUplink(1, world => {
     const before = world.snapshot()
     const config = network(world)
-    const kills = sweepKills(world, 'macvlan', config, when => {
+    const kills = sweepKills(world, { plugin: 'macvlan', config }, when => {
       // Every other time the runtime has forgotten the container, as after a crash of its own.
       if (when % 2 === 0) {
         const gc = { ...config, 'cni.dev/valid-attachments': [] }

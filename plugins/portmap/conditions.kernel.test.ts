@@ -102,7 +102,7 @@ test('the ruleset is the documented one, by the word of nft: every kind of mappi
   onStage((lab, ours) => {
     const conditionsV4 = ['ip', 'saddr', '{', '10.0.0.0/8,', '192.0.2.9', '}', 'iifname', 'br1']
     const config = { prevResult: lab.prevResult(lab.first, [4]), runtimeConfig: { portMappings: ALL_KINDS } }
-    ours.ok('ADD', 'c1', 'eth0', { ...config, conditionsV4 }, lab.first.path)
+    ours.ok('ADD', 'c1', { ...config, conditionsV4 }, lab.first.path)
     const made = rules(lab.host)
     const [chain = ''] = /if-[0-9a-f]{16}/.exec(made) ?? []
     lab.host.run('nft', ['flush', 'ruleset'])
@@ -111,8 +111,8 @@ test('the ruleset is the documented one, by the word of nft: every kind of mappi
     assert.is(loaded.status, 0, loaded.stderr)
     assert.equal(sorted(rules(lab.host)), sorted(made))
     // What nft has made of the documentation is also what CHECK wants, and what DEL removes.
-    ours.ok('CHECK', 'c1', 'eth0', { ...config, conditionsV4 }, lab.first.path)
-    ours.ok('DEL', 'c1', 'eth0', {})
+    ours.ok('CHECK', 'c1', { ...config, conditionsV4 }, lab.first.path)
+    ours.ok('DEL', 'c1', {})
     assert.is(rules(lab.host), '')
   }))
 
@@ -128,8 +128,8 @@ test('conditions: only who meets them reaches the port, in both families; others
     const places = ['tcp 192.0.2.1 8080', 'udp 192.0.2.1 8053', 'tcp 192.0.2.1 9001', 'tcp fd00:9::1 8080']
     const conditioned = (conditionsV4: readonly string[], conditionsV6: readonly string[]) => {
       const own = { ...config, conditionsV4, conditionsV6 }
-      ours.ok('ADD', 'c1', 'eth0', own, lab.first.path)
-      ours.ok('CHECK', 'c1', 'eth0', own, lab.first.path)
+      ours.ok('ADD', 'c1', own, lab.first.path)
+      ours.ok('CHECK', 'c1', own, lab.first.path)
     }
     try {
       conditioned(['ip', 'saddr', '!=', '192.0.2.9'], ['ip6 saddr != fd00:9::9'])
@@ -141,7 +141,7 @@ test('conditions: only who meets them reaches the port, in both families; others
       conditioned(['iifname { "out", "lo" }'], [])
       expectAnswers(lab.outside, places, ['c 192.0.2.9', 'c 192.0.2.9', 'c 192.0.2.9', 'c fd00:9::9'])
       expectAnswers(lab.second, places, ['', '', '', 'c fd00:4::1'])
-      ours.ok('DEL', 'c1', 'eth0', {})
+      ours.ok('DEL', 'c1', {})
       assert.is(rules(lab.host), '')
     } finally {
       server.close()
@@ -154,7 +154,7 @@ test('conditions: who does not meet them reaches what the host itself has at the
     try {
       const conditionsV4 = ['ip saddr != 192.0.2.0/24']
       const config = { prevResult: lab.prevResult(lab.first, [4]), runtimeConfig: { portMappings: [SINGLE] } }
-      ours.ok('ADD', 'c1', 'eth0', { ...config, conditionsV4 }, lab.first.path)
+      ours.ok('ADD', 'c1', { ...config, conditionsV4 }, lab.first.path)
       expectAnswers(lab.outside, ['tcp 192.0.2.1 8080'], ['host 192.0.2.9'])
     } finally {
       server.close()
@@ -176,25 +176,25 @@ test('conditions: two networks share a chain, which goes with the last; CHECK mi
       runtimeConfig: { portMappings: [{ hostPort: 81, containerPort: 80 }] }
     }
     const gates = () => rules(lab.host).match(/chain if-/g)?.length ?? 0
-    ours.ok('ADD', 'c3', 'eth0', second, lab.third.path)
+    ours.ok('ADD', 'c3', second, lab.third.path)
     const before = rules(lab.host)
-    ours.ok('ADD', 'c1', 'eth0', first, lab.first.path)
+    ours.ok('ADD', 'c1', first, lab.first.path)
     assert.is(gates(), 1)
     // A port with conditions belongs to its container all the same.
     const foreign = { ...second, name: 'net9', prevResult: lab.prevResult(lab.second, [4]) }
-    const taken = ours.call('ADD', 'c9', 'eth0', foreign, lab.second.path)
+    const taken = ours.call('ADD', 'c9', foreign, lab.second.path)
     assert.is(taken.json.code, 101, JSON.stringify(taken.json))
-    ours.ok('DEL', 'c1', 'eth0', {})
+    ours.ok('DEL', 'c1', {})
     assert.is(rules(lab.host), before)
-    ours.ok('CHECK', 'c3', 'eth0', second, lab.third.path)
+    ours.ok('CHECK', 'c3', second, lab.third.path)
     const [chain = ''] = /if-[0-9a-f]{16}/.exec(before) ?? []
     lab.host.run('nft', ['flush', 'chain', 'ip', 'patchbay-portmap', chain])
-    assert.match(ours.call('CHECK', 'c3', 'eth0', second, lab.third.path).json.msg, /chain if-\w+ .* has lost rules/)
-    ours.ok('ADD', 'c1', 'eth0', first, lab.first.path)
-    ours.ok('GC', '', '', { name: 'net2', 'cni.dev/valid-attachments': [] })
+    assert.match(ours.call('CHECK', 'c3', second, lab.third.path).json.msg, /chain if-\w+ .* has lost rules/)
+    ours.ok('ADD', 'c1', first, lab.first.path)
+    ours.ok('GC', '', { name: 'net2', 'cni.dev/valid-attachments': [] })
     assert.is(gates(), 1)
     lab.host.run('rm', ['-r', `${ours.directory}/state`])
-    ours.ok('GC', '', '', { 'cni.dev/valid-attachments': [] })
+    ours.ok('GC', '', { 'cni.dev/valid-attachments': [] })
     assert.is(rules(lab.host), '')
   }))
 

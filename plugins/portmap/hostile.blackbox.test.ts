@@ -51,14 +51,14 @@ for (const backend of BACKENDS) {
       host.run('sh', ['-c', `echo 1 > ${SETTING}`])
       assert.ok(reachesLoopback(second, host, GATEWAY))
       host.run('sh', ['-c', `echo 0 > ${SETTING}`])
-      portmap.ok('ADD', 'c1', 'eth0', mapped(8080, { backend, prevResult: lab.prevResult(first) }), first.path)
+      portmap.ok('ADD', 'c1', mapped(8080, { backend, prevResult: lab.prevResult(first) }), first.path)
       assert.is(setting(host), '1')
       assert.not.ok(reachesLoopback(second, host, GATEWAY))
-      portmap.ok('ADD', 'c2', 'eth0', mapped(8081, { backend, prevResult: lab.prevResult(second) }), second.path)
-      portmap.ok('DEL', 'c1', 'eth0', { backend })
+      portmap.ok('ADD', 'c2', mapped(8081, { backend, prevResult: lab.prevResult(second) }), second.path)
+      portmap.ok('DEL', 'c1', { backend })
       assert.is(setting(host), '1', 'the second one needs it still')
       assert.not.ok(reachesLoopback(first, host, GATEWAY))
-      portmap.ok('DEL', 'c2', 'eth0', { backend })
+      portmap.ok('DEL', 'c2', { backend })
       assert.is(setting(host), '0')
       assert.not.ok(reachesLoopback(second, host, GATEWAY))
       assert.not.match(tables(host), /patchbay/)
@@ -68,8 +68,8 @@ for (const backend of BACKENDS) {
     onStage(({ lab, portmap }) => {
       const { host, first, second } = lab
       host.run('sh', ['-c', `echo 1 > ${SETTING}`])
-      portmap.ok('ADD', 'c1', 'eth0', mapped(8080, { backend, prevResult: lab.prevResult(first) }), first.path)
-      portmap.ok('DEL', 'c1', 'eth0', { backend })
+      portmap.ok('ADD', 'c1', mapped(8080, { backend, prevResult: lab.prevResult(first) }), first.path)
+      portmap.ok('DEL', 'c1', { backend })
       assert.is(setting(host), '1')
       assert.not.ok(reachesLoopback(second, host, GATEWAY))
     }))
@@ -79,10 +79,10 @@ for (const backend of BACKENDS) {
       const { host, first } = lab
       const config = mapped(8080, { backend, prevResult: lab.prevResult(first) })
       for (const verb of ['DEL', 'GC']) {
-        portmap.ok('ADD', 'c1', 'eth0', config, first.path)
+        portmap.ok('ADD', 'c1', config, first.path)
         host.run('nft', ['flush', 'ruleset'])
-        if (verb === 'DEL') portmap.ok('DEL', 'c1', 'eth0', { backend })
-        else portmap.ok('GC', '', '', { backend, 'cni.dev/valid-attachments': [] })
+        if (verb === 'DEL') portmap.ok('DEL', 'c1', { backend })
+        else portmap.ok('GC', '', { backend, 'cni.dev/valid-attachments': [] })
         assert.is(setting(host), '0', verb)
       }
     }))
@@ -92,8 +92,8 @@ test("nobody's lock on the host's namespace keeps an ADD or DEL waiting", () =>
   onStage(({ lab, portmap }) => {
     const holder = LockHolder.ofNamespace(lab.host)
     try {
-      portmap.ok('ADD', 'c1', 'eth0', mapped(8080, { prevResult: lab.prevResult(lab.first) }), lab.first.path)
-      portmap.ok('DEL', 'c1', 'eth0', {})
+      portmap.ok('ADD', 'c1', mapped(8080, { prevResult: lab.prevResult(lab.first) }), lab.first.path)
+      portmap.ok('DEL', 'c1', {})
     } finally {
       holder.release()
     }
@@ -113,18 +113,18 @@ for (const backend of BACKENDS) {
     onStage(({ lab, portmap }) => {
       const { host, first } = lab
       const config = (prevResult: object) => mapped(8126, { backend, prevResult })
-      portmap.ok('ADD', 'c1', 'eth0', config(cabled(lab, 'cable1', '10.6.0.1')), first.path)
+      portmap.ok('ADD', 'c1', config(cabled(lab, 'cable1', '10.6.0.1')), first.path)
       const successor = config(cabled(lab, 'cable2', '10.6.0.2'))
-      assert.is(portmap.call('ADD', 'c2', 'eth0', successor, first.path).json.code, 101)
+      assert.is(portmap.call('ADD', 'c2', successor, first.path).json.code, 101)
       host.run('ip', ['link', 'del', 'cable1'])
-      portmap.ok('ADD', 'c2', 'eth0', successor, first.path)
+      portmap.ok('ADD', 'c2', successor, first.path)
       const ruleset = host.run('nft', ['list', 'ruleset']).stdout
       assert.not.match(ruleset, /10\.6\.0\.1/)
       assert.match(ruleset, /10\.6\.0\.2/)
       // The dead one's DEL, should it come after all, takes nothing from its successor.
-      portmap.ok('DEL', 'c1', 'eth0', { backend })
-      portmap.ok('CHECK', 'c2', 'eth0', successor, first.path)
-      portmap.ok('DEL', 'c2', 'eth0', { backend })
+      portmap.ok('DEL', 'c1', { backend })
+      portmap.ok('CHECK', 'c2', successor, first.path)
+      portmap.ok('DEL', 'c2', { backend })
       assert.not.match(host.run('nft', ['list', 'ruleset']).stdout, /patchbay|10\.6\.0/)
     }))
 }
@@ -134,13 +134,13 @@ test('a backend meets what the other one has left of a dead container', () =>
     for (const [theirs, ours] of [BACKENDS, [...BACKENDS].reverse()]) {
       const dead = mapped(8126, { backend: theirs, prevResult: cabled(lab, 'cable1', '10.6.0.1') })
       const next = mapped(8126, { backend: ours, prevResult: cabled(lab, 'cable2', '10.6.0.2') })
-      portmap.ok('ADD', 'c1', 'eth0', dead, lab.first.path)
-      assert.is(portmap.call('ADD', 'c2', 'eth0', next, lab.first.path).json.code, 101, theirs)
+      portmap.ok('ADD', 'c1', dead, lab.first.path)
+      assert.is(portmap.call('ADD', 'c2', next, lab.first.path).json.code, 101, theirs)
       lab.host.run('ip', ['link', 'del', 'cable1'])
-      portmap.ok('ADD', 'c2', 'eth0', next, lab.first.path)
+      portmap.ok('ADD', 'c2', next, lab.first.path)
       assert.not.match(lab.host.run('nft', ['list', 'ruleset']).stdout, /10\.6\.0\.1/)
-      portmap.ok('DEL', 'c2', 'eth0', {})
-      portmap.ok('DEL', 'c1', 'eth0', {})
+      portmap.ok('DEL', 'c2', {})
+      portmap.ok('DEL', 'c1', {})
       lab.host.run('ip', ['link', 'del', 'cable2'])
     }
   }))
@@ -152,15 +152,15 @@ test('after a flush of the ruleset the next ADD of anybody publishes what all li
     const one = mapped(8080, { prevResult: lab.prevResult(first), conditionsV4 })
     const two = mapped(8081, { name: 'net2', prevResult: lab.prevResult(third) })
     const gone = mapped(8126, { prevResult: cabled(lab, 'cable1', '10.6.0.1') })
-    portmap.ok('ADD', 'c1', 'eth0', one, first.path)
-    portmap.ok('ADD', 'c3', 'eth0', two, third.path)
-    portmap.ok('ADD', 'c4', 'eth0', gone, first.path)
+    portmap.ok('ADD', 'c1', one, first.path)
+    portmap.ok('ADD', 'c3', two, third.path)
+    portmap.ok('ADD', 'c4', gone, first.path)
     const listed = () => host.run('nft', ['list', 'ruleset']).stdout
     host.run('ip', ['link', 'del', 'cable1'])
     host.run('nft', ['flush', 'ruleset'])
-    portmap.ok('ADD', 'c2', 'eth0', mapped(8082, { prevResult: lab.prevResult(second) }), second.path)
-    portmap.ok('CHECK', 'c1', 'eth0', one, first.path)
-    portmap.ok('CHECK', 'c3', 'eth0', two, third.path)
+    portmap.ok('ADD', 'c2', mapped(8082, { prevResult: lab.prevResult(second) }), second.path)
+    portmap.ok('CHECK', 'c1', one, first.path)
+    portmap.ok('CHECK', 'c3', two, third.path)
     assert.not.match(listed(), /10\.6\.0\.1/)
     for (const [name, id] of [
       ['net1', 'c1'],
@@ -184,15 +184,15 @@ test('one port at 20,000 addresses of the host, and 20,000 ports: ADD, CHECK and
       many(20_000, i => ({ hostPort: 8080, hostIP: hostIp(i) })),
       many(20_000, i => ({ hostPort: 10_000 + i }))
     ]) {
-      portmap.ok('ADD', 'c1', 'eth0', config, lab.first.path)
+      portmap.ok('ADD', 'c1', config, lab.first.path)
       const elements = lab.host.run('nft', ['list', 'table', 'ip', 'patchbay-portmap']).stdout
       assert.is(elements.match(/comment "net1 c1 eth0" : 10\.4\.0\.2 \. 80/g)?.length, 20_000)
-      portmap.ok('CHECK', 'c1', 'eth0', config, lab.first.path)
-      portmap.ok('DEL', 'c1', 'eth0', {})
+      portmap.ok('CHECK', 'c1', config, lab.first.path)
+      portmap.ok('DEL', 'c1', {})
       assert.is(tables(lab.host), '')
     }
     const tooMany = { runtimeConfig: { portMappings: Array(200_001).fill(0) } }
-    const refused = portmap.call('ADD', 'c1', 'eth0', tooMany, lab.first.path)
+    const refused = portmap.call('ADD', 'c1', tooMany, lab.first.path)
     assert.is(refused.json.code, 7)
     assert.match(refused.json.msg, /runtimeConfig\.portMappings must have 200000 members at most/)
   }))
@@ -221,7 +221,7 @@ test('what iptables is told is judged: chain names by grammar, a chain that is n
     ]
     for (const [more, code, message] of cases) {
       const config = mapped(8080, { ...more, prevResult: lab.prevResult(lab.first) })
-      const answer = portmap.call('ADD', 'c1', 'eth0', config, lab.first.path)
+      const answer = portmap.call('ADD', 'c1', config, lab.first.path)
       assert.is(answer.json?.code, code, JSON.stringify(answer.json))
       assert.match(answer.json.msg, message)
     }

@@ -62,15 +62,15 @@ test.unless(obstacle(), 'portmap: reached from everywhere; CHECK, DEL; only the 
     const config = { backend: 'iptables', prevResult: lab.prevResult(lab.first), runtimeConfig: PORTS }
     const server = EchoServer.start(lab.first, 'c', ['tcp 80'])
     try {
-      portmap.ok('ADD', 'c1', 'eth0', config, lab.first.path)
+      portmap.ok('ADD', 'c1', config, lab.first.path)
       assert.match(legacy('nat'), /-A CNI-DN-\w+ -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10\.4\.0\.2:80/)
       assert.is(lab.host.run('nft', ['list', 'tables']).stdout, 'table ip patchbay-localhost\n')
       const places = ['tcp 192.0.2.1 8080', 'tcp fd00:9::1 8080']
       expectAnswers(lab.outside, places, ['c 192.0.2.9', 'c fd00:9::9'])
       expectAnswers(lab.second, places, ['c 10.4.0.1', 'c fd00:4::1'])
       expectAnswers(lab.host, ['tcp 127.0.0.1 8080'], ['c 10.4.0.1'])
-      portmap.ok('CHECK', 'c1', 'eth0', config, lab.first.path)
-      portmap.ok('DEL', 'c1', 'eth0', { backend: 'iptables' })
+      portmap.ok('CHECK', 'c1', config, lab.first.path)
+      portmap.ok('DEL', 'c1', { backend: 'iptables' })
       assert.not.match(legacy('nat'), /CNI-DN-/)
       assert.is(lab.host.run('nft', ['list', 'ruleset']).stdout, '')
     } finally {
@@ -82,15 +82,15 @@ test.unless(obstacle(), 'portmap: reached from everywhere; CHECK, DEL; only the 
 test.unless(obstacle(), 'portmap by nf_tables sees what the reference plugin has there, and removes it', () =>
   onStage(({ lab, portmap, reference, legacy }) => {
     const prevResult = { ...lab.prevResult(lab.first, [4]), cniVersion: '1.0.0' }
-    reference.ok('ADD', 'c1', 'eth0', { cniVersion: '1.0.0', prevResult, runtimeConfig: PORTS }, lab.first.path)
+    reference.ok('ADD', 'c1', { cniVersion: '1.0.0', prevResult, runtimeConfig: PORTS }, lab.first.path)
     assert.match(legacy('nat'), /CNI-DN-/)
     const other = { prevResult: lab.prevResult(lab.second, [4]), runtimeConfig: PORTS }
-    const refused = portmap.call('ADD', 'c2', 'eth0', other, lab.second.path)
+    const refused = portmap.call('ADD', 'c2', other, lab.second.path)
     assert.is(refused.json.code, 101, JSON.stringify(refused.json))
     assert.match(refused.json.msg, /mapped already by name: "net1" id: "c1"/)
-    portmap.ok('DEL', 'c1', 'eth0', {})
+    portmap.ok('DEL', 'c1', {})
     assert.not.match(legacy('nat'), /CNI-DN-/)
-    portmap.ok('ADD', 'c2', 'eth0', other, lab.second.path)
+    portmap.ok('ADD', 'c2', other, lab.second.path)
   })
 )
 
@@ -101,11 +101,11 @@ test.unless(obstacle(), 'firewall: where the old tables drop what is forwarded, 
     const server = EchoServer.start(lab.outside, 'o', ['tcp 80'])
     try {
       assert.equal(askAll(lab.first, ['tcp 192.0.2.9 80']), [''])
-      firewall.ok('ADD', 'c1', 'eth0', config, lab.first.path)
+      firewall.ok('ADD', 'c1', config, lab.first.path)
       assert.match(legacy('filter'), /-A CNI-FORWARD -s 10\.4\.0\.2\/32 -j ACCEPT/)
       expectAnswers(lab.first, ['tcp 192.0.2.9 80', 'tcp fd00:9::9 80'], ['o 10.4.0.2', 'o fd00:4::2'])
-      firewall.ok('CHECK', 'c1', 'eth0', config, lab.first.path)
-      firewall.ok('DEL', 'c1', 'eth0', {})
+      firewall.ok('CHECK', 'c1', config, lab.first.path)
+      firewall.ok('DEL', 'c1', {})
       assert.not.match(legacy('filter'), /10\.4\.0\.2|fd00:4::2|br1/)
     } finally {
       server.close()

@@ -112,17 +112,17 @@ for (const backend of ['nftables', 'iptables']) {
       const config = { backend, prevResult: lab.prevResult(lab.first), runtimeConfig: { portMappings: MAPPINGS } }
       if (backend === 'iptables') {
         // The shared chains stay, as the reference leaves them.
-        ours.ok('ADD', 'c0', 'eth0', config, lab.first.path)
-        ours.ok('DEL', 'c0', 'eth0', { backend })
+        ours.ok('ADD', 'c0', config, lab.first.path)
+        ours.ok('DEL', 'c0', { backend })
       }
       const before = rules(lab.host)
-      ours.ok('ADD', 'c1', 'eth0', config, lab.first.path)
+      ours.ok('ADD', 'c1', config, lab.first.path)
       matrix(lab, backend)
-      ours.ok('CHECK', 'c1', 'eth0', config, lab.first.path)
-      ours.ok('DEL', 'c1', 'eth0', {})
+      ours.ok('CHECK', 'c1', config, lab.first.path)
+      ours.ok('DEL', 'c1', {})
       assert.is(rules(lab.host), before)
-      ours.ok('DEL', 'c1', 'eth0', {})
-      const answer = ours.call('CHECK', 'c1', 'eth0', config, lab.first.path)
+      ours.ok('DEL', 'c1', {})
+      const answer = ours.call('CHECK', 'c1', config, lab.first.path)
       assert.is(answer.json.code, 100)
     }))
 }
@@ -131,7 +131,7 @@ test('the reference answers the same questions the same way', () =>
   onStage(({ lab, reference }) => {
     const config = { cniVersion: '1.0.0', runtimeConfig: { portMappings: MAPPINGS } }
     const prevResult = { ...lab.prevResult(lab.first), cniVersion: '1.0.0' }
-    reference.ok('ADD', 'c1', 'eth0', { ...config, prevResult }, lab.first.path)
+    reference.ok('ADD', 'c1', { ...config, prevResult }, lab.first.path)
     matrix(lab, 'reference')
   }))
 
@@ -140,13 +140,13 @@ test('snat and masqAll: nobody, or everybody, appears as the bridge', () =>
     const base = { prevResult: lab.prevResult(lab.first), runtimeConfig: { portMappings: MAPPINGS } }
     const server = EchoServer.start(lab.first, 'c', ['tcp 80'])
     try {
-      ours.ok('ADD', 'c1', 'eth0', { ...base, masqAll: true }, lab.first.path)
+      ours.ok('ADD', 'c1', { ...base, masqAll: true }, lab.first.path)
       expectAnswers(lab.outside, ['tcp 192.0.2.1 8080', 'tcp fd00:9::1 8080'], ['c 10.4.0.1', 'c fd00:4::1'])
-      ours.ok('DEL', 'c1', 'eth0', {})
-      ours.ok('ADD', 'c1', 'eth0', { ...base, snat: false }, lab.first.path)
+      ours.ok('DEL', 'c1', {})
+      ours.ok('ADD', 'c1', { ...base, snat: false }, lab.first.path)
       expectAnswers(lab.outside, ['tcp 192.0.2.1 8080', 'tcp fd00:9::1 8080'], ['c 192.0.2.9', 'c fd00:9::9'])
       assert.equal(askAll(lab.host, ['tcp 127.0.0.1 8080']), [''])
-      ours.ok('DEL', 'c1', 'eth0', {})
+      ours.ok('DEL', 'c1', {})
       assert.is(rules(lab.host), '')
     } finally {
       server.close()
@@ -162,12 +162,12 @@ test('a taken port is refused, its owner named, and nothing changed', () =>
       return { prevResult: { ...prevResult, ips }, runtimeConfig: { portMappings } }
     }
     const single = { hostPort: 8080, containerPort: 80 }
-    ours.ok('ADD', 'c1', 'eth0', mapped(1, single, { ...single, hostPort: 8081, hostIP: '127.0.0.1' }), lab.first.path)
-    ours.ok('ADD', 'c2', 'eth0', mapped(2, { ...single, hostPort: 8081, hostIP: '127.0.0.2' }), lab.first.path)
+    ours.ok('ADD', 'c1', mapped(1, single, { ...single, hostPort: 8081, hostIP: '127.0.0.1' }), lab.first.path)
+    ours.ok('ADD', 'c2', mapped(2, { ...single, hostPort: 8081, hostIP: '127.0.0.2' }), lab.first.path)
     const range = [1, 2, 3, 4].map(i => ({ hostPort: 7000 + i, containerPort: 7000 + i }))
     const before = rules(lab.host)
     const refused = (owner: string, ...portMappings: object[]): void => {
-      const answer = ours.call('ADD', 'c9', 'eth0', mapped(9, ...portMappings), lab.first.path)
+      const answer = ours.call('ADD', 'c9', mapped(9, ...portMappings), lab.first.path)
       assert.is(answer.json.code, 101, JSON.stringify(answer.json))
       assert.match(answer.json.msg, new RegExp(`mapped already by net1 ${owner} eth0`))
       assert.is(rules(lab.host), before)
@@ -178,22 +178,22 @@ test('a taken port is refused, its owner named, and nothing changed', () =>
     refused('c2', { ...single, hostPort: 8081, hostIP: '127.0.0.2' })
     refused('c1', ...[0, 1, 2].map(i => ({ hostPort: 8079 + i, containerPort: 8079 + i })))
     // Other protocols, other addresses and other ports are free.
-    ours.ok('ADD', 'c3', 'eth0', mapped(3, { ...single, protocol: 'udp' }), lab.second.path)
-    ours.ok('ADD', 'c4', 'eth0', mapped(4, { ...single, hostPort: 8081, hostIP: '127.0.0.3' }), lab.second.path)
-    ours.ok('DEL', 'c3', 'eth0', {})
-    ours.ok('DEL', 'c4', 'eth0', {})
+    ours.ok('ADD', 'c3', mapped(3, { ...single, protocol: 'udp' }), lab.second.path)
+    ours.ok('ADD', 'c4', mapped(4, { ...single, hostPort: 8081, hostIP: '127.0.0.3' }), lab.second.path)
+    ours.ok('DEL', 'c3', {})
+    ours.ok('DEL', 'c4', {})
     assert.is(rules(lab.host), before)
-    ours.ok('DEL', 'c2', 'eth0', {})
-    ours.ok('ADD', 'c2', 'eth0', mapped(2, ...range), lab.first.path)
-    const answer = ours.call('ADD', 'c9', 'eth0', mapped(9, { ...single, hostPort: 7003 }), lab.first.path)
+    ours.ok('DEL', 'c2', {})
+    ours.ok('ADD', 'c2', mapped(2, ...range), lab.first.path)
+    const answer = ours.call('ADD', 'c9', mapped(9, { ...single, hostPort: 7003 }), lab.first.path)
     assert.match(answer.json.msg, /tcp \*:7003: EEXIST \(mapped already by net1 c2 eth0\)/)
     const referenceConfig = {
       cniVersion: '1.0.0',
       prevResult: { ...prevResult, cniVersion: '1.0.0' },
       runtimeConfig: { portMappings: [{ hostPort: 6000, containerPort: 80, protocol: 'tcp' }] }
     }
-    reference.ok('ADD', 'c5', 'eth0', referenceConfig, lab.first.path)
-    const foreign = ours.call('ADD', 'c9', 'eth0', mapped(9, { ...single, hostPort: 6000 }), lab.first.path)
+    reference.ok('ADD', 'c5', referenceConfig, lab.first.path)
+    const foreign = ours.call('ADD', 'c9', mapped(9, { ...single, hostPort: 6000 }), lab.first.path)
     assert.match(foreign.json.msg, /mapped already by name: "net1" id: "c5"/)
   }))
 
@@ -205,17 +205,17 @@ for (const backend of ['nftables', 'iptables']) {
       const second = { backend, name: 'net2', prevResult: lab.prevResult(lab.third), runtimeConfig }
       const server = EchoServer.start(lab.first, 'c', ['tcp 80'])
       try {
-        ours.ok('ADD', 'c1', 'eth0', first, lab.first.path)
+        ours.ok('ADD', 'c1', first, lab.first.path)
         const before = rules(lab.host)
-        ours.ok('ADD', 'c1', 'eth0', second, lab.third.path)
+        ours.ok('ADD', 'c1', second, lab.third.path)
         expectAnswers(lab.outside, ['tcp 192.0.2.1 8080', 'tcp fd00:9::1 8080'], ['c 192.0.2.9', 'c fd00:9::9'])
-        ours.ok('CHECK', 'c1', 'eth0', first, lab.first.path)
-        ours.ok('CHECK', 'c1', 'eth0', second, lab.third.path)
-        ours.ok('DEL', 'c1', 'eth0', { backend, name: 'net2' })
+        ours.ok('CHECK', 'c1', first, lab.first.path)
+        ours.ok('CHECK', 'c1', second, lab.third.path)
+        ours.ok('DEL', 'c1', { backend, name: 'net2' })
         assert.is(rules(lab.host), before)
-        ours.ok('ADD', 'c1', 'eth0', second, lab.third.path)
-        ours.ok('DEL', 'c1', 'eth0', { backend })
-        ours.ok('DEL', 'c1', 'eth0', { backend, name: 'net2' })
+        ours.ok('ADD', 'c1', second, lab.third.path)
+        ours.ok('DEL', 'c1', { backend })
+        ours.ok('DEL', 'c1', { backend, name: 'net2' })
         assert.not.match(rules(lab.host), /c1|8080/)
       } finally {
         server.close()
@@ -226,27 +226,27 @@ for (const backend of ['nftables', 'iptables']) {
 test('the same attachment again, after a kill or without its journal: no conflict with itself', () =>
   onStage(({ lab, ours }) => {
     const config = { prevResult: lab.prevResult(lab.first), runtimeConfig: { portMappings: MAPPINGS } }
-    ours.ok('ADD', 'c1', 'eth0', config, lab.first.path)
+    ours.ok('ADD', 'c1', config, lab.first.path)
     const before = rules(lab.host)
-    ours.ok('ADD', 'c1', 'eth0', config, lab.first.path)
+    ours.ok('ADD', 'c1', config, lab.first.path)
     assert.is(rules(lab.host), before)
     lab.host.run('rm', ['-r', `${ours.directory}/state`])
-    ours.ok('ADD', 'c1', 'eth0', config, lab.first.path)
+    ours.ok('ADD', 'c1', config, lab.first.path)
     assert.is(rules(lab.host), before)
-    ours.ok('DEL', 'c1', 'eth0', {})
+    ours.ok('DEL', 'c1', {})
     assert.is(rules(lab.host), '')
   }))
 
 test('an address that its last container left behind: its mappings go when the address is given away', () =>
   onStage(({ lab, ours }) => {
     const config = { prevResult: lab.prevResult(lab.first), runtimeConfig: { portMappings: MAPPINGS } }
-    ours.ok('ADD', 'c1', 'eth0', config, lab.first.path)
-    ours.ok('ADD', 'c2', 'eth0', config, lab.first.path)
+    ours.ok('ADD', 'c1', config, lab.first.path)
+    ours.ok('ADD', 'c2', config, lab.first.path)
     assert.not.match(rules(lab.host), /net1 c1 eth0/)
     const after = rules(lab.host)
-    ours.ok('DEL', 'c1', 'eth0', {})
+    ours.ok('DEL', 'c1', {})
     assert.is(rules(lab.host), after)
-    ours.ok('DEL', 'c2', 'eth0', {})
+    ours.ok('DEL', 'c2', {})
     assert.is(rules(lab.host), '')
   }))
 
@@ -258,21 +258,21 @@ test('DEL and GC: of one network only, also without the journal; a flush in betw
       prevResult: lab.prevResult(lab.third),
       runtimeConfig: { portMappings: [{ hostPort: 5000, containerPort: 80 }] }
     }
-    ours.ok('ADD', 'c1', 'eth0', config, lab.first.path)
-    ours.ok('ADD', 'c1', 'eth0', other, lab.third.path)
-    ours.ok('DEL', 'c1', 'eth0', {})
+    ours.ok('ADD', 'c1', config, lab.first.path)
+    ours.ok('ADD', 'c1', other, lab.third.path)
+    ours.ok('DEL', 'c1', {})
     assert.match(rules(lab.host), /net2 c1 eth0/)
     assert.not.match(rules(lab.host), /net1/)
-    ours.ok('ADD', 'c1', 'eth0', config, lab.first.path)
+    ours.ok('ADD', 'c1', config, lab.first.path)
     const kept = { 'cni.dev/valid-attachments': [{ containerID: 'c1', ifname: 'eth0' }] }
-    ours.ok('GC', '', '', kept)
+    ours.ok('GC', '', kept)
     assert.match(rules(lab.host), /net1 c1 eth0/)
     lab.host.run('rm', ['-r', `${ours.directory}/state/net1`])
-    ours.ok('GC', '', '', { 'cni.dev/valid-attachments': [] })
+    ours.ok('GC', '', { 'cni.dev/valid-attachments': [] })
     assert.not.match(rules(lab.host), /net1/)
     lab.host.run('nft', ['flush', 'ruleset'])
-    ours.ok('DEL', 'c1', 'eth0', { name: 'net2' })
-    ours.ok('STATUS', '', '', {})
+    ours.ok('DEL', 'c1', { name: 'net2' })
+    ours.ok('STATUS', '', {})
   }))
 
 test("the reference's DEL removes our iptables rules, ours the reference's", () =>
@@ -288,11 +288,11 @@ test("the reference's DEL removes our iptables rules, ours the reference's", () 
     const theirs = { ...config, cniVersion: '1.0.0', prevResult: { ...lab.prevResult(lab.first), cniVersion: '1.0.0' } }
     const saved = (): string =>
       lab.host.run('iptables-save', ['-t', 'nat']).stdout + lab.host.run('ip6tables-save', ['-t', 'nat']).stdout
-    ours.ok('ADD', 'c1', 'eth0', config, lab.first.path)
+    ours.ok('ADD', 'c1', config, lab.first.path)
     const made = saved().replace(/^[#:].*\n/gm, '')
-    reference.ok('DEL', 'c1', 'eth0', theirs, lab.first.path)
+    reference.ok('DEL', 'c1', theirs, lab.first.path)
     assert.not.match(saved(), /CNI-DN-/)
-    reference.ok('ADD', 'c1', 'eth0', theirs, lab.first.path)
+    reference.ok('ADD', 'c1', theirs, lab.first.path)
     assert.equal(
       saved()
         .replace(/^[#:].*\n/gm, '')
@@ -301,7 +301,7 @@ test("the reference's DEL removes our iptables rules, ours the reference's", () 
       made.split('\n').sort()
     )
     lab.host.run('rm', ['-r', `${ours.directory}/state`])
-    ours.ok('DEL', 'c1', 'eth0', {})
+    ours.ok('DEL', 'c1', {})
     assert.not.match(saved(), /CNI-DN-/)
   }))
 
@@ -311,19 +311,19 @@ test('iptables: conditions and a foreign chain for the mark', () =>
     const server = EchoServer.start(lab.first, 'c', ['tcp 80'])
     try {
       const conditionsV4 = ['!', '-s', '192.0.2.9', '-m', 'comment', '--comment', 'with blanks']
-      ours.ok('ADD', 'c1', 'eth0', { ...base, conditionsV4 }, lab.first.path)
+      ours.ok('ADD', 'c1', { ...base, conditionsV4 }, lab.first.path)
       assert.equal(askAll(lab.outside, ['tcp 192.0.2.1 8080']), [''])
       expectAnswers(lab.host, ['tcp 127.0.0.1 8080'], ['c 10.4.0.1'])
-      ours.ok('DEL', 'c1', 'eth0', {})
+      ours.ok('DEL', 'c1', {})
       lab.host.run('nft', ['flush', 'ruleset'])
       lab.host.run('iptables', ['-t', 'nat', '-N', 'MARK-IT'])
-      ours.ok('ADD', 'c1', 'eth0', { ...base, externalSetMarkChain: 'MARK-IT' }, lab.first.path)
+      ours.ok('ADD', 'c1', { ...base, externalSetMarkChain: 'MARK-IT' }, lab.first.path)
       const saved = lab.host.run('iptables-save', ['-t', 'nat']).stdout
       assert.match(saved, /-A CNI-DN-\w+ -s 10\.4\.0\.0\/24 -p tcp -m tcp --dport 8080 -j MARK-IT/)
       assert.not.match(saved, /CNI-HOSTPORT-(SETMARK|MASQ)/)
       expectAnswers(lab.outside, ['tcp 192.0.2.1 8080'], ['c 192.0.2.9'])
-      ours.ok('DEL', 'c1', 'eth0', {})
-      ours.ok('ADD', 'c1', 'eth0', { ...base, backend: 'iptables', markMasqBit: 6 }, lab.first.path)
+      ours.ok('DEL', 'c1', {})
+      ours.ok('ADD', 'c1', { ...base, backend: 'iptables', markMasqBit: 6 }, lab.first.path)
       assert.match(lab.host.run('iptables-save', ['-t', 'nat']).stdout, /--set-xmark 0x40\/0x40/)
       expectAnswers(lab.host, ['tcp 127.0.0.1 8080'], ['c 10.4.0.1'])
     } finally {
@@ -335,9 +335,9 @@ test('with nft, iptables and ip out of PATH the default backend works', () =>
   onStage(({ lab, ours }) => {
     ours.env = { ...ours.env, PATH: '/nonexistent' }
     const config = { prevResult: lab.prevResult(lab.first), runtimeConfig: { portMappings: MAPPINGS } }
-    ours.ok('ADD', 'c1', 'eth0', config, lab.first.path)
-    ours.ok('CHECK', 'c1', 'eth0', config, lab.first.path)
-    ours.ok('DEL', 'c1', 'eth0', {})
+    ours.ok('ADD', 'c1', config, lab.first.path)
+    ours.ok('CHECK', 'c1', config, lab.first.path)
+    ours.ok('DEL', 'c1', {})
     assert.is(rules(lab.host), '')
   }))
 
@@ -352,9 +352,9 @@ test('a socket of the host at the port is no conflict: nerdctl reserves ports so
     try {
       const places = ['tcp 192.0.2.1 8080', 'tcp fd00:9::1 8080']
       expectAnswers(lab.outside, places, ['host 192.0.2.9', 'host fd00:9::9'])
-      ours.ok('ADD', 'c1', 'eth0', config, lab.first.path)
+      ours.ok('ADD', 'c1', config, lab.first.path)
       expectAnswers(lab.outside, places, ['c 192.0.2.9', 'c fd00:9::9'])
-      ours.ok('DEL', 'c1', 'eth0', {})
+      ours.ok('DEL', 'c1', {})
       expectAnswers(lab.outside, places, ['host 192.0.2.9', 'host fd00:9::9'])
     } finally {
       host.close()
@@ -382,15 +382,15 @@ test('UDP: a client that never stops reaches the new container', () =>
       // As on any host with a firewall: without a rule that asks for connections none are remembered.
       const tracking = 'table ip host { chain in { type filter hook input priority 0; ct state established accept; }; }'
       assert.is(lab.host.run('nft', ['-f', '-'], { input: tracking }).status, 0)
-      ours.ok('ADD', 'c1', 'eth0', { prevResult: lab.prevResult(lab.first), runtimeConfig }, lab.first.path)
+      ours.ok('ADD', 'c1', { prevResult: lab.prevResult(lab.first), runtimeConfig }, lab.first.path)
       assert.is(answer(), 'one 192.0.2.9')
       assert.match(lab.host.run('conntrack', ['-L', '-p', 'udp']).stdout, /dport=53/)
-      ours.ok('DEL', 'c1', 'eth0', {})
+      ours.ok('DEL', 'c1', {})
       assert.is(lab.host.run('conntrack', ['-L', '-p', 'udp']).stdout, '')
       // What comes meanwhile would be an entry that leads nowhere.
       assert.is(answer(1000), '')
       assert.match(lab.host.run('conntrack', ['-L', '-p', 'udp']).stdout, /dport=53/)
-      ours.ok('ADD', 'c2', 'eth0', { prevResult: lab.prevResult(lab.second), runtimeConfig }, lab.second.path)
+      ours.ok('ADD', 'c2', { prevResult: lab.prevResult(lab.second), runtimeConfig }, lab.second.path)
       assert.is(answer(), 'two 192.0.2.9')
     } finally {
       one.close()

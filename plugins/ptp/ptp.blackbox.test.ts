@@ -131,7 +131,7 @@ test('an ADD that is killed between any two messages to the kernel: DEL or GC le
   await inHost(1, world => {
     const before = world.snapshot()
     const config = network(world, { ipMasq: true })
-    const kills = sweepKills(world, 'ptp', config, when => {
+    const kills = sweepKills(world, { plugin: 'ptp', config }, when => {
       if (when % 2 === 0) world.del('ptp', config, { netns: '' })
       else {
         const gc = { ...config, 'cni.dev/valid-attachments': [] }

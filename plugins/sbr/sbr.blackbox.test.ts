@@ -189,7 +189,7 @@ test('an ADD killed at any message to the kernel: no rule is left after DEL', as
   await inWorld(1, world => {
     prepare(world)
     const config = network(world, 'eth0')
-    const kills = sweepKills(world, 'sbr', config, when => {
+    const kills = sweepKills(world, { plugin: 'sbr', config }, when => {
       world.del('sbr', config)
       assert.equal(rules(world), [], `killed at message ${String(when)}`)
       assert.not.match(routing(world), /table 10[01]/, `killed at message ${String(when)}`)

@@ -147,7 +147,7 @@ function addNamespace(world: FakeWorld, path: string): void {
   world.made += 1
   const id = String(world.made)
   const namespace: FakeNamespace = { path, id, links: [], routes: [], rules: [], sysctls: new Map(), nft, nextIndex: 1 }
-  const lo = newLink(world, namespace, 'lo', undefined, { kind: 'other' })
+  const lo = newLink(world, namespace, { name: 'lo', kind: undefined, info: { kind: 'other' } })
   lo.mac = new Uint8Array(6)
   lo.mtu = 65536
   namespace.links.push(lo)

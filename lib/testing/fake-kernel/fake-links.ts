@@ -62,7 +62,7 @@ export class FakeLinks extends Links {
     if (isTaken(this.#place.namespace, tap.name)) refuse('add tap', what, 'EBUSY', 'Device or resource busy')
     const { owner, group, multiQueue } = tap
     const info: LinkInfo = { kind: 'tun', type: 'tap', owner, group, multiQueue: multiQueue ?? false, persist: true }
-    const made = newLink(this.#place.world, this.#place.namespace, tap.name, 'tun', info)
+    const made = newLink(this.#place.world, this.#place.namespace, { name: tap.name, kind: 'tun', info })
     this.#place.namespace.links.push(made)
     return show(this.#place, made)
   }
@@ -111,7 +111,7 @@ export class FakeLinks extends Links {
     this.#place.step('add link', what)
     if (isTaken(home, link.name)) refuse('add link', what, 'EEXIST', 'File exists')
     const parent = this.#parentOf(link)
-    const made = newLink(this.#place.world, home, link.name, link.kind.kind, infoOf(link))
+    const made = newLink(this.#place.world, home, { name: link.name, kind: link.kind.kind, info: infoOf(link) })
     made.parent = parent
     made.mac = link.mac ?? (link.kind.kind === 'ipvlan' ? parent?.mac : made.mac)
     made.mtu = link.mtu ?? defaultMtu(link, parent)
@@ -139,7 +139,7 @@ export class FakeLinks extends Links {
     if (isTaken(home, peer.name) || (home === made.home && peer.name === made.name)) {
       refuse('add link', JSON.stringify(link.name), 'EEXIST', 'File exists')
     }
-    const far = newLink(this.#place.world, home, peer.name, 'veth', { kind: 'other' })
+    const far = newLink(this.#place.world, home, { name: peer.name, kind: 'veth', info: { kind: 'other' } })
     far.mac = peer.mac ?? far.mac
     far.mtu = peer.mtu ?? far.mtu
     far.peer = made
@@ -187,9 +187,7 @@ function show(place: FakePlace, link: FakeLink): Link {
 export function newLink(
   world: FakeWorld,
   home: FakeNamespace,
-  name: string,
-  kind: string | undefined,
-  info: LinkInfo
+  { name, kind, info }: Pick<FakeLink, 'name' | 'kind' | 'info'>
 ): FakeLink {
   world.macs += 1
   const index = home.nextIndex
