@@ -1,7 +1,7 @@
 /** A bridge on the host: made once, shared by all containers of its networks. */
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import { formatMac } from '../ip/mac.ts'
-import { writeIfPresent } from '../net/configure-interface.ts'
+import { distrustNeighbours, listensToRouters } from '../net/configure-interface.ts'
 import type { Link, LinkKind } from '../net/links.ts'
 import type { Net } from '../net/net.ts'
 import { errnoOf } from '../sys/errors.ts'
@@ -33,8 +33,8 @@ export function ensureBridgeDevice(host: Net, wanted: BridgeDevice): Link {
   const existing = host.links.find(wanted.name)
   const bridge = existing ?? addBridge(host, wanted)
   if (bridge.info.kind !== 'bridge') throw notABridge(wanted.name, bridge)
+  if (existing === undefined || !hasUplink(host, bridge)) distrustNeighbours(host, bridge.name)
   if (existing === undefined) {
-    ignoreRouterAdvertisements(host, wanted.name)
     const tell = wanted.made
     tell(bridge)
   }
@@ -77,6 +77,21 @@ export function notABridge(name: string, link: Link): CniError {
 }
 
 /**
+ * Whether a bridge that was there before leads out of this host. Such a one may be how the host itself learns its IPv6
+ * addresses and routes, from the routers of that network: what it listens to is for whoever made it.
+ */
+function hasUplink(host: Net, bridge: Link): boolean {
+  // Closed already, as on every ADD but the first: no need to look at all links.
+  if (!listensToRouters(host, bridge.name)) return false
+  return host.links.list().some(link => link.masterIndex === bridge.index && !isOfContainers(link))
+}
+
+/** The kinds of link that containers and virtual machines are plugged in by. */
+function isOfContainers(link: Link): boolean {
+  return link.kind === 'veth' || link.kind === 'tun'
+}
+
+/**
  * What is wanted and an existing bridge lacks is set; what nobody asks for stays, because another network may have
  * asked for it on the same bridge.
  */
@@ -94,11 +109,4 @@ function reconcile(host: Net, bridge: Link, wanted: BridgeDevice): Link {
     vlanFiltering: wantsFiltering ? true : undefined
   })
   return host.links.get(wanted.name)
-}
-
-/** A container that sends router advertisements must not be able to configure the host. */
-export function ignoreRouterAdvertisements(host: Net, name: string): void {
-  const path = `ipv6/conf/${name}/accept_ra`
-  const current = host.sysctls.read(path)
-  if (current !== undefined && current !== '0') writeIfPresent(host, path, '0')
 }

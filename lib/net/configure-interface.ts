@@ -119,3 +119,26 @@ function awaitDetection(net: Net, link: Link): void {
     sleepMilliseconds(DETECTION_POLL_MS)
   }
 }
+
+/** Sysctls by which the neighbours of an interface configure the host. @source Documentation/networking/ip-sysctl.rst */
+function trustsOf(name: string): readonly string[] {
+  return [`ipv6/conf/${name}/accept_ra`, `ipv6/conf/${name}/accept_redirects`, `ipv4/conf/${name}/accept_redirects`]
+}
+
+/**
+ * For an interface of the host that faces containers, before it is up: one router advertisement of a container would give
+ * the host a default route through that container, and a redirect a route to whatever it names (CVE-2020-10749). A host
+ * that forwards and has `accept_ra` 2 is no exception, since a new interface begins with that.
+ */
+export function distrustNeighbours(host: Net, name: string): void {
+  for (const path of trustsOf(name)) {
+    const current = host.sysctls.read(path)
+    if (current !== undefined && current !== '0') writeIfPresent(host, path, '0')
+  }
+}
+
+/** Whether router advertisements that the interface receives can configure the host. */
+export function listensToRouters(host: Net, name: string): boolean {
+  const current = host.sysctls.read(`ipv6/conf/${name}/accept_ra`)
+  return current !== undefined && current !== '0'
+}

@@ -8,13 +8,13 @@
  * The plugin makes both; the agent makes them again when somebody has taken them away.
  */
 
-import { ensureBridgeDevice, ignoreRouterAdvertisements } from '../attach/bridge-device.ts'
+import { ensureBridgeDevice } from '../attach/bridge-device.ts'
 import { sameBytes } from '../bytes/compare.ts'
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { IpConfig } from '../cni/result.ts'
 import { addressesEqual, formatAddress, type IpAddress } from '../ip/address.ts'
 import { stableMac } from '../ip/mac.ts'
-import { writeIfPresent } from '../net/configure-interface.ts'
+import { distrustNeighbours, writeIfPresent } from '../net/configure-interface.ts'
 import { ensureLinkFeature, TX_CHECKSUM } from '../net/ethtool.ts'
 import type { BridgePort, Link, VxlanInfo } from '../net/links.ts'
 import type { Net } from '../net/net.ts'
@@ -249,7 +249,7 @@ function reconcile(host: Net, link: Link, tunnel: Tunnel, bridge: Link): Link {
 /** What a tunnel has beside its own attributes: its port settings, no IPv6 of its own, the mark. */
 function configure(host: Net, link: Link, tunnel: Tunnel, isNew: boolean): Link {
   if (isNew) {
-    ignoreRouterAdvertisements(host, link.name)
+    distrustNeighbours(host, link.name)
     // It only carries frames: a link-local address of its own would show up in the network.
     writeIfPresent(host, `ipv6/conf/${link.name}/disable_ipv6`, '1')
     host.links.set(link.index, { alias: tunnelMark(tunnel.network) })

@@ -1,11 +1,12 @@
 /** What bridge has on the host: the bridge, the interface that carries the gateway's address, and a container's port. */
 
 import { hashedName } from '../../lib/attach/attachment.ts'
-import { ensureBridgeDevice, ignoreRouterAdvertisements } from '../../lib/attach/bridge-device.ts'
+import { ensureBridgeDevice } from '../../lib/attach/bridge-device.ts'
 import { ensureGatewayAddresses } from '../../lib/attach/gateway.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import type { IpConfig } from '../../lib/cni/result.ts'
 import { stableMac } from '../../lib/ip/mac.ts'
+import { distrustNeighbours } from '../../lib/net/configure-interface.ts'
 import type { Link, LinkKind } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
 import type { BridgeVlan } from '../../lib/net/vlans.ts'
@@ -60,7 +61,7 @@ function ensureVlanInterface(host: Net, bridge: Link, config: BridgeConfig): Lin
     const port = host.links.add({ name: portName, kind, mtu: config.mtu, masterIndex: bridge.index, up: true })
     for (const vlan of host.vlans.list(port.index)) host.vlans.remove(port.index, vlan)
     host.vlans.add(port.index, [{ vid: config.vlan, pvid: true, untagged: true }])
-    ignoreRouterAdvertisements(host, name)
+    distrustNeighbours(host, name)
     host.links.set(host.links.get(name).index, { up: true })
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
@@ -80,7 +81,7 @@ function usableGateway(link: Link): Link {
 
 /** Sets what a port has of its own: hairpin, isolation, VLANs. */
 export function configurePort(host: Net, port: Link, config: BridgeConfig): void {
-  ignoreRouterAdvertisements(host, port.name)
+  distrustNeighbours(host, port.name)
   if (config.hairpinMode || config.portIsolation) {
     host.links.setPort(port.index, {
       hairpin: config.hairpinMode ? true : undefined,

@@ -1,6 +1,7 @@
 import { ip, ipAddresses, ipLink, ipLinks, ipRoutes, linkNames, must, routeLine } from '../../lib/testing/ip-json.ts'
 import { type Namespace, withNamespaces } from '../../lib/testing/namespace.ts'
 import { HostedKernel, PluginCaller } from '../../lib/testing/plugin-caller.ts'
+import { advertiseRouter } from '../../lib/testing/router-advertisement.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { ptp } from './ptp.ts'
 
@@ -37,6 +38,50 @@ function reaches(from: Namespace, address: string): boolean {
   const code = `const s = require('node:net').connect({ host: ${JSON.stringify(address)}, port: 9, timeout: 1500 })
     s.on('error', e => process.exit(e.code === 'ECONNREFUSED' ? 0 : 1)); s.on('timeout', () => process.exit(1))`
   return from.run(process.execPath, ['-e', code]).status === 0
+}
+
+for (const [name, routes, accepts] of [
+  ['a host that does not route', { ips: [RESULT.ips[0]], routes: [] }, '1'],
+  ['a host that routes and listens all the same', RESULT, '2']
+] as const) {
+  test(`a container's router advertisement configures nothing: ${name}`, () => {
+    withHost({ ipam: { type: 'fixed', result: routes } }, ({ host, box, caller }) => {
+      must(host, 'sh', '-c', `echo ${accepts} > /proc/sys/net/ipv6/conf/default/accept_ra`)
+      caller.ok('ADD')
+      const [hostEnd = ''] = linkNames(host)
+      const sysctl = (path: string): string => must(host, 'cat', `/proc/sys/net/${path}`).trim()
+      assert.is(sysctl(`ipv6/conf/${hostEnd}/accept_ra`), '0')
+      assert.is(sysctl(`ipv6/conf/${hostEnd}/accept_redirects`), '0')
+      assert.is(sysctl(`ipv4/conf/${hostEnd}/accept_redirects`), '0')
+      // The same frame over an interface of nobody's, sent later, shows that this host would obey it.
+      ip(host, 'link add bait type veth peer name hook')
+      ip(host, `link set hook netns ${String(box.pid)} up`)
+      must(host, 'sh', '-c', 'echo 0 > /proc/sys/net/ipv6/conf/bait/accept_dad; ip link set bait up')
+      whenUsable(host, 'bait')
+      whenUsable(host, hostEnd)
+      advertiseRouter(box, 'eth0')
+      advertiseRouter(box, 'hook')
+      for (let i = 0; i < 100 && routersOf(host).length === 0; i += 1) must(host, 'sleep', '0.05')
+      assert.equal(routersOf(host), ['default via fe80::66 dev bait'])
+      assert.not.match(must(host, 'ip', '-6', 'addr', 'show', 'dev', hostEnd), /2001:db8:bad/)
+    })
+  })
+}
+
+/** The default routes that routers have told the host of. */
+function routersOf(host: Namespace): readonly string[] {
+  const lines = must(host, 'ip', '-6', 'route', 'show', 'default').split('\n')
+  return lines.filter(line => line !== '').map(line => line.split(' ').slice(0, 5).join(' '))
+}
+
+/** Until its link-local address is there and no longer being checked: before that the kernel drops advertisements. */
+function whenUsable(host: Namespace, name: string): void {
+  for (let i = 0; i < 200; i += 1) {
+    const shown = must(host, 'ip', '-6', 'addr', 'show', 'dev', name, 'scope', 'link', '-tentative')
+    if (shown.includes('fe80')) return
+    must(host, 'sleep', '0.05')
+  }
+  throw new Error(`wait for ${name}: no link-local address`)
 }
 
 test('ADD lays the cable: host route, gateway address, everything by the host; both ends reach each other', () => {

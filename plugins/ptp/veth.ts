@@ -6,7 +6,7 @@ import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import type { IpConfig } from '../../lib/cni/result.ts'
 import { addressesEqual, type IpAddress } from '../../lib/ip/address.ts'
 import { formatPrefix, hostPrefix, networkOf } from '../../lib/ip/prefix.ts'
-import { enableIpv6 } from '../../lib/net/configure-interface.ts'
+import { distrustNeighbours, enableIpv6 } from '../../lib/net/configure-interface.ts'
 import { ensureForwarding } from '../../lib/net/forwarding.ts'
 import { checkInterface } from '../../lib/net/interface-check.ts'
 import type { Link } from '../../lib/net/links.ts'
@@ -46,6 +46,7 @@ export function containerRoutes(ips: readonly IpConfig[]): readonly Route[] {
 /** The host's side: gateway addresses as single ones, a route to each of the container's addresses, forwarding. */
 export function setUpHostEnd(host: Net, link: Link, ips: readonly IpConfig[]): void {
   const gateways = gatewaysOf(ips)
+  distrustNeighbours(host, link.name)
   if (gateways.some(gateway => gateway.family === 6)) enableIpv6(host, link.name, false)
   host.addresses.ensure(
     link.index,
