@@ -14,7 +14,7 @@ export const KEPT = '.before-patchbay'
 /** The file that all plugin names are links to. */
 export const MULTI_CALL = 'patchbay-cni'
 
-export type Action =
+type Action =
   /** It isn't there. */
   | 'create'
   /** It is Patchbay's already. */

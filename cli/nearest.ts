@@ -2,7 +2,7 @@
 import { closest, distance } from 'fastest-levenshtein'
 
 /** undefined when none is near: about a third of the letters may differ. */
-export function nearest(word: string, words: readonly string[]): string | undefined {
+function nearest(word: string, words: readonly string[]): string | undefined {
   if (words.length === 0) return undefined
   const best = closest(word, [...words])
   return distance(word, best) <= (Math.max(word.length, best.length) + 2) / 3 ? best : undefined

@@ -7,7 +7,7 @@ import type { Call } from './call.ts'
 /** What the words of an argument or an option's value are: completion offers those that there are. */
 export type Words = 'network' | 'container' | 'directory' | 'file' | 'interface'
 
-export interface ArgumentSpec {
+interface ArgumentSpec {
   /** In capitals: `NETWORK`. */
   readonly name: string
   readonly isOptional?: boolean
@@ -66,7 +66,7 @@ export interface ProgramSpec {
 }
 
 /** What a group's commands have in common: `network` of `network create`. */
-export interface GroupSpec {
+interface GroupSpec {
   readonly name: string
   readonly heading: string
   readonly summary: string
@@ -90,7 +90,7 @@ export function valueName(option: OptionSpec): string {
 }
 
 /** How an argument is written in a usage line. */
-export function argumentText(argument: ArgumentSpec): string {
+function argumentText(argument: ArgumentSpec): string {
   const name = argument.isMany === true ? `${argument.name}...` : argument.name
   return argument.isOptional === true ? `[${name}]` : name
 }

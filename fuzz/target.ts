@@ -11,7 +11,7 @@ export interface Target {
 }
 
 /** A law of a target that an input has broken. */
-export class LawBroken extends Error {
+class LawBroken extends Error {
   constructor(message: string) {
     super(message)
     this.name = 'LawBroken'

@@ -31,7 +31,7 @@ export function ownerText(owner: Attachment): string {
 }
 
 /** What the comments of all elements of a network begin with. */
-export function ownerNetwork(network: string): string {
+function ownerNetwork(network: string): string {
   return shortened(network, NETWORK_LIMIT)
 }
 

@@ -62,7 +62,7 @@ export class Chain {
       CNI_PATH: this.#dir,
       ...(cniArgs === undefined ? {} : { CNI_ARGS: cniArgs })
     }
-    const made = timedCall(`${String(plugin['type'])} ${verb}`, join(this.#dir, String(plugin['type'])), all, input)
+    const made = timedCall(`${String(plugin['type'])} ${verb}`, [join(this.#dir, String(plugin['type']))], all, input)
     this.#calls.set(key, made)
     return made
   }

@@ -34,12 +34,12 @@ const LIMIT_MS = 300_000
 /** The programs' inputs and outputs lie in files in memory, whose names count up. */
 let serial = 0
 
+/** @param command the program and its arguments */
 export function timedCall(
   label: string,
-  path: string,
+  [path, ...args]: readonly [string, ...string[]],
   env: Readonly<Record<string, string>>,
-  input: string,
-  args: readonly string[] = []
+  input: string
 ): TimedCall {
   serial += 1
   const inputPath = `${SCRATCH}/call-${serial}.in`

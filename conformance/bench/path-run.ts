@@ -71,14 +71,14 @@ class Visited {
     this.#route = route
     const { listen, connect } = route
     // Only its files are used: the listener is not waited for.
-    const idle = timedCall('listen', process.execPath, ENVIRONMENT, '')
+    const idle = timedCall('listen', [process.execPath], ENVIRONMENT, '')
     this.#idle = idle
     const stdio = [idle.stdin, idle.stdout, idle.stderr] as const
     const listenArguments = programArguments('listen', listen, RECEIVER_CPU)
     const listener: Prepared = prepare(process.execPath, listenArguments, ENVIRONMENT, stdio)
     this.#listener = route.to.inside(() => spawn(listener))
     const visitArguments = programArguments('measure', connect, SENDER_CPU, String(VISIT_MS))
-    this.#call = timedCall('visit', process.execPath, ENVIRONMENT, '', visitArguments)
+    this.#call = timedCall('visit', [process.execPath, ...visitArguments], ENVIRONMENT, '')
     this.#warmUp()
   }
 

@@ -63,8 +63,16 @@ function attach(stage: Stage, netns: Netns, containerId: string, ...plugins: rea
   return address
 }
 
+/** Where a container is plugged in, and as whom. */
+interface Plug {
+  readonly port: string
+  readonly bridgeName: string
+  readonly address: string
+  readonly mtu: number
+}
+
 /** A container's veth on a bridge of the host that this thread is in. */
-function plugIn(netns: Netns, port: string, bridgeName: string, address: string, mtu: number): void {
+function plugIn(netns: Netns, { port, bridgeName, address, mtu }: Plug): void {
   line(`ip link add ${port} mtu ${mtu} type veth peer name eth0 mtu ${mtu} netns ${nameOf(netns)}`)
   line(`ip link set ${port} master ${bridgeName} up`)
   netns.inside(() => {
@@ -102,8 +110,8 @@ const BRIDGE: PathScenario = {
     stage => {
       const [a, b] = [stage.container('a'), stage.container('b')]
       makeBridge('10.77.0.1/16')
-      plugIn(a, 'port-a', 'cni0', '10.77.0.2/16', 1500)
-      plugIn(b, 'port-b', 'cni0', '10.77.0.3/16', 1500)
+      plugIn(a, { port: 'port-a', bridgeName: 'cni0', address: '10.77.0.2/16', mtu: 1500 })
+      plugIn(b, { port: 'port-b', bridgeName: 'cni0', address: '10.77.0.3/16', mtu: 1500 })
       return between(a, b, '10.77.0.3')
     },
     stage => {
@@ -134,7 +142,7 @@ const PORTMAP: PathScenario = {
       const from = outside(stage)
       const to = stage.container('a')
       makeBridge('10.77.0.1/16')
-      plugIn(to, 'port-a', 'cni0', '10.77.0.2/16', 1500)
+      plugIn(to, { port: 'port-a', bridgeName: 'cni0', address: '10.77.0.2/16', mtu: 1500 })
       to.inside(() => line('ip route add default via 10.77.0.1'))
       writeFileSync('/proc/sys/net/ipv4/ip_forward', '1')
       line('nft add table ip published')
@@ -188,14 +196,21 @@ const MACVLAN: PathScenario = {
 
 const VXLAN_MTU = 1450
 
+/** A host's way to the other one. */
+interface Underlay {
+  readonly dev: string
+  readonly local: string
+  readonly remote: string
+}
+
 /** Half of an overlay between two hosts, with one container. */
-function overlayByHand(dev: string, local: string, remote: string, netns: Netns, address: string): void {
+function overlayByHand({ dev, local, remote }: Underlay, netns: Netns, address: string): void {
   line('ip link add br-vx42 type bridge')
   line(`ip link add vx42 type vxlan id 42 dev ${dev} local ${local} dstport 4789`)
   line('ip link set vx42 master br-vx42')
   line(`bridge fdb append 00:00:00:00:00:00 dev vx42 dst ${remote}`)
   for (const link of ['vx42', 'br-vx42']) line(`ip link set ${link} mtu ${VXLAN_MTU} up`)
-  plugIn(netns, 'port', 'br-vx42', address, VXLAN_MTU)
+  plugIn(netns, { port: 'port', bridgeName: 'br-vx42', address, mtu: VXLAN_MTU })
 }
 
 const VXLAN: PathScenario = {
@@ -206,8 +221,9 @@ const VXLAN: PathScenario = {
     ['vxlan', 'static'],
     stage => {
       const [a, b, far] = [stage.container('a'), stage.container('b'), outside(stage)]
-      overlayByHand('uplink', '192.0.2.2', '192.0.2.1', a, '10.78.0.2/16')
-      far.inside(() => overlayByHand('wire', '192.0.2.1', '192.0.2.2', b, '10.78.0.3/16'))
+      overlayByHand({ dev: 'uplink', local: '192.0.2.2', remote: '192.0.2.1' }, a, '10.78.0.2/16')
+      const wire = { dev: 'wire', local: '192.0.2.1', remote: '192.0.2.2' }
+      far.inside(() => overlayByHand(wire, b, '10.78.0.3/16'))
       return between(a, b, '10.78.0.3')
     },
     stage => {

@@ -96,7 +96,7 @@ function shortCount(value: number): string {
 
 const at = (value: number): string => value.toFixed(1)
 
-function label(x: number, y: number, anchor: string, text: string, kind = ''): string {
+function label([x, y]: readonly [number, number], anchor: string, text: string, kind = ''): string {
   return `<text x="${at(x)}" y="${at(y)}" text-anchor="${anchor}"${kind}>${escaped(text)}</text>`
 }
 
@@ -114,7 +114,7 @@ function linePlot(texts: PlotTexts, series: readonly Series[]): string {
   const grid = ticks.map(
     tick =>
       `<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at(y(tick))}" y2="${at(y(tick))}"/>` +
-      label(LEFT - 8, y(tick) + 4, 'end', String(tick))
+      label([LEFT - 8, y(tick) + 4], 'end', String(tick))
   )
   const names = apart(
     series.map(one => y(one.points.at(-1)?.[1] ?? 1)),
@@ -126,18 +126,18 @@ function linePlot(texts: PlotTexts, series: readonly Series[]): string {
       ([px, py]) =>
         `<circle cx="${at(x(px))}" cy="${at(y(py))}" r="3.5"><title>${px}: ${milliseconds(py)} ms</title></circle>`
     )
-    const name = label(WIDTH - RIGHT + 8, (names[index] ?? 0) + 4, 'start', one.name)
+    const name = label([WIDTH - RIGHT + 8, (names[index] ?? 0) + 4], 'start', one.name)
     return `<g class="s${index % LIGHT.lines.length}"><polyline points="${path}"/>${dots.join('')}${name}</g>`
   })
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="12" role="img" aria-label="${escaped(texts.title)}">`,
     `<style>${STYLE}</style>`,
     `<rect class="ground" width="${WIDTH}" height="${HEIGHT}"/>`,
-    label(12, 22, 'start', texts.title, ' class="title"'),
-    label(12, TOP - 10, 'start', texts.y),
+    label([12, 22], 'start', texts.title, ' class="title"'),
+    label([12, TOP - 10], 'start', texts.y),
     ...grid,
-    ...xs.map(value => label(x(value), HEIGHT - BOTTOM + 20, 'middle', shortCount(value))),
-    label((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, 'middle', texts.x),
+    ...xs.map(value => label([x(value), HEIGHT - BOTTOM + 20], 'middle', shortCount(value))),
+    label([(LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8], 'middle', texts.x),
     ...lines,
     '</svg>',
     ''

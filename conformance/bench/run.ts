@@ -219,7 +219,7 @@ export function fileSizes(contestant: Contestant): { readonly largest: number; r
 /** The bare start of the Node that runs this, with an empty program: the floor under the Node engine. */
 export function bareNode(runs: number): Sample {
   const env = { PATH: '/usr/bin:/bin', NODE_NO_WARNINGS: '1' }
-  const call = timedCall('node', process.execPath, env, '', ['-e', '0'])
+  const call = timedCall('node', [process.execPath, '-e', '0'], env, '')
   for (let i = 0; i < WARM_UPS; i += 1) run(call)
   const times = Array.from({ length: runs }, () => run(call).amount)
   closeCall(call)

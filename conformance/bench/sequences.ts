@@ -102,7 +102,7 @@ export const BARE: Scenario = {
   needs: ['host-local'],
   counted: true,
   prepare: stage => {
-    const call = timedCall('host-local', join(stage.contestant.dir, 'host-local'), { PATH }, '')
+    const call = timedCall('host-local', [join(stage.contestant.dir, 'host-local')], { PATH }, '')
     return () => {
       const { amount, status } = run(call)
       if (status !== 0) throw new ChainFailure(`host-local: exit ${status}: ${outputOf(call)}`)

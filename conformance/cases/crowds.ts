@@ -34,7 +34,7 @@ function prepared(context: Context, verb: string, attachment: Attachment, option
     ...(prevResult === undefined ? {} : { prevResult })
   })
   const [command = context.path, ...args] = [...wrapper, context.path]
-  return timedCall(verb, command, context.env(verb, attachment), JSON.stringify(input), args)
+  return timedCall(verb, [command, ...args], context.env(verb, attachment), JSON.stringify(input))
 }
 
 /** Judges that everybody was added, and nobody's address given to somebody else. */

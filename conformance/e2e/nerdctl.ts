@@ -81,7 +81,7 @@ export class Nerdctl {
   /** The createRuntime hook: whatever an earlier life left is removed, then the container is attached. */
   attach(networks: readonly string[], id: string, pid: number, options: RunOptions = {}): readonly Parsed[] {
     for (const name of networks) this.#del(name, id, ifName(networks, name), options)
-    return networks.map(name => this.#add(name, id, pid, ifName(networks, name), options))
+    return networks.map(name => this.#add(name, { id, pid }, ifName(networks, name), options))
   }
 
   /** The postStop hook: the namespace is gone by now. */
@@ -89,7 +89,12 @@ export class Nerdctl {
     for (const name of networks) this.#del(name, id, ifName(networks, name), options)
   }
 
-  #add(name: string, id: string, pid: number, ifname: string, options: RunOptions): Parsed {
+  #add(
+    name: string,
+    { id, pid }: { readonly id: string; readonly pid: number },
+    ifname: string,
+    options: RunOptions
+  ): Parsed {
     const network = load(name)
     const args = { ...argsOf(options), IgnoreUnknown: '1', NERDCTL_CNI_DHCP_HOSTNAME: id.slice(0, 12) }
     let prevResult: Parsed | undefined

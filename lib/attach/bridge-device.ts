@@ -68,7 +68,7 @@ function macToPin(bridge: Link, mine: Uint8Array): Uint8Array | undefined {
   return mac === '00:00:00:00:00:00' ? mine : bridge.mac
 }
 
-export function notABridge(name: string, link: Link): CniError {
+function notABridge(name: string, link: Link): CniError {
   return new CniError(
     INVALID_CONFIG,
     `use bridge ${JSON.stringify(name)}: an interface of kind ${JSON.stringify(link.kind ?? 'device')} has this name`,

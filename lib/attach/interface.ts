@@ -11,7 +11,6 @@ import { formatMac, parseMac } from '../ip/mac.ts'
 import { prefixContains } from '../ip/prefix.ts'
 import { configureInterface } from '../net/configure-interface.ts'
 import { checkInterface, type ExpectedInterface } from '../net/interface-check.ts'
-import type { Kernel } from '../net/kernel.ts'
 import type { Link } from '../net/links.ts'
 import type { Route } from '../net/routes.ts'
 import { ownerMark } from './attachment.ts'
@@ -147,15 +146,6 @@ function routesOfInterface(result: Result, ips: readonly IpConfig[]): readonly R
 /** Compares the container's interface with what is expected; every difference as a sentence. */
 export function attachmentProblems(session: Session, expected: ExpectedInterface): readonly string[] {
   return checkInterface(session.container(), expected)
-}
-
-/**
- * For the CHECK of a plugin that has no business inside the container: what it set up may be whole, but leads nowhere.
- *
- * @throws {NetnsError} `absent`, `not-a-namespace`
- */
-export function requireContainer(kernel: Kernel, request: Request): void {
-  kernel.open(request.netns).close()
 }
 
 /** @throws CniError code 100 naming all differences, when there are any */

@@ -1,9 +1,7 @@
 /** The attachment journal of a call. */
 import type { Request } from '../cni/plugin.ts'
-import type { Json } from '../config/json.ts'
 import { ConfigError } from '../config/section.ts'
 import { Journal } from '../state/journal.ts'
-import type { Undo } from '../undo.ts'
 
 /** The entries of one plugin on the call's network, below the configuration's `stateDir` (default /run/patchbay). */
 export function journalOf(request: Request, plugin: string): Journal {
@@ -13,14 +11,4 @@ export function journalOf(request: Request, plugin: string): Journal {
     throw new ConfigError([`stateDir must be an absolute path, got ${JSON.stringify(stateDir)}`])
   }
   return new Journal({ network: request.network, plugin, stateDir })
-}
-
-/** Writes the journal entry; `undo` brings back what was there before. */
-export function recordAttachment(journal: Journal, request: Request, entry: Json, undo: Undo): void {
-  const before = journal.read(request)
-  journal.write(request, entry)
-  undo.push('journal entry', () => {
-    if (before === undefined) journal.remove(request)
-    else journal.write(request, before)
-  })
 }

@@ -6,8 +6,8 @@ import type { Link } from '../net/links.ts'
 import type { Net } from '../net/net.ts'
 
 /** The smallest MTU that IPv4 works with. @source RFC 791, "Total Length" (68 octets every module must forward) */
-export const SMALLEST_MTU = 68
-export const LARGEST_MTU = 65_535
+const SMALLEST_MTU = 68
+const LARGEST_MTU = 65_535
 
 /** What the configuration says about the interface below. */
 export interface ParentConfig {

@@ -196,7 +196,7 @@ export function openSession(kernel: Kernel, request: Request, journal: Records):
 }
 
 /** The path of the namespace that an entry tells of, '' when it is lost. */
-export function netnsOf(entry: Json | undefined): string {
+function netnsOf(entry: Json | undefined): string {
   const netns = entry === undefined ? undefined : memberOf(entry, 'netns')
   return netns !== undefined && netns.type === 'string' ? netns.text : ''
 }

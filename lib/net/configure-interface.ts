@@ -68,7 +68,7 @@ function newAddress(prefix: IpPrefix, setup: InterfaceSetup, hasPrefixRoute: boo
  *
  * @source linux Documentation/networking/ip-sysctl.rst, arp_notify and ndisc_notify
  */
-export function announceWhenUp(net: Net, name: string): void {
+function announceWhenUp(net: Net, name: string): void {
   writeIfPresent(net, `ipv4/conf/${name}/arp_notify`, '1')
   writeIfPresent(net, `ipv6/conf/${name}/ndisc_notify`, '1')
 }

@@ -1,3 +1,5 @@
+/** biome-ignore-all lint/style/noExcessiveLinesPerFile: the nouns of one Net against iproute2, over the same pair of namespaces */
+/** biome-ignore-all lint/complexity/noExcessiveLinesPerFunction: the nouns of one Net against iproute2, over the same pair of namespaces */
 /**
  * The real namespaces, judged by iproute2: what we make, `ip`, `bridge` and `tc` must see; what they make, we must see.
  */

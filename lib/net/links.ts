@@ -16,13 +16,11 @@ import type { Namespace } from './namespace.ts'
 
 export type { BridgeInfo } from '../netlink/rt/kinds/bridge.ts'
 export type { BridgePort } from '../netlink/rt/kinds/bridge-port.ts'
-export type { IpvlanFlag, IpvlanInfo, IpvlanMode } from '../netlink/rt/kinds/ipvlan.ts'
+export type { IpvlanFlag, IpvlanMode } from '../netlink/rt/kinds/ipvlan.ts'
 export type { MacvlanInfo, MacvlanMode } from '../netlink/rt/kinds/macvlan.ts'
 export type { OtherInfo } from '../netlink/rt/kinds/other.ts'
-export type { TunInfo } from '../netlink/rt/kinds/tun.ts'
-export type { VlanInfo } from '../netlink/rt/kinds/vlan.ts'
-export type { VrfInfo } from '../netlink/rt/kinds/vrf.ts'
-export type { VxlanDf, VxlanInfo } from '../netlink/rt/kinds/vxlan.ts'
+
+export type { VxlanInfo } from '../netlink/rt/kinds/vxlan.ts'
 
 /** An interface as the kernel describes it. */
 export interface Link {
@@ -82,7 +80,7 @@ export interface NewLink {
 }
 
 /** What `ip link add … type` names. */
-export type LinkKindName = 'veth' | 'bridge' | 'macvlan' | 'ipvlan' | 'vlan' | 'vxlan' | 'vrf' | 'dummy' | 'ifb'
+type LinkKindName = 'veth' | 'bridge' | 'macvlan' | 'ipvlan' | 'vlan' | 'vxlan' | 'vrf' | 'dummy' | 'ifb'
 
 /**
  * The kind of a link to be made and its options, as `ip link add … type KIND OPTIONS` takes them; an option of

@@ -14,7 +14,7 @@ export interface Qdisc {
 export type NewQdisc = TbfQdisc | { readonly kind: 'ingress' } | { readonly kind: 'clsact' }
 
 /** A token bucket filter as the root queue of a link. */
-export interface TbfQdisc {
+interface TbfQdisc {
   readonly kind: 'tbf'
   readonly tbf: Tbf
 }

@@ -4,7 +4,6 @@ import type { IpPrefix } from '../ip/prefix.ts'
 
 /** Route and address scopes (linux/rtnetlink.h RT_SCOPE_*). */
 export const SCOPE_GLOBAL = 0
-export const SCOPE_SITE = 200
 export const SCOPE_LINK = 253
 export const SCOPE_HOST = 254
 export const SCOPE_NOWHERE = 255
@@ -17,7 +16,6 @@ export const TABLE_LOCAL = 255
 /** Who made a route (linux/rtnetlink.h RTPROT_*). */
 export const PROTOCOL_KERNEL = 2
 export const PROTOCOL_BOOT = 3
-export const PROTOCOL_STATIC = 4
 
 export type RouteType =
   | 'unicast'

@@ -13,14 +13,3 @@ export class KernelError extends SysError {
     this.name = 'KernelError'
   }
 }
-
-/**
- * An error to throw, where its variable may hold none: `throw thrown(refusal)`.
- *
- * The native compiler (scriptc 0.1.7) loses the class of an error that is thrown from a variable of type
- * `KernelError | undefined`, narrowed or not; the catch then sees an Error of no class and without errno. What a function
- * returns keeps its class.
- */
-export function thrown(error: KernelError | undefined): KernelError {
-  return error ?? new KernelError('refuse', 'a request', 'EIO', 'without a reason')
-}

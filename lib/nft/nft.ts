@@ -10,7 +10,6 @@ import type { IpAddress } from '../ip/address.ts'
 import type { Refused } from '../netlink/conn.ts'
 import { KernelError } from '../netlink/kernel-error.ts'
 import type { ConntrackEntry, ConntrackFilter } from '../netlink/nf/conntrack.ts'
-import type { NfVerdict } from '../netlink/nf/data.ts'
 import type { Expression } from '../netlink/nf/expression.ts'
 import type { NfField } from '../netlink/nf/set.ts'
 import type { NfElement } from '../netlink/nf/set-element.ts'
@@ -23,7 +22,6 @@ export type NftFamily = 'ip' | 'ip6' | 'bridge'
 
 /** The type of one field of a key or of data. */
 export type NftField = NfField
-export type NftVerdict = NfVerdict
 export type NftElement = NfElement
 
 export interface NftTable {
@@ -85,7 +83,7 @@ export interface NftStep {
   readonly handle: number
 }
 
-export type NftOperation =
+type NftOperation =
   | 'add table'
   | 'remove table'
   | 'add chain'

@@ -47,7 +47,7 @@ export interface Tunnel {
 }
 
 /** What of a tunnel goes with the underlay when that changes: whatever the configuration leaves open. */
-export interface Follows {
+interface Follows {
   /** The underlay's interface, as it was found. */
   readonly link: string
   readonly address: boolean

@@ -89,7 +89,8 @@ export class Runtime {
    */
   async del(network: Network, attaching: Attaching): Promise<void> {
     const result = this.#cachedResult(network, attaching)
-    for (const plugin of network.plugins.toReversed()) await this.#call('DEL', network, plugin, { attaching, prevResult: result })
+    for (const plugin of network.plugins.toReversed())
+      await this.#call('DEL', network, plugin, { attaching, prevResult: result })
     this.cache.remove(network.name, attaching.containerId, attaching.ifName)
   }
 

@@ -3,7 +3,7 @@ import { type Connect, connectToKernel } from '../net/kernel-net.ts'
 import { type Answer, Conn, type Refused, type Request } from '../netlink/conn.ts'
 import type { RefusedChanges } from './refused-changes.ts'
 
-export class FailingConn extends Conn {
+class FailingConn extends Conn {
   readonly #conn: Conn
   readonly #refused: RefusedChanges
 

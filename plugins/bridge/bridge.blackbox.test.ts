@@ -1,4 +1,5 @@
 // needs: ip bridge nft iptables ip6tables reference-plugins
+/** biome-ignore-all lint/style/noExcessiveLinesPerFile: one story of one plugin: what each case needs is set up once */
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { withoutTools } from '../../lib/testing/hidden-tools.ts'

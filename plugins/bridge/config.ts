@@ -32,7 +32,7 @@ export interface BridgeConfig extends GatewayConfig {
   readonly disableContainerInterface: boolean
 }
 
-export interface VlanRange {
+interface VlanRange {
   readonly first: number
   readonly last: number
 }

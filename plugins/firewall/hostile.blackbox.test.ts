@@ -108,10 +108,10 @@ test('iptables: where FORWARD drops and br_netfilter is on, a container of anoth
       expectAnswers(outside, ['tcp 10.4.0.2 80'], [''])
       for (const ingressPolicy of ['open', 'same-bridge']) {
         const config = { ingressPolicy, prevResult }
-        firewall.ok('ADD', 'c1', 'eth0', config, first.path)
+        firewall.ok('ADD', 'c1', config, first.path)
         expectAnswers(outside, ['tcp 10.4.0.2 80'], ['c 10.4.0.9'], ingressPolicy)
-        firewall.ok('CHECK', 'c1', 'eth0', config, first.path)
-        firewall.ok('DEL', 'c1', 'eth0', {})
+        firewall.ok('CHECK', 'c1', config, first.path)
+        firewall.ok('DEL', 'c1', {})
         assert.not.match(host.run('iptables', ['-S']).stdout, /br1|10\.4\.0\.2/)
       }
     } finally {
@@ -125,18 +125,19 @@ test('every address of the result is covered, whichever interface has it, and wi
     const elsewhere = { interfaces: [{ name: 'dummy0' }], ips: [{ address: '10.0.0.2/24', interface: 0 }] }
     const config = { cniVersion: '1.1.0', prevResult: { cniVersion: '1.1.0', ...elsewhere } }
     const policed = { ...config, ingressPolicy: 'same-bridge' }
-    firewall.ok('ADD', 'c1', 'dummy0', policed, first.path)
+    firewall.env = { ...firewall.env, CNI_IFNAME: 'dummy0' }
+    firewall.ok('ADD', 'c1', policed, first.path)
     assert.match(
       host.run('nft', ['list', 'ruleset']).stdout,
       /10\.0\.0\.2 comment "net1 c1 dummy0" : goto same-bridge-/
     )
-    firewall.ok('CHECK', 'c1', 'dummy0', policed, first.path)
-    firewall.ok('DEL', 'c1', 'dummy0', policed)
+    firewall.ok('CHECK', 'c1', policed, first.path)
+    firewall.ok('DEL', 'c1', policed)
     assert.is(host.run('nft', ['list', 'ruleset']).stdout, '')
-    firewall.ok('ADD', 'c1', 'dummy0', { ...policed, backend: 'iptables' }, first.path)
+    firewall.ok('ADD', 'c1', { ...policed, backend: 'iptables' }, first.path)
     assert.match(host.run('iptables', ['-S', 'CNI-FORWARD']).stdout, /-s 10\.0\.0\.2\/32 -j ACCEPT/)
     assert.match(host.run('nft', ['list', 'ruleset']).stdout, /10\.0\.0\.2 comment "net1 c1 dummy0"/)
-    firewall.ok('DEL', 'c1', 'dummy0', {})
+    firewall.ok('DEL', 'c1', {})
     assert.not.match(host.run('nft', ['list', 'ruleset']).stdout, /10\.0\.0\.2/)
   }))
 

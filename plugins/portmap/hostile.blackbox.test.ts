@@ -168,7 +168,7 @@ test('after a flush of the ruleset the next ADD of anybody publishes what all li
       ['net2', 'c3'],
       ['net1', 'c4']
     ]) {
-      portmap.ok('DEL', id ?? '', 'eth0', { name })
+      portmap.ok('DEL', id ?? '', { name })
     }
     assert.is(listed(), '')
   }))

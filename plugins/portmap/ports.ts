@@ -19,7 +19,7 @@ import { type Published, withMappings } from './published.ts'
 const JUMPS = 2
 
 /** The plugins' own code for a port that is taken. */
-export const PORT_TAKEN = 101
+const PORT_TAKEN = 101
 
 /** What an ADD may publish, and who leaves for it. */
 export interface Claim {

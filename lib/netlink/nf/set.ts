@@ -68,7 +68,7 @@ function fieldType(field: NfField): FieldType {
 }
 
 /** Bytes that a field takes inside a concatenation. */
-export function paddedLength(field: NfField): number {
+function paddedLength(field: NfField): number {
   return (fieldType(field).length + 3) & ~3
 }
 

@@ -56,7 +56,7 @@ export interface AddressCache {
 
 export const EMPTY_ADDRESS: AddressMessage = { family: 0, prefixLength: 0, shortFlags: 0, scope: 0, index: 0 }
 
-export function addressRows(rows: Rows, a: AddressMessage): AddressMessage {
+function addressRows(rows: Rows, a: AddressMessage): AddressMessage {
   return {
     family: rows.fixedU8('ifa_family', a.family),
     prefixLength: rows.fixedU8('ifa_prefixlen', a.prefixLength),

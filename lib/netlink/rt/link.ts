@@ -106,7 +106,7 @@ export const ALTIFNAMSIZ = 128
 /** Nothing set: the start of a request. */
 export const EMPTY_LINK: LinkMessage = { family: AF_UNSPEC, deviceType: 0, index: 0, flags: 0, change: 0 }
 
-export function linkRows(rows: Rows, link: LinkMessage): LinkMessage {
+function linkRows(rows: Rows, link: LinkMessage): LinkMessage {
   const family = rows.fixedU8('ifi_family', link.family)
   rows.fixedU8('__ifi_pad', 0)
   return {

@@ -1,3 +1,4 @@
+/** biome-ignore-all lint/style/noExcessiveLinesPerFile: a table of messages with their bytes */
 /**
  * The codecs of this folder under the laws of lib/testing/codec-laws.ts, and against what iproute2 sends
  * (testdata/*.golden).

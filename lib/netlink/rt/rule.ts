@@ -51,7 +51,7 @@ export const EMPTY_RULE: RuleMessage = {
   flags: 0
 }
 
-export function ruleRows(rows: Rows, rule: RuleMessage): RuleMessage {
+function ruleRows(rows: Rows, rule: RuleMessage): RuleMessage {
   const family = rows.fixedU8('family', rule.family)
   const dstLength = rows.fixedU8('dst_len', rule.dstLength)
   const srcLength = rows.fixedU8('src_len', rule.srcLength)

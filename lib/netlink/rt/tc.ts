@@ -13,7 +13,6 @@ export const RTM_NEWQDISC = 36
 export const RTM_DELQDISC = 37
 export const RTM_GETQDISC = 38
 export const RTM_NEWTFILTER = 44
-export const RTM_DELTFILTER = 45
 export const RTM_GETTFILTER = 46
 
 // Handles and parents: major * 65536 + minor.

@@ -7,7 +7,7 @@ import type { IpAddress } from '../../../ip/address.ts'
 import type { Attribute, Choice, Rows } from '../../rows.ts'
 
 /** The don't-fragment bit of the outer IPv4 header. */
-export type VxlanDf = 'unset' | 'set' | 'inherit'
+type VxlanDf = 'unset' | 'set' | 'inherit'
 
 export interface VxlanInfo {
   readonly kind: 'vxlan'
