@@ -340,16 +340,16 @@ test('with the Go plugins: their bridge with our host-local, ours with theirs, o
       const binDir = i % 2 === 0 ? world.binDir : REFERENCE_DIR
       const path = i < 2 ? REFERENCE_DIR : world.binDir
       const options = { container, containerId: `c${i}`, binDir, path }
-      return { options, address: world.add('bridge', config, options).ips[0].address }
+      return { options, prevResult: world.add('bridge', config, options) }
     })
     assert.equal(
-      used.map(one => one.address),
+      used.map(one => one.prevResult.ips[0].address),
       ['10.9.0.2/24', '10.9.0.3/24', '10.9.0.4/24', '10.9.0.5/24']
     )
-    // Each attachment is deleted by the other implementation.
-    for (const { options } of used) {
+    // Each attachment is deleted by the other implementation, which the runtime gives the result of ADD.
+    for (const { options, prevResult } of used) {
       const binDir = options.binDir === REFERENCE_DIR ? world.binDir : REFERENCE_DIR
-      world.del('bridge', config, { ...options, binDir, path: binDir })
+      world.del('bridge', { ...config, prevResult }, { ...options, binDir, path: binDir })
     }
     assert.equal(
       world.containers.map(box => world.ip(box, 'link').length),

@@ -94,16 +94,16 @@ test('either implementation removes what the other made', async () => {
     const second = { container: world.container(1), containerId: 'c2' }
     const reference = { binDir: REFERENCE_DIR, path: REFERENCE_DIR }
     const theirs = world.add('macvlan', config, { ...first, ...reference })
-    world.add('macvlan', config, second)
+    const ours = world.add('macvlan', config, second)
     assert.is(
       world.call('macvlan', 'CHECK', network(world, { cniVersion: '1.0.0', prevResult: theirs }), first).status,
       0
     )
-    world.del('macvlan', config, first)
-    world.del('macvlan', config, { ...second, ...reference })
+    world.del('macvlan', { ...config, prevResult: theirs }, first)
+    world.del('macvlan', { ...config, prevResult: ours }, { ...second, ...reference })
     assert.equal([linkNamesIn(world, 0), linkNamesIn(world, 1)], [['lo'], ['lo']])
     // Ours has a journal entry that the reference does not know of.
-    world.del('macvlan', config, second)
+    world.del('macvlan', { ...config, prevResult: ours }, second)
     assert.is(world.snapshot(), before)
   })
 })

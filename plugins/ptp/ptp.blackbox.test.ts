@@ -74,12 +74,12 @@ test('either implementation removes what the other laid', async () => {
     const second = { container: world.container(1), containerId: 'c2' }
     const reference = { binDir: REFERENCE_DIR, path: REFERENCE_DIR }
     const theirs = world.add('ptp', config, { ...first, ...reference })
-    world.add('ptp', config, second)
+    const ours = world.add('ptp', config, second)
     const check = world.call('ptp', 'CHECK', network(world, { cniVersion: '1.0.0', prevResult: theirs }), first)
     assert.is(check.status, 0, check.stdout)
-    world.del('ptp', config, first)
-    world.del('ptp', config, { ...second, ...reference })
-    world.del('ptp', config, second)
+    world.del('ptp', { ...config, prevResult: theirs }, first)
+    world.del('ptp', { ...config, prevResult: ours }, { ...second, ...reference })
+    world.del('ptp', { ...config, prevResult: ours }, second)
     assert.equal([linkNamesIn(world, 0), linkNamesIn(world, 1)], [['lo'], ['lo']])
     assert.is(world.snapshot(), before)
   })

@@ -47,7 +47,8 @@ function giveDefaults(box: Namespace): void {
 
 function network(world: World, ifName: string, more: object = {}): object {
   const net = ifName === 'eth0' ? '1' : '2'
-  const interfaces = [{ name: `v-${ifName}` }, { name: ifName, sandbox: world.container().path }]
+  const link = world.ip(world.container(), 'link').find((one: Parsed) => one.ifname === ifName)
+  const interfaces = [{ name: `v-${ifName}` }, { name: ifName, mac: link?.address, sandbox: world.container().path }]
   const ips = [
     { address: `10.${net}.0.5/24`, gateway: `10.${net}.0.1`, interface: 1 },
     { address: `fd00:${net}::5/64`, gateway: `fd00:${net}::1`, interface: 1 }

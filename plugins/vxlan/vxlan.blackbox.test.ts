@@ -33,7 +33,7 @@ test('the underlay is named by an alternative name longer than a first one can b
     for (const more of [{ dev }, { dev, local: host.address }]) {
       const config = network(lab, host, more)
       const { netns, reply } = lab.add(host, config, 'c1')
-      assert.is(JSON.parse(ok(host.namespace, 'ip -j -d link show vx42'))[0].link, underlay)
+      assert.is(JSON.parse(ok(host.namespace, 'ip -j -d link show vx42'))[0].linkinfo.info_data.link, underlay)
       const checked = lab.call(host, 'CHECK', { ...config, prevResult: reply.json }, { id: 'c1', netns: netns.path })
       assert.is(checked.status, 0, checked.stdout)
       assert.is(lab.call(host, 'DEL', config, { id: 'c1', netns: netns.path }).status, 0)
