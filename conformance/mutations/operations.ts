@@ -150,8 +150,11 @@ exec "$real"`
   ),
   mutation(
     ['gc.key', 'gc-keys'],
-    'reads the list under its old name alone',
-    fed('s/cni.dev\\/valid-attachments/cni.dev\\/attachments-/', 'GC')
+    'reads the list under its old name alone, and takes one that is not there for an empty one',
+    fed(
+      '/cni.dev\\/attachments/!s/"cni.dev\\/valid-attachments":\\[[^]]*\\]/"cni.dev\\/attachments":[]/; s/cni.dev\\/valid-attachments/cni.dev\\/attachments-/',
+      'GC'
+    )
   ),
   mutation(
     ['gc.goes-on', 'gc-goes-on'],
