@@ -141,6 +141,14 @@ test('a failed ADD leaves nothing but the bridge', async () => {
   await inWorld(1, world => {
     world.sh(world.host, 'ip', 'link', 'add', 'br7', 'type', 'bridge')
     world.sh(world.host, 'ip', 'link', 'set', 'br7', 'up')
+    // As any ADD leaves a bridge that faces containers alone, also one that fails.
+    for (const path of [
+      'ipv4/conf/br7/accept_redirects',
+      'ipv6/conf/br7/accept_redirects',
+      'ipv6/conf/br7/accept_ra'
+    ]) {
+      world.sh(world.host, 'sh', '-c', `echo 0 > /proc/sys/net/${path}`)
+    }
     const before = world.snapshot()
     const unroutable = {
       ...network(world),
