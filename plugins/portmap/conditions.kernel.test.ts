@@ -27,7 +27,7 @@ function rules(namespace: Namespace): string {
 
 const SINGLE = { hostPort: 8080, containerPort: 80 }
 
-/** The documentation of table.ts, as a program for nft, with what the mappings below add. */
+/** The documentation of table.ts and localhost.ts, as a program for nft, with what the mappings below add. */
 const DOCUMENTED = `
   table ip patchbay-portmap {
     map ports {
@@ -72,17 +72,24 @@ const DOCUMENTED = `
       type nat hook postrouting priority 100
       meta mark & 0x1000 == 0x1000 ip daddr vmap @targets
     }
-    chain loopback {
-      type filter hook prerouting priority -300
-      iifname != "lo" ip daddr 127.0.0.0/8 drop
-      iifname != "lo" ip saddr 127.0.0.0/8 drop
-    }
     chain from-10.4.0.0/24 { ip saddr 10.4.0.0/24 masquerade; ip saddr 127.0.0.0/8 masquerade; }
     chain if-CHAIN {
       ip saddr 10.0.0.0/8 iifname "br1" return
       ip saddr 192.0.2.9 iifname "br1" return
       accept
     }
+  }
+  table ip patchbay-localhost {
+    map containers {
+      type ipv4_addr : verdict
+      elements = { 10.4.0.2 comment "net1 c1 eth0" : goto opened-br1 }
+    }
+    chain guard {
+      type filter hook prerouting priority -300
+      iifname != "lo" ip daddr 127.0.0.0/8 drop
+      iifname != "lo" ip saddr 127.0.0.0/8 drop
+    }
+    chain opened-br1 { }
   }`
 
 const ALL_KINDS = [
