@@ -347,7 +347,8 @@ export class EtcdRegistry implements Registry {
     if (followed === undefined) return
     if (reply.canceled) {
       this.#options.log(`registry: ${followed.prefix} is read again: ${reply.reason || 'compacted'}`)
-      this.#syncOrBreak(followed)
+      // Who slept through one compaction has slept through it everywhere: etcd does not always tell every watch of it.
+      for (const one of this.#followed) this.#syncOrBreak(one)
       return
     }
     const cut = followed.prefix.length
