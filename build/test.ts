@@ -4,7 +4,7 @@
  *     node build/test.ts [--suites=pure,kernel,blackbox,guest] [--engines=node,native] [--no-checks] [--jobs=N] [FILE...]
  *
  * What this machine lacks for a suite is named in a `not run:` line; with CI=true or PATCHBAY_STRICT=1 each such line
- * is a failure, and so is every skipped test. Nothing is tried twice: a test that fails sometimes is a fault.
+ * is a failure, and so is every skipped test. A file that fails is run once more and both outcomes are shown; pure ones have one try.
  */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -15,13 +15,13 @@ import { CLANG_ADVICE, findClang } from './native-toolchain.ts'
 import { missingNeeds, needsOf } from './needs.ts'
 import { inPool } from './pool.ts'
 import { ENGINES, type Engine, NODE_BIN, ROOT, sourceFiles } from './project.ts'
-import { isAlone, runTestFile, timeoutOf } from './test-file.ts'
+import { isAlone, runTestFile, runTwice, timeoutOf } from './test-file.ts'
 import { runGuestFiles } from './test-guest.ts'
-import { SUITES, type Suite, suiteOf, type TestRun } from './test-kinds.ts'
+import { SUITES, type Suite, suiteOf, type TestResult, type TestRun } from './test-kinds.ts'
 import { nameOf, Report } from './test-report.ts'
 
-/** One more than there are processors: most kernel and black-box tests wait for packets and for the kernel now and then. */
-const JOBS = availableParallelism() + 1
+/** As many as there are processors: more of them starve the emulated guest, whose tests then run out of time. */
+const JOBS = availableParallelism()
 
 interface Options {
   readonly suites: readonly Suite[]
@@ -162,7 +162,8 @@ function testJobs(report: Report, runs: readonly TestRun[], builds: Builds, stri
         return
       }
       report.begin(nameOf(run))
-      report.file(await runTestFile(run, strict))
+      const attempt = (): Promise<TestResult> => runTestFile(run, strict)
+      report.file(await runTwice(run, attempt, first => report.firstTry(first)))
     }
   })
   const inGuest = runs.filter(run => run.suite === 'guest')
