@@ -3,10 +3,10 @@
  * /tmp lands in memory and is gone with it. Nothing of the real machine's network can be reached from inside.
  */
 import { type StdioOptions, spawnSync } from 'node:child_process'
-import { existsSync, lstatSync, mkdirSync, readFileSync, statSync, writeSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, statSync, writeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname } from 'node:path'
-import { mount, unmount } from './libc.ts'
+import { MS_BIND, mount, unmount } from './libc.ts'
 
 const MARK = 'PATCHBAY_CONFORMANCE_SANDBOX'
 
@@ -82,6 +82,14 @@ function canCover(target: string, needed: readonly string[]): boolean {
   }
 }
 
+/** An empty folder in memory in its place. */
+function replace(target: string): void {
+  const upper = `${LAYERS}${target}/upper`
+  mkdirSync(upper, { recursive: true })
+  chmodSync(upper, 0o1777)
+  mount('none', target, { source: upper, flags: MS_BIND })
+}
+
 /** The folder as it is, with a layer in memory that takes all changes. */
 function cover(target: string): void {
   const upper = `${LAYERS}${target}/upper`
@@ -93,20 +101,18 @@ function cover(target: string): void {
 
 /** Makes the mounts; the first thing to do inside. `keep` are paths that must stay visible (plugin directories). */
 export function furnish(keep: readonly string[]): void {
-  const hides = (target: string) =>
-    [process.cwd(), dirname(process.argv[1] ?? '/'), process.execPath, ...keep].some(path =>
-      `${path}/`.startsWith(`${target}/`)
-    )
+  // Folders only: where the root is an overlay, as in a container, a file has another device than the folder it is in.
+  const needed = [process.cwd(), dirname(process.argv[1] ?? '/'), dirname(process.execPath), ...keep]
+  const hides = (target: string) => needed.some(path => `${path}/`.startsWith(`${target}/`))
   mount('tmpfs', '/run', { data: 'mode=755' })
   mkdirSync(LAYERS)
   const overlay = readFileSync('/proc/filesystems', 'utf8').includes('\toverlay\n')
-  const seen = [process.cwd(), dirname(process.argv[1] ?? '/'), process.execPath, ...keep]
   for (const target of LAYERED) {
-    if (overlay && canCover(target, seen)) cover(target)
+    if (overlay && canCover(target, needed)) cover(target)
     else if (target === '/var' && !hides('/var/lib')) mount('tmpfs', '/var/lib')
   }
-  if (!hides('/tmp')) mount('tmpfs', '/tmp', { data: 'mode=1777' })
-  else if (overlay && canCover('/tmp', seen)) cover('/tmp')
+  if (!hides('/tmp')) replace('/tmp')
+  else if (overlay && canCover('/tmp', needed)) cover('/tmp')
   freshSysfs()
   for (const folder of [SCRATCH, '/run/netns']) if (!existsSync(folder)) mkdirSync(folder, { recursive: true })
 }
