@@ -8,5 +8,5 @@ const tell = (message: Message) => process.stdout.write(`${JSON.stringify(messag
 for (const { run, bundle } of runs) {
   tell({ begin: run })
   const attempt = () => runTestFile(run, strict, { bundle, slowness: SLOWNESS })
-  tell({ end: await runTwice(run, attempt, first => process.stderr.write(`failed at first: ${first.output}\n`)) })
+  tell({ end: await runTwice(run, attempt, first => tell({ first })) })
 }
