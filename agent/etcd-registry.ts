@@ -110,8 +110,7 @@ export class EtcdRegistry implements Registry {
       whenSynced: milliseconds => this.#until(() => followed.synced, milliseconds),
       stop: () => {
         this.#followed.delete(followed)
-        this.#watches.delete(followed.watchId)
-        this.#stream?.send(unwatchRequest(followed.watchId))
+        this.#unwatch(followed)
         followed.synced = false
       }
     }
@@ -306,12 +305,17 @@ export class EtcdRegistry implements Registry {
     followed.follower.reset(entries, Date.now() - this.#rebuiltAt < REBUILT_MS)
     followed.follower.settled()
     followed.synced = true
-    this.#watches.delete(followed.watchId)
+    this.#unwatch(followed)
     followed.watchId = this.#nextWatch
     this.#nextWatch += 1
     this.#watches.set(followed.watchId, followed)
     this.#stream?.send(watchRequest(followed.prefix, reply.revision + 1, followed.watchId))
     this.#tell()
+  }
+
+  /** What still comes of its watch is for nobody. */
+  #unwatch(followed: Followed): void {
+    if (this.#watches.delete(followed.watchId)) this.#stream?.send(unwatchRequest(followed.watchId))
   }
 
   /**
@@ -348,7 +352,11 @@ export class EtcdRegistry implements Registry {
     if (reply.canceled) {
       this.#options.log(`registry: ${followed.prefix} is read again: ${reply.reason || 'compacted'}`)
       // Who slept through one compaction has slept through it everywhere: etcd does not always tell every watch of it.
-      for (const one of this.#followed) this.#syncOrBreak(one)
+      for (const one of this.#followed) {
+        // Those that are told have nothing to add.
+        this.#unwatch(one)
+        this.#syncOrBreak(one)
+      }
       return
     }
     const cut = followed.prefix.length
