@@ -1,12 +1,12 @@
 /** Whether an interface still has what it was given. */
 import { formatAddress, type IpAddress } from '../ip/address.ts'
 import { formatMac } from '../ip/mac.ts'
-import { formatPrefix, type IpPrefix, networkOf, prefixesEqual } from '../ip/prefix.ts'
+import { formatPrefix, type IpPrefix, prefixesEqual } from '../ip/prefix.ts'
 import type { Address } from './addresses.ts'
 import { hasMetric } from './interface-routes.ts'
 import type { Link } from './links.ts'
 import type { Net } from './net.ts'
-import { familyOf, sameGateway } from './route-match.ts'
+import { destinationOf, familyOf, sameGateway } from './route-match.ts'
 import { type Route, TABLE_LOCAL, TABLE_MAIN } from './routes.ts'
 
 /** What an interface should be. An absent field is not looked at. */
@@ -91,11 +91,6 @@ function leadsThrough(route: Route, gateway: IpAddress | undefined, index: numbe
     return route.nextHops.some(hop => hop.index === index && sameGateway(hop.gateway, gateway))
   }
   return route.index === index && sameGateway(route.gateway, gateway)
-}
-
-function destinationOf(route: Route): string {
-  const { dst } = route
-  return dst === undefined || dst.length === 0 ? `default ${String(familyOf(route))}` : formatPrefix(networkOf(dst))
 }
 
 function routeText(route: Route): string {

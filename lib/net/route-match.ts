@@ -32,12 +32,15 @@ export function metricOf(route: Route, family: 4 | 6): number {
   return metric === 0 && family === 6 ? METRIC6 : metric
 }
 
+/** As a key: an absent destination and one of length 0 are the same. */
+export function destinationOf(route: Route): string {
+  const { dst } = route
+  return dst === undefined || dst.length === 0 ? `default ${String(familyOf(route))}` : formatPrefix(networkOf(dst))
+}
+
 /** The place that the kernel has for one route alone: destination, table and metric, as a key. */
 export function placeOf(route: Route): string {
-  const family = familyOf(route)
-  const dst =
-    route.dst === undefined || route.dst.length === 0 ? `default ${String(family)}` : formatPrefix(networkOf(route.dst))
-  return `${dst} ${String(route.table ?? TABLE_MAIN)} ${String(metricOf(route, family))}`
+  return `${destinationOf(route)} ${String(route.table ?? TABLE_MAIN)} ${String(metricOf(route, familyOf(route)))}`
 }
 
 /** The routes under their places: one of IPv6 may be there once for each gateway. */
