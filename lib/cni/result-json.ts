@@ -148,7 +148,7 @@ function readResult(section: Section): Result {
   return {
     interfaces: section.sections('interfaces').map(readInterface),
     ips: readIps(section.sections('ips')),
-    routes: readForeignRoutes(section.sections('routes')),
+    routes: routesOf(section.sections('routes'), foreign),
     dns: readDns(section.section('dns'))
   }
 }
@@ -157,7 +157,7 @@ function readInterface(section: Section): Interface {
   return {
     name: section.text('name') ?? '',
     mac: presentText(section, 'mac'),
-    mtu: foreignPositive(section, 'mtu'),
+    mtu: unlessZero(foreign(section, 'mtu')),
     sandbox: presentText(section, 'sandbox'),
     socketPath: presentText(section, 'socketPath'),
     pciID: presentText(section, 'pciID')
@@ -170,8 +170,7 @@ function presentText(section: Section, key: string): string | undefined {
   return text === '' ? undefined : text
 }
 
-function positive(section: Section, key: string): number | undefined {
-  const value = section.integer(key, 0, BIGGEST)
+function unlessZero(value: number | undefined): number | undefined {
   return value === 0 ? undefined : value
 }
 
@@ -179,11 +178,6 @@ function positive(section: Section, key: string): number | undefined {
 function foreign(section: Section, key: string): number | undefined {
   const value = section.integer(key, -BIGGEST, BIGGEST)
   return value === undefined || value < 0 ? undefined : value
-}
-
-function foreignPositive(section: Section, key: string): number | undefined {
-  const value = foreign(section, key)
-  return value === 0 ? undefined : value
 }
 
 function readIps(sections: readonly Section[]): readonly IpConfig[] {
@@ -199,31 +193,21 @@ function readIps(sections: readonly Section[]): readonly IpConfig[] {
 
 /** A list of `routes` of a configuration. */
 export function readRoutes(sections: readonly Section[]): readonly Route[] {
-  const routes: Route[] = []
-  for (const section of sections) {
-    const dst = requiredPrefix(section, 'dst')
-    const gw = readAddress(section, 'gw')
-    const mtu = positive(section, 'mtu')
-    const advmss = positive(section, 'advmss')
-    const priority = positive(section, 'priority')
-    const table = section.integer('table', 0, BIGGEST)
-    const scope = section.integer('scope', 0, 255)
-    if (dst !== undefined) routes.push({ dst, gw, mtu, advmss, priority, table, scope })
-  }
-  return routes
+  return routesOf(sections, (section, key) => section.integer(key, 0, key === 'scope' ? 255 : BIGGEST))
 }
 
-/** The same of a result: what no kernel takes counts as absent. */
-function readForeignRoutes(sections: readonly Section[]): readonly Route[] {
+type ReadNumber = (section: Section, key: string) => number | undefined
+
+function routesOf(sections: readonly Section[], number: ReadNumber): readonly Route[] {
   const routes: Route[] = []
   for (const section of sections) {
     const dst = requiredPrefix(section, 'dst')
     const gw = readAddress(section, 'gw')
-    const mtu = foreignPositive(section, 'mtu')
-    const advmss = foreignPositive(section, 'advmss')
-    const priority = foreignPositive(section, 'priority')
-    const table = foreign(section, 'table')
-    const scope = foreign(section, 'scope')
+    const mtu = unlessZero(number(section, 'mtu'))
+    const advmss = unlessZero(number(section, 'advmss'))
+    const priority = unlessZero(number(section, 'priority'))
+    const table = number(section, 'table')
+    const scope = number(section, 'scope')
     if (dst !== undefined) routes.push({ dst, gw, mtu, advmss, priority, table, scope })
   }
   return routes
@@ -255,7 +239,7 @@ function readLegacyResult(section: Section): Result {
     const address = requiredPrefix(part, 'ip')
     const gateway = readAddress(part, 'gateway')
     if (address !== undefined) ips.push({ address, gateway })
-    for (const route of readForeignRoutes(part.sections('routes'))) routes.push(route)
+    for (const route of routesOf(part.sections('routes'), foreign)) routes.push(route)
   }
   return { interfaces: [], ips, routes, dns: readDns(section.section('dns')) }
 }
