@@ -90,9 +90,7 @@ export function ownNetns(): number {
 
 /** Whether two descriptors name the same namespace. */
 export function sameNetns(a: number, b: number): boolean {
-  const left = fstatSync(a)
-  const right = fstatSync(b)
-  return left.ino === right.ino && left.dev === right.dev
+  return netnsInode(a) === netnsInode(b)
 }
 
 /**
