@@ -280,15 +280,10 @@ export class Overlay {
   }
 
   #repairDevices(): void {
-    const host = this.#context.kernel.host()
-    try {
-      const problems = repairDevices(host, this.#tunnel, this.#locals()) ?? []
-      if (problems.length === 0) return
-      this.#context.onRepair('device', 1)
-      this.#context.log(`overlay ${this.#tunnel.vni}: set right: ${problems.join('; ')}`)
-    } finally {
-      host.close()
-    }
+    const problems = repairDevices(this.#context.kernel, this.#tunnel, this.#locals()) ?? []
+    if (problems.length === 0) return
+    this.#context.onRepair('device', 1)
+    this.#context.log(`overlay ${this.#tunnel.vni}: set right: ${problems.join('; ')}`)
   }
 
   /** MACs of this host's own devices: no endpoint elsewhere has them, whatever the registry says. */
