@@ -15,6 +15,7 @@ import { followUnderlay } from '../lib/overlay/follow.ts'
 import { sameDevices, sameTunnel, type Tunnel, tunnelMac } from '../lib/overlay/tunnel.ts'
 import { messageOf } from '../lib/sys/errors.ts'
 import { type AddressOwner, hostsOwn, isHostsOwn, type LocalEndpoint } from './endpoint.ts'
+import type { Encryption } from './encryption/encryption.ts'
 import type { Placed } from './endpoint-table.ts'
 import { HostAddresses } from './host-addresses.ts'
 import { KernelTables } from './kernel-tables.ts'
@@ -43,6 +44,7 @@ export interface AgentOptions {
   readonly store: LocalStore
   readonly registry: Registry
   readonly metrics: Metrics
+  readonly encryption: Encryption
   /** How often everything is compared, whatever has happened. */
   readonly compareSeconds: number
   /** Two hosts have one address: `what` it is, and who else has it. */
@@ -105,6 +107,7 @@ export class Agent {
     this.#dropVanished()
     this.addresses.start()
     registry.start()
+    this.#options.encryption.start(this.#hasEncrypted())
     for (const { tunnel } of store.endpoints.values()) this.#overlayOf(tunnel)
     this.#events = new LinkEvents({
       linkChanged: (index, name, isGone) => this.#linkChanged(index, name, isGone),
@@ -120,6 +123,8 @@ export class Agent {
         this.#compareAll().catch(() => undefined)
       }
     })
+    // What changed while no agent ran: an address, or this host's key.
+    this.#underlayChanged()
     this.#compareFromTimeToTime()
     this.#tidier = setInterval(() => this.#tidy(), 1000)
     this.#relayer = setInterval(() => {
@@ -148,6 +153,7 @@ export class Agent {
     this.#comparer = undefined
     clearTimeout(this.#follower)
     this.#events?.close()
+    this.#options.encryption.stop()
     await this.#options.registry.stop()
     this.#tables.close()
   }
@@ -162,6 +168,7 @@ export class Agent {
     const { registry } = this.#options
     const deadline = Date.now() + milliseconds
     await registry.whenReady(milliseconds)
+    if (wanted.carrier !== '') this.#options.encryption.refuseOutdated(wanted)
     const tunnel = { ...wanted, learning: registry.learns }
     const overlay = this.#overlayOf(tunnel)
     this.#joined.set(tunnel.vni, Date.now() + JOIN_PATIENCE_MS)
@@ -226,6 +233,8 @@ export class Agent {
     const known = store.endpoints.get(attachmentKey(attachment))
     if (known === undefined) throw notPublished(attachment, 'the registry does not have it')
     if (registry.learns) return
+    const trouble = known.tunnel.carrier === '' ? '' : this.#options.encryption.trouble()
+    if (trouble !== '') throw new CniError(NOT_PUBLISHED, `check ${attachmentText(attachment)}: ${trouble}`)
     const value = await registry.value(endpointKey(known.tunnel.vni, host, known), milliseconds)
     if (value !== endpointValue(known)) throw notPublished(attachment, 'the registry does not have it as it is')
     const rival = this.#overlays.get(known.tunnel.vni)?.rivalOf(known)
@@ -289,7 +298,11 @@ export class Agent {
       metrics.add(`patchbay_agent_repairs_total{what="${what}"}`, count)
     const onConflict = (local: LocalEndpoint, other: Placed): void =>
       this.#options.onConflict(`of ${attachmentText(local)}`, { ...local, host: other.host })
-    const context = { host, kernel, tables: this.#tables, registry, log, onRepair, onConflict }
+    const beforeRepair = (repaired: Tunnel): void => {
+      // Whatever is wrong with it is told; the tunnel does without it.
+      if (repaired.carrier !== '') this.#options.encryption.compare()
+    }
+    const context = { host, kernel, tables: this.#tables, registry, log, beforeRepair, onRepair, onConflict }
     const overlay = new Overlay(tunnel, context, locals)
     this.#overlays.set(tunnel.vni, overlay)
     return overlay
@@ -308,10 +321,13 @@ export class Agent {
   }
 
   #followUnderlay(): void {
-    const host = this.#options.kernel.host()
+    const { encryption, kernel } = this.#options
+    encryption.underlayChanged()
+    const host = kernel.host()
     try {
       for (const overlay of this.#overlays.values()) {
-        const tunnel = followUnderlay(host, overlay.tunnel)
+        const isEncrypted = overlay.tunnel.carrier !== ''
+        const tunnel = isEncrypted ? encryption.follow(overlay.tunnel) : followUnderlay(host, overlay.tunnel)
         if (tunnel !== overlay.tunnel) this.#retarget(overlay, tunnel)
       }
     } finally {
@@ -383,7 +399,13 @@ export class Agent {
   async #compareAll(): Promise<void> {
     this.#dropVanished()
     this.addresses.takeReleased()
+    this.#options.encryption.compare()
     await Promise.all([...this.#overlays.values()].map(overlay => overlay.compare()))
+  }
+
+  #hasEncrypted(): boolean {
+    const tunnels = [...this.#options.store.endpoints.values()].map(one => one.tunnel)
+    return tunnels.some(tunnel => tunnel.carrier !== '')
   }
 
   /** Networks without containers are not followed any more. */
@@ -396,5 +418,7 @@ export class Agent {
       this.#joined.delete(vni)
       overlay.close().catch((error: Error) => this.#options.log(`overlay ${vni}: ${error.message}`))
     }
+    const tunnels = [...this.#overlays.values()].map(overlay => overlay.tunnel)
+    this.#options.encryption.rest(tunnels.some(tunnel => tunnel.carrier !== ''))
   }
 }

@@ -38,6 +38,8 @@ export interface OverlayContext {
   readonly tables: KernelTables
   readonly registry: Registry
   readonly log: (message: string) => void
+  /** Has there what the tunnel goes through, before it is looked at. */
+  readonly beforeRepair: (tunnel: Tunnel) => void
   /** Devices had to be made again, entries written again. */
   readonly onRepair: (what: 'device' | 'entry', count: number) => void
   /** Another host claims to have what a container here has. */
@@ -280,6 +282,7 @@ export class Overlay {
   }
 
   #repairDevices(): void {
+    this.#context.beforeRepair(this.#tunnel)
     const problems = repairDevices(this.#context.kernel, this.#tunnel, this.#locals()) ?? []
     if (problems.length === 0) return
     this.#context.onRepair('device', 1)
