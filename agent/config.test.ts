@@ -30,7 +30,10 @@ test('defaults', () => {
     encryption: {
       directory: '/var/lib/patchbay/encryption',
       port: 51830,
-      range: { address: { family: 6, bytes: new Uint8Array([0xfd, ...Array.from({ length: 15 }, () => 0)]) }, length: 8 },
+      range: {
+        address: { family: 6, bytes: new Uint8Array([0xfd, ...Array.from({ length: 15 }, () => 0)]) },
+        length: 8
+      },
       dev: '',
       local: undefined,
       keepaliveSeconds: 0,

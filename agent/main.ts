@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import type { Server } from 'node:net'
 import { parseArgs } from 'node:util'
+import { CniError } from '../lib/cni/error.ts'
 import { lockHost } from '../lib/daemon/host-lock.ts'
 import { serveRequests } from '../lib/daemon/server.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
@@ -11,10 +12,10 @@ import { ensureDirectory, fileError } from '../lib/sys/files.ts'
 import { Agent, ownRecords } from './agent.ts'
 import { AloneRegistry } from './alone-registry.ts'
 import { type AgentConfig, DEFAULT_CONFIG, DEFAULT_FILE, parseConfig } from './config.ts'
-import type { AddressOwner } from './endpoint.ts'
 import { Encryption } from './encryption/encryption.ts'
 import { answerEncryption, ENCRYPTION_REQUESTS } from './encryption/requests.ts'
-import { trustHosts } from './encryption/trust-command.ts'
+import { parseTrust, TRUST_USAGE, type TrustCall, trustHosts } from './encryption/trust-command.ts'
+import type { AddressOwner } from './endpoint.ts'
 import { EtcdRegistry } from './etcd-registry.ts'
 import { FileRegistry } from './file-registry.ts'
 import { serveHttp } from './http.ts'
@@ -29,7 +30,7 @@ import { answerPlugin, REQUEST_NAMES } from './plugin-requests.ts'
 import { isClaimOfName, type OwnRecords, type Registry } from './registry.ts'
 
 export const USAGE = `usage: patchbay agent [--config FILE]
-
+${TRUST_USAGE}
 Answers containers at 127.0.0.11 that ask for each other's names (plugin "dns"), keeps those of overlay networks (plugin
 "vxlan" with "registry") known on every host, and gives out addresses for ipam "cluster". Reads ${DEFAULT_CONFIG};
 without it, this host is alone. docs/names.md and docs/overlay.md explain it.
@@ -37,6 +38,7 @@ without it, this host is alone. docs/names.md and docs/overlay.md explain it.
 
 /** Runs until SIGTERM or SIGINT. @returns the exit status */
 export async function runAgent(args: readonly string[]): Promise<number> {
+  if (args[0] === 'trust') return trust(args.slice(1))
   let config: AgentConfig
   try {
     const { values } = parseArgs({
@@ -47,8 +49,7 @@ export async function runAgent(args: readonly string[]): Promise<number> {
       process.stdout.write(USAGE)
       return 0
     }
-    const isAlone = values.config === undefined && !existsSync(DEFAULT_CONFIG)
-    config = isAlone ? parseConfig('{}') : readConfig(values.config ?? DEFAULT_CONFIG)
+    config = findConfig(values.config)
   } catch (error) {
     process.stderr.write(`patchbay agent: ${messageOf(error)}\n${USAGE}`)
     return 2
@@ -60,6 +61,33 @@ export async function runAgent(args: readonly string[]): Promise<number> {
     log(messageOf(error))
     return 1
   }
+}
+
+/** `agent trust` */
+function trust(args: readonly string[]): number {
+  let call: TrustCall
+  let socket: string
+  try {
+    call = parseTrust(args)
+    socket = findConfig(call.config).socket
+  } catch (error) {
+    process.stderr.write(`patchbay agent trust: ${messageOf(error)}\n${USAGE}`)
+    return 2
+  }
+  try {
+    process.stdout.write(trustHosts(call, socket))
+    return 0
+  } catch (error) {
+    const advice = error instanceof CniError && error.details !== '' ? `\n${error.details}` : ''
+    process.stderr.write(`patchbay agent trust: ${messageOf(error)}${advice}\n`)
+    return 1
+  }
+}
+
+/** Without any, this host is alone. */
+function findConfig(path: string | undefined): AgentConfig {
+  const isAlone = path === undefined && !existsSync(DEFAULT_CONFIG)
+  return isAlone ? parseConfig('{}') : readConfig(path ?? DEFAULT_CONFIG)
 }
 
 function readConfig(path: string): AgentConfig {
@@ -78,12 +106,15 @@ async function serve(config: AgentConfig): Promise<void> {
   const metrics = new Metrics()
   const store = new LocalStore(config.stateDir)
   const kernel = new LinuxKernel()
-  const { host, socket, compareSeconds } = config
-  const parts: { names?: Names } = {}
-  const registry = makeRegistry(config, store, metrics, () => parts.names)
+  const { host, socket, compareSeconds, stateDir } = config
+  const parts: Writers = {}
+  const registry = makeRegistry(config, store, metrics, parts)
   const onConflict = conflictTeller(metrics)
-  const agent = new Agent({ host, socket, kernel, store, registry, metrics, compareSeconds, onConflict, log })
-  const names = new Names({ host, stateDir: config.pluginStateDir, kernel, registry, metrics, log })
+  const encryption = new Encryption({ host, config: config.encryption, stateDir, kernel, registry, metrics, log })
+  parts.encryption = encryption
+  const basis = { host, kernel, registry, metrics, log }
+  const agent = new Agent({ ...basis, socket, store, encryption, compareSeconds, onConflict })
+  const names = new Names({ ...basis, stateDir: config.pluginStateDir })
   parts.names = names
   const networks = new Networks({ ...networksOf(config, agent), registry, metrics, log })
   metrics.gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
@@ -91,7 +122,7 @@ async function serve(config: AgentConfig): Promise<void> {
   names.start()
   agent.start()
   networks.start()
-  const servers = [await serveRequestsOf({ agent, names, networks }, metrics, config.socket)]
+  const servers = [await serveRequestsOf({ agent, names, networks, encryption }, metrics, config.socket)]
   const trouble = (): string => (registry instanceof AloneRegistry ? '' : agent.trouble())
   if (config.http !== '') servers.push(await serveHttp(trouble, metrics, config.http))
   log(`host ${JSON.stringify(config.host)}: listening on ${config.socket}`)
@@ -119,15 +150,21 @@ interface Parts {
   readonly agent: Agent
   readonly names: Names
   readonly networks: Networks
+  readonly encryption: Encryption
 }
 
-function serveRequestsOf({ agent, names, networks }: Parts, metrics: Metrics, path: string): Promise<Server> {
+function serveRequestsOf(
+  { agent, names, networks, encryption }: Parts,
+  metrics: Metrics,
+  path: string
+): Promise<Server> {
   const isKnown = (what: string): boolean =>
-    [REQUEST_NAMES, NAME_REQUESTS, NETWORK_REQUESTS].some(names => names.has(what))
+    [REQUEST_NAMES, NAME_REQUESTS, NETWORK_REQUESTS, ENCRYPTION_REQUESTS].some(names => names.has(what))
   return serveRequests(path, {
     answer: request => {
       if (NAME_REQUESTS.has(request.what)) return answerNames(names, request)
       if (NETWORK_REQUESTS.has(request.what)) return answerNetworks(networks, request)
+      if (ENCRYPTION_REQUESTS.has(request.what)) return answerEncryption(encryption, request)
       return answerPlugin(agent, request)
     },
     answered: (what, isOk, milliseconds) => {
@@ -138,15 +175,10 @@ function serveRequestsOf({ agent, names, networks }: Parts, metrics: Metrics, pa
   })
 }
 
-function makeRegistry(
-  config: AgentConfig,
-  store: LocalStore,
-  metrics: Metrics,
-  names: () => Names | undefined
-): Registry {
+function makeRegistry(config: AgentConfig, store: LocalStore, metrics: Metrics, writers: Writers): Registry {
   const isAlone = config.file === DEFAULT_FILE && !existsSync(DEFAULT_FILE)
   const { etcd } = config
-  const own = everyRecord(config.host, store, metrics, names)
+  const own = everyRecord(config.host, store, metrics, writers)
   if (etcd === undefined)
     return isAlone ? new AloneRegistry({ directory: config.registryDir, own }) : new FileRegistry(config.file, log)
   return new EtcdRegistry({
@@ -167,12 +199,21 @@ function makeRegistry(
   })
 }
 
+/** Parts that are made after the registry, and of whose values it is the place. */
+interface Writers {
+  names?: Names
+  encryption?: Encryption
+}
+
 /** What the agent's parts want the registry to have. */
-function everyRecord(host: string, store: LocalStore, metrics: Metrics, names: () => Names | undefined): OwnRecords {
+function everyRecord(host: string, store: LocalStore, metrics: Metrics, writers: Writers): OwnRecords {
   const own = ownRecords(host, store)
   return {
-    values: () => new Map([...own.values(), ...(names()?.cluster.values() ?? [])]),
-    claims: () => new Map([...own.claims(), ...(names()?.cluster.claims() ?? [])]),
+    values: () => {
+      const { names, encryption } = writers
+      return new Map([...own.values(), ...(names?.cluster.values() ?? []), ...(encryption?.values() ?? [])])
+    },
+    claims: () => new Map([...own.claims(), ...(writers.names?.cluster.claims() ?? [])]),
     onConflict: conflictTeller(metrics)
   }
 }

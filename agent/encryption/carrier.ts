@@ -116,10 +116,12 @@ export class Carrier {
     this.#withWireGuard(wireguard => {
       const present = new Map(wireguard.get(DEVICE).peers.map(peer => [base64(peer.publicKey), peer]))
       const wanted = new Set(peers.map(peer => peer.key))
-      const gone = [...present].filter(([key]) => !wanted.has(key)).map(([key, peer]) => {
-        this.#endpoints.delete(key)
-        return { publicKey: peer.publicKey, flags: WGPEER_F_REMOVE_ME, allowedIps: [] }
-      })
+      const gone = [...present]
+        .filter(([key]) => !wanted.has(key))
+        .map(([key, peer]) => {
+          this.#endpoints.delete(key)
+          return { publicKey: peer.publicKey, flags: WGPEER_F_REMOVE_ME, allowedIps: [] }
+        })
       const changed = peers.flatMap(peer => this.#change(peer, present.get(peer.key), keepalive))
       if (gone.length + changed.length > 0) wireguard.set(DEVICE, { peers: [...gone, ...changed] })
     })
@@ -131,7 +133,10 @@ export class Carrier {
     const endpoint = endpointText(peer.endpoint)
     const [allowed, ...more] = present?.allowedIps ?? []
     const isAllowed =
-      allowed !== undefined && more.length === 0 && addressesEqual(allowed.address, address) && allowed.length === full(address)
+      allowed !== undefined &&
+      more.length === 0 &&
+      addressesEqual(allowed.address, address) &&
+      allowed.length === full(address)
     const isThere = present?.endpoint !== undefined && this.#endpoints.get(key) === endpoint
     if (isAllowed && isThere && (present?.keepalive ?? 0) === keepalive) return []
     this.#endpoints.set(key, endpoint)

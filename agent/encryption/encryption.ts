@@ -102,7 +102,11 @@ export class Encryption {
   start(isNeeded: boolean): void {
     const { registry, metrics } = this.#options
     if (isNeeded || this.#carrier.exists()) this.#neededAt = Date.now()
-    metrics.gauge('patchbay_agent_encryption_peers', 'Hosts that this one has the keys of', () => this.#verdict.peers.length)
+    metrics.gauge(
+      'patchbay_agent_encryption_peers',
+      'Hosts that this one has the keys of',
+      () => this.#verdict.peers.length
+    )
     metrics.gauge(
       'patchbay_agent_encryption_refused',
       'Hosts whose key is not believed',
@@ -181,7 +185,10 @@ export class Encryption {
   refuseOutdated(tunnel: Tunnel): void {
     const { carrier, local } = this.#underlay()
     if (tunnel.carrier === carrier && addressesEqual(tunnel.local, local)) return
-    throw new CniError(TRY_AGAIN_LATER, `encrypt ${JSON.stringify(tunnel.name)}: this host's key or underlay has just changed`)
+    throw new CniError(
+      TRY_AGAIN_LATER,
+      `encrypt ${JSON.stringify(tunnel.name)}: this host's key or underlay has just changed`
+    )
   }
 
   /**
@@ -243,7 +250,11 @@ export class Encryption {
     return this.#self?.pair.publicKey ?? ''
   }
 
-  #refusedRecord({ host, key }: Refusal): { readonly host: string; readonly key: string; readonly endpoint?: Peer['endpoint'] } {
+  #refusedRecord({ host, key }: Refusal): {
+    readonly host: string
+    readonly key: string
+    readonly endpoint?: Peer['endpoint']
+  } {
     const record = keyFromValue(this.#records.get(host) ?? '')
     return record === undefined ? { host, key } : { ...record, host }
   }

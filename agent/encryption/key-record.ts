@@ -4,7 +4,14 @@
  *     encryption/<host>   {"key": "<base64>", "address": "fd…", "endpoint": "192.0.2.1:51830"}
  */
 import { createHash } from 'node:crypto'
-import { formatAddress, type IpAddress, isLoopback, isMulticast, isUnspecified, parseAddress } from '../../lib/ip/address.ts'
+import {
+  formatAddress,
+  type IpAddress,
+  isLoopback,
+  isMulticast,
+  isUnspecified,
+  parseAddress
+} from '../../lib/ip/address.ts'
 import type { IpPrefix } from '../../lib/ip/prefix.ts'
 import type { WgEndpoint } from '../../lib/net/wireguard.ts'
 import { keyBytes } from './keys.ts'

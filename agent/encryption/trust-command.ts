@@ -64,7 +64,11 @@ function listText(answer: Json): string {
     ...hosts.map(one => [textOf(one, 'host'), textOf(one, 'key'), textOf(one, 'endpoint'), stateOf(one)])
   ]
   const widths = [0, 1, 2].map(column => Math.max(...rows.map(row => (row[column] ?? '').length)))
-  const line = (row: readonly string[]): string => row.map((text, i) => text.padEnd(widths[i] ?? 0)).join('  ').trimEnd()
+  const line = (row: readonly string[]): string =>
+    row
+      .map((text, i) => text.padEnd(widths[i] ?? 0))
+      .join('  ')
+      .trimEnd()
   return `${rows.map(line).join('\n')}\n`
 }
 

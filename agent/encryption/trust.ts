@@ -55,16 +55,21 @@ function whyNot(host: string, record: KeyRecord, judge: Judge, peers: readonly P
   const { key, address, endpoint } = record
   const known = judge.known.get(host)
   const command = `patchbay agent trust ${host}`
-  if (known === undefined && !judge.trustFirst) return `presents key ${key}, and nobody has said yet that it is its: ${command}`
+  if (known === undefined && !judge.trustFirst)
+    return `presents key ${key}, and nobody has said yet that it is its: ${command}`
   if (known !== undefined && known !== key)
     return `presents key ${key}, but is known by ${known}: if it was set up anew, ${command}`
   if (key === judge.key) return "presents this host's own key: one is a copy of the other, and needs a key of its own"
   const twin = peers.find(peer => peer.key === key)
-  if (twin !== undefined) return `presents the key of ${twin.host}: one is a copy of the other, and needs a key of its own`
+  if (twin !== undefined)
+    return `presents the key of ${twin.host}: one is a copy of the other, and needs a key of its own`
   const text = formatAddress(address)
   if (text !== formatAddress(addressOfKey(key, judge.range)))
     return `has address ${text}, which is not that of its key in ${formatPrefix(judge.range)}: "encryption.range" must be the same on all hosts`
-  if (text === formatAddress(addressOfKey(judge.key, judge.range)) || peers.some(peer => formatAddress(peer.address) === text))
+  if (
+    text === formatAddress(addressOfKey(judge.key, judge.range)) ||
+    peers.some(peer => formatAddress(peer.address) === text)
+  )
     return `comes out at address ${text}, as another host does: take a larger "encryption.range", or another key`
   if (endpoint.address.family !== judge.family)
     return `is at ${endpointText(endpoint)}, and this host's underlay is IPv${judge.family}: name addresses of one family in "encryption.local"`

@@ -1,0 +1,216 @@
+/**
+ * Encrypted overlays on a kernel that has WireGuard: hosts with their agents on an etcd, and a wire on which everything is written
+ * down from before the first container comes. Judged by tcpdump, `wg`, `ip` and `bridge`.
+ */
+// needs: bridge ping etcd etcdctl tcpdump wg
+// time-out: 300 s
+import { spawnSync } from 'node:child_process'
+import { readFileSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { until } from '../../lib/testing/lab-agent.ts'
+import { carrierOf, isUnreachable, type LabHost, type OverlayLab, ok, pings } from '../../lib/testing/overlay-lab.ts'
+import { type Box, inSite, type OverlaySite, reached } from '../../lib/testing/overlay-site.ts'
+import { patchbayProgram } from '../../lib/testing/program.ts'
+import { assert, suite } from '../../lib/testing/suite.ts'
+import { Wire } from '../../lib/testing/wire.ts'
+
+const test = suite('agent/encryption')
+
+const SECRET = { encrypted: true }
+const PLAIN = { name: 'plain', vni: 43, ipam: { type: 'cluster', ranges: [[{ subnet: '10.43.0.0/16' }]] } }
+const PORT = 51_830
+
+/** Runs a command line of `wg` or `ip` where the tunnels of a host go through. */
+function inCarrier(host: LabHost, line: string): string {
+  const args = [`--net=${carrierOf(host)}`, ...line.split(' ')]
+  const { status, stdout, stderr } = spawnSync('nsenter', args, { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`${line}: ${stderr}`)
+  return stdout
+}
+
+/** Underlay addresses of a host's peers, sorted. */
+function peersOf(host: LabHost): readonly string[] {
+  const lines = inCarrier(host, 'wg show wg0 endpoints').trim().split('\n')
+  return lines.flatMap(line => line.split('\t')[1]?.replace(/:[0-9]+$/, '') ?? []).sort()
+}
+
+function addressOf(host: LabHost): string {
+  return /inet6? (\S+)\/(?:128|32) /.exec(inCarrier(host, 'ip address show wg0'))?.[1] ?? ''
+}
+
+function keyOf(host: LabHost): string {
+  return inCarrier(host, 'wg show wg0 public-key').trim()
+}
+
+/** Sends what would be known again on the wire. */
+function speak(from: Box, address: string, marker: string): void {
+  from.netns.run('ping', ['-c', '2', '-i', '0.2', '-W', '3', '-p', marker, address])
+}
+
+/** Somebody on the wire who sends frames of a network as if he were a host of it. @returns the address that he claims */
+function inject(lab: OverlayLab, number: number, vni: number, target: string): string {
+  const { namespace } = lab.plug(number)
+  const claimed = `10.${vni}.0.66`
+  ok(namespace, `ip link add vx type vxlan id ${vni} dstport 4789 local 192.0.2.${number} remote 192.0.2.1`)
+  ok(namespace, 'ip link set vx up')
+  ok(namespace, `ip address add ${claimed}/16 dev vx`)
+  namespace.run('ping', ['-c', '3', '-W', '1', target])
+  return claimed
+}
+
+test('hosts reach each other; the wire has nothing but WireGuard, whatever happens to device, agent and underlay', async () => {
+  await inSite({ members: 1, hosts: 3, etcd: { leaseSeconds: 20, addressLeaseSeconds: 30 } }, async site => {
+    const { lab } = site
+    const wire = await Wire.tap(lab)
+    const [a, b, c] = [await site.add(0, 'a', SECRET), await site.add(1, 'b', SECRET), await site.add(2, 'c', SECRET)]
+    for (const [from, to] of [
+      [a, b],
+      [b, c],
+      [c, a]
+    ] as const) {
+      for (const ip of to.ips) await reached(from, ip)
+    }
+    // 1500 less 60 for WireGuard over IPv4, less 70 for VXLAN over IPv6, less IP and ICMP.
+    assert.ok(pings(a.netns, b.ips[0] ?? '', 1500 - 60 - 70 - 28), 'frames of full size')
+    assert.equal(peersOf(a.host), ['192.0.2.2', '192.0.2.3'])
+    assert.match(inCarrier(b.host, 'ip -o link show wg0'), /mtu 1440 /)
+    // Nothing else is in there, and nothing leads anywhere else.
+    assert.equal(inCarrier(a.host, 'ip -br link').match(/^\S+/gm), ['lo', 'wg0'])
+    assert.is(inCarrier(a.host, 'ip -4 route'), '')
+    assert.match(inCarrier(a.host, 'ip -6 route'), /^fd\S+ dev wg0 [^\n]*\nfd00::\/8 dev wg0 [^\n]*\n$/)
+    const checked = await site.check(a, SECRET)
+    assert.is(checked.stdout, '')
+
+    // The agents die, and traffic goes on.
+    for (const agent of site.agents) await agent.kill()
+    assert.ok(pings(a.netns, b.ips[1] ?? ''))
+    const before = inCarrier(a.host, 'wg show wg0 peers')
+    for (const agent of site.agents) agent.restart()
+    await Promise.all(site.agents.map(agent => agent.whenReady()))
+    assert.is(inCarrier(a.host, 'wg show wg0 peers'), before)
+
+    // The device is taken away, then the whole namespace: both come back, and meanwhile nothing leaves.
+    inCarrier(a.host, 'ip link del wg0')
+    speak(a, b.ips[0] ?? '', 'decade01')
+    await reached(a, b.ips[0] ?? '')
+    assert.is(spawnSync('umount', [carrierOf(b.host)]).status, 0)
+    speak(a, b.ips[0] ?? '', 'decade02')
+    await reached(a, b.ips[0] ?? '')
+
+    await followsUnderlay(site, a, b)
+    assert.equal(wire.strangers(PORT), [])
+    for (const marker of ['decade01', 'decade02']) assert.not.ok(wire.carried(marked(marker)), marker)
+
+    await sideBySide(site, wire, a)
+
+    // A host dies: the others forget its key's peer with it.
+    await site.agent(2).kill()
+    lab.setPort(3, false)
+    await until('host 2 is no peer', () => !peersOf(a.host).includes('192.0.2.3'), 120_000)
+  })
+})
+
+async function followsUnderlay(site: OverlaySite, a: Box, b: Box): Promise<void> {
+  const host = b.host.namespace
+  ok(host, 'ip address del 192.0.2.2/24 dev eth0')
+  ok(host, 'ip address add 192.0.2.9/24 dev eth0')
+  ok(host, 'ip route add default via 192.0.2.254')
+  await until('host 0 knows the new address', () => peersOf(a.host).includes('192.0.2.9'))
+  await reached(a, b.ips[0] ?? '')
+  for (const { namespace } of site.lab.hosts) ok(namespace, 'ip link set eth0 mtu 1450')
+  for (const box of [a, b])
+    await until(`${box.id} has the MTU`, () => ok(box.netns, 'ip link show eth0').includes('mtu 1320 '))
+  assert.ok(pings(a.netns, b.ips[0] ?? '', 1320 - 28), 'frames of full size')
+}
+
+/** A network that is not encrypted goes on as ever, and shows that what was looked for can be found. */
+async function sideBySide(site: OverlaySite, wire: Wire, a: Box): Promise<void> {
+  const plain = [await site.add(0, 'p0', PLAIN), await site.add(1, 'p1', PLAIN)] as const
+  await reached(plain[0], plain[1].ips[0] ?? '')
+  speak(plain[0], plain[1].ips[0] ?? '', 'decade03')
+  await until('the plain one is seen', () => wire.carried(marked('decade03')))
+  assert.ok(wire.strangers(PORT).length > 0)
+  assert.equal(wire.strangers(PORT, 4789), [])
+  assert.equal(
+    wire.seen('udp port 4789').filter(line => /vni 42\b/.test(line)),
+    []
+  )
+  assert.ok(ok(a.host.namespace, 'ip -d link show vx42').includes('link-netns'))
+  assert.not.ok(ok(a.host.namespace, 'ip -d link show vx43').includes('link-netns'))
+  // Frames from somebody who is no host reach containers of the plain network only.
+  const claimed = inject(site.lab, 12, 43, plain[0].ips[0] ?? '')
+  assert.match(ok(plain[0].netns, `ip neigh show ${claimed}`), /lladdr/)
+  assert.is(ok(a.netns, `ip neigh show ${inject(site.lab, 13, 42, a.ips[0] ?? '')}`), '')
+}
+
+function marked(marker: string): Uint8Array {
+  return Buffer.from(marker.repeat(4), 'hex')
+}
+
+/** Over IPv6, with addresses of IPv4 within, and another port on each host. */
+function otherwise(host: LabHost): object {
+  const directory = join(host.directory, 'keys')
+  const port = 4000 + host.number
+  return { encryption: { directory, local: host.address6, range: '10.0.0.0/8', port, keepaliveSeconds: 20 } }
+}
+
+/** As systemd starts a service that has any protection of its files. */
+const OWN_MOUNTS = ['unshare', '--mount', '--propagation', 'slave']
+
+test('another key under a known name is refused until somebody says so', async () => {
+  await inSite({ members: 1, hosts: 2, agent: otherwise, launcher: OWN_MOUNTS }, async site => {
+    const wire = await Wire.tap(site.lab)
+    const [a, b] = [await site.add(0, 'a', SECRET), await site.add(1, 'b', SECRET)]
+    for (const ip of b.ips) await reached(a, ip)
+    // 1500 less 80 for WireGuard over IPv6, less 50 for VXLAN over IPv4, less IP and ICMP.
+    assert.ok(pings(a.netns, b.ips[0] ?? '', 1500 - 80 - 50 - 28), 'frames of full size')
+    assert.match(addressOf(a.host), /^10\./)
+    assert.match(inCarrier(a.host, 'wg show wg0 endpoints'), /\[2001:db8::2\]:4001$/m)
+    assert.match(inCarrier(a.host, 'wg show wg0 persistent-keepalive'), /\t20$/m)
+    judgeKeyFiles(site, b.host)
+
+    const former = keyOf(b.host)
+    await site.agent(1).kill()
+    // The namespace outlives the agent's own mounts.
+    assert.ok(pings(a.netns, b.ips[0] ?? ''))
+    rmSync(join(b.host.directory, 'keys', 'private.key'))
+    site.agent(1).restart()
+    await site.agent(1).whenReady()
+    await until('host 1 has another key', () => keyOf(b.host) !== former)
+    await until('host 0 refuses it', () => /host "h1" presents key .* but is known by /.test(site.agent(0).log))
+    assert.not.ok(inCarrier(a.host, 'wg show wg0 peers').includes(keyOf(b.host)))
+    assert.ok(isUnreachable(a.netns, b.ips[0] ?? ''))
+    assert.match(trust(site, 0).stdout, /^h1 +\S+ +2001:db8::2 port 4001 +not believed: it presents key /m)
+
+    // Not the one that the operator has in mind.
+    const wrong = trust(site, 0, 'h1', '--key', former)
+    assert.equal([wrong.status, /it presents \S+, not /.test(wrong.stderr)], [1, true])
+    assert.match(trust(site, 0, 'h1').stdout, /^h1 is known by .*, no longer by /)
+    await reached(a, b.ips[0] ?? '')
+    assert.is((await site.check(b, SECRET)).stdout, '')
+    assert.equal(wire.strangers(4000, 4001), [])
+
+    for (const box of [a, b]) {
+      assert.is((await site.call('DEL', box.host.number, box.id, SECRET)).stdout, '')
+      assert.equal(site.lab.links(box.host.namespace), ['eth0', 'lo'])
+    }
+  })
+})
+
+/** The private key is the host's own, and stays at home. */
+function judgeKeyFiles(site: OverlaySite, host: LabHost): void {
+  const directory = join(host.directory, 'keys')
+  assert.is(statSync(directory).mode & 0o777, 0o700)
+  assert.is(statSync(join(directory, 'private.key')).mode & 0o777, 0o600)
+  const stored = readFileSync(join(directory, 'private.key'), 'utf8')
+  assert.is(spawnSync('wg', ['pubkey'], { input: stored, encoding: 'utf8' }).stdout.trim(), keyOf(host))
+  assert.not.ok(site.etcd.ctl('get', '--prefix', '/').includes(stored.trim()))
+}
+
+function trust(site: OverlaySite, number: number, ...args: readonly string[]) {
+  const [node, ...program] = patchbayProgram()
+  const config = join(site.lab.host(number).directory, 'agent.json')
+  return spawnSync(node, [...program, 'agent', 'trust', ...args, '--config', config], { encoding: 'utf8' })
+}
+
+test.run()
