@@ -21,6 +21,7 @@ import {
   RUN_DIR
 } from './common-options.ts'
 import { DRIVER_NAMES, IPAM_DRIVERS } from './driver-names.ts'
+import { LOOKING_COMMANDS } from './looking-commands.ts'
 import { CONTAINER_COMMANDS } from './run/commands.ts'
 import type { CommandSpec, ProgramSpec } from './spec.ts'
 
@@ -255,6 +256,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [{ line: 'patchbay gc blue', effect: 'after a crash' }],
     run: async call => (await import('./attachment.ts')).gc(call)
   },
+  ...LOOKING_COMMANDS,
   {
     name: 'install',
     heading: HOST,

@@ -6,12 +6,12 @@ import { formatPrefix, networkOf } from '../lib/ip/prefix.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import type { Net } from '../lib/net/net.ts'
 import { loadNetworks, type Network } from '../lib/runtime/network.ts'
+import { subnetsOf } from '../lib/runtime/network-ranges.ts'
 import { ensureDirectory, fileError, ownFileModes } from '../lib/sys/files.ts'
 import { pluginNames } from '../plugins/start.ts'
 import type { Call } from './call.ts'
 import { whileAlone } from './lock.ts'
 import { type NetworkWish, networkConfig, type Surroundings } from './network-config.ts'
-import { subnetsOf } from './network-ranges.ts'
 import { adviceFor, CommandError, jsonLine, UsageError } from './output.ts'
 
 /** What is left of a file name's 255 bytes beside `patchbay-` and `.conflist`. */
