@@ -81,14 +81,15 @@ async function serve(config: AgentConfig): Promise<void> {
   const agent = new Agent({ host, socket, kernel, store, registry, metrics, compareSeconds, onConflict, log })
   const names = new Names({ host, stateDir: config.pluginStateDir, kernel, registry, metrics, log })
   parts.names = names
-  const networks = new Networks({ ...networksOf(config, agent), registry, metrics, log })
+  const isAlone = registry instanceof AloneRegistry
+  const networks = new Networks({ ...networksOf(config, agent), isAlone, registry, metrics, log })
   metrics.gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
   // Names first: what they want the registry to have must be known when that compares.
   names.start()
   agent.start()
   networks.start()
   const servers = [await serveRequestsOf({ agent, names, networks }, metrics, config.socket)]
-  const trouble = (): string => (registry instanceof AloneRegistry ? '' : agent.trouble())
+  const trouble = (): string => (isAlone ? '' : agent.trouble())
   if (config.http !== '') servers.push(await serveHttp(trouble, metrics, config.http))
   log(`host ${JSON.stringify(config.host)}: listening on ${config.socket}`)
   await new Promise(resolve => {
