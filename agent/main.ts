@@ -6,6 +6,7 @@ import { lockHost } from '../lib/daemon/host-lock.ts'
 import { serveRequests } from '../lib/daemon/server.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { machineId } from '../lib/state/machine.ts'
+import { messageOf } from '../lib/sys/errors.ts'
 import { ensureDirectory, fileError } from '../lib/sys/files.ts'
 import { Agent, ownRecords } from './agent.ts'
 import { AloneRegistry } from './alone-registry.ts'
@@ -187,8 +188,4 @@ function conflictTeller(metrics: Metrics): (what: string, owner: AddressOwner) =
 
 function log(message: string): void {
   process.stderr.write(`patchbay agent: ${message}\n`)
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

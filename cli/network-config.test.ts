@@ -135,6 +135,12 @@ test('subnets, gateways and ranges go together by containment', () => {
   ])
   const whole = config({ subnets: ['10.1.0.0/24'], ipRanges: ['10.1.0.0/24'] }).plugins[0]?.ipam.ranges[0]?.[0]
   assert.is(whole?.rangeStart, '10.1.0.1')
+  const asked = (wish: Partial<NetworkWish>) => config(wish).plugins[0]?.ipam
+  assert.match(
+    JSON.stringify(asked({ subnets: ['10.1.0.0/24'], ipRanges: ['10.1.0.0/25'] })),
+    /"requestedFrom":"subnet"/
+  )
+  assert.ok(!JSON.stringify(asked({ subnets: ['10.1.0.0/24'] })).includes('requestedFrom'))
 })
 
 test('IPv6 adds a subnet of its own and a default route', () => {

@@ -161,7 +161,9 @@ function ipamOf(
   const families = new Set(pools.map(pool => pool.subnet.address.family))
   const routes = [...families].map(family => ({ dst: family === 4 ? '0.0.0.0/0' : '::/0' }))
   const ranges = pools.map(pool => [rangeOf(pool, hostAddresses)])
-  return { ipam: { type: 'host-local', ranges, ...(wish.internal ? {} : { routes }) } }
+  // As Docker has it: --ip-range bounds what is chosen, not what is asked for by --ip.
+  const asked = wish.ipRanges.length === 0 ? {} : { requestedFrom: 'subnet' }
+  return { ipam: { type: 'host-local', ranges, ...asked, ...(wish.internal ? {} : { routes }) } }
 }
 
 /** Addresses that somebody else gives, or none: then no subnet can be chosen here. */
