@@ -33,6 +33,12 @@ export const STATE_DIR: OptionSpec = {
   words: 'directory',
   heading: DIRECTORIES
 }
+export const AGENT_SOCKET: OptionSpec = {
+  flags: '--agent-socket PATH',
+  summary: 'the agent (/run/patchbay/agent.sock)',
+  words: 'file',
+  heading: DIRECTORIES
+}
 export const RUN_DIR: OptionSpec = {
   flags: '--run-dir DIR',
   summary: 'containers of run (/run/patchbay/containers)',

@@ -137,7 +137,7 @@ export interface NetworkView {
   readonly leases: readonly LeaseView[]
 }
 
-export interface SubnetView {
+interface SubnetView {
   readonly subnet: string
   /** '' where the configuration leaves it open. */
   readonly gateway: string

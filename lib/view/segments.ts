@@ -28,7 +28,7 @@ export interface Segment {
 }
 
 /** Attachments that are recorded, and whose container is not there. */
-export interface Gone {
+interface Gone {
   readonly network: string
   readonly attachment: AttachmentView
 }
