@@ -4,6 +4,7 @@ import type { Server } from 'node:net'
 import { parseArgs } from 'node:util'
 import { lockHost } from '../lib/daemon/host-lock.ts'
 import { serveRequests } from '../lib/daemon/server.ts'
+import type { Kernel } from '../lib/net/kernel.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { machineId } from '../lib/state/machine.ts'
 import { messageOf } from '../lib/sys/errors.ts'
@@ -19,8 +20,10 @@ import { LocalStore } from './local-store.ts'
 import { Metrics } from './metrics.ts'
 import { Names } from './names/names.ts'
 import { answerNames, NAME_REQUESTS } from './names/requests.ts'
+import { clashOnHost } from './networks/clash.ts'
 import { ConfDir } from './networks/conf-dir.ts'
 import { Networks } from './networks/networks.ts'
+import type { NetworkRecord } from './networks/record.ts'
 import { answerNetworks, NETWORK_REQUESTS } from './networks/requests.ts'
 import { answerPlugin, REQUEST_NAMES } from './plugin-requests.ts'
 import { isClaimOfName, type OwnRecords, type Registry } from './registry.ts'
@@ -83,7 +86,7 @@ async function serve(config: AgentConfig): Promise<void> {
   const names = new Names({ host, stateDir: config.pluginStateDir, kernel, registry, metrics, log })
   parts.names = names
   const isAlone = registry instanceof AloneRegistry
-  const networks = new Networks({ ...networksOf(config, agent), isAlone, registry, metrics, log })
+  const networks = new Networks({ ...networksOf(config, agent, kernel), isAlone, registry, metrics, log })
   metrics.gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
   // Names first: what they want the registry to have must be known when that compares.
   names.start()
@@ -105,12 +108,12 @@ async function serve(config: AgentConfig): Promise<void> {
 }
 
 /** What of the networks' part follows from the configuration and from who is attached. */
-function networksOf(config: AgentConfig, agent: Agent) {
+function networksOf(config: AgentConfig, agent: Agent, kernel: Kernel) {
   const { socket, pluginStateDir, compareSeconds } = config
   const confDir = new ConfDir(config.confDir, { socket, stateDir: pluginStateDir })
   const isUsed = (network: string): boolean => agent.isAttached(network)
   const release = (network: string): void => agent.releaseNetwork(network)
-  return { confDir, compareSeconds, isUsed, release }
+  return { confDir, compareSeconds, isUsed, release, clashOf: (record: NetworkRecord) => clashOnHost(kernel, record) }
 }
 
 interface Parts {
