@@ -18,6 +18,9 @@ import { LocalStore } from './local-store.ts'
 import { Metrics } from './metrics.ts'
 import { Names } from './names/names.ts'
 import { answerNames, NAME_REQUESTS } from './names/requests.ts'
+import { ConfDir } from './networks/conf-dir.ts'
+import { Networks } from './networks/networks.ts'
+import { answerNetworks, NETWORK_REQUESTS } from './networks/requests.ts'
 import { answerPlugin, REQUEST_NAMES } from './plugin-requests.ts'
 import { isClaimOfName, type OwnRecords, type Registry } from './registry.ts'
 
@@ -78,11 +81,13 @@ async function serve(config: AgentConfig): Promise<void> {
   const agent = new Agent({ host, socket, kernel, store, registry, metrics, compareSeconds, onConflict, log })
   const names = new Names({ host, stateDir: config.pluginStateDir, kernel, registry, metrics, log })
   parts.names = names
+  const networks = new Networks({ ...networksOf(config, agent), registry, metrics, log })
   metrics.gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
   // Names first: what they want the registry to have must be known when that compares.
   names.start()
   agent.start()
-  const servers = [await servePlugins(agent, names, metrics, config.socket)]
+  networks.start()
+  const servers = [await serveRequestsOf({ agent, names, networks }, metrics, config.socket)]
   const trouble = (): string => (registry instanceof AloneRegistry ? '' : agent.trouble())
   if (config.http !== '') servers.push(await serveHttp(trouble, metrics, config.http))
   log(`host ${JSON.stringify(config.host)}: listening on ${config.socket}`)
@@ -91,16 +96,38 @@ async function serve(config: AgentConfig): Promise<void> {
     process.once('SIGINT', resolve)
   })
   for (const server of servers) server.close()
+  networks.stop()
   await names.stop()
   await agent.stop()
   await unlock()
 }
 
-function servePlugins(agent: Agent, names: Names, metrics: Metrics, path: string): Promise<Server> {
+/** What of the networks' part follows from the configuration and from who is attached. */
+function networksOf(config: AgentConfig, agent: Agent) {
+  const { socket, pluginStateDir, compareSeconds } = config
+  const confDir = new ConfDir(config.confDir, { socket, stateDir: pluginStateDir })
+  const isUsed = (network: string): boolean => agent.isAttached(network)
+  const release = (network: string): void => agent.releaseNetwork(network)
+  return { confDir, compareSeconds, isUsed, release }
+}
+
+interface Parts {
+  readonly agent: Agent
+  readonly names: Names
+  readonly networks: Networks
+}
+
+function serveRequestsOf({ agent, names, networks }: Parts, metrics: Metrics, path: string): Promise<Server> {
+  const isKnown = (what: string): boolean =>
+    [REQUEST_NAMES, NAME_REQUESTS, NETWORK_REQUESTS].some(names => names.has(what))
   return serveRequests(path, {
-    answer: request => (NAME_REQUESTS.has(request.what) ? answerNames(names, request) : answerPlugin(agent, request)),
+    answer: request => {
+      if (NAME_REQUESTS.has(request.what)) return answerNames(names, request)
+      if (NETWORK_REQUESTS.has(request.what)) return answerNetworks(networks, request)
+      return answerPlugin(agent, request)
+    },
     answered: (what, isOk, milliseconds) => {
-      const name = REQUEST_NAMES.has(what) || NAME_REQUESTS.has(what) ? what : 'unreadable'
+      const name = isKnown(what) ? what : 'unreadable'
       metrics.add(`patchbay_agent_requests_total{do="${name}",ok="${isOk}"}`)
       metrics.add(`patchbay_agent_request_milliseconds_total{do="${name}"}`, milliseconds)
     }
@@ -114,8 +141,10 @@ function makeRegistry(
   names: () => Names | undefined
 ): Registry {
   const isAlone = config.file === DEFAULT_FILE && !existsSync(DEFAULT_FILE)
-  if (config.etcd === undefined) return isAlone ? new AloneRegistry() : new FileRegistry(config.file, log)
   const { etcd } = config
+  const own = everyRecord(config.host, store, metrics, names)
+  if (etcd === undefined)
+    return isAlone ? new AloneRegistry({ directory: config.registryDir, own }) : new FileRegistry(config.file, log)
   return new EtcdRegistry({
     endpoints: etcd.endpoints,
     access: etcd,
@@ -129,7 +158,7 @@ function makeRegistry(
     presenceSeconds: etcd.leaseSeconds,
     recordsSeconds: etcd.addressLeaseSeconds,
     leases: store,
-    own: everyRecord(config.host, store, metrics, names),
+    own,
     log
   })
 }

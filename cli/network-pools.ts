@@ -3,6 +3,7 @@
  * was not, chosen. Pure: what there is already is passed in.
  */
 import { randomBytes } from 'node:crypto'
+import { UNUSABLE } from '../agent/networks/record.ts'
 import {
   addressesEqual,
   addToAddress,
@@ -56,17 +57,6 @@ export interface Occupied {
 
 /** Subnets are taken from here when none is given, in this order: a /24 each. */
 const DEFAULT_POOLS: readonly string[] = ['10.89.0.0/16', '10.90.0.0/16', '172.28.0.0/14', '192.168.128.0/17']
-
-/** No container can have an address there. @source IANA special-purpose registries; RFC 4291 section 2.4 */
-const UNUSABLE: readonly (readonly [string, string])[] = [
-  ['0.0.0.0/8', 'of "this network"'],
-  ['127.0.0.0/8', 'of the loopback'],
-  ['224.0.0.0/4', 'of multicast'],
-  ['240.0.0.0/4', 'reserved'],
-  ['::/8', 'reserved'],
-  ['fe80::/10', 'link-local'],
-  ['ff00::/8', 'of multicast']
-]
 
 /** @throws UsageError for what is wrong in itself, CommandError for what is taken */
 export function poolsOf(wish: PoolWish, occupied: Occupied): readonly Pool[] {
