@@ -52,7 +52,7 @@ import {
 import { errnoOf } from '../../lib/sys/errors.ts'
 import { slotsOf, turnsOf } from './placement.ts'
 
-export const TABLE = 'patchbay-services'
+const TABLE = 'patchbay-services'
 const SERVICES = 'services'
 const MEMBERS = 'members'
 const EMPTY = 'empty'
@@ -88,6 +88,8 @@ export interface Traffic extends Way {
 
 /** As it is in the kernel. */
 interface Present {
+  /** What it was made of: the same object again means the same again. */
+  readonly of: Balanced
   readonly service: string
   readonly vip: IpAddress
   readonly isSticky: boolean
@@ -186,13 +188,18 @@ export class ServiceTable {
 
   #placed(wanted: readonly Balanced[]): Map<string, Present> {
     const next = new Map<string, Present>()
-    for (const { service, vip, members, isSticky } of wanted) {
+    for (const one of wanted) {
+      const { service, vip, members, isSticky } = one
       const key = formatAddress(vip)
       const before = this.#present.get(key)
+      if (before?.of === one) {
+        next.set(key, before)
+        continue
+      }
       const texts = [...new Set(members.map(formatAddress))]
       const known = before?.isSticky === isSticky ? before.places : []
       const places = isSticky ? slotsOf(texts) : turnsOf(known, texts, this.#turn)
-      next.set(key, { service, vip, isSticky, places })
+      next.set(key, { of: one, service, vip, isSticky, places })
     }
     return next
   }
@@ -202,8 +209,12 @@ export class ServiceTable {
   }
 
   #goneIn(next: ReadonlyMap<string, Present>): readonly Way[] {
-    const kept = new Set(this.#ways(next).map(way => `${formatAddress(way.vip)} ${formatAddress(way.member)}`))
-    return this.#ways(this.#present).filter(way => !kept.has(`${formatAddress(way.vip)} ${formatAddress(way.member)}`))
+    return [...this.#present].flatMap(([key, before]) => {
+      const after = next.get(key)
+      if (before === after) return []
+      const kept = new Set(after?.places ?? [])
+      return waysOf(before).filter(way => !kept.has(formatAddress(way.member)))
+    })
   }
 
   #dropLeft(): void {
@@ -222,9 +233,12 @@ export class ServiceTable {
 
   #change(next: Map<string, Present>): void {
     const changes = new Changes()
-    for (const [key, before] of this.#present) compare(changes, before, next.get(key))
+    for (const [key, before] of this.#present) if (next.get(key) !== before) compare(changes, before, next.get(key))
     for (const [key, after] of next) if (!this.#present.has(key)) compare(changes, undefined, after)
-    if (changes.isEmpty()) return
+    if (changes.isEmpty()) {
+      this.#present = next
+      return
+    }
     const batch = new NftBatch()
     this.#write(batch, changes)
     try {

@@ -31,10 +31,10 @@ export interface Lease {
   readonly owner: Attachment | undefined
 }
 
-/** An address to lease, found in the range set of that number. */
+/** An address to lease, found in the range set of that number; undefined where the search shall not go on from it. */
 export interface Claim {
   readonly address: IpAddress
-  readonly set: number
+  readonly set: number | undefined
 }
 
 interface Holding {
@@ -123,6 +123,7 @@ export class LeaseDirectory {
       this.#owners.write(owner, this.#boot.id(), addresses.map(formatAddress))
       for (const address of held) setModified(this.#leasePath(address), now)
       for (const { address, set } of claims) {
+        if (set === undefined) continue
         overwrite(`${this.#path}/${LAST_RESERVED}${String(set)}`, formatAddress(address), 0o600)
       }
       for (const { address } of claims) {
