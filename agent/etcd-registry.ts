@@ -83,6 +83,8 @@ export class EtcdRegistry implements Registry {
   #trouble = 'not connected yet'
   #stream: EtcdStream | undefined
   #break: (reason: string) => void = () => undefined
+  /** Settles when what is there of ours has been put right, or could not be. */
+  #whenRight: Promise<unknown> = Promise.resolve()
   #loop: Promise<void> = Promise.resolve()
   /** The cluster that was read last, how far its history went, and whether this connection has read anything yet. */
   #cluster = ''
@@ -267,7 +269,9 @@ export class EtcdRegistry implements Registry {
   async #register(): Promise<undefined> {
     try {
       await this.#host.register(this.#stop.signal)
-      await this.#putRight()
+      const putting = this.#putRight()
+      this.#whenRight = Promise.allSettled([putting])
+      await putting
       await this.#forgetNow()
       this.#options.log(`registry: connected to ${this.#etcd.endpoint()}`)
       this.#trouble = ''
@@ -395,6 +399,9 @@ export class EtcdRegistry implements Registry {
 
   async #forgetNow(): Promise<void> {
     while (this.#toForget.size > 0) {
+      // A container goes while its records are being put right: not in etcd yet, they would count as gone, and be written
+      // a moment later.
+      await this.#whenRight
       const keys = [...this.#toForget].slice(0, OPERATIONS_PER_TXN)
       const { found } = await this.#etcd.txn(
         [],

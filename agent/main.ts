@@ -4,8 +4,10 @@ import type { Server } from 'node:net'
 import { parseArgs } from 'node:util'
 import { lockHost } from '../lib/daemon/host-lock.ts'
 import { serveRequests } from '../lib/daemon/server.ts'
+import type { Kernel } from '../lib/net/kernel.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { machineId } from '../lib/state/machine.ts'
+import { messageOf } from '../lib/sys/errors.ts'
 import { ensureDirectory, fileError } from '../lib/sys/files.ts'
 import { Agent, ownRecords } from './agent.ts'
 import { AloneRegistry } from './alone-registry.ts'
@@ -87,22 +89,18 @@ async function serve(config: AgentConfig): Promise<void> {
   const arrived = async (named: Named, left: number): Promise<void> => parts.services?.arrived(named, left)
   const names = new Names({ host, stateDir: config.pluginStateDir, kernel, registry, metrics, log, arrived })
   parts.names = names
-  const networks = new Networks({ ...networksOf(config, agent), registry, metrics, log })
-  const { zone, cluster } = names
-  const isKnown = (network: string): boolean => cluster.isKnown(network)
-  const keep = (record: ServiceRecord): string => (record.leaseHost === host ? keepLeases(record) : '')
-  const services = new Services({ registry, kernel, zone, isKnown, keep, compareSeconds, metrics, log })
-  parts.services = services
-  const registrar = new Registrar({ host, registry, confDir: config.confDir, portProblem: () => '' })
+  const isAlone = registry instanceof AloneRegistry
+  const networks = new Networks({ ...networksOf(config, agent), isAlone, registry, metrics, log })
+  const services = servicesOf(config, { names, kernel, registry, metrics })
+  parts.services = services.services
   metrics.gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
   // Names first: what they want the registry to have must be known when that compares.
   names.start()
   agent.start()
   networks.start()
-  services.start()
-  const answering = { agent, names, networks, services: { host, services, registrar } }
-  const servers = [await serveRequestsOf(answering, metrics, config.socket)]
-  const trouble = (): string => (registry instanceof AloneRegistry ? '' : agent.trouble())
+  services.services.start()
+  const servers = [await serveRequestsOf({ agent, names, networks, services }, metrics, config.socket)]
+  const trouble = (): string => (isAlone ? '' : agent.trouble())
   if (config.http !== '') servers.push(await serveHttp(trouble, metrics, config.http))
   log(`host ${JSON.stringify(config.host)}: listening on ${config.socket}`)
   await new Promise(resolve => {
@@ -111,7 +109,7 @@ async function serve(config: AgentConfig): Promise<void> {
   })
   for (const server of servers) server.close()
   networks.stop()
-  services.stop()
+  services.services.stop()
   await names.stop()
   await agent.stop()
   await unlock()
@@ -124,6 +122,23 @@ function networksOf(config: AgentConfig, agent: Agent) {
   const isUsed = (network: string): boolean => agent.isAttached(network)
   const release = (network: string): void => agent.releaseNetwork(network)
   return { confDir, compareSeconds, isUsed, release }
+}
+
+interface ServiceNeeds {
+  readonly names: Names
+  readonly kernel: Kernel
+  readonly registry: Registry
+  readonly metrics: Metrics
+}
+
+/** Who has services reached, and who makes them. */
+function servicesOf(config: AgentConfig, { names, kernel, registry, metrics }: ServiceNeeds): ServiceParts {
+  const { host, confDir, compareSeconds } = config
+  const { zone, cluster } = names
+  const isKnown = (network: string): boolean => cluster.isKnown(network)
+  const keep = (record: ServiceRecord): string => (record.leaseHost === host ? keepLeases(record) : '')
+  const services = new Services({ registry, kernel, zone, isKnown, keep, compareSeconds, metrics, log })
+  return { host, services, registrar: new Registrar({ host, registry, confDir, portProblem: () => '' }) }
 }
 
 interface Parts {
@@ -203,8 +218,4 @@ function conflictTeller(metrics: Metrics): (what: string, owner: AddressOwner) =
 
 function log(message: string): void {
   process.stderr.write(`patchbay agent: ${message}\n`)
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

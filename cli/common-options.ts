@@ -21,6 +21,12 @@ export const PLACE: readonly OptionSpec[] = [
   },
   { flags: '--cache-dir DIR', summary: 'what is attached (/var/lib/cni)', words: 'directory', heading: DIRECTORIES }
 ]
+export const AGENT_SOCKET: OptionSpec = {
+  flags: '--agent-socket PATH',
+  summary: 'the agent (/run/patchbay/agent.sock)',
+  words: 'file',
+  heading: DIRECTORIES
+}
 export const RUN_DIR: OptionSpec = {
   flags: '--run-dir DIR',
   summary: 'containers of run (/run/patchbay/containers)',

@@ -28,6 +28,8 @@ export interface HostNetwork extends KnownNetwork {
 }
 
 export interface NetworksOptions {
+  /** No other host hears of them. */
+  readonly isAlone: boolean
   readonly registry: Registry
   readonly confDir: ConfDir
   /** Whether a container of this host is on the network. */
@@ -88,6 +90,10 @@ export class Networks {
       'Networks that runtimes here do not find',
       () => this.#problems.size
     )
+  }
+
+  get isAlone(): boolean {
+    return this.#options.isAlone
   }
 
   /** Ends it; files stay. */

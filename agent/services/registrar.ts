@@ -13,10 +13,7 @@ import { portText, type ServiceRecord, serviceFromValue, serviceToValue } from '
 import { type ServiceNetwork, serviceNetwork } from './service-network.ts'
 
 /** A service that is to be made: the agent gives it an id, and an address of each family of its network. */
-export type NewService = Omit<
-  ServiceRecord,
-  'id' | 'created' | 'vips' | 'pool' | 'leases' | 'leaseHost'
-> & {
+export type NewService = Omit<ServiceRecord, 'id' | 'created' | 'vips' | 'pool' | 'leases' | 'leaseHost'> & {
   /** These, where they are asked for. */
   readonly vips: readonly IpAddress[]
 }
@@ -280,7 +277,7 @@ function lease(
 
 /** The search for containers' addresses goes on from where it is. */
 function claimsOf(vips: readonly IpAddress[]): readonly Claim[] {
-  return vips.map(address => ({ address, set: undefined }))
+  return vips.map(address => ({ address, set: -1 }))
 }
 
 function releaseLeases({ name, network, leases }: ServiceRecord): void {

@@ -1,9 +1,7 @@
 /** The agent of this host, asked about services. */
-import { CniError } from '../../lib/cni/error.ts'
-import { type Json, jsonObject, jsonString, jsonText } from '../../lib/config/json.ts'
-import { askAgent, DEFAULT_SOCKET } from '../../lib/overlay/agent-call.ts'
+import { type Json, jsonString } from '../../lib/config/json.ts'
+import { AgentClient } from '../agent-client.ts'
 import type { Call } from '../call.ts'
-import { CommandError } from '../output.ts'
 
 export interface Summary {
   readonly name: string
@@ -41,14 +39,7 @@ const PATIENCE_MS = 15_000
 
 /** @throws {CommandError} the agent's own reason, or that no agent is there */
 export function ask<T>(call: Call, what: string, members: readonly (readonly [string, Json | undefined])[]): T {
-  const socket = call.text('agent-socket') ?? DEFAULT_SOCKET
-  const request = jsonObject([['do', jsonString(what)], ...members])
-  try {
-    return JSON.parse(jsonText(askAgent({ socket, milliseconds: PATIENCE_MS }, request)))
-  } catch (error) {
-    if (error instanceof CniError) throw new CommandError(error.message, error.details)
-    throw error
-  }
+  return new AgentClient(call.text('agent-socket')).ask<T>(what, members, PATIENCE_MS)
 }
 
 export function inspected(call: Call, name: string): Summary & { readonly members: readonly MemberAnswer[] } {

@@ -1,16 +1,10 @@
 /** The part of the table that is about services. */
-import { FORMAT, JSON_OUT, OUTPUT, QUIET } from '../common-options.ts'
+import { AGENT_SOCKET, FORMAT, JSON_OUT, OUTPUT, QUIET } from '../common-options.ts'
 import type { CommandSpec, OptionSpec } from '../spec.ts'
 
 export const SERVICES = 'Services'
 
 const SERVICE = { name: 'SERVICE' } as const
-const AGENT_SOCKET: OptionSpec = {
-  flags: '--agent-socket PATH',
-  summary: 'the agent (/run/patchbay/agent.sock)',
-  words: 'file',
-  heading: 'Directories'
-}
 const PUBLISH: OptionSpec = {
   flags: '-p, --publish PORT:TARGET',
   summary: 'a port of every host, and the members’: 8001:80, 53:53/udp',

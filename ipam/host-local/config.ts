@@ -7,15 +7,14 @@ import { type Dns, NO_DNS, type Route } from '../../lib/cni/result.ts'
 import { readRoutes } from '../../lib/cni/result-json.ts'
 import { ConfigError, type Section } from '../../lib/config/section.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
-import type { RangeSet } from '../../lib/ranges/range-set.ts'
+import { DEFAULT_DATA_DIR, readDataDir } from '../../lib/ranges/data-dir.ts'
 import { readRangeSets } from '../../lib/ranges/range-sets.ts'
+import { Pool } from './pool.ts'
 import { readResolvConf } from './resolv-conf.ts'
-
-const DEFAULT_DATA_DIR = '/var/lib/cni/networks'
 
 export interface HostLocalConfig {
   readonly dataDir: string
-  readonly sets: readonly RangeSet[]
+  readonly pool: Pool
   readonly routes: readonly Route[]
   readonly dns: Dns
   /** Addresses that the caller wants, each once. */
@@ -28,7 +27,7 @@ export function readConfig(request: Request): HostLocalConfig {
   const sets = readRangeSets(request, ipam)
   const config = {
     dataDir: readDataDir(ipam),
-    sets,
+    pool: new Pool(sets, readsWholeSubnet(ipam)),
     routes: readRoutes(ipam.sections('routes')),
     dns: readDnsOf(ipam),
     requested: request.command === 'ADD' ? everyRequestedAddress(request) : []
@@ -51,12 +50,9 @@ function ipamSection(request: Request): Section {
   return ipam
 }
 
-function readDataDir(ipam: Section): string {
-  const text = ipam.text('dataDir') ?? ''
-  if (text === '') return DEFAULT_DATA_DIR
-  // Leases below whatever directory a runtime happens to be in would be found by nobody, or planted by somebody.
-  if (!text.startsWith('/')) ipam.problem('dataDir', 'must be an absolute path')
-  return text
+/** `requestedFrom`: what an address that is asked for must be in. */
+function readsWholeSubnet(ipam: Section): boolean {
+  return ipam.oneOf('requestedFrom', ['range', 'subnet']) === 'subnet'
 }
 
 function readDnsOf(ipam: Section): Dns {

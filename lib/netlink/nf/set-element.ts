@@ -81,7 +81,7 @@ function elementRows(rows: Rows, element: NfElement): NfElement {
 const NO_EXPRESSION: Expression = { kind: 'other', name: '', attributes: NO_BYTES }
 
 function counterOf(expression: Expression | undefined): NfCounter | undefined {
-  if (expression?.kind !== 'counter') return undefined
+  if (expression === undefined || expression.kind !== 'counter') return undefined
   return { packets: expression.packets, bytes: expression.bytes }
 }
 

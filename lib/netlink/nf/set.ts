@@ -194,7 +194,7 @@ export function decodeSet(payload: Uint8Array): NfSet {
     key: fieldsOf(set.keyType ?? 0),
     data: (flags & NFT_SET_MAP) !== 0 ? data : undefined,
     isInterval: (flags & NFT_SET_INTERVAL) !== 0,
-    counts: set.expression?.kind === 'counter',
+    counts: set.expression !== undefined && set.expression.kind === 'counter',
     id: set.id ?? 0
   }
 }
