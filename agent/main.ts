@@ -21,8 +21,10 @@ import { Metrics } from './metrics.ts'
 import { Names } from './names/names.ts'
 import { answerNames, NAME_REQUESTS } from './names/requests.ts'
 import type { Named } from './names/zone.ts'
+import { clashOnHost } from './networks/clash.ts'
 import { ConfDir } from './networks/conf-dir.ts'
 import { Networks } from './networks/networks.ts'
+import type { NetworkRecord } from './networks/record.ts'
 import { answerNetworks, NETWORK_REQUESTS } from './networks/requests.ts'
 import { answerPlugin, REQUEST_NAMES } from './plugin-requests.ts'
 import { isClaimOfName, type OwnRecords, type Registry } from './registry.ts'
@@ -90,7 +92,7 @@ async function serve(config: AgentConfig): Promise<void> {
   const names = new Names({ host, stateDir: config.pluginStateDir, kernel, registry, metrics, log, arrived })
   parts.names = names
   const isAlone = registry instanceof AloneRegistry
-  const networks = new Networks({ ...networksOf(config, agent), isAlone, registry, metrics, log })
+  const networks = new Networks({ ...networksOf(config, agent, kernel), isAlone, registry, metrics, log })
   const services = servicesOf(config, { names, kernel, registry, metrics })
   parts.services = services.services
   metrics.gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
@@ -116,12 +118,12 @@ async function serve(config: AgentConfig): Promise<void> {
 }
 
 /** What of the networks' part follows from the configuration and from who is attached. */
-function networksOf(config: AgentConfig, agent: Agent) {
+function networksOf(config: AgentConfig, agent: Agent, kernel: Kernel) {
   const { socket, pluginStateDir, compareSeconds } = config
   const confDir = new ConfDir(config.confDir, { socket, stateDir: pluginStateDir })
   const isUsed = (network: string): boolean => agent.isAttached(network)
   const release = (network: string): void => agent.releaseNetwork(network)
-  return { confDir, compareSeconds, isUsed, release }
+  return { confDir, compareSeconds, isUsed, release, clashOf: (record: NetworkRecord) => clashOnHost(kernel, record) }
 }
 
 interface ServiceNeeds {

@@ -34,6 +34,8 @@ export interface NetworksOptions {
   readonly confDir: ConfDir
   /** Whether a container of this host is on the network. */
   readonly isUsed: (network: string) => boolean
+  /** What of this host has one of the network's subnets; '' for nothing. Asked before runtimes are told of the network. */
+  readonly clashOf: (record: NetworkRecord) => string
   /** The network is gone: gives back what dead containers of this host still hold of it. */
   readonly release: (network: string) => void
   /** How often files are compared, whatever has happened. */
@@ -272,7 +274,7 @@ export class Networks {
     const { confDir, log } = this.#options
     for (const name of this.#toWrite) {
       const known = this.#known.get(name)
-      const problem = known === undefined ? '' : confDir.put(known)
+      const problem = known === undefined ? '' : this.#put(known)
       if (problem !== '' && problem !== this.#problems.get(name))
         log(`network ${JSON.stringify(name)} is not known to runtimes here: ${problem}`)
       if (problem === '') this.#problems.delete(name)
@@ -282,6 +284,13 @@ export class Networks {
     const files = [...confDir.own().keys()]
     this.#leaving = new Set(files.filter(name => !this.#known.has(name) && !this.#unreadable.has(name)))
     this.#removeLeaving()
+  }
+
+  /** What runtimes have been told of stays, whatever the host is given later: containers may be on it. */
+  #put(known: KnownNetwork): string {
+    const { confDir, clashOf } = this.#options
+    const clash = confDir.has(known.record) ? '' : clashOf(known.record)
+    return clash === '' ? confDir.put(known) : clash
   }
 
   #removeLeaving(): void {
