@@ -24,6 +24,7 @@ import {
 import { DRIVER_NAMES, IPAM_DRIVERS } from './driver-names.ts'
 import { LOOKING_COMMANDS } from './looking-commands.ts'
 import { CONTAINER_COMMANDS } from './run/commands.ts'
+import { SERVICE_COMMANDS, SERVICES } from './service/commands.ts'
 import type { CommandSpec, ProgramSpec } from './spec.ts'
 
 const NETWORKS = 'Networks'
@@ -202,6 +203,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [{ line: 'patchbay network prune --dry-run', effect: 'which they are' }],
     run: async call => (await import('./network-prune.ts')).prune(call)
   },
+  ...SERVICE_COMMANDS,
   ...CONTAINER_COMMANDS,
   {
     name: 'attach',
@@ -315,7 +317,10 @@ export const COMMANDS: readonly CommandSpec[] = [
   }
 ]
 
-export const GROUPS = [{ name: 'network', heading: NETWORKS, summary: 'make and use networks as with Docker' }] as const
+export const GROUPS = [
+  { name: 'network', heading: NETWORKS, summary: 'make and use networks as with Docker' },
+  { name: 'service', heading: SERVICES, summary: 'one name and address for many containers' }
+] as const
 
 /** Their own modules read their arguments and say which there are. */
 export const PROGRAMS: readonly ProgramSpec[] = [
