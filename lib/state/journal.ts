@@ -56,7 +56,7 @@ export function journalEntries(stateDir: string | undefined, network: string): r
     // No plugin's name holds a dot, an interface's may.
     const plugin = name.slice(0, -'.json'.length).split('.').pop() ?? ''
     const recorded = recordedAt(directory, name, network, `.${plugin}.json`)
-    if (recorded !== undefined) entries.push({ plugin, ...recorded })
+    if (recorded !== undefined) entries.push({ ...recorded, plugin })
   }
   return entries
 }
