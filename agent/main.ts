@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { CniError } from '../lib/cni/error.ts'
 import { lockHost } from '../lib/daemon/host-lock.ts'
 import { serveRequests } from '../lib/daemon/server.ts'
+import type { Kernel } from '../lib/net/kernel.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { machineId } from '../lib/state/machine.ts'
 import { messageOf } from '../lib/sys/errors.ts'
@@ -23,16 +24,23 @@ import { LocalStore } from './local-store.ts'
 import { Metrics } from './metrics.ts'
 import { Names } from './names/names.ts'
 import { answerNames, NAME_REQUESTS } from './names/requests.ts'
+import type { Named } from './names/zone.ts'
+import { clashOnHost } from './networks/clash.ts'
 import { ConfDir } from './networks/conf-dir.ts'
 import { Networks } from './networks/networks.ts'
+import type { NetworkRecord } from './networks/record.ts'
 import { answerNetworks, NETWORK_REQUESTS } from './networks/requests.ts'
 import { answerPlugin, REQUEST_NAMES } from './plugin-requests.ts'
 import { isClaimOfName, type OwnRecords, type Registry } from './registry.ts'
+import type { ServiceRecord } from './services/record.ts'
+import { keepLeases, Registrar } from './services/registrar.ts'
+import { answerServices, SERVICE_REQUESTS, type ServiceParts } from './services/requests.ts'
+import { Services } from './services/services.ts'
 
 export const USAGE = `usage: patchbay agent [--config FILE]
 ${TRUST_USAGE}
 Answers containers at 127.0.0.11 that ask for each other's names (plugin "dns"), keeps those of overlay networks (plugin
-"vxlan" with "registry") known on every host, and gives out addresses for ipam "cluster". Reads ${DEFAULT_CONFIG};
+"vxlan" with "registry") known on every host, gives out addresses for ipam "cluster", and has services reached by them. Reads ${DEFAULT_CONFIG};
 without it, this host is alone. docs/names.md and docs/overlay.md explain it.
 `
 
@@ -106,24 +114,29 @@ async function serve(config: AgentConfig): Promise<void> {
   const metrics = new Metrics()
   const store = new LocalStore(config.stateDir)
   const kernel = new LinuxKernel()
-  const { host, socket, compareSeconds, stateDir } = config
-  const parts: Writers = {}
+  const { host, socket, compareSeconds, stateDir, pluginStateDir } = config
+  const parts: LaterParts = {}
   const registry = makeRegistry(config, store, metrics, parts)
   const onConflict = conflictTeller(metrics)
-  const encryption = new Encryption({ host, config: config.encryption, stateDir, kernel, registry, metrics, log })
-  parts.encryption = encryption
   const basis = { host, kernel, registry, metrics, log }
+  const encryption = new Encryption({ ...basis, config: config.encryption, stateDir })
+  parts.encryption = encryption
   const agent = new Agent({ ...basis, socket, store, encryption, compareSeconds, onConflict })
-  const names = new Names({ ...basis, stateDir: config.pluginStateDir })
+  const arrived = async (named: Named, left: number): Promise<void> => parts.services?.arrived(named, left)
+  const names = new Names({ ...basis, stateDir: pluginStateDir, arrived })
   parts.names = names
-  const networks = new Networks({ ...networksOf(config, agent), registry, metrics, log })
+  const isAlone = registry instanceof AloneRegistry
+  const networks = new Networks({ ...networksOf(config, agent, kernel), isAlone, registry, metrics, log })
+  const services = servicesOf(config, { names, kernel, registry, metrics })
+  parts.services = services.services
   metrics.gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
   // Names first: what they want the registry to have must be known when that compares.
   names.start()
   agent.start()
   networks.start()
-  const servers = [await serveRequestsOf({ agent, names, networks, encryption }, metrics, config.socket)]
-  const trouble = (): string => (registry instanceof AloneRegistry ? '' : agent.trouble())
+  services.services.start()
+  const servers = [await serveRequestsOf({ agent, names, networks, services, encryption }, metrics, socket)]
+  const trouble = (): string => (isAlone ? '' : agent.trouble())
   if (config.http !== '') servers.push(await serveHttp(trouble, metrics, config.http))
   log(`host ${JSON.stringify(config.host)}: listening on ${config.socket}`)
   await new Promise(resolve => {
@@ -132,38 +145,55 @@ async function serve(config: AgentConfig): Promise<void> {
   })
   for (const server of servers) server.close()
   networks.stop()
+  services.services.stop()
   await names.stop()
   await agent.stop()
   await unlock()
 }
 
 /** What of the networks' part follows from the configuration and from who is attached. */
-function networksOf(config: AgentConfig, agent: Agent) {
+function networksOf(config: AgentConfig, agent: Agent, kernel: Kernel) {
   const { socket, pluginStateDir, compareSeconds } = config
   const confDir = new ConfDir(config.confDir, { socket, stateDir: pluginStateDir })
   const isUsed = (network: string): boolean => agent.isAttached(network)
   const release = (network: string): void => agent.releaseNetwork(network)
-  return { confDir, compareSeconds, isUsed, release }
+  return { confDir, compareSeconds, isUsed, release, clashOf: (record: NetworkRecord) => clashOnHost(kernel, record) }
+}
+
+interface ServiceNeeds {
+  readonly names: Names
+  readonly kernel: Kernel
+  readonly registry: Registry
+  readonly metrics: Metrics
+}
+
+/** Who has services reached, and who makes them. */
+function servicesOf(config: AgentConfig, { names, kernel, registry, metrics }: ServiceNeeds): ServiceParts {
+  const { host, confDir, compareSeconds } = config
+  const { zone, cluster } = names
+  const isKnown = (network: string): boolean => cluster.isKnown(network)
+  const keep = (record: ServiceRecord): string => (record.leaseHost === host ? keepLeases(record) : '')
+  const services = new Services({ registry, kernel, zone, isKnown, keep, compareSeconds, metrics, log })
+  return { host, services, registrar: new Registrar({ host, registry, confDir, portProblem: () => '' }) }
 }
 
 interface Parts {
   readonly agent: Agent
   readonly names: Names
   readonly networks: Networks
+  readonly services: ServiceParts
   readonly encryption: Encryption
 }
 
-function serveRequestsOf(
-  { agent, names, networks, encryption }: Parts,
-  metrics: Metrics,
-  path: string
-): Promise<Server> {
+function serveRequestsOf(parts: Parts, metrics: Metrics, path: string): Promise<Server> {
+  const { agent, names, networks, services, encryption } = parts
   const isKnown = (what: string): boolean =>
-    [REQUEST_NAMES, NAME_REQUESTS, NETWORK_REQUESTS, ENCRYPTION_REQUESTS].some(names => names.has(what))
+    [REQUEST_NAMES, NAME_REQUESTS, NETWORK_REQUESTS, SERVICE_REQUESTS, ENCRYPTION_REQUESTS].some(one => one.has(what))
   return serveRequests(path, {
     answer: request => {
       if (NAME_REQUESTS.has(request.what)) return answerNames(names, request)
       if (NETWORK_REQUESTS.has(request.what)) return answerNetworks(networks, request)
+      if (SERVICE_REQUESTS.has(request.what)) return answerServices(services, request)
       if (ENCRYPTION_REQUESTS.has(request.what)) return answerEncryption(encryption, request)
       return answerPlugin(agent, request)
     },
@@ -175,10 +205,10 @@ function serveRequestsOf(
   })
 }
 
-function makeRegistry(config: AgentConfig, store: LocalStore, metrics: Metrics, writers: Writers): Registry {
+function makeRegistry(config: AgentConfig, store: LocalStore, metrics: Metrics, later: LaterParts): Registry {
   const isAlone = config.file === DEFAULT_FILE && !existsSync(DEFAULT_FILE)
   const { etcd } = config
-  const own = everyRecord(config.host, store, metrics, writers)
+  const own = everyRecord(config.host, store, metrics, later)
   if (etcd === undefined)
     return isAlone ? new AloneRegistry({ directory: config.registryDir, own }) : new FileRegistry(config.file, log)
   return new EtcdRegistry({
@@ -199,21 +229,22 @@ function makeRegistry(config: AgentConfig, store: LocalStore, metrics: Metrics, 
   })
 }
 
-/** Parts that are made after the registry, and of whose values it is the place. */
-interface Writers {
+/** Parts that are made after those that need them. */
+interface LaterParts {
   names?: Names
+  services?: Services
   encryption?: Encryption
 }
 
 /** What the agent's parts want the registry to have. */
-function everyRecord(host: string, store: LocalStore, metrics: Metrics, writers: Writers): OwnRecords {
+function everyRecord(host: string, store: LocalStore, metrics: Metrics, later: LaterParts): OwnRecords {
   const own = ownRecords(host, store)
   return {
     values: () => {
-      const { names, encryption } = writers
+      const { names, encryption } = later
       return new Map([...own.values(), ...(names?.cluster.values() ?? []), ...(encryption?.values() ?? [])])
     },
-    claims: () => new Map([...own.claims(), ...(writers.names?.cluster.claims() ?? [])]),
+    claims: () => new Map([...own.claims(), ...(later.names?.cluster.claims() ?? [])]),
     onConflict: conflictTeller(metrics)
   }
 }

@@ -15,8 +15,6 @@ const WG_GENL_VERSION = 1
 const WG_CMD_GET_DEVICE = 0
 const WG_CMD_SET_DEVICE = 1
 
-/** Of `WgDevice.flags`: the peers of the message take the place of all that are there. */
-export const WGDEVICE_F_REPLACE_PEERS = 1
 /** Of `WgPeer.flags`. */
 export const WGPEER_F_REMOVE_ME = 1
 export const WGPEER_F_REPLACE_ALLOWEDIPS = 2
@@ -32,7 +30,7 @@ export interface WgDevice {
   readonly name?: string | undefined
   readonly privateKey?: Uint8Array | undefined
   readonly publicKey?: Uint8Array | undefined
-  /** WGDEVICE_F_* */
+  /** WGDEVICE_F_*: 1 has the peers of the message take the place of all that are there. */
   readonly flags?: number | undefined
   /** UDP; 0 = any */
   readonly port?: number | undefined
@@ -62,7 +60,7 @@ export interface WgEndpoint {
   readonly port: number
 }
 
-export interface WgAllowedIp {
+interface WgAllowedIp {
   readonly address: IpAddress
   /** Prefix length */
   readonly length: number
