@@ -115,6 +115,7 @@ function chainOf(record: NetworkRecord, settings: HostSettings): readonly Json[]
     ['isDefaultGateway', jsonBoolean(leadsOut)],
     ['ipMasq', jsonBoolean(leadsOut && record.masquerade)],
     ['hairpinMode', jsonBoolean(true)],
+    ['encrypted', record.encrypted ? jsonBoolean(true) : undefined],
     ['mtu', record.mtu === undefined ? undefined : jsonNumber(record.mtu)],
     ['registry', registry],
     ['capabilities', capabilities('ips', 'mac')],
