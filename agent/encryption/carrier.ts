@@ -25,6 +25,9 @@ import { endpointText } from './key-record.ts'
 import { keyBytes } from './keys.ts'
 import type { Peer } from './trust.ts'
 
+/** In the agent's `stateDir`. */
+export const CARRIER_FILE = 'carrier.netns'
+
 const DEVICE = 'wg0'
 
 /** What the device has to be. */

@@ -16,7 +16,7 @@ import { findUnderlay } from '../../lib/overlay/underlay.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Following, Registry } from '../registry.ts'
-import { Carrier, type PeerState } from './carrier.ts'
+import { CARRIER_FILE, Carrier, type PeerState } from './carrier.ts'
 import type { EncryptionConfig } from './config.ts'
 import { addressOfKey, KEYS_PREFIX, keyFromValue, keyValue } from './key-record.ts'
 import { type KeyPair, keyBytes, loadKeyPair } from './keys.ts'
@@ -95,7 +95,7 @@ export class Encryption {
 
   constructor(options: EncryptionOptions) {
     this.#options = options
-    this.#carrier = new Carrier(options.kernel, join(options.stateDir, 'carrier.netns'))
+    this.#carrier = new Carrier(options.kernel, join(options.stateDir, CARRIER_FILE))
   }
 
   /** @param isNeeded containers of encrypted networks are here already */
@@ -327,8 +327,13 @@ export class Encryption {
   async #publish(milliseconds: number): Promise<void> {
     const value = this.#self?.value ?? ''
     if (value === this.#published || value === '') return
-    await this.#options.registry.put(this.#key, value, milliseconds)
     this.#published = value
+    try {
+      await this.#options.registry.put(this.#key, value, milliseconds)
+    } catch (error) {
+      this.#published = ''
+      throw error
+    }
   }
 
   /** The registry, or an operator, has said something new. */
@@ -338,8 +343,8 @@ export class Encryption {
     this.#attempt(() => {
       if (this.#self === undefined) this.#identify()
       const own = this.#records.get(this.#options.host)
-      // Somebody has written over it.
-      if (own !== undefined && own !== this.#self?.value) this.#published = ''
+      // Somebody has written over it, or removed it.
+      if (this.#isKnown && own !== this.#self?.value) this.#published = ''
       this.#publish(PUBLISH_MS).catch(() => undefined)
       if (this.#neededAt === undefined) this.#judge()
       else this.ensure()
