@@ -5,13 +5,15 @@
 // needs: bridge ping etcd etcdctl tcpdump wg
 // time-out: 300 s
 import { spawnSync } from 'node:child_process'
-import { readFileSync, rmSync, statSync } from 'node:fs'
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { until } from '../../lib/testing/lab-agent.ts'
+import type { Namespace } from '../../lib/testing/namespace.ts'
 import { carrierOf, isUnreachable, type LabHost, type OverlayLab, ok, pings } from '../../lib/testing/overlay-lab.ts'
 import { type Box, inSite, type OverlaySite, reached } from '../../lib/testing/overlay-site.ts'
 import { patchbayProgram } from '../../lib/testing/program.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
+import { transferSeconds } from '../../lib/testing/transfer.ts'
 import { Wire } from '../../lib/testing/wire.ts'
 
 const test = suite('agent/encryption')
@@ -141,6 +143,7 @@ async function sideBySide(site: OverlaySite, wire: Wire, a: Box): Promise<void> 
   const claimed = inject(site.lab, 12, 43, plain[0].ips[0] ?? '')
   assert.match(ok(plain[0].netns, `ip neigh show ${claimed}`), /lladdr/)
   assert.is(ok(a.netns, `ip neigh show ${inject(site.lab, 13, 42, a.ips[0] ?? '')}`), '')
+  await becomesEncrypted(site, wire, ...plain)
 }
 
 function marked(marker: string): Uint8Array {
@@ -156,6 +159,20 @@ function otherwise(host: LabHost): object {
 
 /** As systemd starts a service that has any protection of its files. */
 const OWN_MOUNTS = ['unshare', '--mount', '--propagation', 'slave']
+
+/** A network in clear becomes an encrypted one with the next container of each host; those that are there go with it. */
+async function becomesEncrypted(site: OverlaySite, wire: Wire, from: Box, to: Box): Promise<void> {
+  const more = { ...PLAIN, encrypted: true }
+  assert.match((await site.check(from, more)).json.msg, /link "vx43": it is not encrypted/)
+  for (const number of [0, 1]) await site.add(number, `more${number}`, more)
+  await until('host 0 has it anew', () => ok(from.host.namespace, 'ip -d link show vx43').includes('link-netns'))
+  await reached(from, to.ips[0] ?? '')
+  const before = wire.seen('udp port 4789').length
+  speak(from, to.ips[0] ?? '', 'decade04')
+  await reached(from, to.ips[0] ?? '')
+  assert.is(wire.seen('udp port 4789').length, before)
+  assert.not.ok(wire.carried(marked('decade04')))
+}
 
 test('another key under a known name is refused until somebody says so', async () => {
   await inSite({ members: 1, hosts: 2, agent: otherwise, launcher: OWN_MOUNTS }, async site => {
@@ -211,6 +228,84 @@ function trust(site: OverlaySite, number: number, ...args: readonly string[]) {
   const [node, ...program] = patchbayProgram()
   const config = join(site.lab.host(number).directory, 'agent.json')
   return spawnSync(node, [...program, 'agent', 'trust', ...args, '--config', config], { encoding: 'utf8' })
+}
+
+/** Two containers on two hosts, one way or another. */
+interface Pair {
+  readonly name: string
+  readonly from: Namespace
+  readonly to: Namespace
+  readonly address: string
+}
+
+/** The same by hand, with `ip` and `wg`: VXLAN over a WireGuard device of the host, a bridge and a container on each. */
+function pairByHand(lab: OverlayLab): Pair {
+  const ends = [21, 22].map(number => {
+    const { namespace, address } = lab.plug(number)
+    const container = lab.container()
+    const file = join(lab.directory, `key${number}`)
+    ok(namespace, 'ip link add wg0 mtu 1440 type wireguard')
+    writeFileSync(file, ok(namespace, 'wg genkey'), { mode: 0o600 })
+    ok(namespace, `wg set wg0 listen-port 51820 private-key ${file}`)
+    ok(namespace, `ip address add fd77::${number}/64 dev wg0 nodad`)
+    ok(namespace, 'ip link set wg0 up')
+    ok(namespace, 'ip link add br0 type bridge')
+    ok(namespace, `ip link add vx0 type vxlan id 9 dstport 4789 local fd77::${number} remote fd77::${43 - number}`)
+    ok(namespace, `ip link add v0 mtu 1370 type veth peer name eth0 mtu 1370 netns ${container.pid}`)
+    for (const link of ['vx0', 'v0']) ok(namespace, `ip link set ${link} mtu 1370 master br0 up`)
+    ok(namespace, 'ip link set br0 up')
+    ok(container, `ip address add 10.77.0.${number}/24 dev eth0`)
+    ok(container, 'ip link set eth0 up')
+    return { number, namespace, address, container, key: ok(namespace, 'wg show wg0 public-key').trim() }
+  })
+  const [one, two] = ends
+  if (one === undefined || two === undefined) throw new Error('there are two')
+  for (const [here, there] of [
+    [one, two],
+    [two, one]
+  ] as const) {
+    const peer = `peer ${there.key} endpoint ${there.address}:51820 allowed-ips fd77::${there.number}/128`
+    ok(here.namespace, `wg set wg0 ${peer}`)
+  }
+  return { name: 'VXLAN over WireGuard by hand', from: one.container, to: two.container, address: '10.77.0.22' }
+}
+
+/** Milliseconds of a round trip, the mean of 50. */
+function roundTrip({ from, address }: Pair): number {
+  const said = ok(from, `ping -q -c 50 -i 0.02 ${address}`)
+  return Number(/= [0-9.]+\/([0-9.]+)\//.exec(said)?.[1])
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+}
+
+const BYTES = 16 * 1024 * 1024
+const ROUNDS = 7
+
+// `PATCHBAY_MEASURE=1 npm run test:guest -- agent/encryption/encryption.guest.test.ts` measures, too.
+if (process.env['PATCHBAY_MEASURE'] === '1') {
+  test('throughput and latency beside a tunnel in clear, and beside the same by hand', async () => {
+    await inSite({ members: 1, hosts: 2 }, async site => {
+      const pairOf = async (name: string, more: object): Promise<Pair> => {
+        const [a, b] = [await site.add(0, `${name}0`, more), await site.add(1, `${name}1`, more)]
+        await reached(a, b.ips[0] ?? '')
+        return { name, from: a.netns, to: b.netns, address: b.ips[0] ?? '' }
+      }
+      const pairs = [await pairOf('clear', PLAIN), await pairOf('encrypted', SECRET), pairByHand(site.lab)]
+      const measured = pairs.map(pair => ({ pair, seconds: [] as number[], trips: [] as number[] }))
+      for (let round = 0; round < ROUNDS; round += 1) {
+        for (const { pair, seconds, trips } of measured) {
+          seconds.push(await transferSeconds(pair.from, pair.to, pair.address, BYTES))
+          trips.push(roundTrip(pair))
+        }
+      }
+      for (const { pair, seconds, trips } of measured) {
+        const rate = (BYTES * 8) / 1e6 / median(seconds)
+        process.stdout.write(`${pair.name}: ${rate.toFixed(1)} Mbit/s, ${median(trips).toFixed(2)} ms\n`)
+      }
+    })
+  })
 }
 
 test.run()

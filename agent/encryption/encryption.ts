@@ -28,6 +28,8 @@ const LOOK_MS = 1000
 /** The device goes so long after it was last needed: an ADD is on its way between asking for it and coming. */
 const REST_MS = 60_000
 const PUBLISH_MS = 10_000
+/** As the configuration has it; it is shown on terminals. */
+const HOST_NAME = /^[^\s/:\p{Cc}\p{Cf}]{1,253}$/u
 /** A device with an IPv6 address has at least this. @source RFC 8200 section 5 */
 const LEAST_IPV6_MTU = 1280
 
@@ -116,12 +118,12 @@ export class Encryption {
     this.#following = registry.follow(KEYS_PREFIX, {
       reset: (entries, keepRest) => {
         if (!keepRest) this.#records.clear()
-        for (const { name, value } of entries) this.#records.set(name, value)
+        for (const { name, value } of entries) if (HOST_NAME.test(name)) this.#records.set(name, value)
         this.#isKnown = true
       },
       change: (name, value) => {
         if (value === undefined) this.#records.delete(name)
-        else this.#records.set(name, value)
+        else if (HOST_NAME.test(name)) this.#records.set(name, value)
       },
       settled: () => this.#refresh()
     })

@@ -38,7 +38,7 @@ export interface Verdict {
  * @param records the registry's values, by host
  */
 export function judgeHosts(records: ReadonlyMap<string, string>, judge: Judge): Verdict {
-  const peers: Peer[] = []
+  const peers = new Peers(judge)
   const refused: Refusal[] = []
   const rank = (host: string): number => (judge.known.has(host) ? 0 : 1)
   const hosts = [...records.keys()].filter(host => host !== judge.host)
@@ -46,12 +46,37 @@ export function judgeHosts(records: ReadonlyMap<string, string>, judge: Judge): 
     const record = keyFromValue(records.get(host) ?? '')
     const why = record === undefined ? 'has told nothing that is a key' : whyNot(host, record, judge, peers)
     if (record === undefined || why !== '') refused.push({ host, key: record?.key ?? '', why })
-    else peers.push({ host, ...record })
+    else peers.add({ host, ...record })
   }
-  return { peers, refused }
+  return { peers: peers.list, refused }
 }
 
-function whyNot(host: string, record: KeyRecord, judge: Judge, peers: readonly Peer[]): string {
+/** Those who are believed, by what no two hosts can share. */
+class Peers {
+  readonly list: Peer[] = []
+  readonly #hosts = new Map<string, string>()
+  readonly #addresses: Set<string>
+
+  constructor({ key, range }: Judge) {
+    this.#addresses = new Set([formatAddress(addressOfKey(key, range))])
+  }
+
+  add(peer: Peer): void {
+    this.list.push(peer)
+    this.#hosts.set(peer.key, peer.host)
+    this.#addresses.add(formatAddress(peer.address))
+  }
+
+  ownerOf(key: string): string | undefined {
+    return this.#hosts.get(key)
+  }
+
+  hasAddress(text: string): boolean {
+    return this.#addresses.has(text)
+  }
+}
+
+function whyNot(host: string, record: KeyRecord, judge: Judge, peers: Peers): string {
   const { key, address, endpoint } = record
   const known = judge.known.get(host)
   const command = `patchbay agent trust ${host}`
@@ -60,16 +85,12 @@ function whyNot(host: string, record: KeyRecord, judge: Judge, peers: readonly P
   if (known !== undefined && known !== key)
     return `presents key ${key}, but is known by ${known}: if it was set up anew, ${command}`
   if (key === judge.key) return "presents this host's own key: one is a copy of the other, and needs a key of its own"
-  const twin = peers.find(peer => peer.key === key)
-  if (twin !== undefined)
-    return `presents the key of ${twin.host}: one is a copy of the other, and needs a key of its own`
+  const twin = peers.ownerOf(key)
+  if (twin !== undefined) return `presents the key of ${twin}: one is a copy of the other, and needs a key of its own`
   const text = formatAddress(address)
   if (text !== formatAddress(addressOfKey(key, judge.range)))
     return `has address ${text}, which is not that of its key in ${formatPrefix(judge.range)}: "encryption.range" must be the same on all hosts`
-  if (
-    text === formatAddress(addressOfKey(judge.key, judge.range)) ||
-    peers.some(peer => formatAddress(peer.address) === text)
-  )
+  if (peers.hasAddress(text))
     return `comes out at address ${text}, as another host does: take a larger "encryption.range", or another key`
   if (endpoint.address.family !== judge.family)
     return `is at ${endpointText(endpoint)}, and this host's underlay is IPv${judge.family}: name addresses of one family in "encryption.local"`
