@@ -86,10 +86,11 @@ test('hosts reach each other; the wire has nothing but WireGuard, whatever happe
     // The agents die, and traffic goes on.
     for (const agent of site.agents) await agent.kill()
     assert.ok(pings(a.netns, b.ips[1] ?? ''))
-    const before = inCarrier(a.host, 'wg show wg0 peers')
-    for (const agent of site.agents) agent.restart()
-    await Promise.all(site.agents.map(agent => agent.whenReady()))
-    assert.is(inCarrier(a.host, 'wg show wg0 peers'), before)
+    for (const number of [0, 1]) site.agent(number).restart()
+    await Promise.all([0, 1].map(number => site.agent(number).whenReady()))
+    // Host 2 dies with its agent, and is forgotten in the end.
+    lab.setPort(3, false)
+    assert.ok(inCarrier(a.host, 'wg show wg0 peers').includes(keyOf(b.host)))
 
     // The device is taken away, then the whole namespace: both come back, and meanwhile nothing leaves.
     inCarrier(a.host, 'ip link del wg0')
@@ -105,9 +106,6 @@ test('hosts reach each other; the wire has nothing but WireGuard, whatever happe
 
     await sideBySide(site, wire, a)
 
-    // A host dies: the others forget its key's peer with it.
-    await site.agent(2).kill()
-    lab.setPort(3, false)
     await until('host 2 is no peer', () => !peersOf(a.host).includes('192.0.2.3'), 120_000)
   })
 })
@@ -197,11 +195,8 @@ test('another key under a known name is refused until somebody says so', async (
     await until('host 0 refuses it', () => /host "h1" presents key .* but is known by /.test(site.agent(0).log))
     assert.not.ok(inCarrier(a.host, 'wg show wg0 peers').includes(keyOf(b.host)))
     assert.ok(isUnreachable(a.netns, b.ips[0] ?? ''))
-    assert.match(trust(site, 0).stdout, /^h1 +\S+ +2001:db8::2 port 4001 +not believed: it presents key /m)
-
-    // Not the one that the operator has in mind.
-    const wrong = trust(site, 0, 'h1', '--key', former)
-    assert.equal([wrong.status, /it presents \S+, not /.test(wrong.stderr)], [1, true])
+    const wrong = await site.agent(0).ask({ do: 'trust', host: 'h1', key: former })
+    assert.match(wrong.msg ?? '', /it presents \S+, not /)
     assert.match(trust(site, 0, 'h1').stdout, /^h1 is known by .*, no longer by /)
     await reached(a, b.ips[0] ?? '')
     assert.is((await site.check(b, SECRET)).stdout, '')

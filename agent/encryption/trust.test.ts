@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { formatAddress } from '../../lib/ip/address.ts'
 import { type IpPrefix, parsePrefix } from '../../lib/ip/prefix.ts'
+import { ScriptedDaemon } from '../../lib/testing/scripted-daemon.ts'
 import { assert, suite, throwsLike } from '../../lib/testing/suite.ts'
 import { addressOfKey, keyFromValue, keyValue } from './key-record.ts'
 import { loadKeyPair } from './keys.ts'
 import { KnownHosts } from './known-hosts.ts'
 import { type Judge, judgeHosts } from './trust.ts'
+import { parseTrust, trustHosts } from './trust-command.ts'
 
 const test = suite('agent/encryption/trust')
 
@@ -111,6 +113,37 @@ test('a record is read as it was written', () => {
   const endpoint = { address: { family: 6, bytes: new Uint8Array(16).fill(0x20) }, port: 51_830 } as const
   const written = { key: BOB, address: addressOfKey(BOB, RANGE), endpoint }
   assert.equal(keyFromValue(keyValue(written)), written)
+})
+
+test('agent trust lists hosts with what keeps them out, and tells what it has changed', async () => {
+  const hosts = [
+    { host: 'berlin', key: BOB, endpoint: '192.0.2.2 port 51830', lastHandshake: 1_800_000_000 },
+    { host: 'oslo', key: CAROL, endpoint: '192.0.2.3 port 51830', lastHandshake: 0 },
+    { host: 'x', key: '', endpoint: '', refused: 'has told nothing that is a key' }
+  ]
+  const answers = {
+    'host-keys': { ok: true, result: { own: ALICE, hosts } },
+    trust: { ok: true, result: { host: 'oslo', key: CAROL, before: BOB } }
+  }
+  await new ScriptedDaemon().during(answers, async ({ socket }) => {
+    const call = parseTrust([])
+    assert.is(
+      trustHosts(call, socket),
+      [
+        'HOST         KEY                                           ENDPOINT              STATE',
+        `(this host)  ${ALICE}`,
+        `berlin       ${BOB}  192.0.2.2 port 51830  heard of 2027-01-15T08:00:00.000Z`,
+        `oslo         ${CAROL}  192.0.2.3 port 51830  never heard of yet`,
+        'x                                                                                not believed: it has told nothing that is a key',
+        ''
+      ].join('\n')
+    )
+    const trust = parseTrust(['oslo', '--key', CAROL, '--config', '/c'])
+    assert.equal(trust, { host: 'oslo', key: CAROL, asJson: false, config: '/c' })
+    assert.is(trustHosts(trust, socket), `oslo is known by ${CAROL} from now on, no longer by ${BOB}\n`)
+    assert.equal(JSON.parse(trustHosts({ ...call, asJson: true }, socket)), { own: ALICE, hosts })
+  })
+  for (const args of [['a', 'b'], ['--key', BOB], ['--nonsense']]) assert.throws(() => parseTrust(args))
 })
 
 test('the key pair is made once, for root alone; by RFC 7748 the public key follows', () => {
