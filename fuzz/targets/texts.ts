@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { isIPv4, isIPv6 } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import { parseConfig } from '../../agent/config.ts'
+import { keyFromValue, keyValue } from '../../agent/encryption/key-record.ts'
 import { parseHosts } from '../../agent/file-registry.ts'
 import { endpointFromValue, hostFromValue, ownerFromValue } from '../../agent/registry-value.ts'
 import { parseResolvConf } from '../../ipam/host-local/resolv-conf.ts'
@@ -177,10 +178,12 @@ const HOSTS = { hosts: ['10.0.0.1', 'fd00::1'], networks: { 42: ['10.0.0.2'] } }
 const ENDPOINT = { mac: '02:00:00:00:00:01', ips: ['10.1.2.3', 'fd00::3'], vtep: '192.0.2.1' }
 const OWNER = { host: 'a', network: 'n', containerId: 'c', ifName: 'eth0', lease: '1234' }
 
+const KEY = { key: 'hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=', address: 'fd00::1', endpoint: '192.0.2.1:51830' }
+
 /** Files and values that administrators and other hosts write. */
 export const documents: Target = {
   name: 'documents',
-  make: random => mutated(random.pick([NETWORK, AGENT, HOSTS, ENDPOINT, OWNER]), random.below(5), random),
+  make: random => mutated(random.pick([NETWORK, AGENT, HOSTS, ENDPOINT, OWNER, KEY]), random.below(5), random),
   judge: input => {
     const text = textOf(input)
     reading(() => parseNetwork(text), ['NetworkError'])
@@ -189,6 +192,11 @@ export const documents: Target = {
     endpointFromValue(text, 4)
     ownerFromValue(text)
     hostFromValue(text)
+    const record = keyFromValue(text)
+    if (record === undefined) return
+    const printed = keyValue(record)
+    const again = keyFromValue(printed)
+    law(again !== undefined && keyValue(again) === printed, () => `printed as ${printed}`)
   }
 }
 
