@@ -20,6 +20,7 @@ import { LocalStore } from './local-store.ts'
 import { Metrics } from './metrics.ts'
 import { Names } from './names/names.ts'
 import { answerNames, NAME_REQUESTS } from './names/requests.ts'
+import type { Named } from './names/zone.ts'
 import { clashOnHost } from './networks/clash.ts'
 import { ConfDir } from './networks/conf-dir.ts'
 import { Networks } from './networks/networks.ts'
@@ -27,11 +28,15 @@ import type { NetworkRecord } from './networks/record.ts'
 import { answerNetworks, NETWORK_REQUESTS } from './networks/requests.ts'
 import { answerPlugin, REQUEST_NAMES } from './plugin-requests.ts'
 import { isClaimOfName, type OwnRecords, type Registry } from './registry.ts'
+import type { ServiceRecord } from './services/record.ts'
+import { keepLeases, Registrar } from './services/registrar.ts'
+import { answerServices, SERVICE_REQUESTS, type ServiceParts } from './services/requests.ts'
+import { Services } from './services/services.ts'
 
 export const USAGE = `usage: patchbay agent [--config FILE]
 
 Answers containers at 127.0.0.11 that ask for each other's names (plugin "dns"), keeps those of overlay networks (plugin
-"vxlan" with "registry") known on every host, and gives out addresses for ipam "cluster". Reads ${DEFAULT_CONFIG};
+"vxlan" with "registry") known on every host, gives out addresses for ipam "cluster", and has services reached by them. Reads ${DEFAULT_CONFIG};
 without it, this host is alone. docs/names.md and docs/overlay.md explain it.
 `
 
@@ -79,20 +84,24 @@ async function serve(config: AgentConfig): Promise<void> {
   const store = new LocalStore(config.stateDir)
   const kernel = new LinuxKernel()
   const { host, socket, compareSeconds } = config
-  const parts: { names?: Names } = {}
+  const parts: { names?: Names; services?: Services } = {}
   const registry = makeRegistry(config, store, metrics, () => parts.names)
   const onConflict = conflictTeller(metrics)
   const agent = new Agent({ host, socket, kernel, store, registry, metrics, compareSeconds, onConflict, log })
-  const names = new Names({ host, stateDir: config.pluginStateDir, kernel, registry, metrics, log })
+  const arrived = async (named: Named, left: number): Promise<void> => parts.services?.arrived(named, left)
+  const names = new Names({ host, stateDir: config.pluginStateDir, kernel, registry, metrics, log, arrived })
   parts.names = names
   const isAlone = registry instanceof AloneRegistry
   const networks = new Networks({ ...networksOf(config, agent, kernel), isAlone, registry, metrics, log })
+  const services = servicesOf(config, { names, kernel, registry, metrics })
+  parts.services = services.services
   metrics.gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
   // Names first: what they want the registry to have must be known when that compares.
   names.start()
   agent.start()
   networks.start()
-  const servers = [await serveRequestsOf({ agent, names, networks }, metrics, config.socket)]
+  services.services.start()
+  const servers = [await serveRequestsOf({ agent, names, networks, services }, metrics, config.socket)]
   const trouble = (): string => (isAlone ? '' : agent.trouble())
   if (config.http !== '') servers.push(await serveHttp(trouble, metrics, config.http))
   log(`host ${JSON.stringify(config.host)}: listening on ${config.socket}`)
@@ -102,6 +111,7 @@ async function serve(config: AgentConfig): Promise<void> {
   })
   for (const server of servers) server.close()
   networks.stop()
+  services.services.stop()
   await names.stop()
   await agent.stop()
   await unlock()
@@ -116,19 +126,38 @@ function networksOf(config: AgentConfig, agent: Agent, kernel: Kernel) {
   return { confDir, compareSeconds, isUsed, release, clashOf: (record: NetworkRecord) => clashOnHost(kernel, record) }
 }
 
+interface ServiceNeeds {
+  readonly names: Names
+  readonly kernel: Kernel
+  readonly registry: Registry
+  readonly metrics: Metrics
+}
+
+/** Who has services reached, and who makes them. */
+function servicesOf(config: AgentConfig, { names, kernel, registry, metrics }: ServiceNeeds): ServiceParts {
+  const { host, confDir, compareSeconds } = config
+  const { zone, cluster } = names
+  const isKnown = (network: string): boolean => cluster.isKnown(network)
+  const keep = (record: ServiceRecord): string => (record.leaseHost === host ? keepLeases(record) : '')
+  const services = new Services({ registry, kernel, zone, isKnown, keep, compareSeconds, metrics, log })
+  return { host, services, registrar: new Registrar({ host, registry, confDir, portProblem: () => '' }) }
+}
+
 interface Parts {
   readonly agent: Agent
   readonly names: Names
   readonly networks: Networks
+  readonly services: ServiceParts
 }
 
-function serveRequestsOf({ agent, names, networks }: Parts, metrics: Metrics, path: string): Promise<Server> {
+function serveRequestsOf({ agent, names, networks, services }: Parts, metrics: Metrics, path: string): Promise<Server> {
   const isKnown = (what: string): boolean =>
-    [REQUEST_NAMES, NAME_REQUESTS, NETWORK_REQUESTS].some(names => names.has(what))
+    [REQUEST_NAMES, NAME_REQUESTS, NETWORK_REQUESTS, SERVICE_REQUESTS].some(names => names.has(what))
   return serveRequests(path, {
     answer: request => {
       if (NAME_REQUESTS.has(request.what)) return answerNames(names, request)
       if (NETWORK_REQUESTS.has(request.what)) return answerNetworks(networks, request)
+      if (SERVICE_REQUESTS.has(request.what)) return answerServices(services, request)
       return answerPlugin(agent, request)
     },
     answered: (what, isOk, milliseconds) => {

@@ -51,13 +51,13 @@ export class AgentClient {
 
   /** @throws {CommandError} as all of these: the agent's own reason, or that no agent is there */
   networks(): readonly AgentNetwork[] {
-    const answer: { readonly networks: readonly AgentNetwork[] } = this.#ask('networks', [], LOOK_MS)
+    const answer: { readonly networks: readonly AgentNetwork[] } = this.ask('networks', [], LOOK_MS)
     return answer.networks
   }
 
   /** On all hosts. */
   containers(name: string): readonly AgentContainer[] {
-    const answer: { readonly containers: readonly AgentContainer[] } = this.#ask(
+    const answer: { readonly containers: readonly AgentContainer[] } = this.ask(
       'network-containers',
       [['name', jsonString(name)]],
       LOOK_MS
@@ -67,7 +67,7 @@ export class AgentClient {
 
   /** @param network a record without what the agent gives it (agent/networks/record.ts) */
   create(name: string, network: Json): AgentNetwork & { readonly isAlone: boolean } {
-    return this.#ask(
+    return this.ask(
       'network-create',
       [
         ['name', jsonString(name)],
@@ -78,10 +78,11 @@ export class AgentClient {
   }
 
   remove(name: string): void {
-    this.#ask('network-remove', [['name', jsonString(name)]], CHANGE_MS)
+    this.ask('network-remove', [['name', jsonString(name)]], CHANGE_MS)
   }
 
-  #ask<T>(what: string, members: readonly (readonly [string, Json])[], milliseconds: number): T {
+  /** Any request of its. @throws {CommandError} */
+  ask<T>(what: string, members: readonly (readonly [string, Json | undefined])[], milliseconds: number): T {
     const request = jsonObject([['do', jsonString(what)], ...members])
     try {
       return JSON.parse(jsonText(askAgent({ socket: this.#socket, milliseconds }, request)))

@@ -22,7 +22,9 @@ import {
   RUN_DIR
 } from './common-options.ts'
 import { DRIVER_NAMES, IPAM_DRIVERS } from './driver-names.ts'
+import { LOOKING_COMMANDS } from './looking-commands.ts'
 import { CONTAINER_COMMANDS } from './run/commands.ts'
+import { SERVICE_COMMANDS, SERVICES } from './service/commands.ts'
 import type { CommandSpec, ProgramSpec } from './spec.ts'
 
 const NETWORKS = 'Networks'
@@ -201,6 +203,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [{ line: 'patchbay network prune --dry-run', effect: 'which they are' }],
     run: async call => (await import('./network-prune.ts')).prune(call)
   },
+  ...SERVICE_COMMANDS,
   ...CONTAINER_COMMANDS,
   {
     name: 'attach',
@@ -268,6 +271,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [{ line: 'patchbay gc blue', effect: 'after a crash' }],
     run: async call => (await import('./attachment.ts')).gc(call)
   },
+  ...LOOKING_COMMANDS,
   {
     name: 'install',
     heading: HOST,
@@ -313,7 +317,10 @@ export const COMMANDS: readonly CommandSpec[] = [
   }
 ]
 
-export const GROUPS = [{ name: 'network', heading: NETWORKS, summary: 'make and use networks as with Docker' }] as const
+export const GROUPS = [
+  { name: 'network', heading: NETWORKS, summary: 'make and use networks as with Docker' },
+  { name: 'service', heading: SERVICES, summary: 'one name and address for many containers' }
+] as const
 
 /** Their own modules read their arguments and say which there are. */
 export const PROGRAMS: readonly ProgramSpec[] = [

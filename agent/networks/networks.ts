@@ -155,7 +155,7 @@ export class Networks {
       }
       isTried = true
       const key = `${NETWORKS}${name}`
-      const revision = await registry.share({ key, value: undefined }, conditions, deadline - Date.now())
+      const revision = await registry.share([{ key, value: undefined }], conditions, deadline - Date.now())
       if (revision !== undefined) {
         this.#change({ name, value: '', revision }, true)
         this.#settle()
@@ -200,7 +200,7 @@ export class Networks {
         { under: NETWORKS, since: all.revision },
         { under: endpointPrefix(record.vni), since: 0 }
       ]
-      const revision = await registry.share(one, conditions, deadline - Date.now())
+      const revision = await registry.share([one], conditions, deadline - Date.now())
       if (revision !== undefined) return this.#learn({ record, revision })
       refuseLate('create', wish.name, deadline)
     }
