@@ -116,7 +116,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     arguments: [{ ...NETWORK, isMany: true }],
     options: [
       { flags: '-f, --format TEMPLATE', summary: "a template, such as '{{.IPAM.Config.0.Subnet}}'" },
-      { flags: '-v, --verbose', summary: 'accepted for compatibility: everything is shown' },
+      { flags: '-v, --verbose', summary: 'services too' },
       { flags: '-o, --output FORMAT', summary: 'how it is shown', choices: ['json', 'yaml'] },
       JSON_OUT,
       ...PLACE,

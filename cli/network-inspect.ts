@@ -14,6 +14,7 @@ import { createdAt, driverOf, ipamOf, isInternal, labelsOf, optionsOf, scopeOf }
 import { clusterNetworkOf, findNetwork, idOf } from './network-find.ts'
 import { CommandError, jsonLine, reportError } from './output.ts'
 import { runtimeAt } from './place.ts'
+import { servicesOn } from './service/ask.ts'
 
 /** `network inspect NAME…`: JSON in Docker's words. */
 export async function inspect(call: Call): Promise<number> {
@@ -22,7 +23,9 @@ export async function inspect(call: Call): Promise<number> {
   for (const name of call.words) {
     try {
       const network = findNetwork(place.confDir, name)
-      shown.push({ ...inspected(network), Containers: containersOf(call, network), ...filed(network) })
+      const services = call.has('verbose') ? { Services: shownServices(call, network.name) } : {}
+      const containers = containersOf(call, network)
+      shown.push({ ...inspected(network), Containers: containers, ...services, ...filed(network) })
     } catch (error) {
       reportError(output, error, call.asJson)
     }
@@ -61,6 +64,18 @@ function inspected(one: Network): object {
       }))
     }
   }
+}
+
+/** By name, in Docker's words. */
+function shownServices(call: Call, network: string): object {
+  const shown = servicesOn(call, network).map(({ name, running, service }) => {
+    const ports = (service.publish ?? []).map(one => `${one.port}:${one.target}/${one.protocol}`)
+    return [
+      name,
+      { VIP: service.vips[0] ?? '', VIPs: service.vips, Ports: ports, Alias: service.alias, Tasks: running }
+    ]
+  })
+  return Object.fromEntries(shown)
 }
 
 function filed(one: Network): object {
