@@ -124,7 +124,10 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     examples: [
       { line: 'patchbay network inspect blue', effect: 'as JSON, in the words of docker network inspect' },
-      { line: "patchbay network inspect -f '{{json .Containers}}' blue", effect: 'one part of it' }
+      {
+        line: "patchbay network inspect -f '{{range .Containers}}{{.Name}} {{end}}' blue",
+        effect: 'who is on it'
+      }
     ],
     run: async call => (await import('./network-inspect.ts')).inspect(call)
   },

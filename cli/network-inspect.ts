@@ -12,6 +12,7 @@ import { expandedOver } from './format.ts'
 import { type LiveInterface, liveInterface } from './live-interface.ts'
 import { createdAt, driverOf, ipamOf, isInternal, labelsOf, optionsOf, scopeOf } from './network-facts.ts'
 import { clusterNetworkOf, findNetwork, idOf } from './network-find.ts'
+import { builtInNetwork } from './network-show.ts'
 import { CommandError, jsonLine, reportError } from './output.ts'
 import { runtimeAt } from './place.ts'
 import { servicesOn } from './service/ask.ts'
@@ -21,6 +22,11 @@ export async function inspect(call: Call): Promise<number> {
   const { place, output } = call
   const shown: object[] = []
   for (const name of call.words) {
+    const builtIn = builtInNetwork(name)
+    if (builtIn !== undefined) {
+      shown.push(builtIn)
+      continue
+    }
     try {
       const network = findNetwork(place.confDir, name)
       const services = call.has('verbose') ? { Services: shownServices(call, network.name) } : {}
@@ -97,6 +103,10 @@ interface ShownContainer {
   readonly EndpointID: string
   readonly Interface: string
   readonly MacAddress: string
+  /** The first of each family; '' for none. */
+  readonly IPv4Address: string
+  readonly IPv6Address: string
+  /** All of them. */
   readonly Addresses: readonly string[]
   readonly Ports?: readonly object[]
   readonly Netns?: string
@@ -105,15 +115,15 @@ interface ShownContainer {
   readonly Live?: LiveInterface | null
 }
 
-/** By container id, since a container may be on a network twice. */
-function containersOf(call: Call, network: Network): Readonly<Record<string, readonly ShownContainer[]>> {
+/** By container id, as with Docker; a further interface of the same container has its name behind that. */
+function containersOf(call: Call, network: Network): Readonly<Record<string, ShownContainer>> {
   const { place, output } = call
   const namespaces = new Namespaces()
   const local = runtimeAt(place, output).cache.list(network.name)
   const everywhere = clusterNetworkOf(network) === undefined ? [] : elsewhere(call, network.name)
-  const byId: Record<string, ShownContainer[]> = {}
+  const byId: Record<string, ShownContainer> = {}
   const show = (id: string, one: ShownContainer): void => {
-    byId[id] = [...(byId[id] ?? []), one]
+    byId[Object.hasOwn(byId, id) ? `${id}:${one.Interface}` : id] = one
   }
   for (const cached of local) {
     const published = everywhere.find(one => one.containerId === cached.containerId && one.ifName === cached.ifName)
@@ -145,7 +155,7 @@ function remoteContainer(network: string, one: AgentContainer): ShownContainer {
     EndpointID: endpointId(network, one.containerId, one.ifName),
     Interface: one.ifName,
     MacAddress: one.mac,
-    Addresses: one.ips
+    ...addressesOf(one.ips)
   }
 }
 
@@ -169,12 +179,17 @@ function localContainer(
     EndpointID: endpointId(cached.network, cached.containerId, cached.ifName),
     Interface: cached.ifName,
     MacAddress: own?.mac ?? '',
-    Addresses: (result.ips ?? []).map(ip => ip.address),
+    ...addressesOf((result.ips ?? []).map(ip => ip.address)),
     Ports: portsOf(cached),
     Netns: path === '' ? cached.netns : path,
     State: path === '' ? 'gone' : 'running',
     Live: path === '' ? null : (liveInterface(path, cached.ifName) ?? null)
   }
+}
+
+function addressesOf(all: readonly string[]): Pick<ShownContainer, 'IPv4Address' | 'IPv6Address' | 'Addresses'> {
+  const first = (isIPv6: boolean): string => all.find(one => one.includes(':') === isIPv6) ?? ''
+  return { IPv4Address: first(false), IPv6Address: first(true), Addresses: all }
 }
 
 /** As the endpoint of Docker's network model: of one container's interface on one network. */

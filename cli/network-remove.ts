@@ -10,7 +10,7 @@ import { AgentClient, type AgentContainer } from './agent-client.ts'
 import type { Call } from './call.ts'
 import { bridgeName } from './network-config.ts'
 import { clusterNetworkOf, findNetwork } from './network-find.ts'
-import { isBuiltIn } from './network-show.ts'
+import { builtInNetwork } from './network-show.ts'
 import { CommandError, jsonLine, reportError } from './output.ts'
 import { runtimeAt } from './place.ts'
 import { type Summary, servicesOn } from './service/ask.ts'
@@ -59,7 +59,8 @@ async function removeOne(call: Call, word: string): Promise<string> {
 
 /** @returns undefined for a network of the cluster that has no file here */
 function findHere(call: Call, word: string, agent: AgentClient): Network | undefined {
-  if (isBuiltIn(word)) throw new CommandError(`remove network ${JSON.stringify(word)}: it is built in`)
+  if (builtInNetwork(word) !== undefined)
+    throw new CommandError(`remove network ${JSON.stringify(word)}: it is built in`)
   try {
     return findNetwork(call.place.confDir, word)
   } catch (error) {
