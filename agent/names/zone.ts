@@ -82,7 +82,7 @@ export class Zone {
 
   /**
    * Looks a name up as a container asks for it: `web`, `web.blue` (of network blue alone), `web.dns.example` where that is
-   * a network's domain, and each of them behind `tasks.`.
+   * a network's domain, what its links call it, and each of them behind `tasks.`.
    *
    * @param asker its attachments: it learns of their networks
    */
@@ -94,7 +94,9 @@ export class Zone {
     for (const own of asker) {
       for (const part of partsOf(name, own)) {
         isOurs ||= part !== name
-        for (const bearer of this.#byName.get(own.network)?.get(part)?.values() ?? []) {
+        // Its own words for others come first: nobody else uses them.
+        const target = own.record.links.find(link => link.alias === part)?.target ?? part
+        for (const bearer of this.#byName.get(own.network)?.get(target)?.values() ?? []) {
           isKnown = true
           addresses.push(...bearer.record.addresses)
         }
