@@ -47,10 +47,11 @@ export async function keep(wish: RunWish, streams: Streams, output: Output, star
   reserve(store, wish.name)
   let child: ChildProcess
   try {
+    // Its descriptor stays open as long as this process lives: plugins have been told the namespace by it, and whoever looks
+    // later whether the container is still there, as the agent does for its names, looks there.
     const made = await makeNetwork(wish, output)
     child = await start(wish, made, store, streams)
     store.write(stateOf(wish, made, child.pid ?? 0))
-    if (made.netns !== undefined) closeSync(made.netns)
   } catch (error) {
     await leaveNetworks(wish, output)
     store.remove(wish.name)
