@@ -26,6 +26,8 @@ function address(text: string): IpAddress {
   return parsed
 }
 
+const NOTHING = { values: () => new Map(), claims: () => new Map() }
+
 /** A state directory as the plugin fills it, and the agent's part beside it. */
 class Lab {
   readonly stateDir = mkdtempSync(join(tmpdir(), 'patchbay-names-'))
@@ -37,7 +39,7 @@ class Lab {
   #make(): Names {
     return new Names({
       host: 'h0',
-      registry: new AloneRegistry(),
+      registry: new AloneRegistry({ directory: join(this.stateDir, 'registry'), own: NOTHING }),
       stateDir: this.stateDir,
       kernel: new LinuxKernel(),
       metrics: new Metrics(),
