@@ -88,20 +88,17 @@ export class Zone {
    */
   find(asked: string, asker: readonly Named[]): Found {
     const name = asked.startsWith(TASKS) ? asked.slice(TASKS.length) : asked
-    const addresses: IpAddress[] = []
-    let isKnown = false
+    // A container may be on one network with several interfaces: what it hears of twice is told once.
+    const bearers = new Set<Named>()
     let isOurs = asked.startsWith(TASKS)
     for (const own of asker) {
       for (const part of partsOf(name, own)) {
         isOurs ||= part !== name
-        for (const bearer of this.#byName.get(own.network)?.get(part)?.values() ?? []) {
-          isKnown = true
-          addresses.push(...bearer.record.addresses)
-        }
+        for (const bearer of this.#byName.get(own.network)?.get(part)?.values() ?? []) bearers.add(bearer)
       }
     }
-    if (!isKnown) return isOurs ? { addresses: undefined, isOurs } : NOTHING
-    return { addresses, isOurs: true }
+    if (bearers.size === 0) return isOurs ? { addresses: undefined, isOurs } : NOTHING
+    return { addresses: [...bearers].flatMap(bearer => bearer.record.addresses), isOurs: true }
   }
 
   /** The name of an address on one of the asker's networks. */
