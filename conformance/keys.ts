@@ -170,12 +170,15 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     rangeEnd: ['host-local.range'],
     gateway: ['host-local.range'],
     exclude: OWN,
+    requestedFrom: OWN,
     routes: ['host-local.routes', 'host-local.route-attributes'],
     resolvConf: ['host-local.resolv-conf'],
     dataDir: ['host-local.files']
   },
   static: {
     addresses: ['static.sources', 'static.bad-address'],
+    leasesOf: OWN,
+    dataDir: OWN,
     routes: ['static.routes-and-dns'],
     dns: ['static.routes-and-dns']
   },

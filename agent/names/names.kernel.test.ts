@@ -30,6 +30,8 @@ function address(text: string): IpAddress {
   return parsed
 }
 
+const NOTHING = { values: () => new Map(), claims: () => new Map() }
+
 /** A state directory as the plugin fills it, and the agent's part beside it. */
 class Lab {
   readonly stateDir = mkdtempSync(join(tmpdir(), 'patchbay-names-'))
@@ -42,7 +44,7 @@ class Lab {
   #make(): Names {
     return new Names({
       host: 'h0',
-      registry: new AloneRegistry(),
+      registry: new AloneRegistry({ directory: join(this.stateDir, 'registry'), own: NOTHING }),
       stateDir: this.stateDir,
       kernel: this.kernel,
       metrics: new Metrics(),

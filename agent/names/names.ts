@@ -50,6 +50,8 @@ export interface NamesOptions {
   readonly registry: Registry
   readonly metrics: Metrics
   readonly log: (message: string) => void
+  /** What else must be there before a container is attached. */
+  readonly arrived?: (named: Named, milliseconds: number) => Promise<void>
   /** The host's resolvers; a test's stand in their place. */
   readonly resolvers?: () => readonly Upstream[]
 }
@@ -113,10 +115,12 @@ export class Names {
    *   container cannot be answered
    */
   async arrived(attachment: Attachment, milliseconds: number): Promise<void> {
+    const deadline = Date.now() + milliseconds
     this.#look(this.#files.pathOf(attachment))
     const named = this.#required(attachment)
     if (named.record.isCluster) await this.#publish(named, milliseconds)
     await this.#resolvers.whenOpen(named)
+    await this.#options.arrived?.(named, deadline - Date.now())
   }
 
   /** A plugin has removed what it had written down: without waiting for the file's event. */

@@ -7,15 +7,13 @@ import { type Dns, NO_DNS, type Route } from '../../lib/cni/result.ts'
 import { readRoutes } from '../../lib/cni/result-json.ts'
 import { ConfigError, type Section } from '../../lib/config/section.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
-import type { RangeSet } from '../../lib/ranges/range-set.ts'
-import { readRangeSets } from '../../lib/ranges/range-sets.ts'
+import { DEFAULT_DATA_DIR, readDataDir } from '../../lib/ranges/data-dir.ts'
+import { type Pool, readPool } from '../../lib/ranges/pool.ts'
 import { readResolvConf } from './resolv-conf.ts'
-
-const DEFAULT_DATA_DIR = '/var/lib/cni/networks'
 
 export interface HostLocalConfig {
   readonly dataDir: string
-  readonly sets: readonly RangeSet[]
+  readonly pool: Pool
   readonly routes: readonly Route[]
   readonly dns: Dns
   /** Addresses that the caller wants, each once. */
@@ -25,10 +23,9 @@ export interface HostLocalConfig {
 /** @throws {ConfigError} that lists everything wrong */
 export function readConfig(request: Request): HostLocalConfig {
   const ipam = ipamSection(request)
-  const sets = readRangeSets(request, ipam)
   const config = {
     dataDir: readDataDir(ipam),
-    sets,
+    pool: readPool(request, ipam),
     routes: readRoutes(ipam.sections('routes')),
     dns: readDnsOf(ipam),
     requested: request.command === 'ADD' ? everyRequestedAddress(request) : []
@@ -49,14 +46,6 @@ function ipamSection(request: Request): Section {
   const ipam = request.config.section('ipam')
   if (ipam === undefined) throw new ConfigError(['ipam is required'])
   return ipam
-}
-
-function readDataDir(ipam: Section): string {
-  const text = ipam.text('dataDir') ?? ''
-  if (text === '') return DEFAULT_DATA_DIR
-  // Leases below whatever directory a runtime happens to be in would be found by nobody, or planted by somebody.
-  if (!text.startsWith('/')) ipam.problem('dataDir', 'must be an absolute path')
-  return text
 }
 
 function readDnsOf(ipam: Section): Dns {
