@@ -7,6 +7,7 @@
  *     <prefix>/names/<network>/<host>/<containerID>/<ifname>
  *     <prefix>/name-owners/<network>/<name>
  *     <prefix>/networks/<name>                                         without a lease: no host's
+ *     <prefix>/services/<name>                                         without a lease, and so are their addresses
  *
  * One loop keeps it going: connect, follow what the others write, put right what is there of ours; when anything of that
  * breaks, begin again with the next endpoint. Following comes first and goes on when etcd refuses to be written to: its
@@ -160,12 +161,13 @@ export class EtcdRegistry implements Registry {
     return this.#retried(milliseconds, async left => readingOf(await this.#etcd.range(all, left), all))
   }
 
-  async share({ key, value }: Shared, conditions: readonly Unchanged[], milliseconds: number) {
-    const where = this.#key(key)
-    const write = value === undefined ? remove(where) : put(where, value, NO_LEASE)
+  async share(all: readonly Shared[], conditions: readonly Unchanged[], milliseconds: number) {
+    const writes = all.map(({ key, value }) =>
+      value === undefined ? remove(this.#key(key)) : put(this.#key(key), value, NO_LEASE)
+    )
     const unchanged = conditions.map(({ under, since }) => ({ under: this.#key(under), since }))
     return this.#retried(milliseconds, async left => {
-      const { succeeded, revision } = await this.#etcd.txn(unchanged, [write], [], left)
+      const { succeeded, revision } = await this.#etcd.txn(unchanged, writes, [], left)
       return succeeded ? revision : undefined
     })
   }

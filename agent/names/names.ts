@@ -48,6 +48,8 @@ export interface NamesOptions {
   readonly registry: Registry
   readonly metrics: Metrics
   readonly log: (message: string) => void
+  /** What else must be there before a container is attached. */
+  readonly arrived?: (named: Named, milliseconds: number) => Promise<void>
   /** The host's resolvers; a test's stand in their place. */
   readonly resolvers?: () => readonly Upstream[]
 }
@@ -125,11 +127,13 @@ export class Names {
    *   container cannot be answered
    */
   async arrived(attachment: Attachment, milliseconds: number): Promise<void> {
+    const deadline = Date.now() + milliseconds
     this.#look()
     const named = this.#required(attachment)
     if (named.record.isCluster) await this.#publish(named, milliseconds)
     const listener = await this.#containers.get(named.record.netnsId)?.listener
     if (listener instanceof CniError) throw listener
+    await this.#options.arrived?.(named, deadline - Date.now())
   }
 
   /** DEL: at once, without waiting for the file's event. */

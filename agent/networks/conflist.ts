@@ -103,8 +103,11 @@ function chainOf(record: NetworkRecord, settings: HostSettings): readonly Json[]
   const stateDir = settings.stateDir === DEFAULT_STATE_DIR ? undefined : jsonString(settings.stateDir)
   const plugin = (type: string, members: readonly (readonly [string, Json | undefined])[]): Json =>
     jsonObject([['type', jsonString(type)], ...members, ['stateDir', stateDir]])
+  const isRanged = record.ranges.some(range => range.span !== undefined)
   const ipam = jsonObject([
     ['type', jsonString('cluster')],
+    // As with Docker, --ip-range is where addresses are chosen, not where they may be asked for.
+    ['requestedFrom', isRanged ? jsonString('subnet') : undefined],
     ['ranges', jsonArray(record.ranges.map(range => jsonArray([rangeToJson(range)])))]
   ])
   const vxlan = plugin('vxlan', [

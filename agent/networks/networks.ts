@@ -28,10 +28,14 @@ export interface HostNetwork extends KnownNetwork {
 }
 
 export interface NetworksOptions {
+  /** No other host hears of them. */
+  readonly isAlone: boolean
   readonly registry: Registry
   readonly confDir: ConfDir
   /** Whether a container of this host is on the network. */
   readonly isUsed: (network: string) => boolean
+  /** What of this host has one of the network's subnets; '' for nothing. Asked before runtimes are told of the network. */
+  readonly clashOf: (record: NetworkRecord) => string
   /** The network is gone: gives back what dead containers of this host still hold of it. */
   readonly release: (network: string) => void
   /** How often files are compared, whatever has happened. */
@@ -88,6 +92,10 @@ export class Networks {
       'Networks that runtimes here do not find',
       () => this.#problems.size
     )
+  }
+
+  get isAlone(): boolean {
+    return this.#options.isAlone
   }
 
   /** Ends it; files stay. */
@@ -147,7 +155,7 @@ export class Networks {
       }
       isTried = true
       const key = `${NETWORKS}${name}`
-      const revision = await registry.share({ key, value: undefined }, conditions, deadline - Date.now())
+      const revision = await registry.share([{ key, value: undefined }], conditions, deadline - Date.now())
       if (revision !== undefined) {
         this.#change({ name, value: '', revision }, true)
         this.#settle()
@@ -192,7 +200,7 @@ export class Networks {
         { under: NETWORKS, since: all.revision },
         { under: endpointPrefix(record.vni), since: 0 }
       ]
-      const revision = await registry.share(one, conditions, deadline - Date.now())
+      const revision = await registry.share([one], conditions, deadline - Date.now())
       if (revision !== undefined) return this.#learn({ record, revision })
       refuseLate('create', wish.name, deadline)
     }
@@ -266,7 +274,7 @@ export class Networks {
     const { confDir, log } = this.#options
     for (const name of this.#toWrite) {
       const known = this.#known.get(name)
-      const problem = known === undefined ? '' : confDir.put(known)
+      const problem = known === undefined ? '' : this.#put(known)
       if (problem !== '' && problem !== this.#problems.get(name))
         log(`network ${JSON.stringify(name)} is not known to runtimes here: ${problem}`)
       if (problem === '') this.#problems.delete(name)
@@ -276,6 +284,13 @@ export class Networks {
     const files = [...confDir.own().keys()]
     this.#leaving = new Set(files.filter(name => !this.#known.has(name) && !this.#unreadable.has(name)))
     this.#removeLeaving()
+  }
+
+  /** What runtimes have been told of stays, whatever the host is given later: containers may be on it. */
+  #put(known: KnownNetwork): string {
+    const { confDir, clashOf } = this.#options
+    const clash = confDir.has(known.record) ? '' : clashOf(known.record)
+    return clash === '' ? confDir.put(known) : clash
   }
 
   #removeLeaving(): void {
