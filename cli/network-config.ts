@@ -98,7 +98,7 @@ function bridgeChain(wish: NetworkWish, around: Surroundings, options: OptionRea
 }
 
 function namesOf(wish: NetworkWish): Chain[number] {
-  return { type: 'dns', ...(wish.internal ? { internal: true } : {}), capabilities: { aliases: true } }
+  return { type: 'dns', ...(wish.internal ? { internal: true } : {}), capabilities: { aliases: true, dns: true } }
 }
 
 function ptpChain(wish: NetworkWish, around: Surroundings, options: OptionReader): Chain {
