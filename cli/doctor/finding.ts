@@ -16,7 +16,7 @@ export interface Finding {
   readonly fix?: Fix
 }
 
-export interface Fix {
+interface Fix {
   /** What will be done, as a command. */
   readonly words: string
   readonly apply: () => void | Promise<void>
