@@ -52,7 +52,7 @@ function onHost<T>(look: (host: Net) => T, otherwise: T): T {
 }
 
 function linkNames(host: Net): readonly string[] {
-  return host.links.list().map(link => link.name)
+  return host.links.list().flatMap(link => [link.name, ...link.altNames])
 }
 
 /** Of every interface, but for link-local ones, which clash with nothing. */

@@ -87,7 +87,7 @@ export class Journal extends Records {
   }
 
   override write(attachment: Attachment, entry: Json): void {
-    const path = this.#path(attachment)
+    const path = this.path(attachment)
     const text = jsonText(this.#isLong(attachment) ? withOwner(entry, attachment) : entry)
     for (let tries = 1; ; tries += 1) {
       ensureDirectory(this.#directory, 0o700)
@@ -103,11 +103,11 @@ export class Journal extends Records {
   }
 
   override read(attachment: Attachment): Json | undefined {
-    return readEntry(this.#path(attachment))
+    return readEntry(this.path(attachment))
   }
 
   override readForRemoval(attachment: Attachment): Json | undefined {
-    const path = this.#path(attachment)
+    const path = this.path(attachment)
     const entry = readEntry(path)
     if (entry !== undefined) return entry
     // The writer may have been killed before it began, with nothing made but the directory.
@@ -130,11 +130,12 @@ export class Journal extends Records {
 
   /** With the last entry the network's directory goes too. */
   override remove(attachment: Attachment): void {
-    removeSingly(this.#path(attachment))
+    removeSingly(this.path(attachment))
     removeEmptyDirectory(this.#directory)
   }
 
-  #path(attachment: Attachment): string {
+  /** Where an attachment's entry is, if there is one. */
+  path(attachment: Attachment): string {
     const { containerId, ifName } = attachment
     const names = this.#isLong(attachment) ? hashOf(attachment) : `${containerId}:${ifName}`
     return `${this.#directory}/${names}${this.#ending}`
