@@ -17,6 +17,14 @@ export class OptionReader {
     return key === undefined ? undefined : this.#options.get(key)
   }
 
+  /** One of these words. */
+  choice(keys: readonly string[], words: readonly string[]): string | undefined {
+    const text = this.text(keys)
+    if (text === undefined || words.includes(text)) return text
+    const message = `read -o ${keys.at(-1) ?? ''}=${text}: must be one of ${words.join(', ')}`
+    throw new UsageError(`${message}${didYouMean(text, words)}`)
+  }
+
   boolean(keys: readonly string[], fallback: boolean): boolean {
     const text = this.text(keys)
     if (text === undefined) return fallback

@@ -49,6 +49,7 @@ interface Host {
   readonly networks?: readonly string[]
   readonly interfaces?: readonly string[]
   readonly routes?: readonly string[]
+  readonly links?: readonly string[]
 }
 
 function config(more: Partial<NetworkWish> = {}, host: Host = {}, plugins = ALL): Shown {
@@ -63,7 +64,7 @@ function config(more: Partial<NetworkWish> = {}, host: Host = {}, plugins = ALL)
     interface: 'tun0',
     owner: 'the route by tun0'
   }))
-  const around = { plugins, networks, connected, routed, links: undefined }
+  const around = { plugins, networks, connected, routed, links: host.links }
   return JSON.parse(JSON.stringify(networkConfig(wish(more), around)))
 }
 
@@ -179,8 +180,25 @@ test('macvlan and ipvlan hang from an interface', () => {
   const [plugin] = config({ driver: 'macvlan', options }).plugins
   assert.equal([plugin?.type, plugin?.['master'], plugin?.['mode']], ['macvlan', 'eth1', 'bridge'])
   throwsLike(() => config({ driver: 'ipvlan' }), { message: /needs a parent interface/ })
+  const modes = new Map([...options, ['macvlan_mode', 'brigde']])
+  throwsLike(() => config({ driver: 'macvlan', options: modes }), {
+    message: /mode=brigde: must be one of bridge, .*"bridge"\?/
+  })
   throwsLike(() => config({ driver: 'toString' }), { message: /no driver "toString"/ })
   throwsLike(() => config({ driver: 'macvlan' }, {}, ['bridge']), { message: /no driver "macvlan"/ })
+})
+
+test('a parent is there, or is a VLAN of one that is there', () => {
+  const on = (parent: string) =>
+    config(
+      { driver: 'macvlan', options: new Map([['parent', parent]]) },
+      { links: ['lo', 'eth0', 'enp9s0altname-that-is-long'] }
+    ).plugins[0]
+  assert.equal([on('eth0')?.['createMaster'], on('eth0.10')?.['createMaster']], [undefined, true])
+  assert.is(on('enp9s0altname-that-is-long')?.['master'], 'enp9s0altname-that-is-long')
+  throwsLike(() => on('eth1'), { name: 'CommandError', message: /has no interface eth1; did you mean "eth0"\?/ })
+  throwsLike(() => on('eth1.10'), { name: 'CommandError', message: /has no interface eth1/ })
+  throwsLike(() => on('eth0.4095'), { name: 'CommandError', message: /has no interface eth0\.4095/ })
 })
 
 test('ptp, and networks that get their addresses from a DHCP server or none', () => {

@@ -1,5 +1,6 @@
 /** The configuration list that `patchbay network create` writes. Pure: what exists already is passed in. */
 import { createHash } from 'node:crypto'
+import { vlanOfName } from '../lib/attach/vlan-master.ts'
 import { ifNameFault } from '../lib/cni/env.ts'
 import { formatAddress, type IpAddress } from '../lib/ip/address.ts'
 import { formatPrefix, prefixContains } from '../lib/ip/prefix.ts'
@@ -7,7 +8,7 @@ import { DRIVER_NAMES, IPAM_DRIVERS } from './driver-names.ts'
 import { OptionReader } from './driver-options.ts'
 import { didYouMean } from './nearest.ts'
 import { type Occupied, type Pool, type PoolWish, poolsOf, type TakenPrefix } from './network-pools.ts'
-import { UsageError } from './output.ts'
+import { CommandError, UsageError } from './output.ts'
 
 /** What a person asked for. */
 export interface NetworkWish extends PoolWish {
@@ -97,7 +98,7 @@ function bridgeChain(wish: NetworkWish, around: Surroundings, options: OptionRea
 }
 
 function namesOf(wish: NetworkWish): Chain[number] {
-  return { type: 'dns', ...(wish.internal ? { internal: true } : {}), capabilities: { aliases: true } }
+  return { type: 'dns', ...(wish.internal ? { internal: true } : {}), capabilities: { aliases: true, dns: true } }
 }
 
 function ptpChain(wish: NetworkWish, around: Surroundings, options: OptionReader): Chain {
@@ -127,21 +128,43 @@ function parentChain(wish: NetworkWish, around: Surroundings, options: OptionRea
   if (parent === undefined) {
     throw new UsageError(`create network: driver ${wish.driver} needs a parent interface`, 'give it: -o parent=eth0')
   }
-  // One that is longer than a first name can be is an alternative one: it is looked for, not judged.
-  const fault = parent.length > 15 ? '' : ifNameFault(parent)
-  if (fault !== '') throw new UsageError(`read -o parent=${parent}: ${fault}`)
-  const mode = options.text([`${wish.driver}_mode`, 'mode'])
+  const created = parentToCreate(parent, around)
+  const mode = options.choice([`${wish.driver}_mode`, 'mode'], MODES[wish.driver] ?? [])
   // The host's own addresses in the subnet must not be a container's.
   const own = around.connected.filter(one => one.interface === parent).map(one => one.address)
   const link = {
     type: wish.driver,
     master: parent,
+    ...created,
     ...(mode === undefined ? {} : { mode }),
     ...options.mtu(),
     capabilities: { ips: true, ...(wish.driver === 'macvlan' ? { mac: true } : {}) },
     ...ipamOf(wish, takenOf(around, parent), own)
   }
   return [link]
+}
+
+const MODES: Readonly<Record<string, readonly string[]>> = {
+  macvlan: ['bridge', 'private', 'vepa', 'passthru'],
+  ipvlan: ['l2', 'l3', 'l3s']
+}
+
+/**
+ * A parent that is not there is a VLAN which the plugin makes, `eth0.10`, or a mistake.
+ *
+ * @throws UsageError, CommandError
+ */
+function parentToCreate(parent: string, { links }: Surroundings): { readonly createMaster?: boolean } {
+  // One that is longer than a first name can be is an alternative one: it is looked for, not judged.
+  const fault = parent.length > 15 ? '' : ifNameFault(parent)
+  if (fault !== '') throw new UsageError(`read -o parent=${parent}: ${fault}`)
+  if (links === undefined || links.includes(parent)) return {}
+  const vlan = vlanOfName(parent)
+  if (vlan !== undefined && links.includes(vlan.trunk)) return { createMaster: true }
+  throw new CommandError(
+    `read -o parent=${parent}: this host has no interface ${vlan === undefined ? parent : vlan.trunk}${didYouMean(parent, links)}`,
+    'name one that is there (ip link), or a VLAN of one, which is made: eth0.10'
+  )
 }
 
 /** @param own an interface whose subnets the network is to share */

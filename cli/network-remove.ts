@@ -1,9 +1,11 @@
 /** `patchbay network rm`: networks go, with what is left of their containers. */
 import { rmSync } from 'node:fs'
+import { isOwnMaster } from '../lib/attach/vlan-master.ts'
 import { memberOf } from '../lib/config/json.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
+import type { Net } from '../lib/net/net.ts'
 import { Namespaces } from '../lib/runtime/namespaces.ts'
-import { type Network, NetworkError } from '../lib/runtime/network.ts'
+import { loadNetworks, type Network, NetworkError } from '../lib/runtime/network.ts'
 import { AgentClient, type AgentContainer } from './agent-client.ts'
 import type { Call } from './call.ts'
 import { bridgeName } from './network-config.ts'
@@ -94,7 +96,7 @@ async function release(call: Call, network: Network): Promise<void> {
   const runtime = runtimeAt(place, output)
   try {
     await runtime.gc(network, [])
-    removeIdleBridge(network)
+    removeIdleLinks(call, network)
   } catch (error) {
     if (!call.has('force')) throw error
     output.err(`patchbay: ${error instanceof Error ? error.message : String(error)}; removed all the same (--force)\n`)
@@ -102,17 +104,29 @@ async function release(call: Call, network: Network): Promise<void> {
   }
 }
 
-/** The bridge that was named for this network goes with it when nothing is connected; any other may be somebody's. */
-function removeIdleBridge(network: Network): void {
-  const name = bridgeName(network.name)
-  const isOurs = network.plugins.some(plugin => memberOf(plugin, 'bridge')?.text === name)
-  if (!isOurs) return
+function removeIdleLinks(call: Call, network: Network): void {
   const host = new LinuxKernel().host()
   try {
-    const links = host.links.list()
-    const bridge = links.find(link => link.name === name && link.kind === 'bridge')
-    if (bridge !== undefined && !links.some(link => link.masterIndex === bridge.index)) host.links.remove(name)
+    removeIdleBridge(host, network)
+    removeIdleMaster(host, network, loadNetworks(call.place.confDir).networks)
   } finally {
     host.close()
   }
+}
+
+/** The bridge that was named for this network goes with it when nothing is connected; any other may be somebody's. */
+function removeIdleBridge(host: Net, network: Network): void {
+  const name = bridgeName(network.name)
+  if (!network.plugins.some(plugin => memberOf(plugin, 'bridge')?.text === name)) return
+  const links = host.links.list()
+  const bridge = links.find(link => link.name === name && link.kind === 'bridge')
+  if (bridge !== undefined && !links.some(link => link.masterIndex === bridge.index)) host.links.remove(name)
+}
+
+/** So does the VLAN that was made for it, unless another network is on it. */
+function removeIdleMaster(host: Net, network: Network, all: readonly Network[]): void {
+  const masterOf = (one: Network): string => (one.plugins[0] && memberOf(one.plugins[0], 'master')?.text) ?? ''
+  const link = host.links.find(masterOf(network))
+  const isShared = all.some(one => one.name !== network.name && masterOf(one) === link?.name)
+  if (link !== undefined && isOwnMaster(link) && !isShared) host.links.remove(link.name)
 }

@@ -4,9 +4,9 @@ import { formatPrefix, networkOf } from '../lib/ip/prefix.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import type { Net } from '../lib/net/net.ts'
 import type { Network } from '../lib/runtime/network.ts'
+import { subnetsOf } from '../lib/runtime/network-ranges.ts'
 import { pluginNames } from '../plugins/start.ts'
 import type { Surroundings } from './network-config.ts'
-import { subnetsOf } from './network-ranges.ts'
 import { CommandError } from './output.ts'
 
 /** Words that are networks in other places of the command. */
@@ -52,7 +52,7 @@ function onHost<T>(look: (host: Net) => T, otherwise: T): T {
 }
 
 function linkNames(host: Net): readonly string[] {
-  return host.links.list().map(link => link.name)
+  return host.links.list().flatMap(link => [link.name, ...link.altNames])
 }
 
 /** Of every interface, but for link-local ones, which clash with nothing. */

@@ -102,7 +102,7 @@ test('prune removes what create made and nobody uses; --dry-run only says so', (
       ['n1', 'a=1'],
       ['n2', 'a=2']
     ] as const)
-      await run('network', 'create', name, '-d', 'macvlan', '-o', 'parent=eth0', '--label', label)
+      await run('network', 'create', name, '-d', 'macvlan', '-o', 'parent=lo', '--label', label)
     const dry = await run('network', 'prune', '--dry-run', '--filter', 'label=a=2')
     assert.is(dry.out, 'would remove n2\n')
     const unasked = await run('network', 'prune')
@@ -126,7 +126,7 @@ test('a network is there for every program of the host, whatever the umask', () 
     rmSync(confDir, { recursive: true })
     const mask = process.umask(0o777)
     try {
-      const answer = await run('network', 'create', 'green', '--driver', 'macvlan', '-o', 'parent=eth0')
+      const answer = await run('network', 'create', 'green', '--driver', 'macvlan', '-o', 'parent=lo')
       assert.is(answer.status, 0, answer.err)
     } finally {
       process.umask(mask)

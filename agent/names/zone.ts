@@ -108,32 +108,32 @@ export class Zone {
 
   /**
    * Looks a name up as a container asks for it: `web`, `web.blue` (of network blue alone), `web.dns.example` where that is
-   * a network's domain. A service is found by its address; behind `tasks.`, as everybody else, by its containers.
+   * a network's domain, or by a link of its own. A service is found by its address; behind `tasks.`, as everybody else, by its
+   * containers.
    *
    * @param asker its attachments: it learns of their networks
    */
   find(asked: string, asker: readonly Named[]): Found {
     const name = asked.startsWith(TASKS) ? asked.slice(TASKS.length) : asked
-    const addresses: IpAddress[] = []
-    let isKnown = false
+    // A container may be on one network with several interfaces: what it hears of twice is told once.
+    const bearers = new Set<Named>()
+    const services = new Set<ServiceName>()
     let isOurs = asked.startsWith(TASKS)
     for (const own of asker) {
       for (const part of partsOf(name, own)) {
         isOurs ||= part !== name
-        const service = this.#services.get(own.network)?.get(part)
+        // Its own words for others come first: nobody else uses them.
+        const target = own.record.links.find(link => link.alias === part)?.target ?? part
+        const service = this.#services.get(own.network)?.get(target)
+        if (service !== undefined) services.add(service)
         const isOfContainers = service === undefined || service.addresses.length === 0 || name !== asked
-        isKnown ||= service !== undefined
-        if (!isOfContainers) addresses.push(...service.addresses)
-        else {
-          for (const bearer of this.bearersOf(own.network, service?.alias ?? part)) {
-            isKnown = true
-            addresses.push(...bearer.record.addresses)
-          }
-        }
+        if (!isOfContainers) continue
+        for (const bearer of this.bearersOf(own.network, service?.alias ?? target)) bearers.add(bearer)
       }
     }
-    if (!isKnown) return isOurs ? { addresses: undefined, isOurs } : NOTHING
-    return { addresses, isOurs: true }
+    if (bearers.size + services.size === 0) return isOurs ? { addresses: undefined, isOurs } : NOTHING
+    const own = name === asked ? [...services].flatMap(service => service.addresses) : []
+    return { addresses: [...own, ...[...bearers].flatMap(bearer => bearer.record.addresses)], isOurs: true }
   }
 
   /** The name of an address on one of the asker's networks. */
