@@ -7,7 +7,7 @@ import { BIN_DIR, type OverlaySite } from './overlay-site.ts'
 import { patchbayProgram, programFromText } from './program.ts'
 
 /** The network that every lab of these has, and the address that its first service gets. */
-export const SERVICE_NETWORK = 'blue'
+const SERVICE_NETWORK = 'blue'
 const NETWORK = { ranges: [{ subnet: '10.43.0.0/24', gateway: '10.43.0.1' }] }
 export const VIP = '10.43.0.254'
 
