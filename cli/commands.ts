@@ -117,7 +117,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     arguments: [{ ...NETWORK, isMany: true }],
     options: [
       { flags: '-f, --format TEMPLATE', summary: "a template, such as '{{.IPAM.Config.0.Subnet}}'" },
-      { flags: '-v, --verbose', summary: 'accepted for compatibility: everything is shown' },
+      { flags: '-v, --verbose', summary: 'services too' },
       { flags: '-o, --output FORMAT', summary: 'how it is shown', choices: ['json', 'yaml'] },
       JSON_OUT,
       ...PLACE,
@@ -125,7 +125,10 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     examples: [
       { line: 'patchbay network inspect blue', effect: 'as JSON, in the words of docker network inspect' },
-      { line: "patchbay network inspect -f '{{json .Containers}}' blue", effect: 'one part of it' }
+      {
+        line: "patchbay network inspect -f '{{range .Containers}}{{.Name}} {{end}}' blue",
+        effect: 'who is on it'
+      }
     ],
     run: async call => (await import('./network-inspect.ts')).inspect(call)
   },

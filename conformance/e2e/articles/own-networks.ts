@@ -51,7 +51,7 @@ function life(patchbay: Patchbay): void {
     patchbay.outcome('rm -f c1')
     patchbay.run('network rm blue')
   }
-  deepEqual(patchbay.run('network ls -q'), '')
+  deepEqual(patchbay.run('network ls -q -f type=custom'), '')
 }
 
 function apart(patchbay: Patchbay): void {
