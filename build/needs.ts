@@ -29,6 +29,7 @@ const NEEDS: ReadonlyMap<string, { readonly path?: string; readonly debianPackag
   ['perl', { debianPackage: 'perl-base' }],
   ['dig', { debianPackage: 'bind9-dnsutils' }],
   ['jq', { debianPackage: 'jq' }],
+  ['dhcpd', { debianPackage: 'isc-dhcp-server' }],
   ['busybox', { debianPackage: 'busybox-static' }],
   ['reference-plugins', { path: '/usr/lib/cni/bridge', debianPackage: 'containernetworking-plugins' }]
 ])
