@@ -26,7 +26,7 @@ export type Terms =
   | { readonly family: 6; readonly client: Client6; readonly held: Held6 }
 
 /** Moments of `clock()`. */
-export interface Moments {
+interface Moments {
   readonly renewAt: number
   readonly rebindAt: number
   readonly expireAt: number

@@ -84,7 +84,7 @@ export function encodeMessage({ type, xid, options }: Message): Uint8Array {
   return new Writer().u32be(header).bytes(encodeOptions(options)).finish()
 }
 
-export function encodeOptions(options: Options): Uint8Array {
+function encodeOptions(options: Options): Uint8Array {
   const writer = new Writer()
   for (const [code, value] of options) writer.u16be(code).u16be(value.length).bytes(value)
   return writer.finish()
