@@ -93,17 +93,23 @@ export class AloneRegistry implements Registry {
     return { entries: this.#below(prefix), revision: this.#revision }
   }
 
-  async share({ key, value }: Shared, conditions: readonly Unchanged[]): Promise<number | undefined> {
+  async share(all: readonly Shared[], conditions: readonly Unchanged[]): Promise<number | undefined> {
     const isSo = conditions.every(({ under, since }) => this.#below(under).every(one => one.revision <= since))
     if (!isSo) return undefined
+    for (const { key, value } of all) this.#keep(key, value)
+    for (const { key, value } of all) this.#write(key, value)
+    return this.#revision
+  }
+
+  #keep(key: string, value: string | undefined): void {
     const { directory } = this.#options
     const path = `${directory}/${encodeURIComponent(key)}`
-    if (value === undefined) removeFile(path)
-    else {
-      ensureDirectory(directory, 0o700)
-      writeAtomic(path, value, 0o600)
+    if (value === undefined) {
+      removeFile(path)
+      return
     }
-    return this.#write(key, value)
+    ensureDirectory(directory, 0o700)
+    writeAtomic(path, value, 0o600)
   }
 
   async claim(key: string, owner: AddressOwner): Promise<AddressOwner | undefined> {

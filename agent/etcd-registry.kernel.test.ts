@@ -36,10 +36,13 @@ test('a container that goes while its records are being put right is not written
     }
     registry = registryOf(url, own)
     registry.start()
-    await registry.whenReady(30_000)
+    try {
+      await registry.whenReady(30_000)
+    } finally {
+      await registry.stop()
+    }
     const expected = ADDRESSES.filter(key => key !== LAST).map(key => `/patchbay/${key}`)
     assert.equal(keysOf(url, '/patchbay/addresses/'), expected.sort())
-    await registry.stop()
   })
 })
 

@@ -7,6 +7,7 @@
  *     <prefix>/names/<network>/<host>/<containerID>/<ifname>
  *     <prefix>/name-owners/<network>/<name>
  *     <prefix>/networks/<name>                                         without a lease: no host's
+ *     <prefix>/services/<name>                                         without a lease, and so are their addresses
  *
  * One loop keeps it going: connect, follow what the others write, put right what is there of ours; when anything of that
  * breaks, begin again with the next endpoint. Following comes first and goes on when etcd refuses to be written to: its
@@ -82,6 +83,8 @@ export class EtcdRegistry implements Registry {
   #trouble = 'not connected yet'
   #stream: EtcdStream | undefined
   #break: (reason: string) => void = () => undefined
+  /** Settles when what is there of ours has been put right, or could not be. */
+  #whenRight: Promise<unknown> = Promise.resolve()
   #loop: Promise<void> = Promise.resolve()
   /** The cluster that was read last, how far its history went, and whether this connection has read anything yet. */
   #cluster = ''
@@ -158,12 +161,13 @@ export class EtcdRegistry implements Registry {
     return this.#retried(milliseconds, async left => readingOf(await this.#etcd.range(all, left), all))
   }
 
-  async share({ key, value }: Shared, conditions: readonly Unchanged[], milliseconds: number) {
-    const where = this.#key(key)
-    const write = value === undefined ? remove(where) : put(where, value, NO_LEASE)
+  async share(all: readonly Shared[], conditions: readonly Unchanged[], milliseconds: number) {
+    const writes = all.map(({ key, value }) =>
+      value === undefined ? remove(this.#key(key)) : put(this.#key(key), value, NO_LEASE)
+    )
     const unchanged = conditions.map(({ under, since }) => ({ under: this.#key(under), since }))
     return this.#retried(milliseconds, async left => {
-      const { succeeded, revision } = await this.#etcd.txn(unchanged, [write], [], left)
+      const { succeeded, revision } = await this.#etcd.txn(unchanged, writes, [], left)
       return succeeded ? revision : undefined
     })
   }
@@ -265,7 +269,9 @@ export class EtcdRegistry implements Registry {
   async #register(): Promise<undefined> {
     try {
       await this.#host.register(this.#stop.signal)
-      await this.#putRight()
+      const putting = this.#putRight()
+      this.#whenRight = Promise.allSettled([putting])
+      await putting
       await this.#forgetNow()
       this.#options.log(`registry: connected to ${this.#etcd.endpoint()}`)
       this.#trouble = ''
@@ -393,6 +399,9 @@ export class EtcdRegistry implements Registry {
 
   async #forgetNow(): Promise<void> {
     while (this.#toForget.size > 0) {
+      // A container goes while its records are being put right: not in etcd yet, they would count as gone, and be written
+      // a moment later.
+      await this.#whenRight
       const keys = [...this.#toForget].slice(0, OPERATIONS_PER_TXN)
       const { found } = await this.#etcd.txn(
         [],

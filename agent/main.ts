@@ -4,6 +4,7 @@ import type { Server } from 'node:net'
 import { parseArgs } from 'node:util'
 import { lockHost } from '../lib/daemon/host-lock.ts'
 import { serveRequests } from '../lib/daemon/server.ts'
+import type { Kernel } from '../lib/net/kernel.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { machineId } from '../lib/state/machine.ts'
 import { messageOf } from '../lib/sys/errors.ts'
@@ -19,16 +20,23 @@ import { LocalStore } from './local-store.ts'
 import { Metrics } from './metrics.ts'
 import { Names } from './names/names.ts'
 import { answerNames, NAME_REQUESTS } from './names/requests.ts'
+import type { Named } from './names/zone.ts'
+import { clashOnHost } from './networks/clash.ts'
 import { ConfDir } from './networks/conf-dir.ts'
 import { Networks } from './networks/networks.ts'
+import type { NetworkRecord } from './networks/record.ts'
 import { answerNetworks, NETWORK_REQUESTS } from './networks/requests.ts'
 import { answerPlugin, REQUEST_NAMES } from './plugin-requests.ts'
 import { isClaimOfName, type OwnRecords, type Registry } from './registry.ts'
+import type { ServiceRecord } from './services/record.ts'
+import { keepLeases, Registrar } from './services/registrar.ts'
+import { answerServices, SERVICE_REQUESTS, type ServiceParts } from './services/requests.ts'
+import { Services } from './services/services.ts'
 
 export const USAGE = `usage: patchbay agent [--config FILE]
 
 Answers containers at 127.0.0.11 that ask for each other's names (plugin "dns"), keeps those of overlay networks (plugin
-"vxlan" with "registry") known on every host, and gives out addresses for ipam "cluster". Reads ${DEFAULT_CONFIG};
+"vxlan" with "registry") known on every host, gives out addresses for ipam "cluster", and has services reached by them. Reads ${DEFAULT_CONFIG};
 without it, this host is alone. docs/names.md and docs/overlay.md explain it.
 `
 
@@ -76,20 +84,25 @@ async function serve(config: AgentConfig): Promise<void> {
   const store = new LocalStore(config.stateDir)
   const kernel = new LinuxKernel()
   const { host, socket, compareSeconds } = config
-  const parts: { names?: Names } = {}
+  const parts: { names?: Names; services?: Services } = {}
   const registry = makeRegistry(config, store, metrics, () => parts.names)
   const onConflict = conflictTeller(metrics)
   const agent = new Agent({ host, socket, kernel, store, registry, metrics, compareSeconds, onConflict, log })
-  const names = new Names({ host, stateDir: config.pluginStateDir, kernel, registry, metrics, log })
+  const arrived = async (named: Named, left: number): Promise<void> => parts.services?.arrived(named, left)
+  const names = new Names({ host, stateDir: config.pluginStateDir, kernel, registry, metrics, log, arrived })
   parts.names = names
-  const networks = new Networks({ ...networksOf(config, agent), registry, metrics, log })
+  const isAlone = registry instanceof AloneRegistry
+  const networks = new Networks({ ...networksOf(config, agent, kernel), isAlone, registry, metrics, log })
+  const services = servicesOf(config, { names, kernel, registry, metrics })
+  parts.services = services.services
   metrics.gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
   // Names first: what they want the registry to have must be known when that compares.
   names.start()
   agent.start()
   networks.start()
-  const servers = [await serveRequestsOf({ agent, names, networks }, metrics, config.socket)]
-  const trouble = (): string => (registry instanceof AloneRegistry ? '' : agent.trouble())
+  services.services.start()
+  const servers = [await serveRequestsOf({ agent, names, networks, services }, metrics, config.socket)]
+  const trouble = (): string => (isAlone ? '' : agent.trouble())
   if (config.http !== '') servers.push(await serveHttp(trouble, metrics, config.http))
   log(`host ${JSON.stringify(config.host)}: listening on ${config.socket}`)
   await new Promise(resolve => {
@@ -98,33 +111,53 @@ async function serve(config: AgentConfig): Promise<void> {
   })
   for (const server of servers) server.close()
   networks.stop()
+  services.services.stop()
   await names.stop()
   await agent.stop()
   await unlock()
 }
 
 /** What of the networks' part follows from the configuration and from who is attached. */
-function networksOf(config: AgentConfig, agent: Agent) {
+function networksOf(config: AgentConfig, agent: Agent, kernel: Kernel) {
   const { socket, pluginStateDir, compareSeconds } = config
   const confDir = new ConfDir(config.confDir, { socket, stateDir: pluginStateDir })
   const isUsed = (network: string): boolean => agent.isAttached(network)
   const release = (network: string): void => agent.releaseNetwork(network)
-  return { confDir, compareSeconds, isUsed, release }
+  return { confDir, compareSeconds, isUsed, release, clashOf: (record: NetworkRecord) => clashOnHost(kernel, record) }
+}
+
+interface ServiceNeeds {
+  readonly names: Names
+  readonly kernel: Kernel
+  readonly registry: Registry
+  readonly metrics: Metrics
+}
+
+/** Who has services reached, and who makes them. */
+function servicesOf(config: AgentConfig, { names, kernel, registry, metrics }: ServiceNeeds): ServiceParts {
+  const { host, confDir, compareSeconds } = config
+  const { zone, cluster } = names
+  const isKnown = (network: string): boolean => cluster.isKnown(network)
+  const keep = (record: ServiceRecord): string => (record.leaseHost === host ? keepLeases(record) : '')
+  const services = new Services({ registry, kernel, zone, isKnown, keep, compareSeconds, metrics, log })
+  return { host, services, registrar: new Registrar({ host, registry, confDir, portProblem: () => '' }) }
 }
 
 interface Parts {
   readonly agent: Agent
   readonly names: Names
   readonly networks: Networks
+  readonly services: ServiceParts
 }
 
-function serveRequestsOf({ agent, names, networks }: Parts, metrics: Metrics, path: string): Promise<Server> {
+function serveRequestsOf({ agent, names, networks, services }: Parts, metrics: Metrics, path: string): Promise<Server> {
   const isKnown = (what: string): boolean =>
-    [REQUEST_NAMES, NAME_REQUESTS, NETWORK_REQUESTS].some(names => names.has(what))
+    [REQUEST_NAMES, NAME_REQUESTS, NETWORK_REQUESTS, SERVICE_REQUESTS].some(names => names.has(what))
   return serveRequests(path, {
     answer: request => {
       if (NAME_REQUESTS.has(request.what)) return answerNames(names, request)
       if (NETWORK_REQUESTS.has(request.what)) return answerNetworks(networks, request)
+      if (SERVICE_REQUESTS.has(request.what)) return answerServices(services, request)
       return answerPlugin(agent, request)
     },
     answered: (what, isOk, milliseconds) => {

@@ -82,13 +82,17 @@ export interface Registry {
   /** Everything whose key begins so, as of now; the names are what follows. @throws CniError code 11 */
   readonly read: (prefix: string, milliseconds: number) => Promise<Reading>
   /**
-   * Writes or removes a shared value, if all conditions hold, in one transaction with them. Its answer may get lost: whoever is
+   * Writes or removes shared values, if all conditions hold, in one transaction with them. Its answer may get lost: whoever is
    * told that a condition fails has to look whether it was this very call that has made it fail.
    *
    * @returns the revision; undefined when a condition does not hold
    * @throws CniError code 11; 51 where the registry cannot keep such values
    */
-  readonly share: (one: Shared, conditions: readonly Unchanged[], milliseconds: number) => Promise<number | undefined>
+  readonly share: (
+    all: readonly Shared[],
+    conditions: readonly Unchanged[],
+    milliseconds: number
+  ) => Promise<number | undefined>
   /** Takes an address or a name unless somebody else has it. @returns its owner when that is not `owner` */
   readonly claim: (key: string, owner: AddressOwner, milliseconds: number) => Promise<AddressOwner | undefined>
 }
@@ -127,6 +131,9 @@ const NAME_OWNERS = 'name-owners/'
 export function nameClaimKey(network: string, name: string): string {
   return `${NAME_OWNERS}${network}/${name}`
 }
+
+/** Services, which are shared: see agent/services. */
+export const SERVICES = 'services/'
 
 export function isClaimOfName(key: string): boolean {
   return key.startsWith(NAME_OWNERS)

@@ -10,6 +10,12 @@ export const CONF_DIR: OptionSpec = {
   words: 'directory',
   heading: DIRECTORIES
 }
+export const CACHE_DIR: OptionSpec = {
+  flags: '--cache-dir DIR',
+  summary: 'what is attached (/var/lib/cni)',
+  words: 'directory',
+  heading: DIRECTORIES
+}
 export const PLACE: readonly OptionSpec[] = [
   CONF_DIR,
   {
@@ -19,8 +25,20 @@ export const PLACE: readonly OptionSpec[] = [
     words: 'directory',
     heading: DIRECTORIES
   },
-  { flags: '--cache-dir DIR', summary: 'what is attached (/var/lib/cni)', words: 'directory', heading: DIRECTORIES }
+  CACHE_DIR
 ]
+export const STATE_DIR: OptionSpec = {
+  flags: '--state-dir DIR',
+  summary: 'what plugins wrote down (/run/patchbay)',
+  words: 'directory',
+  heading: DIRECTORIES
+}
+export const AGENT_SOCKET: OptionSpec = {
+  flags: '--agent-socket PATH',
+  summary: 'the agent (/run/patchbay/agent.sock)',
+  words: 'file',
+  heading: DIRECTORIES
+}
 export const RUN_DIR: OptionSpec = {
   flags: '--run-dir DIR',
   summary: 'containers of run (/run/patchbay/containers)',
@@ -50,6 +68,13 @@ export const NAMES: readonly OptionSpec[] = [
   { flags: '--name NAME', summary: 'what it is called on the network' },
   { flags: '--alias NAME', summary: 'another name for it, which others may share', isMany: true }
 ]
+/** What is asked of an address. */
+export const ENDPOINT: readonly OptionSpec[] = [
+  { flags: '--ip ADDRESS', summary: 'the IPv4 address it gets' },
+  { flags: '--ip6 ADDRESS', summary: 'the IPv6 address it gets' },
+  { flags: '--mac-address MAC', summary: 'the MAC address it gets' },
+  { flags: '--link-local-ip ADDRESS', summary: 'refused: the kernel makes it', isMany: true }
+]
 export const ARGS: OptionSpec = { flags: '--args KEY=VALUE', summary: 'CNI_ARGS for the plugins', isMany: true }
 export const CAP: OptionSpec = {
   flags: '--cap NAME=JSON',
@@ -62,5 +87,6 @@ export const CONTAINER = { name: 'CONTAINER', words: 'container' } as const
 
 /** What CONTAINER may be, in the words of every command that takes one. */
 export const CONTAINER_WORDS =
-  'CONTAINER is the id of a process, the name of a namespace (ip netns) or its path, or the id, or the beginning of it, ' +
-  'under which it was attached.'
+  'CONTAINER is the name or id of a container of run, containerd (ctr, nerdctl, CRI) or podman, or the beginning of one; the ' +
+  'id of a process; the name of a namespace (ip netns) or its path; or the id under which it was attached. Runtimes are ' +
+  'asked at $CONTAINERD_ADDRESS and $CONTAINER_HOST, else at their usual sockets.'

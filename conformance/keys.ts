@@ -64,9 +64,10 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     mode: ['macvlan.modes', 'macvlan.second-passthru'],
     mac: ['mac.sources'],
     bcqueuelen: ['macvlan.bcqueuelen'],
-    sourceMacs: OWN
+    sourceMacs: OWN,
+    createMaster: OWN
   },
-  ipvlan: { ...STACKED('ipvlan'), mode: ['ipvlan.modes', 'ipvlan.layer-3-modes'], flag: OWN },
+  ipvlan: { ...STACKED('ipvlan'), mode: ['ipvlan.modes', 'ipvlan.layer-3-modes'], flag: OWN, createMaster: OWN },
   vlan: { ...STACKED('vlan'), vlanId: ['vlan.id', 'vlan.tagged', 'vlan.bad-id'] },
   vxlan: {
     vni: ['vxlan.vni', 'vxlan.bad-vni'],

@@ -14,6 +14,7 @@ import {
   writeAtomic
 } from '../../lib/sys/files.ts'
 import { conflistOf, type HostSettings, type KnownNetwork, networkOfConflist } from './conflist.ts'
+import type { NetworkRecord } from './record.ts'
 
 /** As `patchbay network create` names those of one host: no two networks of one name. */
 const FILE = /^patchbay-(.+)\.conflist$/
@@ -43,6 +44,11 @@ export class ConfDir {
       if (known !== undefined && known.record.name === name) own.set(name, known)
     }
     return own
+  }
+
+  /** Whether runtimes are told of this very network. */
+  has({ name, id }: NetworkRecord): boolean {
+    return this.#ownOf(name)?.record.id === id
   }
 
   /** Writes a network's file. @returns why it cannot be there; '' when it is */

@@ -24,6 +24,7 @@ import {
 } from '../../lib/config/json.ts'
 import { Section } from '../../lib/config/section.ts'
 import { DEFAULT_SOCKET } from '../../lib/overlay/agent-call.ts'
+import { OFFERED_VERSIONS } from '../../lib/runtime/network.ts'
 import { DEFAULT_STATE_DIR } from '../../lib/state/journal.ts'
 import { type NetworkRecord, rangeToJson, readRecord, recordToJson } from './record.ts'
 
@@ -53,7 +54,8 @@ export function conflistOf({ record, revision }: KnownNetwork, settings: HostSet
     ['revision', jsonNumber(revision)]
   ])
   const config = jsonObject([
-    ['cniVersion', jsonString('1.1.0')],
+    ['cniVersion', jsonString(OFFERED_VERSIONS[0])],
+    ['cniVersions', jsonArray(OFFERED_VERSIONS.map(jsonString))],
     ['name', jsonString(record.name)],
     ['labels', labels.size === 0 ? undefined : jsonObject([...labels].map(([key, text]) => [key, jsonString(text)]))],
     ['plugins', jsonArray(chainOf(record, settings))],
@@ -103,8 +105,11 @@ function chainOf(record: NetworkRecord, settings: HostSettings): readonly Json[]
   const stateDir = settings.stateDir === DEFAULT_STATE_DIR ? undefined : jsonString(settings.stateDir)
   const plugin = (type: string, members: readonly (readonly [string, Json | undefined])[]): Json =>
     jsonObject([['type', jsonString(type)], ...members, ['stateDir', stateDir]])
+  const isRanged = record.ranges.some(range => range.span !== undefined)
   const ipam = jsonObject([
     ['type', jsonString('cluster')],
+    // As with Docker, --ip-range is where addresses are chosen, not where they may be asked for.
+    ['requestedFrom', isRanged ? jsonString('subnet') : undefined],
     ['ranges', jsonArray(record.ranges.map(range => jsonArray([rangeToJson(range)])))]
   ])
   const vxlan = plugin('vxlan', [

@@ -11,7 +11,16 @@ import { CniError, INVALID_CONFIG, TRY_AGAIN_LATER } from '../../lib/cni/error.t
 import { formatPrefix } from '../../lib/ip/prefix.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
 import type { Metrics } from '../metrics.ts'
-import { type Entry, endpointPrefix, type Following, NETWORKS, type Reading, type Registry } from '../registry.ts'
+import {
+  type Entry,
+  endpointPrefix,
+  type Following,
+  NETWORKS,
+  type Reading,
+  type Registry,
+  SERVICES
+} from '../registry.ts'
+import { serviceFromValue } from '../services/record.ts'
 import type { ConfDir } from './conf-dir.ts'
 import type { KnownNetwork } from './conflist.ts'
 import { containersOf, type NetworkContainer } from './containers.ts'
@@ -28,10 +37,14 @@ export interface HostNetwork extends KnownNetwork {
 }
 
 export interface NetworksOptions {
+  /** No other host hears of them. */
+  readonly isAlone: boolean
   readonly registry: Registry
   readonly confDir: ConfDir
   /** Whether a container of this host is on the network. */
   readonly isUsed: (network: string) => boolean
+  /** What of this host has one of the network's subnets; '' for nothing. Asked before runtimes are told of the network. */
+  readonly clashOf: (record: NetworkRecord) => string
   /** The network is gone: gives back what dead containers of this host still hold of it. */
   readonly release: (network: string) => void
   /** How often files are compared, whatever has happened. */
@@ -90,6 +103,10 @@ export class Networks {
     )
   }
 
+  get isAlone(): boolean {
+    return this.#options.isAlone
+  }
+
   /** Ends it; files stay. */
   stop(): void {
     for (const timer of this.#timers) clearInterval(timer)
@@ -139,7 +156,12 @@ export class Networks {
         throw new CniError(INVALID_CONFIG, `remove network ${JSON.stringify(name)}: the cluster has none of this name`)
       }
       const record = recordFromValue(name, entry.value)
-      const conditions = [{ under: NETWORKS, since: all.revision }]
+      const services = await registry.read(SERVICES, deadline - Date.now())
+      refuseServed(name, services.entries)
+      const conditions = [
+        { under: NETWORKS, since: all.revision },
+        { under: SERVICES, since: services.revision }
+      ]
       if (typeof record !== 'string') {
         const { containers, revision } = await containersOf(registry, record, deadline - Date.now())
         if (containers.length > 0) throw inUse(name, containers)
@@ -147,7 +169,7 @@ export class Networks {
       }
       isTried = true
       const key = `${NETWORKS}${name}`
-      const revision = await registry.share({ key, value: undefined }, conditions, deadline - Date.now())
+      const revision = await registry.share([{ key, value: undefined }], conditions, deadline - Date.now())
       if (revision !== undefined) {
         this.#change({ name, value: '', revision }, true)
         this.#settle()
@@ -192,7 +214,7 @@ export class Networks {
         { under: NETWORKS, since: all.revision },
         { under: endpointPrefix(record.vni), since: 0 }
       ]
-      const revision = await registry.share(one, conditions, deadline - Date.now())
+      const revision = await registry.share([one], conditions, deadline - Date.now())
       if (revision !== undefined) return this.#learn({ record, revision })
       refuseLate('create', wish.name, deadline)
     }
@@ -266,7 +288,7 @@ export class Networks {
     const { confDir, log } = this.#options
     for (const name of this.#toWrite) {
       const known = this.#known.get(name)
-      const problem = known === undefined ? '' : confDir.put(known)
+      const problem = known === undefined ? '' : this.#put(known)
       if (problem !== '' && problem !== this.#problems.get(name))
         log(`network ${JSON.stringify(name)} is not known to runtimes here: ${problem}`)
       if (problem === '') this.#problems.delete(name)
@@ -276,6 +298,13 @@ export class Networks {
     const files = [...confDir.own().keys()]
     this.#leaving = new Set(files.filter(name => !this.#known.has(name) && !this.#unreadable.has(name)))
     this.#removeLeaving()
+  }
+
+  /** What runtimes have been told of stays, whatever the host is given later: containers may be on it. */
+  #put(known: KnownNetwork): string {
+    const { confDir, clashOf } = this.#options
+    const clash = confDir.has(known.record) ? '' : clashOf(known.record)
+    return clash === '' ? confDir.put(known) : clash
   }
 
   #removeLeaving(): void {
@@ -348,6 +377,18 @@ function inUse(name: string, containers: readonly NetworkContainer[]): CniError 
     INVALID_CONFIG,
     `remove network ${JSON.stringify(name)}: attached: ${shown.join(', ')}${more}`,
     'disconnect them on their hosts first'
+  )
+}
+
+/** A service's address is the network's. @throws {CniError} code 7 naming the services that are on it */
+function refuseServed(network: string, entries: readonly Entry[]): void {
+  const records = entries.map(one => serviceFromValue(one.name, one.value))
+  const names = records.flatMap(one => (typeof one !== 'string' && one.network === network ? [one.name] : []))
+  if (names.length === 0) return
+  throw new CniError(
+    INVALID_CONFIG,
+    `remove network ${JSON.stringify(network)}: services on it: ${names.join(', ')}`,
+    `remove them first: patchbay service rm ${names.join(' ')}`
   )
 }
 

@@ -2,6 +2,7 @@
 import {
   type Json,
   jsonArray,
+  jsonBoolean,
   jsonNull,
   jsonNumber,
   jsonObject,
@@ -34,7 +35,8 @@ export async function answerNetworks(networks: Networks, request: DaemonRequest)
 }
 
 async function create(networks: Networks, request: DaemonRequest): Promise<Json> {
-  return networkToJson(await networks.create(readNew(request), request.milliseconds))
+  const made = networkToJson(await networks.create(readNew(request), request.milliseconds))
+  return withMember(made, 'isAlone', jsonBoolean(networks.isAlone))
 }
 
 /** `network` is a record without what the agent gives it. @throws {ConfigError} */

@@ -5,10 +5,10 @@
 import type { Attachment } from '../../lib/attachment.ts'
 import { CniError } from '../../lib/cni/error.ts'
 import { addressesEqual, compareAddresses, formatAddress, type IpAddress } from '../../lib/ip/address.ts'
+import type { Grant, Pool } from '../../lib/ranges/pool.ts'
 import { type RangeSet, setSize, setText, spanOf, Walk } from '../../lib/ranges/range-set.ts'
 import { ADDRESS_NOT_AVAILABLE, notInSets } from '../../lib/ranges/refusals.ts'
 import type { Claim, Lease, LeaseDirectory } from '../../lib/state/leases.ts'
-import type { Grant, Pool } from './pool.ts'
 
 /** ADD: every address of a set is taken. */
 const NO_FREE_ADDRESS = 100

@@ -8,8 +8,7 @@ import { readRoutes } from '../../lib/cni/result-json.ts'
 import { ConfigError, type Section } from '../../lib/config/section.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
 import { DEFAULT_DATA_DIR, readDataDir } from '../../lib/ranges/data-dir.ts'
-import { readRangeSets } from '../../lib/ranges/range-sets.ts'
-import { Pool } from './pool.ts'
+import { type Pool, readPool } from '../../lib/ranges/pool.ts'
 import { readResolvConf } from './resolv-conf.ts'
 
 export interface HostLocalConfig {
@@ -24,10 +23,9 @@ export interface HostLocalConfig {
 /** @throws {ConfigError} that lists everything wrong */
 export function readConfig(request: Request): HostLocalConfig {
   const ipam = ipamSection(request)
-  const sets = readRangeSets(request, ipam)
   const config = {
     dataDir: readDataDir(ipam),
-    pool: new Pool(sets, readsWholeSubnet(ipam)),
+    pool: readPool(request, ipam),
     routes: readRoutes(ipam.sections('routes')),
     dns: readDnsOf(ipam),
     requested: request.command === 'ADD' ? everyRequestedAddress(request) : []
@@ -48,11 +46,6 @@ function ipamSection(request: Request): Section {
   const ipam = request.config.section('ipam')
   if (ipam === undefined) throw new ConfigError(['ipam is required'])
   return ipam
-}
-
-/** `requestedFrom`: what an address that is asked for must be in. */
-function readsWholeSubnet(ipam: Section): boolean {
-  return ipam.oneOf('requestedFrom', ['range', 'subnet']) === 'subnet'
 }
 
 function readDnsOf(ipam: Section): Dns {

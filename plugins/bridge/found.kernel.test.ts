@@ -1,7 +1,7 @@
 /** A bridge that was there before: what the containers on it may tell the host. */
+import { type HostedPlugin, withPlugin } from '../../lib/testing/hosted-plugin.ts'
 import { ip, ipLink, must } from '../../lib/testing/ip-json.ts'
-import { type Namespace, withNamespaces } from '../../lib/testing/namespace.ts'
-import { HostedKernel, PluginCaller } from '../../lib/testing/plugin-caller.ts'
+import type { Namespace } from '../../lib/testing/namespace.ts'
 import { advertiseRouter } from '../../lib/testing/router-advertisement.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { bridge } from './bridge.ts'
@@ -12,19 +12,17 @@ const IPAM = { type: 'fixed', result: { ips: [{ address: '10.1.0.7/24' }] } }
 
 /** @param ports commands that give the bridge what it has besides containers */
 function withFoundBridge(ports: readonly string[], body: (host: Namespace, box: Namespace) => void): void {
-  withNamespaces(2, (host, box) => {
+  const find = (host: Namespace): void => {
     ip(host, 'link add br3 type bridge')
     for (const line of ports) ip(host, line)
     must(host, 'sh', '-c', 'echo 0 > /proc/sys/net/ipv6/conf/br3/accept_dad; ip link set br3 up')
-    const caller = new PluginCaller(bridge(new HostedKernel(host.path)), box.path, { bridge: 'br3', ipam: IPAM })
-    try {
-      caller.ok('ADD')
-      assert.is(ipLink(box, 'eth0').linkinfo?.info_kind, 'veth')
-      body(host, box)
-    } finally {
-      caller.close()
-    }
-  })
+  }
+  const attach = ({ host, box, caller }: HostedPlugin): void => {
+    caller.ok('ADD')
+    assert.is(ipLink(box, 'eth0').linkinfo?.info_kind, 'veth')
+    body(host, box)
+  }
+  withPlugin(bridge, { bridge: 'br3', ipam: IPAM }, attach, find)
 }
 
 function sysctl(host: Namespace, path: string): string {

@@ -2,19 +2,28 @@
  * What a network has to give: its range sets, and, where addresses may be asked for from the whole subnet, what of the
  * subnets lies outside of the ranges.
  *
- *     subnet 10.1.0.0/24, rangeStart .128      a choice of host-local's is from .128 on
+ *     subnet 10.1.0.0/24, rangeStart .128      a choice is from .128 on
  *     requestedFrom "subnet"                   a request may be for .5, too
  *
  * An address belongs to one set alone, whoever asks: two sets may have ranges of one subnet.
  */
-import { addressesEqual, type IpAddress } from '../../lib/ip/address.ts'
-import type { IpPrefix } from '../../lib/ip/prefix.ts'
-import { type RangeSet, rangeOf, spanOf, wholeSubnets } from '../../lib/ranges/range-set.ts'
+import type { Request } from '../cni/plugin.ts'
+import type { Section } from '../config/section.ts'
+import { addressesEqual, type IpAddress } from '../ip/address.ts'
+import type { IpPrefix } from '../ip/prefix.ts'
+import { type RangeSet, rangeOf, spanOf, wholeSubnets } from './range-set.ts'
+import { readRangeSets } from './range-sets.ts'
 
 /** One address of the answer, as long as its subnet. */
 export interface Grant {
   readonly address: IpPrefix
   readonly gateway: IpAddress | undefined
+}
+
+/** @param ipam the section `ipam` of the request's configuration, with `requestedFrom` */
+export function readPool(request: Request, ipam: Section): Pool {
+  const sets = readRangeSets(request, ipam)
+  return new Pool(sets, ipam.oneOf('requestedFrom', ['range', 'subnet']) === 'subnet')
 }
 
 export class Pool {
@@ -39,7 +48,7 @@ export class Pool {
     return inRange >= 0 ? inRange : this.#subnets.findIndex(set => rangeOf(set, address) !== undefined)
   }
 
-  /** Whether it is one that host-local itself might have chosen. */
+  /** Whether it is one that might be chosen. */
   isInRange(address: IpAddress): boolean {
     return this.sets.some(set => rangeOf(set, address) !== undefined)
   }

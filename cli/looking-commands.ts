@@ -1,0 +1,73 @@
+/** The commands that look at the host and at what is wrong with it: rows of the table of commands. */
+import { AGENT_SOCKET, CACHE_DIR, CONF_DIR, JSON_OUT, PLACE, STATE_DIR } from './common-options.ts'
+import type { CommandSpec } from './spec.ts'
+
+const LOOKING = 'Seeing and mending'
+
+const NETNS = {
+  flags: '--netns PATH',
+  summary: 'look at the networks of this namespace: of a container that has containers',
+  words: 'file'
+} as const
+
+const AGENT_CONFIG = {
+  flags: '--config FILE',
+  summary: "the agent's configuration, which names etcd (/etc/patchbay/agent.json)",
+  words: 'file'
+} as const
+
+const RECORDS = [CONF_DIR, CACHE_DIR, STATE_DIR]
+
+export const LOOKING_COMMANDS: readonly CommandSpec[] = [
+  {
+    name: 'map',
+    heading: LOOKING,
+    summary: "draw the host's container networks",
+    description:
+      'Containers of any runtime and plugins of any vendor: what is drawn is what the kernel has. Records of CNI and of the ' +
+      'plugins here add names, ports and networks. Without root, only what the kernel shows to anybody.',
+    options: [
+      { flags: '--all', summary: 'also namespaces that no wire leads to' },
+      { flags: '--ascii', summary: 'no other characters (as where the locale is not UTF-8)' },
+      { flags: '--svg FILE', summary: 'write a picture', words: 'file' },
+      { flags: '--html FILE', summary: 'write a page with search and details, which needs no network', words: 'file' },
+      { flags: '--dot', summary: 'a graph for Graphviz' },
+      { ...JSON_OUT, summary: 'everything that was read, as docs/view.schema.json describes it' },
+      { flags: '--cluster', summary: 'also what etcd knows of the other hosts' },
+      AGENT_CONFIG,
+      NETNS,
+      ...RECORDS
+    ],
+    examples: [
+      { line: 'patchbay map', effect: 'in the terminal' },
+      { line: 'patchbay map --html networks.html', effect: 'for a browser, or for somebody else' },
+      { line: 'patchbay map --dot | dot -Tpdf > networks.pdf', effect: 'by Graphviz' }
+    ],
+    run: async call => (await import('./map/map.ts')).map(call)
+  },
+  {
+    name: 'doctor',
+    heading: LOOKING,
+    summary: 'find what is wrong with container networks, and say what to do',
+    description:
+      'Exit status: 0 nothing wrong, 1 warnings, 2 errors, as monitoring reads it. --fix does what can harm nothing that ' +
+      'works, and says each before it is done.',
+    options: [
+      { flags: '--fix', summary: 'do what is safe' },
+      { flags: '--check NAME', summary: 'only this check', isMany: true },
+      { flags: '-o, --output FORMAT', summary: 'how it is shown', choices: ['text', 'json'] },
+      JSON_OUT,
+      NETNS,
+      AGENT_CONFIG,
+      AGENT_SOCKET,
+      ...PLACE,
+      STATE_DIR
+    ],
+    examples: [
+      { line: 'patchbay doctor', effect: 'everything' },
+      { line: 'patchbay doctor --check forwarding --check mtu -o json', effect: 'two checks, for programs' },
+      { line: 'patchbay doctor --fix', effect: 'and mend what is safe to mend' }
+    ],
+    run: async call => (await import('./doctor/doctor.ts')).doctor(call)
+  }
+]
