@@ -33,6 +33,7 @@ const NEEDS: ReadonlyMap<string, { readonly path?: string; readonly debianPackag
   ['bash', { debianPackage: 'bash' }],
   ['zsh', { debianPackage: 'zsh' }],
   ['fish', { debianPackage: 'fish' }],
+  ['dhcpd', { debianPackage: 'isc-dhcp-server' }],
   ['busybox', { debianPackage: 'busybox-static' }],
   ['reference-plugins', { path: '/usr/lib/cni/bridge', debianPackage: 'containernetworking-plugins' }]
 ])
