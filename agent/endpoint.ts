@@ -1,6 +1,7 @@
 /** What hosts tell each other about a container's interface, and what its own host knows besides. */
 import type { Attachment } from '../lib/attachment.ts'
 import type { Tunnel } from '../lib/overlay/tunnel.ts'
+import type { AddressSet } from './address-pool.ts'
 
 /** The registry's value for an endpoint. */
 export interface Endpoint {
@@ -30,6 +31,17 @@ export interface HeldAddresses extends Attachment {
   readonly ips: readonly string[]
 }
 
+/** What taking part in a network needs besides its tunnel. */
+export interface HeldPlace {
+  /** Of ipam cluster: one address of each set becomes this host's own. */
+  readonly pool: string
+  readonly sets: readonly AddressSet[]
+  /** With prefix lengths. */
+  readonly gateways: readonly string[]
+  /** Where plugins keep journal and locks. */
+  readonly stateDir: string
+}
+
 /** The registry's value for an address. */
 export interface AddressOwner extends Attachment {
   readonly host: string
@@ -45,4 +57,12 @@ export function hostsOwn(host: string, tunnel: Tunnel): Attachment {
 
 export function isHostsOwn(one: Attachment): boolean {
   return one.containerId.startsWith('@')
+}
+
+/**
+ * The host takes part without a container: its own endpoint has the gateways that otherwise those of containers have. Published
+ * services need that.
+ */
+export function isHeld(one: Attachment & Pick<LocalEndpoint, 'gateways'>): boolean {
+  return isHostsOwn(one) && one.gateways.length > 0
 }

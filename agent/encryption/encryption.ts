@@ -100,10 +100,10 @@ export class Encryption {
     this.#carrier = new Carrier(options.kernel, join(options.stateDir, CARRIER_FILE))
   }
 
-  /** @param isNeeded containers of encrypted networks are here already */
-  start(isNeeded: boolean): void {
+  /** @param tunnels those that are here already */
+  start(tunnels: readonly Tunnel[]): void {
     const { registry, metrics } = this.#options
-    if (isNeeded || this.#carrier.exists()) this.#neededAt = Date.now()
+    if (tunnels.some(isEncrypted) || this.#carrier.exists()) this.#neededAt = Date.now()
     metrics.gauge(
       'patchbay_agent_encryption_peers',
       'Hosts that this one has the keys of',
@@ -185,6 +185,7 @@ export class Encryption {
 
   /** @throws {CniError} code 11 when the tunnel was planned on what is not so any more */
   refuseOutdated(tunnel: Tunnel): void {
+    if (!isEncrypted(tunnel)) return
     const { carrier, local } = this.#underlay()
     if (tunnel.carrier === carrier && addressesEqual(tunnel.local, local)) return
     throw new CniError(
@@ -216,9 +217,14 @@ export class Encryption {
     this.#attempt(() => this.ensure())
   }
 
-  /** No tunnel needs the device any more, or some do. */
-  rest(isNeeded: boolean): void {
-    if (isNeeded) this.#neededAt = Date.now()
+  /** Before the tunnel is looked at: whatever is wrong is told, and the tunnel does without. */
+  prepare(tunnel: Tunnel): void {
+    if (isEncrypted(tunnel)) this.compare()
+  }
+
+  /** @param tunnels of this host: the device goes when none has needed it for a while */
+  rest(tunnels: readonly Tunnel[]): void {
+    if (tunnels.some(isEncrypted)) this.#neededAt = Date.now()
     if (this.#neededAt === undefined || Date.now() - this.#neededAt < REST_MS) return
     this.#neededAt = undefined
     this.#attempt(() => this.#carrier.remove())
@@ -235,9 +241,9 @@ export class Encryption {
     })
   }
 
-  /** CHECK: what keeps this host from encrypting, '' when nothing does. */
-  trouble(): string {
-    return this.#trouble
+  /** CHECK: what keeps this host from encrypting, '' when nothing does, or the tunnel is in clear. */
+  troubleOf(tunnel: Tunnel): string {
+    return isEncrypted(tunnel) ? this.#trouble : ''
   }
 
   hosts(): readonly HostKey[] {
@@ -396,6 +402,10 @@ export class Encryption {
     if (trouble !== '' && trouble !== this.#trouble) this.#options.log(trouble)
     this.#trouble = trouble
   }
+}
+
+function isEncrypted(tunnel: Tunnel): boolean {
+  return tunnel.carrier !== ''
 }
 
 function hostKey(
