@@ -1,7 +1,6 @@
 /** What hosts tell each other about a container's interface, and what its own host knows besides. */
 import type { Attachment } from '../lib/attachment.ts'
 import type { Tunnel } from '../lib/overlay/tunnel.ts'
-import type { AddressSet } from './address-pool.ts'
 
 /** The registry's value for an endpoint. */
 export interface Endpoint {
@@ -29,17 +28,6 @@ export interface LocalEndpoint extends Attachment, Endpoint {
 export interface HeldAddresses extends Attachment {
   readonly pool: string
   readonly ips: readonly string[]
-}
-
-/** What taking part in a network needs besides its tunnel. */
-export interface HeldPlace {
-  /** Of ipam cluster: one address of each set becomes this host's own. */
-  readonly pool: string
-  readonly sets: readonly AddressSet[]
-  /** With prefix lengths. */
-  readonly gateways: readonly string[]
-  /** Where plugins keep journal and locks. */
-  readonly stateDir: string
 }
 
 /** The registry's value for an address. */
