@@ -9,9 +9,8 @@ import { ConfigError, type Section } from '../../lib/config/section.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
 import type { RangeSet } from '../../lib/ranges/range-set.ts'
 import { readRangeSets } from '../../lib/ranges/range-sets.ts'
+import { DEFAULT_DATA_DIR, readDataDir } from '../../lib/state/leases.ts'
 import { readResolvConf } from './resolv-conf.ts'
-
-const DEFAULT_DATA_DIR = '/var/lib/cni/networks'
 
 export interface HostLocalConfig {
   readonly dataDir: string
@@ -49,14 +48,6 @@ function ipamSection(request: Request): Section {
   const ipam = request.config.section('ipam')
   if (ipam === undefined) throw new ConfigError(['ipam is required'])
   return ipam
-}
-
-function readDataDir(ipam: Section): string {
-  const text = ipam.text('dataDir') ?? ''
-  if (text === '') return DEFAULT_DATA_DIR
-  // Leases below whatever directory a runtime happens to be in would be found by nobody, or planted by somebody.
-  if (!text.startsWith('/')) ipam.problem('dataDir', 'must be an absolute path')
-  return text
 }
 
 function readDnsOf(ipam: Section): Dns {

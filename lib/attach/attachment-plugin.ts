@@ -17,6 +17,7 @@ import type { Json } from '../config/json.ts'
 import type { Kernel } from '../net/kernel.ts'
 import type { Records } from '../state/records.ts'
 import { asError } from '../sys/errors.ts'
+import { mayUseAddresses } from './attachment.ts'
 import { refuseChanges } from './interface.ts'
 import { leasesOverInterface } from './ipam.ts'
 import { journalOf } from './journal.ts'
@@ -111,13 +112,28 @@ function del(kernel: Kernel, request: Request, own: AttachmentPlugin): void {
 
 /** Neither configuration, namespace, prevResult nor the entry is needed for what has a name that follows from the attachment's. */
 function remove(session: Session, own: AttachmentPlugin): void {
-  const { request, steps } = session
   const entry = readEntry(session)
-  const isEarly = own.hasAddresses && leasesOverInterface(request)
-  if (isEarly) session.attempt(() => request.ipam.del())
+  const isEarly = own.hasAddresses && leasesOverInterface(session.request)
+  if (isEarly) session.attempt(() => giveBackAddresses(session, entry, own))
   removeMade(session, entry, own)
-  if (own.hasAddresses && !isEarly && steps.isClean()) session.attempt(() => request.ipam.del())
+  if (own.hasAddresses && !isEarly && session.steps.isClean()) {
+    session.attempt(() => giveBackAddresses(session, entry, own))
+  }
   forgetIfClean(session, entry, own)
+}
+
+/** Not what a living container may use. That is no failure: DEL would fail for as long as the container of a recycled path lives. */
+function giveBackAddresses(session: Session, entry: Json | undefined, own: AttachmentPlugin): void {
+  const { request } = session
+  if (!mayUseAddresses(session, entry)) {
+    request.ipam.del()
+    return
+  }
+  const link = JSON.stringify(request.ifName)
+  process.stderr.write(
+    `${own.name}: ${link} of the container may have the attachment's address, and nothing tells whose it is: ` +
+      'the address is not given back\n'
+  )
 }
 
 function readEntry(session: Session): Json | undefined {

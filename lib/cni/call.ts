@@ -70,11 +70,10 @@ function checkVersion(plugin: Plugin, call: Invocation, command: Command): void 
 function requestOf(call: Invocation, command: Command): Request {
   const environment = call.environment
   const attached = command === 'ADD' || command === 'DEL' || command === 'CHECK'
-  if (command === 'ADD' || command === 'DEL') refuseOwnNetns(environment)
   return {
     command,
     containerId: attached ? environment.containerId : '',
-    netns: attached ? environment.netns : '',
+    netns: attached ? netnsFor(environment, command) : '',
     ifName: attached ? environment.ifName : '',
     network: call.network,
     cniVersion: call.cniVersion,
@@ -86,21 +85,28 @@ function requestOf(call: Invocation, command: Command): Request {
   }
 }
 
+/** The plugin's own namespace, and where it runs elsewhere (rootless, tests) that of the machine's first process. */
+const HOSTS: readonly string[] = ['/proc/self/ns/net', '/proc/1/ns/net']
+
 /**
- * An ADD into the runtime's own namespace would configure the host as if it were a container, and the DEL would take the
- * host's interface away. A namespace that cannot be looked at is left to the plugin: a DEL may come after its end.
+ * An ADD into a namespace of the host would configure it as if it were a container. To a DEL that namespace is none: the
+ * container's is gone and its path leads elsewhere by now, as that of a process does whose number is another's; what follows
+ * from the attachment's names is removed all the same. A namespace that cannot be looked at is left to the plugin.
  */
-function refuseOwnNetns(environment: Environment): void {
-  if (environment.netns === '' || environment.allowOwnNetns || !isOwnNetns(environment.netns)) return
-  const message = `check CNI_NETNS: ${JSON.stringify(environment.netns)} is the network namespace of the plugin itself`
-  const details =
-    'name the namespace of the container, none at all to only release its attachment, or set CNI_NETNS_OVERRIDE=1'
-  throw new CniError(INVALID_NETNS, message, details)
+function netnsFor(environment: Environment, command: Command): string {
+  const { netns } = environment
+  if (command === 'CHECK' || netns === '' || environment.allowOwnNetns) return netns
+  const host = HOSTS.find(path => isSameNetns(netns, path))
+  if (host === undefined) return netns
+  if (command === 'DEL') return ''
+  const whose = host === '/proc/self/ns/net' ? 'the plugin itself' : "the machine's first process"
+  const message = `check CNI_NETNS: ${JSON.stringify(netns)} is the network namespace of ${whose}`
+  throw new CniError(INVALID_NETNS, message, 'name the namespace of the container, or set CNI_NETNS_OVERRIDE=1')
 }
 
-function isOwnNetns(path: string): boolean {
+function isSameNetns(path: string, other: string): boolean {
   try {
-    return isSameFile(path, '/proc/self/ns/net')
+    return isSameFile(path, other)
   } catch {
     return false
   }

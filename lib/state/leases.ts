@@ -9,6 +9,7 @@
  */
 import { existsSync } from 'node:fs'
 import { type Attachment, isSameAttachment } from '../attachment.ts'
+import type { Section } from '../config/section.ts'
 import { formatAddress, type IpAddress, parseAddress } from '../ip/address.ts'
 import { errnoOf, SysError } from '../sys/errors.ts'
 import { withLock } from '../sys/file-lock.ts'
@@ -40,6 +41,17 @@ export interface Claim {
 interface Holding {
   readonly holder: Attachment
   readonly addresses: readonly IpAddress[]
+}
+
+export const DEFAULT_DATA_DIR = '/var/lib/cni/networks'
+
+/** The member `dataDir` of host-local's configuration. */
+export function readDataDir(ipam: Section): string {
+  const text = ipam.text('dataDir') ?? ''
+  if (text === '') return DEFAULT_DATA_DIR
+  // Leases below whatever directory a runtime happens to be in would be found by nobody, or planted by somebody.
+  if (!text.startsWith('/')) ipam.problem('dataDir', 'must be an absolute path')
+  return text
 }
 
 const LOCK = 'lock'
