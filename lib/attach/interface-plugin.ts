@@ -52,6 +52,7 @@ export function interfacePlugin(kernel: Kernel, what: InterfaceKind, read: (requ
     name,
     since: '0.1.0',
     hasAddresses: true,
+    isExclusive: false,
     records: inJournal,
     add: session => add(session, read(session.request)),
     check: session => check(session, kind, read(session.request)),

@@ -37,6 +37,7 @@ export function bridge(kernel: Kernel): Plugin {
     name: NAME,
     since: '0.1.0',
     hasAddresses: true,
+    isExclusive: false,
     records: inJournal,
     add,
     check,

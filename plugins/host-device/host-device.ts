@@ -32,6 +32,7 @@ export function hostDevice(kernel: Kernel, sysfs = '/sys'): Plugin {
     name: 'host-device',
     since: '0.1.0',
     hasAddresses: true,
+    isExclusive: false,
     records: inJournal,
     add: session => add(session, sysfs),
     check: session => check(session, sysfs),

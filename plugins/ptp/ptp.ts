@@ -52,6 +52,7 @@ export function ptp(kernel: Kernel): Plugin {
     name: 'ptp',
     since: '0.1.0',
     hasAddresses: true,
+    isExclusive: false,
     records: inJournal,
     add,
     check,

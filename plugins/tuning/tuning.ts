@@ -36,6 +36,7 @@ export function tuning(kernel: Kernel, allowlist = ALLOWLIST): Plugin {
   return chainedPlugin(kernel, {
     name: 'tuning',
     since: '0.1.0',
+    isExclusive: false,
     records: savedFiles,
     add: session => add(session, allowlist),
     check,

@@ -37,6 +37,7 @@ export function vxlan(kernel: Kernel): Plugin {
     name: 'vxlan',
     since: '0.1.0',
     hasAddresses: true,
+    isExclusive: false,
     records: inJournal,
     add,
     check,
