@@ -5,11 +5,13 @@ import { everyRequestedAddress } from '../../lib/cni/inputs.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import { type Dns, NO_DNS, type Route } from '../../lib/cni/result.ts'
 import { readRoutes } from '../../lib/cni/result-json.ts'
-import { ConfigError, type Section } from '../../lib/config/section.ts'
+import { jsonObject } from '../../lib/config/json.ts'
+import { ConfigError, Section } from '../../lib/config/section.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
 import type { RangeSet } from '../../lib/ranges/range-set.ts'
 import { readRangeSets } from '../../lib/ranges/range-sets.ts'
-import { DEFAULT_DATA_DIR, readDataDir } from '../../lib/state/leases.ts'
+import { readDirectory, readDirectoryForRemoval } from '../../lib/state/directory.ts'
+import { DEFAULT_DATA_DIR } from '../../lib/state/leases.ts'
 import { readResolvConf } from './resolv-conf.ts'
 
 export interface HostLocalConfig {
@@ -26,7 +28,7 @@ export function readConfig(request: Request): HostLocalConfig {
   const ipam = ipamSection(request)
   const sets = readRangeSets(request, ipam)
   const config = {
-    dataDir: readDataDir(ipam),
+    dataDir: readDirectory(ipam, 'dataDir', DEFAULT_DATA_DIR),
     sets,
     routes: readRoutes(ipam.sections('routes')),
     dns: readDnsOf(ipam),
@@ -36,11 +38,17 @@ export function readConfig(request: Request): HostLocalConfig {
   return config
 }
 
-/** Where the leases are: all that DEL and GC need of the configuration, whatever has become of the rest. */
-export function readDataDirOnly(request: Request): string {
-  const ipam = request.config.section('ipam')
-  const dataDir = ipam === undefined ? DEFAULT_DATA_DIR : readDataDir(ipam)
-  request.config.finish()
+/**
+ * Where the leases are: all that DEL and GC need of the configuration, whatever has become of the rest.
+ *
+ * @returns undefined on DEL where no lease can be believed
+ */
+export function readDataDirOnly(request: Request): string | undefined {
+  const { config, command } = request
+  const ipam = config.section('ipam') ?? new Section(jsonObject([]))
+  const read = command === 'DEL' ? readDirectoryForRemoval : readDirectory
+  const dataDir = read(ipam, 'dataDir', DEFAULT_DATA_DIR)
+  config.finish()
   return dataDir
 }
 

@@ -1,12 +1,13 @@
 /** A network's gateway address on the host, and the routes that lead containers to it. */
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { IpConfig, Result, Route } from '../cni/result.ts'
-import { addressesEqual, addToAddress, type IpAddress, isLinkLocal } from '../ip/address.ts'
-import { formatPrefix, type IpPrefix, networkOf, prefixContains, prefixesEqual, prefixesOverlap } from '../ip/prefix.ts'
+import { addressesEqual, isLinkLocal } from '../ip/address.ts'
+import { firstAddress, formatPrefix, type IpPrefix, prefixesEqual, prefixesOverlap } from '../ip/prefix.ts'
 import { ensureForwarding } from '../net/forwarding.ts'
 import type { Link } from '../net/links.ts'
 import type { Net } from '../net/net.ts'
 import { errnoOf, messageOf } from '../sys/errors.ts'
+import { refuseConnected } from './connected.ts'
 import { ipsOnInterface } from './interface.ts'
 
 /** What a network's configuration says about its gateway. */
@@ -57,23 +58,19 @@ function withGateway(ip: IpConfig): IpConfig {
   return { interface: ip.interface, address: ip.address, gateway: firstAddress(ip.address) }
 }
 
-function firstAddress(prefix: IpPrefix): IpAddress | undefined {
-  const first = addToAddress(networkOf(prefix).address, 1)
-  if (first === undefined || !prefixContains(prefix, first) || addressesEqual(first, prefix.address)) return undefined
-  return first
-}
-
 /**
  * Puts the gateway addresses of `ips` on a link and lets the host forward between networks.
  *
  * @param force replaces an address of another network instead of refusing
- * @throws {CniError} code 7 when the link has an address that disagrees with these
+ * @throws {CniError} code 7 when the link has an address that disagrees with these, or another link is in the same network
  */
 export function ensureGatewayAddresses(host: Net, link: Link, ips: readonly IpConfig[], force: boolean): void {
   const wanted = gatewayPrefixes(ips)
   const present = refuseOthers(host, link, wanted, force)
   for (const prefix of wanted) {
-    if (!present.some(one => prefixesEqual(one, prefix))) addGatewayAddress(host, link, prefix)
+    if (present.some(one => prefixesEqual(one, prefix))) continue
+    refuseConnected(host, link, prefix)
+    addGatewayAddress(host, link, prefix)
   }
   for (const prefix of wanted) ensureForwarding(host, prefix.address.family)
 }

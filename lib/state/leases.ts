@@ -9,7 +9,6 @@
  */
 import { existsSync } from 'node:fs'
 import { type Attachment, isSameAttachment } from '../attachment.ts'
-import type { Section } from '../config/section.ts'
 import { formatAddress, type IpAddress, parseAddress } from '../ip/address.ts'
 import { errnoOf, SysError } from '../sys/errors.ts'
 import { withLock } from '../sys/file-lock.ts'
@@ -43,16 +42,8 @@ interface Holding {
   readonly addresses: readonly IpAddress[]
 }
 
+/** Of host-local, where its configuration names no `dataDir`. */
 export const DEFAULT_DATA_DIR = '/var/lib/cni/networks'
-
-/** The member `dataDir` of host-local's configuration. */
-export function readDataDir(ipam: Section): string {
-  const text = ipam.text('dataDir') ?? ''
-  if (text === '') return DEFAULT_DATA_DIR
-  // Leases below whatever directory a runtime happens to be in would be found by nobody, or planted by somebody.
-  if (!text.startsWith('/')) ipam.problem('dataDir', 'must be an absolute path')
-  return text
-}
 
 const LOCK = 'lock'
 const LAST_RESERVED = 'last_reserved_ip.'
