@@ -417,6 +417,7 @@ test('ipMasqBackend iptables on a host without: refused with key and value befor
         reply.json.msg,
         /ipMasqBackend "iptables" is not supported: neither iptables nor ip6tables is installed/
       )
+      assert.is(world.call(type, 'STATUS', config, options).json?.code, 50)
       assert.is(world.snapshot(), before)
       world.del(type, config, options)
       assert.is(world.snapshot(), before)

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { sweepFailures } from '../../lib/testing/failure-sweep.ts'
 import {
   DUAL_STACK_CHANGES,
@@ -50,6 +52,25 @@ test('host and container after ADD; everything as before after DEL', () => {
     assert.ok(outside.includes('    address 2001:db8::1/64 nodad'), kernel.toText())
     caller.ok('DEL')
     assert.is(kernel.toText(), before)
+  })
+})
+
+test('the note of what is masqueraded goes with the rules, under one lock: no later ADD makes them again', () => {
+  withFakeKernel(bridge, { ...CONFIG, ipMasq: true }, attachment => {
+    const { kernel, caller } = attachment
+    afterFirst(attachment)
+    const masquerade = (): string => {
+      const text = readFileSync(join(caller.directory, 'state', caller.journal()[0] ?? ''), 'utf8')
+      return JSON.stringify(JSON.parse(text).masquerade)
+    }
+    caller.ok('ADD')
+    assert.is(masquerade(), '["192.0.2.7/24","2001:db8::7/64"]')
+    // After the rules.
+    kernel.failAt(2, 'EPERM')
+    assert.match(caller.fails('DEL').msg, /remove link .*EPERM/)
+    assert.is(masquerade(), '[]')
+    caller.ok('DEL')
+    assert.equal([caller.leases.size, caller.journal().length], [0, 0])
   })
 })
 

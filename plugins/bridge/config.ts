@@ -58,7 +58,7 @@ export function readConfig(request: Request): BridgeConfig {
     preserveDefaultVlan: config.boolean('preserveDefaultVlan', false),
     portIsolation: config.boolean('portIsolation', false),
     spoofCheck: config.boolean('macspoofchk', false),
-    masquerade: readMasquerade(config),
+    masquerade: readMasquerade(request),
     enableDad: config.boolean('enabledad', false),
     disableContainerInterface: config.boolean('disableContainerInterface', false)
   }

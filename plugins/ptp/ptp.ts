@@ -67,7 +67,7 @@ export function ptp(kernel: Kernel): Plugin {
 function readConfig(request: Request): Config {
   const mtu = readMtu(request.config)
   const mac = requestedMac(request)
-  const masquerade = readMasquerade(request.config)
+  const masquerade = readMasquerade(request)
   requireIpam(request)
   request.config.finish()
   return { mtu, mac, masquerade }

@@ -77,10 +77,16 @@ export function tableRoutes(one: SourceTable, link: RoutedLink, config: SbrConfi
     }
   }
   if (gateway !== undefined) {
-    const isNeighbour = prefixContains(one.ip.address, gateway) || (gateway.family === 6 && isLinkLocal(gateway))
+    const isNear = prefixContains(one.ip.address, gateway) || (gateway.family === 6 && isLinkLocal(gateway))
+    // Without a route to it, as where an earlier attachment took the routes along, the kernel takes no gateway for a neighbour.
+    const isNeighbour = isNear && routes.some(route => !hasGateway(route) && leadsTo(route, gateway))
     routes.push({ family, dst: undefined, gateway, index, table: one.table, onlink: !isNeighbour })
   }
   return neighboursFirst(routes)
+}
+
+function leadsTo(route: Route, gateway: IpAddress): boolean {
+  return route.dst !== undefined && prefixContains(route.dst, gateway)
 }
 
 function neighboursFirst(routes: readonly Route[]): readonly Route[] {

@@ -54,7 +54,7 @@ export function readConfig(request: Request): VxlanConfig {
     isGateway: config.boolean('isGateway', false) || isDefaultGateway,
     isDefaultGateway,
     forceAddress: config.boolean('forceAddress', false),
-    masquerade: readMasquerade(config),
+    masquerade: readMasquerade(request),
     hairpinMode: config.boolean('hairpinMode', false),
     keepDevices: config.boolean('keepDevices', false),
     txChecksumOffload: config.boolean('txChecksumOffload', true)
