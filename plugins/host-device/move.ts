@@ -94,8 +94,10 @@ export function sendToContainer(
  * happened. A device that is nowhere is no error: a virtual one dies with its namespace.
  */
 export function bringHome(host: Net, container: Net | undefined, origin: Origin): void {
-  const away = container?.links.list().find(link => isAway(link, origin))
-  if (container !== undefined && away !== undefined) moveHome(host, container, away, origin)
+  if (container !== undefined) {
+    const away = container.links.list().find(link => isAway(link, origin))
+    if (away !== undefined) moveHome(host, container, away, origin)
+  }
   const home = findAtHome(host, origin)
   if (home !== undefined) restore(host, home, origin)
 }
