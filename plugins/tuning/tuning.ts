@@ -184,7 +184,7 @@ function tunedLink(session: Session, container: Net, entry: Json): Link | undefi
  * What the link cannot have any more is left: its container may have put it on another one, and must not keep itself from
  * being removed.
  */
-const IMPOSSIBLE: readonly string[] = ['ENODEV', 'EINVAL', 'ERANGE', 'EOPNOTSUPP', 'EADDRNOTAVAIL']
+const IMPOSSIBLE: readonly string[] = ['ENODEV', 'EINVAL', 'ERANGE', 'EOPNOTSUPP', 'EADDRNOTAVAIL', 'EBUSY']
 
 function restore(container: Net, link: Link, change: LinkChange): void {
   try {
