@@ -5,7 +5,7 @@
 import { CniError, INVALID_CONFIG, NOT_AVAILABLE } from '../cni/error.ts'
 import type { Request } from '../cni/plugin.ts'
 import type { Section } from '../config/section.ts'
-import { formatAddress, parseAddress } from '../ip/address.ts'
+import { addressesEqual, formatAddress, parseAddress } from '../ip/address.ts'
 import {
   firstAddress,
   formatPrefix,
@@ -59,6 +59,8 @@ function findConnected(host: Net, own: number | undefined, gateway: IpPrefix): s
     const { length } = prefix
     const isSingle = length === 8 * prefix.address.bytes.length
     if (index === own || isSingle || length > gateway.length || !prefixContains(prefix, gateway.address)) continue
+    // Another network of containers with the same gateway: whoever keeps two of one subnet apart knows why.
+    if (addressesEqual(prefix.address, gateway.address)) continue
     const link = host.links.findByIndex(index)
     if (link === undefined || !link.isUp || isInVrf(host, link)) continue
     const where = `${JSON.stringify(link.name)} with ${formatPrefix(prefix)}`

@@ -5,7 +5,7 @@
 import type { Attachment } from '../attachment.ts'
 import { memberOf } from '../config/json.ts'
 import { Section } from '../config/section.ts'
-import { isSameFile } from '../sys/exec.ts'
+import { isSameFile } from '../sys/file-status.ts'
 import { CniArgs } from './args.ts'
 import { delegateFor, validAttachmentsKey } from './delegate.ts'
 import type { Environment } from './env.ts'
@@ -85,9 +85,6 @@ function requestOf(call: Invocation, command: Command): Request {
   }
 }
 
-/** The plugin's own namespace, and where it runs elsewhere (rootless, tests) that of the machine's first process. */
-const HOSTS: readonly string[] = ['/proc/self/ns/net', '/proc/1/ns/net']
-
 /**
  * An ADD into a namespace of the host would configure it as if it were a container. To a DEL that namespace is none: the
  * container's is gone and its path leads elsewhere by now, as that of a process does whose number is another's; what follows
@@ -96,20 +93,13 @@ const HOSTS: readonly string[] = ['/proc/self/ns/net', '/proc/1/ns/net']
 function netnsFor(environment: Environment, command: Command): string {
   const { netns } = environment
   if (command === 'CHECK' || netns === '' || environment.allowOwnNetns) return netns
-  const host = HOSTS.find(path => isSameNetns(netns, path))
-  if (host === undefined) return netns
-  if (command === 'DEL') return ''
-  const whose = host === '/proc/self/ns/net' ? 'the plugin itself' : "the machine's first process"
+  const isOwn = isSameFile(netns, '/proc/self/ns/net')
+  if (command === 'DEL') return isOwn ? '' : netns
+  // Where the plugin runs elsewhere: rootless, or in a test.
+  if (!isOwn && !isSameFile(netns, '/proc/1/ns/net')) return netns
+  const whose = isOwn ? 'the plugin itself' : "the machine's first process"
   const message = `check CNI_NETNS: ${JSON.stringify(netns)} is the network namespace of ${whose}`
   throw new CniError(INVALID_NETNS, message, 'name the namespace of the container, or set CNI_NETNS_OVERRIDE=1')
-}
-
-function isSameNetns(path: string, other: string): boolean {
-  try {
-    return isSameFile(path, other)
-  } catch {
-    return false
-  }
 }
 
 function prevResultOf(call: Invocation, command: Command): Result | undefined {

@@ -39,10 +39,8 @@ const MFD_CLOEXEC = 1
 const AT_FDCWD = -100
 /** linux/fs.h */
 const RENAME_NOREPLACE = 1
-/** fcntl.h */
-const AT_SYMLINK_NOFOLLOW = 0x100
-/** linux/stat.h: STATX_TYPE, STATX_MODE, STATX_UID, STATX_GID */
-const STATX_OWNER = 0x1b
+/** linux/stat.h: STATX_TYPE, STATX_MODE, STATX_UID, STATX_GID, STATX_INO */
+const STATX_MASK = 0x11b
 
 export function socket(domain: number, type: number, protocol: number): number {
   return c.socket(domain, type, protocol)
@@ -118,8 +116,8 @@ export function ftruncate(fd: number, length: number): number {
 export function renameNew(from: string, to: string): number {
   return c.renameat2(AT_FDCWD, terminated(from), AT_FDCWD, terminated(to), RENAME_NOREPLACE)
 }
-export function lstatx(path: string, buffer: Uint8Array): number {
-  return c.statx(AT_FDCWD, terminated(path), AT_SYMLINK_NOFOLLOW, STATX_OWNER, buffer)
+export function statx(path: string, flags: number, buffer: Uint8Array): number {
+  return c.statx(AT_FDCWD, terminated(path), flags, STATX_MASK, buffer)
 }
 
 /** As C has texts: up to a NUL. */

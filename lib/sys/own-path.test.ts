@@ -23,15 +23,17 @@ test('what belongs to root and is closed, or sticky above, is ours; what is not 
     chmodSync(join(directory, 'sticky'), 0o1777)
     mkdirSync(join(directory, 'sticky/own'))
     for (const path of ['', '/', '/sticky/own', '/none/at/all', '/sticky/new/state']) {
-      assert.is(whatOthersCanChange(directory + path), '', path)
+      assert.is(whatOthersCanChange(directory + path, true), '', path)
     }
     // Below a sticky directory it is made at once.
     assert.is(statSync(join(directory, 'sticky/new')).mode & 0o777, 0o700)
     assert.not.ok(existsSync(join(directory, 'none')))
+    assert.is(whatOthersCanChange(join(directory, 'sticky/other'), false), '')
+    assert.not.ok(existsSync(join(directory, 'sticky/other')))
     symlinkSync('sticky/own', join(directory, 'link'))
-    assert.is(whatOthersCanChange(join(directory, 'link/state')), '')
+    assert.is(whatOthersCanChange(join(directory, 'link/state'), true), '')
     symlinkSync('nowhere', join(directory, 'torn'))
-    assert.is(whatOthersCanChange(join(directory, 'torn/state')), '')
+    assert.is(whatOthersCanChange(join(directory, 'torn/state'), true), '')
   })
 })
 
@@ -51,7 +53,7 @@ test('an owner, a mode, or what a link leads to: whatever lets others put someth
       mkdirSync(join(directory, 'a/b'), { recursive: true })
       symlinkSync('a/b', join(directory, 'link'))
       open(directory)
-      assert.match(whatOthersCanChange(join(directory, path)), expected)
+      assert.match(whatOthersCanChange(join(directory, path), true), expected)
     })
   }
 })

@@ -44,6 +44,7 @@ test('host and container after ADD; everything as before after DEL', () => {
       '  route default IPv6 via 2001:db8::1 dev eth0',
       '  sysctl ipv4/conf/eth0/arp_notify = 1',
       '  sysctl ipv6/conf/eth0/accept_dad = 0',
+      '  sysctl ipv6/conf/eth0/accept_ra = 0',
       '  sysctl ipv6/conf/eth0/keep_addr_on_down = 1',
       '  sysctl ipv6/conf/eth0/ndisc_notify = 1'
     ])
@@ -98,12 +99,14 @@ test('an IPAM that gives the container the gateway\u2019s own address is refused
 
 test('an ADD that fails at any step leaves nothing but the bridge, whatever keys are set', () => {
   const link = 'add link "vetha43e6295553"'
+  const container = DUAL_STACK_CHANGES.slice(0)
+  container.splice(4, 0, 'write sysctl "ipv6/conf/eth0/accept_ra" = "0"')
   for (const [more, changes] of [
-    [{}, [link, ...DUAL_STACK_CHANGES]],
-    [{ hairpinMode: true, portIsolation: true }, [link, 'set bridge port link', ...DUAL_STACK_CHANGES]],
-    [{ ipMasq: true }, [link, ...DUAL_STACK_CHANGES, 'commit nft batch']],
-    [{ macspoofchk: true }, [link, ...DUAL_STACK_CHANGES, 'commit nft batch']],
-    [{ isDefaultGateway: true }, [link, ...DUAL_STACK_CHANGES]]
+    [{}, [link, ...container]],
+    [{ hairpinMode: true, portIsolation: true }, [link, 'set bridge port link', ...container]],
+    [{ ipMasq: true }, [link, ...container, 'commit nft batch']],
+    [{ macspoofchk: true }, [link, ...container, 'commit nft batch']],
+    [{ isDefaultGateway: true }, [link, ...container]]
   ] as const) {
     withFakeKernel(bridge, { ...CONFIG, ...more }, attachment => {
       afterFirst(attachment)

@@ -70,7 +70,7 @@ function add(session: Session): Result {
 
   const end = session.container().links.get(request.ifName)
   if (!config.disableContainerInterface) {
-    configureAttachment(session, end, addressed, { detectDuplicates: config.enableDad })
+    configureAttachment(session, end, addressed, { detectDuplicates: config.enableDad, acceptRa: config.acceptRa })
   }
   if (config.spoofCheck) addSpoofCheck(session, port, end)
   addMasquerade(session, config.masquerade, ips)

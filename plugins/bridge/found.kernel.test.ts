@@ -61,6 +61,39 @@ test('one with an uplink stays as its administrator has it', () => {
   })
 })
 
+test('a container that advertises itself is no router to its neighbour where the host is the gateway, unless that is asked for', () => {
+  for (const [more, accepts] of [
+    [{ isGateway: true }, false],
+    [{ isDefaultGateway: true }, false],
+    [{ isGateway: true, acceptRa: true }, true],
+    [{}, true],
+    [{ acceptRa: false }, false]
+  ] as const) {
+    withNamespaces(3, (host, box, other) => {
+      const config = { bridge: 'br3', ipam: IPAM, ...more }
+      const caller = new PluginCaller(bridge(new HostedKernel(host.path)), box.path, config)
+      const what = JSON.stringify(more)
+      try {
+        caller.ok('ADD')
+        const ips = [{ address: '10.1.0.8/24' }]
+        caller.ok('ADD', {
+          containerId: 'c2',
+          netns: other.path,
+          config: { ipam: { type: 'fixed', result: { ips } } }
+        })
+        assert.is(sysctl(box, 'ipv6/conf/eth0/accept_ra'), accepts ? '1' : '0', what)
+        for (let i = 0; i < (accepts ? 100 : 20) && !hasRouter(box); i += 1) {
+          advertiseRouter(other, 'eth0')
+          must(host, 'sleep', '0.05')
+        }
+        assert.is(hasRouter(box), accepts, what)
+      } finally {
+        caller.close()
+      }
+    })
+  }
+})
+
 /** The host's own network, and whether the container's may be this one. */
 const SUBNETS: readonly (readonly [string, string, string, string, boolean])[] = [
   // address of up0, its router, the container's address, its gateway
@@ -70,6 +103,8 @@ const SUBNETS: readonly (readonly [string, string, string, string, boolean])[] =
   // In a company's large network: only the part with the router is not free.
   ['10.9.0.9/8', '10.0.0.1', '10.0.0.7/16', '10.0.0.1', false],
   ['10.9.0.9/8', '10.0.0.1', '10.88.0.7/16', '10.88.0.1', true],
+  // Two networks of containers, with one subnet.
+  ['192.0.2.1/24', '192.0.2.254', '192.0.2.7/24', '192.0.2.1', true],
   ['10.9.0.9/32', '10.8.0.1', '10.9.0.7/24', '10.9.0.1', true],
   ['192.0.2.9/24', '192.0.2.1', '198.51.100.7/24', '198.51.100.1', true]
 ]

@@ -209,8 +209,9 @@ test('ADD, DEL and ADD again of an interface that stays: the routes that went wi
     world.del('sbr', config)
     world.add('sbr', config)
     for (const family of ['-4', '-6']) {
-      const [route] = world.ip(world.container(), family, 'route', 'show', 'table', family === '-4' ? '100' : '101')
-      assert.equal([route.dst, route.dev], ['default', 'eth0'])
+      const table = family === '-4' ? '100' : '101'
+      const [route] = world.ip(world.container(), family, 'route', 'show', 'default', 'table', table)
+      assert.is(route?.dev, 'eth0')
     }
     world.del('sbr', config)
     assert.equal(rules(world), [])
