@@ -22,6 +22,8 @@ class SharedPool {
       whenReady: async () => undefined,
       put: async () => 1,
       value: async () => undefined,
+      read: async () => ({ entries: [], revision: 1 }),
+      share: async () => undefined,
       follow: (_prefix, follower) => {
         this.#followers.push(follower)
         return { whenSynced: async () => undefined, stop: () => undefined }

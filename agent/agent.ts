@@ -238,6 +238,17 @@ export class Agent {
     }
   }
 
+  /** Whether a container of this host is on the network. */
+  isAttached(network: string): boolean {
+    return [...this.#options.store.endpoints.values()].some(one => one.network === network && !isHostsOwn(one))
+  }
+
+  /** The network is gone: whoever holds something of it is, too. */
+  releaseNetwork(network: string): void {
+    this.collectEndpoints(one => one.network === network)
+    this.addresses.collect(one => one.network === network)
+  }
+
   /** @throws {CniError} code 51 while the registry is away */
   refuseWhenInTrouble(): void {
     const trouble = this.trouble()

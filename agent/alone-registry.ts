@@ -1,47 +1,161 @@
-/** For an agent that is one host's alone: no other host is told anything. */
+/**
+ * For an agent that is one host's alone: what is shared is kept in a directory, a file for each key, and nobody else is told
+ * anything.
+ *
+ * Endpoints and addresses of other networks than those made here are refused: a configuration that was written for a cluster
+ * must not seem to work on a host whose agent has not been told of the others.
+ */
 import { CniError, NOT_AVAILABLE } from '../lib/cni/error.ts'
-import type { Registry } from './registry.ts'
+import { isSameAttachment } from '../lib/daemon/attachment.ts'
+import { ensureDirectory, listDirectory, readText, removeFile, writeAtomic } from '../lib/sys/files.ts'
+import type { AddressOwner } from './endpoint.ts'
+import {
+  type Entry,
+  type Follower,
+  type Following,
+  NETWORKS,
+  type OwnRecords,
+  type Reading,
+  type Registry,
+  type Shared,
+  type Unchanged
+} from './registry.ts'
+import { ownerValue } from './registry-value.ts'
 
 const TROUBLE = 'the agent has none'
 
-function none(): CniError {
-  return new CniError(
-    NOT_AVAILABLE,
-    `reach the registry: ${TROUBLE}`,
-    'name one in its configuration: "etcd", or "file" with the other hosts'
-  )
+export interface AloneOptions {
+  /** Of what is shared; made when there is something. */
+  readonly directory: string
+  readonly own: Pick<OwnRecords, 'values' | 'claims'>
 }
 
 export class AloneRegistry implements Registry {
-  readonly learns = true
+  readonly learns = false
+  readonly #options: AloneOptions
+  /** By key. */
+  readonly #entries = new Map<string, Omit<Entry, 'name'>>()
+  readonly #owners = new Map<string, AddressOwner>()
+  readonly #followers = new Map<Follower, string>()
+  /** The time, so that it goes on over restarts. */
+  #revision = Date.now()
 
-  start(): void {}
+  constructor(options: AloneOptions) {
+    this.#options = options
+    for (const name of listDirectory(options.directory)) {
+      // A killed writer's beginning has a dot before it.
+      const value = name.startsWith('.') ? undefined : readText(`${options.directory}/${name}`)
+      if (value !== undefined) this.#entries.set(decodeURIComponent(name), { value, revision: this.#revision })
+    }
+  }
+
+  /** What this host had before the agent was started again. */
+  start(): void {
+    for (const [key, value] of this.#options.own.values()) this.#write(key, value)
+    for (const [key, owner] of this.#options.own.claims()) this.#own(key, owner)
+  }
 
   async stop(): Promise<void> {}
 
   trouble(): string {
-    return TROUBLE
+    const isServing = [...this.#entries.keys()].some(key => key.startsWith(NETWORKS))
+    return isServing ? '' : TROUBLE
   }
 
   async whenReady(): Promise<void> {
-    throw none()
+    if (this.trouble() !== '') throw none('')
   }
 
-  follow(): { readonly whenSynced: () => Promise<void>; readonly stop: () => void } {
-    return { whenSynced: () => this.whenReady(), stop: () => undefined }
+  follow(prefix: string, follower: Follower): Following {
+    this.#followers.set(follower, prefix)
+    follower.reset(this.#below(prefix), false, this.#revision)
+    follower.settled()
+    return { whenSynced: async () => undefined, stop: () => this.#followers.delete(follower) }
   }
 
-  async put(): Promise<number> {
-    throw none()
+  async put(key: string, value: string): Promise<number> {
+    this.#refuseForeign(key)
+    return this.#write(key, value)
   }
 
-  forget(): void {}
+  forget(keys: readonly string[]): void {
+    for (const key of keys) {
+      this.#owners.delete(key)
+      this.#write(key, undefined)
+    }
+  }
 
-  async value(): Promise<string | undefined> {
+  async value(key: string): Promise<string | undefined> {
+    return this.#entries.get(key)?.value
+  }
+
+  async read(prefix: string): Promise<Reading> {
+    return { entries: this.#below(prefix), revision: this.#revision }
+  }
+
+  async share(all: readonly Shared[], conditions: readonly Unchanged[]): Promise<number | undefined> {
+    const isSo = conditions.every(({ under, since }) => this.#below(under).every(one => one.revision <= since))
+    if (!isSo) return undefined
+    for (const { key, value } of all) this.#keep(key, value)
+    for (const { key, value } of all) this.#write(key, value)
+    return this.#revision
+  }
+
+  #keep(key: string, value: string | undefined): void {
+    const { directory } = this.#options
+    const path = `${directory}/${encodeURIComponent(key)}`
+    if (value === undefined) {
+      removeFile(path)
+      return
+    }
+    ensureDirectory(directory, 0o700)
+    writeAtomic(path, value, 0o600)
+  }
+
+  async claim(key: string, owner: AddressOwner): Promise<AddressOwner | undefined> {
+    this.#refuseForeign(key)
+    const other = this.#owners.get(key)
+    if (other !== undefined && !isSameAttachment(other, owner)) return other
+    this.#own(key, owner)
     return undefined
   }
 
-  async claim(): Promise<undefined> {
-    throw none()
+  #own(key: string, owner: AddressOwner): void {
+    this.#owners.set(key, owner)
+    this.#write(key, ownerValue(owner))
   }
+
+  /** @throws {CniError} code 50 for an endpoint or address of a network that was not made here */
+  #refuseForeign(key: string): void {
+    const [kind = '', first = '', , network = ''] = key.split('/')
+    if (kind !== 'endpoints' && kind !== 'addresses') return
+    const name = kind === 'endpoints' ? network : first
+    if (!this.#entries.has(`${NETWORKS}${name}`)) throw none(name)
+  }
+
+  #below(prefix: string): readonly Entry[] {
+    return [...this.#entries].flatMap(([key, one]) =>
+      key.startsWith(prefix) ? [{ name: key.slice(prefix.length), ...one }] : []
+    )
+  }
+
+  #write(key: string, value: string | undefined): number {
+    this.#revision = Math.max(this.#revision + 1, Date.now())
+    if (value === undefined) this.#entries.delete(key)
+    else this.#entries.set(key, { value, revision: this.#revision })
+    for (const [follower, prefix] of this.#followers) {
+      if (!key.startsWith(prefix)) continue
+      follower.change(key.slice(prefix.length), value, this.#revision)
+      follower.settled()
+    }
+    return this.#revision
+  }
+}
+
+function none(network: string): CniError {
+  return new CniError(
+    NOT_AVAILABLE,
+    `reach the registry${network === '' ? '' : ` of network ${JSON.stringify(network)}`}: ${TROUBLE}`,
+    'name one in its configuration: "etcd", or "file" with the other hosts; or make the network here: patchbay network create -d overlay'
+  )
 }

@@ -11,6 +11,8 @@ test('defaults', () => {
     socket: '/run/patchbay/agent.sock',
     stateDir: '/run/patchbay/agent',
     pluginStateDir: '/run/patchbay',
+    confDir: '/etc/cni/net.d',
+    registryDir: '/var/lib/patchbay/registry',
     http: '',
     compareSeconds: 15,
     etcd: {

@@ -31,6 +31,10 @@ export interface AgentConfig {
   readonly stateDir: string
   /** The plugins' `stateDir`. */
   readonly pluginStateDir: string
+  /** Where runtimes look for networks. */
+  readonly confDir: string
+  /** Where an agent that is alone keeps its networks. */
+  readonly registryDir: string
   /** `unix:PATH` or `HOST:PORT`; '' = no HTTP */
   readonly http: string
   readonly compareSeconds: number
@@ -48,12 +52,16 @@ export function parseConfig(text: string): AgentConfig {
     socket: textOr(config, 'socket', DEFAULT_SOCKET),
     stateDir: textOr(config, 'stateDir', '/run/patchbay/agent'),
     pluginStateDir: textOr(config, 'pluginStateDir', DEFAULT_STATE_DIR),
+    confDir: textOr(config, 'confDir', '/etc/cni/net.d'),
+    registryDir: textOr(config, 'registryDir', '/var/lib/patchbay/registry'),
     http: textOr(config, 'http', ''),
     compareSeconds: config.integer('compareSeconds', 1, 3600) ?? 15,
     etcd: etcd === undefined ? undefined : readEtcd(etcd),
     file: textOr(config, 'file', etcd === undefined ? DEFAULT_FILE : '')
   }
   if (!/^[^\s/:]+$/.test(read.host)) config.problem('host', 'must be a name without "/", ":" and blanks')
+  for (const [key, path] of Object.entries({ confDir: read.confDir, registryDir: read.registryDir }))
+    if (!path.startsWith('/')) config.problem(key, 'must be an absolute path')
   if (read.etcd !== undefined && read.file !== '') config.problem('etcd', 'and "file" exclude each other')
   if (read.http !== '' && !/^(?:unix:\/.+|(?:127\.[0-9.]+|localhost|\[::1\]):[0-9]+)$/.test(read.http)) {
     config.problem('http', 'must be "unix:/PATH" or a port of the loopback, as in "127.0.0.1:9469"')

@@ -6,19 +6,28 @@
  *     <prefix>/addresses/<pool>/<address>
  *     <prefix>/names/<network>/<host>/<containerID>/<ifname>
  *     <prefix>/name-owners/<network>/<name>
+ *     <prefix>/networks/<name>                                         without a lease: no host's
+ *     <prefix>/services/<name>                                         without a lease, and so are their addresses
  *
  * One loop keeps it going: connect, follow what the others write, put right what is there of ours; when anything of that
  * breaks, begin again with the next endpoint. Following comes first and goes on when etcd refuses to be written to: its
  * disk quota is used up, or another agent has this host's name.
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import { isSameAttachment } from '../lib/daemon/attachment.ts'
 import { messageOf } from '../lib/sys/errors.ts'
 import type { AddressOwner } from './endpoint.ts'
-import { DEADLINE_EXCEEDED, EtcdError, type EtcdStream, RESOURCE_EXHAUSTED, UNAVAILABLE } from './etcd/channel.ts'
+import type { EtcdStream } from './etcd/channel.ts'
 import {
   Etcd,
   type EtcdOptions,
+  isFull,
+  isPassing,
+  NO_LEASE,
+  OPERATIONS_PER_TXN,
+  portions,
   put,
+  type RangeReply,
   read,
   remove,
   unwatchRequest,
@@ -26,7 +35,16 @@ import {
   watchRequest
 } from './etcd/etcd.ts'
 import { type HostOptions, HostRecord, presenceKey } from './host-record.ts'
-import { type Follower, type Following, type OwnRecords, type Registry, registryAway } from './registry.ts'
+import {
+  type Follower,
+  type Following,
+  type OwnRecords,
+  type Reading,
+  type Registry,
+  registryAway,
+  type Shared,
+  type Unchanged
+} from './registry.ts'
 import { ownerFromValue, ownerValue } from './registry-value.ts'
 
 export interface EtcdRegistryOptions extends EtcdOptions, HostOptions {
@@ -42,8 +60,6 @@ interface Followed {
   synced: boolean
 }
 
-/** etcd refuses transactions of more than 128 operations. */
-const OPERATIONS_PER_TXN = 100
 const CALL_MS = 5000
 const LONGEST_PAUSE_MS = 1000
 /** A connection that was good for less was none: the next attempt waits longer. */
@@ -67,6 +83,8 @@ export class EtcdRegistry implements Registry {
   #trouble = 'not connected yet'
   #stream: EtcdStream | undefined
   #break: (reason: string) => void = () => undefined
+  /** Settles when what is there of ours has been put right, or could not be. */
+  #whenRight: Promise<unknown> = Promise.resolve()
   #loop: Promise<void> = Promise.resolve()
   /** The cluster that was read last, how far its history went, and whether this connection has read anything yet. */
   #cluster = ''
@@ -136,6 +154,22 @@ export class EtcdRegistry implements Registry {
 
   async value(key: string, milliseconds: number): Promise<string | undefined> {
     return this.#retried(milliseconds, async left => (await this.#etcd.get(this.#key(key), left))?.value)
+  }
+
+  async read(prefix: string, milliseconds: number): Promise<Reading> {
+    const all = this.#key(prefix)
+    return this.#retried(milliseconds, async left => readingOf(await this.#etcd.range(all, left), all))
+  }
+
+  async share(all: readonly Shared[], conditions: readonly Unchanged[], milliseconds: number) {
+    const writes = all.map(({ key, value }) =>
+      value === undefined ? remove(this.#key(key)) : put(this.#key(key), value, NO_LEASE)
+    )
+    const unchanged = conditions.map(({ under, since }) => ({ under: this.#key(under), since }))
+    return this.#retried(milliseconds, async left => {
+      const { succeeded, revision } = await this.#etcd.txn(unchanged, writes, [], left)
+      return succeeded ? revision : undefined
+    })
   }
 
   async #retried<T>(milliseconds: number, attempt: (left: number) => Promise<T>): Promise<T> {
@@ -235,7 +269,9 @@ export class EtcdRegistry implements Registry {
   async #register(): Promise<undefined> {
     try {
       await this.#host.register(this.#stop.signal)
-      await this.#putRight()
+      const putting = this.#putRight()
+      this.#whenRight = Promise.allSettled([putting])
+      await putting
       await this.#forgetNow()
       this.#options.log(`registry: connected to ${this.#etcd.endpoint()}`)
       this.#trouble = ''
@@ -296,13 +332,8 @@ export class EtcdRegistry implements Registry {
     const reply = await this.#etcd.range(followed.prefix, 4 * CALL_MS)
     if (!this.#followed.has(followed) || stream !== this.#stream) return
     this.#noteHistory(reply.cluster, reply.revision)
-    const cut = followed.prefix.length
-    const entries = reply.entries.map(entry => ({
-      name: entry.key.slice(cut),
-      value: entry.value,
-      revision: entry.modRevision
-    }))
-    followed.follower.reset(entries, Date.now() - this.#rebuiltAt < REBUILT_MS)
+    const { entries, revision } = readingOf(reply, followed.prefix)
+    followed.follower.reset(entries, Date.now() - this.#rebuiltAt < REBUILT_MS, revision)
     followed.follower.settled()
     followed.synced = true
     this.#unwatch(followed)
@@ -368,6 +399,9 @@ export class EtcdRegistry implements Registry {
 
   async #forgetNow(): Promise<void> {
     while (this.#toForget.size > 0) {
+      // A container goes while its records are being put right: not in etcd yet, they would count as gone, and be written
+      // a moment later.
+      await this.#whenRight
       const keys = [...this.#toForget].slice(0, OPERATIONS_PER_TXN)
       const { found } = await this.#etcd.txn(
         [],
@@ -413,21 +447,12 @@ export class EtcdRegistry implements Registry {
   }
 }
 
-function portions<T>(all: readonly T[]): readonly (readonly T[])[] {
-  const count = Math.ceil(all.length / OPERATIONS_PER_TXN)
-  return Array.from({ length: count }, (_, i) => all.slice(i * OPERATIONS_PER_TXN, (i + 1) * OPERATIONS_PER_TXN))
-}
-
-/** The connection is to blame: another endpoint, or the same a moment later, may do better. */
-function isPassing(error: unknown): boolean {
-  return error instanceof EtcdError && (error.code === UNAVAILABLE || error.code === DEADLINE_EXCEEDED)
-}
-
-/** etcd takes no writes until its administrator makes room. */
-function isFull(error: unknown): boolean {
-  return error instanceof EtcdError && error.code === RESOURCE_EXHAUSTED
-}
-
-function pause(milliseconds: number): Promise<undefined> {
-  return new Promise(resolve => setTimeout(() => resolve(undefined), milliseconds))
+/** The names are what follows the prefix. */
+function readingOf({ entries, revision }: RangeReply, prefix: string): Reading {
+  const named = entries.map(one => ({
+    name: one.key.slice(prefix.length),
+    value: one.value,
+    revision: one.modRevision
+  }))
+  return { entries: named, revision }
 }

@@ -11,7 +11,7 @@ import { readFileSync, unwatchFile, watchFile } from 'node:fs'
 import { CniError, LIMITED_CONNECTIVITY, TRY_AGAIN_LATER } from '../lib/cni/error.ts'
 import { parseAddress } from '../lib/ip/address.ts'
 import type { AddressOwner } from './endpoint.ts'
-import type { Entry, Follower, Following, Registry } from './registry.ts'
+import type { Entry, Follower, Following, Reading, Registry } from './registry.ts'
 
 const POLL_MS = 500
 
@@ -79,6 +79,18 @@ export class FileRegistry implements Registry {
     )
   }
 
+  async read(): Promise<Reading> {
+    return { entries: [], revision: this.#revision }
+  }
+
+  async share(): Promise<number | undefined> {
+    throw new CniError(
+      LIMITED_CONNECTIVITY,
+      'write to the registry: it is a file, which the agent only reads',
+      'use etcd as the registry, or write the configuration on each host as docs/overlay.md shows'
+    )
+  }
+
   /** A file that cannot be read changes nothing: what was known goes on to be used. */
   #read(): void {
     try {
@@ -97,7 +109,7 @@ export class FileRegistry implements Registry {
     const hosts = this.#content.networks.get(vni) ?? this.#content.hosts
     const value = (vtep: string): string => JSON.stringify({ mac: '', ips: [], vtep })
     const entries: readonly Entry[] = hosts.map(vtep => ({ name: vtep, value: value(vtep), revision: this.#revision }))
-    follower.reset(prefix.startsWith('endpoints/') ? entries : [], false)
+    follower.reset(prefix.startsWith('endpoints/') ? entries : [], false, this.#revision)
     follower.settled()
   }
 }

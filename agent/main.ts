@@ -4,8 +4,10 @@ import type { Server } from 'node:net'
 import { parseArgs } from 'node:util'
 import { lockHost } from '../lib/daemon/host-lock.ts'
 import { serveRequests } from '../lib/daemon/server.ts'
+import type { Kernel } from '../lib/net/kernel.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { machineId } from '../lib/state/machine.ts'
+import { messageOf } from '../lib/sys/errors.ts'
 import { ensureDirectory, fileError } from '../lib/sys/files.ts'
 import { Agent, ownRecords } from './agent.ts'
 import { AloneRegistry } from './alone-registry.ts'
@@ -18,13 +20,23 @@ import { LocalStore } from './local-store.ts'
 import { Metrics } from './metrics.ts'
 import { Names } from './names/names.ts'
 import { answerNames, NAME_REQUESTS } from './names/requests.ts'
+import type { Named } from './names/zone.ts'
+import { clashOnHost } from './networks/clash.ts'
+import { ConfDir } from './networks/conf-dir.ts'
+import { Networks } from './networks/networks.ts'
+import type { NetworkRecord } from './networks/record.ts'
+import { answerNetworks, NETWORK_REQUESTS } from './networks/requests.ts'
 import { answerPlugin, REQUEST_NAMES } from './plugin-requests.ts'
 import { isClaimOfName, type OwnRecords, type Registry } from './registry.ts'
+import type { ServiceRecord } from './services/record.ts'
+import { keepLeases, Registrar } from './services/registrar.ts'
+import { answerServices, SERVICE_REQUESTS, type ServiceParts } from './services/requests.ts'
+import { Services } from './services/services.ts'
 
 export const USAGE = `usage: patchbay agent [--config FILE]
 
 Answers containers at 127.0.0.11 that ask for each other's names (plugin "dns"), keeps those of overlay networks (plugin
-"vxlan" with "registry") known on every host, and gives out addresses for ipam "cluster". Reads ${DEFAULT_CONFIG};
+"vxlan" with "registry") known on every host, gives out addresses for ipam "cluster", and has services reached by them. Reads ${DEFAULT_CONFIG};
 without it, this host is alone. docs/names.md and docs/overlay.md explain it.
 `
 
@@ -72,18 +84,25 @@ async function serve(config: AgentConfig): Promise<void> {
   const store = new LocalStore(config.stateDir)
   const kernel = new LinuxKernel()
   const { host, socket, compareSeconds } = config
-  const parts: { names?: Names } = {}
+  const parts: { names?: Names; services?: Services } = {}
   const registry = makeRegistry(config, store, metrics, () => parts.names)
   const onConflict = conflictTeller(metrics)
   const agent = new Agent({ host, socket, kernel, store, registry, metrics, compareSeconds, onConflict, log })
-  const names = new Names({ host, stateDir: config.pluginStateDir, kernel, registry, metrics, log })
+  const arrived = async (named: Named, left: number): Promise<void> => parts.services?.arrived(named, left)
+  const names = new Names({ host, stateDir: config.pluginStateDir, kernel, registry, metrics, log, arrived })
   parts.names = names
+  const isAlone = registry instanceof AloneRegistry
+  const networks = new Networks({ ...networksOf(config, agent, kernel), isAlone, registry, metrics, log })
+  const services = servicesOf(config, { names, kernel, registry, metrics })
+  parts.services = services.services
   metrics.gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
   // Names first: what they want the registry to have must be known when that compares.
   names.start()
   agent.start()
-  const servers = [await servePlugins(agent, names, metrics, config.socket)]
-  const trouble = (): string => (registry instanceof AloneRegistry ? '' : agent.trouble())
+  networks.start()
+  services.services.start()
+  const servers = [await serveRequestsOf({ agent, names, networks, services }, metrics, config.socket)]
+  const trouble = (): string => (isAlone ? '' : agent.trouble())
   if (config.http !== '') servers.push(await serveHttp(trouble, metrics, config.http))
   log(`host ${JSON.stringify(config.host)}: listening on ${config.socket}`)
   await new Promise(resolve => {
@@ -91,16 +110,58 @@ async function serve(config: AgentConfig): Promise<void> {
     process.once('SIGINT', resolve)
   })
   for (const server of servers) server.close()
+  networks.stop()
+  services.services.stop()
   await names.stop()
   await agent.stop()
   await unlock()
 }
 
-function servePlugins(agent: Agent, names: Names, metrics: Metrics, path: string): Promise<Server> {
+/** What of the networks' part follows from the configuration and from who is attached. */
+function networksOf(config: AgentConfig, agent: Agent, kernel: Kernel) {
+  const { socket, pluginStateDir, compareSeconds } = config
+  const confDir = new ConfDir(config.confDir, { socket, stateDir: pluginStateDir })
+  const isUsed = (network: string): boolean => agent.isAttached(network)
+  const release = (network: string): void => agent.releaseNetwork(network)
+  return { confDir, compareSeconds, isUsed, release, clashOf: (record: NetworkRecord) => clashOnHost(kernel, record) }
+}
+
+interface ServiceNeeds {
+  readonly names: Names
+  readonly kernel: Kernel
+  readonly registry: Registry
+  readonly metrics: Metrics
+}
+
+/** Who has services reached, and who makes them. */
+function servicesOf(config: AgentConfig, { names, kernel, registry, metrics }: ServiceNeeds): ServiceParts {
+  const { host, confDir, compareSeconds } = config
+  const { zone, cluster } = names
+  const isKnown = (network: string): boolean => cluster.isKnown(network)
+  const keep = (record: ServiceRecord): string => (record.leaseHost === host ? keepLeases(record) : '')
+  const services = new Services({ registry, kernel, zone, isKnown, keep, compareSeconds, metrics, log })
+  return { host, services, registrar: new Registrar({ host, registry, confDir, portProblem: () => '' }) }
+}
+
+interface Parts {
+  readonly agent: Agent
+  readonly names: Names
+  readonly networks: Networks
+  readonly services: ServiceParts
+}
+
+function serveRequestsOf({ agent, names, networks, services }: Parts, metrics: Metrics, path: string): Promise<Server> {
+  const isKnown = (what: string): boolean =>
+    [REQUEST_NAMES, NAME_REQUESTS, NETWORK_REQUESTS, SERVICE_REQUESTS].some(names => names.has(what))
   return serveRequests(path, {
-    answer: request => (NAME_REQUESTS.has(request.what) ? answerNames(names, request) : answerPlugin(agent, request)),
+    answer: request => {
+      if (NAME_REQUESTS.has(request.what)) return answerNames(names, request)
+      if (NETWORK_REQUESTS.has(request.what)) return answerNetworks(networks, request)
+      if (SERVICE_REQUESTS.has(request.what)) return answerServices(services, request)
+      return answerPlugin(agent, request)
+    },
     answered: (what, isOk, milliseconds) => {
-      const name = REQUEST_NAMES.has(what) || NAME_REQUESTS.has(what) ? what : 'unreadable'
+      const name = isKnown(what) ? what : 'unreadable'
       metrics.add(`patchbay_agent_requests_total{do="${name}",ok="${isOk}"}`)
       metrics.add(`patchbay_agent_request_milliseconds_total{do="${name}"}`, milliseconds)
     }
@@ -114,8 +175,10 @@ function makeRegistry(
   names: () => Names | undefined
 ): Registry {
   const isAlone = config.file === DEFAULT_FILE && !existsSync(DEFAULT_FILE)
-  if (config.etcd === undefined) return isAlone ? new AloneRegistry() : new FileRegistry(config.file, log)
   const { etcd } = config
+  const own = everyRecord(config.host, store, metrics, names)
+  if (etcd === undefined)
+    return isAlone ? new AloneRegistry({ directory: config.registryDir, own }) : new FileRegistry(config.file, log)
   return new EtcdRegistry({
     endpoints: etcd.endpoints,
     access: etcd,
@@ -129,7 +192,7 @@ function makeRegistry(
     presenceSeconds: etcd.leaseSeconds,
     recordsSeconds: etcd.addressLeaseSeconds,
     leases: store,
-    own: everyRecord(config.host, store, metrics, names),
+    own,
     log
   })
 }
@@ -157,8 +220,4 @@ function conflictTeller(metrics: Metrics): (what: string, owner: AddressOwner) =
 
 function log(message: string): void {
   process.stderr.write(`patchbay agent: ${message}\n`)
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

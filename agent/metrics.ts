@@ -8,6 +8,7 @@ interface Metric {
 
 export class Metrics {
   readonly #metrics = new Map<string, Metric>()
+  readonly #series = new Map<string, { readonly help: string; readonly read: () => ReadonlyMap<string, number> }>()
   /** With labels, as `name{label="value"}`. */
   readonly #counts = new Map<string, number>()
 
@@ -17,6 +18,11 @@ export class Metrics {
 
   counter(name: string, help: string, read: () => number): void {
     this.#metrics.set(name, { type: 'counter', help, read })
+  }
+
+  /** A counter of which there are as many as `read` tells of, by their labels: `label="value"`. */
+  series(name: string, help: string, read: () => ReadonlyMap<string, number>): void {
+    this.#series.set(name, { help, read })
   }
 
   /** Adds to a counter with labels. */
@@ -32,6 +38,10 @@ export class Metrics {
     const lines: string[] = []
     for (const [name, { type, help, read }] of this.#metrics) {
       lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, `${name} ${read()}`)
+    }
+    for (const [name, { help, read }] of this.#series) {
+      lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} counter`)
+      for (const [labels, count] of read()) lines.push(`${name}{${labels}} ${count}`)
     }
     let before = ''
     for (const [series, count] of [...this.#counts].sort()) {

@@ -11,6 +11,12 @@ export interface Entry {
   readonly revision: number
 }
 
+/** All that was there at a revision. */
+export interface Reading {
+  readonly entries: readonly Entry[]
+  readonly revision: number
+}
+
 /** Hears what is there, and from then on every change. */
 export interface Follower {
   /**
@@ -18,8 +24,9 @@ export interface Follower {
    *
    * @param keepRest the registry has lost its memory and may not know everything yet: what is not among the entries stays,
    *   and is older than they are
+   * @param revision the registry's own, as of which the entries are all there is
    */
-  readonly reset: (entries: readonly Entry[], keepRest: boolean) => void
+  readonly reset: (entries: readonly Entry[], keepRest: boolean, revision: number) => void
   /** `value` is undefined for what has gone. */
   readonly change: (name: string, value: string | undefined, revision: number) => void
   /** After a batch of changes. */
@@ -42,6 +49,19 @@ export interface OwnRecords {
   readonly onConflict: (key: string, owner: AddressOwner) => void
 }
 
+/** A condition: nothing whose key begins so was written after that revision; 0 = nothing is there. */
+export interface Unchanged {
+  readonly under: string
+  readonly since: number
+}
+
+/** A value that is no host's: it stays when the host that wrote it goes. */
+export interface Shared {
+  readonly key: string
+  /** undefined removes it. */
+  readonly value: string | undefined
+}
+
 export interface Registry {
   /** It does not know every endpoint: tunnels have to learn. */
   readonly learns: boolean
@@ -59,6 +79,20 @@ export interface Registry {
   readonly forget: (keys: readonly string[]) => void
   /** The value as of now. @throws CniError code 11 */
   readonly value: (key: string, milliseconds: number) => Promise<string | undefined>
+  /** Everything whose key begins so, as of now; the names are what follows. @throws CniError code 11 */
+  readonly read: (prefix: string, milliseconds: number) => Promise<Reading>
+  /**
+   * Writes or removes shared values, if all conditions hold, in one transaction with them. Its answer may get lost: whoever is
+   * told that a condition fails has to look whether it was this very call that has made it fail.
+   *
+   * @returns the revision; undefined when a condition does not hold
+   * @throws CniError code 11; 51 where the registry cannot keep such values
+   */
+  readonly share: (
+    all: readonly Shared[],
+    conditions: readonly Unchanged[],
+    milliseconds: number
+  ) => Promise<number | undefined>
   /** Takes an address or a name unless somebody else has it. @returns its owner when that is not `owner` */
   readonly claim: (key: string, owner: AddressOwner, milliseconds: number) => Promise<AddressOwner | undefined>
 }
@@ -71,6 +105,9 @@ export function endpointPrefix(vni: number): string {
 export function endpointKey(vni: number, host: string, one: Attachment): string {
   return `${endpointPrefix(vni)}${host}/${one.network}/${one.containerId}/${one.ifName}`
 }
+
+/** Networks of the cluster, which are shared: see agent/networks. */
+export const NETWORKS = 'networks/'
 
 export function addressPrefix(pool: string): string {
   return `addresses/${pool}/`
@@ -94,6 +131,9 @@ const NAME_OWNERS = 'name-owners/'
 export function nameClaimKey(network: string, name: string): string {
   return `${NAME_OWNERS}${network}/${name}`
 }
+
+/** Services, which are shared: see agent/services. */
+export const SERVICES = 'services/'
 
 export function isClaimOfName(key: string): boolean {
   return key.startsWith(NAME_OWNERS)

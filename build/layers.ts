@@ -73,6 +73,7 @@ const LAYERS: readonly Layer[] = [
     mayImport: ['lib/attachment.ts', 'lib/cni/', 'lib/config/', 'lib/ip/', 'lib/sys/'],
     packages: true
   },
+  { of: 'lib/view/', mayImport: ['lib/'], packages: true },
   { of: 'lib/testing/', mayImport: ['lib/'], packages: true },
   { of: 'plugins/main.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
   { of: 'plugins/registry.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },

@@ -27,7 +27,8 @@ const NEEDS: ReadonlyMap<string, { readonly path?: string; readonly debianPackag
   ['setpriv', { debianPackage: 'util-linux' }],
   ['dig', { debianPackage: 'bind9-dnsutils' }],
   ['perl', { debianPackage: 'perl-base' }],
-  ['dig', { debianPackage: 'bind9-dnsutils' }],
+  ['drill', { debianPackage: 'ldnsutils' }],
+  ['dnsperf', { debianPackage: 'dnsperf' }],
   ['jq', { debianPackage: 'jq' }],
   ['busybox', { debianPackage: 'busybox-static' }],
   ['reference-plugins', { path: '/usr/lib/cni/bridge', debianPackage: 'containernetworking-plugins' }]

@@ -213,10 +213,9 @@ test('a namespace that was made anew under the same name is another container, a
       const [blue] = JSON.parse((await run('network', 'inspect', 'blue')).out)
       assert.is(blue.Containers.c1[0].State, 'gone')
       assert.equal(
-        JSON.parse((await run('network', 'ls', '--json')).out).map((row: { Containers: number; Gone: number }) => [
-          row.Containers,
-          row.Gone
-        ]),
+        JSON.parse((await run('network', 'ls', '-f', 'name=blue', '--json')).out).map(
+          (row: { Containers: number; Gone: number }) => [row.Containers, row.Gone]
+        ),
         [[0, 1]]
       )
       const again = await run('network', 'connect', 'blue', path)

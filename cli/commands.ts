@@ -3,6 +3,7 @@
  * table, is added in cli/command-line.ts.)
  */
 import {
+  AGENT_SOCKET,
   ARGS,
   CAP,
   CONF_DIR,
@@ -21,7 +22,9 @@ import {
   RUN_DIR
 } from './common-options.ts'
 import { DRIVER_NAMES, IPAM_DRIVERS } from './driver-names.ts'
+import { LOOKING_COMMANDS } from './looking-commands.ts'
 import { CONTAINER_COMMANDS } from './run/commands.ts'
+import { SERVICE_COMMANDS, SERVICES } from './service/commands.ts'
 import type { CommandSpec, ProgramSpec } from './spec.ts'
 
 const NETWORKS = 'Networks'
@@ -36,18 +39,20 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'make a network',
     description:
       'Without --subnet a free one is chosen. Driver options (-o) have the names that Docker gives them, or short: mtu, ' +
-      'bridge, icc, ip-masq; for macvlan and ipvlan: parent, mode.',
+      'bridge, icc, ip-masq; for macvlan and ipvlan: parent, mode; for overlay: vni. A network of driver overlay is on every host ' +
+      'of the cluster; it needs patchbay agent.',
     arguments: [{ name: 'NAME' }],
     options: [
       {
         flags: '-d, --driver DRIVER',
-        summary: 'the plugin that makes the interfaces (bridge)',
+        summary: 'what makes the interfaces (bridge)',
         suggestions: DRIVER_NAMES
       },
       { flags: '--subnet PREFIX', summary: 'where addresses come from', isMany: true },
       { flags: '--gateway ADDRESS', summary: "the host's address in a subnet (its first)", isMany: true },
       { flags: '--ip-range PREFIX', summary: 'the part of a subnet that containers get', isMany: true },
       { flags: '--aux-address NAME=ADDRESS', summary: 'an address that no container gets', isMany: true },
+      { flags: '--allow-overlap', summary: 'a subnet may be that of another network, interface or route' },
       { flags: '--ipam-driver DRIVER', summary: 'who gives addresses (host-local)', suggestions: IPAM_DRIVERS },
       { flags: '--ipv6', summary: 'an IPv6 subnet too' },
       { flags: '--internal', summary: 'no way out of the network' },
@@ -58,7 +63,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--attachable', summary: 'accepted for compatibility: every network is' },
       DRY_RUN,
       JSON_OUT,
-      ...PLACE
+      ...PLACE,
+      AGENT_SOCKET
     ],
     examples: [
       { line: 'patchbay network create blue', effect: 'a bridge network with a free subnet' },
@@ -69,7 +75,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       {
         line: 'patchbay network create -d macvlan -o parent=eth0 \\\n    --subnet 192.168.1.0/24 --ip-range 192.168.1.240/28 lan',
         effect: 'containers as neighbours of the host on its own network'
-      }
+      },
+      { line: 'patchbay network create -d overlay --subnet 10.42.0.0/16 all', effect: 'one network on all hosts' }
     ],
     run: async call => (await import('./network-create.ts')).create(call)
   },
@@ -81,15 +88,16 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: [
       {
         flags: '-f, --filter KEY=VALUE',
-        summary: 'only those with this driver, label, name, scope, or dangling=true',
+        summary: 'only those with this driver, id, label, name, scope, type (builtin, custom), or dangling=true',
         isMany: true
       },
       QUIET,
-      { flags: '--no-trunc', summary: 'accepted for compatibility: nothing is cut' },
+      { flags: '--no-trunc', summary: 'whole ids' },
       FORMAT,
       { ...OUTPUT, flags: '-o, --output FORMAT' },
       JSON_OUT,
-      ...PLACE
+      ...PLACE,
+      AGENT_SOCKET
     ],
     examples: [
       { line: 'patchbay network ls', effect: 'all of them' },
@@ -111,13 +119,14 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '-v, --verbose', summary: 'accepted for compatibility: everything is shown' },
       { flags: '-o, --output FORMAT', summary: 'how it is shown', choices: ['json', 'yaml'] },
       JSON_OUT,
-      ...PLACE
+      ...PLACE,
+      AGENT_SOCKET
     ],
     examples: [
       { line: 'patchbay network inspect blue', effect: 'as JSON, in the words of docker network inspect' },
       { line: "patchbay network inspect -f '{{json .Containers}}' blue", effect: 'one part of it' }
     ],
-    run: async call => (await import('./network-show.ts')).inspect(call)
+    run: async call => (await import('./network-inspect.ts')).inspect(call)
   },
   {
     name: 'network connect',
@@ -169,7 +178,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '-f, --force', summary: 'detach its containers first; remove it even where a plugin is missing' },
       DRY_RUN,
       JSON_OUT,
-      ...PLACE
+      ...PLACE,
+      AGENT_SOCKET
     ],
     examples: [{ line: 'patchbay network rm blue green', effect: 'both; one that fails does not keep the other' }],
     run: async call => (await import('./network-remove.ts')).remove(call)
@@ -179,15 +189,21 @@ export const COMMANDS: readonly CommandSpec[] = [
     heading: NETWORKS,
     summary: 'remove the networks made here that no container is on',
     options: [
-      { flags: '--filter label=KEY[=VALUE]', summary: 'only those with this label', isMany: true },
+      {
+        flags: '--filter KEY=VALUE',
+        summary: 'only those with label=KEY[=VALUE], label!=KEY, or made before until=24h',
+        isMany: true
+      },
       { flags: '-f, --force', summary: 'without asking' },
       DRY_RUN,
       JSON_OUT,
-      ...PLACE
+      ...PLACE,
+      AGENT_SOCKET
     ],
     examples: [{ line: 'patchbay network prune --dry-run', effect: 'which they are' }],
-    run: async call => (await import('./network-remove.ts')).prune(call)
+    run: async call => (await import('./network-prune.ts')).prune(call)
   },
+  ...SERVICE_COMMANDS,
   ...CONTAINER_COMMANDS,
   {
     name: 'attach',
@@ -255,6 +271,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [{ line: 'patchbay gc blue', effect: 'after a crash' }],
     run: async call => (await import('./attachment.ts')).gc(call)
   },
+  ...LOOKING_COMMANDS,
   {
     name: 'install',
     heading: HOST,
@@ -300,7 +317,10 @@ export const COMMANDS: readonly CommandSpec[] = [
   }
 ]
 
-export const GROUPS = [{ name: 'network', heading: NETWORKS, summary: 'make and use networks as with Docker' }] as const
+export const GROUPS = [
+  { name: 'network', heading: NETWORKS, summary: 'make and use networks as with Docker' },
+  { name: 'service', heading: SERVICES, summary: 'one name and address for many containers' }
+] as const
 
 /** Their own modules read their arguments and say which there are. */
 export const PROGRAMS: readonly ProgramSpec[] = [

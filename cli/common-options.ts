@@ -10,6 +10,12 @@ export const CONF_DIR: OptionSpec = {
   words: 'directory',
   heading: DIRECTORIES
 }
+export const CACHE_DIR: OptionSpec = {
+  flags: '--cache-dir DIR',
+  summary: 'what is attached (/var/lib/cni)',
+  words: 'directory',
+  heading: DIRECTORIES
+}
 export const PLACE: readonly OptionSpec[] = [
   CONF_DIR,
   {
@@ -19,8 +25,20 @@ export const PLACE: readonly OptionSpec[] = [
     words: 'directory',
     heading: DIRECTORIES
   },
-  { flags: '--cache-dir DIR', summary: 'what is attached (/var/lib/cni)', words: 'directory', heading: DIRECTORIES }
+  CACHE_DIR
 ]
+export const STATE_DIR: OptionSpec = {
+  flags: '--state-dir DIR',
+  summary: 'what plugins wrote down (/run/patchbay)',
+  words: 'directory',
+  heading: DIRECTORIES
+}
+export const AGENT_SOCKET: OptionSpec = {
+  flags: '--agent-socket PATH',
+  summary: 'the agent (/run/patchbay/agent.sock)',
+  words: 'file',
+  heading: DIRECTORIES
+}
 export const RUN_DIR: OptionSpec = {
   flags: '--run-dir DIR',
   summary: 'containers of run (/run/patchbay/containers)',

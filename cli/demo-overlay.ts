@@ -136,7 +136,8 @@ class Demo {
         }
     const file = join(directory, 'agent.json')
     const stateDir = join(directory, 'agent')
-    writeFileSync(file, JSON.stringify({ host: host.name, socket: this.#socket(host), stateDir, ...registry }))
+    const places = { socket: this.#socket(host), stateDir, confDir: directory }
+    writeFileSync(file, JSON.stringify({ host: host.name, ...places, ...registry }))
     writeFileSync(join(directory, `${NETWORK}.conflist`), JSON.stringify(this.#network(host), undefined, 2))
     const agent = this.#site.start(host, PATCHBAY, ['agent', '--config', file], text => this.#note(text))
     this.#agents.set(host.name, agent)

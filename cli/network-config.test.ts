@@ -11,10 +11,11 @@ function wish(more: Partial<NetworkWish> = {}): NetworkWish {
   return {
     name: 'blue',
     driver: 'bridge',
-    ipamDriver: 'host-local',
+    ipamDriver: '',
     internal: false,
     names: true,
     ipv6: false,
+    mayOverlap: false,
     ...nothing,
     ...more
   }
@@ -48,6 +49,7 @@ interface Host {
   readonly networks?: readonly string[]
   readonly interfaces?: readonly string[]
   readonly routes?: readonly string[]
+  readonly links?: readonly string[]
 }
 
 function config(more: Partial<NetworkWish> = {}, host: Host = {}, plugins = ALL): Shown {
@@ -57,7 +59,12 @@ function config(more: Partial<NetworkWish> = {}, host: Host = {}, plugins = ALL)
     return { interface: name, address: full.address, prefix: networkOf(full), owner: `interface ${name}` }
   })
   const networks = (host.networks ?? []).map(text => ({ prefix: prefix(text), owner: 'network "green"' }))
-  const around = { plugins, networks, connected, routed: (host.routes ?? []).map(prefix) }
+  const routed = (host.routes ?? []).map(text => ({
+    prefix: prefix(text),
+    interface: 'tun0',
+    owner: 'the route by tun0'
+  }))
+  const around = { plugins, networks, connected, routed, links: host.links }
   return JSON.parse(JSON.stringify(networkConfig(wish(more), around)))
 }
 
@@ -91,14 +98,19 @@ test('a free subnet is chosen, clear of everything in use', () => {
   })
 })
 
-test('only connected and configured subnets clash, and are named', () => {
-  const make = (subnet: string, host: Host) =>
-    config({ subnets: [subnet] }, host).plugins[0]?.ipam.ranges[0]?.[0]?.subnet
-  assert.is(make('10.5.0.0/24', { routes: ['10.0.0.0/8', '0.0.0.0/1', '128.0.0.0/1'] }), '10.5.0.0/24')
+test('subnets of networks, interfaces and routes clash, and are named; unless that is wanted', () => {
+  const make = (subnet: string, host: Host, mayOverlap = false) =>
+    config({ subnets: [subnet], mayOverlap }, host).plugins[0]?.ipam.ranges[0]?.[0]?.subnet
+  assert.is(make('10.5.0.0/24', { routes: ['10.6.0.0/16', '0.0.0.0/1', '128.0.0.0/1'] }), '10.5.0.0/24')
   const refused = (host: Host, message: RegExp) =>
     throwsLike(() => make('10.5.0.0/24', host), { name: 'CommandError', message })
   refused({ interfaces: ['eth0 10.5.0.9/16'] }, /10\.5\.0\.0\/24 overlaps 10\.5\.0\.0\/16 of interface eth0/)
   refused({ networks: ['10.5.0.128/25'] }, /overlaps 10\.5\.0\.128\/25 of network "green"/)
+  refused({ routes: ['10.0.0.0/8'] }, /overlaps 10\.0\.0\.0\/8 of the route by tun0/)
+  const crowded = { interfaces: ['eth0 10.5.0.9/16'], networks: ['10.5.0.128/25'], routes: ['10.0.0.0/8'] }
+  assert.is(make('10.5.0.0/24', crowded, true), '10.5.0.0/24')
+  const twice = { subnets: ['10.5.0.0/24', '10.5.0.0/25'], mayOverlap: true }
+  throwsLike(() => config(twice), { message: /overlaps 10\.5\.0\.0\/24 of another --subnet/ })
 })
 
 test('macvlan in its parent\u2019s own subnet, without the host\u2019s addresses; a bridge that is there', () => {
@@ -124,6 +136,12 @@ test('subnets, gateways and ranges go together by containment', () => {
   ])
   const whole = config({ subnets: ['10.1.0.0/24'], ipRanges: ['10.1.0.0/24'] }).plugins[0]?.ipam.ranges[0]?.[0]
   assert.is(whole?.rangeStart, '10.1.0.1')
+  const asked = (wish: Partial<NetworkWish>) => config(wish).plugins[0]?.ipam
+  assert.match(
+    JSON.stringify(asked({ subnets: ['10.1.0.0/24'], ipRanges: ['10.1.0.0/25'] })),
+    /"requestedFrom":"subnet"/
+  )
+  assert.ok(!JSON.stringify(asked({ subnets: ['10.1.0.0/24'] })).includes('requestedFrom'))
 })
 
 test('IPv6 adds a subnet of its own and a default route', () => {
@@ -162,9 +180,25 @@ test('macvlan and ipvlan hang from an interface', () => {
   const [plugin] = config({ driver: 'macvlan', options }).plugins
   assert.equal([plugin?.type, plugin?.['master'], plugin?.['mode']], ['macvlan', 'eth1', 'bridge'])
   throwsLike(() => config({ driver: 'ipvlan' }), { message: /needs a parent interface/ })
-  throwsLike(() => config({ driver: 'overlay' }), { message: /several hosts/ })
+  const modes = new Map([...options, ['macvlan_mode', 'brigde']])
+  throwsLike(() => config({ driver: 'macvlan', options: modes }), {
+    message: /mode=brigde: must be one of bridge, .*"bridge"\?/
+  })
   throwsLike(() => config({ driver: 'toString' }), { message: /no driver "toString"/ })
   throwsLike(() => config({ driver: 'macvlan' }, {}, ['bridge']), { message: /no driver "macvlan"/ })
+})
+
+test('a parent is there, or is a VLAN of one that is there', () => {
+  const on = (parent: string) =>
+    config(
+      { driver: 'macvlan', options: new Map([['parent', parent]]) },
+      { links: ['lo', 'eth0', 'enp9s0altname-that-is-long'] }
+    ).plugins[0]
+  assert.equal([on('eth0')?.['createMaster'], on('eth0.10')?.['createMaster']], [undefined, true])
+  assert.is(on('enp9s0altname-that-is-long')?.['master'], 'enp9s0altname-that-is-long')
+  throwsLike(() => on('eth1'), { name: 'CommandError', message: /has no interface eth1; did you mean "eth0"\?/ })
+  throwsLike(() => on('eth1.10'), { name: 'CommandError', message: /has no interface eth1/ })
+  throwsLike(() => on('eth0.4095'), { name: 'CommandError', message: /has no interface eth0\.4095/ })
 })
 
 test('ptp, and networks that get their addresses from a DHCP server or none', () => {

@@ -1,18 +1,20 @@
 /** The configuration list that `patchbay network create` writes. Pure: what exists already is passed in. */
 import { createHash } from 'node:crypto'
+import { vlanOfName } from '../lib/attach/vlan-master.ts'
 import { ifNameFault } from '../lib/cni/env.ts'
 import { formatAddress, type IpAddress } from '../lib/ip/address.ts'
-import { formatPrefix, type IpPrefix, prefixContains } from '../lib/ip/prefix.ts'
+import { formatPrefix, prefixContains } from '../lib/ip/prefix.ts'
 import { DRIVER_NAMES, IPAM_DRIVERS } from './driver-names.ts'
+import { OptionReader } from './driver-options.ts'
 import { didYouMean } from './nearest.ts'
 import { type Occupied, type Pool, type PoolWish, poolsOf, type TakenPrefix } from './network-pools.ts'
-import { UsageError } from './output.ts'
+import { CommandError, UsageError } from './output.ts'
 
 /** What a person asked for. */
 export interface NetworkWish extends PoolWish {
   readonly name: string
   readonly driver: string
-  /** `host-local`, `dhcp` or `none`. */
+  /** '' = as the driver has it. */
   readonly ipamDriver: string
   readonly internal: boolean
   /** Containers are found by name. */
@@ -30,7 +32,9 @@ export interface Surroundings {
   /** The prefixes of the host's interfaces. */
   readonly connected: readonly (TakenPrefix & { readonly interface: string; readonly address: IpAddress })[]
   /** Where the host has routes to, but for the default ones. */
-  readonly routed: readonly IpPrefix[]
+  readonly routed: readonly (TakenPrefix & { readonly interface: string })[]
+  /** The names of the host's interfaces; undefined when they cannot be seen. */
+  readonly links: readonly string[] | undefined
 }
 
 type JsonValue = string | number | boolean | readonly JsonValue[] | { readonly [key: string]: JsonValue }
@@ -38,8 +42,9 @@ type Chain = readonly { readonly [key: string]: JsonValue }[]
 
 type ChainMaker = (wish: NetworkWish, around: Surroundings, options: OptionReader) => Chain
 
-/** Each driver is the plugin of the same name, and makes the chain around it. */
-const DRIVERS: Readonly<Record<string, ChainMaker>> & Readonly<Record<(typeof DRIVER_NAMES)[number], ChainMaker>> = {
+/** Each is the plugin of the same name, and makes the chain around it. The chain of an overlay is the agent's to make. */
+const DRIVERS: Readonly<Record<string, ChainMaker>> &
+  Readonly<Record<Exclude<(typeof DRIVER_NAMES)[number], 'overlay'>, ChainMaker>> = {
   bridge: bridgeChain,
   ptp: ptpChain,
   macvlan: parentChain,
@@ -66,13 +71,7 @@ export function networkConfig(wish: NetworkWish, around: Surroundings): { readon
 }
 
 function unknownDriver(driver: string, around: Surroundings): UsageError {
-  const have = DRIVER_NAMES.filter(name => around.plugins.includes(name))
-  if (driver === 'overlay') {
-    return new UsageError(
-      'create network: a network of several hosts is not made by this command yet',
-      'write its configuration on each host as docs/overlay.md shows (plugin vxlan)'
-    )
-  }
+  const have = DRIVER_NAMES.filter(name => around.plugins.includes(name === 'overlay' ? 'vxlan' : name))
   const message = `create network: there is no driver ${JSON.stringify(driver)}${didYouMean(driver, have)}`
   return new UsageError(message, `drivers are ${have.join(', ')}`)
 }
@@ -93,7 +92,7 @@ function bridgeChain(wish: NetworkWish, around: Surroundings, options: OptionRea
     ...(isolated ? { portIsolation: true } : {}),
     capabilities: { ips: true, mac: true },
     // A bridge that is there already may have the subnet: it becomes the gateway.
-    ...ipamOf(wish, takenOf({ ...around, connected: around.connected.filter(one => one.interface !== name) }))
+    ...ipamOf(wish, takenOf(around, name))
   }
   return [bridge, ...guards(wish, isolated)]
 }
@@ -129,26 +128,50 @@ function parentChain(wish: NetworkWish, around: Surroundings, options: OptionRea
   if (parent === undefined) {
     throw new UsageError(`create network: driver ${wish.driver} needs a parent interface`, 'give it: -o parent=eth0')
   }
-  // One that is longer than a first name can be is an alternative one: it is looked for, not judged.
-  const fault = parent.length > 15 ? '' : ifNameFault(parent)
-  if (fault !== '') throw new UsageError(`read -o parent=${parent}: ${fault}`)
-  const mode = options.text([`${wish.driver}_mode`, 'mode'])
-  const others = { ...around, connected: around.connected.filter(one => one.interface !== parent) }
+  const created = parentToCreate(parent, around)
+  const mode = options.choice([`${wish.driver}_mode`, 'mode'], MODES[wish.driver] ?? [])
   // The host's own addresses in the subnet must not be a container's.
   const own = around.connected.filter(one => one.interface === parent).map(one => one.address)
   const link = {
     type: wish.driver,
     master: parent,
+    ...created,
     ...(mode === undefined ? {} : { mode }),
     ...options.mtu(),
     capabilities: { ips: true, ...(wish.driver === 'macvlan' ? { mac: true } : {}) },
-    ...ipamOf(wish, takenOf(others), own)
+    ...ipamOf(wish, takenOf(around, parent), own)
   }
   return [link]
 }
 
-function takenOf(around: Surroundings): Occupied {
-  return { taken: [...around.networks, ...around.connected], routed: around.routed }
+const MODES: Readonly<Record<string, readonly string[]>> = {
+  macvlan: ['bridge', 'private', 'vepa', 'passthru'],
+  ipvlan: ['l2', 'l3', 'l3s']
+}
+
+/**
+ * A parent that is not there is a VLAN which the plugin makes, `eth0.10`, or a mistake.
+ *
+ * @throws UsageError, CommandError
+ */
+function parentToCreate(parent: string, { links }: Surroundings): { readonly createMaster?: boolean } {
+  // One that is longer than a first name can be is an alternative one: it is looked for, not judged.
+  const fault = parent.length > 15 ? '' : ifNameFault(parent)
+  if (fault !== '') throw new UsageError(`read -o parent=${parent}: ${fault}`)
+  if (links === undefined || links.includes(parent)) return {}
+  const vlan = vlanOfName(parent)
+  if (vlan !== undefined && links.includes(vlan.trunk)) return { createMaster: true }
+  throw new CommandError(
+    `read -o parent=${parent}: this host has no interface ${vlan === undefined ? parent : vlan.trunk}${didYouMean(parent, links)}`,
+    'name one that is there (ip link), or a VLAN of one, which is made: eth0.10'
+  )
+}
+
+/** @param own an interface whose subnets the network is to share */
+function takenOf({ networks, connected, routed }: Surroundings, own?: string): Occupied {
+  const ofOthers = <T extends { readonly interface: string }>(all: readonly T[]): readonly T[] =>
+    all.filter(one => one.interface !== own)
+  return { taken: [...networks, ...ofOthers(connected)], routed: ofOthers(routed) }
 }
 
 function ipamOf(
@@ -156,16 +179,24 @@ function ipamOf(
   occupied: Occupied,
   hostAddresses: readonly IpAddress[] = []
 ): { readonly [key: string]: JsonValue } {
-  if (wish.ipamDriver !== 'host-local') return foreignIpam(wish)
+  if (!['', 'host-local'].includes(wish.ipamDriver)) return foreignIpam(wish)
   const pools = poolsOf(wish, occupied)
   const families = new Set(pools.map(pool => pool.subnet.address.family))
   const routes = [...families].map(family => ({ dst: family === 4 ? '0.0.0.0/0' : '::/0' }))
   const ranges = pools.map(pool => [rangeOf(pool, hostAddresses)])
-  return { ipam: { type: 'host-local', ranges, ...(wish.internal ? {} : { routes }) } }
+  // As Docker has it: --ip-range bounds what is chosen, not what is asked for by --ip.
+  const asked = wish.ipRanges.length === 0 ? {} : { requestedFrom: 'subnet' }
+  return { ipam: { type: 'host-local', ranges, ...asked, ...(wish.internal ? {} : { routes }) } }
 }
 
 /** Addresses that somebody else gives, or none: then no subnet can be chosen here. */
 function foreignIpam(wish: NetworkWish): { readonly [key: string]: JsonValue } {
+  if (wish.ipamDriver === 'cluster') {
+    throw new UsageError(
+      `create network: ipam driver cluster goes with driver overlay, not ${wish.driver}`,
+      'leave --ipam-driver out'
+    )
+  }
   if (!IPAM_DRIVERS.some(one => one === wish.ipamDriver)) {
     const near = didYouMean(wish.ipamDriver, IPAM_DRIVERS)
     throw new UsageError(
@@ -194,45 +225,4 @@ function rangeOf(pool: Pool, hostAddresses: readonly IpAddress[]): JsonValue {
 /** As nerdctl names them, so that each network has its own within the 15 bytes of an interface's name. */
 export function bridgeName(network: string): string {
   return `br-${createHash('sha256').update(network).digest('hex').slice(0, 12)}`
-}
-
-/** Docker's `-o KEY=VALUE`: every key must be one that somebody reads. */
-class OptionReader {
-  readonly #options: ReadonlyMap<string, string>
-  readonly #known = new Set<string>()
-
-  constructor(options: ReadonlyMap<string, string>) {
-    this.#options = options
-  }
-
-  text(keys: readonly string[]): string | undefined {
-    for (const key of keys) this.#known.add(key)
-    const key = keys.find(one => this.#options.has(one))
-    return key === undefined ? undefined : this.#options.get(key)
-  }
-
-  boolean(keys: readonly string[], fallback: boolean): boolean {
-    const text = this.text(keys)
-    if (text === undefined) return fallback
-    if (text === 'true' || text === '1') return true
-    if (text === 'false' || text === '0') return false
-    throw new UsageError(`read -o ${keys[0] ?? ''}=${text}: must be true or false`)
-  }
-
-  /** As the plugins' key, or nothing. */
-  mtu(): { readonly mtu?: number } {
-    const text = this.text(['com.docker.network.driver.mtu', 'mtu'])
-    if (text === undefined) return {}
-    const mtu = Number(text)
-    if (/^[0-9]+$/.test(text) && mtu >= 68 && mtu <= 65535) return { mtu }
-    throw new UsageError(`read -o mtu=${text}: must be an integer from 68 to 65535`)
-  }
-
-  finish(): void {
-    const known = [...this.#known]
-    const unknown = [...this.#options.keys()].filter(key => !this.#known.has(key))
-    if (unknown.length === 0) return
-    const near = didYouMean(unknown[0] ?? '', known)
-    throw new UsageError(`read -o ${unknown.join(', ')}: unknown${near}`, `known are ${known.join(', ')}`)
-  }
 }

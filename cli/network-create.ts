@@ -1,26 +1,21 @@
 /** `patchbay network create`: writes a network's configuration list. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { LONGEST_NAME } from '../agent/networks/record.ts'
 import { isName } from '../lib/cni/env.ts'
-import { formatPrefix, networkOf } from '../lib/ip/prefix.ts'
-import { LinuxKernel } from '../lib/net/kernel-net.ts'
-import type { Net } from '../lib/net/net.ts'
 import { loadNetworks, type Network } from '../lib/runtime/network.ts'
 import { ensureDirectory, fileError, ownFileModes } from '../lib/sys/files.ts'
-import { pluginNames } from '../plugins/start.ts'
 import type { Call } from './call.ts'
 import { whileAlone } from './lock.ts'
-import { type NetworkWish, networkConfig, type Surroundings } from './network-config.ts'
-import { subnetsOf } from './network-ranges.ts'
+import { type NetworkWish, networkConfig } from './network-config.ts'
+import { refuseTakenName, surroundings } from './network-surroundings.ts'
 import { adviceFor, CommandError, jsonLine, UsageError } from './output.ts'
-
-/** What is left of a file name's 255 bytes beside `patchbay-` and `.conflist`. */
-const LONGEST_NAME = 237
 
 /** `network create NAME` */
 export async function create(call: Call): Promise<number> {
   const { place, output } = call
   const wish = wishOf(call)
+  if (wish.driver === 'overlay') return (await import('./network-overlay.ts')).createOverlay(call, wish)
   const path = join(place.confDir, `patchbay-${wish.name}.conflist`)
   // Before anything is made: a wish that cannot be fulfilled leaves no directory either.
   const plan = configOf(wish, loadNetworks(place.confDir).networks)
@@ -38,16 +33,10 @@ export async function create(call: Call): Promise<number> {
 }
 
 function wishOf(call: Call): NetworkWish {
-  if (call.text('scope') === 'cluster') {
-    throw new UsageError(
-      'read --scope cluster: networks of several hosts are not made by this command yet',
-      'see docs/overlay.md'
-    )
-  }
   return {
     name: checkedName(call.word(0)),
-    driver: call.text('driver') ?? 'bridge',
-    ipamDriver: call.text('ipam-driver') ?? 'host-local',
+    driver: driverOf(call),
+    ipamDriver: call.text('ipam-driver') ?? '',
     subnets: call.texts('subnet'),
     gateways: call.texts('gateway'),
     ipRanges: call.texts('ip-range'),
@@ -55,9 +44,21 @@ function wishOf(call: Call): NetworkWish {
     internal: call.has('internal'),
     names: !call.has('no-dns'),
     ipv6: call.has('ipv6'),
+    mayOverlap: call.has('allow-overlap'),
     options: pairs('-o', call.texts('opt')),
     labels: labelsOf(call.texts('label'))
   }
+}
+
+/** A scope is a matter of the driver. */
+function driverOf(call: Call): string {
+  const scope = call.text('scope')
+  const driver = call.text('driver') ?? (scope === 'cluster' ? 'overlay' : 'bridge')
+  if (scope === undefined || (scope === 'cluster') === (driver === 'overlay')) return driver
+  throw new UsageError(
+    `read --scope ${scope}: networks of driver ${driver} are ${driver === 'overlay' ? 'on all hosts' : "one host's"}`,
+    scope === 'cluster' ? 'networks of several hosts have driver overlay' : 'leave --scope out'
+  )
 }
 
 function checkedName(name: string): string {
@@ -71,13 +72,7 @@ function checkedName(name: string): string {
 }
 
 function configOf(wish: NetworkWish, networks: readonly Network[]): object {
-  const there = networks.find(one => one.name === wish.name)
-  if (there !== undefined) {
-    throw new CommandError(
-      `create network ${JSON.stringify(wish.name)}: it exists already, in ${JSON.stringify(there.path)}`,
-      `remove it: patchbay network rm ${wish.name}`
-    )
-  }
+  refuseTakenName(wish.name, networks)
   return networkConfig(wish, surroundings(networks))
 }
 
@@ -97,47 +92,6 @@ function labelsOf(texts: readonly string[]): ReadonlyMap<string, string> {
     '--label',
     texts.map(text => (text.includes('=') ? text : `${text}=`))
   )
-}
-
-function surroundings(networks: readonly Network[]): Surroundings {
-  return {
-    plugins: pluginNames(),
-    networks: networks.flatMap(one =>
-      subnetsOf(one).map(prefix => ({ prefix, owner: `network ${JSON.stringify(one.name)}` }))
-    ),
-    ...onHost(host => ({ connected: connectedPrefixes(host), routed: routedPrefixes(host) }), {
-      connected: [],
-      routed: []
-    })
-  }
-}
-
-/** What cannot be seen is not known: the plugins will see it at ADD. */
-function onHost<T>(look: (host: Net) => T, otherwise: T): T {
-  const host = new LinuxKernel().host()
-  try {
-    return look(host)
-  } catch {
-    return otherwise
-  } finally {
-    host.close()
-  }
-}
-
-/** Of every interface, but for link-local ones, which clash with nothing. */
-function connectedPrefixes(host: Net): Surroundings['connected'] {
-  const names = new Map(host.links.list().map(link => [link.index, link.name]))
-  return host.addresses.list().flatMap(({ index, prefix }) => {
-    const name = names.get(index) ?? ''
-    const isLinkLocal = formatPrefix(networkOf(prefix)).startsWith('fe80:')
-    if (isLinkLocal || name === 'lo') return []
-    return [{ prefix: networkOf(prefix), address: prefix.address, interface: name, owner: `interface ${name}` }]
-  })
-}
-
-/** But for the default routes. */
-function routedPrefixes(host: Net): Surroundings['routed'] {
-  return host.routes.list({}).flatMap(({ dst }) => (dst === undefined || dst.length <= 1 ? [] : [dst]))
 }
 
 function makeDirectory(path: string): void {

@@ -1,10 +1,33 @@
 /** What a network's configuration says of it, in Docker's words. */
+import { statSync } from 'node:fs'
+import { networkOfConflist } from '../agent/networks/conflist.ts'
 import { memberOf } from '../lib/config/json.ts'
 import { type Network, pluginType } from '../lib/runtime/network.ts'
 
-/** The plugin that makes the interface. */
+/** The plugin that makes the interface; that of several hosts has Docker's name. */
 export function driverOf(network: Network): string {
-  return network.plugins[0] === undefined ? '' : pluginType(network.plugins[0])
+  const type = network.plugins[0] === undefined ? '' : pluginType(network.plugins[0])
+  return type === 'vxlan' ? 'overlay' : type
+}
+
+/** What `-o` of `network create` would say, by the plugins' keys. */
+const OPTIONS: Readonly<Record<string, string>> = {
+  bridge: 'bridge',
+  master: 'parent',
+  mode: 'mode',
+  mtu: 'mtu',
+  vni: 'vni',
+  ipMasq: 'ip-masq'
+}
+
+export function optionsOf(network: Network): Readonly<Record<string, string>> {
+  const plugin = network.plugins[0]
+  if (plugin === undefined) return {}
+  const pairs = Object.entries(OPTIONS).flatMap(([key, option]) => {
+    const value = memberOf(plugin, key)?.text
+    return value === undefined || value === '' ? [] : [[option, value]]
+  })
+  return Object.fromEntries(pairs)
 }
 
 /** Whether its containers may be on several hosts. */
@@ -36,6 +59,12 @@ function ipamDriverOf(plugin: Network['plugins'][number]): string {
 /** '' for a network without addresses. */
 export function ipamOf(network: Network): string {
   return network.plugins.map(ipamDriverOf).find(type => type !== '') ?? ''
+}
+
+/** ISO 8601: of a network of the cluster when it was made, of others when the file was written. */
+export function createdAt(network: Network): string {
+  const made = networkOfConflist(network.text)?.record.created
+  return made ?? statSync(network.path, { throwIfNoEntry: false })?.mtime.toISOString() ?? ''
 }
 
 /** `labels`, or nerdctl's. */

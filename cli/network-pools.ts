@@ -3,6 +3,7 @@
  * was not, chosen. Pure: what there is already is passed in.
  */
 import { randomBytes } from 'node:crypto'
+import { UNUSABLE } from '../agent/networks/record.ts'
 import {
   addressesEqual,
   addToAddress,
@@ -30,6 +31,8 @@ export interface PoolWish {
   /** `NAME=ADDRESS` or `ADDRESS`: never given to a container. */
   readonly auxAddresses: readonly string[]
   readonly ipv6: boolean
+  /** Subnets that are asked for may be those of others, too. */
+  readonly mayOverlap: boolean
 }
 
 /** A prefix that is somebody's, and whose: `network "blue"`, `interface eth0`. */
@@ -50,30 +53,22 @@ export interface Pool {
 export interface Occupied {
   /** A new network must keep clear of these: the subnets of other networks and of the host's interfaces. */
   readonly taken: readonly TakenPrefix[]
-  /** Where the host only has routes: a subnet may lie there (a VPN routes half the Internet), but is not chosen there. */
-  readonly routed: readonly IpPrefix[]
+  /** Where the host has routes to. A route to half the Internet, as a VPN has it, is no clash; but nothing is chosen there. */
+  readonly routed: readonly TakenPrefix[]
 }
 
 /** Subnets are taken from here when none is given, in this order: a /24 each. */
 const DEFAULT_POOLS: readonly string[] = ['10.89.0.0/16', '10.90.0.0/16', '172.28.0.0/14', '192.168.128.0/17']
-
-/** No container can have an address there. @source IANA special-purpose registries; RFC 4291 section 2.4 */
-const UNUSABLE: readonly (readonly [string, string])[] = [
-  ['0.0.0.0/8', 'of "this network"'],
-  ['127.0.0.0/8', 'of the loopback'],
-  ['224.0.0.0/4', 'of multicast'],
-  ['240.0.0.0/4', 'reserved'],
-  ['::/8', 'reserved'],
-  ['fe80::/10', 'link-local'],
-  ['ff00::/8', 'of multicast']
-]
 
 /** @throws UsageError for what is wrong in itself, CommandError for what is taken */
 export function poolsOf(wish: PoolWish, occupied: Occupied): readonly Pool[] {
   const subnets = wish.subnets.map(readSubnet)
   subnets.forEach((subnet, i) => {
     const own = subnets.slice(0, i).map(prefix => ({ prefix, owner: 'another --subnet' }))
-    refuseTaken(subnet, [...occupied.taken, ...own])
+    refuseTaken(subnet, own, 'choose another --subnet')
+    const others = [...occupied.taken, ...occupied.routed.filter(one => !isHalfOfAll(one.prefix))]
+    if (!wish.mayOverlap)
+      refuseTaken(subnet, others, 'choose another --subnet, or none to have one chosen; or add --allow-overlap')
   })
   if (subnets.length === 0) subnets.push(freeSubnet(occupied))
   if (wish.ipv6 && !subnets.some(one => one.address.family === 6)) subnets.push(randomLocalSubnet())
@@ -111,12 +106,17 @@ function readSubnet(text: string): IpPrefix {
   return subnet
 }
 
-function refuseTaken(subnet: IpPrefix, taken: readonly TakenPrefix[]): void {
+/** A route over so much is about nothing in particular. */
+function isHalfOfAll(prefix: IpPrefix): boolean {
+  return prefix.length < (prefix.address.family === 4 ? 8 : 16)
+}
+
+function refuseTaken(subnet: IpPrefix, taken: readonly TakenPrefix[], advice: string): void {
   const other = taken.find(one => prefixesOverlap(one.prefix, subnet))
   if (other === undefined) return
   throw new CommandError(
     `create network: subnet ${formatPrefix(subnet)} overlaps ${formatPrefix(other.prefix)} of ${other.owner}`,
-    'choose another --subnet, or none to have one chosen'
+    advice
   )
 }
 
@@ -233,7 +233,7 @@ function lastHost(subnet: IpPrefix): IpAddress {
 /** One clear of all that is taken and routed; where the routes cover everything, clear of what is taken. */
 function freeSubnet({ taken, routed }: Occupied): IpPrefix {
   const prefixes = taken.map(one => one.prefix)
-  const free = firstClear([...prefixes, ...routed]) ?? firstClear(prefixes)
+  const free = firstClear([...prefixes, ...routed.map(one => one.prefix)]) ?? firstClear(prefixes)
   if (free !== undefined) return free
   throw new CommandError(
     `create network: every subnet of ${DEFAULT_POOLS.join(', ')} is in use`,

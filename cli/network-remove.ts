@@ -1,30 +1,31 @@
-/** `patchbay network rm` and `prune`: networks go, with what is left of their containers. */
+/** `patchbay network rm`: networks go, with what is left of their containers. */
 import { rmSync } from 'node:fs'
-import { basename } from 'node:path'
-import { createInterface } from 'node:readline/promises'
+import { isOwnMaster } from '../lib/attach/vlan-master.ts'
 import { memberOf } from '../lib/config/json.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
+import type { Net } from '../lib/net/net.ts'
 import { Namespaces } from '../lib/runtime/namespaces.ts'
-import { loadNetwork, loadNetworks, type Network } from '../lib/runtime/network.ts'
+import { loadNetworks, type Network, NetworkError } from '../lib/runtime/network.ts'
+import { AgentClient, type AgentContainer } from './agent-client.ts'
 import type { Call } from './call.ts'
 import { bridgeName } from './network-config.ts'
-import { labelsOf, matchesLabel } from './network-facts.ts'
-import { CommandError, jsonLine, type Output, reportError, UsageError } from './output.ts'
-import { type Place, runtimeAt } from './place.ts'
+import { clusterNetworkOf, findNetwork } from './network-find.ts'
+import { isBuiltIn } from './network-show.ts'
+import { CommandError, jsonLine, reportError } from './output.ts'
+import { runtimeAt } from './place.ts'
 
 /** `network rm NAME…`: goes on after a failure, and fails in the end. */
 export async function remove(call: Call): Promise<number> {
-  const names = call.words
-  return removeAll(call, names, name => loadNetwork(call.place.confDir, name))
+  return removeAll(call, call.words)
 }
 
-async function removeAll(call: Call, names: readonly string[], find: (name: string) => Network): Promise<number> {
-  const { place, output } = call
+/** @param words names, or beginnings of ids */
+export async function removeAll(call: Call, words: readonly string[]): Promise<number> {
+  const { output } = call
   const removed: string[] = []
-  for (const name of names) {
+  for (const word of words) {
     try {
-      const network = find(name)
-      if (!call.has('dry-run')) await removeOne(place, network, call.has('force'), output)
+      const name = await removeOne(call, word)
       removed.push(name)
       if (!call.asJson) output.out(`${call.has('dry-run') ? 'would remove ' : ''}${name}\n`)
     } catch (error) {
@@ -32,84 +33,100 @@ async function removeAll(call: Call, names: readonly string[], find: (name: stri
     }
   }
   if (call.asJson) output.out(jsonLine({ removed }))
-  return removed.length === names.length ? 0 : 1
+  return removed.length === words.length ? 0 : 1
 }
 
-async function removeOne(place: Place, network: Network, force: boolean, output: Output): Promise<void> {
-  const runtime = runtimeAt(place, output)
-  const ids = livingIds(place, network, output)
-  if (ids.length > 0 && !force) {
-    throw new CommandError(
-      `remove network ${JSON.stringify(network.name)}: ${ids.join(', ')} attached`,
-      'disconnect them, or add --force'
-    )
-  }
+/** @returns its name; with `--dry-run` it would be removed */
+async function removeOne(call: Call, word: string): Promise<string> {
+  const agent = new AgentClient(call.text('agent-socket'))
+  const network = findHere(call, word, agent)
+  const name = network?.name ?? word
+  const isCluster = network === undefined || clusterNetworkOf(network) !== undefined
+  const attached = isCluster ? elsewhere(call, name, agent) : []
+  refuseUsed(name, attached, '')
+  const ids = livingIds(call, name)
+  if (!call.has('force')) refuseUsed(name, ids, ', or add --force')
+  if (call.has('dry-run')) return name
+  if (network !== undefined) await release(call, network)
+  // The file of a network of the cluster is the agent's: it goes with the network, here and on every host.
+  if (isCluster) agent.remove(name)
+  else rmSync(network.path, { force: true })
+  return name
+}
+
+/** @returns undefined for a network of the cluster that has no file here */
+function findHere(call: Call, word: string, agent: AgentClient): Network | undefined {
+  if (isBuiltIn(word)) throw new CommandError(`remove network ${JSON.stringify(word)}: it is built in`)
   try {
-    // Leases and rules have the network's name: while the file is there the plugins can still be asked to remove them.
-    await runtime.gc(network, [])
-    removeIdleBridge(network)
+    return findNetwork(call.place.confDir, word)
   } catch (error) {
-    if (!force) throw error
-    output.err(`patchbay: ${error instanceof Error ? error.message : String(error)}; removed all the same (--force)\n`)
-    for (const one of runtime.cache.list(network.name)) runtime.cache.remove(network.name, one.containerId, one.ifName)
+    const isMissing = error instanceof NetworkError && agent.isThere
+    if (isMissing && agent.networks().some(one => one.name === word)) return undefined
+    throw error
   }
-  rmSync(network.path, { force: true })
+}
+
+function refuseUsed(name: string, attached: readonly string[], orForce: string): void {
+  if (attached.length === 0) return
+  throw new CommandError(
+    `remove network ${JSON.stringify(name)}: ${attached.join(', ')} attached`,
+    `disconnect them${orForce}`
+  )
+}
+
+/** Containers of a network of the cluster that nobody has recorded here: those of other hosts, and of other runtimes. */
+export function elsewhere(call: Call, name: string, agent: AgentClient): readonly string[] {
+  const own = runtimeAt(call.place, call.output).cache.list(name)
+  const isOwn = (one: AgentContainer): boolean =>
+    own.some(cached => cached.containerId === one.containerId && cached.ifName === one.ifName)
+  const others = agent.containers(name).filter(one => !isOwn(one))
+  return others.map(one => `${JSON.stringify(one.names[0] ?? one.containerId)} on host ${JSON.stringify(one.host)}`)
 }
 
 /** Containers that are still there: what is recorded of others is removed with the network. */
-function livingIds(place: Place, network: Network, output: Output): readonly string[] {
+export function livingIds({ place, output }: Call, name: string): readonly string[] {
   const namespaces = new Namespaces()
-  const cached = runtimeAt(place, output).cache.list(network.name)
+  const cached = runtimeAt(place, output).cache.list(name)
   return [...new Set(cached.filter(one => !namespaces.isGone(one)).map(one => one.containerId))]
 }
 
-/** The bridge that was named for this network goes with it when nothing is connected; any other may be somebody's. */
-function removeIdleBridge(network: Network): void {
-  const name = bridgeName(network.name)
-  const isOurs = network.plugins.some(plugin => memberOf(plugin, 'bridge')?.text === name)
-  if (!isOurs) return
+/** Leases and rules have the network's name: while the file is there the plugins can still be asked to remove them. */
+async function release(call: Call, network: Network): Promise<void> {
+  const { place, output } = call
+  const runtime = runtimeAt(place, output)
+  try {
+    await runtime.gc(network, [])
+    removeIdleLinks(call, network)
+  } catch (error) {
+    if (!call.has('force')) throw error
+    output.err(`patchbay: ${error instanceof Error ? error.message : String(error)}; removed all the same (--force)\n`)
+    for (const one of runtime.cache.list(network.name)) runtime.cache.remove(network.name, one.containerId, one.ifName)
+  }
+}
+
+function removeIdleLinks(call: Call, network: Network): void {
   const host = new LinuxKernel().host()
   try {
-    const links = host.links.list()
-    const bridge = links.find(link => link.name === name && link.kind === 'bridge')
-    if (bridge !== undefined && !links.some(link => link.masterIndex === bridge.index)) host.links.remove(name)
+    removeIdleBridge(host, network)
+    removeIdleMaster(host, network, loadNetworks(call.place.confDir).networks)
   } finally {
     host.close()
   }
 }
 
-/** `network prune`: what `network create` made and no container is on. */
-export async function prune(call: Call): Promise<number> {
-  const { place, output } = call
-  const wanted = call.texts('filter').map(labelFilter)
-  const unused = loadNetworks(place.confDir).networks.filter(
-    one =>
-      basename(one.path) === `patchbay-${one.name}.conflist` &&
-      livingIds(place, one, output).length === 0 &&
-      wanted.every(label => matchesLabel(labelsOf(one), label))
-  )
-  const names = unused.map(one => one.name)
-  if (names.length > 0 && !call.has('force') && !call.has('dry-run') && !(await isAgreed(names, output))) return 1
-  return removeAll(call, names, name => loadNetwork(place.confDir, name))
+/** The bridge that was named for this network goes with it when nothing is connected; any other may be somebody's. */
+function removeIdleBridge(host: Net, network: Network): void {
+  const name = bridgeName(network.name)
+  if (!network.plugins.some(plugin => memberOf(plugin, 'bridge')?.text === name)) return
+  const links = host.links.list()
+  const bridge = links.find(link => link.name === name && link.kind === 'bridge')
+  if (bridge !== undefined && !links.some(link => link.masterIndex === bridge.index)) host.links.remove(name)
 }
 
-function labelFilter(text: string): string {
-  if (text.startsWith('label=')) return text.slice('label='.length)
-  throw new UsageError(`read --filter ${JSON.stringify(text)}: must be label=KEY or label=KEY=VALUE`)
-}
-
-async function isAgreed(names: readonly string[], output: Output): Promise<boolean> {
-  output.err(`These networks have no container and will be removed: ${names.join(', ')}\n`)
-  if (!process.stdin.isTTY) {
-    throw new UsageError(
-      'remove unused networks: nobody is there to be asked',
-      'add --force, or see them with --dry-run'
-    )
-  }
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    return /^y(es)?$/i.test((await terminal.question('Remove them? [y/N] ')).trim())
-  } finally {
-    terminal.close()
-  }
+/** So does the VLAN that was made for it, unless another network is on it. */
+function removeIdleMaster(host: Net, network: Network, all: readonly Network[]): void {
+  const masterOf = (one: Network): string => (one.plugins[0] && memberOf(one.plugins[0], 'master')?.text) ?? ''
+  const link = host.links.find(masterOf(network))
+  const isShared = all.some(one => one.name !== network.name && masterOf(one) === link?.name)
+  if (link !== undefined && isOwnMaster(link) && !isShared) host.links.remove(link.name)
 }

@@ -1,47 +1,127 @@
-/** `patchbay network ls` and `inspect`: which networks there are, and who is on them. */
-import { jsonText } from '../lib/config/json.ts'
-import type { AttachmentCache, CachedAttachment } from '../lib/runtime/cache.ts'
+/** `patchbay network ls`: which networks there are. */
+import { accessSync, constants, existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { Namespaces } from '../lib/runtime/namespaces.ts'
-import { loadNetwork, loadNetworks, type Network, pluginType } from '../lib/runtime/network.ts'
+import { loadNetworks, type Network, pluginType } from '../lib/runtime/network.ts'
+import { rangesOf } from '../lib/runtime/network-ranges.ts'
+import { AgentClient, type AgentNetwork } from './agent-client.ts'
 import type { Call } from './call.ts'
-import { expandedOver, formatted, type Row } from './format.ts'
+import { formatted, type Row } from './format.ts'
 import { didYouMean } from './nearest.ts'
-import { driverOf, ipamOf, isInternal, labelsOf, matchesLabel, scopeOf } from './network-facts.ts'
-import { rangesOf } from './network-ranges.ts'
-import { jsonLine, reportError, UsageError } from './output.ts'
-import { runtimeAt } from './place.ts'
+import { createdAt, driverOf, isInternal, labelsOf, matchesLabel, scopeOf } from './network-facts.ts'
+import { idOf } from './network-find.ts'
+import { CommandError, reportError, UsageError } from './output.ts'
+import { type Place, runtimeAt } from './place.ts'
 
-const COLUMNS = ['Name', 'Driver', 'Scope', 'Subnets', 'Containers']
-const FIELDS = [...COLUMNS, 'Gone', 'Plugins', 'Internal', 'Labels', 'CniVersion', 'Path']
+const COLUMNS = ['ID', 'Name', 'Driver', 'Scope', 'Subnets', 'Containers']
+const FIELDS = [
+  ...COLUMNS,
+  'Gone',
+  'Plugins',
+  'Internal',
+  'IPv6',
+  'Labels',
+  'CreatedAt',
+  'CniVersion',
+  'Path',
+  'Problem'
+]
+/** As many digits of an id are shown as tell it apart. */
+const SHORT_ID = 12
 
 /** `network ls` */
 export async function list(call: Call): Promise<number> {
   const { place, output } = call
   const { networks, problems } = loadNetworks(place.confDir)
-  const { cache } = runtimeAt(place, output)
-  const namespaces = new Namespaces()
-  const rows = networks.map(one => rowOf(one, cache, namespaces)).filter(filterOf(call.texts('filter')))
-  output.out(await formatted(call, rows, { columns: COLUMNS, key: 'Name', fields: FIELDS }))
+  const rows = [...networks.map(rowsAt(call)), ...missingHere(call, networks), ...BUILT_IN]
+  const isWhole = call.has('no-trunc') || call.asJson || ['json', 'yaml'].includes(call.text('output') ?? '')
+  const shown = rows
+    .filter(filterOf(call.texts('filter')))
+    .map(row => (isWhole ? row : { ...row, ID: String(row['ID']).slice(0, SHORT_ID) }))
+  output.out(await formatted(call, shown, { columns: COLUMNS, key: 'Name', fields: FIELDS }))
   for (const problem of problems) reportError(output, problem, call.asJson)
   return 0
 }
 
-function rowOf(one: Network, cache: AttachmentCache, namespaces: Namespaces): Row {
-  const attached = cache.list(one.name)
-  const gone = attached.filter(cached => namespaces.isGone(cached)).length
+function rowsAt(call: Call): (one: Network) => Row {
+  const { place, output } = call
+  const { cache } = runtimeAt(place, output)
+  const isSeen = mayRead(place)
+  if (!isSeen) output.err('patchbay: who is attached only root can see: sudo patchbay network ls\n')
+  const namespaces = new Namespaces()
+  return one => {
+    const attached = cache.list(one.name)
+    const gone = attached.filter(cached => namespaces.isGone(cached)).length
+    return rowOf(one, isSeen ? { Containers: attached.length - gone, Gone: gone } : {})
+  }
+}
+
+/** libcni's cache is root's. */
+function mayRead({ cacheDir }: Place): boolean {
+  const results = join(cacheDir, 'results')
+  try {
+    accessSync(existsSync(results) ? results : '/', constants.R_OK | constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function rowOf(one: Network, containers: Row): Row {
+  const subnets = rangesOf(one).map(range => range.subnet)
   return {
+    ID: idOf(one),
     Name: one.name,
     Driver: driverOf(one),
     Scope: scopeOf(one),
-    Subnets: rangesOf(one).map(range => range.subnet),
-    Containers: attached.length - gone,
-    Gone: gone,
+    Subnets: subnets,
+    ...containers,
     Plugins: one.plugins.map(pluginType),
     Internal: isInternal(one),
+    IPv6: subnets.some(subnet => subnet.includes(':')),
     Labels: labelsOf(one),
+    CreatedAt: createdAt(one),
     CniVersion: one.cniVersion,
     Path: one.path
   }
+}
+
+/** Networks of the cluster that runtimes of this host do not find, because somebody's file has the name. */
+function missingHere(call: Call, networks: readonly Network[]): readonly Row[] {
+  const agent = new AgentClient(call.text('agent-socket'))
+  if (!agent.isThere) return []
+  try {
+    const ids = new Set(networks.map(idOf))
+    return agent.networks().flatMap(one => (ids.has(one.network.id) || one.problem === '' ? [] : [missingRow(one)]))
+  } catch (error) {
+    // What is there is in files: the agent has nothing to say that ls could not do without.
+    if (error instanceof CommandError) return []
+    throw error
+  }
+}
+
+function missingRow({ name, network, problem }: AgentNetwork): Row {
+  return {
+    ID: network.id,
+    Name: name,
+    Driver: 'overlay',
+    Scope: 'cluster',
+    Subnets: network.ranges.map(range => range.subnet),
+    Internal: network.internal,
+    Labels: network.labels,
+    CreatedAt: network.created,
+    Problem: problem
+  }
+}
+
+/** What `run --network` takes beside networks. */
+const BUILT_IN: readonly Row[] = [
+  { ID: '', Name: 'host', Driver: 'host', Scope: 'local', Subnets: [], Labels: {} },
+  { ID: '', Name: 'none', Driver: 'null', Scope: 'local', Subnets: [], Labels: {} }
+]
+
+export function isBuiltIn(name: string): boolean {
+  return BUILT_IN.some(row => row['Name'] === name)
 }
 
 /** What `-f KEY=VALUE` can ask for. As with Docker, several values of one key are alternatives, but labels must all be there. */
@@ -50,7 +130,14 @@ const FILTERS: Readonly<Record<string, (row: Row, value: string) => boolean>> = 
   driver: (row, value) => row['Driver'] === value,
   scope: (row, value) => row['Scope'] === value,
   label: (row, value) => matchesLabel(row['Labels'] as Readonly<Record<string, string>>, value),
-  dangling: (row, value) => (row['Containers'] === 0) === truth('dangling', value)
+  id: (row, value) => row['ID'] !== '' && String(row['ID']).startsWith(value),
+  dangling: (row, value) => (row['Containers'] === 0) === truth('dangling', value),
+  type: (row, value) => BUILT_IN.includes(row) === (kind(value) === 'builtin')
+}
+
+function kind(value: string): string {
+  if (value === 'builtin' || value === 'custom') return value
+  throw new UsageError(`read --filter type=${value}: must be builtin or custom`)
 }
 
 function truth(key: string, value: string): boolean {
@@ -77,86 +164,4 @@ function filterOf(texts: readonly string[]): (row: Row) => boolean {
       const same = wanted.filter(one => one.key === key)
       return key === 'label' ? same.every(one => one.fits(row)) : same.some(one => one.fits(row))
     })
-}
-
-/** `network inspect NAME…`: JSON in Docker's words. */
-export async function inspect(call: Call): Promise<number> {
-  const { place, output } = call
-  const { cache } = runtimeAt(place, output)
-  const namespaces = new Namespaces()
-  const shown: object[] = []
-  for (const name of call.words) {
-    try {
-      shown.push(inspected(loadNetwork(place.confDir, name), cache.list(name), namespaces))
-    } catch (error) {
-      reportError(output, error, call.asJson)
-    }
-  }
-  const template = call.text('format')
-  const format = call.text('output') ?? 'json'
-  if (template !== undefined) for (const one of shown) output.out(`${expandedOver(template, one)}\n`)
-  else output.out(format === 'yaml' ? (await import('yaml')).stringify(shown) : jsonLine(shown))
-  for (const problem of loadNetworks(place.confDir).problems) {
-    if (call.words.some(name => problem.message.includes(JSON.stringify(name))))
-      reportError(output, problem, call.asJson)
-  }
-  return shown.length === call.words.length ? 0 : 1
-}
-
-function inspected(one: Network, attachments: readonly CachedAttachment[], namespaces: Namespaces): object {
-  const internal = isInternal(one)
-  const ranges = rangesOf(one)
-  return {
-    Name: one.name,
-    Driver: driverOf(one),
-    Scope: scopeOf(one),
-    Internal: internal,
-    EnableIPv6: ranges.some(range => range.subnet.includes(':')),
-    IPAM: {
-      Driver: ipamOf(one),
-      Config: ranges.map(range => ({
-        Subnet: range.subnet,
-        // Nothing answers there on a network that leads nowhere.
-        ...(range.gateway === '' || internal ? {} : { Gateway: range.gateway }),
-        ...(range.start === '' ? {} : { RangeStart: range.start, RangeEnd: range.end }),
-        ...(range.exclude.length === 0 ? {} : { Exclude: range.exclude })
-      }))
-    },
-    Containers: shownContainers(attachments, namespaces),
-    Labels: labelsOf(one),
-    CniVersion: one.cniVersion,
-    Plugins: one.plugins.map(pluginType),
-    Path: one.path
-  }
-}
-
-/** By container id, since a container may be on a network twice. */
-function shownContainers(
-  attachments: readonly CachedAttachment[],
-  namespaces: Namespaces
-): Readonly<Record<string, readonly object[]>> {
-  const byId: Record<string, object[]> = {}
-  for (const cached of attachments) {
-    const shown = byId[cached.containerId] ?? []
-    shown.push(shownContainer(cached, namespaces))
-    byId[cached.containerId] = shown
-  }
-  return byId
-}
-
-function shownContainer(cached: CachedAttachment, namespaces: Namespaces): object {
-  interface Shown {
-    readonly interfaces?: readonly { readonly name: string; readonly mac?: string; readonly sandbox?: string }[]
-    readonly ips?: readonly { readonly address: string }[]
-  }
-  const result: Shown = cached.result === undefined ? {} : JSON.parse(jsonText(cached.result))
-  const own = (result.interfaces ?? []).find(one => one.name === cached.ifName && one.sandbox !== undefined)
-  const path = namespaces.pathOf(cached)
-  return {
-    Interface: cached.ifName,
-    MacAddress: own?.mac ?? '',
-    Addresses: (result.ips ?? []).map(ip => ip.address),
-    Netns: path === '' ? cached.netns : path,
-    State: path === '' ? 'gone' : 'running'
-  }
 }

@@ -173,6 +173,7 @@ class Simulation {
       host: host.name,
       socket,
       stateDir: join(directory, 'agent'),
+      confDir: directory,
       http: `unix:${join(directory, 'http.sock')}`,
       etcd
     }

@@ -25,7 +25,7 @@ test('wrong use is status 2 and explained, with the form of the command; nothing
     [['network', 'creat', 'x'], /did you mean create\?/],
     [['network', 'toString'], /unknown command 'toString'/],
     [['network', 'create', 'x', '-d', 'brigde'], /no driver "brigde"; did you mean "bridge"\?/],
-    [['network', 'create', 'x'.repeat(300)], /a name has at most 237 letters, this one 300/],
+    [['network', 'create', 'x'.repeat(300)], /a name has at most 230 letters, this one 300/],
     [['network', 'ls', '-f', 'drivr=x'], /did you mean "driver"\?/],
     [['completion', 'bsh'], /did you mean "bash"\?/],
     [['gc'], /missing required argument 'NETWORK'/],

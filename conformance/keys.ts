@@ -65,9 +65,10 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     mode: ['macvlan.modes', 'macvlan.second-passthru'],
     mac: ['mac.sources'],
     bcqueuelen: ['macvlan.bcqueuelen'],
-    sourceMacs: OWN
+    sourceMacs: OWN,
+    createMaster: OWN
   },
-  ipvlan: { ...STACKED('ipvlan'), mode: ['ipvlan.modes', 'ipvlan.layer-3-modes'], flag: OWN },
+  ipvlan: { ...STACKED('ipvlan'), mode: ['ipvlan.modes', 'ipvlan.layer-3-modes'], flag: OWN, createMaster: OWN },
   vlan: { ...STACKED('vlan'), vlanId: ['vlan.id', 'vlan.tagged', 'vlan.bad-id'] },
   vxlan: {
     vni: ['vxlan.vni', 'vxlan.bad-vni'],
@@ -172,12 +173,15 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     rangeEnd: ['host-local.range'],
     gateway: ['host-local.range'],
     exclude: OWN,
+    requestedFrom: OWN,
     routes: ['host-local.routes', 'host-local.route-attributes'],
     resolvConf: ['host-local.resolv-conf'],
     dataDir: ['host-local.files']
   },
   static: {
     addresses: ['static.sources', 'static.bad-address'],
+    leasesOf: OWN,
+    dataDir: OWN,
     routes: ['static.routes-and-dns'],
     dns: ['static.routes-and-dns']
   },

@@ -1,5 +1,6 @@
 /** Everything that is fuzzed in one process; the engines' executables have a place of their own, engine-calls.ts. */
 import type { Target } from './target.ts'
+import { dnsQuestion } from './targets/names.ts'
 import { netlinkDatagram, netlinkNetfilter, netlinkRoute } from './targets/netlink.ts'
 import { dbus, dhcpFrame, dhcpMessage } from './targets/packets.ts'
 import { address, documents, hash, json, lines, prefix, result } from './targets/texts.ts'
@@ -7,5 +8,5 @@ import { address, documents, hash, json, lines, prefix, result } from './targets
 export const TARGETS: readonly Target[] = [
   ...[netlinkRoute, netlinkNetfilter, netlinkDatagram],
   ...[json, address, prefix, hash, result, documents, lines],
-  ...[dhcpMessage, dhcpFrame, dbus]
+  ...[dhcpMessage, dhcpFrame, dbus, dnsQuestion]
 ]

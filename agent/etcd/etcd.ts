@@ -11,6 +11,7 @@ import {
   type EtcdStream,
   FAILED_PRECONDITION,
   NOT_FOUND,
+  RESOURCE_EXHAUSTED,
   UNAVAILABLE
 } from './channel.ts'
 import type { KeyValueMessage, LeaseResponse, RangeResponse, TxnResponse, WatchResponse } from './schema.ts'
@@ -60,10 +61,11 @@ export interface WatchListener {
   readonly ended: (error: Error) => void
 }
 
-/** A condition of a transaction: the key is not there, or has not changed since. */
+/** A condition of a transaction: the key is not there, has not changed since, or no key that begins so has. */
 export type Condition =
   | { readonly key: string; readonly absent: true }
   | { readonly key: string; readonly since: number }
+  | { readonly under: string; readonly since: number }
 
 /** One operation of a transaction, as the schema has it. */
 export type Operation = object
@@ -266,9 +268,14 @@ function isTokenRefused(error: EtcdError): boolean {
   return /invalid auth token|revision of auth store is old/.test(error.message)
 }
 
-/** Another endpoint, or the same a moment later, may do better. */
-function isPassing(error: EtcdError): boolean {
-  return error.code === UNAVAILABLE || error.code === DEADLINE_EXCEEDED
+/** The connection is to blame: another endpoint, or the same a moment later, may do better. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof EtcdError && (error.code === UNAVAILABLE || error.code === DEADLINE_EXCEEDED)
+}
+
+/** etcd takes no writes until its administrator makes room. */
+export function isFull(error: unknown): boolean {
+  return error instanceof EtcdError && error.code === RESOURCE_EXHAUSTED
 }
 
 /** The first key behind all keys that begin with the prefix. */
@@ -280,11 +287,30 @@ function rangeEnd(prefix: string): Buffer {
 }
 
 function comparison(condition: Condition): object {
+  if ('under' in condition) return noneSince(condition.under, condition.since)
   const key = Buffer.from(condition.key)
   return 'absent' in condition
     ? { result: 'EQUAL', target: 'CREATE', key, create_revision: 0 }
     : { result: 'EQUAL', target: 'MOD', key, mod_revision: condition.since }
 }
+
+/** Where no key begins so, etcd compares with the revision 0. */
+function noneSince(prefix: string, revision: number): object {
+  const range = { key: Buffer.from(prefix), range_end: rangeEnd(prefix) }
+  return { ...range, result: 'LESS', target: 'MOD', mod_revision: revision + 1 }
+}
+
+/** etcd refuses transactions of more than 128 operations. */
+export const OPERATIONS_PER_TXN = 100
+
+/** As many at a time as one transaction takes. */
+export function portions<T>(all: readonly T[]): readonly (readonly T[])[] {
+  const count = Math.ceil(all.length / OPERATIONS_PER_TXN)
+  return Array.from({ length: count }, (_, i) => all.slice(i * OPERATIONS_PER_TXN, (i + 1) * OPERATIONS_PER_TXN))
+}
+
+/** Of what stays until somebody removes it. */
+export const NO_LEASE = 0n
 
 export function put(key: string, value: string, lease: bigint): Operation {
   return { request_put: { key: Buffer.from(key), value: Buffer.from(value), lease: String(lease) } }

@@ -79,7 +79,8 @@ const KEYS = {
         key: ['bytes', 3],
         create_revision: ['int64', 5],
         mod_revision: ['int64', 6],
-        lease: ['int64', 8]
+        lease: ['int64', 8],
+        range_end: ['bytes', 64]
       },
       ['target_union', ['create_revision', 'mod_revision', 'lease']]
     )

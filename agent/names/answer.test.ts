@@ -1,17 +1,10 @@
-/** Hostile questions: whatever a container sends, nothing is thrown, and what is answered is an answer. */
+/** Answers as bytes; whatever else a container may send is tried in fuzz/targets/names.ts. */
 import { parseAddress } from '../../lib/ip/address.ts'
-import { Random } from '../../lib/testing/mutation.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { verdictOn } from './answer.ts'
 import { type Named, Zone } from './zone.ts'
 
 const test = suite('agent/names/answer')
-
-const PACKETS = 100_000
-const SEED = 20_261_127
-
-/** The address of a container on a network that the asker is not on. */
-const SECRET = Buffer.from([203, 0, 113, 9])
 
 function named(network: string, containerId: string, names: readonly string[], texts: readonly string[]): Named {
   const addresses = texts.map(parseAddress).filter(one => one !== undefined)
@@ -66,6 +59,20 @@ test('truncation: 512 bytes without EDNS0, 1232 with it, all of it by TCP', () =
   assert.equal(answers(question('web', A), 'tcp'), [200, false, 1])
 })
 
+test('the question comes back byte for byte; of EDNS only version 0 is known', () => {
+  const told = (bytes: Uint8Array): Buffer => {
+    const verdict = verdictOn(bytes, 'udp', ASKER, MANY)
+    if (verdict.do !== 'answer') throw new Error(verdict.do)
+    return Buffer.from(verdict.bytes)
+  }
+  const odd = question('tasks.web0', A).with(20, 0xff)
+  assert.is(told(odd).toString('hex', 12), Buffer.from(odd).toString('hex', 12))
+  assert.is(told(odd).readUInt16BE(4), 1)
+  const later = told(question('web', A, OPT.with(6, 1), 1))
+  // The code's upper eight bits are the first byte of the OPT record's TTL: 16 = BADVERS.
+  assert.equal([later.readUInt8(3) & 15, later.readUInt16BE(6), later.readUInt8(later.length - 6)], [0, 0, 1])
+})
+
 test('what is no question is not answered, so that two servers never talk; what cannot be read is said so', () => {
   const codeOf = (bytes: Uint8Array): string => {
     const verdict = verdictOn(bytes, 'udp', ASKER, MANY)
@@ -80,26 +87,6 @@ test('what is no question is not answered, so that two servers never talk; what 
   assert.is(codeOf(question('other', A)), 'forward')
   assert.is(codeOf(question('secret', A)), 'forward')
   assert.is(codeOf(question('tasks.secret', A)), '3')
-})
-
-test(`${PACKETS} random and mutated packets`, () => {
-  const random = new Random(SEED)
-  const bases = [question('web', A), question('secret.red', 28, OPT, 1), question('2.0.4.10.in-addr.arpa', 12)]
-  for (let i = 0; i < PACKETS; i += 1) {
-    const bytes =
-      i % 4 === 0
-        ? Uint8Array.from({ length: random.below(80) }, () => random.below(256))
-        : Uint8Array.from(random.pick(bases))
-    if (i % 4 !== 0) for (let n = random.below(5); n >= 0; n -= 1) bytes[random.below(bytes.length)] = random.below(256)
-    const cut = i % 8 === 7 ? bytes.subarray(0, random.below(bytes.length + 1)) : bytes
-    const what = `packet ${i}: ${Buffer.from(cut).toString('hex')}`
-    const verdict = verdictOn(cut, 'udp', ASKER, MANY)
-    if (verdict.do !== 'answer') continue
-    assert.ok(verdict.bytes.length >= 12 && verdict.bytes.length <= 1232, what)
-    assert.equal([verdict.bytes[0], verdict.bytes[1]], [cut[0], cut[1]], what)
-    assert.ok(((verdict.bytes[2] ?? 0) & 0x80) !== 0, what)
-    assert.ok(!Buffer.from(verdict.bytes).includes(SECRET) || Buffer.from(cut).includes(SECRET), what)
-  }
 })
 
 test.run()

@@ -5,9 +5,10 @@
  *   RFC 3596 section 2.5 (PTR)
  */
 import { randomInt } from 'node:crypto'
-import { type Answer, decode, encode, type Packet, type Question, TRUNCATED_RESPONSE } from 'dns-packet'
+import { type Answer, decode, encode, type OptAnswer, type Packet, type Question, TRUNCATED_RESPONSE } from 'dns-packet'
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { canonicalName } from '../../lib/names/host-name.ts'
+import { HEADER, questionBytes, viewOf } from './question-bytes.ts'
 import type { Named, Zone } from './zone.ts'
 
 /** Seconds that an answer may be kept: a container that comes or goes is noticed about then. */
@@ -23,6 +24,8 @@ const SERVFAIL = 2
 const NXDOMAIN = 3
 const NOTIMP = 4
 const REFUSED = 5
+/** Its lower four bits are 0: the others stand in the OPT record (RFC 6891 section 6.1.3). */
+const BADVERS = 16
 
 const AUTHORITATIVE_ANSWER = 0x400
 const RECURSION_DESIRED = 0x100
@@ -34,6 +37,8 @@ const RESPONSE = 0x8000
 export interface Asked {
   readonly packet: Packet
   readonly question: Question
+  /** As it was sent, and is sent back. */
+  readonly bytes: Uint8Array
   /** Canonical. */
   readonly name: string
 }
@@ -48,13 +53,15 @@ export type Verdict =
 export type Transport = 'udp' | 'tcp'
 
 export function verdictOn(bytes: Uint8Array, transport: Transport, asker: readonly Named[], zone: Zone): Verdict {
-  if (bytes.length < 12 || bytes.length > LONGEST_QUESTION) return { do: 'ignore' }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (bytes.length < HEADER || bytes.length > LONGEST_QUESTION) return { do: 'ignore' }
+  const view = viewOf(bytes)
   const flags = view.getUint16(2)
   if ((flags & RESPONSE) !== 0) return { do: 'ignore' }
   if ((flags & OPCODE_MASK) !== 0) return { do: 'answer', bytes: bareAnswer(bytes, NOTIMP) }
   const asked = questionOf(bytes, view.getUint16(4))
   if (asked === undefined) return { do: 'answer', bytes: bareAnswer(bytes, FORMERR) }
+  if ((optionsOf(asked)?.ednsVersion ?? 0) > 0)
+    return { do: 'answer', bytes: encodeAnswer(asked, BADVERS, [], transport) }
   const answers = answersTo(asked, asker, zone)
   if (answers === 'forward') {
     const isClosed = asker.every(one => one.record.isInternal)
@@ -72,12 +79,12 @@ export function failure(asked: Asked, transport: Transport): Uint8Array {
 }
 
 function questionOf(bytes: Uint8Array, count: number): Asked | undefined {
-  if (count !== 1) return undefined
+  const own = questionBytes(bytes)
+  if (count !== 1 || own === undefined) return undefined
   try {
     const packet = decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
     const question = packet.questions?.[0]
-    if (question === undefined || question.name.length > 255) return undefined
-    return { packet, question, name: canonicalName(question.name) }
+    return question && { packet, question, bytes: own, name: canonicalName(question.name) }
   } catch {
     // A container may send anything.
     return undefined
@@ -132,41 +139,47 @@ function reversedAddress(name: string): IpAddress | undefined {
   return parseAddress((digits.join('').match(/.{4}/g) ?? []).join(':'))
 }
 
+function optionsOf({ packet }: Asked): OptAnswer | undefined {
+  return packet.additionals?.find(one => one.type === 'OPT')
+}
+
 function encodeAnswer(asked: Asked, code: number, answers: readonly Answer[], transport: Transport): Uint8Array {
-  const { packet, question } = asked
-  const edns = packet.additionals?.find(one => one.type === 'OPT')
-  const flags = ((packet.flags ?? 0) & RECURSION_DESIRED) | RECURSION_AVAILABLE | AUTHORITATIVE_ANSWER | code
-  const response: Packet = {
-    type: 'response',
-    id: packet.id ?? 0,
-    flags,
-    questions: [question],
-    answers: [...answers],
-    additionals:
-      edns === undefined
-        ? []
-        : [
-            {
-              type: 'OPT',
-              name: '.',
-              udpPayloadSize: EDNS_BYTES,
-              flags: 0,
-              options: [],
-              extendedRcode: 0,
-              ednsVersion: 0,
-              flag_do: false
-            }
-          ]
-  }
-  const bytes = encode(response)
-  const room = edns === undefined ? PLAIN_BYTES : Math.min(Math.max(edns.udpPayloadSize, PLAIN_BYTES), EDNS_BYTES)
+  const options = optionsOf(asked)
+  const flags = ((asked.packet.flags ?? 0) & RECURSION_DESIRED) | RECURSION_AVAILABLE | AUTHORITATIVE_ANSWER
+  const additionals = options === undefined ? [] : [ownOptions(code >> 4)]
+  const response: Packet = { type: 'response', id: asked.packet.id ?? 0, flags: flags | (code & 15), additionals }
+  const bytes = withQuestion(encode({ ...response, answers: [...answers] }), asked.bytes)
+  const room = options === undefined ? PLAIN_BYTES : Math.min(Math.max(options.udpPayloadSize, PLAIN_BYTES), EDNS_BYTES)
   if (transport === 'tcp' || bytes.length <= room) return bytes
-  return encode({ ...response, flags: flags | TRUNCATED_RESPONSE, answers: [] })
+  return withQuestion(encode({ ...response, flags: flags | TRUNCATED_RESPONSE }), asked.bytes)
+}
+
+/** Byte for byte as it came: bytes that are no text, too, are what the asker compares. */
+function withQuestion(response: Uint8Array, question: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(response.length + question.length)
+  bytes.set(response.subarray(0, HEADER))
+  bytes.set(question, HEADER)
+  bytes.set(response.subarray(HEADER), HEADER + question.length)
+  viewOf(bytes).setUint16(4, 1)
+  return bytes
+}
+
+function ownOptions(extendedRcode: number): OptAnswer {
+  return {
+    type: 'OPT',
+    name: '.',
+    udpPayloadSize: EDNS_BYTES,
+    flags: 0,
+    options: [],
+    extendedRcode,
+    ednsVersion: 0,
+    flag_do: false
+  }
 }
 
 /** The header alone, for what could not be read further. */
 function bareAnswer(bytes: Uint8Array, code: number): Uint8Array {
-  const header = new Uint8Array(12)
+  const header = new Uint8Array(HEADER)
   header.set(bytes.subarray(0, 4))
   header[2] = ((header[2] ?? 0) & 0x79) | 0x80
   header[3] = 0x80 | code

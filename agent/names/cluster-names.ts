@@ -28,6 +28,10 @@ export class ClusterNames {
   readonly #options: ClusterOptions
   readonly #own = new Map<string, Published>()
   readonly #followed = new Map<string, Following>()
+  /** Networks that the registry has told of. */
+  readonly #known = new Set<string>()
+  /** Networks that are followed whether or not a container is here. */
+  readonly #held = new Set<string>()
 
   constructor(options: ClusterOptions) {
     this.#options = options
@@ -76,6 +80,23 @@ export class ClusterNames {
     if (this.#own.get(key) !== published) this.#forget(named)
   }
 
+  /** Whether everybody on the network is known: before, nobody can be said to be gone. */
+  isKnown(network: string): boolean {
+    return !this.#followed.has(network) || this.#known.has(network)
+  }
+
+  /** Follows a network for others than containers here, or no longer. */
+  hold(network: string, isHeld: boolean): void {
+    if (isHeld === this.#held.has(network)) return
+    if (isHeld) {
+      this.#held.add(network)
+      this.#follow(network)
+      return
+    }
+    this.#held.delete(network)
+    this.#unfollow(network)
+  }
+
   withdraw(attachment: Attachment): void {
     const key = attachmentKey(attachment)
     const known = this.#own.get(key)
@@ -106,9 +127,14 @@ export class ClusterNames {
   }
 
   #follow(network: string): void {
+    const { zone } = this.#options
     if (this.#followed.has(network)) return
     const follower = {
-      reset: (entries: readonly Entry[], keepRest: boolean) => this.#reset(network, entries, keepRest),
+      reset: (entries: readonly Entry[], keepRest: boolean) => {
+        this.#known.add(network)
+        this.#reset(network, entries, keepRest)
+        zone.changed(network)
+      },
       change: (name: string, value: string | undefined) => this.#change(network, name, value),
       settled: () => undefined
     }
@@ -117,7 +143,8 @@ export class ClusterNames {
 
   /** Nobody here asks for names of a network without containers here. */
   #unfollow(network: string): void {
-    if ([...this.#own.values()].some(one => one.named.network === network)) return
+    if (this.#held.has(network) || [...this.#own.values()].some(one => one.named.network === network)) return
+    this.#known.delete(network)
     this.#followed.get(network)?.stop()
     this.#followed.delete(network)
     this.#reset(network, [], false)

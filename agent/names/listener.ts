@@ -14,25 +14,21 @@ import { createServer, type Server, type Socket as TcpSocket } from 'node:net'
 import { parseAddress } from '../../lib/ip/address.ts'
 import { RESOLVER } from '../../lib/names/record.ts'
 import type { Net } from '../../lib/net/net.ts'
-import { addressField, concatenate, type Nft, NftBatch, portField, protocolField } from '../../lib/nft/nft.ts'
-import { rule, translateFrom } from '../../lib/nft/rule.ts'
+import type { Nft } from '../../lib/nft/nft.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
 import { bindLoopback } from '../../lib/sys/loopback-sockets.ts'
 import { inNamespace } from '../../lib/sys/netns.ts'
 import type { Transport } from './answer.ts'
+import { DNS_PORT, formerPorts, type Ports, removeTranslation, translate } from './translation.ts'
 
-const TABLE = 'patchbay-dns'
-const MAP = 'resolver'
-/** As NF_IP_PRI_NAT_DST, which nft has no word for in the hook output. */
-const PRIORITY = -100
-const DNS_PORT = 53
-const IPPROTO_UDP = 17
-const IPPROTO_TCP = 6
-/** A container's own: what it opens beyond is closed at once. */
+/** The kernel chooses. */
+const ANY: Ports = { udp: 0, tcp: 0 }
+/** A container's own: one more closes the one that has been quiet longest (RFC 7766 section 6.2.3). */
 const MOST_CONNECTIONS = 32
 /** ms without a question on a connection (RFC 7766 section 6.2.3 leaves it to the server). */
 const IDLE_MS = 10_000
 const LONGEST_QUESTION = 4096
+const LOOPBACK = 'lo'
 /** Bytes of answers that wait for a container to read them. */
 const MOST_UNREAD = 262_144
 
@@ -66,18 +62,18 @@ export class Listener {
    * @param nft of the container's namespace
    * @param log hears what falls short: port 53 itself where there is no nf_tables
    * @throws {SysError} EADDRINUSE when the container's kernel has no nf_tables and the container its own server at port 53
+   * @throws {Error} while its lo is down
    */
   static async open(container: Net, nft: Nft, respond: Respond, log: (message: string) => void): Promise<Listener> {
-    const high = await bindIn(container, 0)
+    // A socket that is bound meanwhile would answer from 127.0.0.1 when it is up, which nobody has asked.
+    if (!container.links.get(LOOPBACK).isUp) throw new Error('its lo is down')
     try {
-      translate(nft, high.udp.address().port, portOf(high.tcp))
+      const high = await bindTranslated(container, nft)
       return new Listener(high.udp, high.tcp, respond)
     } catch (error) {
-      high.udp.close()
-      high.tcp.close()
       log(`${JSON.stringify(container.path())}: ${messageOf(error)}; its resolver has port ${DNS_PORT} itself`)
     }
-    const low = await bindIn(container, DNS_PORT)
+    const low = await bindIn(container, { udp: DNS_PORT, tcp: DNS_PORT })
     return new Listener(low.udp, low.tcp, respond)
   }
 
@@ -86,16 +82,14 @@ export class Listener {
     this.#udp.close()
     this.#tcp.close()
     for (const socket of this.#connections) socket.destroy()
-    if (nft?.findTable('ip', TABLE) === undefined) return
-    const batch = new NftBatch()
-    batch.removeTable('ip', TABLE)
-    nft.commit(batch, undefined)
+    if (nft !== undefined) removeTranslation(nft)
   }
 
   #serve(socket: TcpSocket): void {
-    if (this.#connections.size >= MOST_CONNECTIONS) {
-      socket.destroy()
-      return
+    const [quietest] = this.#connections
+    if (this.#connections.size >= MOST_CONNECTIONS && quietest !== undefined) {
+      this.#connections.delete(quietest)
+      quietest.destroy()
     }
     this.#connections.add(socket)
     let bytes = Buffer.alloc(0)
@@ -103,10 +97,17 @@ export class Listener {
     socket.on('error', () => undefined)
     socket.on('close', () => this.#connections.delete(socket))
     socket.on('data', (chunk: Buffer) => {
+      // The set keeps the order in which connections were heard of last.
+      this.#connections.delete(socket)
+      if (socket.destroyed) return
+      this.#connections.add(socket)
       bytes = Buffer.concat([bytes, chunk])
       for (;;) {
         const length = bytes.length < 2 ? 0 : bytes.readUInt16BE()
-        if (length > LONGEST_QUESTION) socket.destroy()
+        if (length > LONGEST_QUESTION) {
+          socket.destroy()
+          return
+        }
         if (bytes.length < 2 || bytes.length < 2 + length) return
         const question = Uint8Array.from(bytes.subarray(2, 2 + length))
         bytes = bytes.subarray(2 + length)
@@ -131,13 +132,32 @@ interface Sockets {
   readonly tcp: Server
 }
 
+/** Sockets at high ports, to which port 53 leads. */
+async function bindTranslated(container: Net, nft: Nft): Promise<Sockets> {
+  // Those of the agent before us, so that programs that ask from one socket for hours go on to be translated to where
+  // somebody listens. The container may have taken them meanwhile.
+  const former = formerPorts(nft)
+  const sockets = await (former === undefined
+    ? bindIn(container, ANY)
+    : bindIn(container, former).catch(() => bindIn(container, ANY)))
+  try {
+    const ports = { udp: sockets.udp.address().port, tcp: portOf(sockets.tcp) }
+    translate(nft, ports, former)
+    return sockets
+  } catch (error) {
+    sockets.udp.close()
+    sockets.tcp.close()
+    throw error
+  }
+}
+
 /** Made in the container's namespace by one visit; they stay there when the process has come back. */
-async function bindIn(container: Net, port: number): Promise<Sockets> {
+async function bindIn(container: Net, ports: Ports): Promise<Sockets> {
   const address = parseAddress(RESOLVER)?.bytes ?? new Uint8Array(4)
   const [udpFd, tcpFd] = inNamespace(container.namespaceFd(), () => {
-    const first = bindLoopback('udp', address, port)
+    const first = bindLoopback('udp', address, ports.udp)
     try {
-      return [first, bindLoopback('tcp', address, port)] as const
+      return [first, bindLoopback('tcp', address, ports.tcp)] as const
     } catch (error) {
       closeSync(first)
       throw error
@@ -161,37 +181,4 @@ async function bindIn(container: Net, port: number): Promise<Sockets> {
 function portOf(server: Server): number {
   const address = server.address()
   return address !== null && typeof address === 'object' ? address.port : 0
-}
-
-/**
- *     table ip patchbay-dns {
- *       map resolver { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service
- *                      elements = { 127.0.0.11 . udp . 53 : 127.0.0.11 . 41234, 127.0.0.11 . tcp . 53 : 127.0.0.11 . 35001 } }
- *       chain output { type nat hook output priority -100; dnat ip to ip daddr . meta l4proto . th dport map @resolver }
- *     }
- */
-function translate(nft: Nft, udpPort: number, tcpPort: number): void {
-  const batch = new NftBatch()
-  // What an agent before us has left: made, so that it can be removed, and made anew, in one transaction.
-  batch.addTable('ip', TABLE)
-  batch.removeTable('ip', TABLE)
-  batch.addTable('ip', TABLE)
-  const key = ['ipv4_addr', 'inet_proto', 'inet_service'] as const
-  batch.addSet('ip', TABLE, { name: MAP, key, data: ['ipv4_addr', 'inet_service'], isInterval: false })
-  const address = parseAddress(RESOLVER)
-  if (address === undefined) throw new Error(`no address: ${RESOLVER}`)
-  const elements = [
-    [IPPROTO_UDP, udpPort],
-    [IPPROTO_TCP, tcpPort]
-  ].map(([protocol = 0, port = 0]) => ({
-    key: concatenate([addressField(address), protocolField(protocol), portField(DNS_PORT)]),
-    keyEnd: undefined,
-    data: concatenate([addressField(address), portField(port)]),
-    verdict: undefined,
-    comment: ''
-  }))
-  batch.addElements('ip', TABLE, MAP, elements)
-  batch.addChain('ip', TABLE, 'output', { type: 'nat', hook: 'output', priority: PRIORITY, policy: undefined })
-  batch.addRule('ip', TABLE, 'output', rule([translateFrom('ip', ['daddr', 'l4proto', 'dport'], MAP, true)]))
-  nft.commit(batch, undefined)
 }

@@ -1,13 +1,15 @@
 /**
  * What the plugin `dns` has written down on this host, as files that come and go: `<state>/<network>/<containerID>:<ifname>.dns.json`.
- * They are read again when the kernel tells of a change, and all of them every now and then, since events can be lost.
+ * The kernel tells of changes; since events can be lost, whoever uses this looks by itself every now and then, too.
  */
-import { type FSWatcher, readdirSync, readFileSync, statSync, watch } from 'node:fs'
-import { join } from 'node:path'
+import { type FSWatcher, readdirSync, statSync, watch } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import type { Attachment } from '../../lib/attachment.ts'
 import { parseJson } from '../../lib/config/json.ts'
 import { Section } from '../../lib/config/section.ts'
 import { DNS_PLUGIN, type NameRecord, recordFromJson } from '../../lib/names/record.ts'
+import { Journal } from '../../lib/state/journal.ts'
+import { readText } from '../../lib/sys/files.ts'
 
 const ENDING = `.${DNS_PLUGIN}.json`
 /** Several events of one write are one. */
@@ -24,35 +26,43 @@ interface ReadFile {
 
 export class NameFiles {
   readonly #stateDir: string
-  readonly #changed: () => void
+  readonly #changed: (path: string) => void
   readonly #watchers = new Map<string, FSWatcher>()
   /** What was read of each path, until the file there is another: an entry is replaced, never written into. */
-  #read = new Map<string, ReadFile>()
+  readonly #read = new Map<string, ReadFile>()
+  readonly #gathered = new Set<string>()
   #timer: NodeJS.Timeout | undefined
 
-  /** @param changed called when something may be different */
-  constructor(stateDir: string, changed: () => void) {
+  /** @param changed called with each path where something may be different */
+  constructor(stateDir: string, changed: (path: string) => void) {
     this.#stateDir = stateDir
     this.#changed = changed
   }
 
-  /** Everything that is written down now; new networks are watched from now on. */
-  list(): readonly NameFile[] {
-    this.#watch(this.#stateDir)
-    const files: NameFile[] = []
-    const before = this.#read
-    this.#read = new Map()
-    for (const network of directoriesIn(this.#stateDir)) {
-      const directory = join(this.#stateDir, network)
-      const names = filesIn(directory)
-      if (!names.some(name => name.endsWith(ENDING))) continue
-      this.#watch(directory)
-      for (const name of names) {
-        const file = this.#readAgain(join(directory, name), before, () => readNameFile(directory, network, name))
-        if (file !== undefined) files.push(file)
-      }
+  /** Where everything is that is written down now; new networks are watched from now on. */
+  paths(): readonly string[] {
+    this.#watch(this.#stateDir, network => this.#gatherAll(network))
+    return directoriesIn(this.#stateDir).flatMap(network => this.#pathsOf(network))
+  }
+
+  /** Where an attachment is written down, if it is. */
+  pathOf(attachment: Attachment): string {
+    const { network } = attachment
+    return new Journal({ network, plugin: DNS_PLUGIN, stateDir: this.#stateDir }).path(attachment)
+  }
+
+  /** The same object as long as the file is the same; undefined for what is no entry, is being written, or is gone. */
+  read(path: string): NameFile | undefined {
+    const stamp = stampOf(path)
+    if (stamp === undefined) {
+      this.#read.delete(path)
+      return undefined
     }
-    return files
+    const known = this.#read.get(path)
+    if (known?.stamp === stamp) return known.file
+    const file = readNameFile(path)
+    this.#read.set(path, { stamp, file })
+    return file
   }
 
   close(): void {
@@ -61,24 +71,21 @@ export class NameFiles {
     this.#watchers.clear()
   }
 
-  /** The same object as long as the file is the same. */
-  #readAgain(
-    path: string,
-    before: ReadonlyMap<string, ReadFile>,
-    read: () => NameFile | undefined
-  ): NameFile | undefined {
-    if (!path.endsWith(ENDING)) return undefined
-    const stamp = stampOf(path)
-    const known = before.get(path)
-    const now = known?.stamp === stamp ? known : { stamp, file: read() }
-    this.#read.set(path, now)
-    return now.file
+  #pathsOf(network: string): readonly string[] {
+    const directory = join(this.#stateDir, network)
+    const names = (): readonly string[] => filesIn(directory).filter(isEntryName)
+    if (names().length === 0) return []
+    // Watched before it is listed: what comes between is heard of twice, rather than never.
+    this.#watch(directory, name => {
+      if (isEntryName(name)) this.#gather([join(directory, name)])
+    })
+    return names().map(name => join(directory, name))
   }
 
-  #watch(directory: string): void {
+  #watch(directory: string, heard: (name: string) => void): void {
     if (this.#watchers.has(directory)) return
     try {
-      const watcher = watch(directory, () => this.#gather())
+      const watcher = watch(directory)
       this.#watchers.set(directory, watcher)
       const forget = (): void => {
         watcher.close()
@@ -87,27 +94,39 @@ export class NameFiles {
       watcher.on('error', forget)
       watcher.on('change', (event, name) => {
         // The directory itself was renamed or removed.
-        if (event === 'rename' && name === directory.slice(directory.lastIndexOf('/') + 1)) forget()
+        if (event === 'rename' && name === basename(directory)) forget()
+        else heard(String(name))
       })
     } catch {
       // It is gone already, or no more can be watched: the regular look finds what changes.
     }
   }
 
-  #gather(): void {
+  #gatherAll(network: string): void {
+    if (network !== '' && !network.startsWith('.')) this.#gather(this.#pathsOf(network))
+  }
+
+  #gather(paths: readonly string[]): void {
+    for (const path of paths) this.#gathered.add(path)
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
-      this.#changed()
+      const gathered = [...this.#gathered]
+      this.#gathered.clear()
+      for (const path of gathered) this.#changed(path)
     }, GATHER_MS)
   }
 }
 
-function stampOf(path: string): string {
+function isEntryName(name: string): boolean {
+  return name.endsWith(ENDING) && !name.startsWith('.') && name.indexOf(':') > 0
+}
+
+function stampOf(path: string): string | undefined {
   try {
     const { ino, ctimeMs } = statSync(path)
     return `${ino} ${ctimeMs}`
   } catch {
-    return 'absent'
+    return undefined
   }
 }
 
@@ -127,12 +146,11 @@ function filesIn(path: string): readonly string[] {
   }
 }
 
-/** undefined for what is no entry, is being written, or went meanwhile. */
-function readNameFile(directory: string, network: string, name: string): NameFile | undefined {
+function readNameFile(path: string): NameFile | undefined {
+  const [network, name] = [basename(dirname(path)), basename(path)]
   const colon = name.indexOf(':')
-  if (name.startsWith('.') || colon < 1 || !name.endsWith(ENDING)) return undefined
   try {
-    const json = parseJson(readFileSync(join(directory, name), 'utf8'))
+    const json = parseJson(readText(path) ?? '')
     const section = new Section(json)
     const ifName = name.slice(colon + 1, -ENDING.length)
     // Long names stand in the entry, and a hash of them in the file's name (lib/state/journal.ts).

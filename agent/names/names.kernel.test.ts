@@ -1,6 +1,6 @@
-// needs: dig nft
+// needs: dig drill nft
 /** Containers that ask each other’s names, with dig as the judge; no daemon but this process. */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,7 +9,11 @@ import { decode, encode } from 'dns-packet'
 import { jsonText } from '../../lib/config/json.ts'
 import { type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { type NameRecord, recordToJson } from '../../lib/names/record.ts'
+import type { Kernel } from '../../lib/net/kernel.ts'
 import { LinuxKernel } from '../../lib/net/kernel-net.ts'
+import type { Net } from '../../lib/net/net.ts'
+import { KernelError } from '../../lib/netlink/kernel-error.ts'
+import type { Nft } from '../../lib/nft/nft.ts'
 import { until } from '../../lib/testing/lab-agent.ts'
 import { Namespace } from '../../lib/testing/namespace.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
@@ -26,36 +30,46 @@ function address(text: string): IpAddress {
   return parsed
 }
 
+const NOTHING = { values: () => new Map(), claims: () => new Map() }
+
 /** A state directory as the plugin fills it, and the agent's part beside it. */
 class Lab {
   readonly stateDir = mkdtempSync(join(tmpdir(), 'patchbay-names-'))
   readonly logged: string[] = []
   upstreams: readonly Upstream[] = []
+  kernel: Kernel = new LinuxKernel()
   readonly #namespaces: Namespace[] = []
   names = this.#make()
 
   #make(): Names {
     return new Names({
       host: 'h0',
-      registry: new AloneRegistry(),
+      registry: new AloneRegistry({ directory: join(this.stateDir, 'registry'), own: NOTHING }),
       stateDir: this.stateDir,
-      kernel: new LinuxKernel(),
+      kernel: this.kernel,
       metrics: new Metrics(),
       log: message => this.logged.push(message),
       resolvers: () => this.upstreams
     })
   }
 
-  async restart(): Promise<void> {
+  async restart(meanwhile: () => Promise<void> = async () => undefined): Promise<void> {
     await this.names.stop()
+    await meanwhile()
     this.names = this.#make()
     this.names.start()
   }
 
   container(): Namespace {
+    const namespace = this.bareContainer()
+    namespace.run('ip', ['link', 'set', 'lo', 'up'])
+    return namespace
+  }
+
+  /** Its lo is down. */
+  bareContainer(): Namespace {
     const namespace = Namespace.create()
     this.#namespaces.push(namespace)
-    namespace.run('ip', ['link', 'set', 'lo', 'up'])
     return namespace
   }
 
@@ -120,6 +134,29 @@ async function outcome(where: Namespace, ...args: readonly string[]): Promise<st
   return `${/status: (\w+)/.exec(output)?.[1]} ${/ANSWER: (\d+)/.exec(output)?.[1]}`
 }
 
+/** A program of the container that runs until the test ends it. */
+function program(where: Namespace, text: string): ChildProcess {
+  return spawn('nsenter', [`--net=${where.path}`, process.execPath, '-e', text], {
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
+}
+
+/** A kernel without nf_tables. */
+class PlainKernel extends LinuxKernel {
+  override nft(net: Net): Nft {
+    const nft = super.nft(net)
+    const refuse = (): never => {
+      throw new KernelError('list', 'tables', 'EPROTONOSUPPORT', '')
+    }
+    return Object.assign(Object.create(nft), {
+      commit: refuse,
+      findElement: refuse,
+      findTable: refuse,
+      close: () => nft.close()
+    })
+  }
+}
+
 const ONE = ['10.4.0.2', 'fd00::2'].map(address)
 const TWO = ['10.4.0.3', 'fd00::3'].map(address)
 
@@ -153,8 +190,8 @@ test('names of networks that a container is not on are not told; it hears of tho
     await lab.add('red', 'c1', { netns: a.path, names: ['one'], addresses: [address('10.5.0.9')] })
     assert.equal(await short(a, 'two'), ['10.4.0.3'])
     assert.equal(await short(b, 'one'), ['10.5.0.9'])
-    lab.names.left({ network: 'red', containerId: 'c1', ifName: 'eth0' })
     lab.remove('red', 'c1')
+    lab.names.left({ network: 'red', containerId: 'c1', ifName: 'eth0' })
     assert.is(await outcome(a, 'two.red'), 'NXDOMAIN 0')
   })
 })
@@ -182,16 +219,154 @@ test('a file is enough, and its removal; a namespace that died takes its names w
 test('a container’s own server at port 53 stands beside the resolver', async () => {
   await withLab(async lab => {
     const a = lab.container()
-    const server = spawn('nsenter', [
-      `--net=${a.path}`,
-      process.execPath,
-      '-e',
-      `require('node:dgram').createSocket('udp4').bind(53, '0.0.0.0')`
-    ])
+    const server = program(a, `require('node:dgram').createSocket('udp4').bind(53, '0.0.0.0')`)
     await until('the server listens', () => a.run('ss', ['-Hlun']).stdout.includes(':53'))
     await lab.add('blue', 'c1', { netns: a.path, names: ['one'], addresses: ONE })
     assert.equal(await short(a, 'one'), ['10.4.0.2'])
     server.kill('SIGKILL')
+  })
+})
+
+/** Asks for `one` 50 times a second from one socket, and prints a line for each answer. */
+const ASKS_ON = `
+const question = Buffer.from('abcd01000001000000000000036f6e650000010001', 'hex')
+const socket = require('node:dgram').createSocket('udp4')
+socket.on('message', () => console.log('answered')).on('error', () => undefined)
+socket.bind(0, () => setInterval(() => socket.send(question, 53, '127.0.0.11', () => undefined), 20))
+`
+
+test('who asks from one socket for ever is answered: by a resolver that comes later, restarts, has other ports', async () => {
+  await withLab(async lab => {
+    const a = lab.container()
+    const asker = program(a, ASKS_ON)
+    let answers = 0
+    asker.stdout?.on('data', chunk => {
+      answers += String(chunk).split('\n').length - 1
+    })
+    const isAnswered = async (when: string): Promise<void> => {
+      const before = answers
+      await until(when, () => answers > before + 3)
+    }
+    const ports = (): readonly string[] =>
+      (/elements = \{([^}]*)\}/.exec(a.run('nft', ['list', 'table', 'ip', 'patchbay-dns']).stdout)?.[1] ?? '')
+        .split(',')
+        .map(one => one.trim().split(' ').at(-1) ?? '')
+    try {
+      await until('it asks', () => a.run('ss', ['-Huan']).stdout.includes('0.0.0.0:'))
+      await lab.add('blue', 'c1', { netns: a.path, names: ['one'], addresses: ONE })
+      await isAnswered('it is answered')
+      const former = ports()
+      assert.is(former.length, 2)
+      await lab.restart()
+      await isAnswered('it is answered by the next')
+      assert.equal(ports(), former)
+      let thief: ChildProcess | undefined
+      await lab.restart(async () => {
+        // Whoever takes the port meanwhile has it.
+        const taken = Math.max(...former.map(Number))
+        thief = program(
+          a,
+          `for (const kind of ['dgram', 'net'])
+          kind === 'net' ? require('node:net').createServer().listen(${taken}, '127.0.0.11')
+                         : require('node:dgram').createSocket('udp4').bind(${taken}, '127.0.0.11')`
+        )
+        await until('the port is taken', () => a.run('ss', ['-Hltn']).stdout.includes(`127.0.0.11:${taken}`))
+      })
+      await isAnswered('it is answered at other ports')
+      assert.ok(!ports().includes(String(Math.max(...former.map(Number)))))
+      thief?.kill('SIGKILL')
+      assert.equal(lab.logged, [])
+    } finally {
+      asker.kill('SIGKILL')
+    }
+  })
+})
+
+test('2,000 TCP connections of a container: the newest are answered, the quietest closed, the others not disturbed', async () => {
+  await withLab(async lab => {
+    const [a, b] = [lab.container(), lab.container()]
+    await lab.add('blue', 'c1', { netns: a.path, names: ['one'], addresses: ONE })
+    await lab.add('blue', 'c2', { netns: b.path, names: ['two'], addresses: TWO })
+    const flood = program(
+      a,
+      `const { connect } = require('node:net')
+       let [opened, closed] = [0, 0]
+       for (let i = 0; i < 2000; i += 1)
+         connect(53, '127.0.0.11').on('connect', () => (opened += 1)).on('error', () => undefined).on('close', () => (closed += 1))
+       setInterval(() => console.log(opened + ' ' + closed), 50)`
+    )
+    let said = ''
+    flood.stdout?.on('data', chunk => {
+      said += String(chunk)
+    })
+    await until('all but 32 are closed', () => / 1968\n/.test(said))
+    assert.equal(await short(a, 'two', '+tcp'), ['10.4.0.3'])
+    assert.equal(await short(b, 'one', '+tcp'), ['10.4.0.2'])
+    flood.kill('SIGKILL')
+    assert.equal(lab.logged, [])
+  })
+})
+
+test('without nf_tables the resolver has port 53; where that is taken, code 50 says so, and it is tried again', async () => {
+  const lab = new Lab()
+  lab.kernel = new PlainKernel()
+  await lab.restart()
+  try {
+    const [a, b] = [lab.container(), lab.container()]
+    await lab.add('blue', 'c1', { netns: a.path, names: ['one'], addresses: ONE })
+    assert.equal(await short(a, 'one'), ['10.4.0.2'])
+    assert.equal(await short(a, 'one', '+tcp'), ['10.4.0.2'])
+    assert.match(lab.logged.join('\n'), /EPROTONOSUPPORT.*; its resolver has port 53 itself$/)
+    const server = program(b, `require('node:dgram').createSocket('udp4').bind(53, '127.0.0.11')`)
+    await until('the server listens', () => b.run('ss', ['-Hlun']).stdout.includes(':53'))
+    const refused = await lab.add('blue', 'c2', { netns: b.path, names: ['two'], addresses: TWO }).catch(error => error)
+    assert.equal([refused.code, /udp port 53: EADDRINUSE/.test(refused.message)], [50, true], refused.message)
+    assert.is(lab.logged.length, 3)
+    const checked = await lab.names.check({ network: 'blue', containerId: 'c2', ifName: 'eth0' }).catch(error => error)
+    assert.is(checked.code, 100)
+    // It has its name all the same.
+    assert.equal(await short(a, 'two'), ['10.4.0.3'])
+    server.kill('SIGKILL')
+    await until('it is answered', async () => (await short(b, 'one')).length === 1)
+    assert.is(lab.logged.length, 3)
+  } finally {
+    await lab.close()
+  }
+})
+
+test('a container whose lo is down is told so, and answered as soon as it is up', async () => {
+  await withLab(async lab => {
+    const a = lab.bareContainer()
+    const refused = await lab.add('blue', 'c1', { netns: a.path, names: ['one'], addresses: ONE }).catch(error => error)
+    assert.equal([refused.code, /its lo is down/.test(refused.message)], [50, true], refused.message)
+    a.run('ip', ['link', 'set', 'lo', 'up'])
+    await until('it is answered', async () => (await short(a, 'one')).join() === '10.4.0.2')
+    assert.is(lab.logged.length, 1)
+  })
+})
+
+test('drill reads the answers as dig does', async () => {
+  await withLab(async lab => {
+    const a = lab.container()
+    await lab.add('blue', 'c1', { netns: a.path, names: ['one', 'web'], addresses: ONE })
+    await lab.add('blue', 'c2', { netns: a.path, names: ['two', 'web'], addresses: TWO })
+    const drill = async (...args: readonly string[]): Promise<string> => {
+      const child = spawn('nsenter', [`--net=${a.path}`, 'drill', ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+      let output = ''
+      child.stdout.on('data', chunk => {
+        output += String(chunk)
+      })
+      await new Promise(resolve => child.on('close', resolve))
+      return output
+    }
+    const web = await drill('web.blue', '@127.0.0.11', 'AAAA')
+    assert.match(web, /rcode: NOERROR/)
+    assert.equal([...web.matchAll(/^web\.blue\.\s+5\s+IN\s+AAAA\s+(\S+)$/gm)].map(one => one[1]).sort(), [
+      'fd00::2',
+      'fd00::3'
+    ])
+    assert.match(await drill('-t', 'nobody.blue', '@127.0.0.11'), /rcode: NXDOMAIN/)
+    assert.match(await drill('-x', '10.4.0.3', '@127.0.0.11'), /PTR\s+two\.blue\.$/m)
   })
 })
 

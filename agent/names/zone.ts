@@ -4,7 +4,7 @@
  */
 import type { Attachment } from '../../lib/attachment.ts'
 import { attachmentKey } from '../../lib/daemon/attachment.ts'
-import { formatAddress, type IpAddress } from '../../lib/ip/address.ts'
+import { addressesEqual, formatAddress, type IpAddress } from '../../lib/ip/address.ts'
 import type { NameRecord } from '../../lib/names/record.ts'
 
 /** A container on a network, here or on another host. */
@@ -26,6 +26,13 @@ export interface Found {
   readonly isOurs: boolean
 }
 
+/** A name that stands for the containers with an alias. */
+export interface ServiceName {
+  readonly alias: string
+  /** Its own; none: it stands for those of the containers. */
+  readonly addresses: readonly IpAddress[]
+}
+
 const TASKS = 'tasks.'
 const NOTHING: Found = { addresses: undefined, isOurs: false }
 
@@ -35,6 +42,10 @@ export class Zone {
   readonly #byName = new Map<string, Map<string, Map<string, Named>>>()
   /** Network, then address, then attachment. */
   readonly #byAddress = new Map<string, Map<string, Named>>()
+  /** Network, then name. */
+  readonly #services = new Map<string, Map<string, ServiceName>>()
+  /** Hears of each change on a network. */
+  changed: (network: string) => void = () => undefined
 
   get size(): number {
     return this.#all.size
@@ -58,6 +69,20 @@ export class Zone {
     for (const name of named.record.names) childOf(names, name).set(key, named)
     const addresses = childOf(this.#byAddress, named.network)
     for (const address of named.record.addresses) addresses.set(formatAddress(address), named)
+    this.changed(named.network)
+  }
+
+  /** Whoever is called so on a network. */
+  bearersOf(network: string, name: string): readonly Named[] {
+    return [...(this.#byName.get(network)?.get(name)?.values() ?? [])]
+  }
+
+  setService(network: string, name: string, service: ServiceName): void {
+    childOf(this.#services, network).set(name, service)
+  }
+
+  deleteService(network: string, name: string): void {
+    this.#services.get(network)?.delete(name)
   }
 
   delete(place: Place): void {
@@ -78,40 +103,50 @@ export class Zone {
       if (addresses?.get(formatAddress(address)) === known) addresses.delete(formatAddress(address))
     }
     if (addresses?.size === 0) this.#byAddress.delete(known.network)
+    this.changed(known.network)
   }
 
   /**
    * Looks a name up as a container asks for it: `web`, `web.blue` (of network blue alone), `web.dns.example` where that is
-   * a network's domain, and each of them behind `tasks.`.
+   * a network's domain. A service is found by its address; behind `tasks.`, as everybody else, by its containers.
    *
    * @param asker its attachments: it learns of their networks
    */
   find(asked: string, asker: readonly Named[]): Found {
     const name = asked.startsWith(TASKS) ? asked.slice(TASKS.length) : asked
-    const addresses: IpAddress[] = []
-    let isKnown = false
+    // A container may be on one network with several interfaces: what it hears of twice is told once.
+    const bearers = new Set<Named>()
+    const services = new Set<ServiceName>()
     let isOurs = asked.startsWith(TASKS)
     for (const own of asker) {
       for (const part of partsOf(name, own)) {
         isOurs ||= part !== name
-        for (const bearer of this.#byName.get(own.network)?.get(part)?.values() ?? []) {
-          isKnown = true
-          addresses.push(...bearer.record.addresses)
-        }
+        const service = this.#services.get(own.network)?.get(part)
+        if (service !== undefined) services.add(service)
+        const isOfContainers = service === undefined || service.addresses.length === 0 || name !== asked
+        if (!isOfContainers) continue
+        for (const bearer of this.bearersOf(own.network, service?.alias ?? part)) bearers.add(bearer)
       }
     }
-    if (!isKnown) return isOurs ? { addresses: undefined, isOurs } : NOTHING
-    return { addresses, isOurs: true }
+    if (bearers.size + services.size === 0) return isOurs ? { addresses: undefined, isOurs } : NOTHING
+    const own = name === asked ? [...services].flatMap(service => service.addresses) : []
+    return { addresses: [...own, ...[...bearers].flatMap(bearer => bearer.record.addresses)], isOurs: true }
   }
 
   /** The name of an address on one of the asker's networks. */
   nameOf(address: IpAddress, asker: readonly Named[]): string | undefined {
     for (const own of asker) {
       const bearer = this.#byAddress.get(own.network)?.get(formatAddress(address))
-      const name = bearer?.record.names[0]
+      const name = bearer?.record.names[0] ?? this.#serviceAt(own.network, address)
       if (name !== undefined)
         return `${name}.${own.record.domain === '' ? own.network.toLowerCase() : own.record.domain}`
     }
+    return undefined
+  }
+
+  #serviceAt(network: string, address: IpAddress): string | undefined {
+    for (const [name, { addresses }] of this.#services.get(network) ?? [])
+      if (addresses.some(one => addressesEqual(one, address))) return name
     return undefined
   }
 }

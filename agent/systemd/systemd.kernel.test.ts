@@ -46,7 +46,7 @@ class SocketUnit {
     mkdirSync(host.directory, { recursive: true })
     writeFileSync(file, '{"hosts": []}')
     const stateDir = join(host.directory, 'agent')
-    writeFileSync(config, JSON.stringify({ host: 'h0', socket: this.socket, stateDir, file }))
+    writeFileSync(config, JSON.stringify({ host: 'h0', socket: this.socket, stateDir, confDir: stateDir, file }))
     const agent = [...patchbayProgram(), 'agent', '--config', config]
     const starter = ['sh', '-c', STARTER, 'sh', listenPid, ...agent]
     const args = [`--listen=${this.socket}`, ...starter]

@@ -21,7 +21,8 @@ export function agentSocket(directory: string): string {
 export async function startAgent(patchbay: string, directory: string, stateDir: string): Promise<ChildProcess> {
   const config = join(directory, 'agent.json')
   const socket = agentSocket(directory)
-  writeFileSync(config, JSON.stringify({ socket, stateDir: join(directory, 'agent'), pluginStateDir: stateDir }))
+  const places = { pluginStateDir: stateDir, confDir: directory, registryDir: join(directory, 'registry') }
+  writeFileSync(config, JSON.stringify({ socket, stateDir: join(directory, 'agent'), ...places }))
   const agent = spawn(patchbay, ['agent', '--config', config], { stdio: 'ignore' })
   const deadline = Date.now() + LONGEST_START_MS
   while (!existsSync(socket)) {

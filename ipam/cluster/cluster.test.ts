@@ -77,6 +77,29 @@ test('ADD asks for one address of each set, without gateways and excluded ones; 
   })
 })
 
+test('requestedFrom "subnet": an address outside of the range can be asked for, and is checked; one that is excluded cannot', async () => {
+  const upper = { ranges: [[{ subnet: '10.1.0.0/24', rangeStart: '10.1.0.128', exclude: ['10.1.0.9'] }]] }
+  const whole = { ...upper, requestedFrom: 'subnet' }
+  const answers = {
+    'take-addresses': { ok: true, result: { ips: ['10.1.0.5'] } },
+    addresses: { ok: true, result: { ips: ['10.1.0.5'] } }
+  }
+  await withAgent(answers, async agent => {
+    const answer = agent.call('ADD', whole, {}, 'IP=10.1.0.5')
+    assert.equal(JSON.parse(answer.stdout).ips, [{ address: '10.1.0.5/24', gateway: '10.1.0.1' }])
+    const [{ sets }] = (await agent.requests(1)) as [{ sets: unknown }]
+    const spans = [
+      { first: '10.1.0.2', last: '10.1.0.8' },
+      { first: '10.1.0.10', last: '10.1.0.254' }
+    ]
+    assert.equal(sets, [{ path: 'ipam.ranges[0]', spans, wanted: '10.1.0.5' }])
+    assert.is(agent.call('CHECK', whole, { prevResult: JSON.parse(answer.stdout) }).status, 0)
+    for (const address of ['10.1.0.9', '10.1.0.1', '10.1.0.255', '10.2.0.5'])
+      assert.is(JSON.parse(agent.call('ADD', whole, {}, `IP=${address}`).stdout).code, 101, address)
+    assert.is(JSON.parse(agent.call('ADD', upper, {}, 'IP=10.1.0.5').stdout).code, 101)
+  })
+})
+
 test('codes of the agent come through; an answer out of the ranges is refused; no answer in time is code 11', async () => {
   const refusal = { ok: false, code: 100, msg: 'allocate from ipam.ranges[0]: 5 of 5', details: 'widen it' }
   await withAgent({ 'take-addresses': refusal }, agent => {

@@ -15,7 +15,8 @@ import { attachmentsToJson, callAbout } from '../../lib/daemon/client.ts'
 import { noteReleased } from '../../lib/daemon/released.ts'
 import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { askAgent, isAgentAway } from '../../lib/overlay/agent-call.ts'
-import { type RangeSet, rangeOf, setText, spanOf } from '../../lib/ranges/range-set.ts'
+import type { Pool } from '../../lib/ranges/pool.ts'
+import { type RangeSet, setText } from '../../lib/ranges/range-set.ts'
 import { LEASE_DIFFERS, notInSets } from '../../lib/ranges/refusals.ts'
 import { type ClusterConfig, readAgentOnly, readConfig } from './config.ts'
 
@@ -28,32 +29,32 @@ function add(request: Request): Result {
   const answer = askAgent(
     config.agent,
     callAbout(request, 'take-addresses', [
-      ['pool', jsonString(config.pool)],
-      ['sets', setsToJson(config, config.requested)]
+      ['pool', jsonString(config.poolName)],
+      ['sets', setsToJson(config.pool, config.requested)]
     ])
   )
   const addresses = addressesOf(answer)
   const ips: IpConfig[] = []
-  for (let i = 0; i < config.sets.length; i += 1) {
-    const set = config.sets[i]
+  for (let i = 0; i < config.pool.sets.length; i += 1) {
     const address = addresses[i]
-    const range = set === undefined || address === undefined ? undefined : rangeOf(set, address)
-    if (address === undefined || range === undefined) throw strangeAnswer(config)
-    ips.push({ address: { address, length: range.subnet.length }, gateway: range.gateway })
+    if (address === undefined || config.pool.setOf(address) !== i) throw strangeAnswer(config)
+    ips.push(config.pool.grantOf(address))
   }
   return { interfaces: [], ips, routes: config.routes, dns: NO_DNS }
 }
 
 /** Every set's spans, and the address that is wanted of it. */
-function setsToJson(config: ClusterConfig, requested: readonly IpAddress[]): Json {
+function setsToJson(pool: Pool, requested: readonly IpAddress[]): Json {
   const asked = requested.slice(0)
-  const sets = config.sets.map(set => {
-    const index = asked.findIndex(address => spanOf(set, address) !== undefined)
-    const wanted = index < 0 ? undefined : asked[index]
-    if (index >= 0) asked.splice(index, 1)
-    return setToJson(set, wanted)
-  })
-  if (asked.length > 0) throw notInSets(config.sets, asked)
+  const sets: Json[] = []
+  for (let i = 0; i < pool.sets.length; i += 1) {
+    const wanted = pool.ofSet(i, asked)[0]
+    if (wanted !== undefined) asked.splice(asked.indexOf(wanted), 1)
+    // One that is asked for outside of the ranges is looked for where it may be, when it is taken and when it is given back.
+    const set = wanted === undefined || pool.isInRange(wanted) ? pool.sets[i] : pool.askable()[i]
+    if (set !== undefined) sets.push(setToJson(set, wanted))
+  }
+  if (asked.length > 0) throw notInSets(pool.askable(), asked)
   return jsonArray(sets)
 }
 
@@ -72,7 +73,7 @@ function setToJson(set: RangeSet, wanted: IpAddress | undefined): Json {
 }
 
 function strangeAnswer(config: ClusterConfig): CniError {
-  const message = `take addresses from pool ${JSON.stringify(config.pool)}: the agent gave others than were asked for`
+  const message = `take addresses from pool ${JSON.stringify(config.poolName)}: the agent gave others than were asked for`
   return new CniError(TRY_AGAIN_LATER, message, 'plugin and agent are of different versions: install one of them anew')
 }
 
@@ -93,19 +94,22 @@ function check(request: Request): void {
   const config = readConfig(request)
   const held = addressesOf(askAgent(config.agent, callAbout(request, 'addresses', [])))
   const faults: string[] = []
-  for (const set of config.sets) {
-    const own = held.filter(address => spanOf(set, address) !== undefined)
-    if (own.length === 0) faults.push(`no address of ${set.path} (${setText(set)}) is leased to it`)
+  const { pool } = config
+  for (let i = 0; i < pool.sets.length; i += 1) {
+    const set = pool.sets[i]
+    const own = pool.ofSet(i, held)
+    if (set !== undefined && own.length === 0)
+      faults.push(`no address of ${set.path} (${setText(set)}) is leased to it`)
     for (const ip of request.prevResult?.ips ?? []) {
       const address = ip.address.address
-      if (spanOf(set, address) === undefined || own.some(one => addressesEqual(one, address))) continue
+      if (pool.setOf(address) !== i || !pool.canGive(address) || own.some(one => addressesEqual(one, address))) continue
       faults.push(`prevResult has ${JSON.stringify(formatAddress(address))}, which is not leased to it`)
     }
   }
   if (faults.length === 0) return
   const who = `container ${JSON.stringify(request.containerId)} interface ${JSON.stringify(request.ifName)}`
   const message = `check leases of ${who}: ${faults.join('; ')}`
-  throw new CniError(LEASE_DIFFERS, message, `pool ${JSON.stringify(config.pool)}: attach the container again`)
+  throw new CniError(LEASE_DIFFERS, message, `pool ${JSON.stringify(config.poolName)}: attach the container again`)
 }
 
 /** This host's leases only: of other hosts' containers this runtime knows nothing. */
@@ -119,8 +123,8 @@ function status(request: Request): void {
   const usage = askAgent(
     config.agent,
     callAbout(request, 'usage', [
-      ['pool', jsonString(config.pool)],
-      ['sets', setsToJson(config, [])]
+      ['pool', jsonString(config.poolName)],
+      ['sets', setsToJson(config.pool, [])]
     ])
   )
   const full: string[] = []
@@ -133,7 +137,7 @@ function status(request: Request): void {
   if (full.length === 0) return
   throw new CniError(
     NOT_AVAILABLE,
-    `find free addresses in pool ${JSON.stringify(config.pool)}: ${full.join('; ')}`,
+    `find free addresses in pool ${JSON.stringify(config.poolName)}: ${full.join('; ')}`,
     'remove containers, widen the range, or remove leases of containers that are gone with the verb GC'
   )
 }

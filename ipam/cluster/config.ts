@@ -6,14 +6,13 @@ import { readRoutes } from '../../lib/cni/result-json.ts'
 import { ConfigError, type Section } from '../../lib/config/section.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
 import { type AgentAddress, DEFAULT_SOCKET, readAgentAddress } from '../../lib/overlay/agent-call.ts'
-import type { RangeSet } from '../../lib/ranges/range-set.ts'
-import { readRangeSets } from '../../lib/ranges/range-sets.ts'
+import { type Pool, readPool } from '../../lib/ranges/pool.ts'
 
 export interface ClusterConfig {
   readonly agent: AgentAddress
-  /** Networks of one pool share their addresses. */
-  readonly pool: string
-  readonly sets: readonly RangeSet[]
+  /** The name of the pool in the registry: networks of one pool share their addresses. */
+  readonly poolName: string
+  readonly pool: Pool
   readonly routes: readonly Route[]
   /** Addresses that the caller wants, each once. */
   readonly requested: readonly IpAddress[]
@@ -27,8 +26,8 @@ export function readConfig(request: Request): ClusterConfig {
   if (ipam === undefined) throw new ConfigError(['ipam is required'])
   const config: ClusterConfig = {
     agent: agentOf(request, ipam),
+    poolName: readPoolName(request, ipam),
     pool: readPool(request, ipam),
-    sets: readRangeSets(request, ipam),
     routes: readRoutes(ipam.sections('routes')),
     requested: request.command === 'ADD' ? everyRequestedAddress(request) : []
   }
@@ -47,7 +46,7 @@ function agentOf(request: Request, ipam: Section | undefined): AgentAddress {
   return own ?? readAgentAddress(request.config) ?? { socket: DEFAULT_SOCKET, milliseconds: DEFAULT_MILLISECONDS }
 }
 
-function readPool(request: Request, ipam: Section): string {
+function readPoolName(request: Request, ipam: Section): string {
   const pool = ipam.text('pool') ?? ''
   if (pool !== '' && !/^[^\s/:]+$/.test(pool)) ipam.problem('pool', 'must be a name without "/", ":" and blanks')
   return pool === '' ? request.network : pool

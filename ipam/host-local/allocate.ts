@@ -5,19 +5,13 @@
 import type { Attachment } from '../../lib/attachment.ts'
 import { CniError } from '../../lib/cni/error.ts'
 import { addressesEqual, compareAddresses, formatAddress, type IpAddress } from '../../lib/ip/address.ts'
-import type { IpPrefix } from '../../lib/ip/prefix.ts'
-import { type RangeSet, rangeOf, setSize, setText, spanOf, Walk } from '../../lib/ranges/range-set.ts'
+import type { Grant, Pool } from '../../lib/ranges/pool.ts'
+import { type RangeSet, setSize, setText, spanOf, Walk } from '../../lib/ranges/range-set.ts'
 import { ADDRESS_NOT_AVAILABLE, notInSets } from '../../lib/ranges/refusals.ts'
 import type { Claim, Lease, LeaseDirectory } from '../../lib/state/leases.ts'
 
 /** ADD: every address of a set is taken. */
 const NO_FREE_ADDRESS = 100
-
-/** One address of the answer, as long as its subnet. */
-export interface Grant {
-  readonly address: IpPrefix
-  readonly gateway: IpAddress | undefined
-}
 
 /** Addresses that are looked at one by one before the directory is read: enough unless many neighbours are taken. */
 const PROBES = 16
@@ -29,54 +23,53 @@ const PROBES = 16
  */
 export function allocate(
   leases: LeaseDirectory,
-  sets: readonly RangeSet[],
+  pool: Pool,
   owner: Attachment,
   requested: readonly IpAddress[]
 ): readonly Grant[] {
-  const strange = requested.filter(address => !sets.some(set => rangeOf(set, address) !== undefined))
-  if (strange.length > 0) throw notInSets(sets, strange)
+  const strange = requested.filter(address => pool.setOf(address) < 0)
+  if (strange.length > 0) throw notInSets(pool.askable(), strange)
   const held = leases.heldBy(owner)
   const asked = requested.slice(0)
   const grants: Grant[] = []
   const claims: Claim[] = []
-  for (let i = 0; i < sets.length; i += 1) {
-    const set = sets[i]
-    if (set === undefined) continue
-    const wanted = takeRequest(asked, set)
-    const own = heldIn(set, held, wanted)
+  for (let i = 0; i < pool.sets.length; i += 1) {
+    const wanted = takeRequest(asked, pool, i)
+    const own = heldIn(pool, i, held, wanted)
     if (own !== undefined && wanted !== undefined && !addressesEqual(own, wanted)) throw holdsOther(owner, own, wanted)
-    const address = own ?? find(leases, set, i, wanted)
-    if (own === undefined) claims.push({ address, set: i })
-    grants.push(grantOf(set, address))
+    const address = own ?? find(leases, pool, i, wanted)
+    if (own === undefined) claims.push({ address, set: pool.isInRange(address) ? i : -1 })
+    grants.push(pool.grantOf(address))
   }
-  if (asked.length > 0) throw notInSets(sets, asked)
+  if (asked.length > 0) throw notInSets(pool.askable(), asked)
   leases.claim(owner, held, claims)
   return grants
 }
 
-/** Takes out of `asked` the first address that is in the set. */
-function takeRequest(asked: IpAddress[], set: RangeSet): IpAddress | undefined {
-  const index = asked.findIndex(address => rangeOf(set, address) !== undefined)
-  const wanted = index < 0 ? undefined : asked[index]
-  if (index >= 0) asked.splice(index, 1)
+/** Takes out of `asked` the first address that belongs to the set of that number. */
+function takeRequest(asked: IpAddress[], pool: Pool, index: number): IpAddress | undefined {
+  const place = asked.findIndex(address => pool.setOf(address) === index)
+  const wanted = place < 0 ? undefined : asked[place]
+  if (place >= 0) asked.splice(place, 1)
   return wanted
 }
 
 /** What the owner has of the set: the wanted address if it is that, else the lowest that is still to be given away. */
-function heldIn(set: RangeSet, held: readonly IpAddress[], wanted: IpAddress | undefined): IpAddress | undefined {
-  const own = held.filter(address => spanOf(set, address) !== undefined)
+function heldIn(
+  pool: Pool,
+  index: number,
+  held: readonly IpAddress[],
+  wanted: IpAddress | undefined
+): IpAddress | undefined {
+  const own = pool.ofSet(index, held)
   own.sort((a, b) => compareAddresses(a, b))
   return own.find(address => wanted !== undefined && addressesEqual(address, wanted)) ?? own[0]
 }
 
-function grantOf(set: RangeSet, address: IpAddress): Grant {
-  const range = rangeOf(set, address)
-  const length = range === undefined ? 0 : range.subnet.length
-  return { address: { address, length }, gateway: range?.gateway }
-}
-
-function find(leases: LeaseDirectory, set: RangeSet, index: number, wanted: IpAddress | undefined): IpAddress {
-  if (wanted !== undefined) return findWanted(leases, set, wanted)
+function find(leases: LeaseDirectory, pool: Pool, index: number, wanted: IpAddress | undefined): IpAddress {
+  if (wanted !== undefined) return findWanted(leases, pool, wanted)
+  const set = pool.sets[index]
+  if (set === undefined) throw new Error(`allocate from set ${String(index)}: there is none`)
   const free = findFree(leases, set, index)
   if (free !== undefined) return free
   const dead = leases.list().filter(lease => spanOf(set, lease.address) !== undefined && isDead(leases, lease))
@@ -111,11 +104,14 @@ function findFree(leases: LeaseDirectory, set: RangeSet, index: number): IpAddre
   }
 }
 
-function findWanted(leases: LeaseDirectory, set: RangeSet, wanted: IpAddress): IpAddress {
-  const what = `allocate ${JSON.stringify(formatAddress(wanted))} from ${set.path}`
-  if (spanOf(set, wanted) === undefined) {
-    const details = `leave the choice to host-local, or ask for one of ${setText(set)}`
-    throw new CniError(ADDRESS_NOT_AVAILABLE, `${what}: it is ${reservation(set, wanted)}`, details)
+function findWanted(leases: LeaseDirectory, pool: Pool, wanted: IpAddress): IpAddress {
+  const set = pool.askable()[pool.setOf(wanted)]
+  const what = `allocate ${JSON.stringify(formatAddress(wanted))} from ${set?.path ?? 'ipam'}`
+  if (set === undefined || !pool.canGive(wanted)) {
+    const details = `leave the choice to host-local, or ask for one of ${set === undefined ? 'its ranges' : setText(set)}`
+    // Why an address of the range is never given away.
+    const reservation = pool.isGateway(wanted) ? "the subnet's gateway" : 'excluded'
+    throw new CniError(ADDRESS_NOT_AVAILABLE, `${what}: it is ${reservation}`, details)
   }
   const lease = leases.find(wanted)
   if (lease === undefined) return wanted
@@ -126,12 +122,6 @@ function findWanted(leases: LeaseDirectory, set: RangeSet, wanted: IpAddress): I
   const holder = `container ${JSON.stringify(lease.owner?.containerId ?? '')} interface ${JSON.stringify(lease.owner?.ifName ?? '')}`
   const details = `its lease is ${JSON.stringify(`${leases.path()}/${formatAddress(wanted)}`)}: remove that container, or ask for another address`
   throw new CniError(ADDRESS_NOT_AVAILABLE, `${what}: it is taken by ${holder}`, details)
-}
-
-/** Why an address of the range is never given away. */
-function reservation(set: RangeSet, address: IpAddress): string {
-  const isGateway = set.ranges.some(one => one.gateway !== undefined && addressesEqual(one.gateway, address))
-  return isGateway ? "the subnet's gateway" : 'excluded'
 }
 
 function holdsOther(owner: Attachment, own: IpAddress, wanted: IpAddress): CniError {

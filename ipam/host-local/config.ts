@@ -8,15 +8,13 @@ import { readRoutes } from '../../lib/cni/result-json.ts'
 import { jsonObject } from '../../lib/config/json.ts'
 import { ConfigError, Section } from '../../lib/config/section.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
-import type { RangeSet } from '../../lib/ranges/range-set.ts'
-import { readRangeSets } from '../../lib/ranges/range-sets.ts'
-import { readDirectory, readDirectoryForRemoval } from '../../lib/state/directory.ts'
-import { DEFAULT_DATA_DIR } from '../../lib/state/leases.ts'
+import { type Pool, readPool } from '../../lib/ranges/pool.ts'
+import { readDataDir } from '../../lib/state/data-dir.ts'
 import { readResolvConf } from './resolv-conf.ts'
 
 export interface HostLocalConfig {
   readonly dataDir: string
-  readonly sets: readonly RangeSet[]
+  readonly pool: Pool
   readonly routes: readonly Route[]
   readonly dns: Dns
   /** Addresses that the caller wants, each once. */
@@ -26,10 +24,9 @@ export interface HostLocalConfig {
 /** @throws {ConfigError} that lists everything wrong */
 export function readConfig(request: Request): HostLocalConfig {
   const ipam = ipamSection(request)
-  const sets = readRangeSets(request, ipam)
   const config = {
-    dataDir: readDirectory(ipam, 'dataDir', DEFAULT_DATA_DIR),
-    sets,
+    dataDir: readDataDir(ipam, request.command) ?? '',
+    pool: readPool(request, ipam),
     routes: readRoutes(ipam.sections('routes')),
     dns: readDnsOf(ipam),
     requested: request.command === 'ADD' ? everyRequestedAddress(request) : []
@@ -46,8 +43,7 @@ export function readConfig(request: Request): HostLocalConfig {
 export function readDataDirOnly(request: Request): string | undefined {
   const { config, command } = request
   const ipam = config.section('ipam') ?? new Section(jsonObject([]))
-  const read = command === 'DEL' ? readDirectoryForRemoval : readDirectory
-  const dataDir = read(ipam, 'dataDir', DEFAULT_DATA_DIR)
+  const dataDir = readDataDir(ipam, command)
   config.finish()
   return dataDir
 }

@@ -1,77 +1,14 @@
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  utimesSync,
-  writeFileSync
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { callEnv, callInMemory } from '../../lib/testing/memory-io.ts'
+import { type LeaseNet, withLeases } from '../../lib/testing/lease-net.ts'
+import { callInMemory } from '../../lib/testing/memory-io.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { hostLocal } from './host-local.ts'
 
 const test = suite('ipam/host-local')
 
-interface Answer {
-  readonly status: number
-  readonly code: number | undefined
-  readonly message: string
-  readonly addresses: readonly string[]
-  readonly gateways: readonly (string | undefined)[]
-  readonly result: { readonly ips?: readonly { readonly address: string; readonly gateway?: string }[] }
-}
-
-/** Calls on one network whose leases are in a scratch directory. */
-class Net {
-  readonly dataDir = mkdtempSync(join(tmpdir(), 'host-local-'))
-  readonly path = join(this.dataDir, 'net')
-
-  /** CNI_ARGS of the calls that follow. */
-  args = ''
-
-  call(command: string, id: string, ipam: object | undefined, more: object = {}): Answer {
-    const env = callEnv(command, { CNI_CONTAINERID: id, CNI_ARGS: this.args })
-    const config = { cniVersion: '1.1.0', name: 'net', type: 'bridge', ...more }
-    const full = ipam === undefined ? {} : { ipam: { type: 'host-local', dataDir: this.dataDir, ...ipam } }
-    const { status, stdout } = callInMemory(hostLocal(), { env, stdin: { ...config, ...full } })
-    const parsed = stdout === '' ? {} : JSON.parse(stdout)
-    const ips: Answer['result']['ips'] = parsed.ips ?? []
-    return {
-      status,
-      code: parsed.code,
-      message: parsed.msg ?? '',
-      addresses: ips?.map(ip => ip.address) ?? [],
-      gateways: ips?.map(ip => ip.gateway) ?? [],
-      result: parsed
-    }
-  }
-
-  /** The addresses that an ADD gives. */
-  add(id: string, ipam: object, more: object = {}): readonly string[] {
-    const answer = this.call('ADD', id, ipam, more)
-    assert.is(answer.status, 0, answer.message)
-    return answer.addresses
-  }
-
-  leases(): readonly string[] {
-    if (!existsSync(this.path)) return []
-    return readdirSync(this.path)
-      .filter(name => name !== 'lock' && !name.startsWith('last_reserved_ip.'))
-      .sort()
-  }
-}
-
-function withNet(body: (net: Net) => void): void {
-  const net = new Net()
-  try {
-    body(net)
-  } finally {
-    rmSync(net.dataDir, { recursive: true })
-  }
+function withNet(body: (net: LeaseNet) => void): void {
+  withLeases({ type: 'host-local', call: call => callInMemory(hostLocal(), call) }, body)
 }
 
 const dual = { ranges: [[{ subnet: '10.1.0.0/24' }], [{ subnet: 'fd00::/64' }]] }

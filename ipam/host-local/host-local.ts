@@ -24,7 +24,7 @@ export function hostLocal(): Plugin {
 function add(request: Request): Result {
   const config = readConfig(request)
   const leases = new LeaseDirectory(config.dataDir, request.network)
-  const grants = leases.locked(() => allocate(leases, config.sets, request, config.requested))
+  const grants = leases.locked(() => allocate(leases, config.pool, request, config.requested))
   const ips: readonly IpConfig[] = grants.map(grant => ({ address: grant.address, gateway: grant.gateway }))
   return { interfaces: [], ips, routes: config.routes, dns: config.dns }
 }
@@ -54,19 +54,22 @@ function check(request: Request): void {
   const leases = new LeaseDirectory(config.dataDir, request.network)
   const held = leases.exists() ? leases.locked(() => leases.heldBy(request)) : []
   const faults: string[] = []
-  for (const set of config.sets) {
-    const own = held.filter(address => spanOf(set, address) !== undefined)
+  config.pool.sets.forEach((set, index) => {
+    const own = config.pool.ofSet(index, held)
     if (own.length === 0) faults.push(`no address of ${set.path} (${setText(set)}) is leased to it`)
-    else if (request.prevResult !== undefined) checkSet(set, own, request.prevResult, faults)
-  }
+    else if (request.prevResult !== undefined) {
+      const shown = request.prevResult.ips.map(ip => ip.address.address)
+      compare(config.pool.ofSet(index, shown), own, faults)
+    }
+  })
   if (faults.length === 0) return
   const who = `container ${JSON.stringify(request.containerId)} interface ${JSON.stringify(request.ifName)}`
   const details = `leases are in ${JSON.stringify(leases.path())}: attach the container again`
   throw new CniError(LEASE_DIFFERS, `check leases of ${who}: ${faults.join('; ')}`, details)
 }
 
-function checkSet(set: RangeSet, own: readonly IpAddress[], result: Result, faults: string[]): void {
-  const shown = result.ips.map(ip => ip.address.address).filter(address => spanOf(set, address) !== undefined)
+/** What prevResult shows of a set, and what is leased of it. */
+function compare(shown: readonly IpAddress[], own: readonly IpAddress[], faults: string[]): void {
   for (const address of shown) {
     if (own.some(one => addressesEqual(one, address))) continue
     faults.push(`prevResult has ${JSON.stringify(formatAddress(address))}, which is not leased to it`)
@@ -103,7 +106,7 @@ function status(request: Request): void {
     if (address !== undefined) addresses.push(address)
   }
   const full: string[] = []
-  for (const set of config.sets) {
+  for (const set of config.pool.sets) {
     const [taken, size] = [takenOf(set, addresses), setSize(set)]
     if (taken < size || hasDead(leases, set)) continue
     full.push(`${set.path} (${setText(set)}) has ${String(taken)} of ${String(size)} addresses taken`)

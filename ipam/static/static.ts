@@ -1,9 +1,11 @@
 /**
- * static gives the addresses that are written down: in the configuration, or by the caller for one attachment. It
- * keeps no account of them; that no two containers get the same is up to whoever writes them down.
+ * static gives the addresses that are written down: in the configuration, or by the caller for one attachment. That no
+ * two containers get the same is up to whoever writes them down, unless it keeps account of them in the leases of a
+ * network that chooses its addresses (`leasesOf`).
  *
  *     ipam.addresses + CNI_ARGS IP, GATEWAY   unless there is   args.cni.ips   unless there is   runtimeConfig.ips
  */
+import { isName } from '../../lib/cni/env.ts'
 import { CniError, INVALID_ENVIRONMENT } from '../../lib/cni/error.ts'
 import { cniArgsSection, requiredPrevResult, runtimeConfig } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
@@ -14,25 +16,62 @@ import { readAddress, readPrefix } from '../../lib/config/addresses.ts'
 import { ConfigError, type Section } from '../../lib/config/section.ts'
 import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { formatPrefix, type IpPrefix, parsePrefix, prefixContains, prefixesEqual } from '../../lib/ip/prefix.ts'
+import { readDataDir } from '../../lib/state/data-dir.ts'
+import { Reservations } from './reservations.ts'
 
 /** CHECK: an address is not in prevResult as it was given. */
 const ADDRESS_DIFFERS = 102
 
 export function staticAddresses(): Plugin {
-  return { name: 'static', since: '0.1.0', add, del: nothing, check, gc: nothing, status }
+  return { name: 'static', since: '0.1.0', add, del, check, gc, status }
 }
 
 function add(request: Request): Result {
-  return readConfig(request)
+  const reservations = reservationsOf(request)
+  const given = readConfig(request)
+  if (reservations !== undefined) reservations.take(request, addressesIn(given))
+  return given
 }
 
-/** Nothing has been taken, so there is nothing to give back, whatever the configuration looks like by now. */
-function nothing(_request: Request): void {}
+/** Whatever the configuration's addresses are by now. */
+function del(request: Request): void {
+  const reservations = reservationsOf(request)
+  if (reservations !== undefined) reservations.release(request)
+}
+
+function gc(request: Request): void {
+  const reservations = reservationsOf(request)
+  if (reservations !== undefined) reservations.collect(request.validAttachments)
+}
+
+/** Where account is kept of the addresses; undefined when it is not. */
+function reservationsOf(request: Request): Reservations | undefined {
+  const ipam = request.config.section('ipam')
+  const pool = ipam?.text('leasesOf') ?? ''
+  if (ipam === undefined || pool === '') return undefined
+  const dataDir = readDataDir(ipam, request.command)
+  // It becomes the name of a directory.
+  if (!isName(pool)) ipam.problem('leasesOf', 'must be the name of a network')
+  ipam.finish()
+  return dataDir === undefined ? undefined : new Reservations(dataDir, pool, request.network)
+}
+
+function addressesIn(result: Result): readonly IpAddress[] {
+  return result.ips.map(ip => ip.address.address)
+}
 
 function check(request: Request): void {
+  const reservations = reservationsOf(request)
   const given = readConfig(request)
   const result = requiredPrevResult(request)
   const faults: string[] = []
+  if (reservations !== undefined) {
+    const held = reservations.heldOf(request, addressesIn(given))
+    for (const address of addressesIn(given)) {
+      if (held.some(one => addressesEqual(one, address))) continue
+      faults.push(`${JSON.stringify(formatAddress(address))} is not leased to it`)
+    }
+  }
   for (const ip of given.ips) {
     const shown = result.ips.find(other => prefixesEqual(other.address, ip.address))
     if (shown === undefined) faults.push(`prevResult lacks ${JSON.stringify(formatPrefix(ip.address))}`)
@@ -54,6 +93,7 @@ function isSameGateway(wanted: IpAddress, got: IpAddress | undefined): boolean {
 
 /** Ready when the configuration can be read. */
 function status(request: Request): void {
+  reservationsOf(request)
   readConfig(request)
 }
 

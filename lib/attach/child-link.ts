@@ -12,6 +12,7 @@ import type { AttachmentOptions } from './interface.ts'
 import type { OwnLink } from './interface-plugin.ts'
 import { getParent, type ParentConfig, parentProblems, requireParent } from './parent.ts'
 import type { Session } from './session.ts'
+import { canBeMade, ensureMaster } from './vlan-master.ts'
 
 export interface ChildLink {
   readonly parent: ParentConfig
@@ -39,7 +40,7 @@ export function childLink(child: ChildLink): OwnLink {
       return child.differences(link).concat(parentProblems(link, container, below, getParent(below, child.parent)))
     },
     requireUsable: session => {
-      if (!child.mayGetParent) requireParent(session.host, child.parent)
+      if (!child.mayGetParent && !canBeMade(session.host, child.parent)) requireParent(session.host, child.parent)
     }
   }
 }
@@ -51,6 +52,7 @@ export function childLink(child: ChildLink): OwnLink {
 function addChild(session: Session, child: ChildLink): Link {
   const container = session.container()
   const below = child.parent.isInContainer ? container : session.host
+  ensureMaster(below, child.parent)
   const parent = getParent(below, child.parent)
   const { request } = session
   try {

@@ -3,8 +3,8 @@ import type { Request } from '../cni/plugin.ts'
 import type { Dns, Result } from '../cni/result.ts'
 import { readDns } from '../cni/result-json.ts'
 import type { IpAddress } from '../ip/address.ts'
-import { readDirectoryForRemoval } from '../state/directory.ts'
-import { DEFAULT_DATA_DIR, LeaseDirectory } from '../state/leases.ts'
+import { readDataDir } from '../state/data-dir.ts'
+import { LeaseDirectory } from '../state/leases.ts'
 
 /** Writes down as a problem of the configuration that it names no IPAM plugin. Call it before `config.finish()`. */
 export function requireIpam(request: Request): void {
@@ -28,7 +28,7 @@ export function leasesOverInterface(request: Request): boolean {
 export function leasedTo(request: Request): readonly IpAddress[] | undefined {
   const ipam = request.config.section('ipam')
   if (ipam === undefined || ipam.text('type') !== 'host-local') return undefined
-  const dataDir = readDirectoryForRemoval(ipam, 'dataDir', DEFAULT_DATA_DIR)
+  const dataDir = readDataDir(ipam, request.command)
   if (dataDir === undefined) return undefined
   const leases = new LeaseDirectory(dataDir, request.network)
   return leases.exists() ? leases.locked(() => leases.heldBy(request)) : []

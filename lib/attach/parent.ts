@@ -17,6 +17,8 @@ export interface ParentConfig {
   readonly isInContainer: boolean
   /** bytes; undefined = as the interface below */
   readonly mtu: number | undefined
+  /** A VLAN that is made when it is not there: see vlan-master.ts. */
+  readonly isCreated: boolean
 }
 
 /** Reads `master`, `linkInContainer` and `mtu`. An MTU of 0 means none, as runtimes write what they don't set. */
@@ -24,7 +26,8 @@ export function readParentConfig(config: Section): ParentConfig {
   return {
     master: presentText(config, 'master'),
     isInContainer: config.boolean('linkInContainer', false),
-    mtu: readMtu(config)
+    mtu: readMtu(config),
+    isCreated: false
   }
 }
 

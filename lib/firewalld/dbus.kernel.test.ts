@@ -1,9 +1,9 @@
 // needs: dbus-daemon
-import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FakeFirewalld } from '../testing/fake-firewalld.ts'
+import { Helper } from '../testing/helper.ts'
 import { assert, suite, throwsLike } from '../testing/suite.ts'
 import { Dbus } from './dbus.ts'
 import { addToZone, areInZone, isFirewalldRunning, removeFromZone } from './firewalld.ts'
@@ -25,19 +25,14 @@ function onRealBus(body: () => void): void {
     '<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/><allow user="*"/></policy>'
   const config = `<busconfig><type>system</type><listen>unix:path=${socket}</listen><auth>EXTERNAL</auth>${policy}</busconfig>`
   writeFileSync(join(directory, 'conf'), config)
-  const args = [`--config-file=${join(directory, 'conf')}`, '--nofork', '--nopidfile']
-  const daemon: ChildProcess = spawn(DAEMON, args, { stdio: 'ignore' })
+  const command = [DAEMON, `--config-file=${join(directory, 'conf')}`, '--nofork', '--nopidfile']
+  const daemon = Helper.start('dbus-daemon', command, () => existsSync(socket))
   try {
-    const deadline = Date.now() + 30_000
-    while (!existsSync(socket)) {
-      if (Date.now() > deadline) throw new Error('start dbus-daemon: it does not listen')
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
-    }
     process.env['DBUS_SYSTEM_BUS_ADDRESS'] = `unix:path=${socket}`
     body()
   } finally {
     delete process.env['DBUS_SYSTEM_BUS_ADDRESS']
-    daemon.kill('SIGKILL')
+    daemon.end()
     rmSync(directory, { recursive: true })
   }
 }

@@ -65,7 +65,8 @@ function quoted(name: string): string {
   return JSON.stringify(name)
 }
 
-function linkOf(payload: Uint8Array): Link {
+/** The link that a message of RTM_NEWLINK describes. @throws {DecodeError} */
+export function linkOf(payload: Uint8Array): Link {
   const message = decodeLink(payload, false)
   const info = message.linkInfo
   return {

@@ -114,11 +114,29 @@ export class KernelNft extends Nft {
   }
 
   override findElement(family: NftFamily, table: string, set: string, key: Uint8Array): NftElement | undefined {
-    const wanted = { key, keyEnd: undefined, data: undefined, verdict: undefined, comment: '' }
-    const list: NfElementList = { family: numberOf(family), table, set, setId: 0, elements: [wanted] }
-    const request = encodeElementKeys(list)
-    const payload = this.#get('get element', `${family} ${table} ${set}`, nf.NFT_MSG_GETSETELEM, request)
-    return payload === undefined ? undefined : decodeElements(payload).elements[0]
+    return this.findElements(family, table, set, [key])[0]
+  }
+
+  override findElements(
+    family: NftFamily,
+    table: string,
+    set: string,
+    keys: readonly Uint8Array[]
+  ): readonly (NftElement | undefined)[] {
+    const requests: Request[] = []
+    for (const key of keys) {
+      const wanted = { key, keyEnd: undefined, data: undefined, verdict: undefined, comment: '' }
+      const payload = encodeElementKeys({ family: numberOf(family), table, set, setId: 0, elements: [wanted] })
+      const object = `${family} ${table} ${set}`
+      const type = tablesType(nf.NFT_MSG_GETSETELEM)
+      requests.push({ operation: 'get element', object, type, flags: 0, payload, answer: 'message' })
+    }
+    return this.#conn.batch(requests).map(answer => {
+      if (answer.errno === 'ENOENT') return undefined
+      if (answer.errno !== '') throw refusal(answer)
+      const payload = answer.payloads[0]
+      return payload === undefined ? undefined : decodeElements(payload).elements[0]
+    })
   }
 
   override listElements(family: NftFamily, table: string, set: string): readonly NftElement[] {
@@ -138,17 +156,19 @@ export class KernelNft extends Nft {
       // Before Linux 6.8 a deletion means one entry, and a tuple with holes is EINVAL.
       if (answer.errno !== 'EINVAL' && answer.errno !== 'EOPNOTSUPP') throw refusal(answer)
     }
-    const entries = this.listConntrack(filter.family).filter(entry => isMeant(entry, filter))
+    const entries = this.listConntrack(filter.family, filter)
     const deletions = entries.map(entry => conntrackDeletion(encodeConntrackEntry(filter.family, entry.original)))
     for (const answer of this.#conn.batch(deletions)) {
       if (answer.errno !== '' && answer.errno !== 'ENOENT') throw refusal(answer)
     }
   }
 
-  override listConntrack(family: 4 | 6): readonly ConntrackEntry[] {
-    const payload = encodeConntrackEntry(family, undefined)
+  override listConntrack(family: 4 | 6, filter?: ConntrackFilter): readonly ConntrackEntry[] {
+    const isSingle = filter !== undefined && filter.port === (filter.lastPort ?? filter.port)
+    const payload = isSingle ? encodeConntrackFilter(filter) : encodeConntrackEntry(family, undefined)
     const type = nfType(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET)
-    return this.#conn.dump('list', 'connection table', type, payload).map(one => decodeConntrackEntry(one))
+    const entries = this.#conn.dump('list', 'connection table', type, payload).map(one => decodeConntrackEntry(one))
+    return filter === undefined ? entries : entries.filter(entry => isMeant(entry, filter))
   }
 
   /** One message; undefined for ENOENT. */
@@ -244,7 +264,7 @@ function encodeStep(step: NftStep, id: number): Uint8Array {
     case 'add set': {
       const key = step.set === undefined ? [] : step.set.key
       const { data, isInterval } = { data: step.set?.data, isInterval: step.set?.isInterval === true }
-      return encodeSet({ family, table, name, key, data, isInterval, id })
+      return encodeSet({ family, table, name, key, data, isInterval, counts: step.set?.counts === true, id })
     }
     case 'add element':
       return encodeElements(list)
@@ -286,7 +306,7 @@ function nftHookOf(hook: NfHook | undefined): NftHook | undefined {
 /** Whether an entry matches, for kernels that leave that to us. */
 function isMeant(entry: ConntrackEntry, filter: ConntrackFilter): boolean {
   const { original, reply } = entry
-  if (original.protocol !== filter.protocol) return false
+  if (filter.protocol !== undefined && original.protocol !== filter.protocol) return false
   if (filter.port !== undefined) {
     if (original.destinationPort < filter.port || original.destinationPort > (filter.lastPort ?? filter.port))
       return false

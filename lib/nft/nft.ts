@@ -58,6 +58,8 @@ export interface NftSet {
   readonly data: readonly NftField[] | undefined
   /** Keys may be ranges. */
   readonly isInterval: boolean
+  /** Each element counts what was found in it; since Linux 5.7. */
+  readonly counts?: boolean
 }
 
 export interface NftRule {
@@ -230,12 +232,22 @@ export abstract class Nft {
   abstract listRules(family: NftFamily, table: string, chain: string): readonly NftRule[]
   /** The element with this key, or with an interval the one that contains it; undefined also without the set. */
   abstract findElement(family: NftFamily, table: string, set: string, key: Uint8Array): NftElement | undefined
+  /** The elements with these keys, each in its place; undefined for what is not there. */
+  findElements(
+    family: NftFamily,
+    table: string,
+    set: string,
+    keys: readonly Uint8Array[]
+  ): readonly (NftElement | undefined)[] {
+    return keys.map(key => this.findElement(family, table, set, key))
+  }
   /** None when set or table is absent. */
   abstract listElements(family: NftFamily, table: string, set: string): readonly NftElement[]
 
   /** Removes entries from the connection table. @returns false when there was none, as far as the kernel tells */
   abstract flushConntrack(filter: ConntrackFilter): void
-  abstract listConntrack(family: 4 | 6): readonly ConntrackEntry[]
+  /** All, or those that the filter means. */
+  abstract listConntrack(family: 4 | 6, filter?: ConntrackFilter): readonly ConntrackEntry[]
   abstract close(): void
 }
 

@@ -12,24 +12,40 @@ import { NFT_CMP_EQ, NFT_CMP_NEQ } from '../netlink/nf/expressions/cmp.ts'
 import {
   CT_STATE_ESTABLISHED,
   CT_STATE_RELATED,
+  IP_CT_DIR_ORIGINAL,
   IPS_DST_NAT,
+  NFT_CT_DST_IP,
+  NFT_CT_DST_IP6,
+  NFT_CT_PROTO_DST,
   NFT_CT_STATE,
   NFT_CT_STATUS
 } from '../netlink/nf/expressions/ct.ts'
 import { NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_DADDR } from '../netlink/nf/expressions/fib.ts'
 import { NFT_META_IIFNAME, NFT_META_L4PROTO, NFT_META_MARK, NFT_META_OIFNAME } from '../netlink/nf/expressions/meta.ts'
 import { NFT_NAT_DNAT, NFT_NAT_SNAT } from '../netlink/nf/expressions/nat.ts'
+import { NFT_NG_INCREMENTAL } from '../netlink/nf/expressions/numgen.ts'
 import {
   NFT_PAYLOAD_LL_HEADER,
   NFT_PAYLOAD_NETWORK_HEADER,
   NFT_PAYLOAD_TRANSPORT_HEADER
 } from '../netlink/nf/expressions/payload.ts'
+import { NFT_REJECT_ICMP_UNREACH, NFT_REJECT_TCP_RST } from '../netlink/nf/expressions/reject.ts'
 import { NFT_REG_1, NFT_REG_VERDICT, registerAt } from '../netlink/nf/nf-tables.ts'
 import { NFPROTO_IPV4, NFPROTO_IPV6 } from '../netlink/nf/nfnetlink.ts'
 import { type NftFamily, nameField } from './nft.ts'
 
-/** What of a packet a key is made of, in nft's words. */
-export type PacketField = 'saddr' | 'daddr' | 'l4proto' | 'dport' | 'iifname' | 'oifname' | 'ether saddr'
+/** What of a packet or of its connection a key is made of, in nft's words. */
+export type PacketField =
+  | 'saddr'
+  | 'daddr'
+  | 'l4proto'
+  | 'sport'
+  | 'dport'
+  | 'iifname'
+  | 'oifname'
+  | 'ether saddr'
+  | 'ct original daddr'
+  | 'ct original proto-dst'
 
 const RTN_LOCAL = 2
 const IPV4_SOURCE = 12
@@ -37,7 +53,10 @@ const IPV4_DESTINATION = 16
 const IPV6_SOURCE = 8
 const IPV6_DESTINATION = 24
 const ETHER_SOURCE = 6
+const SOURCE_PORT = 0
 const DESTINATION_PORT = 2
+const PORT_UNREACHABLE = 3
+const PORT_UNREACHABLE_6 = 4
 
 export function rule(parts: readonly (readonly Expression[])[]): readonly Expression[] {
   const expressions: Expression[] = []
@@ -71,6 +90,18 @@ export function translateSource(address: IpAddress): readonly Expression[] {
       addressRegister: NFT_REG_1,
       portRegister: undefined
     }
+  ]
+}
+
+/** `reject with tcp reset`: the sender's connect says at once that it is refused. */
+export function rejectWithReset(): readonly Expression[] {
+  return [{ kind: 'reject', type: NFT_REJECT_TCP_RST, code: 0 }]
+}
+
+/** `reject with icmp port-unreachable`, `reject with icmpv6 port-unreachable` */
+export function rejectUnreachable(family: NftFamily): readonly Expression[] {
+  return [
+    { kind: 'reject', type: NFT_REJECT_ICMP_UNREACH, code: family === 'ip' ? PORT_UNREACHABLE : PORT_UNREACHABLE_6 }
   ]
 }
 
@@ -200,6 +231,55 @@ export function translateFrom(
   ]
 }
 
+/** Which of `count` a connection gets: each in its turn, or the one that follows from its source address. */
+export type Choice = 'numgen inc' | 'jhash saddr'
+
+/**
+ * `dnat ip to ip daddr . numgen inc mod 5 map @map`, `dnat ip to ip daddr . jhash ip saddr mod 251 seed 0x1 map @map`; the
+ * map's data are an address, with `hasPort` also a port
+ */
+export function translateToOneOf(
+  family: NftFamily,
+  fields: readonly PacketField[],
+  choice: { readonly by: Choice; readonly count: number },
+  target: { readonly map: string; readonly hasPort: boolean }
+): readonly Expression[] {
+  let slot = 0
+  for (const field of fields) slot += slotsOf(family, field)
+  const width = family === 'ip' ? 1 : 4
+  // Behind the key, at a register of its own.
+  const source = 12
+  const chosen: readonly Expression[] =
+    choice.by === 'numgen inc'
+      ? [{ kind: 'numgen', register: registerAt(slot), modulus: choice.count, type: NFT_NG_INCREMENTAL }]
+      : [
+          loadField(family, 'saddr', registerAt(source)),
+          {
+            kind: 'hash',
+            sourceRegister: registerAt(source),
+            length: 4 * width,
+            register: registerAt(slot),
+            modulus: choice.count,
+            seed: SEED
+          }
+        ]
+  return [
+    ...loadKey(family, fields),
+    ...chosen,
+    lookup(target.map, NFT_REG_1, false),
+    {
+      kind: 'nat',
+      type: NFT_NAT_DNAT,
+      family: family === 'ip' ? NFPROTO_IPV4 : NFPROTO_IPV6,
+      addressRegister: NFT_REG_1,
+      portRegister: target.hasPort ? registerAt(width) : undefined
+    }
+  ]
+}
+
+/** The same everywhere: a source gets the same one from whichever host it comes in by. */
+const SEED = 1
+
 function lookup(set: string, dataRegister: number | undefined, isInverted: boolean): Expression {
   return { kind: 'lookup', set, setId: 0, register: NFT_REG_1, dataRegister, isInverted }
 }
@@ -218,7 +298,7 @@ function loadKey(family: NftFamily, fields: readonly PacketField[]): readonly Ex
 function slotsOf(family: NftFamily, field: PacketField): number {
   if (field === 'iifname' || field === 'oifname') return 4
   if (field === 'ether saddr') return 2
-  if (field === 'saddr' || field === 'daddr') return family === 'ip' ? 1 : 4
+  if (field === 'saddr' || field === 'daddr' || field === 'ct original daddr') return family === 'ip' ? 1 : 4
   return 1
 }
 
@@ -230,6 +310,12 @@ export function loadField(family: NftFamily, field: PacketField, register: numbe
       return network(isIp ? IPV4_SOURCE : IPV6_SOURCE, isIp ? 4 : 16, register)
     case 'daddr':
       return network(isIp ? IPV4_DESTINATION : IPV6_DESTINATION, isIp ? 4 : 16, register)
+    case 'sport':
+      return { kind: 'payload', register, base: NFT_PAYLOAD_TRANSPORT_HEADER, offset: SOURCE_PORT, length: 2 }
+    case 'ct original daddr':
+      return original(isIp ? NFT_CT_DST_IP : NFT_CT_DST_IP6, register)
+    case 'ct original proto-dst':
+      return original(NFT_CT_PROTO_DST, register)
     case 'dport':
       return { kind: 'payload', register, base: NFT_PAYLOAD_TRANSPORT_HEADER, offset: DESTINATION_PORT, length: 2 }
     case 'ether saddr':
@@ -241,6 +327,11 @@ export function loadField(family: NftFamily, field: PacketField, register: numbe
     case 'oifname':
       return { kind: 'meta', key: NFT_META_OIFNAME, register, isStore: false }
   }
+}
+
+/** As it was before any translation. */
+function original(key: number, register: number): Expression {
+  return { kind: 'ct', key, register, direction: IP_CT_DIR_ORIGINAL }
 }
 
 function network(offset: number, length: number, register: number): Expression {

@@ -6,7 +6,7 @@
  *     subnet 10.1.0.0/24, exclude 10.1.0.16/28   ->   10.1.0.2-10.1.0.15, 10.1.0.32-10.1.0.254
  */
 import { addToAddress, compareAddresses, formatAddress, type IpAddress } from '../ip/address.ts'
-import { type IpPrefix, lastAddress } from '../ip/prefix.ts'
+import { type IpPrefix, lastAddress, prefixContains, prefixesEqual } from '../ip/prefix.ts'
 import { type IpRange, rangeContains, rangeSize } from '../ip/range.ts'
 import { firstReaching, type SortedRanges } from './sorted-ranges.ts'
 
@@ -29,6 +29,8 @@ export interface RangeSet {
   readonly spans: readonly Span[]
   /** The spans in ascending order. */
   readonly ascending: readonly Span[]
+  /** What is cut out. */
+  readonly never: SortedRanges
 }
 
 /** Makes a set of ranges that do not overlap. */
@@ -41,7 +43,20 @@ export function rangeSet(path: string, ranges: readonly AddressRange[], never: S
   }
   const ascending = spans.slice(0)
   ascending.sort((a, b) => compareAddresses(a.first, b.first))
-  return { path, ranges, spans, ascending }
+  return { path, ranges, spans, ascending, never }
+}
+
+/** The same set with its subnets from end to end, whatever part of them its ranges are. */
+export function wholeSubnets(set: RangeSet): RangeSet {
+  const ranges: AddressRange[] = []
+  for (const { subnet, gateway } of set.ranges) {
+    // Of two prefixes that meet, one holds the other.
+    const isInside = (other: IpPrefix): boolean => prefixContains(other, subnet.address) && other.length < subnet.length
+    if (set.ranges.some(range => isInside(range.subnet))) continue
+    if (ranges.some(range => prefixesEqual(range.subnet, subnet))) continue
+    ranges.push({ subnet, first: subnet.address, last: lastAddress(subnet), gateway })
+  }
+  return rangeSet(set.path, ranges, set.never)
 }
 
 /** How many addresses may be given away; Infinity above 2^53. */

@@ -39,7 +39,7 @@ export class Namespaces {
 
   /** By inode. */
   #candidates(): ReadonlyMap<string, readonly string[]> {
-    this.#found ??= found()
+    this.#found ??= namespacePaths()
     return this.#found
   }
 }
@@ -53,7 +53,8 @@ function lookAt(path: string): string {
   }
 }
 
-function found(): ReadonlyMap<string, readonly string[]> {
+/** Every path that leads to a network namespace, by the namespace's inode number: mount points and `/proc/PID/ns/net`. */
+export function namespacePaths(): ReadonlyMap<string, readonly string[]> {
   const all = new Map<string, string[]>()
   for (const [inode, path] of [...mounts(), ...processes()]) {
     const paths = all.get(inode)

@@ -43,6 +43,35 @@ function stateDirectory(stateDir: string | undefined): string {
   return stateDir === undefined || stateDir === '' ? DEFAULT_STATE_DIR : stateDir
 }
 
+/** An entry of any plugin. */
+export interface JournalEntry extends Recorded {
+  readonly plugin: string
+}
+
+/** All entries of a network, in no order, for who only looks: nothing is cleared away. */
+export function journalEntries(stateDir: string | undefined, network: string): readonly JournalEntry[] {
+  const directory = `${stateDirectory(stateDir)}/${network}`
+  const entries: JournalEntry[] = []
+  for (const name of listDirectory(directory)) {
+    // No plugin's name holds a dot, an interface's may.
+    const plugin = name.slice(0, -'.json'.length).split('.').pop() ?? ''
+    const recorded = recordedAt(directory, name, network, `.${plugin}.json`)
+    if (recorded !== undefined) entries.push({ ...recorded, plugin })
+  }
+  return entries
+}
+
+/** The entry in a file of that ending; undefined when it is no entry, or gone. */
+function recordedAt(directory: string, name: string, network: string, ending: string): Recorded | undefined {
+  const colon = name.indexOf(':')
+  if (name.startsWith('.') || colon < 1 || !name.endsWith(ending)) return undefined
+  const entry = readEntry(`${directory}/${name}`)
+  if (entry === undefined) return undefined
+  const ifName = name.slice(colon + 1, name.length - ending.length)
+  const containerId = ifName === '' ? textOf(entry, CONTAINER_ID) : name.slice(0, colon)
+  return { attachment: { network, containerId, ifName: ifName === '' ? textOf(entry, IF_NAME) : ifName }, entry }
+}
+
 /** The entries of one plugin on one network. All names must have been judged by lib/cni: file names are made of them. */
 export class Journal extends Records {
   readonly #network: string
@@ -58,7 +87,7 @@ export class Journal extends Records {
   }
 
   override write(attachment: Attachment, entry: Json): void {
-    const path = this.#path(attachment)
+    const path = this.path(attachment)
     const text = jsonText(this.#isLong(attachment) ? withOwner(entry, attachment) : entry)
     for (let tries = 1; ; tries += 1) {
       ensureDirectory(this.#directory, 0o700)
@@ -74,11 +103,11 @@ export class Journal extends Records {
   }
 
   override read(attachment: Attachment): Json | undefined {
-    return readEntry(this.#path(attachment))
+    return readEntry(this.path(attachment))
   }
 
   override readForRemoval(attachment: Attachment): Json | undefined {
-    const path = this.#path(attachment)
+    const path = this.path(attachment)
     const entry = readEntry(path)
     if (entry !== undefined) return entry
     // The writer may have been killed before it began, with nothing made but the directory.
@@ -88,19 +117,12 @@ export class Journal extends Records {
   }
 
   override list(): readonly Recorded[] {
-    const network = this.#network
     const entries: Recorded[] = []
     for (const name of listDirectory(this.#directory)) {
-      const colon = name.indexOf(':')
       // Were its writer alive, it would find it gone and write it again.
       if (name.startsWith('.') && name.endsWith(`${this.#ending}.tmp`)) removeFile(`${this.#directory}/${name}`)
-      if (name.startsWith('.') || colon < 1 || !name.endsWith(this.#ending)) continue
-      const entry = readEntry(`${this.#directory}/${name}`)
-      if (entry === undefined) continue
-      const ifName = name.slice(colon + 1, name.length - this.#ending.length)
-      const containerId = ifName === '' ? textOf(entry, CONTAINER_ID) : name.slice(0, colon)
-      const attachment = { network, containerId, ifName: ifName === '' ? textOf(entry, IF_NAME) : ifName }
-      entries.push({ attachment, entry })
+      const recorded = recordedAt(this.#directory, name, this.#network, this.#ending)
+      if (recorded !== undefined) entries.push(recorded)
     }
     if (entries.length === 0) removeEmptyDirectory(this.#directory)
     return entries
@@ -108,11 +130,12 @@ export class Journal extends Records {
 
   /** With the last entry the network's directory goes too. */
   override remove(attachment: Attachment): void {
-    removeSingly(this.#path(attachment))
+    removeSingly(this.path(attachment))
     removeEmptyDirectory(this.#directory)
   }
 
-  #path(attachment: Attachment): string {
+  /** Where an attachment's entry is, if there is one. */
+  path(attachment: Attachment): string {
     const { containerId, ifName } = attachment
     const names = this.#isLong(attachment) ? hashOf(attachment) : `${containerId}:${ifName}`
     return `${this.#directory}/${names}${this.#ending}`

@@ -24,6 +24,7 @@ import {
 } from '../sys/files.ts'
 import { Boot } from './boot.ts'
 import { OwnerFiles } from './lease-owners.ts'
+import { readReservation } from './reservation.ts'
 
 /** `owner` is undefined in a file that its maker never finished: nobody's lease, once its maker lost the lock. */
 export interface Lease {
@@ -31,7 +32,7 @@ export interface Lease {
   readonly owner: Attachment | undefined
 }
 
-/** An address to lease, found in the range set of that number. */
+/** An address to lease, found in the range set of that number; -1 for one of no range, from which no search goes on. */
 export interface Claim {
   readonly address: IpAddress
   readonly set: number
@@ -41,9 +42,6 @@ interface Holding {
   readonly holder: Attachment
   readonly addresses: readonly IpAddress[]
 }
-
-/** Of host-local, where its configuration names no `dataDir`. */
-export const DEFAULT_DATA_DIR = '/var/lib/cni/networks'
 
 const LOCK = 'lock'
 const LAST_RESERVED = 'last_reserved_ip.'
@@ -126,10 +124,11 @@ export class LeaseDirectory {
       this.#owners.write(owner, this.#boot.id(), addresses.map(formatAddress))
       for (const address of held) setModified(this.#leasePath(address), now)
       for (const { address, set } of claims) {
+        if (set < 0) continue
         overwrite(`${this.#path}/${LAST_RESERVED}${String(set)}`, formatAddress(address), 0o600)
       }
       for (const { address } of claims) {
-        this.#create(address, owner)
+        this.#create(address, `${owner.containerId}\r\n${owner.ifName}`)
         made.push(address)
       }
     } catch (error) {
@@ -137,6 +136,12 @@ export class LeaseDirectory {
       if (held.length === 0) this.#owners.remove(owner)
       throw error
     }
+  }
+
+  /** Keeps a free address from being given away, for somebody who is no attachment of this network. */
+  reserve(address: IpAddress, text: string): void {
+    this.#cover()
+    this.#create(address, text)
   }
 
   /** Gives back everything that the owner holds. */
@@ -182,10 +187,13 @@ export class LeaseDirectory {
    * - The owner file names the boot. (The time is asked as well: the reference may have given the same address to the
    *   same owner again.)
    * - Leases of the reference have only their time.
-   * - Leases of the oldest format are often made by hand to keep an address from being given away: never.
+   * - Leases of the oldest format are often made by hand to keep an address from being given away: never. Reservations
+   *   for attachments of other networks name the boot themselves.
    */
   isBeforeBoot(lease: Lease): boolean {
     const owner = lease.owner
+    const reserved = readReservation(owner?.containerId ?? '')
+    if (reserved !== undefined) return this.#boot.id() !== '' && reserved.boot !== this.#boot.id()
     const modified = modifiedAt(this.#leasePath(lease.address))
     if (owner === undefined || owner.ifName === '' || modified === undefined || modified >= this.#boot.start())
       return false
@@ -197,12 +205,12 @@ export class LeaseDirectory {
     return this.#boot.isSurelyAfter(modified)
   }
 
-  #create(address: IpAddress, owner: Attachment): void {
+  #create(address: IpAddress, text: string): void {
     const path = this.#leasePath(address)
     const found = this.find(address)
     if (found !== undefined && found.owner === undefined) removeFile(path)
     // Not made durable: what a power cut may take is a lease whose container it ends as well.
-    if (!createExclusive(path, `${owner.containerId}\r\n${owner.ifName}`, 0o600, false)) {
+    if (!createExclusive(path, text, 0o600, false)) {
       throw new SysError('create lease', JSON.stringify(path), 'EEXIST', '')
     }
   }

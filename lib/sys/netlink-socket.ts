@@ -7,6 +7,7 @@ import * as libc from '#libc'
 import { SysError } from './errors.ts'
 
 export const NETLINK_ROUTE = 0
+export const NETLINK_SOCK_DIAG = 4
 export const NETLINK_NETFILTER = 12
 export const NETLINK_GENERIC = 16
 

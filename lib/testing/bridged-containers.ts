@@ -6,6 +6,7 @@
  *                                     `- br2 10.5.0.1/24 fd00:5::1/64 --- third .2 ::2
  */
 import { Namespace } from './namespace.ts'
+import { PluginProgram } from './plugin-program.ts'
 
 /** Until the kernel has noticed a new link's carrier, up to a second later, it drops what is sent there. */
 const ALL_LINKS_UP = `
@@ -89,4 +90,35 @@ export class BridgedContainers {
   close(): void {
     for (const namespace of this.#all) namespace.close()
   }
+}
+
+/** By the name that a test has for it: the plugin's type, and the command that runs it. */
+type Plugins<Name extends string> = Readonly<Record<Name, readonly [type: string, command: readonly string[]]>>
+
+/** Such a host, and each of the plugins as a program on it. */
+export type BridgedStage<Name extends string> = { readonly lab: BridgedContainers } & Readonly<
+  Record<Name, PluginProgram>
+>
+
+export function withBridgedContainers<Name extends string>(
+  plugins: Plugins<Name>,
+  body: (stage: BridgedStage<Name>) => void
+): void {
+  const lab = new BridgedContainers()
+  const programs = new Map<string, PluginProgram>()
+  try {
+    for (const name in plugins) {
+      const [type, command] = plugins[name]
+      programs.set(name, new PluginProgram(lab.host, type, command))
+    }
+    body({ lab, ...(Object.fromEntries(programs) as Record<Name, PluginProgram>) })
+  } finally {
+    for (const program of programs.values()) program.close()
+    lab.close()
+  }
+}
+
+/** The namespace's nf_tables ruleset as nft lists it, without what it has counted. */
+export function rulesetOf(namespace: Namespace): string {
+  return namespace.run('nft', ['list', 'ruleset']).stdout.replace(/counter packets \d+ bytes \d+ /g, '')
 }

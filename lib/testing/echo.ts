@@ -6,10 +6,10 @@
  *     server.close()
  */
 import { deepEqual } from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Helper } from './helper.ts'
 import type { Namespace } from './namespace.ts'
 import { type Command, program } from './program.ts'
 
@@ -27,11 +27,11 @@ export function echoProgram(): Command {
 }
 
 export class EchoServer {
-  readonly #child: ChildProcess
+  readonly #helper: Helper
   readonly #directory: string
 
-  private constructor(child: ChildProcess, directory: string) {
-    this.#child = child
+  private constructor(helper: Helper, directory: string) {
+    this.#helper = helper
     this.#directory = directory
   }
 
@@ -44,18 +44,15 @@ export class EchoServer {
   static start(namespace: Namespace, name: string, places: readonly string[]): EchoServer {
     const directory = mkdtempSync(join(tmpdir(), 'echo-'))
     const ready = join(directory, 'ready')
-    const args = [`--net=${namespace.path}`, ...echoProgram(), 'serve', name, ready, ...places]
-    const child = spawn('nsenter', args, { stdio: 'ignore' })
-    const deadline = Date.now() + 30_000
-    while (!existsSync(ready)) {
-      if (Date.now() > deadline) throw new Error('start echo server: it does not listen')
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
-    }
-    return new EchoServer(child, directory)
+    const command = ['nsenter', `--net=${namespace.path}`, ...echoProgram(), 'serve', name, ready, ...places]
+    return new EchoServer(
+      Helper.start('echo server', command, () => existsSync(ready)),
+      directory
+    )
   }
 
   close(): void {
-    this.#child.kill('SIGKILL')
+    this.#helper.end()
     rmSync(this.#directory, { recursive: true })
   }
 }

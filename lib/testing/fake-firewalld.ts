@@ -4,31 +4,26 @@
  *
  * @source D-Bus specification, "Message Protocol"; firewalld.dbus(5)
  */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Helper } from './helper.ts'
 
 const PROGRAM = fileURLToPath(import.meta.url)
 
 export class FakeFirewalld {
   readonly address: string
   readonly #directory = mkdtempSync(join(tmpdir(), 'firewalld-'))
-  readonly #child: ChildProcess
+  readonly #helper: Helper
 
   constructor() {
     const socket = join(this.#directory, 'bus')
     this.address = `unix:path=${socket}`
     writeFileSync(join(this.#directory, 'log'), '')
-    const args = ['--no-warnings', PROGRAM, socket, join(this.#directory, 'log')]
-    this.#child = spawn(process.execPath, args, { stdio: 'ignore' })
-    const deadline = Date.now() + 30_000
-    while (!existsSync(socket)) {
-      if (Date.now() > deadline) throw new Error('start fake firewalld: it does not listen')
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
-    }
+    const command = [process.execPath, '--no-warnings', PROGRAM, socket, join(this.#directory, 'log')]
+    this.#helper = Helper.start('fake firewalld', command, () => existsSync(socket))
   }
 
   /** Calls so far: `addSource trusted 10.4.0.2/32`. */
@@ -37,7 +32,7 @@ export class FakeFirewalld {
   }
 
   close(): void {
-    this.#child.kill('SIGKILL')
+    this.#helper.end()
     rmSync(this.#directory, { recursive: true })
   }
 }

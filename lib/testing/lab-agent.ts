@@ -28,6 +28,8 @@ export class LabAgent {
       socket: this.socket,
       stateDir: join(host.directory, 'agent'),
       pluginStateDir: join(host.directory, 'state'),
+      confDir: join(host.directory, 'net.d'),
+      registryDir: join(host.directory, 'registry'),
       http: `unix:${this.#http}`,
       compareSeconds: 5,
       ...registry

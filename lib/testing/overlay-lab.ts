@@ -8,9 +8,10 @@
  * Plugins are called on a host as a runtime would; each host has directories of its own.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { waitForEnd } from './helper.ts'
 import { Namespace, NSENTER, type Outcome } from './namespace.ts'
 
 /** What a plugin left, with its standard output as JSON where it is. */
@@ -210,20 +211,6 @@ function plug(center: Namespace, number: number, mtu: string) {
   ok(namespace, `ip address add ${address6}/64 dev eth0 nodad`)
   ok(namespace, 'ip route add default via 192.0.2.254')
   return { namespace, address, address6 }
-}
-
-/** Until then a killed program may still write files. */
-function waitForEnd(pid: number): void {
-  const deadline = Date.now() + 10_000
-  while (isRunning(pid) && Date.now() < deadline) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2)
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return readlinkSync(`/proc/${pid}/exe`) !== ''
-  } catch {
-    return false
-  }
 }
 
 function parsed(text: string): unknown {

@@ -36,7 +36,8 @@ class Agent {
     this.socket = join(world.directory, 'agent.sock')
     this.#config = join(world.directory, 'agent.json')
     const stateDir = join(world.directory, 'agent')
-    writeFileSync(this.#config, JSON.stringify({ socket: this.socket, stateDir, pluginStateDir: world.stateDir }))
+    const places = { pluginStateDir: world.stateDir, confDir: stateDir, registryDir: join(stateDir, 'registry') }
+    writeFileSync(this.#config, JSON.stringify({ socket: this.socket, stateDir, ...places }))
   }
 
   async start(): Promise<void> {

@@ -1,6 +1,5 @@
+import { type HostedPlugin, withPlugin } from '../../lib/testing/hosted-plugin.ts'
 import { ip, ipAddresses, ipLink, ipRoutes, linkNames, routeLine } from '../../lib/testing/ip-json.ts'
-import { type Namespace, withNamespaces } from '../../lib/testing/namespace.ts'
-import { HostedKernel, PluginCaller } from '../../lib/testing/plugin-caller.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { dummy } from './dummy.ts'
 
@@ -11,16 +10,10 @@ const RESULT = {
   routes: [{ dst: '10.10.0.0/16' }]
 }
 
-function withBox(config: object, body: (world: { box: Namespace; caller: PluginCaller }) => void): void {
-  withNamespaces(2, (host, box) => {
-    const given = { ipam: { type: 'fixed', result: RESULT }, ...config }
-    const caller = new PluginCaller(dummy(new HostedKernel(host.path)), box.path, given)
-    try {
-      body({ box, caller })
-      assert.equal(linkNames(host), [])
-    } finally {
-      caller.close()
-    }
+function withBox(config: object, body: (hosted: HostedPlugin) => void): void {
+  withPlugin(dummy, { ipam: { type: 'fixed', result: RESULT }, ...config }, hosted => {
+    body(hosted)
+    assert.equal(linkNames(hosted.host), [])
   })
 }
 

@@ -1,6 +1,11 @@
 // needs: nft iptables ip6tables reference-plugins
 // time-out: 600 s
-import { BridgedContainers } from '../../lib/testing/bridged-containers.ts'
+import {
+  type BridgedContainers,
+  type BridgedStage,
+  rulesetOf,
+  withBridgedContainers
+} from '../../lib/testing/bridged-containers.ts'
 import { askAll, EchoServer, expectAnswers } from '../../lib/testing/echo.ts'
 import { FakeFirewalld } from '../../lib/testing/fake-firewalld.ts'
 import type { Namespace } from '../../lib/testing/namespace.ts'
@@ -9,32 +14,10 @@ import { assert, suite } from '../../lib/testing/suite.ts'
 
 const test = suite('plugins/firewall on the kernel')
 
-const OURS = PluginProgram.fromSource(new URL('firewall.ts', import.meta.url), 'firewall')
-const REFERENCE = ['/usr/lib/cni/firewall']
-
-interface Stage {
-  readonly lab: BridgedContainers
-  readonly ours: PluginProgram
-  readonly reference: PluginProgram
-}
-
-function onStage(body: (stage: Stage) => void): void {
-  const lab = new BridgedContainers()
-  const ours = new PluginProgram(lab.host, 'firewall', OURS)
-  const reference = new PluginProgram(lab.host, 'firewall', REFERENCE)
-  try {
-    body({ lab, ours, reference })
-  } finally {
-    ours.close()
-    reference.close()
-    lab.close()
-  }
-}
-
-/** The ruleset without counts. */
-function rules(namespace: Namespace): string {
-  return namespace.run('nft', ['list', 'ruleset']).stdout.replace(/counter packets \d+ bytes \d+ /g, '')
-}
+const SIDE_BY_SIDE = {
+  ours: ['firewall', PluginProgram.fromSource(new URL('firewall.ts', import.meta.url), 'firewall')],
+  reference: ['firewall', ['/usr/lib/cni/firewall']]
+} as const
 
 /** The rules and chains of the filter tables, sorted: their order among containers says nothing. */
 function filterRules(namespace: Namespace): readonly string[] {
@@ -48,13 +31,13 @@ function filterRules(namespace: Namespace): readonly string[] {
 }
 
 /** All three containers attached, the first two to one network. */
-function attachAll({ lab, ours }: Stage, config: object): void {
+function attachAll({ lab, ours }: BridgedStage<'ours' | 'reference'>, config: object): void {
   ours.ok('ADD', 'c1', { ...config, prevResult: lab.prevResult(lab.first) }, lab.first.path)
   ours.ok('ADD', 'c2', { ...config, prevResult: lab.prevResult(lab.second) }, lab.second.path)
   ours.ok('ADD', 'c3', { ...config, name: 'net2', prevResult: lab.prevResult(lab.third) }, lab.third.path)
 }
 
-function detachAll({ ours }: Stage): void {
+function detachAll({ ours }: BridgedStage<'ours' | 'reference'>): void {
   ours.ok('DEL', 'c1', {})
   ours.ok('DEL', 'c2', {})
   ours.ok('DEL', 'c3', { name: 'net2' })
@@ -91,11 +74,11 @@ function expectReach(lab: BridgedContainers, expected: string, what = ''): void 
 }
 
 test('nftables: open, same-bridge, isolated; every rule goes with the last DEL', () =>
-  onStage(stage => {
+  withBridgedContainers(SIDE_BY_SIDE, stage => {
     const { lab, ours } = stage
     expectReach(lab, '22 33 oo 11 11')
     attachAll(stage, { ingressPolicy: 'open' })
-    assert.is(rules(lab.host), '')
+    assert.is(rulesetOf(lab.host), '')
     expectReach(lab, '22 33 oo 11 11')
     detachAll(stage)
     attachAll(stage, { ingressPolicy: 'same-bridge' })
@@ -103,7 +86,7 @@ test('nftables: open, same-bridge, isolated; every rule goes with the last DEL',
     const config = { ingressPolicy: 'same-bridge', prevResult: lab.prevResult(lab.first) }
     ours.ok('CHECK', 'c1', config, lab.first.path)
     detachAll(stage)
-    assert.is(rules(lab.host), '')
+    assert.is(rulesetOf(lab.host), '')
     attachAll(stage, { ingressPolicy: 'isolated' })
     expectReach(lab, '-- -- oo 11 11')
     lab.host.run('nft', ['flush', 'ruleset'])
@@ -133,18 +116,18 @@ const DOCUMENTED = `
   }`
 
 test('nftables: the ruleset is the documented one, by the word of nft', () =>
-  onStage(({ lab, ours }) => {
+  withBridgedContainers(SIDE_BY_SIDE, ({ lab, ours }) => {
     const config = { ingressPolicy: 'same-bridge', prevResult: lab.prevResult(lab.first, [4]) }
     ours.ok('ADD', 'c1', config, lab.first.path)
-    const made = rules(lab.host)
+    const made = rulesetOf(lab.host)
     lab.host.run('nft', ['flush', 'ruleset'])
     const loaded = lab.host.run('nft', ['-f', '-'], { input: DOCUMENTED })
     assert.is(loaded.status, 0, loaded.stderr)
-    assert.is(rules(lab.host), made)
+    assert.is(rulesetOf(lab.host), made)
   }))
 
 test('nftables: a published port is open to other bridges and to neighbours, whatever the policy', () =>
-  onStage(stage => {
+  withBridgedContainers(SIDE_BY_SIDE, stage => {
     const { lab } = stage
     attachAll(stage, { ingressPolicy: 'isolated' })
     assert.equal(askAll(lab.first, ['tcp 10.4.0.3 80']), [''])
@@ -174,42 +157,42 @@ test('nftables: a published port is open to other bridges and to neighbours, wha
   }))
 
 test('two policies on one bridge: the bridge stays known until the last one leaves', () =>
-  onStage(({ lab, ours }) => {
+  withBridgedContainers(SIDE_BY_SIDE, ({ lab, ours }) => {
     const first = { ingressPolicy: 'same-bridge', prevResult: lab.prevResult(lab.first, [4]) }
     const second = { name: 'net2', ingressPolicy: 'isolated', prevResult: lab.prevResult(lab.second, [4]) }
     ours.ok('ADD', 'c1', first, lab.first.path)
     ours.ok('ADD', 'c2', second, lab.second.path)
     ours.ok('DEL', 'c1', {})
     ours.ok('CHECK', 'c2', second, lab.second.path)
-    assert.match(rules(lab.host), /elements = \{ "br1" \}/)
+    assert.match(rulesetOf(lab.host), /elements = \{ "br1" \}/)
     ours.ok('DEL', 'c2', { name: 'net2' })
-    assert.is(rules(lab.host), '')
+    assert.is(rulesetOf(lab.host), '')
   }))
 
 test('GC: with and without the journal', () =>
-  onStage(stage => {
+  withBridgedContainers(SIDE_BY_SIDE, stage => {
     const { lab, ours } = stage
     attachAll(stage, { ingressPolicy: 'isolated' })
     const valid = [{ containerID: 'c2', ifname: 'eth0' }]
     ours.ok('GC', '', { 'cni.dev/valid-attachments': valid })
-    assert.not.match(rules(lab.host), /net1 c1/)
-    assert.match(rules(lab.host), /net1 c2[\s\S]*net2 c3|net2 c3[\s\S]*net1 c2/)
-    assert.not.match(rules(lab.host), /veth1/)
-    assert.match(rules(lab.host), /set members[^}]*"veth2"/)
+    assert.not.match(rulesetOf(lab.host), /net1 c1/)
+    assert.match(rulesetOf(lab.host), /net1 c2[\s\S]*net2 c3|net2 c3[\s\S]*net1 c2/)
+    assert.not.match(rulesetOf(lab.host), /veth1/)
+    assert.match(rulesetOf(lab.host), /set members[^}]*"veth2"/)
     lab.host.run('rm', ['-r', `${ours.directory}/state`])
     ours.ok('GC', '', { 'cni.dev/valid-attachments': [] })
-    assert.not.match(rules(lab.host), /net1/)
+    assert.not.match(rulesetOf(lab.host), /net1/)
     ours.ok('STATUS', '', {})
   }))
 
 test('iptables: chosen where another tool drops what is forwarded; its rules go, the chains stay as with the reference', () =>
-  onStage(stage => {
+  withBridgedContainers(SIDE_BY_SIDE, stage => {
     const { lab, ours } = stage
     lab.host.run('iptables', ['-P', 'FORWARD', 'DROP'])
     lab.host.run('ip6tables', ['-P', 'FORWARD', 'DROP'])
     expectReach(lab, '-- -- -- -- 11')
     attachAll(stage, { ingressPolicy: 'same-bridge' })
-    assert.not.match(rules(lab.host), /patchbay/)
+    assert.not.match(rulesetOf(lab.host), /patchbay/)
     // As with the reference: out yes, in no.
     expectReach(lab, '22 -- oo -- 11')
     const config = { ingressPolicy: 'same-bridge', prevResult: lab.prevResult(lab.first) }
@@ -231,7 +214,7 @@ test('iptables: chosen where another tool drops what is forwarded; its rules go,
   }))
 
 test('iptables: the same rules as the reference makes, and either removes what the other made', () =>
-  onStage(({ lab, ours, reference }) => {
+  withBridgedContainers(SIDE_BY_SIDE, ({ lab, ours, reference }) => {
     const config = { backend: 'iptables', ingressPolicy: 'same-bridge' }
     const old = { ...config, cniVersion: '1.0.0', prevResult: { ...lab.prevResult(lab.first), cniVersion: '1.0.0' } }
     const ofContainer = (): readonly string[] => filterRules(lab.host).filter(rule => /10\.4\.|fd00/.test(rule))
@@ -252,7 +235,7 @@ test('iptables: the same rules as the reference makes, and either removes what t
   }))
 
 test('iptables: isolated holds within one bridge too, with br_netfilter and without', () =>
-  onStage(stage => {
+  withBridgedContainers(SIDE_BY_SIDE, stage => {
     const { lab } = stage
     attachAll(stage, { backend: 'iptables', ingressPolicy: 'isolated' })
     for (const call of ['1', '0']) {
@@ -261,12 +244,12 @@ test('iptables: isolated holds within one bridge too, with br_netfilter and with
       expectReach(lab, '-- -- oo 11 11', `bridge-nf-call ${call}`)
     }
     detachAll(stage)
-    assert.not.match(rules(lab.host), /patchbay/)
+    assert.not.match(rulesetOf(lab.host), /patchbay/)
     expectReach(lab, '22 33 oo 11 11')
   }))
 
 test('firewalld: chosen when it is on the bus; isolation is still ours', () =>
-  onStage(({ lab, ours }) => {
+  withBridgedContainers(SIDE_BY_SIDE, ({ lab, ours }) => {
     const firewalld = new FakeFirewalld()
     try {
       ours.env = { DBUS_SYSTEM_BUS_ADDRESS: firewalld.address }
@@ -274,7 +257,7 @@ test('firewalld: chosen when it is on the bus; isolation is still ours', () =>
       ours.ok('ADD', 'c1', config, lab.first.path)
       ours.ok('ADD', 'c1', config, lab.first.path)
       ours.ok('CHECK', 'c1', config, lab.first.path)
-      assert.match(rules(lab.host), /net1 c1 eth0/)
+      assert.match(rulesetOf(lab.host), /net1 c1 eth0/)
       ours.ok('DEL', 'c1', {})
       ours.ok('DEL', 'c1', {})
       const verbs = ['addSource', 'removeSource', 'addSource', 'querySource', 'removeSource']
@@ -282,10 +265,10 @@ test('firewalld: chosen when it is on the bus; isolation is still ours', () =>
         firewalld.calls(),
         verbs.flatMap(verb => [`${verb} trusted 10.4.0.2/32`, `${verb} trusted fd00:4::2/128`])
       )
-      assert.is(rules(lab.host), '')
+      assert.is(rulesetOf(lab.host), '')
       const wrong = ours.call('ADD', 'c1', { ...config, firewalldZone: 'nosuch' }, lab.first.path)
       assert.match(wrong.json.msg, /firewalld addSource "nosuch" 10\.4\.0\.2\/32: INVALID_ZONE/)
-      assert.is(rules(lab.host), '')
+      assert.is(rulesetOf(lab.host), '')
       ours.ok('STATUS', '', { backend: 'firewalld' })
       ours.env = { DBUS_SYSTEM_BUS_ADDRESS: 'unix:path=/nonexistent' }
       assert.is(ours.call('STATUS', '', { backend: 'firewalld' }).json.code, 50)

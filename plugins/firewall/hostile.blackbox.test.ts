@@ -2,31 +2,16 @@
 // time-out: 300 s
 
 import { binDir } from '../../lib/testing/blackbox.ts'
-import { BridgedContainers } from '../../lib/testing/bridged-containers.ts'
+import { withBridgedContainers } from '../../lib/testing/bridged-containers.ts'
 import { EchoServer, expectAnswers } from '../../lib/testing/echo.ts'
-import { PluginProgram } from '../../lib/testing/plugin-program.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 
 const test = suite('plugins/firewall among others')
 
-interface Stage {
-  readonly lab: BridgedContainers
-  readonly firewall: PluginProgram
-  readonly portmap: PluginProgram
-}
-
-function onStage(body: (stage: Stage) => void): void {
-  const lab = new BridgedContainers()
-  const firewall = new PluginProgram(lab.host, 'firewall', [`${binDir()}/firewall`])
-  const portmap = new PluginProgram(lab.host, 'portmap', [`${binDir()}/portmap`])
-  try {
-    body({ lab, firewall, portmap })
-  } finally {
-    firewall.close()
-    portmap.close()
-    lab.close()
-  }
-}
+const BOTH = {
+  firewall: ['firewall', [`${binDir()}/firewall`]],
+  portmap: ['portmap', [`${binDir()}/portmap`]]
+} as const
 
 const DIRECT = ['tcp 10.4.0.2 80', 'udp 10.4.0.2 80', 'tcp fd00:4::2 80', 'udp fd00:4::2 80']
 const PUBLISHED = ['tcp 192.0.2.1 8080', 'tcp fd00:9::1 8080']
@@ -35,7 +20,7 @@ const NOBODY = ['', '', '', '']
 for (const backend of ['nftables', 'iptables']) {
   for (const ingressPolicy of ['same-bridge', 'isolated']) {
     test(`${backend}, ${ingressPolicy}: without directRouting the outside reaches published ports alone`, () =>
-      onStage(({ lab, firewall, portmap }) => {
+      withBridgedContainers(BOTH, ({ lab, firewall, portmap }) => {
         const prevResult = lab.prevResult(lab.first)
         const runtimeConfig = { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }] }
         portmap.ok('ADD', 'c1', { backend, prevResult, runtimeConfig }, lab.first.path)
@@ -71,7 +56,7 @@ for (const backend of ['nftables', 'iptables']) {
 }
 
 test('directRouting that would mean something else is refused, and so are chains of ours or of iptables', () =>
-  onStage(({ lab, firewall }) => {
+  withBridgedContainers(BOTH, ({ lab, firewall }) => {
     const cases: readonly (readonly [object, RegExp])[] = [
       [{ directRouting: false }, /directRouting needs an ingressPolicy.*got false/],
       [{ directRouting: 'no', ingressPolicy: 'isolated' }, /directRouting must be true or false, got "no"/],
@@ -92,7 +77,7 @@ test('directRouting that would mean something else is refused, and so are chains
   }))
 
 test('iptables: where FORWARD drops and br_netfilter is on, a container of another host comes in over its tunnel', () =>
-  onStage(({ lab, firewall }) => {
+  withBridgedContainers(BOTH, ({ lab, firewall }) => {
     const { host, outside, first } = lab
     const setUp = `ip link add tun1 type vxlan id 5 dstport 4789 local 192.0.2.1 remote 192.0.2.9
       ip link set tun1 master br1 up; iptables -P FORWARD DROP
@@ -120,7 +105,7 @@ test('iptables: where FORWARD drops and br_netfilter is on, a container of anoth
   }))
 
 test('every address of the result is covered, whichever interface has it, and without any on the host', () =>
-  onStage(({ lab, firewall }) => {
+  withBridgedContainers(BOTH, ({ lab, firewall }) => {
     const { host, first } = lab
     const elsewhere = { interfaces: [{ name: 'dummy0' }], ips: [{ address: '10.0.0.2/24', interface: 0 }] }
     const config = { cniVersion: '1.1.0', prevResult: { cniVersion: '1.1.0', ...elsewhere } }
@@ -142,7 +127,7 @@ test('every address of the result is covered, whichever interface has it, and wi
   }))
 
 test('isolated keeps a port apart that has no address', () =>
-  onStage(({ lab, firewall }) => {
+  withBridgedContainers(BOTH, ({ lab, firewall }) => {
     const config = { ingressPolicy: 'isolated', prevResult: { ...lab.prevResult(lab.first), ips: [] } }
     firewall.ok('ADD', 'c1', config, lab.first.path)
     assert.match(lab.host.run('nft', ['list', 'ruleset']).stdout, /"veth1" comment "net1 c1 eth0"/)
@@ -151,7 +136,7 @@ test('isolated keeps a port apart that has no address', () =>
   }))
 
 test('after a flush of the ruleset the next ADD of anybody isolates what all living containers had', () =>
-  onStage(({ lab, firewall }) => {
+  withBridgedContainers(BOTH, ({ lab, firewall }) => {
     const { host, first, second, third } = lab
     const one = { ingressPolicy: 'isolated', prevResult: lab.prevResult(first) }
     const two = { name: 'net2', ingressPolicy: 'same-bridge', directRouting: false, prevResult: lab.prevResult(third) }

@@ -15,6 +15,7 @@
 import { childLink } from '../../lib/attach/child-link.ts'
 import { interfacePlugin, type OwnLink, readAttachmentOptions } from '../../lib/attach/interface-plugin.ts'
 import { readParentConfig } from '../../lib/attach/parent.ts'
+import { withCreatedMaster } from '../../lib/attach/vlan-master.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { Interface } from '../../lib/cni/result.ts'
@@ -31,7 +32,7 @@ export function ipvlan(kernel: Kernel): Plugin {
 
 function readConfig(request: Request): OwnLink {
   const section = request.config
-  const configured = readParentConfig(section)
+  const configured = withCreatedMaster(section, readParentConfig(section))
   const options = readAttachmentOptions(section)
   const configuredMode = section.oneOf('mode', MODES) ?? ''
   const flag = section.oneOf('flag', FLAGS) ?? ''

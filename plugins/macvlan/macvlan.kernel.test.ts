@@ -1,34 +1,19 @@
+import { addMaster, BOTH_FAMILIES, type HostedPlugin, withPlugin } from '../../lib/testing/hosted-plugin.ts'
 import { ip, ipAddresses, ipLink, ipRoutes, linkNames, must, routeLine } from '../../lib/testing/ip-json.ts'
-import { type Namespace, withNamespaces } from '../../lib/testing/namespace.ts'
-import { HostedKernel, PluginCaller } from '../../lib/testing/plugin-caller.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { macvlan } from './macvlan.ts'
 
 const test = suite('plugins/macvlan on the kernel')
 
 const RESULT = {
-  ips: [
-    { address: '192.0.2.7/24', gateway: '192.0.2.1' },
-    { address: '2001:db8::7/64', gateway: '2001:db8::1' }
-  ],
-  routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }, { dst: '198.51.100.0/24', gw: '192.0.2.9', mtu: 1300, priority: 7 }],
+  ...BOTH_FAMILIES,
+  routes: [...BOTH_FAMILIES.routes, { dst: '198.51.100.0/24', gw: '192.0.2.9', mtu: 1300, priority: 7 }],
   dns: { nameservers: ['192.0.2.53'] }
 }
 const IPAM = { type: 'fixed', result: RESULT }
 
-/** A host with a master `eth1` (its other end `eth1p` in the same namespace), and a container. */
-function withMaster(config: object, body: (world: { host: Namespace; box: Namespace; caller: PluginCaller }) => void) {
-  withNamespaces(2, (host, box) => {
-    ip(host, 'link add eth1 mtu 1400 type veth peer name eth1p mtu 1400')
-    ip(host, 'link set eth1 up')
-    ip(host, 'link set eth1p up')
-    const caller = new PluginCaller(macvlan(new HostedKernel(host.path)), box.path, { master: 'eth1', ...config })
-    try {
-      body({ host, box, caller })
-    } finally {
-      caller.close()
-    }
-  })
+function withMaster(config: object, body: (hosted: HostedPlugin) => void): void {
+  withPlugin(macvlan, { master: 'eth1', ...config }, body, addMaster)
 }
 
 test('ADD makes the interface with addresses, routes and announcements; CHECK agrees; DEL removes all, twice', () => {

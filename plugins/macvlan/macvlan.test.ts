@@ -152,4 +152,33 @@ test('every version of the protocol gets the result in its form', () => {
   }
 })
 
+test('createMaster: VLAN 10 of eth1 is made once, stays with the containers gone, and is refused where it cannot be', () => {
+  const config = { ...CONFIG, master: 'eth1.10', createMaster: true }
+  withFakeKernel(macvlan, config, ({ kernel, caller, box }) => {
+    caller.ok('STATUS')
+    caller.ok('ADD')
+    assert.match(kernel.toText(), /^ {2}eth1\.10 vlan up .* on eth1 .*id 10/m)
+    assert.match(box().join('\n'), /eth0 macvlan up .* on eth1\.10@host/)
+    caller.ok('DEL')
+    const left = kernel.toText()
+    assert.match(left, /eth1\.10 vlan/)
+    caller.ok('ADD')
+    caller.ok('DEL')
+    assert.is(kernel.toText(), left)
+  })
+  withFakeKernel(macvlan, { ...config, master: 'eth7.10' }, ({ caller }) => {
+    assert.match(caller.fails('ADD').msg, /make master "eth7\.10": there is no link "eth7" on the host/)
+    assert.is(caller.fails('STATUS').code, 50)
+  })
+  for (const master of ['eth1', 'eth1.0', 'eth1.4095', 'eth1.010', '.10', '']) {
+    withFakeKernel(macvlan, { ...config, master }, ({ caller }) => {
+      assert.match(
+        caller.fails('ADD').msg,
+        /createMaster needs a master of the host that is a VLAN by its name/,
+        master
+      )
+    })
+  }
+})
+
 test.run()

@@ -12,6 +12,7 @@
 import { childLink } from '../../lib/attach/child-link.ts'
 import { interfacePlugin, type OwnLink, readAttachmentOptions } from '../../lib/attach/interface-plugin.ts'
 import { readParentConfig } from '../../lib/attach/parent.ts'
+import { withCreatedMaster } from '../../lib/attach/vlan-master.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import { requestedMac } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
@@ -29,7 +30,7 @@ export function macvlan(kernel: Kernel): Plugin {
 
 function readConfig(request: Request): OwnLink {
   const section = request.config
-  const parent = readParentConfig(section)
+  const parent = withCreatedMaster(section, readParentConfig(section))
   const configuredMode = section.oneOf('mode', MODES.concat([''])) ?? ''
   const configuredMac = readMac(section, 'mac')
   const mac = requestedMac(request) ?? configuredMac

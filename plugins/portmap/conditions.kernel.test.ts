@@ -1,6 +1,6 @@
 // needs: nft
 // time-out: 300 s
-import { BridgedContainers } from '../../lib/testing/bridged-containers.ts'
+import { withBridgedContainers } from '../../lib/testing/bridged-containers.ts'
 import { EchoServer, expectAnswers } from '../../lib/testing/echo.ts'
 import type { Namespace } from '../../lib/testing/namespace.ts'
 import { PluginProgram } from '../../lib/testing/plugin-program.ts'
@@ -8,18 +8,7 @@ import { assert, suite } from '../../lib/testing/suite.ts'
 
 const test = suite('plugins/portmap: conditions, and the ruleset as a whole')
 
-const OURS = PluginProgram.fromSource(new URL('portmap.ts', import.meta.url), 'portmap')
-
-function onStage(body: (lab: BridgedContainers, ours: PluginProgram) => void): void {
-  const lab = new BridgedContainers()
-  const ours = new PluginProgram(lab.host, 'portmap', OURS)
-  try {
-    body(lab, ours)
-  } finally {
-    ours.close()
-    lab.close()
-  }
-}
+const OURS = { ours: ['portmap', PluginProgram.fromSource(new URL('portmap.ts', import.meta.url), 'portmap')] } as const
 
 function rules(namespace: Namespace): string {
   return namespace.run('nft', ['list', 'ruleset']).stdout
@@ -106,7 +95,7 @@ function sorted(text: string): readonly string[] {
 }
 
 test('the ruleset is the documented one, by the word of nft: every kind of mapping, sctp too', () =>
-  onStage((lab, ours) => {
+  withBridgedContainers(OURS, ({ lab, ours }) => {
     const conditionsV4 = ['ip', 'saddr', '{', '10.0.0.0/8,', '192.0.2.9', '}', 'iifname', 'br1']
     const config = { prevResult: lab.prevResult(lab.first, [4]), runtimeConfig: { portMappings: ALL_KINDS } }
     ours.ok('ADD', 'c1', { ...config, conditionsV4 }, lab.first.path)
@@ -124,7 +113,7 @@ test('the ruleset is the documented one, by the word of nft: every kind of mappi
   }))
 
 test('conditions: only who meets them reaches the port, in both families; others are nobody else’s', () =>
-  onStage((lab, ours) => {
+  withBridgedContainers(OURS, ({ lab, ours }) => {
     const server = EchoServer.start(lab.first, 'c', ['tcp 80', 'udp 53', 'tcp 9001'])
     const portMappings = [
       SINGLE,
@@ -156,7 +145,7 @@ test('conditions: only who meets them reaches the port, in both families; others
   }))
 
 test('conditions: who does not meet them reaches what the host itself has at the port', () =>
-  onStage((lab, ours) => {
+  withBridgedContainers(OURS, ({ lab, ours }) => {
     const server = EchoServer.start(lab.host, 'host', ['tcp 8080'])
     try {
       const conditionsV4 = ['ip saddr != 192.0.2.0/24']
@@ -169,7 +158,7 @@ test('conditions: who does not meet them reaches what the host itself has at the
   }))
 
 test('conditions: two networks share a chain, which goes with the last; CHECK misses it, GC knows it', () =>
-  onStage((lab, ours) => {
+  withBridgedContainers(OURS, ({ lab, ours }) => {
     const conditionsV4 = ['meta mark & 0xf0000000 == 0']
     const first = {
       conditionsV4,

@@ -2,11 +2,10 @@
 // time-out: 300 s
 
 import { binDir } from '../../lib/testing/blackbox.ts'
-import { BridgedContainers } from '../../lib/testing/bridged-containers.ts'
+import { type BridgedContainers, withBridgedContainers } from '../../lib/testing/bridged-containers.ts'
 import { LockHolder } from '../../lib/testing/lock-holder.ts'
 import { reachesLoopback } from '../../lib/testing/loopback-attack.ts'
 import type { Namespace } from '../../lib/testing/namespace.ts'
-import { PluginProgram } from '../../lib/testing/plugin-program.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 
 const test = suite('plugins/portmap among others that mean no good, or are dead')
@@ -15,21 +14,7 @@ const BACKENDS = ['nftables', 'iptables']
 const GATEWAY = '10.4.0.1'
 const SETTING = '/proc/sys/net/ipv4/conf/br1/route_localnet'
 
-interface Stage {
-  readonly lab: BridgedContainers
-  readonly portmap: PluginProgram
-}
-
-function onStage(body: (stage: Stage) => void): void {
-  const lab = new BridgedContainers()
-  const portmap = new PluginProgram(lab.host, 'portmap', [`${binDir()}/portmap`])
-  try {
-    body({ lab, portmap })
-  } finally {
-    portmap.close()
-    lab.close()
-  }
-}
+const PORTMAP = { portmap: ['portmap', [`${binDir()}/portmap`]] } as const
 
 function mapped(hostPort: number, more: object = {}): object {
   return { runtimeConfig: { portMappings: [{ hostPort, containerPort: 80, protocol: 'tcp' }] }, ...more }
@@ -45,7 +30,7 @@ function tables(host: Namespace): string {
 
 for (const backend of BACKENDS) {
   test(`${backend}: 127.0.0.1 of the host is out of reach, while ports are published and after the last DEL`, () =>
-    onStage(({ lab, portmap }) => {
+    withBridgedContainers(PORTMAP, ({ lab, portmap }) => {
       const { host, first, second } = lab
       // What it is about: with the setting alone the datagram is delivered.
       host.run('sh', ['-c', `echo 1 > ${SETTING}`])
@@ -65,7 +50,7 @@ for (const backend of BACKENDS) {
     }))
 
   test(`${backend}: what somebody else has opened stays open, and so the guard stays`, () =>
-    onStage(({ lab, portmap }) => {
+    withBridgedContainers(PORTMAP, ({ lab, portmap }) => {
       const { host, first, second } = lab
       host.run('sh', ['-c', `echo 1 > ${SETTING}`])
       portmap.ok('ADD', 'c1', mapped(8080, { backend, prevResult: lab.prevResult(first) }), first.path)
@@ -75,7 +60,7 @@ for (const backend of BACKENDS) {
     }))
 
   test(`${backend}: after a flush of the ruleset DEL and GC close what ADD opened`, () =>
-    onStage(({ lab, portmap }) => {
+    withBridgedContainers(PORTMAP, ({ lab, portmap }) => {
       const { host, first } = lab
       const config = mapped(8080, { backend, prevResult: lab.prevResult(first) })
       for (const verb of ['DEL', 'GC']) {
@@ -89,7 +74,7 @@ for (const backend of BACKENDS) {
 }
 
 test("nobody's lock on the host's namespace keeps an ADD or DEL waiting", () =>
-  onStage(({ lab, portmap }) => {
+  withBridgedContainers(PORTMAP, ({ lab, portmap }) => {
     const holder = LockHolder.ofNamespace(lab.host)
     try {
       portmap.ok('ADD', 'c1', mapped(8080, { prevResult: lab.prevResult(lab.first) }), lab.first.path)
@@ -110,7 +95,7 @@ function cabled(lab: BridgedContainers, name: string, address: string): object {
 
 for (const backend of BACKENDS) {
   test(`${backend}: a port of a container that is gone without DEL is its successor's; of one that lives, code 101`, () =>
-    onStage(({ lab, portmap }) => {
+    withBridgedContainers(PORTMAP, ({ lab, portmap }) => {
       const { host, first } = lab
       const config = (prevResult: object) => mapped(8126, { backend, prevResult })
       portmap.ok('ADD', 'c1', config(cabled(lab, 'cable1', '10.6.0.1')), first.path)
@@ -130,7 +115,7 @@ for (const backend of BACKENDS) {
 }
 
 test('a backend meets what the other one has left of a dead container', () =>
-  onStage(({ lab, portmap }) => {
+  withBridgedContainers(PORTMAP, ({ lab, portmap }) => {
     for (const [theirs, ours] of [BACKENDS, [...BACKENDS].reverse()]) {
       const dead = mapped(8126, { backend: theirs, prevResult: cabled(lab, 'cable1', '10.6.0.1') })
       const next = mapped(8126, { backend: ours, prevResult: cabled(lab, 'cable2', '10.6.0.2') })
@@ -146,7 +131,7 @@ test('a backend meets what the other one has left of a dead container', () =>
   }))
 
 test('after a flush of the ruleset the next ADD of anybody publishes what all living containers had', () =>
-  onStage(({ lab, portmap }) => {
+  withBridgedContainers(PORTMAP, ({ lab, portmap }) => {
     const { host, first, second, third } = lab
     const conditionsV4 = ['iifname "out"']
     const one = mapped(8080, { prevResult: lab.prevResult(first), conditionsV4 })
@@ -174,7 +159,7 @@ test('after a flush of the ruleset the next ADD of anybody publishes what all li
   }))
 
 test('one port at 20,000 addresses of the host, and 20,000 ports: ADD, CHECK and DEL; 200,001 are too many', () =>
-  onStage(({ lab, portmap }) => {
+  withBridgedContainers(PORTMAP, ({ lab, portmap }) => {
     const many = (count: number, one: (i: number) => object): object => ({
       prevResult: lab.prevResult(lab.first, [4]),
       runtimeConfig: { portMappings: Array.from({ length: count }, (_, i) => ({ containerPort: 80, ...one(i) })) }
@@ -198,7 +183,7 @@ test('one port at 20,000 addresses of the host, and 20,000 ports: ADD, CHECK and
   }))
 
 test('what iptables is told is judged: chain names by grammar, a chain that is not there, options by a list', () =>
-  onStage(({ lab, portmap }) => {
+  withBridgedContainers(PORTMAP, ({ lab, portmap }) => {
     const before = lab.host.run('nft', ['list', 'ruleset']).stdout
     const cases: readonly (readonly [object, number, RegExp])[] = [
       [

@@ -1,6 +1,6 @@
 // needs: nft iptables ip6tables conntrack reference-plugins
 // time-out: 600 s
-import { BridgedContainers } from '../../lib/testing/bridged-containers.ts'
+import { type BridgedContainers, rulesetOf, withBridgedContainers } from '../../lib/testing/bridged-containers.ts'
 import { askAll, EchoServer, expectAnswers } from '../../lib/testing/echo.ts'
 import type { Namespace } from '../../lib/testing/namespace.ts'
 import { PluginProgram } from '../../lib/testing/plugin-program.ts'
@@ -8,32 +8,10 @@ import { assert, suite } from '../../lib/testing/suite.ts'
 
 const test = suite('plugins/portmap on the kernel')
 
-const OURS = PluginProgram.fromSource(new URL('portmap.ts', import.meta.url), 'portmap')
-const REFERENCE = ['/usr/lib/cni/portmap']
-
-interface Stage {
-  readonly lab: BridgedContainers
-  readonly ours: PluginProgram
-  readonly reference: PluginProgram
-}
-
-function onStage(body: (stage: Stage) => void): void {
-  const lab = new BridgedContainers()
-  const ours = new PluginProgram(lab.host, 'portmap', OURS)
-  const reference = new PluginProgram(lab.host, 'portmap', REFERENCE)
-  try {
-    body({ lab, ours, reference })
-  } finally {
-    ours.close()
-    reference.close()
-    lab.close()
-  }
-}
-
-function rules(namespace: Namespace): string {
-  const listed = namespace.run('nft', ['list', 'ruleset'])
-  return listed.stdout.replace(/counter packets \d+ bytes \d+ /g, '')
-}
+const SIDE_BY_SIDE = {
+  ours: ['portmap', PluginProgram.fromSource(new URL('portmap.ts', import.meta.url), 'portmap')],
+  reference: ['portmap', ['/usr/lib/cni/portmap']]
+} as const
 
 const MAPPINGS = [
   { HostPort: 8080, ContainerPort: 80, Protocol: 'tcp', HostIP: '' },
@@ -108,19 +86,19 @@ function matrix(lab: BridgedContainers, backend: string): void {
 
 for (const backend of ['nftables', 'iptables']) {
   test(`${backend}: everybody reaches the published ports, under the right address; DEL leaves nothing`, () =>
-    onStage(({ lab, ours }) => {
+    withBridgedContainers(SIDE_BY_SIDE, ({ lab, ours }) => {
       const config = { backend, prevResult: lab.prevResult(lab.first), runtimeConfig: { portMappings: MAPPINGS } }
       if (backend === 'iptables') {
         // The shared chains stay, as the reference leaves them.
         ours.ok('ADD', 'c0', config, lab.first.path)
         ours.ok('DEL', 'c0', { backend })
       }
-      const before = rules(lab.host)
+      const before = rulesetOf(lab.host)
       ours.ok('ADD', 'c1', config, lab.first.path)
       matrix(lab, backend)
       ours.ok('CHECK', 'c1', config, lab.first.path)
       ours.ok('DEL', 'c1', {})
-      assert.is(rules(lab.host), before)
+      assert.is(rulesetOf(lab.host), before)
       ours.ok('DEL', 'c1', {})
       const answer = ours.call('CHECK', 'c1', config, lab.first.path)
       assert.is(answer.json.code, 100)
@@ -128,7 +106,7 @@ for (const backend of ['nftables', 'iptables']) {
 }
 
 test('the reference answers the same questions the same way', () =>
-  onStage(({ lab, reference }) => {
+  withBridgedContainers(SIDE_BY_SIDE, ({ lab, reference }) => {
     const config = { cniVersion: '1.0.0', runtimeConfig: { portMappings: MAPPINGS } }
     const prevResult = { ...lab.prevResult(lab.first), cniVersion: '1.0.0' }
     reference.ok('ADD', 'c1', { ...config, prevResult }, lab.first.path)
@@ -136,7 +114,7 @@ test('the reference answers the same questions the same way', () =>
   }))
 
 test('snat and masqAll: nobody, or everybody, appears as the bridge', () =>
-  onStage(({ lab, ours }) => {
+  withBridgedContainers(SIDE_BY_SIDE, ({ lab, ours }) => {
     const base = { prevResult: lab.prevResult(lab.first), runtimeConfig: { portMappings: MAPPINGS } }
     const server = EchoServer.start(lab.first, 'c', ['tcp 80'])
     try {
@@ -147,14 +125,14 @@ test('snat and masqAll: nobody, or everybody, appears as the bridge', () =>
       expectAnswers(lab.outside, ['tcp 192.0.2.1 8080', 'tcp fd00:9::1 8080'], ['c 192.0.2.9', 'c fd00:9::9'])
       assert.equal(askAll(lab.host, ['tcp 127.0.0.1 8080']), [''])
       ours.ok('DEL', 'c1', {})
-      assert.is(rules(lab.host), '')
+      assert.is(rulesetOf(lab.host), '')
     } finally {
       server.close()
     }
   }))
 
 test('a taken port is refused, its owner named, and nothing changed', () =>
-  onStage(({ lab, ours, reference }) => {
+  withBridgedContainers(SIDE_BY_SIDE, ({ lab, ours, reference }) => {
     const prevResult = lab.prevResult(lab.first, [4])
     /** The n-th container's mappings. */
     const mapped = (n: number, ...portMappings: object[]): object => {
@@ -165,12 +143,12 @@ test('a taken port is refused, its owner named, and nothing changed', () =>
     ours.ok('ADD', 'c1', mapped(1, single, { ...single, hostPort: 8081, hostIP: '127.0.0.1' }), lab.first.path)
     ours.ok('ADD', 'c2', mapped(2, { ...single, hostPort: 8081, hostIP: '127.0.0.2' }), lab.first.path)
     const range = [1, 2, 3, 4].map(i => ({ hostPort: 7000 + i, containerPort: 7000 + i }))
-    const before = rules(lab.host)
+    const before = rulesetOf(lab.host)
     const refused = (owner: string, ...portMappings: object[]): void => {
       const answer = ours.call('ADD', 'c9', mapped(9, ...portMappings), lab.first.path)
       assert.is(answer.json.code, 101, JSON.stringify(answer.json))
       assert.match(answer.json.msg, new RegExp(`mapped already by net1 ${owner} eth0`))
-      assert.is(rules(lab.host), before)
+      assert.is(rulesetOf(lab.host), before)
     }
     refused('c1', { ...single, containerPort: 81 })
     refused('c1', { ...single, hostIP: '192.0.2.1' })
@@ -182,7 +160,7 @@ test('a taken port is refused, its owner named, and nothing changed', () =>
     ours.ok('ADD', 'c4', mapped(4, { ...single, hostPort: 8081, hostIP: '127.0.0.3' }), lab.second.path)
     ours.ok('DEL', 'c3', {})
     ours.ok('DEL', 'c4', {})
-    assert.is(rules(lab.host), before)
+    assert.is(rulesetOf(lab.host), before)
     ours.ok('DEL', 'c2', {})
     ours.ok('ADD', 'c2', mapped(2, ...range), lab.first.path)
     const answer = ours.call('ADD', 'c9', mapped(9, { ...single, hostPort: 7003 }), lab.first.path)
@@ -199,24 +177,24 @@ test('a taken port is refused, its owner named, and nothing changed', () =>
 
 for (const backend of ['nftables', 'iptables']) {
   test(`${backend}: a container on two networks has its ports on the first; both can go in any order`, () =>
-    onStage(({ lab, ours }) => {
+    withBridgedContainers(SIDE_BY_SIDE, ({ lab, ours }) => {
       const runtimeConfig = { portMappings: MAPPINGS }
       const first = { backend, prevResult: lab.prevResult(lab.first), runtimeConfig }
       const second = { backend, name: 'net2', prevResult: lab.prevResult(lab.third), runtimeConfig }
       const server = EchoServer.start(lab.first, 'c', ['tcp 80'])
       try {
         ours.ok('ADD', 'c1', first, lab.first.path)
-        const before = rules(lab.host)
+        const before = rulesetOf(lab.host)
         ours.ok('ADD', 'c1', second, lab.third.path)
         expectAnswers(lab.outside, ['tcp 192.0.2.1 8080', 'tcp fd00:9::1 8080'], ['c 192.0.2.9', 'c fd00:9::9'])
         ours.ok('CHECK', 'c1', first, lab.first.path)
         ours.ok('CHECK', 'c1', second, lab.third.path)
         ours.ok('DEL', 'c1', { backend, name: 'net2' })
-        assert.is(rules(lab.host), before)
+        assert.is(rulesetOf(lab.host), before)
         ours.ok('ADD', 'c1', second, lab.third.path)
         ours.ok('DEL', 'c1', { backend })
         ours.ok('DEL', 'c1', { backend, name: 'net2' })
-        assert.not.match(rules(lab.host), /c1|8080/)
+        assert.not.match(rulesetOf(lab.host), /c1|8080/)
       } finally {
         server.close()
       }
@@ -224,34 +202,34 @@ for (const backend of ['nftables', 'iptables']) {
 }
 
 test('the same attachment again, after a kill or without its journal: no conflict with itself', () =>
-  onStage(({ lab, ours }) => {
+  withBridgedContainers(SIDE_BY_SIDE, ({ lab, ours }) => {
     const config = { prevResult: lab.prevResult(lab.first), runtimeConfig: { portMappings: MAPPINGS } }
     ours.ok('ADD', 'c1', config, lab.first.path)
-    const before = rules(lab.host)
+    const before = rulesetOf(lab.host)
     ours.ok('ADD', 'c1', config, lab.first.path)
-    assert.is(rules(lab.host), before)
+    assert.is(rulesetOf(lab.host), before)
     lab.host.run('rm', ['-r', `${ours.directory}/state`])
     ours.ok('ADD', 'c1', config, lab.first.path)
-    assert.is(rules(lab.host), before)
+    assert.is(rulesetOf(lab.host), before)
     ours.ok('DEL', 'c1', {})
-    assert.is(rules(lab.host), '')
+    assert.is(rulesetOf(lab.host), '')
   }))
 
 test('an address that its last container left behind: its mappings go when the address is given away', () =>
-  onStage(({ lab, ours }) => {
+  withBridgedContainers(SIDE_BY_SIDE, ({ lab, ours }) => {
     const config = { prevResult: lab.prevResult(lab.first), runtimeConfig: { portMappings: MAPPINGS } }
     ours.ok('ADD', 'c1', config, lab.first.path)
     ours.ok('ADD', 'c2', config, lab.first.path)
-    assert.not.match(rules(lab.host), /net1 c1 eth0/)
-    const after = rules(lab.host)
+    assert.not.match(rulesetOf(lab.host), /net1 c1 eth0/)
+    const after = rulesetOf(lab.host)
     ours.ok('DEL', 'c1', {})
-    assert.is(rules(lab.host), after)
+    assert.is(rulesetOf(lab.host), after)
     ours.ok('DEL', 'c2', {})
-    assert.is(rules(lab.host), '')
+    assert.is(rulesetOf(lab.host), '')
   }))
 
 test('DEL and GC: of one network only, also without the journal; a flush in between is no error', () =>
-  onStage(({ lab, ours }) => {
+  withBridgedContainers(SIDE_BY_SIDE, ({ lab, ours }) => {
     const config = { prevResult: lab.prevResult(lab.first), runtimeConfig: { portMappings: MAPPINGS.slice(0, 1) } }
     const other = {
       name: 'net2',
@@ -261,22 +239,22 @@ test('DEL and GC: of one network only, also without the journal; a flush in betw
     ours.ok('ADD', 'c1', config, lab.first.path)
     ours.ok('ADD', 'c1', other, lab.third.path)
     ours.ok('DEL', 'c1', {})
-    assert.match(rules(lab.host), /net2 c1 eth0/)
-    assert.not.match(rules(lab.host), /net1/)
+    assert.match(rulesetOf(lab.host), /net2 c1 eth0/)
+    assert.not.match(rulesetOf(lab.host), /net1/)
     ours.ok('ADD', 'c1', config, lab.first.path)
     const kept = { 'cni.dev/valid-attachments': [{ containerID: 'c1', ifname: 'eth0' }] }
     ours.ok('GC', '', kept)
-    assert.match(rules(lab.host), /net1 c1 eth0/)
+    assert.match(rulesetOf(lab.host), /net1 c1 eth0/)
     lab.host.run('rm', ['-r', `${ours.directory}/state/net1`])
     ours.ok('GC', '', { 'cni.dev/valid-attachments': [] })
-    assert.not.match(rules(lab.host), /net1/)
+    assert.not.match(rulesetOf(lab.host), /net1/)
     lab.host.run('nft', ['flush', 'ruleset'])
     ours.ok('DEL', 'c1', { name: 'net2' })
     ours.ok('STATUS', '', {})
   }))
 
 test("the reference's DEL removes our iptables rules, ours the reference's", () =>
-  onStage(({ lab, ours, reference }) => {
+  withBridgedContainers(SIDE_BY_SIDE, ({ lab, ours, reference }) => {
     const runtimeConfig = {
       portMappings: [
         { hostPort: 8053, containerPort: 53, protocol: 'tcp' },
@@ -306,7 +284,7 @@ test("the reference's DEL removes our iptables rules, ours the reference's", () 
   }))
 
 test('iptables: conditions and a foreign chain for the mark', () =>
-  onStage(({ lab, ours }) => {
+  withBridgedContainers(SIDE_BY_SIDE, ({ lab, ours }) => {
     const base = { prevResult: lab.prevResult(lab.first, [4]), runtimeConfig: { portMappings: MAPPINGS.slice(0, 1) } }
     const server = EchoServer.start(lab.first, 'c', ['tcp 80'])
     try {
@@ -332,17 +310,17 @@ test('iptables: conditions and a foreign chain for the mark', () =>
   }))
 
 test('with nft, iptables and ip out of PATH the default backend works', () =>
-  onStage(({ lab, ours }) => {
+  withBridgedContainers(SIDE_BY_SIDE, ({ lab, ours }) => {
     ours.env = { ...ours.env, PATH: '/nonexistent' }
     const config = { prevResult: lab.prevResult(lab.first), runtimeConfig: { portMappings: MAPPINGS } }
     ours.ok('ADD', 'c1', config, lab.first.path)
     ours.ok('CHECK', 'c1', config, lab.first.path)
     ours.ok('DEL', 'c1', {})
-    assert.is(rules(lab.host), '')
+    assert.is(rulesetOf(lab.host), '')
   }))
 
 test('a socket of the host at the port is no conflict: nerdctl reserves ports so; the mapping goes first', () =>
-  onStage(({ lab, ours }) => {
+  withBridgedContainers(SIDE_BY_SIDE, ({ lab, ours }) => {
     const config = {
       prevResult: lab.prevResult(lab.first),
       runtimeConfig: { portMappings: [{ hostPort: 8080, containerPort: 80 }] }
@@ -363,7 +341,7 @@ test('a socket of the host at the port is no conflict: nerdctl reserves ports so
   }))
 
 test('UDP: a client that never stops reaches the new container', () =>
-  onStage(({ lab, ours }) => {
+  withBridgedContainers(SIDE_BY_SIDE, ({ lab, ours }) => {
     const runtimeConfig = { portMappings: [{ hostPort: 53, containerPort: 53, protocol: 'udp' }] }
     const one = EchoServer.start(lab.first, 'one', ['udp 53'])
     const two = EchoServer.start(lab.second, 'two', ['udp 53'])

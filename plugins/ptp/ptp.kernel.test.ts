@@ -1,6 +1,6 @@
+import { type HostedPlugin, withPlugin } from '../../lib/testing/hosted-plugin.ts'
 import { ip, ipAddresses, ipLink, ipLinks, ipRoutes, linkNames, must, routeLine } from '../../lib/testing/ip-json.ts'
 import { type Namespace, withNamespaces } from '../../lib/testing/namespace.ts'
-import { HostedKernel, PluginCaller } from '../../lib/testing/plugin-caller.ts'
 import { advertiseRouter } from '../../lib/testing/router-advertisement.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { ptp } from './ptp.ts'
@@ -15,22 +15,8 @@ const RESULT = {
   routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }]
 }
 
-interface World {
-  readonly host: Namespace
-  readonly box: Namespace
-  readonly caller: PluginCaller
-}
-
-function withHost(config: object, body: (world: World) => void): void {
-  withNamespaces(2, (host, box) => {
-    const given = { ipam: { type: 'fixed', result: RESULT }, ...config }
-    const caller = new PluginCaller(ptp(new HostedKernel(host.path)), box.path, given)
-    try {
-      body({ host, box, caller })
-    } finally {
-      caller.close()
-    }
-  })
+function withHost(config: object, body: (hosted: HostedPlugin) => void): void {
+  withPlugin(ptp, { ipam: { type: 'fixed', result: RESULT }, ...config }, body)
 }
 
 /** Whether an address answers: one connection refused is an answer, and needs no ping on the machine. */

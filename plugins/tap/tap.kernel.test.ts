@@ -1,6 +1,5 @@
+import { type HostedPlugin, withPlugin } from '../../lib/testing/hosted-plugin.ts'
 import { ip, ipAddresses, ipLink, ipRoutes, linkNames, routeLine } from '../../lib/testing/ip-json.ts'
-import { type Namespace, withNamespaces } from '../../lib/testing/namespace.ts'
-import { HostedKernel, PluginCaller } from '../../lib/testing/plugin-caller.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { tap } from './tap.ts'
 
@@ -8,15 +7,10 @@ const test = suite('plugins/tap on the kernel')
 
 const RESULT = { ips: [{ address: '10.1.0.7/24', gateway: '10.1.0.1' }], routes: [{ dst: '0.0.0.0/0' }] }
 
-function withBox(config: object, body: (world: { box: Namespace; caller: PluginCaller }) => void): void {
-  withNamespaces(2, (host, box) => {
-    const caller = new PluginCaller(tap(new HostedKernel(host.path)), box.path, config)
-    try {
-      body({ box, caller })
-      assert.equal(linkNames(host), [])
-    } finally {
-      caller.close()
-    }
+function withBox(config: object, body: (hosted: HostedPlugin) => void): void {
+  withPlugin(tap, config, hosted => {
+    body(hosted)
+    assert.equal(linkNames(hosted.host), [])
   })
 }
 

@@ -1,39 +1,15 @@
+import { addMaster, BOTH_FAMILIES, type HostedPlugin, withPlugin } from '../../lib/testing/hosted-plugin.ts'
 import { ip, ipAddresses, ipLink, ipRoutes, linkNames, routeLine } from '../../lib/testing/ip-json.ts'
-import { type Namespace, withNamespaces } from '../../lib/testing/namespace.ts'
-import { HostedKernel, PluginCaller } from '../../lib/testing/plugin-caller.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { vlan } from './vlan.ts'
 
 const test = suite('plugins/vlan on the kernel')
 
-const RESULT = {
-  ips: [
-    { address: '192.0.2.7/24', gateway: '192.0.2.1' },
-    { address: '2001:db8::7/64', gateway: '2001:db8::1' }
-  ],
-  routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }]
-}
-const IPAM = { type: 'fixed', result: RESULT }
+const IPAM = { type: 'fixed', result: BOTH_FAMILIES }
 
-interface World {
-  readonly host: Namespace
-  readonly box: Namespace
-  readonly caller: PluginCaller
-}
-
-/** A host with a trunk `eth1`, whose other end is in the namespace too. */
-function withTrunk(config: object, body: (world: World) => void): void {
-  withNamespaces(2, (host, box) => {
-    ip(host, 'link add eth1 mtu 1400 type veth peer name eth1p')
-    ip(host, 'link set eth1 up')
-    const given = { master: 'eth1', vlanId: 5, ipam: IPAM, ...config }
-    const caller = new PluginCaller(vlan(new HostedKernel(host.path)), box.path, given)
-    try {
-      body({ host, box, caller })
-    } finally {
-      caller.close()
-    }
-  })
+/** On the trunk `eth1`. */
+function withTrunk(config: object, body: (hosted: HostedPlugin) => void): void {
+  withPlugin(vlan, { master: 'eth1', vlanId: 5, ipam: IPAM, ...config }, body, addMaster)
 }
 
 test('ADD gives the container the VLAN; CHECK agrees; DEL twice', () => {

@@ -44,6 +44,7 @@ const EXPRESSIONS: readonly Expression[] = [
   { kind: 'ct', key: 20, register: 1, direction: 0 },
   { kind: 'ct', key: 0, register: 1, direction: undefined },
   { kind: 'fib', register: 1, result: 3, flags: 2 },
+  { kind: 'hash', sourceRegister: 13, length: 4, register: 9, modulus: 251, seed: 7 },
   { kind: 'immediate', register: 1, value: bytes(1, 2, 3), verdict: undefined },
   { kind: 'immediate', register: 0, value: bytes(), verdict: { name: 'jump', chain: 'elsewhere' } },
   { kind: 'limit', rate: 10, unit: 60, burst: 5, type: 1, flags: 1 },
@@ -53,9 +54,11 @@ const EXPRESSIONS: readonly Expression[] = [
   { kind: 'meta', key: 16, register: 2, isStore: false },
   { kind: 'meta', key: 3, register: 2, isStore: true },
   { kind: 'nat', type: 1, family: 10, addressRegister: 1, portRegister: 2 },
+  { kind: 'numgen', register: 9, modulus: 5, type: 1 },
   { kind: 'payload', register: 13, base: 2, offset: 2, length: 2 },
   { kind: 'range', register: 1, operator: 1, first: bytes(0, 1), last: bytes(0, 9) },
-  { kind: 'redir', portRegister: 1 }
+  { kind: 'redir', portRegister: 1 },
+  { kind: 'reject', type: 0, code: 3 }
 ]
 
 add({
@@ -77,8 +80,17 @@ add({
   encode: encodeSet,
   decode: decodeSet,
   samples: [
-    { family: 2, table: 't', name: 's', key: ['ifname', 'ether_addr'], data: undefined, isInterval: false, id: 1 },
-    { family: 2, table: 't', name: 's', key: ['ipv4_addr'], data: [], isInterval: false, id: 2 },
+    {
+      family: 2,
+      table: 't',
+      name: 's',
+      key: ['ifname', 'ether_addr'],
+      data: undefined,
+      isInterval: false,
+      counts: false,
+      id: 1
+    },
+    { family: 2, table: 't', name: 's', key: ['ipv4_addr'], data: [], isInterval: false, counts: true, id: 2 },
     {
       family: 10,
       table: 't',
@@ -86,6 +98,7 @@ add({
       key: ['ipv6_addr', 'inet_proto', 'inet_service'],
       data: ['ipv6_addr', 'mark'],
       isInterval: true,
+      counts: false,
       id: 3
     }
   ]

@@ -3,6 +3,7 @@
  *
  *     conntrack -D -p udp --orig-port-dst 53 --orig-dst 192.0.2.1
  *     conntrack -D -p udp --reply-src 10.4.0.5
+ *     conntrack -L --orig-dst 10.4.0.100 --reply-src 10.4.0.5
  *
  * @source linux/netfilter/nfnetlink_conntrack.h enum cntl_msg_types, enum ctattr_type, enum ctattr_tuple, enum
  *   ctattr_ip, enum ctattr_l4proto, enum ctattr_filter; net/netfilter/nf_conntrack_netlink.c CTA_FILTER_F_*
@@ -25,8 +26,8 @@ const NFGENMSG_WITH_FAMILY = 1
 /** Every field given must match. */
 export interface ConntrackFilter {
   readonly family: 4 | 6
-  /** IPPROTO_* */
-  readonly protocol: number
+  /** IPPROTO_*; undefined = any */
+  readonly protocol: number | undefined
   /** Where the first packet was sent to, before any translation. */
   readonly port: number | undefined
   /** The end of a range of ports, included; the kernel itself only knows single ports. */
@@ -48,13 +49,19 @@ export interface ConntrackTuple {
 export interface ConntrackEntry {
   readonly original: ConntrackTuple
   readonly reply: ConntrackTuple
+  /** IPS_* */
+  readonly status: number
 }
+
+/** Of an entry's status: the other side has answered. */
+export const IPS_SEEN_REPLY = 2
 
 /** struct nfgenmsg and the attributes of an entry or of a filter. */
 interface ConntrackMessage {
   readonly family: number
   readonly original?: TupleFields | undefined
   readonly reply?: TupleFields | undefined
+  readonly status?: number | undefined
   readonly filter?: FilterFlags | undefined
 }
 
@@ -86,6 +93,7 @@ function conntrackRows(rows: Rows, message: ConntrackMessage): ConntrackMessage 
     family: headerRows(rows, message.family, NFGENMSG_WITH_FAMILY, 0),
     original: nest(rows.at(1, 'CTA_TUPLE_ORIG'), message.original, {}, tupleRows),
     reply: nest(rows.at(2, 'CTA_TUPLE_REPLY'), message.reply, {}, tupleRows),
+    status: rows.u32be(3, 'CTA_STATUS', message.status),
     filter: nest(rows.at(25, 'CTA_FILTER'), message.filter, { original: 0, reply: 0 }, filterRows)
   }
 }
@@ -124,18 +132,21 @@ function familyNumber(family: 4 | 6): number {
   return family === 4 ? NFPROTO_IPV4 : NFPROTO_IPV6
 }
 
-/** For CT_DELETE of all that match (since Linux 6.8; older kernels say EINVAL). */
+/**
+ * For CT_DELETE of all that match (since Linux 6.8; older kernels say EINVAL), and for CT_GET of them (since Linux 5.8; older
+ * kernels list all).
+ */
 export function encodeConntrackFilter(filter: ConntrackFilter): Uint8Array {
-  const { address, port, replySource } = filter
+  const { address, port, protocol, replySource } = filter
   const flags =
-    CTA_FILTER_F_PROTO_NUM |
+    (protocol === undefined ? 0 : CTA_FILTER_F_PROTO_NUM) |
     (port === undefined ? 0 : CTA_FILTER_F_PROTO_DST_PORT) |
     (address === undefined ? 0 : CTA_FILTER_F_IP_DST)
   const message: ConntrackMessage = {
     family: familyNumber(filter.family),
     original: {
       addresses: address === undefined ? undefined : { destination: address },
-      protocol: { number: filter.protocol, destinationPort: port }
+      protocol: protocol === undefined ? undefined : { number: protocol, destinationPort: port }
     },
     reply: replySource === undefined ? undefined : { addresses: { source: replySource } },
     filter: { original: flags, reply: replySource === undefined ? 0 : CTA_FILTER_F_IP_SRC }
@@ -160,7 +171,7 @@ function fieldsOf(tuple: ConntrackTuple | undefined): TupleFields | undefined {
 /** @throws {DecodeError} */
 export function decodeConntrackEntry(payload: Uint8Array): ConntrackEntry {
   const message = conntrackRows(readingNfRows(payload), { family: 0 })
-  return { original: tupleOf(message.original), reply: tupleOf(message.reply) }
+  return { original: tupleOf(message.original), reply: tupleOf(message.reply), status: message.status ?? 0 }
 }
 
 function tupleOf(fields: TupleFields | undefined): ConntrackTuple {

@@ -1,6 +1,6 @@
 /**
  * testdata/nft-1.0.6.mnl holds what `nft --debug=mnl -f nft-1.0.6.nft` of nftables 1.0.6 sent: a message per line,
- * nlmsg_type and payload.
+ * nlmsg_type and payload. Of services-nft-1.0.6.nft it has the rules and the set that counts.
  */
 import { readFileSync } from 'node:fs'
 import { assert, bytesEqual, suite } from '../../testing/suite.ts'
@@ -29,13 +29,15 @@ interface Sent {
   readonly payload: Uint8Array
 }
 
-const sent: readonly Sent[] = readFileSync(new URL('testdata/nft-1.0.6.mnl', import.meta.url), 'utf8')
-  .trim()
-  .split('\n')
-  .map(line => {
-    const [type, hex] = line.split(' ')
-    return { type: Number(type), payload: fromHex(hex ?? '') }
-  })
+const sent: readonly Sent[] = ['nft-1.0.6.mnl', 'services-nft-1.0.6.mnl'].flatMap(name =>
+  readFileSync(new URL(`testdata/${name}`, import.meta.url), 'utf8')
+    .trim()
+    .split('\n')
+    .map(line => {
+      const [type, hex] = line.split(' ')
+      return { type: Number(type), payload: fromHex(hex ?? '') }
+    })
+)
 
 function fromHex(text: string): Uint8Array {
   return Uint8Array.from(Buffer.from(text, 'hex'))
@@ -64,7 +66,7 @@ test('rules: byte for byte what nft sends, but for an attribute that names the d
     bytesEqual(encoded, payload)
     exact += 1
   }
-  assert.is(exact, 25)
+  assert.is(exact, 30)
 })
 
 test('rules: every expression of the golden file has a codec, except byteorder', () => {
@@ -74,7 +76,9 @@ test('rules: every expression of the golden file has a codec, except byteorder',
   }
   assert.equal(
     [...kinds].sort(),
-    'bitwise,cmp,counter,ct,fib,immediate,limit,lookup,masq,meta,nat,other byteorder,payload,redir'.split(',')
+    'bitwise,cmp,counter,ct,fib,hash,immediate,limit,lookup,masq,meta,nat,numgen,other byteorder,payload,redir,reject'.split(
+      ','
+    )
   )
 })
 
@@ -114,7 +118,7 @@ test('element keys: without data and comment', () => {
   const list = { family: 2, table: 't', set: 's', setId: 0, elements: [element] }
   assert.equal(decodeElements(encodeElementKeys(list)), {
     ...list,
-    elements: [{ ...element, data: undefined, comment: '' }]
+    elements: [{ ...element, data: undefined, comment: '', counter: undefined }]
   })
 })
 

@@ -8,6 +8,7 @@
  */
 import { encodeRows, nest, nestList, type Rows } from '../rows.ts'
 import { type NfVerdict, NO_BYTES, nestConstant, nestValue } from './data.ts'
+import { type Expression, oneRows } from './expression.ts'
 import { NFT_NAME_MAXLEN } from './nf-tables.ts'
 import { familyRows, readingNfRows } from './nfnetlink.ts'
 import { commentRow } from './user-data.ts'
@@ -23,6 +24,14 @@ export interface NfElement {
   readonly verdict: NfVerdict | undefined
   /** The empty string for none. */
   readonly comment: string
+  /** What it has counted, where its set counts; not part of a request. */
+  readonly counter?: NfCounter | undefined
+}
+
+/** Both exact up to 2^53. */
+export interface NfCounter {
+  readonly packets: number
+  readonly bytes: number
 }
 
 export interface NfElementList {
@@ -58,13 +67,22 @@ function elementRows(rows: Rows, element: NfElement): NfElement {
   const key = nestValue(rows, 1, 'NFTA_SET_ELEM_KEY', element.key) ?? NO_BYTES
   const keyEnd = nestValue(rows, 10, 'NFTA_SET_ELEM_KEY_END', element.keyEnd)
   const constant = nestConstant(rows, 2, 'NFTA_SET_ELEM_DATA', given)
+  const expression = nest(rows.at(7, 'NFTA_SET_ELEM_EXPR'), undefined, NO_EXPRESSION, oneRows)
   return {
     key,
     keyEnd,
     data: constant?.verdict === undefined ? constant?.value : undefined,
     verdict: constant?.verdict,
-    comment: commentRow(rows, 6, 'NFTA_SET_ELEM_USERDATA', element.comment)
+    comment: commentRow(rows, 6, 'NFTA_SET_ELEM_USERDATA', element.comment),
+    counter: counterOf(expression)
   }
+}
+
+const NO_EXPRESSION: Expression = { kind: 'other', name: '', attributes: NO_BYTES }
+
+function counterOf(expression: Expression | undefined): NfCounter | undefined {
+  if (expression === undefined || expression.kind !== 'counter') return undefined
+  return { packets: expression.packets, bytes: expression.bytes }
 }
 
 /** For NEWSETELEM. An attribute holds at most 64 KiB: pass a few hundred elements at once. */

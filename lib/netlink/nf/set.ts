@@ -4,12 +4,15 @@
  *     map ports { type inet_proto . inet_service : ipv4_addr . inet_service; }
  *     set ports { type ifname; }
  *     map sources { type ipv4_addr : verdict; }
+ *     set sent { type ipv4_addr . ipv4_addr; counter; }
  *
  * @source linux/netfilter/nf_tables.h enum nft_set_attributes, enum nft_set_flags, enum nft_set_desc_attributes;
  *   nftables include/datatype.h enum datatypes (numbers that the kernel stores and only nft reads)
  */
 import { DecodeError } from '../../bytes/reader.ts'
 import { encodeRows, nest, nestList, type Rows } from '../rows.ts'
+import { NO_BYTES } from './data.ts'
+import { type Expression, oneRows } from './expression.ts'
 import { NFT_NAME_MAXLEN } from './nf-tables.ts'
 import { familyRows, readingNfRows } from './nfnetlink.ts'
 
@@ -57,6 +60,8 @@ interface NfSet {
   readonly data: readonly NfField[] | undefined
   /** Keys may be ranges. */
   readonly isInterval: boolean
+  /** Each element counts the packets that were found in it; since Linux 5.7. */
+  readonly counts?: boolean
   /** A number that tells the sets of one batch apart. */
   readonly id: number
 }
@@ -111,6 +116,8 @@ interface SetMessage {
   /** The length of each field, of a concatenation with ranges. */
   readonly fieldLengths?: FieldLengths | undefined
   readonly userData?: Uint8Array | undefined
+  /** What every new element gets a copy of. */
+  readonly expression?: Expression | undefined
 }
 
 function setRows(rows: Rows, set: SetMessage): SetMessage {
@@ -125,9 +132,13 @@ function setRows(rows: Rows, set: SetMessage): SetMessage {
     dataLength: rows.u32be(7, 'NFTA_SET_DATA_LEN', set.dataLength),
     id: rows.u32be(10, 'NFTA_SET_ID', set.id),
     fieldLengths: nest(rows.at(9, 'NFTA_SET_DESC'), set.fieldLengths, [], descriptionRows),
-    userData: rows.bytes(13, 'NFTA_SET_USERDATA', set.userData)
+    userData: rows.bytes(13, 'NFTA_SET_USERDATA', set.userData),
+    expression: nest(rows.at(17, 'NFTA_SET_EXPR'), set.expression, NO_EXPRESSION, oneRows)
   }
 }
+
+const NO_EXPRESSION: Expression = { kind: 'other', name: '', attributes: NO_BYTES }
+const COUNTER: Expression = { kind: 'counter', bytes: 0, packets: 0 }
 
 function descriptionRows(rows: Rows, lengths: FieldLengths): FieldLengths {
   return nest(rows.at(2, 'NFTA_SET_DESC_CONCAT'), lengths, [], concatenationRows) ?? []
@@ -159,7 +170,8 @@ export function encodeSet(set: NfSet): Uint8Array {
     dataLength: data === undefined ? undefined : typeLength(data),
     id,
     fieldLengths: isConcatenatedInterval ? key.map(field => fieldType(field).length) : undefined,
-    userData: userData(key, data)
+    userData: userData(key, data),
+    expression: set.counts === true ? COUNTER : undefined
   }
   return encodeRows(message, setRows)
 }
@@ -182,6 +194,7 @@ export function decodeSet(payload: Uint8Array): NfSet {
     key: fieldsOf(set.keyType ?? 0),
     data: (flags & NFT_SET_MAP) !== 0 ? data : undefined,
     isInterval: (flags & NFT_SET_INTERVAL) !== 0,
+    counts: set.expression !== undefined && set.expression.kind === 'counter',
     id: set.id ?? 0
   }
 }

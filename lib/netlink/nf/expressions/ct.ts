@@ -11,6 +11,11 @@ import type { Rows } from '../../rows.ts'
 
 export const NFT_CT_STATE = 0
 export const NFT_CT_STATUS = 2
+export const NFT_CT_PROTO_DST = 12
+export const NFT_CT_DST_IP = 20
+export const NFT_CT_DST_IP6 = 22
+
+export const IP_CT_DIR_ORIGINAL = 0
 
 /** Bits of NFT_CT_STATE as nft names them: 1 << enum ip_conntrack_info, after 1 = invalid. */
 export const CT_STATE_ESTABLISHED = 2

@@ -1,7 +1,7 @@
 /** The address ranges of a network, as written in its configuration. */
-import { type Json, memberOf } from '../lib/config/json.ts'
-import { type IpPrefix, networkOf, parsePrefix } from '../lib/ip/prefix.ts'
-import type { Network } from '../lib/runtime/network.ts'
+import { type Json, memberOf } from '../config/json.ts'
+import { type IpPrefix, networkOf, parsePrefix } from '../ip/prefix.ts'
+import type { Network } from './network.ts'
 
 /** Subnets of a network's address ranges, as written in its configuration. */
 export function subnetsOf(one: Network): readonly IpPrefix[] {

@@ -1,0 +1,164 @@
+/** The containers of this host that are answered, each by a resolver of its own in its own namespace. */
+import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
+import { attachmentKey } from '../../lib/daemon/attachment.ts'
+import { RESOLVER } from '../../lib/names/record.ts'
+import type { Kernel } from '../../lib/net/kernel.ts'
+import type { Net } from '../../lib/net/net.ts'
+import type { Nft } from '../../lib/nft/nft.ts'
+import { messageOf } from '../../lib/sys/errors.ts'
+import type { Transport } from './answer.ts'
+import { Listener } from './listener.ts'
+import type { Named } from './zone.ts'
+
+/** A container that could not be answered is tried again after this, ms. */
+const AGAIN_MS = 2000
+
+/** A container asks: the namespace's identity, what it is called on each of its networks, the bytes. */
+type Answer = (
+  id: string,
+  asker: readonly Named[],
+  question: Uint8Array,
+  transport: Transport
+) => Promise<Uint8Array | undefined>
+
+/** A container: everything that shares a network namespace. */
+interface Container {
+  readonly id: string
+  /** Held as long as its resolver is, and with it the namespace's inode: nobody else gets the same number. */
+  readonly net: Net
+  readonly nft: Nft
+  readonly attachments: Map<string, Named>
+  /** The attachments, as a question finds them. */
+  asker: readonly Named[]
+  listener: Promise<Listener | CniError>
+  /** When it could not be answered the last time: told once, tried again later. */
+  failedAt: number | undefined
+}
+
+export class Resolvers {
+  readonly #kernel: Kernel
+  readonly #answer: Answer
+  readonly #log: (message: string) => void
+  /** By the namespace's device and inode. */
+  readonly #containers = new Map<string, Container>()
+  /** Resolvers that are being closed: the next one of the same namespace waits, lest its rules go with the former's. */
+  readonly #closing = new Map<string, Promise<void>>()
+
+  constructor(kernel: Kernel, answer: Answer, log: (message: string) => void) {
+    this.#kernel = kernel
+    this.#answer = answer
+    this.#log = log
+  }
+
+  get size(): number {
+    return this.#containers.size
+  }
+
+  /** The container is answered, and as this attachment, too; what failed before is tried again. */
+  set(named: Named): void {
+    const container = this.#containers.get(named.record.netnsId)
+    if (container === undefined) {
+      this.#open(named)
+      return
+    }
+    attach(container, named)
+    if (container.failedAt === undefined || Date.now() - container.failedAt < AGAIN_MS) return
+    container.failedAt = Date.now()
+    container.listener = this.#listen(container, () => undefined)
+  }
+
+  /** With its last attachment the container is answered no more. */
+  delete(named: Named): void {
+    const container = this.#containers.get(named.record.netnsId)
+    if (container?.attachments.delete(attachmentKey(named)) !== true) return
+    container.asker = [...container.attachments.values()]
+    if (container.asker.length === 0) this.#close(container)
+  }
+
+  /** Resolves when the container is answered. @throws {CniError} code 50 when it cannot be */
+  async whenOpen(named: Named): Promise<void> {
+    const listener = await this.#containers.get(named.record.netnsId)?.listener
+    if (listener instanceof Listener) return
+    throw listener ?? new CniError(NOT_AVAILABLE, `answer ${JSON.stringify(named.record.netns)}: it is gone`)
+  }
+
+  /** What it put into containers stays for the next agent, so that nothing is refused meanwhile. */
+  async stop(): Promise<void> {
+    const containers = [...this.#containers.values()]
+    this.#containers.clear()
+    for (const container of containers) {
+      const listener = await container.listener
+      if (listener instanceof Listener) listener.close(undefined)
+      container.nft.close()
+      container.net.close()
+    }
+  }
+
+  #open(named: Named): void {
+    const { netns: path, netnsId: id } = named.record
+    const net = this.#kernel.find(path)
+    if (net === undefined) return
+    // The path may have come to lead elsewhere since it was looked at.
+    if (net.id() !== id) {
+      net.close()
+      return
+    }
+    const nft = this.#kernel.nft(net)
+    const opening = Promise.withResolvers<Listener | CniError>()
+    const container: Container = {
+      id,
+      net,
+      nft,
+      attachments: new Map(),
+      asker: [],
+      listener: opening.promise,
+      failedAt: undefined
+    }
+    attach(container, named)
+    this.#containers.set(id, container)
+    opening.resolve(this.#listen(container, this.#log))
+  }
+
+  async #listen(container: Container, log: (message: string) => void): Promise<Listener | CniError> {
+    const { id, net, nft } = container
+    await this.#closing.get(id)
+    const path = JSON.stringify(net.path())
+    try {
+      const respond = (question: Uint8Array, transport: Transport) =>
+        this.#answer(id, container.asker, question, transport)
+      const listener = await Listener.open(net, nft, respond, log)
+      container.failedAt = undefined
+      return listener
+    } catch (error) {
+      const what = `answer ${path} at ${RESOLVER}: ${messageOf(error)}`
+      log(what)
+      container.failedAt = Date.now()
+      return new CniError(
+        NOT_AVAILABLE,
+        what,
+        `its lo must be up, and its kernel have nf_tables with NAT or port 53 of ${RESOLVER} be free there`
+      )
+    }
+  }
+
+  #close(container: Container): void {
+    const { id, net, nft } = container
+    this.#containers.delete(id)
+    const closing = container.listener
+      .then(listener => (listener instanceof Listener ? listener.close(nft) : undefined))
+      .catch(error => this.#log(`leave ${JSON.stringify(net.path())}: ${messageOf(error)}`))
+      .finally(() => {
+        nft.close()
+        net.close()
+        if (this.#closing.get(id) === closing) this.#closing.delete(id)
+      })
+    this.#closing.set(id, closing)
+  }
+}
+
+function attach(container: Container, named: Named): void {
+  const key = attachmentKey(named)
+  if (container.attachments.get(key) === named) return
+  container.attachments.set(key, named)
+  container.asker = [...container.attachments.values()]
+}

@@ -1,0 +1,101 @@
+/** Port 53 of 127.0.0.11 in a container leads to the resolver's own ports, by nf_tables of the container's own. */
+import { parseAddress } from '../../lib/ip/address.ts'
+import { RESOLVER } from '../../lib/names/record.ts'
+import { addressField, concatenate, type Nft, NftBatch, portField, protocolField } from '../../lib/nft/nft.ts'
+import { rule, translateFrom } from '../../lib/nft/rule.ts'
+
+export const DNS_PORT = 53
+
+const TABLE = 'patchbay-dns'
+const MAP = 'resolver'
+/** As NF_IP_PRI_NAT_DST, which nft has no word for in the hook output. */
+const PRIORITY = -100
+const IPPROTO_UDP = 17
+const IPPROTO_TCP = 6
+
+export interface Ports {
+  readonly udp: number
+  readonly tcp: number
+}
+
+/**
+ *     table ip patchbay-dns {
+ *       map resolver { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service
+ *                      elements = { 127.0.0.11 . udp . 53 : 127.0.0.11 . 41234, 127.0.0.11 . tcp . 53 : 127.0.0.11 . 35001 } }
+ *       chain output { type nat hook output priority -100; dnat ip to ip daddr . meta l4proto . th dport map @resolver }
+ *     }
+ *
+ * @param former where port 53 has led until now
+ * @throws {KernelError} EPROTONOSUPPORT, EOPNOTSUPP or ENOENT of a kernel without nf_tables or its NAT
+ */
+export function translate(nft: Nft, ports: Ports, former: Ports | undefined): void {
+  const batch = new NftBatch()
+  // What an agent before us has left: made, so that it can be removed, and made anew, in one transaction.
+  batch.addTable('ip', TABLE)
+  batch.removeTable('ip', TABLE)
+  batch.addTable('ip', TABLE)
+  const key = ['ipv4_addr', 'inet_proto', 'inet_service'] as const
+  batch.addSet('ip', TABLE, { name: MAP, key, data: ['ipv4_addr', 'inet_service'], isInterval: false })
+  const elements = [keyOf(IPPROTO_UDP), keyOf(IPPROTO_TCP)].map((elementKey, at) => ({
+    key: elementKey,
+    keyEnd: undefined,
+    data: concatenate([resolverField(), portField(at === 0 ? ports.udp : ports.tcp)]),
+    verdict: undefined,
+    comment: ''
+  }))
+  batch.addElements('ip', TABLE, MAP, elements)
+  batch.addChain('ip', TABLE, 'output', { type: 'nat', hook: 'output', priority: PRIORITY, policy: undefined })
+  batch.addRule('ip', TABLE, 'output', rule([translateFrom('ip', ['daddr', 'l4proto', 'dport'], MAP, true)]))
+  nft.commit(batch, undefined)
+  if (former?.udp !== ports.udp) forgetQuestions(nft)
+}
+
+/** Where port 53 leads now; undefined when nothing of ours is there. */
+export function formerPorts(nft: Nft): Ports | undefined {
+  const [udp, tcp] = [IPPROTO_UDP, IPPROTO_TCP].map(protocol => {
+    const data = elementData(nft, keyOf(protocol))
+    // An address, and a port in the first half of four bytes.
+    return data?.length === 8 ? ((data[4] ?? 0) << 8) | (data[5] ?? 0) : undefined
+  })
+  return udp === undefined || tcp === undefined ? undefined : { udp, tcp }
+}
+
+/** The container may have made a table of this name with a map of another kind, which is replaced. */
+function elementData(nft: Nft, key: Uint8Array): Uint8Array | undefined {
+  try {
+    return nft.findElement('ip', TABLE, MAP, key)?.data
+  } catch {
+    return undefined
+  }
+}
+
+export function removeTranslation(nft: Nft): void {
+  if (nft.findTable('ip', TABLE) === undefined) return
+  const batch = new NftBatch()
+  batch.removeTable('ip', TABLE)
+  nft.commit(batch, undefined)
+}
+
+/**
+ * A program that asked before the rules were there, and asks on from the same socket, would be sent where the kernel sent
+ * its first question for as long as it asks.
+ */
+function forgetQuestions(nft: Nft): void {
+  const address = parseAddress(RESOLVER)
+  const [lastPort, replySource] = [undefined, undefined]
+  try {
+    nft.flushConntrack({ family: 4, protocol: IPPROTO_UDP, port: DNS_PORT, lastPort, address, replySource })
+  } catch {
+    // Other programs are answered all the same.
+  }
+}
+
+function keyOf(protocol: number): Uint8Array {
+  return concatenate([resolverField(), protocolField(protocol), portField(DNS_PORT)])
+}
+
+function resolverField(): Uint8Array {
+  const address = parseAddress(RESOLVER)
+  if (address === undefined) throw new Error(`no address: ${RESOLVER}`)
+  return addressField(address)
+}

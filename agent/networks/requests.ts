@@ -1,0 +1,99 @@
+/** What `patchbay network` asks of the agent about networks of the cluster. */
+import {
+  type Json,
+  jsonArray,
+  jsonBoolean,
+  jsonNull,
+  jsonNumber,
+  jsonObject,
+  jsonString,
+  withMember
+} from '../../lib/config/json.ts'
+import { Section } from '../../lib/config/section.ts'
+import type { DaemonRequest } from '../../lib/daemon/request.ts'
+import type { NetworkContainer } from './containers.ts'
+import type { HostNetwork, Networks, NewNetwork } from './networks.ts'
+import { isNetworkName, LONGEST_NAME, readRecord, recordToJson } from './record.ts'
+
+type Carry = (networks: Networks, request: DaemonRequest) => Promise<Json | undefined> | Json
+
+const REQUESTS: ReadonlyMap<string, Carry> = new Map<string, Carry>([
+  ['networks', networks => jsonObject([['networks', jsonArray(networks.list().map(networkToJson))]])],
+  ['network-create', create],
+  ['network-remove', remove],
+  ['network-containers', containers]
+])
+
+/** The requests that there are. */
+export const NETWORK_REQUESTS: ReadonlySet<string> = new Set(REQUESTS.keys())
+
+/** @throws {CniError} {ConfigError} what the command is to tell */
+export async function answerNetworks(networks: Networks, request: DaemonRequest): Promise<Json | undefined> {
+  const carryOut = REQUESTS.get(request.what)
+  if (carryOut === undefined) throw request.unknown()
+  return carryOut(networks, request)
+}
+
+async function create(networks: Networks, request: DaemonRequest): Promise<Json> {
+  const made = networkToJson(await networks.create(readNew(request), request.milliseconds))
+  return withMember(made, 'isAlone', jsonBoolean(networks.isAlone))
+}
+
+/** `network` is a record without what the agent gives it. @throws {ConfigError} */
+function readNew(request: DaemonRequest): NewNetwork {
+  const name = readName(request)
+  const json = request.members.json('network') ?? jsonNull
+  const { members } = request
+  if (json.type !== 'object') members.problem('network', 'is required: an object')
+  members.finish()
+  const hasVni = new Section(json).has('vni')
+  // In the place of what is not decided yet; the record is judged as a whole.
+  let whole = withMember(json, 'id', jsonString('0'.repeat(64)))
+  whole = withMember(whole, 'created', jsonString(new Date(0).toISOString()))
+  if (!hasVni) whole = withMember(whole, 'vni', jsonNumber(1))
+  const record = readRecord(name, new Section(whole))
+  return { ...record, vni: hasVni ? record.vni : undefined }
+}
+
+function readName(request: DaemonRequest): string {
+  const name = request.text('name')
+  if (!isNetworkName(name))
+    request.members.problem('name', `must be a name of letters, digits and "_.-", at most ${LONGEST_NAME} long`)
+  return name
+}
+
+async function remove(networks: Networks, request: DaemonRequest): Promise<undefined> {
+  const name = request.name('name')
+  request.members.finish()
+  await networks.remove(name, request.milliseconds)
+  return undefined
+}
+
+async function containers(networks: Networks, request: DaemonRequest): Promise<Json> {
+  const name = request.name('name')
+  request.members.finish()
+  const all = await networks.containers(name, request.milliseconds)
+  return jsonObject([['containers', jsonArray(all.map(containerToJson))]])
+}
+
+/** `{ "name", "path", "problem", "network": record }` */
+function networkToJson({ record, path, problem }: HostNetwork): Json {
+  return jsonObject([
+    ['name', jsonString(record.name)],
+    ['path', jsonString(path)],
+    ['problem', jsonString(problem)],
+    ['network', recordToJson(record)]
+  ])
+}
+
+function containerToJson(one: NetworkContainer): Json {
+  return jsonObject([
+    ['host', jsonString(one.host)],
+    ['containerId', jsonString(one.containerId)],
+    ['ifName', jsonString(one.ifName)],
+    ['mac', jsonString(one.mac)],
+    ['ips', jsonArray(one.ips.map(jsonString))],
+    ['vtep', jsonString(one.vtep)],
+    ['names', jsonArray(one.names.map(jsonString))]
+  ])
+}

@@ -1,0 +1,76 @@
+/** A container of this host as a client of services: its namespace, and the tables of both families in it. */
+import { attachmentKey } from '../../lib/daemon/attachment.ts'
+import type { Kernel } from '../../lib/net/kernel.ts'
+import type { Net } from '../../lib/net/net.ts'
+import type { Nft } from '../../lib/nft/nft.ts'
+import type { Named } from '../names/zone.ts'
+import { cutConnections } from './connections.ts'
+import { type Balanced, ServiceTable, type Traffic, type Way } from './ruleset.ts'
+
+export class Client {
+  /** By attachment: it is on their networks. */
+  readonly attachments = new Map<string, Named>()
+  readonly #net: Net
+  readonly #nft: Nft
+  readonly #tables: readonly (readonly [family: 4 | 6, table: ServiceTable])[]
+
+  private constructor(net: Net, nft: Nft, turn: number) {
+    this.#net = net
+    this.#nft = nft
+    this.#tables = [
+      [4, new ServiceTable(nft, 4, turn)],
+      [6, new ServiceTable(nft, 6, turn)]
+    ]
+  }
+
+  /** @returns undefined when its namespace is gone, or another one's by now */
+  static open(kernel: Kernel, named: Named): Client | undefined {
+    const { netns, netnsId, addresses } = named.record
+    const net = kernel.find(netns)
+    if (net === undefined) return undefined
+    if (net.id() !== netnsId) {
+      net.close()
+      return undefined
+    }
+    // Addresses next to each other begin with members next to each other.
+    const turn = addresses[0]?.bytes.at(-1) ?? 0
+    const client = new Client(net, kernel.nft(net), turn)
+    client.attachments.set(attachmentKey(named), named)
+    return client
+  }
+
+  /**
+   * Brings the tables up to date. Connections to members that are gone for good are cut.
+   *
+   * @param isGone whether the member's container is gone; what is only taken out goes on with what it has
+   * @throws {KernelError} what the kernel refuses
+   */
+  apply(wanted: readonly Balanced[], isGone: (way: Way) => boolean): void {
+    for (const [family, table] of this.#tables) {
+      const ways = table.apply(wanted.filter(one => one.vip.family === family)).filter(isGone)
+      const cuts = ways.map(({ vip, member }) => ({ destination: vip, port: undefined, protocol: undefined, member }))
+      cutConnections(this.#net, this.#nft, cuts)
+    }
+  }
+
+  /** What went the ways that there will be no longer. */
+  trafficBefore(wanted: readonly Balanced[]): readonly Traffic[] {
+    return this.#tables.flatMap(([family, table]) =>
+      table.trafficBefore(wanted.filter(one => one.vip.family === family))
+    )
+  }
+
+  /** @returns how many tables somebody had taken away */
+  repair(): number {
+    return this.#tables.filter(([, table]) => table.repair()).length
+  }
+
+  traffic(service?: string): readonly Traffic[] {
+    return this.#tables.flatMap(([, table]) => table.traffic(service))
+  }
+
+  close(): void {
+    this.#nft.close()
+    this.#net.close()
+  }
+}

@@ -1,0 +1,129 @@
+/** What `patchbay service` asks of the agent. */
+import {
+  type Json,
+  jsonArray,
+  jsonBoolean,
+  jsonNull,
+  jsonNumber,
+  jsonObject,
+  jsonString,
+  withMember
+} from '../../lib/config/json.ts'
+import { Section } from '../../lib/config/section.ts'
+import type { DaemonRequest } from '../../lib/daemon/request.ts'
+import { formatAddress } from '../../lib/ip/address.ts'
+import type { NfCounter } from '../../lib/netlink/nf/set-element.ts'
+import { readPublished, readService, type ServiceRecord, serviceToJson } from './record.ts'
+import { type Registrar, unknownService } from './registrar.ts'
+import type { Member, Services } from './services.ts'
+import type { MemberTraffic } from './traffic.ts'
+
+/** What answers them. */
+export interface ServiceParts {
+  /** This host's name. */
+  readonly host: string
+  readonly services: Services
+  readonly registrar: Registrar
+}
+
+type Carry = (parts: ServiceParts, request: DaemonRequest) => Promise<Json | undefined> | Json
+
+const REQUESTS: ReadonlyMap<string, Carry> = new Map<string, Carry>([
+  ['services', list],
+  ['service-create', create],
+  ['service-update', update],
+  ['service-remove', remove],
+  ['service-inspect', inspect]
+])
+
+/** The requests that there are. */
+export const SERVICE_REQUESTS: ReadonlySet<string> = new Set(REQUESTS.keys())
+
+/** @throws {CniError} {ConfigError} what the command is to tell */
+export async function answerServices(parts: ServiceParts, request: DaemonRequest): Promise<Json | undefined> {
+  const carryOut = REQUESTS.get(request.what)
+  if (carryOut === undefined) throw request.unknown()
+  return carryOut(parts, request)
+}
+
+function list({ services }: ServiceParts): Json {
+  return jsonObject([
+    ['services', jsonArray(services.list().map(one => summary(one, services.membersOf(one))))],
+    ['problems', jsonArray(services.problems().map(jsonString))]
+  ])
+}
+
+/** `service` is a record without what the agent gives it. */
+async function create({ services, registrar }: ServiceParts, request: DaemonRequest): Promise<Json> {
+  const name = request.text('name')
+  const json = request.members.json('service') ?? jsonNull
+  request.members.finish()
+  // In the place of what is not decided yet; the record is judged as a whole.
+  const record = readService(name, new Section(withMember(json, 'id', jsonString('0'.repeat(64)))))
+  const made = await registrar.create(record, request.milliseconds)
+  services.learn(made)
+  return summary(made, services.membersOf(made))
+}
+
+async function update({ services, registrar }: ServiceParts, request: DaemonRequest): Promise<Json> {
+  const name = request.text('name')
+  const { members } = request
+  const alias = members.text('alias')
+  const isSticky = members.has('sticky') ? members.boolean('sticky', false) : undefined
+  const published = members.has('publish') ? readPublished(members) : undefined
+  members.finish()
+  const made = await registrar.update(name, { alias, isSticky, published }, request.milliseconds)
+  services.learn(made)
+  return summary(made, services.membersOf(made))
+}
+
+async function remove({ services, registrar }: ServiceParts, request: DaemonRequest): Promise<undefined> {
+  const name = request.text('name')
+  request.members.finish()
+  await registrar.remove(name, request.milliseconds)
+  services.forget(name)
+  return undefined
+}
+
+function inspect({ host, services }: ServiceParts, request: DaemonRequest): Json {
+  const name = request.text('name')
+  request.members.finish()
+  const record = services.find(name)
+  if (record === undefined) throw unknownService('inspect', name)
+  const traffic = services.trafficOf(name)
+  const members = services.membersOf(record)
+  return withMember(
+    summary(record, members),
+    'members',
+    jsonArray(members.map(one => memberToJson(one, traffic, host)))
+  )
+}
+
+function summary(record: ServiceRecord, members: readonly Member[]): Json {
+  return jsonObject([
+    ['name', jsonString(record.name)],
+    ['service', serviceToJson(record)],
+    ['running', jsonNumber(members.filter(one => !one.isAway).length)]
+  ])
+}
+
+function memberToJson(member: Member, traffic: readonly MemberTraffic[], host: string): Json {
+  const addresses = member.addresses.map(formatAddress)
+  const own = traffic.filter(one => addresses.includes(one.member))
+  return jsonObject([
+    ['host', jsonString(member.host === '' ? host : member.host)],
+    ['containerId', jsonString(member.containerId)],
+    ['name', jsonString(member.name)],
+    ['addresses', jsonArray(addresses.map(jsonString))],
+    ['away', jsonBoolean(member.isAway)],
+    ['sent', counterToJson(own.map(one => one.sent))],
+    ['received', counterToJson(own.map(one => one.received))]
+  ])
+}
+
+function counterToJson(all: readonly NfCounter[]): Json {
+  return jsonObject([
+    ['packets', jsonNumber(all.reduce((sum, one) => sum + one.packets, 0))],
+    ['bytes', jsonNumber(all.reduce((sum, one) => sum + one.bytes, 0))]
+  ])
+}

@@ -1,0 +1,245 @@
+// needs: nft conntrack
+/** The rules of a client, with nft as the judge and real connections through them. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
+import { LinuxKernel } from '../../lib/net/kernel-net.ts'
+import type { Net } from '../../lib/net/net.ts'
+import type { Nft } from '../../lib/nft/nft.ts'
+import { ask, EchoServer } from '../../lib/testing/echo.ts'
+import { until } from '../../lib/testing/lab-agent.ts'
+import type { Namespace } from '../../lib/testing/namespace.ts'
+import { programFromText } from '../../lib/testing/program.ts'
+import { assert, suite } from '../../lib/testing/suite.ts'
+import { Switched } from '../../lib/testing/switched.ts'
+import { cutConnections } from './connections.ts'
+import { type Balanced, ServiceTable } from './ruleset.ts'
+
+const test = suite('agent/services, the rules of a client')
+
+function address(text: string): IpAddress {
+  const parsed = parseAddress(text)
+  if (parsed === undefined) throw new Error(`no address: ${text}`)
+  return parsed
+}
+
+const VIP = '10.4.0.100'
+const VIP6 = 'fd00:4::100'
+
+function web(members: readonly string[], more: Partial<Balanced> = {}): Balanced {
+  const isSix = members.some(one => one.includes(':'))
+  return { service: 'web', vip: address(isSix ? VIP6 : VIP), members: members.map(address), isSticky: false, ...more }
+}
+
+interface Client {
+  readonly machine: Namespace
+  readonly net: Net
+  readonly nft: Nft
+  readonly table: ServiceTable
+  readonly table6: ServiceTable
+}
+
+/** `members` servers, which answer with their number and whom they see, and a client. */
+async function inLab(
+  members: number,
+  body: (client: Client, servers: readonly Namespace[]) => void | Promise<void>
+): Promise<void> {
+  const lab = new Switched(members + 1)
+  const [machine, ...servers] = lab.machines
+  if (machine === undefined) throw new Error('no client')
+  const kernel = new LinuxKernel()
+  const net = kernel.open(machine.path)
+  const nft = kernel.nft(net)
+  const echoes = servers.map((one, i) => EchoServer.start(one, String(i + 3), ['tcp 80', 'udp 53']))
+  try {
+    const [table, table6] = [new ServiceTable(nft, 4, 0), new ServiceTable(nft, 6, 0)]
+    await body({ machine, net, nft, table, table6 }, servers)
+  } finally {
+    nft.close()
+    net.close()
+    for (const echo of echoes) echo.close()
+    lab.close()
+  }
+}
+
+function ruleset(machine: Namespace): string {
+  const listed = machine.run('nft', ['list', 'ruleset'])
+  assert.is(listed.status, 0, listed.stderr)
+  return listed.stdout.replace(/\t/g, '  ')
+}
+
+/** Connects so often, one after the other. @returns how often each member answered */
+function answersOf(machine: Namespace, host: string, times: number): Readonly<Record<string, number>> {
+  const text = `
+    import { connect } from 'node:net'
+    const counts: Record<string, number> = {}
+    for (let i = 0; i < ${times}; i += 1) {
+      const answer = await new Promise<string>(resolve => {
+        let text = ''
+        const socket = connect({ host: '${host}', port: 80 })
+        socket.on('data', chunk => (text += String(chunk)))
+        socket.on('close', () => resolve(text.split(' ')[0] ?? ''))
+        socket.on('error', error => (text = (error as NodeJS.ErrnoException).code ?? 'failed'))
+      })
+      counts[answer] = (counts[answer] ?? 0) + 1
+    }
+    console.log(JSON.stringify(counts))`
+  const [node, ...args] = programFromText(text, import.meta.dirname)
+  const { status, stdout, stderr } = machine.run(node, args)
+  assert.is(status, 0, stderr)
+  return JSON.parse(stdout)
+}
+
+test('what nft shows; a change is one of the elements; nothing is left', () =>
+  inLab(0, ({ machine, table, table6 }) => {
+    table.apply([web(['10.4.0.3', '10.4.0.4'])])
+    const shown = ruleset(machine)
+    for (const part of [
+      'elements = { 10.4.0.100 comment "web" : goto turn-10.4.0.100 }',
+      '10.4.0.100 . 0x00000001 : 10.4.0.4 }',
+      '10.4.0.100 . 10.4.0.3 counter packets 0 bytes 0',
+      'type nat hook output priority -100; policy accept;\n    ip daddr vmap @services',
+      'chain turn-10.4.0.100 {\n    dnat to ip daddr . numgen inc mod 2 map @members',
+      'ct status dnat ct original ip daddr . ip daddr @sent accept',
+      'ip daddr @empty reject with tcp reset\n    ip daddr @empty reject\n',
+      'ct status dnat ct original ip daddr . ip saddr @received'
+    ]) {
+      assert.ok(shown.includes(part), `${part}\n${shown}`)
+    }
+    // The first leaves, another comes: the second keeps its place.
+    table.apply([web(['10.4.0.4', '10.4.0.9'])])
+    assert.match(ruleset(machine), /100 \. 0x00000000 : 10\.4\.0\.9,\s+10\.4\.0\.100 \. 0x00000001 : 10\.4\.0\.4 \}/)
+    table.apply([web(['10.4.0.4'])])
+    assert.match(ruleset(machine), /elements = \{ 10\.4\.0\.100 \. 0x00000000 : 10\.4\.0\.4 \}/)
+    assert.match(ruleset(machine), /numgen inc mod 1 map/)
+    table.apply([web([])])
+    assert.match(ruleset(machine), /set empty \{\s+type ipv4_addr\s+elements = \{ 10\.4\.0\.100 comment "web" \}/)
+    assert.not.match(ruleset(machine), /turn-/)
+    table6.apply([web(['fd00:4::3'], { isSticky: true })])
+    assert.match(ruleset(machine), /dnat to ip6 daddr \. jhash ip6 saddr mod 251 seed 0x1 map @members/)
+    table.apply([])
+    table6.apply([])
+    assert.is(ruleset(machine), '')
+  }))
+
+test('what an agent before left is made anew or removed; so is what somebody in the container took away', () =>
+  inLab(0, ({ machine, nft, table }) => {
+    table.apply([web(['10.4.0.3'])])
+    const before = ruleset(machine)
+    new ServiceTable(nft, 4, 0).apply([web(['10.4.0.3'])])
+    assert.is(ruleset(machine), before)
+    assert.is(machine.run('nft', ['flush', 'ruleset']).status, 0)
+    assert.is(table.repair(), true)
+    assert.is(ruleset(machine), before)
+    assert.is(table.repair(), false)
+    assert.is(
+      machine.run('nft', ['delete', 'element', 'ip', 'patchbay-services', 'services', '{ 10.4.0.100 }']).status,
+      0
+    )
+    table.apply([])
+    assert.is(ruleset(machine), '')
+    new ServiceTable(nft, 4, 0).apply([web(['10.4.0.3'])])
+    new ServiceTable(nft, 4, 0).apply([])
+    assert.is(ruleset(machine), '')
+  }))
+
+test('connections go to the members in turn, both families, TCP and UDP; the source stays; what is sent is counted', () =>
+  inLab(3, ({ machine, table, table6 }) => {
+    table.apply([web(['10.4.0.3', '10.4.0.4', '10.4.0.5'])])
+    table6.apply([web(['fd00:4::3', 'fd00:4::4', 'fd00:4::5'])])
+    assert.equal(answersOf(machine, VIP, 30), { 3: 10, 4: 10, 5: 10 })
+    assert.equal(answersOf(machine, VIP6, 9), { 3: 3, 4: 3, 5: 3 })
+    assert.match(ask(machine, `udp ${VIP} 53`), /^[345] 10\.4\.0\.2$/)
+    assert.match(ask(machine, `udp ${VIP6} 53`), /^[345] fd00:4::2$/)
+    assert.is(machine.run('ping', ['-c', '1', '-w', '5', VIP]).status, 0)
+    for (const { member, sent, received } of table6.traffic('web')) {
+      // SYN, ACK, ACK of the answer and its FIN, FIN: at least; and the one datagram.
+      assert.ok(sent.packets >= 3 * 4 && received.packets >= 3 * 3, `${formatAddress(member)} ${JSON.stringify(sent)}`)
+      assert.ok(sent.bytes >= sent.packets * 60 && sent.bytes < sent.packets * 90, JSON.stringify(sent))
+    }
+    assert.equal(table.traffic('other'), [])
+  }))
+
+test('a source sticks; without its member it goes to another one and all others stay', () =>
+  inLab(4, ({ machine, table }) => {
+    const all = ['10.4.0.3', '10.4.0.4', '10.4.0.5', '10.4.0.6']
+    table.apply([web(all, { isSticky: true })])
+    const [[first = '', times] = []] = Object.entries(answersOf(machine, VIP, 10))
+    assert.is(times, 10)
+    const rest = all.filter(one => one !== `10.4.0.${first}`)
+    table.apply([web(rest, { isSticky: true })])
+    const [[second = '', again] = []] = Object.entries(answersOf(machine, VIP, 10))
+    assert.is(again, 10)
+    assert.is.not(second, first)
+  }))
+
+test('without members it is refused at once, TCP and UDP, both families', () =>
+  inLab(0, ({ machine, table, table6 }) => {
+    table.apply([web([])])
+    table6.apply([web([], { vip: address(VIP6) })])
+    for (const host of [VIP, VIP6]) {
+      assert.equal(answersOf(machine, host, 3), { ECONNREFUSED: 3 })
+      const sent = machine.run('dig', [`@${host}`, '+time=20', '+tries=1', 'example.org'])
+      assert.match(sent.stdout + sent.stderr, /connection refused/)
+    }
+  }))
+
+/** A connection that is held open, and says how it ends. */
+function hold(machine: Namespace, host: string): { readonly child: ChildProcess; readonly said: () => string } {
+  const text = `
+    import { connect } from 'node:net'
+    const socket = connect({ host: '${host}', port: 7000 })
+    socket.on('data', chunk => process.stdout.write(String(chunk)))
+    socket.on('error', error => process.stdout.write((error as NodeJS.ErrnoException).code ?? ''))
+    socket.on('close', () => process.exit(0))`
+  const [node, ...args] = programFromText(text, import.meta.dirname)
+  const child = spawn('nsenter', [`--net=${machine.path}`, node, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let said = ''
+  child.stdout.on('data', chunk => {
+    said += String(chunk)
+  })
+  return { child, said: () => said }
+}
+
+/** A server that says its name and waits. */
+function serveSilently(machine: Namespace, name: string): ChildProcess {
+  const text = `
+    import { createServer } from 'node:net'
+    createServer(socket => { socket.on('error', () => undefined); socket.write('${name} ') }).listen(7000, '::')`
+  const [node, ...args] = programFromText(text, import.meta.dirname)
+  return spawn('nsenter', [`--net=${machine.path}`, node, ...args], { stdio: 'ignore' })
+}
+
+test('an idle connection to a member that has gone ends at once; that to another one goes on', async () => {
+  await inLab(2, async ({ machine, net, nft, table }, servers) => {
+    const children = servers.map((one, i) => serveSilently(one, `member${i}`))
+    try {
+      await until('they listen', () => servers.every(one => /:7000/.test(one.run('ss', ['-ltn']).stdout)))
+      table.apply([web(['10.4.0.3', '10.4.0.4'])])
+      const held = [hold(machine, VIP), hold(machine, VIP)]
+      children.push(...held.map(one => one.child))
+      await until('both are connected', () => held.every(one => one.said() !== ''))
+      const gone = held.find(one => one.said() === 'member0 ')
+      const stays = held.find(one => one.said() === 'member1 ')
+      // As a container that dies: nothing says good-bye.
+      assert.is(servers[0]?.run('ip', ['link', 'set', 'eth0', 'down']).status, 0)
+      const ways = table.apply([web(['10.4.0.4'])])
+      assert.equal(
+        ways.map(way => formatAddress(way.member)),
+        ['10.4.0.3']
+      )
+      const cuts = ways.map(({ vip, member }) => ({ destination: vip, port: undefined, protocol: undefined, member }))
+      cutConnections(net, nft, cuts)
+      await until('it has ended', () => gone?.child.exitCode === 0)
+      assert.is(gone?.said(), 'member0 ECONNABORTED')
+      assert.is(stays?.said(), 'member1 ')
+      assert.is(stays?.child.exitCode, null)
+      const left = machine.run('conntrack', ['-L', '-p', 'tcp']).stdout
+      assert.match(left, /src=10\.4\.0\.4/)
+      assert.not.match(left, /src=10\.4\.0\.3/)
+    } finally {
+      for (const child of children) child.kill('SIGKILL')
+    }
+  })
+})
+
+test.run()

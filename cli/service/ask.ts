@@ -1,0 +1,47 @@
+/** The agent of this host, asked about services. */
+import { type Json, jsonString } from '../../lib/config/json.ts'
+import { AgentClient } from '../agent-client.ts'
+import type { Call } from '../call.ts'
+
+export interface Summary {
+  readonly name: string
+  /** How many members get connections. */
+  readonly running: number
+  readonly service: {
+    readonly id: string
+    readonly created: string
+    readonly network: string
+    readonly alias: string
+    readonly mode: 'vip' | 'dnsrr'
+    readonly vips: readonly string[]
+    readonly sticky?: boolean
+    readonly publish?: readonly { readonly port: number; readonly target: number; readonly protocol: string }[]
+  }
+}
+
+export interface Counter {
+  readonly packets: number
+  readonly bytes: number
+}
+
+export interface MemberAnswer {
+  readonly host: string
+  readonly containerId: string
+  readonly name: string
+  readonly addresses: readonly string[]
+  readonly away: boolean
+  readonly sent: Counter
+  readonly received: Counter
+}
+
+/** What one request may take, ms. */
+const PATIENCE_MS = 15_000
+
+/** @throws {CommandError} the agent's own reason, or that no agent is there */
+export function ask<T>(call: Call, what: string, members: readonly (readonly [string, Json | undefined])[]): T {
+  return new AgentClient(call.text('agent-socket')).ask<T>(what, members, PATIENCE_MS)
+}
+
+export function inspected(call: Call, name: string): Summary & { readonly members: readonly MemberAnswer[] } {
+  return ask(call, 'service-inspect', [['name', jsonString(name)]])
+}

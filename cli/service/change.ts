@@ -1,0 +1,110 @@
+/** `patchbay service create`, `update` and `rm`. */
+import { type Json, jsonArray, jsonBoolean, jsonNumber, jsonObject, jsonString } from '../../lib/config/json.ts'
+import type { Call } from '../call.ts'
+import { jsonLine, reportError, UsageError } from '../output.ts'
+import { parsePorts } from '../run/ports.ts'
+import { ask, type Summary } from './ask.ts'
+import { rowOf } from './show.ts'
+
+/** `service create NAME` */
+export async function create(call: Call): Promise<number> {
+  const name = call.word(0)
+  const network = call.text('network')
+  if (network === undefined) {
+    const advice = 'it says whose containers the members are: patchbay network ls shows them'
+    throw new UsageError(`create service ${JSON.stringify(name)}: --network is required`, advice)
+  }
+  if (call.text('mode') === 'dnsrr') {
+    const option = ['vip', 'publish', 'sticky'].find(one => call.has(one))
+    if (option !== undefined) {
+      const advice = 'the name stands for the members themselves: there is no address in between'
+      throw new UsageError(
+        `create service ${JSON.stringify(name)}: --${option} and --mode dnsrr exclude each other`,
+        advice
+      )
+    }
+  }
+  const vips = call.texts('vip')
+  const service = jsonObject([
+    ['network', jsonString(network)],
+    ['alias', textOf(call, 'alias')],
+    ['mode', textOf(call, 'mode')],
+    ['vips', vips.length === 0 ? undefined : jsonArray(vips.map(jsonString))],
+    ['sticky', stickyOf(call)],
+    ['publish', publishedOf(call)]
+  ])
+  const made = ask<Summary>(call, 'service-create', [
+    ['name', jsonString(name)],
+    ['service', service]
+  ])
+  show(call, made)
+  return 0
+}
+
+/** `service update SERVICE` */
+export async function update(call: Call): Promise<number> {
+  const name = call.word(0)
+  if (call.has('publish') && call.has('no-publish'))
+    throw new UsageError(`update service ${JSON.stringify(name)}: --publish and --no-publish exclude each other`)
+  if (!['alias', 'publish', 'no-publish', 'sticky'].some(one => call.has(one)))
+    throw new UsageError(`update service ${JSON.stringify(name)}: nothing to change is given`)
+  const made = ask<Summary>(call, 'service-update', [
+    ['name', jsonString(name)],
+    ['alias', textOf(call, 'alias')],
+    ['sticky', stickyOf(call)],
+    ['publish', call.has('no-publish') ? jsonArray([]) : publishedOf(call)]
+  ])
+  show(call, made)
+  return 0
+}
+
+function show(call: Call, made: Summary): void {
+  call.output.out(call.asJson ? jsonLine(rowOf(made)) : `${made.name}\n`)
+}
+
+/** `service rm SERVICE…`: goes on after a failure, and fails in the end. */
+export async function remove(call: Call): Promise<number> {
+  const removed: string[] = []
+  for (const name of call.words) {
+    try {
+      ask(call, 'service-remove', [['name', jsonString(name)]])
+      removed.push(name)
+      if (!call.asJson) call.output.out(`${name}\n`)
+    } catch (error) {
+      reportError(call.output, error, call.asJson)
+    }
+  }
+  if (call.asJson) call.output.out(jsonLine({ removed }))
+  return removed.length === call.words.length ? 0 : 1
+}
+
+function textOf(call: Call, option: string): Json | undefined {
+  const text = call.text(option)
+  return text === undefined ? undefined : jsonString(text)
+}
+
+function stickyOf(call: Call): Json | undefined {
+  const by = call.text('sticky')
+  return by === undefined ? undefined : jsonBoolean(by === 'source')
+}
+
+/** @throws UsageError */
+function publishedOf(call: Call): Json | undefined {
+  const ports = call.texts('publish').flatMap(text => {
+    const parsed = parsePorts(text)
+    const strange = parsed.find(one => one.hostIP !== '' || one.hostPort === 0)
+    if (strange === undefined) return parsed
+    const why = strange.hostIP === '' ? 'the port of the hosts is missing' : 'it is every address of every host'
+    throw new UsageError(`read --publish ${JSON.stringify(text)}: ${why}`, 'as in 8001:80, 53:53/udp')
+  })
+  if (ports.length === 0) return undefined
+  return jsonArray(
+    ports.map(({ hostPort, containerPort, protocol }) =>
+      jsonObject([
+        ['port', jsonNumber(hostPort)],
+        ['target', jsonNumber(containerPort)],
+        ['protocol', jsonString(protocol)]
+      ])
+    )
+  )
+}
