@@ -78,14 +78,17 @@ function textOf(json: Json, key: string): string {
   return memberOf(json, key)?.text ?? ''
 }
 
-/** Moves the device into the container under its new name: one request, so that it never has a third name or place. */
+/**
+ * Moves the device into the container under its new name: one request, so that it never has a third name or place. The kernel sets
+ * it down when it moves and not before: what it refuses to move (lo, a bridge) goes on as it was, with its IPv6 addresses.
+ */
 export function sendToContainer(
   host: Net,
   container: Net,
   device: { readonly index: number; readonly name: string },
   ifName: string
 ): void {
-  host.links.set(device.index, { up: false, alias: device.name })
+  host.links.set(device.index, { alias: device.name })
   host.links.set(device.index, { netns: container, name: ifName })
 }
 
