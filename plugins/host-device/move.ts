@@ -12,6 +12,7 @@ import { formatMac, parseMac } from '../../lib/ip/mac.ts'
 import type { Link } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
+import { isLoopback } from './device.ts'
 
 /** The device as ADD found it. */
 export interface Origin {
@@ -116,6 +117,7 @@ function isAway(link: Link, origin: Origin): boolean {
 
 /** No container can make an interface without a kind; which of them it is says what it was built with, where it says so. */
 function isPhysical(link: Link, origin: Origin): boolean {
+  if (isLoopback(link)) return false
   if (origin.permanentMac !== undefined) return isSameMac(link.permanentMac, origin.permanentMac)
   return link.alias === origin.name || isSameMac(link.mac, origin.mac)
 }
