@@ -5,10 +5,11 @@
 import { CniError, INVALID_CONFIG, NOT_AVAILABLE } from '../cni/error.ts'
 import type { Request } from '../cni/plugin.ts'
 import type { Section } from '../config/section.ts'
-import { addressesEqual, formatAddress, parseAddress } from '../ip/address.ts'
+import { addressesEqual, formatAddress, type IpAddress, isLinkLocal, parseAddress } from '../ip/address.ts'
 import {
   firstAddress,
   formatPrefix,
+  hostPrefix,
   type IpPrefix,
   networkOf,
   parsePrefix,
@@ -69,6 +70,24 @@ function findConnected(host: Net, own: number | undefined, gateway: IpPrefix): s
     if (router !== '') return `the host's router ${router} is in it, by ${where}`
   }
   return ''
+}
+
+/**
+ * For addresses that become routes or addresses of the host for themselves alone, as ptp has them: within a network of the host
+ * they may be (proxy ARP is made for that), but not its router.
+ *
+ * @throws {CniError} code 7 naming the interface by which the router is reached
+ */
+export function refuseRouters(host: Net, addresses: readonly IpAddress[]): void {
+  for (const address of addresses) {
+    if (isLinkLocal(address)) continue
+    const way = host.routes.lookup(address)
+    if (way?.index === undefined || way.gateway !== undefined || (way.type ?? 'unicast') !== 'unicast') continue
+    if (routerWithin(host, way.index, hostPrefix(address)) === '') continue
+    const link = host.links.findByIndex(way.index)?.name ?? ''
+    const message = `use address ${formatAddress(address)}: it is that of the host's router, by ${JSON.stringify(link)}`
+    throw new CniError(INVALID_CONFIG, message, 'choose another subnet, or another gateway')
+  }
 }
 
 /** A VRF has routes of its own. */

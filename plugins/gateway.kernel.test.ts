@@ -1,12 +1,13 @@
-/** What a bridge network must not do to the host's own network, and a container not to its neighbours. */
-import { ip, must } from '../../lib/testing/ip-json.ts'
-import { type Namespace, withNamespaces } from '../../lib/testing/namespace.ts'
-import { HostedKernel, PluginCaller } from '../../lib/testing/plugin-caller.ts'
-import { advertiseRouter } from '../../lib/testing/router-advertisement.ts'
-import { assert, suite } from '../../lib/testing/suite.ts'
-import { bridge } from './bridge.ts'
+/** What a gateway must not do to the host's own network, and a container not to its neighbours. */
+import { ip, must } from '../lib/testing/ip-json.ts'
+import { type Namespace, withNamespaces } from '../lib/testing/namespace.ts'
+import { HostedKernel, PluginCaller } from '../lib/testing/plugin-caller.ts'
+import { advertiseRouter } from '../lib/testing/router-advertisement.ts'
+import { assert, suite } from '../lib/testing/suite.ts'
+import { bridge } from './bridge/bridge.ts'
+import { ptp } from './ptp/ptp.ts'
 
-const test = suite('plugins/bridge and its neighbours')
+const test = suite('plugins: gateways and neighbours')
 
 const IPAM = { type: 'fixed', result: { ips: [{ address: '10.1.0.7/24' }] } }
 
@@ -99,6 +100,58 @@ test("the host's own network is none for containers: ADD and STATUS name interfa
         caller.close()
       }
     })
+  }
+})
+
+test("the host's router is no gateway or address of ptp; other addresses of the host's network may be", () => {
+  for (const [address, gateway, isFree] of [
+    ['192.0.2.7/24', '192.0.2.1', false],
+    ['192.0.2.1/24', '192.0.2.77', false],
+    ['192.0.2.7/24', '192.0.2.77', true],
+    ['198.51.100.7/24', '198.51.100.1', true]
+  ] as const) {
+    withNamespaces(2, (host, box) => {
+      for (const line of ['link add up0 type bridge', 'addr add 192.0.2.9/24 dev up0', 'link set up0 up'])
+        ip(host, line)
+      ip(host, 'route add default via 192.0.2.1 dev up0')
+      const ipam = { type: 'fixed', result: { ips: [{ address, gateway }] } }
+      const caller = new PluginCaller(ptp(new HostedKernel(host.path)), box.path, { ipam })
+      try {
+        if (isFree) caller.ok('ADD')
+        else
+          assert.match(caller.fails('ADD').msg, /use address 192\.0\.2\.1: it is that of the host's router, by "up0"/)
+        assert.match(must(host, 'ip', 'route', 'get', '192.0.2.1'), /dev up0/)
+      } finally {
+        caller.close()
+      }
+    })
+  }
+})
+
+test('what no host can have in a network is neither its gateway nor a container of it', () => {
+  for (const [address, gateway] of [
+    ['127.0.0.5/8', '127.0.0.1'],
+    ['10.1.0.5/24', '127.0.0.1'],
+    ['224.0.0.5/24', '224.0.0.1'],
+    ['255.255.255.255/32', '10.1.0.1'],
+    ['0.0.0.0/0', '10.1.0.1'],
+    ['0.0.0.7/24', '10.1.0.1'],
+    ['ff02::5/16', 'fd00::1'],
+    ['fd00::5/64', '::1']
+  ] as const) {
+    for (const plugin of [bridge, ptp]) {
+      withNamespaces(2, (host, box) => {
+        const ipam = { type: 'fixed', result: { ips: [{ address, gateway }] } }
+        const config = plugin === bridge ? { bridge: 'br3', isGateway: true, ipam } : { ipam }
+        const caller = new PluginCaller(plugin(new HostedKernel(host.path)), box.path, config)
+        try {
+          assert.match(caller.fails('ADD').msg, /no host can have it in a network/, `${address} ${gateway}`)
+          assert.equal([caller.leases.size, caller.journal().length], [0, 0])
+        } finally {
+          caller.close()
+        }
+      })
+    }
   }
 })
 
