@@ -54,9 +54,11 @@ function stateOf(world: World, index: number): string {
     'ip rule',
     'ip -6 rule'
   ]
-  const inside = lines.map(line => world.sh(box, 'sh', '-c', line).replace(/linkdown/g, ''))
-  const rules = world.sh(world.host, 'nft', 'list', 'ruleset').split('\n')
-  return [...inside, ...rules.filter(line => line.includes(`web c${index + 1} eth0`))].join('\n')
+  const inside = lines.flatMap(line => world.sh(box, 'sh', '-c', line).split('\n'))
+  const element = new RegExp(`[^,{\\s][^,{}]*comment "web c${index + 1} eth0"[^,}]*`, 'g')
+  const rules = world.sh(world.host, 'nft', 'list', 'ruleset').match(element) ?? []
+  // What the kernel gives itself when it has looked for duplicates.
+  return [...inside.filter(line => !line.includes('fe80:')), ...rules.map(one => one.trim())].join('\n')
 }
 
 test('a DEL of one that is gone, with the path of one that lives: with and without prevResult the living one is whole', async () => {

@@ -228,7 +228,7 @@ test('a host whose /proc/sys is read-only: works when it forwards already, else 
 })
 
 /** The first argument is a file system to be read-only; the rest is run. */
-const READ_ONLY = 'mount -t tmpfs none "$0" && mount -o remount,ro "$0" && exec "$1"'
+const READ_ONLY = 'mount -t tmpfs -o mode=755 none "$0" && mount -o remount,ro "$0" && exec "$1"'
 
 test('a journal on a read-only file system: ADD says what it could not write, and DEL of nothing succeeds', async () => {
   await inWorld(1, world => {
