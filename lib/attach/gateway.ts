@@ -57,7 +57,7 @@ export function withGateways(ips: readonly IpConfig[]): readonly IpConfig[] {
 
 /** The host would have 127.0.0.1 on a bridge, or a route for broadcasts to one container. */
 function refuseNoHosts(address: IpAddress): void {
-  const isBroadcast = address.family === 4 && address.bytes.every(byte => byte === 255)
+  const isBroadcast = formatAddress(address) === '255.255.255.255'
   const isNothing = isUnspecified(address) || (address.family === 4 && address.bytes[0] === 0)
   if (!isLoopback(address) && !isMulticast(address) && !isBroadcast && !isNothing) return
   throw new CniError(
