@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { assert, suite } from '../lib/testing/suite.ts'
 import { installInto } from './install.ts'
 import { filesBefore, nameClash, planConfig, planPlugins } from './install-plan.ts'
-import { RUNTIMES } from './runtime-config.ts'
+import { namesDocument, RUNTIMES, withNames } from './runtime-config.ts'
 
 const test = suite('cli/install --runtime')
 
@@ -22,7 +22,12 @@ test('the networks it writes are those of docs/runtimes', () => {
   for (const { document, config } of RUNTIMES) {
     assert.equal(JSON.parse(readFileSync(join(documents, document), 'utf8')), config, document)
   }
-  const written = RUNTIMES.map(one => one.document).sort()
+  const named = RUNTIMES.filter(one => one.namesHint !== '')
+  for (const { document, config } of named) {
+    const text = readFileSync(join(documents, namesDocument(document)), 'utf8')
+    assert.equal(JSON.parse(text), withNames(config), document)
+  }
+  const written = [...RUNTIMES.map(one => one.document), ...named.map(one => namesDocument(one.document))].sort()
   assert.equal(
     readdirSync(documents)
       .filter(name => name.endsWith('.conflist'))

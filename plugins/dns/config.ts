@@ -25,6 +25,7 @@ const PATIENCE_MS = 2000
 
 /** Of an identifier of 64 hexadecimal digits, Docker's and containerd's form, people use the first twelve. */
 const SHORT_ID = 12
+const LONG_ID = 64
 
 /** Arguments that tell what the container is called, the best first: podman and kubelet; nerdctl. */
 const NAME_ARGUMENTS: readonly string[] = ['K8S_POD_NAME', 'NERDCTL_CNI_DHCP_HOSTNAME']
@@ -119,5 +120,7 @@ export function namesOf(request: Request, aliases: readonly string[]): OwnNames 
 
 function shortId(containerId: string): string {
   const id = canonicalName(containerId)
-  return /^[0-9a-f]{64}$/.test(id) ? id.slice(0, SHORT_ID) : id
+  // containerd's clients write its namespace before it: `default-0123…`.
+  const digits = id.length > LONG_ID && id[id.length - LONG_ID - 1] === '-' ? id.slice(id.length - LONG_ID) : id
+  return /^[0-9a-f]{64}$/.test(digits) ? digits.slice(0, SHORT_ID) : id
 }
