@@ -121,6 +121,6 @@ export function namesOf(request: Request, aliases: readonly string[]): OwnNames 
 function shortId(containerId: string): string {
   const id = canonicalName(containerId)
   // containerd's clients write its namespace before it: `default-0123…`.
-  const digits = id.length > LONG_ID && id[id.length - LONG_ID - 1] === '-' ? id.slice(id.length - LONG_ID) : id
+  const digits = id.length > LONG_ID && id.charAt(id.length - LONG_ID - 1) === '-' ? id.slice(id.length - LONG_ID) : id
   return /^[0-9a-f]{64}$/.test(digits) ? digits.slice(0, SHORT_ID) : id
 }
