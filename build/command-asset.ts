@@ -10,7 +10,7 @@ import { ROOT } from './project.ts'
 export interface Asset {
   /** Its name in the executable. */
   readonly name: string
-  /** The module, from the root; others ask for it by this file name. */
+  /** The module, from the root. */
   readonly module: string
 }
 
@@ -34,8 +34,10 @@ export function fromAsset({ name, module }: Asset): Plugin {
   return {
     name: `${name} from an asset`,
     setup: build => {
-      build.onResolve({ filter: new RegExp(`^\\./${file.replace('.', '\\.')}$`) }, ({ kind }) =>
-        kind === 'dynamic-import' ? { path: name, namespace: name } : undefined
+      build.onResolve({ filter: new RegExp(`/${file.replace('.', '\\.')}$`) }, ({ kind, path, resolveDir }) =>
+        kind === 'dynamic-import' && join(resolveDir, path) === join(ROOT, module)
+          ? { path: name, namespace: name }
+          : undefined
       )
       build.onLoad({ filter: /./, namespace: name }, () => ({
         contents: loaderOf(name),

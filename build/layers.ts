@@ -99,6 +99,7 @@ const LAYERS: readonly Layer[] = [
       'agent/',
       'dhcp/',
       'plugins/main.ts',
+      'plugins/portmap/table.ts',
       'plugins/registry.ts',
       'plugins/start.ts'
     ],

@@ -40,17 +40,17 @@ RestartSec=100ms
 RuntimeDirectory=patchbay
 RuntimeDirectoryMode=0700
 RuntimeDirectoryPreserve=yes
-# Networks and services of a host that is alone.
+# registryDir
 StateDirectory=patchbay
-StateDirectoryMode=0700
+# confDir: made if it is missing, and the one place below /etc that it writes to.
+ConfigurationDirectory=cni/net.d
 # Ports below 1024 and /proc/PID/ns/net are those of containers.
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE CAP_SYS_ADMIN CAP_SYS_PTRACE CAP_DAC_OVERRIDE
 NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=yes
 PrivateTmp=yes
-# Networks of the cluster are written for the runtimes.
-ReadWritePaths=/run/patchbay -/etc/cni/net.d
+ReadWritePaths=/run/patchbay /etc/cni/net.d
 ProtectKernelModules=yes
 ProtectClock=yes
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_PACKET

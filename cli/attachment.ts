@@ -20,7 +20,7 @@ export async function attach(call: Call): Promise<number> {
   const { place, output } = call
   const name = call.word(0)
   const network = loadNetwork(place.confDir, name)
-  const container = new Containers(runtimeAt(place, output).cache, call.runDir).living(
+  const container = await new Containers(runtimeAt(place, output).cache, call.runDir).living(
     call.word(1),
     call.text('container-id')
   )
@@ -29,6 +29,12 @@ export async function attach(call: Call): Promise<number> {
     ifName: checkedIfName(call.text('ifname') ?? 'eth0'),
     args: [...nameArgs(nameOption(call)), ...call.texts('args').map(parsePair)],
     capabilityArgs: withAliases(aliasOptions(call), network, parseCapabilities(call.texts('cap'), network))
+  }
+  if (call.has('dry-run')) {
+    const { containerId, ifName } = wanted
+    if (call.asJson) output.out(jsonLine({ network: name, containerId, ifName }))
+    else output.out(`would attach ${containerId} (${ifName}) to ${name}\n`)
+    return 0
   }
   const { attaching, result } = await attachTo(place, network, wanted, output)
   output.out(call.asJson ? `${jsonText(result, 2)}\n` : resultTable(result, attaching, name))
@@ -121,11 +127,17 @@ export async function detach(call: Call): Promise<number> {
   }
   const ifName = checkedIfName(call.text('ifname') ?? 'eth0')
   const cache = runtimeAt(place, output).cache
-  const container = new Containers(cache, call.runDir).former(word, id)
+  const container = await new Containers(cache, call.runDir).former(word, id)
   const { containerId } = container
   const network = networkOrCached(place.confDir, name, cache.find(name, containerId, ifName)?.config ?? '')
   const capabilityArgs = parseCapabilities(call.texts('cap'), network)
   const attaching = { ...container, ifName, args: call.texts('args').map(parsePair), capabilityArgs }
+  if (call.has('dry-run')) {
+    const isAttached = cache.find(name, containerId, ifName) !== undefined
+    if (call.asJson) output.out(jsonLine({ network: name, containerId, ifName, attached: isAttached }))
+    else output.out(`would detach ${containerId} (${ifName}) from ${name}\n`)
+    return 0
+  }
   const wasAttached = await detachFrom(place, name, attaching, output)
   if (call.asJson) output.out(jsonLine({ network: name, containerId, ifName, detached: wasAttached }))
   else if (wasAttached) output.out(`detached ${containerId} (${ifName}) from ${name}\n`)
@@ -168,7 +180,7 @@ export async function check(call: Call): Promise<number> {
   const network = loadNetwork(place.confDir, name)
   const runtime = runtimeAt(place, output)
   const containers = new Containers(runtime.cache, call.runDir)
-  const { containerId } = containers.living(call.word(1), call.text('container-id'))
+  const { containerId } = await containers.living(call.word(1), call.text('container-id'))
   const ifName = checkedIfName(call.text('ifname') ?? 'eth0')
   const cached = runtime.cache.find(name, containerId, ifName)
   if (cached === undefined) {
@@ -205,10 +217,20 @@ export async function gc(call: Call): Promise<number> {
   const network = loadNetwork(place.confDir, name)
   const runtime = runtimeAt(place, output)
   const kept = call.has('all') ? [] : [...living(runtime, name), ...call.texts('keep').map(parseAttachment)]
+  if (call.has('dry-run')) return showCollectable(call, runtime.cache.list(name), kept)
   const removed = await runtime.gc(network, kept)
   if (call.asJson) output.out(jsonLine({ network: name, kept, removed, disabled: network.disableGC }))
   else if (network.disableGC) output.out(`${name} is not to be collected (disableGC)\n`)
   else output.out(`${name}: removed ${countOf(removed.length)}, kept ${countOf(kept.length)}\n`)
+  return 0
+}
+
+function showCollectable(call: Call, all: readonly ContainerInterface[], kept: readonly ContainerInterface[]): number {
+  const isKept = (one: ContainerInterface): boolean =>
+    kept.some(other => other.containerId === one.containerId && other.ifName === one.ifName)
+  const removed = all.filter(one => !isKept(one)).map(({ containerId, ifName }) => ({ containerId, ifName }))
+  if (call.asJson) call.output.out(jsonLine({ network: call.word(0), kept, removed }))
+  else for (const one of removed) call.output.out(`would remove ${one.containerId} (${one.ifName})\n`)
   return 0
 }
 

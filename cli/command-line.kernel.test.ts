@@ -103,6 +103,11 @@ test('gc keeps what still has its namespace', () =>
     const answer = await run('gc', 'blue', '--keep', 'kept', '--json')
     assert.equal(JSON.parse(answer.out).removed, [{ containerId: 'dead', ifName: 'eth0' }])
     assert.is(calls(), 'two DEL dead eth0; one DEL dead eth0; one GC; two GC')
+    assert.is(
+      (await run('gc', 'blue', '--all', '--dry-run')).out,
+      'would remove alive (eth0)\nwould remove kept (eth0)\n'
+    )
+    assert.is(calls(), '')
     assert.is((await run('gc', 'blue', '--all')).out, 'blue: removed 2 attachments, kept 0 attachments\n')
   }))
 
@@ -111,7 +116,7 @@ test('what cannot be done is status 1', () =>
     const cases: readonly (readonly [readonly string[], RegExp])[] = [
       [
         ['attach', 'blue', 'patchbay-gone'],
-        /find container "patchbay-gone": no namespace has this name, no container this id/
+        /find container "patchbay-gone": no namespace has this name, and no container of run, containerd or podman has this name or id/
       ],
       [['attach', 'blue', '99999999'], /there is no process 99999999/],
       [
@@ -211,7 +216,7 @@ test('a namespace that was made anew under the same name is another container, a
     try {
       calls()
       const [blue] = JSON.parse((await run('network', 'inspect', 'blue')).out)
-      assert.is(blue.Containers.c1[0].State, 'gone')
+      assert.is(blue.Containers.c1.State, 'gone')
       assert.equal(
         JSON.parse((await run('network', 'ls', '-f', 'name=blue', '--json')).out).map(
           (row: { Containers: number; Gone: number }) => [row.Containers, row.Gone]

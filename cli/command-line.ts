@@ -1,5 +1,7 @@
 /** Runs a command line: the table says what there is, the verb's module is loaded for it alone. */
+
 import { COMMANDS, GROUPS, PROGRAMS } from './commands.ts'
+import { DRY_RUN } from './common-options.ts'
 import { type Output, processOutput, reportError, UsageError } from './output.ts'
 import { parse, showHelp } from './parser.ts'
 import type { CommandSpec, Grammar, ProgramSpec } from './spec.ts'
@@ -9,6 +11,7 @@ const MAN: CommandSpec = {
   heading: 'This host',
   summary: 'write the manual pages',
   arguments: [{ name: 'DIR', words: 'directory' }],
+  options: [DRY_RUN],
   examples: [
     { line: 'patchbay man /usr/local/share/man/man1', effect: 'man patchbay-network-create finds them there' }
   ],

@@ -10,6 +10,7 @@ import {
   CONTAINER,
   CONTAINER_WORDS,
   DRY_RUN,
+  ENDPOINT,
   FORMAT,
   ID,
   IFNAME,
@@ -116,7 +117,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     arguments: [{ ...NETWORK, isMany: true }],
     options: [
       { flags: '-f, --format TEMPLATE', summary: "a template, such as '{{.IPAM.Config.0.Subnet}}'" },
-      { flags: '-v, --verbose', summary: 'accepted for compatibility: everything is shown' },
+      { flags: '-v, --verbose', summary: 'services too' },
       { flags: '-o, --output FORMAT', summary: 'how it is shown', choices: ['json', 'yaml'] },
       JSON_OUT,
       ...PLACE,
@@ -124,7 +125,10 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     examples: [
       { line: 'patchbay network inspect blue', effect: 'as JSON, in the words of docker network inspect' },
-      { line: "patchbay network inspect -f '{{json .Containers}}' blue", effect: 'one part of it' }
+      {
+        line: "patchbay network inspect -f '{{range .Containers}}{{.Name}} {{end}}' blue",
+        effect: 'who is on it'
+      }
     ],
     run: async call => (await import('./network-inspect.ts')).inspect(call)
   },
@@ -136,18 +140,27 @@ export const COMMANDS: readonly CommandSpec[] = [
     arguments: [NETWORK, CONTAINER],
     options: [
       ...NAMES,
-      { flags: '--ip ADDRESS', summary: 'the IPv4 address it gets' },
-      { flags: '--ip6 ADDRESS', summary: 'the IPv6 address it gets' },
-      { flags: '--mac-address MAC', summary: 'the MAC address it gets' },
+      ...ENDPOINT,
       { ...IFNAME, summary: "the interface's name in the container (the first free of eth0, eth1 ...)" },
+      {
+        flags: '--gw-priority N',
+        summary: 'the network with the highest has the default route (0)'
+      },
+      { flags: '--driver-opt KEY=VALUE', summary: 'com.docker.network.endpoint.ifname is --ifname', isMany: true },
+      { flags: '-p, --publish PORTS', summary: 'publish ports of it, as run does', isMany: true },
       ID,
+      DRY_RUN,
       JSON_OUT,
       ...PLACE,
       RUN_DIR
     ],
     examples: [
       { line: 'patchbay network connect blue 4711', effect: 'the container that process 4711 is in' },
-      { line: 'patchbay network connect --ip 10.5.0.9 blue web', effect: 'with an address of its own choice' }
+      { line: 'patchbay network connect --ip 10.5.0.9 blue web', effect: 'with an address of its own choice' },
+      {
+        line: 'patchbay network connect --alias db blue 4f2a9c',
+        effect: 'a container of podman, nerdctl or a pod, by the beginning of its id'
+      }
     ],
     run: async call => (await import('./network-connect.ts')).connect(call)
   },
@@ -161,6 +174,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { ...IFNAME, summary: 'only this interface (all that it has on the network)' },
       ID,
       { flags: '-f, --force', summary: 'accepted for compatibility: containers that are gone need no force' },
+      DRY_RUN,
       JSON_OUT,
       ...PLACE,
       RUN_DIR
@@ -211,7 +225,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'attach a container to a network',
     description: `As a runtime does it, with the arguments that plugins take. ${CONTAINER_WORDS}`,
     arguments: [NETWORK, CONTAINER],
-    options: [...NAMES, IFNAME, ID, ARGS, CAP, JSON_OUT, ...PLACE, RUN_DIR],
+    options: [...NAMES, IFNAME, ID, ARGS, CAP, DRY_RUN, JSON_OUT, ...PLACE, RUN_DIR],
     examples: [
       { line: 'patchbay attach blue /run/netns/web', effect: 'as eth0' },
       {
@@ -228,7 +242,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'detach it; repeating is no error',
     description: CONTAINER_WORDS,
     arguments: [NETWORK, { ...CONTAINER, isOptional: true }],
-    options: [IFNAME, ID, ARGS, CAP, JSON_OUT, ...PLACE, RUN_DIR],
+    options: [IFNAME, ID, ARGS, CAP, DRY_RUN, JSON_OUT, ...PLACE, RUN_DIR],
     examples: [
       { line: 'patchbay detach blue 4711', effect: 'its eth0 goes' },
       { line: 'patchbay detach blue --container-id web', effect: 'by id alone, when the container is gone' }
@@ -265,6 +279,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: [
       { flags: '--keep ID[:IFNAME]', summary: 'one more to keep (its eth0)', isMany: true },
       { flags: '--all', summary: 'keep nothing, not even what lives' },
+      DRY_RUN,
       JSON_OUT,
       ...PLACE
     ],

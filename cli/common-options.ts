@@ -68,6 +68,13 @@ export const NAMES: readonly OptionSpec[] = [
   { flags: '--name NAME', summary: 'what it is called on the network' },
   { flags: '--alias NAME', summary: 'another name for it, which others may share', isMany: true }
 ]
+/** What is asked of an address. */
+export const ENDPOINT: readonly OptionSpec[] = [
+  { flags: '--ip ADDRESS', summary: 'the IPv4 address it gets' },
+  { flags: '--ip6 ADDRESS', summary: 'the IPv6 address it gets' },
+  { flags: '--mac-address MAC', summary: 'the MAC address it gets' },
+  { flags: '--link-local-ip ADDRESS', summary: 'refused: the kernel makes it', isMany: true }
+]
 export const ARGS: OptionSpec = { flags: '--args KEY=VALUE', summary: 'CNI_ARGS for the plugins', isMany: true }
 export const CAP: OptionSpec = {
   flags: '--cap NAME=JSON',
@@ -80,5 +87,6 @@ export const CONTAINER = { name: 'CONTAINER', words: 'container' } as const
 
 /** What CONTAINER may be, in the words of every command that takes one. */
 export const CONTAINER_WORDS =
-  'CONTAINER is the id of a process, the name of a namespace (ip netns) or its path, or the id, or the beginning of it, ' +
-  'under which it was attached.'
+  'CONTAINER is the name or id of a container of run, containerd (ctr, nerdctl, CRI) or podman, or the beginning of one; the ' +
+  'id of a process; the name of a namespace (ip netns) or its path; or the id under which it was attached. Runtimes are ' +
+  'asked at $CONTAINERD_ADDRESS and $CONTAINER_HOST, else at their usual sockets.'

@@ -1,6 +1,7 @@
 /**
  * Containers as a person names them, the same way in every command: the id of a process, a namespace's name under
- * /run/netns, its path, or the id under which it was attached, or the beginning of one.
+ * /run/netns, its path, the id under which it was attached, the name or id that its runtime knows it by, or the beginning
+ * of one.
  */
 import { statSync } from 'node:fs'
 import { hostname } from 'node:os'
@@ -9,18 +10,22 @@ import { isName } from '../lib/cni/env.ts'
 import type { AttachmentCache, CachedAttachment } from '../lib/runtime/cache.ts'
 import { Namespaces } from '../lib/runtime/namespaces.ts'
 import { errnoOf } from '../lib/sys/errors.ts'
-import { netnsIdentity } from '../lib/sys/netns-identity.ts'
+import { inodeOf, netnsIdentity } from '../lib/sys/netns-identity.ts'
 import { CommandError, UsageError } from './output.ts'
 import { type ContainerState, ContainerStore, isRunning } from './run/store.ts'
+import type { RuntimeContainer } from './runtimes/runtime-container.ts'
 
 export interface Container {
   /** The namespace's path; '' when it is gone. */
   readonly netns: string
   readonly containerId: string
+  /** What whoever started it calls it; '' where nobody has given it a name. */
+  readonly name: string
 }
 
 export const WHAT_TO_NAME =
-  'name a process by its id, a namespace by its name (see: ip netns) or its path, or an attached container by its id'
+  'name a container of run, containerd or podman by its name or id, a process by its id, a namespace by its name (see: ip ' +
+  'netns) or its path'
 
 export class Containers {
   readonly namespaces = new Namespaces()
@@ -38,8 +43,8 @@ export class Containers {
    * @param id what --container-id says
    * @throws CommandError when the word names nothing, or a container that is gone
    */
-  living(word: string, id: string | undefined): Container {
-    const container = this.find(word, id)
+  async living(word: string, id: string | undefined): Promise<Container> {
+    const container = await this.find(word, id)
     if (container.netns !== '') return container
     throw new CommandError(
       `find container ${JSON.stringify(word)}: it is gone`,
@@ -48,59 +53,97 @@ export class Containers {
   }
 
   /** The same where one that is gone is nothing unusual: DEL needs only the id. */
-  find(word: string, id: string | undefined): Container {
+  async find(word: string, id: string | undefined): Promise<Container> {
     const path = pathOf(word)
-    if (path === undefined) return this.#recorded(word, id)
-    const containerId = id ?? this.#idAt(path) ?? idOf(path)
-    return { netns: path, containerId: checkedId(containerId) }
-  }
-
-  /** As `find`, but what names nothing is taken for the id of something forgotten. */
-  former(word: string | undefined, id: string | undefined): Container {
-    if (word === undefined) return this.#recordedId(id ?? '') ?? { netns: '', containerId: checkedId(id ?? '') }
-    try {
-      return this.find(word, id)
-    } catch (error) {
-      if (!(error instanceof CommandError)) throw error
-      const containerId = /^[0-9]+$/.test(word) ? processId(word) : basename(word)
-      return { netns: '', containerId: checkedId(id ?? containerId) }
+    if (path !== undefined) {
+      const recorded = this.#recordedAt(path)
+      const containerId = checkedId(id ?? recorded?.containerId ?? idOf(path))
+      return { netns: path, containerId, name: recorded?.name ?? '' }
     }
-  }
-
-  #recorded(word: string, id: string | undefined): Container {
-    const ids = [...new Set([...this.#cached.map(one => one.containerId), ...this.#started.map(one => one.name)])]
-    const fitting = ids.includes(word) ? [word] : ids.filter(one => one.startsWith(word))
-    const [only, second] = fitting
-    if (second !== undefined) {
-      throw new UsageError(
-        `find container ${JSON.stringify(word)}: ${fitting.join(' and ')} begin so`,
-        'write more of it'
-      )
-    }
-    const found = only === undefined ? undefined : this.#recordedId(only)
-    if (found === undefined)
-      throw new CommandError(`find container ${JSON.stringify(word)}: ${absence(word)}`, WHAT_TO_NAME)
+    const found = this.#recorded(word) ?? (await this.#named(word))
     return id === undefined ? found : { ...found, containerId: checkedId(id) }
   }
 
-  #recordedId(id: string): Container | undefined {
+  /** As `find`, but what names nothing is taken for the id of something forgotten. */
+  async former(word: string | undefined, id: string | undefined): Promise<Container> {
+    if (word === undefined) return this.#recorded(id ?? '') ?? forgotten(checkedId(id ?? ''))
+    try {
+      return await this.find(word, id)
+    } catch (error) {
+      if (!(error instanceof CommandError) || error instanceof UsageError) throw error
+      const containerId = /^[0-9]+$/.test(word) ? processId(word) : basename(word)
+      return forgotten(checkedId(id ?? containerId))
+    }
+  }
+
+  /** Of the runtimes' containers, and of those whose recorded id begins so. @throws CommandError, UsageError */
+  async #named(word: string): Promise<Container> {
+    const { containers, problems, isExact } = await (await import('./runtimes/find.ts')).findInRuntimes(word)
+    const candidates = containers.map(one => ({ shown: one.shown, container: this.#ofRuntime(one) }))
+    if (!isExact) {
+      for (const id of this.#ids().filter(one => one.startsWith(word))) {
+        const container = this.#recorded(id)
+        if (container !== undefined) candidates.push({ shown: id, container })
+      }
+    }
+    // A pod's containers share their namespace, and what was attached is known by its record, too.
+    const all = new Map(candidates.map(one => [one.container.containerId, one]))
+    const [only, second] = [...all.values()]
+    if (second !== undefined) {
+      const names = [...all.values()].map(one => JSON.stringify(one.shown).slice(1, -1))
+      throw new UsageError(
+        `find container ${JSON.stringify(word)}: ${names.join(', ')} are called so, or begin so`,
+        'write more of it, or its id'
+      )
+    }
+    if (only !== undefined) return only.container
+    const why = [absence(word), ...problems].join('; ')
+    throw new CommandError(`find container ${JSON.stringify(word)}: ${why}`, WHAT_TO_NAME)
+  }
+
+  #ofRuntime(one: RuntimeContainer): Container {
+    const containerId = this.#recordedAt(one.netns)?.containerId ?? checkedId(one.containerId)
+    return { netns: one.netns, containerId, name: one.name }
+  }
+
+  #ids(): readonly string[] {
+    return [...new Set([...this.#cached.map(one => one.containerId), ...this.#started.map(one => one.name)])]
+  }
+
+  /** Started by `run`, or attached, under this very id. */
+  #recorded(id: string): Container | undefined {
     const started = this.#started.find(one => one.name === id)
-    if (started !== undefined) return { netns: `/proc/${String(started.pid)}/ns/net`, containerId: id }
+    if (started !== undefined) return containerOf(started)
     const records = this.#cached.filter(one => one.containerId === id)
     if (records.length === 0) return undefined
     const netns = records.map(one => this.namespaces.pathOf(one)).find(path => path !== '')
-    return { netns: netns ?? '', containerId: id }
+    return { netns: netns ?? '', containerId: id, name: '' }
   }
 
-  /** The id that the namespace at this path is attached under already, however it was named then. */
-  #idAt(path: string): string | undefined {
+  /** What the namespace at this path is known as already, however it was named then. */
+  #recordedAt(path: string): Container | undefined {
     const identity = identityOf(path)
-    const started = this.#started.find(
-      one => identity !== '' && identityOf(`/proc/${String(one.pid)}/ns/net`) === identity
+    if (identity === '') return undefined
+    const started = this.#started.find(one => identityOf(netnsOf(one)) === identity)
+    if (started !== undefined) return containerOf(started)
+    const record = this.#cached.find(one =>
+      // Other runtimes' records have no identity.
+      one.netnsIdentity === '' ? inodeAt(one.netns) === inodeOf(identity) : one.netnsIdentity === identity
     )
-    if (started !== undefined) return started.name
-    return this.#cached.find(one => identity !== '' && one.netnsIdentity === identity)?.containerId
+    return record === undefined ? undefined : { netns: path, containerId: record.containerId, name: '' }
   }
+}
+
+function containerOf(state: ContainerState): Container {
+  return { netns: netnsOf(state), containerId: state.name, name: state.name }
+}
+
+function netnsOf(state: ContainerState): string {
+  return `/proc/${String(state.pid)}/ns/net`
+}
+
+function forgotten(containerId: string): Container {
+  return { netns: '', containerId, name: '' }
 }
 
 /** The path that a word stands for, undefined when nothing is there. @throws CommandError when it may not be looked at */
@@ -124,10 +167,19 @@ function identityOf(path: string): string {
   }
 }
 
+/** '' when nothing is there that could be looked at. */
+function inodeAt(path: string): string {
+  try {
+    return path === '' ? '' : String(statSync(path).ino)
+  } catch {
+    return ''
+  }
+}
+
 function absence(word: string): string {
   if (/^[0-9]+$/.test(word)) return `there is no process ${word}`
-  if (word.includes('/')) return 'there is no such file'
-  return 'no namespace has this name, no container this id'
+  const unknown = 'no container of run, containerd or podman has this name or id'
+  return word.includes('/') ? `there is no such file, and ${unknown}` : `no namespace has this name, and ${unknown}`
 }
 
 /** Ids are unique in a cluster, process ids are not: the host's name is part of it. */

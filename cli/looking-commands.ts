@@ -1,8 +1,20 @@
 /** The commands that look at the host and at what is wrong with it: rows of the table of commands. */
-import { CACHE_DIR, CONF_DIR, JSON_OUT, STATE_DIR } from './common-options.ts'
+import { AGENT_SOCKET, CACHE_DIR, CONF_DIR, JSON_OUT, PLACE, STATE_DIR } from './common-options.ts'
 import type { CommandSpec } from './spec.ts'
 
 const LOOKING = 'Seeing and mending'
+
+const NETNS = {
+  flags: '--netns PATH',
+  summary: 'look at the networks of this namespace: of a container that has containers',
+  words: 'file'
+} as const
+
+const AGENT_CONFIG = {
+  flags: '--config FILE',
+  summary: "the agent's configuration, which names etcd (/etc/patchbay/agent.json)",
+  words: 'file'
+} as const
 
 const RECORDS = [CONF_DIR, CACHE_DIR, STATE_DIR]
 
@@ -22,7 +34,8 @@ export const LOOKING_COMMANDS: readonly CommandSpec[] = [
       { flags: '--dot', summary: 'a graph for Graphviz' },
       { ...JSON_OUT, summary: 'everything that was read, as docs/view.schema.json describes it' },
       { flags: '--cluster', summary: 'also what etcd knows of the other hosts' },
-      { flags: '--config FILE', summary: "the agent's, for --cluster (/etc/patchbay/agent.json)", words: 'file' },
+      AGENT_CONFIG,
+      NETNS,
       ...RECORDS
     ],
     examples: [
@@ -31,5 +44,30 @@ export const LOOKING_COMMANDS: readonly CommandSpec[] = [
       { line: 'patchbay map --dot | dot -Tpdf > networks.pdf', effect: 'by Graphviz' }
     ],
     run: async call => (await import('./map/map.ts')).map(call)
+  },
+  {
+    name: 'doctor',
+    heading: LOOKING,
+    summary: 'find what is wrong with container networks, and say what to do',
+    description:
+      'Exit status: 0 nothing wrong, 1 warnings, 2 errors, as monitoring reads it. --fix does what can harm nothing that ' +
+      'works, and says each before it is done.',
+    options: [
+      { flags: '--fix', summary: 'do what is safe' },
+      { flags: '--check NAME', summary: 'only this check', isMany: true },
+      { flags: '-o, --output FORMAT', summary: 'how it is shown', choices: ['text', 'json'] },
+      JSON_OUT,
+      NETNS,
+      AGENT_CONFIG,
+      AGENT_SOCKET,
+      ...PLACE,
+      STATE_DIR
+    ],
+    examples: [
+      { line: 'patchbay doctor', effect: 'everything' },
+      { line: 'patchbay doctor --check forwarding --check mtu -o json', effect: 'two checks, for programs' },
+      { line: 'patchbay doctor --fix', effect: 'and mend what is safe to mend' }
+    ],
+    run: async call => (await import('./doctor/doctor.ts')).doctor(call)
   }
 ]

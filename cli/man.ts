@@ -11,8 +11,13 @@ import { type CommandSpec, type Example, type Grammar, usageLine } from './spec.
 export async function man(call: Call, grammar: Grammar): Promise<number> {
   const directory = call.word(0)
   try {
+    const all = await pages(grammar)
+    if (call.has('dry-run')) {
+      for (const name of all.keys()) call.output.out(`would write ${join(directory, name)}\n`)
+      return 0
+    }
     ensureDirectory(directory, 0o755)
-    for (const [name, text] of await pages(grammar)) writeFileSync(join(directory, name), text, { mode: 0o644 })
+    for (const [name, text] of all) writeFileSync(join(directory, name), text, { mode: 0o644 })
   } catch (error) {
     throw new CommandError(fileError('write manual pages', directory, error).message, 'name a directory you may write')
   }

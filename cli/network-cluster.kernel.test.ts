@@ -78,10 +78,10 @@ test('one command makes a network on every host, whose containers reach, see and
     await until('they reach each other', () => pings(one, addressOf(two)))
     const [seen] = JSON.parse(done(lab, 0, 'network', 'inspect', 'blue'))
     assert.equal(seen.Id, row.ID)
-    const [web] = seen.Containers.web
+    const { web } = seen.Containers
     assert.equal([web.Name, web.Host, web.State, web.Live.Up], ['web', 'h0', 'running', true])
     assert.equal(web.Live.Addresses[0], `${addressOf(one)}/24`)
-    const [db] = seen.Containers.db
+    const { db } = seen.Containers
     assert.equal([db.Name, db.Host, db.Addresses, 'Live' in db], ['db', 'h1', [addressOf(two)], false])
 
     const taken = patchbay(lab, 1, 'network', 'connect', '--name', 'web', 'blue', lab.container().path)

@@ -1,39 +1,85 @@
 /** `patchbay network connect` and `disconnect`: one more network for a running container, or one less. */
 import { jsonText } from '../lib/config/json.ts'
-import { loadNetwork } from '../lib/runtime/network.ts'
-import { attachTo, checkedIfName, detachFrom, resultTable } from './attachment.ts'
+import type { AttachmentCache } from '../lib/runtime/cache.ts'
+import { loadNetwork, type Network } from '../lib/runtime/network.ts'
+import { attachTo, checkedIfName, detachFrom, resultTable, type Wanted } from './attachment.ts'
 import type { Call } from './call.ts'
-import { Containers } from './container.ts'
-import { aliasOptions, nameArgs, nameOption, withAliases } from './names.ts'
+import { type Container, Containers } from './container.ts'
+import { type EndpointWish, endpointArgs, readEndpoint } from './endpoint.ts'
+import { orderGateways, PRIORITY_ARGUMENT } from './gateways.ts'
+import { nameArgs, nameOption, withAliases } from './names.ts'
 import { CommandError, jsonLine } from './output.ts'
 import { runtimeAt } from './place.ts'
+import { type Port, parsePorts } from './run/ports.ts'
+import { nobodyPublishes, portArgs, portsOf, publishes, withHostPort } from './run/publish.ts'
+import { ContainerStore } from './run/store.ts'
 
 /** `network connect NETWORK CONTAINER` */
 export async function connect(call: Call): Promise<number> {
   const { place, output } = call
+  const wish = readEndpoint(
+    key => call.texts(key),
+    key => `--${key}`
+  )
   const name = call.word(0)
   const network = loadNetwork(place.confDir, name)
-  const container = new Containers(runtimeAt(place, output).cache, call.runDir).living(
-    call.word(1),
-    call.text('container-id')
-  )
-  const asked = call.text('ifname')
-  const ifName = asked === undefined ? undefined : checkedIfName(asked)
-  const args = [...requestedArgs(call), ...nameArgs(nameOption(call))]
-  const wanted = { ...container, ifName, args, capabilityArgs: withAliases(aliasOptions(call), network, undefined) }
+  const { cache } = runtimeAt(place, output)
+  const container = await new Containers(cache, call.runDir).living(call.word(1), call.text('container-id'))
+  const wanted = await wantedOf(call, wish, network, container)
+  if (call.has('dry-run')) {
+    output.out(call.asJson ? jsonLine(planOf(name, wanted)) : `would connect ${container.containerId} to ${name}\n`)
+    return 0
+  }
   const { attaching, result } = await attachTo(place, network, wanted, output)
+  const priorities = prioritiesOf(cache, container.containerId)
+  if ([...priorities.values()].some(one => one !== 0)) orderGateways(container.netns, priorities)
   output.out(call.asJson ? `${jsonText(result, 2)}\n` : resultTable(result, attaching, name))
   return 0
 }
 
-/** What of the address is the caller's wish, in CNI_ARGS: every plugin of the chain sees them. */
-function requestedArgs(call: Call): readonly (readonly [string, string])[] {
-  const args: (readonly [string, string])[] = [['IgnoreUnknown', '1']]
-  const addresses = [call.text('ip'), call.text('ip6')].filter(text => text !== undefined)
-  if (addresses.length > 0) args.push(['IP', addresses.join(',')])
-  const mac = call.text('mac-address')
-  if (mac !== undefined) args.push(['MAC', mac])
-  return args
+async function wantedOf(call: Call, wish: EndpointWish, network: Network, container: Container): Promise<Wanted> {
+  const { cache } = runtimeAt(call.place, call.output)
+  const ports = await Promise.all(
+    [...askedPorts(call, network), ...ownPorts(call, cache, container, network)].map(withHostPort)
+  )
+  return {
+    containerId: container.containerId,
+    netns: container.netns,
+    ifName: wish.ifName === undefined ? undefined : checkedIfName(wish.ifName),
+    args: [
+      ...endpointArgs(wish),
+      ...nameArgs(nameOption(call) ?? (container.name === '' ? undefined : container.name))
+    ],
+    capabilityArgs: withAliases(wish.aliases, network, portArgs(ports))
+  }
+}
+
+function askedPorts(call: Call, network: Network): readonly Port[] {
+  const ports = call.texts('publish').flatMap(parsePorts)
+  if (ports.length > 0 && !publishes(network)) throw nobodyPublishes([network])
+  return ports
+}
+
+/** What `run -p` has asked for, where no network of the container publishes it any more. */
+function ownPorts(call: Call, cache: AttachmentCache, { containerId }: Container, network: Network): readonly Port[] {
+  const state = new ContainerStore(call.runDir).find(containerId)
+  const published = cache
+    .list()
+    .filter(one => one.containerId === containerId)
+    .flatMap(portsOf)
+  return state === undefined || published.length > 0 || !publishes(network) ? [] : state.ports
+}
+
+function planOf(network: string, { containerId, netns, ifName, args }: Wanted): object {
+  return { network, containerId, netns, ifName: ifName ?? null, args: Object.fromEntries(args ?? []) }
+}
+
+/** By interface. */
+function prioritiesOf(cache: AttachmentCache, containerId: string): ReadonlyMap<string, number> {
+  const attached = cache.list().filter(one => one.containerId === containerId)
+  return new Map(
+    attached.map(one => [one.ifName, Number(one.args.find(([key]) => key === PRIORITY_ARGUMENT)?.[1] ?? 0)])
+  )
 }
 
 /** `network disconnect NETWORK CONTAINER`: every interface of the container on the network. */
@@ -41,7 +87,7 @@ export async function disconnect(call: Call): Promise<number> {
   const { place, output } = call
   const name = call.word(0)
   const cache = runtimeAt(place, output).cache
-  const container = new Containers(cache, call.runDir).former(call.word(1), call.text('container-id'))
+  const container = await new Containers(cache, call.runDir).former(call.word(1), call.text('container-id'))
   const { containerId } = container
   const ifName = call.text('ifname')
   const attached = cache
@@ -53,9 +99,12 @@ export async function disconnect(call: Call): Promise<number> {
       `see: patchbay network inspect ${name}`
     )
   }
-  for (const one of attached) await detachFrom(place, name, { ...container, ifName: one.ifName }, output)
   const ifNames = attached.map(one => one.ifName)
+  if (!call.has('dry-run')) {
+    for (const one of attached) await detachFrom(place, name, { ...container, ifName: one.ifName }, output)
+  }
+  const done = call.has('dry-run') ? 'would disconnect' : 'disconnected'
   if (call.asJson) output.out(jsonLine({ network: name, containerId, ifNames }))
-  else output.out(`disconnected ${containerId} (${ifNames.join(', ')}) from ${name}\n`)
+  else output.out(`${done} ${containerId} (${ifNames.join(', ')}) from ${name}\n`)
   return 0
 }

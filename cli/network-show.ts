@@ -120,8 +120,10 @@ const BUILT_IN: readonly Row[] = [
   { ID: '', Name: 'none', Driver: 'null', Scope: 'local', Subnets: [], Labels: {} }
 ]
 
-export function isBuiltIn(name: string): boolean {
-  return BUILT_IN.some(row => row['Name'] === name)
+/** What `inspect` says of a word that is no network of its own; undefined for every other name. */
+export function builtInNetwork(name: string): object | undefined {
+  const row = BUILT_IN.find(one => one['Name'] === name)
+  return row === undefined ? undefined : { Name: row['Name'], Driver: row['Driver'], Scope: row['Scope'] }
 }
 
 /** What `-f KEY=VALUE` can ask for. As with Docker, several values of one key are alternatives, but labels must all be there. */

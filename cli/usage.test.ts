@@ -28,6 +28,16 @@ test('wrong use is status 2 and explained, with the form of the command; nothing
     [['network', 'create', 'x'.repeat(300)], /a name has at most 230 letters, this one 300/],
     [['network', 'ls', '-f', 'drivr=x'], /did you mean "driver"\?/],
     [['completion', 'bsh'], /did you mean "bash"\?/],
+    [['network', 'connect', 'x', 'y', '--link-local-ip', '169.254.1.1'], /a link-local address is the interface's own/],
+    [['network', 'connect', 'x', 'y', '--ip', 'fd00::1'], /read --ip "fd00::1": must be an IPv4 address/],
+    [['network', 'connect', 'x', 'y', '--gw-priority', 'high'], /read --gw-priority "high": must be an integer/],
+    [
+      ['network', 'connect', 'x', 'y', '--driver-opt', 'com.docker.network.endpoint.ifnam=z'],
+      /did you mean "com.docker.network.endpoint.ifname"\?/
+    ],
+    [['run', '--network', 'blue', '--network', 'red', '--ip', '10.0.0.1', 'true'], /which network are address/],
+    [['run', '--network', 'host', '--network-alias', 'x', 'true'], /takes no address and no name/],
+    [['run', '--link', 'a:b c', 'true'], /--link "a:b c": alias "b c": must be of letters/],
     [['gc'], /missing required argument 'NETWORK'/],
     [['install', '--engine', 'fast'], /must be one of native, node/]
   ]
@@ -64,6 +74,16 @@ test('the help of a verb is its own, with examples, within 80 columns, and every
     for (const option of spec.options ?? []) assert.match(out, `--${optionName(option)}`)
   }
   assert.not.match((await command('network', 'ls', '--help')).out, '--subnet')
+})
+
+/** What these do is shown or printed, or it is a program's that they start; everything else can be asked what it would do. */
+const WRITES_NOTHING = /^((network|service) (ls|inspect|ps)|ps|map|exec|logs|port|check|status|completion|version)$/
+
+test('whatever writes can be asked what it would do', () => {
+  for (const spec of GRAMMAR.commands) {
+    const has = (spec.options ?? []).some(option => optionName(option) === 'dry-run')
+    assert.is(has, !WRITES_NOTHING.test(spec.name), spec.name)
+  }
 })
 
 test('programs show the options that they read themselves', async () => {

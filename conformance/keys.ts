@@ -199,6 +199,8 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     request: DHCP,
     provide: DHCP,
     priority: DHCP,
+    families: DHCP,
+    probe: DHCP,
     timeout: DHCP
   }
 }

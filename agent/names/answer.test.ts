@@ -13,6 +13,7 @@ function named(network: string, containerId: string, names: readonly string[], t
     netnsId: '',
     names,
     addresses,
+    links: [],
     domain: '',
     upstreams: [],
     isInternal: false,
@@ -57,6 +58,21 @@ test('truncation: 512 bytes without EDNS0, 1232 with it, all of it by TCP', () =
   assert.equal(answers(question('web', A), 'udp'), [0, true, 0])
   assert.equal(answers(question('web', A, OPT, 1), 'udp'), [0, true, 0])
   assert.equal(answers(question('web', A), 'tcp'), [200, false, 1])
+})
+
+test('a link is the asker’s own word for another container', () => {
+  const web = named('blue', 'c1', ['web'], ['10.4.0.2'])
+  const db = named('blue', 'c2', ['mysql', 'x'], ['10.4.0.3'])
+  const linking = { ...web, record: { ...web.record, links: [{ alias: 'db', target: 'mysql' }] } }
+  const zone = zoneOf(linking, db, named('blue', 'c3', ['x'], ['10.4.0.4']))
+  const lastByte = (name: string, asker: Named): number | string => {
+    const verdict = verdictOn(question(name, A), 'udp', [asker], zone)
+    return verdict.do === 'answer' ? (verdict.bytes.at(-1) ?? 0) : verdict.do
+  }
+  assert.is(lastByte('db', linking), 3)
+  assert.is(lastByte('DB.blue', linking), 3)
+  assert.is(lastByte('db', db), 'forward')
+  assert.is(lastByte('mysql', linking), 3)
 })
 
 test('the question comes back byte for byte; of EDNS only version 0 is known', () => {

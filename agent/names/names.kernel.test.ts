@@ -76,7 +76,15 @@ class Lab {
   write(network: string, containerId: string, record: Partial<NameRecord> & { readonly netns: string }): void {
     mkdirSync(join(this.stateDir, network), { recursive: true })
     const { dev, ino } = statSync(record.netns)
-    const plain = { names: [], addresses: [], domain: '', upstreams: [], isInternal: false, isCluster: false }
+    const plain = {
+      names: [],
+      addresses: [],
+      links: [],
+      domain: '',
+      upstreams: [],
+      isInternal: false,
+      isCluster: false
+    }
     const whole = { ...plain, netnsId: `${dev}:${ino}`, ...record }
     writeFileSync(join(this.stateDir, network, `${containerId}:eth0.dns.json`), jsonText(recordToJson(whole)))
   }

@@ -170,4 +170,13 @@ test('nobody to ask is an answer at once; one container cannot use up what all h
   )
 })
 
+test('a resolver that the kernel does not let be asked is one that does not answer', async () => {
+  // The kernel refuses to connect to it at once (EACCES without SO_BROADCAST), as it does where there is no route.
+  const address = parseAddress('255.255.255.255')
+  if (address === undefined) throw new Error('no address')
+  const forwarder = new Forwarder(PATIENCE)
+  assert.is(await forwarder.ask(question(7), [{ address }], 'udp', 'c1'), undefined)
+  assert.is(forwarder.counts.failed, 1)
+})
+
 test.run()

@@ -160,9 +160,11 @@ function exchangeDatagram(question: Uint8Array, upstream: Upstream, patience: nu
     if (isAnswerTo(question, message)) finish({ bytes: message, isExact: hasSameLetters(question, message) })
   })
   // Connected: the kernel drops what comes from anywhere else, and tells when nobody listens there.
-  socket.connect(upstream.port ?? PORT, formatAddress(upstream.address), () => {
+  // Not the callback of `connect`, which is called for a failure too: sending then would end the agent.
+  socket.on('connect', () => {
     if (isOpen) socket.send(question)
   })
+  socket.connect(upstream.port ?? PORT, formatAddress(upstream.address))
   return promise
 }
 

@@ -108,7 +108,8 @@ export class Zone {
 
   /**
    * Looks a name up as a container asks for it: `web`, `web.blue` (of network blue alone), `web.dns.example` where that is
-   * a network's domain. A service is found by its address; behind `tasks.`, as everybody else, by its containers.
+   * a network's domain, or by a link of its own. A service is found by its address; behind `tasks.`, as everybody else, by its
+   * containers.
    *
    * @param asker its attachments: it learns of their networks
    */
@@ -121,11 +122,13 @@ export class Zone {
     for (const own of asker) {
       for (const part of partsOf(name, own)) {
         isOurs ||= part !== name
-        const service = this.#services.get(own.network)?.get(part)
+        // Its own words for others come first: nobody else uses them.
+        const target = own.record.links.find(link => link.alias === part)?.target ?? part
+        const service = this.#services.get(own.network)?.get(target)
         if (service !== undefined) services.add(service)
         const isOfContainers = service === undefined || service.addresses.length === 0 || name !== asked
         if (!isOfContainers) continue
-        for (const bearer of this.bearersOf(own.network, service?.alias ?? part)) bearers.add(bearer)
+        for (const bearer of this.bearersOf(own.network, service?.alias ?? target)) bearers.add(bearer)
       }
     }
     if (bearers.size + services.size === 0) return isOurs ? { addresses: undefined, isOurs } : NOTHING

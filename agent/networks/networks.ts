@@ -11,7 +11,16 @@ import { CniError, INVALID_CONFIG, TRY_AGAIN_LATER } from '../../lib/cni/error.t
 import { formatPrefix } from '../../lib/ip/prefix.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
 import type { Metrics } from '../metrics.ts'
-import { type Entry, endpointPrefix, type Following, NETWORKS, type Reading, type Registry } from '../registry.ts'
+import {
+  type Entry,
+  endpointPrefix,
+  type Following,
+  NETWORKS,
+  type Reading,
+  type Registry,
+  SERVICES
+} from '../registry.ts'
+import { serviceFromValue } from '../services/record.ts'
 import type { ConfDir } from './conf-dir.ts'
 import type { KnownNetwork } from './conflist.ts'
 import { containersOf, type NetworkContainer } from './containers.ts'
@@ -147,7 +156,12 @@ export class Networks {
         throw new CniError(INVALID_CONFIG, `remove network ${JSON.stringify(name)}: the cluster has none of this name`)
       }
       const record = recordFromValue(name, entry.value)
-      const conditions = [{ under: NETWORKS, since: all.revision }]
+      const services = await registry.read(SERVICES, deadline - Date.now())
+      refuseServed(name, services.entries)
+      const conditions = [
+        { under: NETWORKS, since: all.revision },
+        { under: SERVICES, since: services.revision }
+      ]
       if (typeof record !== 'string') {
         const { containers, revision } = await containersOf(registry, record, deadline - Date.now())
         if (containers.length > 0) throw inUse(name, containers)
@@ -363,6 +377,18 @@ function inUse(name: string, containers: readonly NetworkContainer[]): CniError 
     INVALID_CONFIG,
     `remove network ${JSON.stringify(name)}: attached: ${shown.join(', ')}${more}`,
     'disconnect them on their hosts first'
+  )
+}
+
+/** A service's address is the network's. @throws {CniError} code 7 naming the services that are on it */
+function refuseServed(network: string, entries: readonly Entry[]): void {
+  const records = entries.map(one => serviceFromValue(one.name, one.value))
+  const names = records.flatMap(one => (typeof one !== 'string' && one.network === network ? [one.name] : []))
+  if (names.length === 0) return
+  throw new CniError(
+    INVALID_CONFIG,
+    `remove network ${JSON.stringify(network)}: services on it: ${names.join(', ')}`,
+    `remove them first: patchbay service rm ${names.join(' ')}`
   )
 }
 

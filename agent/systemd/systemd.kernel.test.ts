@@ -12,7 +12,7 @@ import { inLab, type LabHost, type LabReply, type OverlayLab } from '../../lib/t
 import { BIN_DIR } from '../../lib/testing/overlay-site.ts'
 import { patchbayProgram } from '../../lib/testing/program.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
-import { DEFAULT_CONFIG } from '../config.ts'
+import { DEFAULT_CONFIG, parseConfig } from '../config.ts'
 
 const test = suite('agent/systemd')
 
@@ -94,6 +94,10 @@ test('the unit files are right by systemd itself, and name the same places as th
     assert.ok(text('patchbay-agent.service').includes(DEFAULT_CONFIG))
     // `patchbay install --names` writes the same.
     for (const unit of agentUnits('/usr/local/bin/patchbay')) assert.is(unit.text, text(unit.name))
+    const { confDir, registryDir } = parseConfig('{}')
+    assert.match(text('patchbay-agent.service'), new RegExp(`^ReadWritePaths=.* ${confDir}$`, 'm'))
+    assert.match(text('patchbay-agent.service'), /^StateDirectory=patchbay$/m)
+    assert.match(registryDir, /^\/var\/lib\/patchbay\//)
   } finally {
     rmSync(directory, { recursive: true })
   }

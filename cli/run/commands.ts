@@ -1,5 +1,15 @@
 /** The part of the table that is about containers which `run` starts. */
-import { FORMAT, JSON_OUT, OUTPUT, PLACE, QUIET, RUN_DIR } from '../common-options.ts'
+import {
+  CONTAINER_WORDS,
+  DRY_RUN,
+  ENDPOINT,
+  FORMAT,
+  JSON_OUT,
+  OUTPUT,
+  PLACE,
+  QUIET,
+  RUN_DIR
+} from '../common-options.ts'
 import type { CommandSpec } from '../spec.ts'
 
 const CONTAINERS = 'Containers'
@@ -19,20 +29,32 @@ export const CONTAINER_COMMANDS: readonly CommandSpec[] = [
       { flags: '-d, --detach', summary: 'in the background; its output goes to its log' },
       {
         flags: '--network NET[,ip=A]',
-        summary: 'a network, host, none, or container:NAME (bridge); also ip6=, mac-address=, ifname=',
+        summary:
+          'a network, host, none, or container:NAME (bridge); also ip6=, mac-address=, alias=, ifname=, gw-priority=',
         isMany: true,
         words: 'network'
       },
+      ...ENDPOINT,
+      { flags: '--network-alias NAME', summary: 'another name for it on its network', isMany: true },
       { flags: '-p, --publish PORTS', summary: 'publish ports: [[ADDRESS:]HOSTPORT:]PORT[/udp]', isMany: true },
       { flags: '-P, --publish-all', summary: 'publish what --expose names on free ports' },
       { flags: '--expose PORT', summary: 'a port that the command listens on', isMany: true },
       { flags: '-h, --hostname NAME', summary: 'its host name (its name)' },
+      { flags: '--domainname NAME', summary: 'the domain behind its host name' },
       { flags: '--dns ADDRESS', summary: 'a name server', isMany: true },
+      { flags: '--dns-search DOMAIN', summary: 'a domain that names are looked for in', isMany: true },
+      { flags: '--dns-option OPTION', summary: 'an option of resolv.conf', isMany: true },
       { flags: '--add-host NAME:ADDRESS', summary: 'a name that it knows; host-gateway is the host', isMany: true },
-      { flags: '--link NAME', summary: 'refused: there are no names of containers yet', isMany: true },
+      {
+        flags: '--link NAME[:ALIAS]',
+        summary: 'what it calls another container of its network',
+        isMany: true,
+        words: 'container'
+      },
       { flags: '-e, --env KEY=VALUE', summary: 'an environment variable', isMany: true },
       { flags: '-w, --workdir DIR', summary: 'where it starts', words: 'directory' },
       { flags: '--rm', summary: 'keep nothing of it when it has ended' },
+      DRY_RUN,
       JSON_OUT,
       ...PLACE,
       RUN_DIR
@@ -67,7 +89,8 @@ export const CONTAINER_COMMANDS: readonly CommandSpec[] = [
   {
     name: 'exec',
     heading: CONTAINERS,
-    summary: 'start one more command in a container of run',
+    summary: 'start one more command in the network of a container',
+    description: `In a container of run with its files and host name, too. ${CONTAINER_WORDS}`,
     arguments: [
       { name: 'CONTAINER', words: 'container' },
       { name: 'COMMAND', isMany: true }
@@ -91,7 +114,13 @@ export const CONTAINER_COMMANDS: readonly CommandSpec[] = [
     heading: CONTAINERS,
     summary: 'end containers of run',
     arguments: [{ name: 'CONTAINER', isMany: true, words: 'container' }],
-    options: [{ flags: '-t, --time SECONDS', summary: 'until it is killed (10)' }, JSON_OUT, ...PLACE, RUN_DIR],
+    options: [
+      { flags: '-t, --time SECONDS', summary: 'until it is killed (10)' },
+      DRY_RUN,
+      JSON_OUT,
+      ...PLACE,
+      RUN_DIR
+    ],
     examples: [{ line: 'patchbay stop web', effect: 'and its networks are left' }],
     run: async call => (await import('./verbs.ts')).stop(call)
   },
@@ -100,14 +129,15 @@ export const CONTAINER_COMMANDS: readonly CommandSpec[] = [
     heading: CONTAINERS,
     summary: 'forget containers of run that have ended',
     arguments: [{ name: 'CONTAINER', isMany: true, words: 'container' }],
-    options: [{ flags: '-f, --force', summary: 'kill those that run' }, JSON_OUT, ...PLACE, RUN_DIR],
+    options: [{ flags: '-f, --force', summary: 'kill those that run' }, DRY_RUN, JSON_OUT, ...PLACE, RUN_DIR],
     examples: [{ line: 'patchbay rm -f web', effect: 'whatever it is doing' }],
     run: async call => (await import('./verbs.ts')).remove(call)
   },
   {
     name: 'port',
     heading: CONTAINERS,
-    summary: 'show the published ports of a container of run',
+    summary: 'show the published ports of a container',
+    description: CONTAINER_WORDS,
     arguments: [
       { name: 'CONTAINER', words: 'container' },
       { name: 'PORT', isOptional: true }

@@ -5,14 +5,22 @@ import { isLoopback, parseAddress } from '../../lib/ip/address.ts'
 import { readText } from '../../lib/sys/files.ts'
 import { UsageError } from '../output.ts'
 
+/** What is empty is left as the host has it. */
+interface Resolver {
+  readonly nameServers: readonly string[]
+  readonly search: readonly string[]
+  readonly options: readonly string[]
+}
+
 export interface Names {
   readonly hostname: string
   readonly addresses: readonly string[]
   /** `NAME:ADDRESS`, or `NAME:host-gateway` */
   readonly addHosts: readonly string[]
   readonly gateway: string
-  /** '' leaves the host's. */
-  readonly nameServers: readonly string[]
+  /** Behind the host name, '' for none. */
+  readonly domain: string
+  readonly resolver: Resolver
 }
 
 /** Writes both into `directory`. @returns which stands where; what the host has not is left out */
@@ -22,7 +30,7 @@ export function writeNames(
 ): readonly { readonly source: string; readonly target: string }[] {
   const files = [
     { source: join(directory, 'hosts'), target: '/etc/hosts', text: hostsText(names) },
-    { source: join(directory, 'resolv.conf'), target: '/etc/resolv.conf', text: resolverText(names.nameServers) }
+    { source: join(directory, 'resolv.conf'), target: '/etc/resolv.conf', text: resolverText(names.resolver) }
   ]
   return files
     .filter(one => existsSync(one.target))
@@ -32,9 +40,10 @@ export function writeNames(
     })
 }
 
-function hostsText({ hostname, addresses, addHosts, gateway }: Names): string {
+function hostsText({ hostname, domain, addresses, addHosts, gateway }: Names): string {
   const lines = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback']
-  for (const address of addresses) lines.push(`${address.replace(/\/.*/, '')}\t${hostname}`)
+  const own = domain === '' ? hostname : `${hostname}.${domain} ${hostname}`
+  for (const address of addresses) lines.push(`${address.replace(/\/.*/, '')}\t${own}`)
   for (const text of addHosts) {
     const { name, address } = addHost(text)
     lines.push(`${address === 'host-gateway' ? gateway : address}\t${name}`)
@@ -51,9 +60,17 @@ export function addHost(text: string): { readonly name: string; readonly address
   throw new UsageError(`read --add-host ${JSON.stringify(text)}: must be NAME:ADDRESS or NAME:host-gateway`)
 }
 
+/** @source man 5 resolv.conf: of several lines `search` the last counts, those of `options` add up */
+function resolverText({ nameServers, search, options }: Resolver): string {
+  const servers = nameServers.map(server => `nameserver ${server}\n`).join('')
+  const base = nameServers.length > 0 ? servers : hostResolverText()
+  const lines = base === '' || base.endsWith('\n') ? base : `${base}\n`
+  const searched = search.length === 0 ? '' : `search ${search.join(' ')}\n`
+  return `${lines}${searched}${options.length === 0 ? '' : `options ${options.join(' ')}\n`}`
+}
+
 /** The host's own, but for servers on its loopback: those are behind systemd-resolved, or not to be reached from a container. */
-function resolverText(nameServers: readonly string[]): string {
-  if (nameServers.length > 0) return nameServers.map(server => `nameserver ${server}\n`).join('')
+function hostResolverText(): string {
   const own = readText('/etc/resolv.conf') ?? ''
   if (!serversOf(own).some(isOwnLoopback)) return own
   return readText('/run/systemd/resolve/resolv.conf') ?? own.replaceAll(/^nameserver\s+(127\.|::1).*\n?/gm, '')

@@ -1,25 +1,27 @@
 /** Keeps one container: makes its network, starts its command there, waits for its end, takes the network down. */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
-import { createSocket } from 'node:dgram'
-import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { constants, hostname as ownHostname } from 'node:os'
-import { type Json, jsonText, parseJson } from '../../lib/config/json.ts'
+import { jsonText } from '../../lib/config/json.ts'
+import { RESOLVER } from '../../lib/names/record.ts'
 import { LinuxKernel } from '../../lib/net/kernel-net.ts'
-import { capabilitiesOf, loadNetwork } from '../../lib/runtime/network.ts'
+import { loadNetwork, type Network } from '../../lib/runtime/network.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
 import { ensureDirectory } from '../../lib/sys/files.ts'
 import { inNamespace, newNetns, openNetns } from '../../lib/sys/netns.ts'
 import { withOwnView } from '../../lib/sys/sandbox.ts'
 import { attachTo, detachFrom } from '../attachment.ts'
 import { Containers } from '../container.ts'
+import { endpointArgs } from '../endpoint.ts'
 import { nameArgs, withAliases } from '../names.ts'
 import { CommandError, type Output } from '../output.ts'
 import { runtimeAt } from '../place.ts'
 import { writeNames } from './files.ts'
+import { linkArgs, type ResolvedLink, resolveLinks } from './links.ts'
 import type { NetworkWish } from './network-words.ts'
 import type { Port } from './ports.ts'
+import { nobodyPublishes, portArgs, publishes, withHostPort } from './publish.ts'
+import { withResolvers } from './resolvers.ts'
 import { type ContainerState, ContainerStore, startTimeOf } from './store.ts'
 import type { RunWish } from './wish.ts'
 
@@ -45,10 +47,11 @@ export async function keep(wish: RunWish, streams: Streams, output: Output, star
   reserve(store, wish.name)
   let child: ChildProcess
   try {
+    // Its descriptor stays open as long as this process lives: plugins have been told the namespace by it, and whoever looks
+    // later whether the container is still there, as the agent does for its names, looks there.
     const made = await makeNetwork(wish, output)
     child = await start(wish, made, store, streams)
     store.write(stateOf(wish, made, child.pid ?? 0))
-    if (made.netns !== undefined) closeSync(made.netns)
   } catch (error) {
     await leaveNetworks(wish, output)
     store.remove(wish.name)
@@ -80,7 +83,8 @@ async function makeNetwork(wish: RunWish, output: Output): Promise<Made> {
   const nothing = { addresses: [], gateway: '', nameServers: [], ports: [] }
   if (wish.mode.kind === 'host') return { ...nothing, netns: undefined }
   if (wish.mode.kind === 'container') {
-    const { netns } = new Containers(runtimeAt(wish.place, output).cache, wish.runDir).living(wish.mode.word, undefined)
+    const containers = new Containers(runtimeAt(wish.place, output).cache, wish.runDir)
+    const { netns } = await containers.living(wish.mode.word, undefined)
     return { ...nothing, netns: openNetns(netns) }
   }
   const netns = newNetns()
@@ -109,27 +113,17 @@ async function joinNetworks(
   netns: string,
   output: Output
 ): Promise<Pick<Made, 'addresses' | 'gateway' | 'nameServers'>> {
-  const { ports } = wish
   const networks = wishes.map(one => loadNetwork(wish.place.confDir, one.name))
-  const publisher = networks.find(one => capabilitiesOf(one).includes('portMappings'))
-  if (ports.length > 0 && publisher === undefined) {
-    throw new CommandError(
-      `publish ports: no plugin of ${networks.map(one => one.name).join(', ')} does that`,
-      'add portmap to the network'
-    )
-  }
+  const publisher = networks.find(publishes)
+  if (wish.ports.length > 0 && publisher === undefined) throw nobodyPublishes(networks)
+  const { cache } = runtimeAt(wish.place, output)
+  const links = await resolveLinks(wish.links, new Containers(cache, wish.runDir), networks, cache)
   const results: ShownResult[] = []
   for (const [i, network] of networks.entries()) {
-    const published = network === publisher && ports.length > 0 ? portArgs(ports) : undefined
-    const attaching = {
-      containerId: wish.name,
-      netns,
-      ifName: wishes[i]?.ifName,
-      args: [...argsOf(wishes[i]), ...nameArgs(wish.name)],
-      capabilityArgs: withAliases(wishes[i]?.aliases ?? [], network, published)
-    }
-    const { result } = await attachTo(wish.place, network, attaching, output)
-    results.push(JSON.parse(jsonText(result)))
+    const own = wishes[i]
+    if (own === undefined) continue
+    const ports = network === publisher ? wish.ports : []
+    results.push(await join({ wish, netns, output, links }, network, own, ports))
   }
   const ips = results.flatMap(result => result.ips ?? [])
   return {
@@ -139,50 +133,39 @@ async function joinNetworks(
   }
 }
 
-function argsOf(wish: NetworkWish | undefined): readonly (readonly [string, string])[] {
-  const args: (readonly [string, string])[] = [['IgnoreUnknown', '1']]
-  if ((wish?.addresses.length ?? 0) > 0) args.push(['IP', wish?.addresses.join(',') ?? ''])
-  if (wish?.mac !== undefined) args.push(['MAC', wish.mac])
-  return args
+interface Joining {
+  readonly wish: RunWish
+  readonly netns: string
+  readonly output: Output
+  readonly links: readonly ResolvedLink[]
 }
 
-function portArgs(ports: readonly Port[]): Json {
-  const mappings = ports.map(({ hostIP, ...port }) => (hostIP === '' ? port : { hostIP, ...port }))
-  return parseJson(JSON.stringify({ portMappings: mappings }))
-}
-
-/** A port of the host that nobody listens on, where any will do. */
-async function withHostPort(port: Port): Promise<Port> {
-  if (port.hostPort !== 0) return port
-  try {
-    return { ...port, hostPort: await freePort(port) }
-  } catch (error) {
-    throw new CommandError(`find a free port of ${port.hostIP || 'the host'}: ${errnoOf(error)}`, 'name a port')
+async function join(
+  { wish, netns, output, links }: Joining,
+  network: Network,
+  own: NetworkWish,
+  ports: readonly Port[]
+): Promise<ShownResult> {
+  const attaching = {
+    containerId: wish.name,
+    netns,
+    ifName: own.ifName,
+    args: [...endpointArgs(own), ...nameArgs(wish.name), ...linkArgs(links, network)],
+    capabilityArgs: withResolvers(wish.dns, network, withAliases(own.aliases, network, portArgs(ports)))
   }
-}
-
-async function freePort({ hostIP, protocol }: Port): Promise<number> {
-  const address = hostIP === '' ? undefined : hostIP
-  if (protocol === 'udp') {
-    const socket = createSocket(hostIP.includes(':') ? 'udp6' : 'udp4').bind(0, address)
-    await once(socket, 'listening')
-    const found = socket.address().port
-    socket.close()
-    return found
-  }
-  const server = createServer().listen(0, address)
-  await once(server, 'listening')
-  const bound = server.address()
-  server.close()
-  return typeof bound === 'object' && bound !== null ? bound.port : 0
+  const { result } = await attachTo(wish.place, network, attaching, output)
+  return JSON.parse(jsonText(result))
 }
 
 async function start(wish: RunWish, made: Made, store: ContainerStore, streams: Streams): Promise<ChildProcess> {
   const [program = '', ...args] = wish.command
   const hostname = wish.mode.kind === 'host' ? wish.hostname : wish.hostname || wish.name
-  const nameServers = wish.dns.length > 0 ? wish.dns : made.nameServers
-  const names = { ...made, hostname: hostname || ownHostname(), addHosts: wish.addHosts, nameServers }
-  const hasOwnFiles = wish.mode.kind !== 'host' || wish.addHosts.length > 0 || wish.dns.length > 0
+  // A resolver that knows the names of containers asks the others: it has been told of them.
+  const nameServers = made.nameServers.includes(RESOLVER) || wish.dns.length === 0 ? made.nameServers : wish.dns
+  const resolver = { nameServers, search: wish.dnsSearch, options: wish.dnsOptions }
+  const names = { ...made, hostname: hostname || ownHostname(), domain: wish.domain, addHosts: wish.addHosts, resolver }
+  const isAsked = [wish.addHosts, wish.dns, wish.dnsSearch, wish.dnsOptions].some(list => list.length > 0)
+  const hasOwnFiles = wish.mode.kind !== 'host' || isAsked
   const view = { hostname, files: hasOwnFiles ? writeNames(store.directoryOf(wish.name), names) : [] }
   const env = { ...process.env, ...Object.fromEntries(wish.env) }
   const log = streams === 'log' ? openSync(store.logOf(wish.name), 'a', 0o600) : undefined

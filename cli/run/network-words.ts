@@ -1,5 +1,6 @@
 /** `--network` of `run`. */
-import { checkedName } from '../names.ts'
+import { ENDPOINT_KEYS, type EndpointWish, readEndpoint } from '../endpoint.ts'
+import { didYouMean } from '../nearest.ts'
 import { UsageError } from '../output.ts'
 
 export type Mode =
@@ -9,20 +10,12 @@ export type Mode =
   | { readonly kind: 'container'; readonly word: string }
   | { readonly kind: 'networks'; readonly wishes: readonly NetworkWish[] }
 
-export interface NetworkWish {
+export interface NetworkWish extends EndpointWish {
   readonly name: string
-  /** Addresses that are asked for. */
-  readonly addresses: readonly string[]
-  readonly mac: string | undefined
-  /** What else it is called there. */
-  readonly aliases: readonly string[]
-  readonly ifName: string | undefined
 }
 
-const KEYS = ['ip', 'ip6', 'mac-address', 'ifname', 'alias']
-
 /**
- * `NET[,ip=A][,ip6=A][,mac-address=M][,ifname=I][,alias=N…]`, `host`, `none`, `container:NAME`.
+ * `NET[,ip=A][,ip6=A][,mac-address=M][,ifname=I][,gw-priority=N][,alias=N…]`, `host`, `none`, `container:NAME`.
  *
  * @param otherwise the network where none is named
  * @throws UsageError
@@ -38,18 +31,15 @@ export function parseNetworks(texts: readonly string[], otherwise: string): Mode
 
 function parseWish(text: string): NetworkWish {
   const [first = '', ...rest] = text.split(',')
-  const all = rest.map(pair => splitPair(text, pair))
-  const pairs = new Map(all)
-  const name = first.replace(/^name=/, '')
-  for (const key of pairs.keys()) {
-    if (!KEYS.includes(key))
-      throw new UsageError(`read --network ${text}: ${key} is unknown`, `keys are ${KEYS.join(', ')}`)
+  const pairs = rest.map(pair => splitPair(text, pair))
+  for (const [key] of pairs) {
+    if (!ENDPOINT_KEYS.includes(key)) {
+      const message = `read --network ${text}: ${key} is unknown${didYouMean(key, ENDPOINT_KEYS)}`
+      throw new UsageError(message, `keys are ${ENDPOINT_KEYS.join(', ')}`)
+    }
   }
-  const addresses = [pairs.get('ip'), pairs.get('ip6')].filter(one => one !== undefined)
-  const aliases = all
-    .filter(([key]) => key === 'alias')
-    .map(([, value]) => checkedName(`--network ${text}: alias`, value))
-  return { name, addresses, aliases, mac: pairs.get('mac-address'), ifName: pairs.get('ifname') }
+  const valuesOf = (key: string): readonly string[] => pairs.filter(pair => pair[0] === key).map(pair => pair[1])
+  return { name: first.replace(/^name=/, ''), ...readEndpoint(valuesOf, key => `--network ${text}: ${key}`) }
 }
 
 function splitPair(text: string, pair: string): readonly [string, string] {

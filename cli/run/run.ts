@@ -11,10 +11,18 @@ import { type RunWish, wishOf } from './wish.ts'
 /** `run COMMAND…` */
 export async function run(call: Call): Promise<number> {
   const wish = wishOf(call)
+  if (call.has('dry-run')) {
+    call.output.out(call.asJson ? jsonLine(planOf(wish)) : `would run ${wish.name} on ${wish.networks.join(', ')}\n`)
+    return 0
+  }
   if (!call.has('detach')) return keep(wish, 'own', call.output, () => {})
   await detached(wish)
   call.output.out(call.asJson ? jsonLine({ name: wish.name }) : `${wish.name}\n`)
   return 0
+}
+
+function planOf({ name, command, networks, ports }: RunWish): object {
+  return { name, command, networks, ports }
 }
 
 /** Starts a process of its own that keeps the container, and waits until it says that the command runs. */

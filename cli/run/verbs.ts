@@ -1,5 +1,5 @@
 /** `patchbay ps`, `exec`, `logs`, `stop`, `rm` and `port`: the containers that `patchbay run` started. */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { constants } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -8,11 +8,14 @@ import { AttachmentCache, type CachedAttachment } from '../../lib/runtime/cache.
 import { inNamespace, openNetns } from '../../lib/sys/netns.ts'
 import { inViewOf } from '../../lib/sys/sandbox.ts'
 import type { Call } from '../call.ts'
+import { Containers } from '../container.ts'
 import { formatted, type Row } from '../format.ts'
 import { didYouMean } from '../nearest.ts'
 import { CommandError, jsonLine, reportError, UsageError } from '../output.ts'
+import { runtimeAt } from '../place.ts'
 import { leaveNetworks } from './keep.ts'
 import { hostText, portText } from './ports.ts'
+import { portsOf } from './publish.ts'
 import { type ContainerState, ContainerStore, isRunning } from './store.ts'
 
 const COLUMNS = ['Name', 'Command', 'Created', 'Status', 'Networks', 'Addresses', 'Ports']
@@ -43,7 +46,7 @@ function rowOf(state: ContainerState, cached: readonly CachedAttachment[], shown
     Status: running ? 'running' : endText(state),
     Networks: own.length === 0 ? state.networks : [...new Set(own.map(one => one.network))],
     Addresses: own.length === 0 ? state.addresses : own.flatMap(addressesOf),
-    Ports: state.ports.map(portText),
+    Ports: own.flatMap(portsOf).map(portText),
     Pid: running ? state.pid : 0,
     Running: running,
     ExitStatus: state.exitStatus ?? null
@@ -99,22 +102,21 @@ function stateNamed(store: ContainerStore, word: string): ContainerState {
   )
 }
 
-function runningNamed(store: ContainerStore, word: string): ContainerState {
-  const state = stateNamed(store, word)
-  if (isRunning(state)) return state
-  throw new CommandError(
-    `find container ${JSON.stringify(word)}: it has ended`,
-    `start it again: patchbay run --name ${state.name} ...`
-  )
-}
-
-/** `exec CONTAINER COMMAND…`: in its network, with its files and host name. @returns the command's exit status */
+/**
+ * `exec CONTAINER COMMAND…`: in the network of a container; of one that `run` has started, with its files and host name, too.
+ *
+ * @returns the command's exit status
+ */
 export async function exec(call: Call): Promise<number> {
-  const state = runningNamed(new ContainerStore(call.runDir), call.word(0))
+  const { cache } = runtimeAt(call.place, call.output)
+  const { netns: path, containerId } = await new Containers(cache, call.runDir).living(call.word(0), undefined)
+  const started = new ContainerStore(call.runDir).find(containerId)
+  const pid = started !== undefined && isRunning(started) ? started.pid : undefined
   const [program = '', ...args] = call.words.slice(1)
-  const netns = openNetns(`/proc/${String(state.pid)}/ns/net`)
   const env = { ...process.env, ...Object.fromEntries(call.texts('env').map(text => text.split(/=(.*)/s).slice(0, 2))) }
-  const child = inNamespace(netns, () => inViewOf(state.pid, () => spawn(program, args, { stdio: 'inherit', env })))
+  const start = (): ChildProcess => spawn(program, args, { stdio: 'inherit', env })
+  const netns = openNetns(path)
+  const child = inNamespace(netns, () => (pid === undefined ? start() : inViewOf(pid, start)))
   closeSync(netns)
   return new Promise((resolve, reject) => {
     child.on('error', error => reject(new CommandError(`start ${JSON.stringify(program)}: ${error.message}`)))
@@ -157,7 +159,7 @@ export async function stop(call: Call): Promise<number> {
   if (!(seconds >= 0 && seconds <= 86_400)) throw new UsageError('read --time: must be a number of seconds')
   return each(call, 'stopped', async word => {
     const state = stateNamed(store, word)
-    await end(call, store, state, seconds)
+    if (!call.has('dry-run')) await end(call, store, state, seconds)
     return state.name
   })
 }
@@ -170,6 +172,7 @@ export async function remove(call: Call): Promise<number> {
     if (isRunning(state) && !call.has('force')) {
       throw new CommandError(`remove container ${JSON.stringify(state.name)}: it is running`, 'stop it, or add --force')
     }
+    if (call.has('dry-run')) return state.name
     await end(call, store, state, 0)
     store.remove(state.name)
     return state.name
@@ -182,7 +185,8 @@ async function each(call: Call, what: string, work: (word: string) => Promise<st
   for (const word of call.words) {
     try {
       done.push(await work(word))
-      if (!call.asJson) call.output.out(`${done.at(-1) ?? ''}\n`)
+      const would = call.has('dry-run') ? `would be ${what}: ` : ''
+      if (!call.asJson) call.output.out(`${would}${done.at(-1) ?? ''}\n`)
     } catch (error) {
       reportError(call.output, error, call.asJson)
     }
@@ -215,18 +219,21 @@ function isKept(store: ContainerStore, state: ContainerState): boolean {
   }
 }
 
-/** `port CONTAINER [PORT[/PROTOCOL]]` */
+/** `port CONTAINER [PORT[/PROTOCOL]]`, of any container, whichever runtime has attached it. */
 export async function port(call: Call): Promise<number> {
-  const state = stateNamed(new ContainerStore(call.runDir), call.word(0))
+  const { cache } = runtimeAt(call.place, call.output)
+  const { containerId } = await new Containers(cache, call.runDir).find(call.word(0), undefined)
   const asked = call.words[1]
   const wanted = asked === undefined || asked.includes('/') ? asked : `${asked}/tcp`
-  const ports = state.ports.filter(
-    one => wanted === undefined || `${String(one.containerPort)}/${one.protocol}` === wanted
-  )
+  const ports = cache
+    .list()
+    .filter(one => one.containerId === containerId)
+    .flatMap(portsOf)
+    .filter(one => wanted === undefined || `${String(one.containerPort)}/${one.protocol}` === wanted)
   if (wanted !== undefined && ports.length === 0) {
     throw new CommandError(
-      `find port ${wanted} of ${state.name}: it is not published`,
-      `see: patchbay port ${state.name}`
+      `find port ${wanted} of ${containerId}: it is not published`,
+      `see: patchbay port ${call.word(0)}`
     )
   }
   if (call.asJson) call.output.out(jsonLine(ports))

@@ -1,11 +1,14 @@
 /** What `patchbay run` was asked for, as it goes from the command to the process that keeps the container. */
 import { randomBytes } from 'node:crypto'
 import { isName } from '../../lib/cni/env.ts'
+import { parseAddress } from '../../lib/ip/address.ts'
 import type { Call } from '../call.ts'
+import { readEndpoint } from '../endpoint.ts'
 import { UsageError } from '../output.ts'
 import type { Place } from '../place.ts'
 import { addHost } from './files.ts'
-import { type Mode, parseNetworks } from './network-words.ts'
+import { type LinkWish, parseLink } from './links.ts'
+import { type Mode, type NetworkWish, parseNetworks } from './network-words.ts'
 import { type Port, parsePorts } from './ports.ts'
 
 export interface RunWish {
@@ -16,7 +19,11 @@ export interface RunWish {
   readonly networks: readonly string[]
   readonly ports: readonly Port[]
   readonly hostname: string
+  readonly domain: string
   readonly dns: readonly string[]
+  readonly dnsSearch: readonly string[]
+  readonly dnsOptions: readonly string[]
+  readonly links: readonly LinkWish[]
   readonly addHosts: readonly string[]
   readonly env: readonly (readonly [string, string])[]
   readonly workdir: string
@@ -34,14 +41,12 @@ export function wishOf(call: Call): RunWish {
   const name = call.text('name') ?? `run-${randomBytes(4).toString('hex')}`
   if (!isName(name))
     throw new UsageError(`read --name ${JSON.stringify(name)}: only letters, digits and "_.-" make a name`)
-  if (call.has('link')) {
-    throw new UsageError(
-      'read --link: names of containers are not answered by this version',
-      'use --add-host NAME:ADDRESS'
-    )
-  }
   const networks = call.texts('network')
-  const mode = parseNetworks(networks, DEFAULT_NETWORK)
+  const mode = modeOf(call, networks)
+  const links = call.texts('link').map(parseLink)
+  if (links.length > 0 && mode.kind !== 'networks') {
+    throw new UsageError(`read --link: --network ${networks.join(' ')} has no names of its own`, 'name a network')
+  }
   const ports = publishedPorts(call)
   if (ports.length > 0 && mode.kind !== 'networks') {
     throw new UsageError(
@@ -57,7 +62,11 @@ export function wishOf(call: Call): RunWish {
     networks: mode.kind === 'networks' ? mode.wishes.map(one => one.name) : networks,
     ports,
     hostname: call.text('hostname') ?? '',
-    dns: call.texts('dns'),
+    domain: call.text('domainname') ?? '',
+    dns: call.texts('dns').map(checkedServer),
+    dnsSearch: call.texts('dns-search'),
+    dnsOptions: call.texts('dns-option'),
+    links,
     addHosts: call.texts('add-host'),
     env: call.texts('env').map(splitEnv),
     workdir: call.text('workdir') ?? process.cwd(),
@@ -65,6 +74,50 @@ export function wishOf(call: Call): RunWish {
     place: call.place,
     runDir: call.runDir
   }
+}
+
+/** In the order in which they are joined: the first one's default route counts. */
+function modeOf(call: Call, networks: readonly string[]): Mode {
+  const mode = parseNetworks(networks, DEFAULT_NETWORK)
+  const valuesOf = (key: string): readonly string[] => (RUN_KEYS.includes(key) ? call.texts(optionOf(key)) : [])
+  const asked = readEndpoint(valuesOf, key => `--${optionOf(key)}`)
+  const isAsked = RUN_KEYS.some(key => valuesOf(key).length > 0)
+  if (mode.kind !== 'networks') {
+    if (isAsked) throw new UsageError(`read the command: --network ${networks.join(' ')} takes no address and no name`)
+    return mode
+  }
+  const [first, ...rest] = mode.wishes
+  if (first === undefined || !isAsked) return { ...mode, wishes: byPriority(mode.wishes) }
+  if (rest.length > 0) {
+    throw new UsageError(
+      'read the command: which network are address and alias for?',
+      'say it there: --network NET,ip=ADDRESS,alias=NAME'
+    )
+  }
+  const { addresses, mac, aliases } = first
+  const own = {
+    ...first,
+    addresses: [...addresses, ...asked.addresses],
+    mac: asked.mac ?? mac,
+    aliases: [...aliases, ...asked.aliases]
+  }
+  return { ...mode, wishes: [own] }
+}
+
+function byPriority(wishes: readonly NetworkWish[]): readonly NetworkWish[] {
+  return wishes.toSorted((a, b) => b.gatewayPriority - a.gatewayPriority)
+}
+
+/** What of an endpoint `run` has options of its own for, as Docker does. */
+const RUN_KEYS: readonly string[] = ['ip', 'ip6', 'mac-address', 'link-local-ip', 'alias']
+
+function optionOf(key: string): string {
+  return key === 'alias' ? 'network-alias' : key
+}
+
+function checkedServer(text: string): string {
+  if (parseAddress(text) !== undefined) return text
+  throw new UsageError(`read --dns ${JSON.stringify(text)}: must be an address`)
 }
 
 /** -P: what --expose names, each on a port of the host that is free. */

@@ -41,13 +41,20 @@ test('ports in every form that Docker takes', () => {
 test('networks, one of which may not be the host', () => {
   assert.equal(parseNetworks([], 'bridge'), {
     kind: 'networks',
-    wishes: [{ name: 'bridge', addresses: [], aliases: [], mac: undefined, ifName: undefined }]
+    wishes: [{ name: 'bridge', addresses: [], aliases: [], mac: undefined, ifName: undefined, gatewayPriority: 0 }]
   })
-  assert.equal(parseNetworks(['blue,ip=10.0.0.9,ifname=net1,alias=Web,alias=db', 'green'], 'bridge'), {
+  assert.equal(parseNetworks(['blue,ip=10.0.0.9,ifname=net1,alias=Web,alias=db', 'green,gw-priority=-1'], 'bridge'), {
     kind: 'networks',
     wishes: [
-      { name: 'blue', addresses: ['10.0.0.9'], aliases: ['web', 'db'], mac: undefined, ifName: 'net1' },
-      { name: 'green', addresses: [], aliases: [], mac: undefined, ifName: undefined }
+      {
+        name: 'blue',
+        addresses: ['10.0.0.9'],
+        aliases: ['web', 'db'],
+        mac: undefined,
+        ifName: 'net1',
+        gatewayPriority: 0
+      },
+      { name: 'green', addresses: [], aliases: [], mac: undefined, ifName: undefined, gatewayPriority: -1 }
     ]
   })
   assert.equal(parseNetworks(['container:web'], ''), { kind: 'container', word: 'web' })

@@ -1,5 +1,13 @@
 /** `patchbay service create`, `update` and `rm`. */
-import { type Json, jsonArray, jsonBoolean, jsonNumber, jsonObject, jsonString } from '../../lib/config/json.ts'
+import {
+  type Json,
+  jsonArray,
+  jsonBoolean,
+  jsonNumber,
+  jsonObject,
+  jsonString,
+  jsonText
+} from '../../lib/config/json.ts'
 import type { Call } from '../call.ts'
 import { jsonLine, reportError, UsageError } from '../output.ts'
 import { parsePorts } from '../run/ports.ts'
@@ -33,12 +41,10 @@ export async function create(call: Call): Promise<number> {
     ['sticky', stickyOf(call)],
     ['publish', publishedOf(call)]
   ])
-  const made = ask<Summary>(call, 'service-create', [
+  return change(call, 'service-create', [
     ['name', jsonString(name)],
     ['service', service]
   ])
-  show(call, made)
-  return 0
 }
 
 /** `service update SERVICE` */
@@ -48,18 +54,23 @@ export async function update(call: Call): Promise<number> {
     throw new UsageError(`update service ${JSON.stringify(name)}: --publish and --no-publish exclude each other`)
   if (!['alias', 'publish', 'no-publish', 'sticky'].some(one => call.has(one)))
     throw new UsageError(`update service ${JSON.stringify(name)}: nothing to change is given`)
-  const made = ask<Summary>(call, 'service-update', [
+  return change(call, 'service-update', [
     ['name', jsonString(name)],
     ['alias', textOf(call, 'alias')],
     ['sticky', stickyOf(call)],
     ['publish', call.has('no-publish') ? jsonArray([]) : publishedOf(call)]
   ])
-  show(call, made)
-  return 0
 }
 
-function show(call: Call, made: Summary): void {
+/** Asks the agent, or shows what would be asked. */
+function change(call: Call, what: string, members: readonly (readonly [string, Json | undefined])[]): number {
+  if (call.has('dry-run')) {
+    call.output.out(`${jsonText(jsonObject(members), 2)}\n`)
+    return 0
+  }
+  const made = ask<Summary>(call, what, members)
   call.output.out(call.asJson ? jsonLine(rowOf(made)) : `${made.name}\n`)
+  return 0
 }
 
 /** `service rm SERVICE…`: goes on after a failure, and fails in the end. */
@@ -67,9 +78,10 @@ export async function remove(call: Call): Promise<number> {
   const removed: string[] = []
   for (const name of call.words) {
     try {
-      ask(call, 'service-remove', [['name', jsonString(name)]])
+      const isDry = call.has('dry-run')
+      ask(call, isDry ? 'service-inspect' : 'service-remove', [['name', jsonString(name)]])
       removed.push(name)
-      if (!call.asJson) call.output.out(`${name}\n`)
+      if (!call.asJson) call.output.out(`${isDry ? 'would remove ' : ''}${name}\n`)
     } catch (error) {
       reportError(call.output, error, call.asJson)
     }

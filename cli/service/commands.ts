@@ -1,5 +1,5 @@
 /** The part of the table that is about services. */
-import { AGENT_SOCKET, FORMAT, JSON_OUT, OUTPUT, QUIET } from '../common-options.ts'
+import { AGENT_SOCKET, DRY_RUN, FORMAT, JSON_OUT, OUTPUT, QUIET } from '../common-options.ts'
 import type { CommandSpec, OptionSpec } from '../spec.ts'
 
 export const SERVICES = 'Services'
@@ -40,6 +40,7 @@ export const SERVICE_COMMANDS: readonly CommandSpec[] = [
         summary: 'vip: an address of its own; dnsrr: the name stands for the members’ addresses (vip)',
         choices: ['vip', 'dnsrr']
       },
+      DRY_RUN,
       JSON_OUT,
       AGENT_SOCKET
     ],
@@ -95,6 +96,7 @@ export const SERVICE_COMMANDS: readonly CommandSpec[] = [
       { ...PUBLISH, summary: 'the ports of every host: all of them' },
       { flags: '--no-publish', summary: 'no port of the hosts' },
       STICKY,
+      DRY_RUN,
       JSON_OUT,
       AGENT_SOCKET
     ],
@@ -109,7 +111,7 @@ export const SERVICE_COMMANDS: readonly CommandSpec[] = [
     heading: SERVICES,
     summary: 'remove services; containers stay as they are',
     arguments: [{ ...SERVICE, isMany: true }],
-    options: [JSON_OUT, AGENT_SOCKET],
+    options: [DRY_RUN, JSON_OUT, AGENT_SOCKET],
     examples: [{ line: 'patchbay service rm web', effect: 'its name and address are gone' }],
     run: async call => (await import('./change.ts')).remove(call)
   }

@@ -17,7 +17,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { run } from './command.ts'
-import { STORE } from './host.ts'
+import { SCRATCH, STORE } from './host.ts'
 
 /** The image of the suites' containers; its pause image is the same one with another command. */
 export const IMAGE = 'localhost/patchbay-e2e:1'
@@ -25,6 +25,9 @@ export const PAUSE_IMAGE = 'localhost/patchbay-pause:1'
 
 export const IMAGE_ARCHIVE = join(STORE, 'image.tar')
 export const PAUSE_ARCHIVE = join(STORE, 'pause.tar')
+
+/** Served by containers that have no image. */
+export const WEB = join(SCRATCH, 'www')
 
 const BUSYBOX = '/bin/busybox'
 const COMMANDS: readonly string[] = [
@@ -76,14 +79,21 @@ function makeImage(archive: string, name: string, command: readonly string[]): v
   }
 }
 
+/** What the image's web server serves, for servers without an image. */
+export function makeWeb(directory: string): void {
+  const scripts = join(directory, 'cgi-bin')
+  mkdirSync(scripts, { recursive: true })
+  writeFileSync(join(scripts, 'who'), WHO_CGI)
+  chmodSync(join(scripts, 'who'), 0o755)
+}
+
 function makeRoot(root: string): string {
-  for (const folder of ['bin', 'www/cgi-bin', 'etc', 'proc', 'sys', 'dev', 'tmp', 'run']) {
+  makeWeb(join(root, 'www'))
+  for (const folder of ['bin', 'etc', 'proc', 'sys', 'dev', 'tmp', 'run']) {
     mkdirSync(join(root, folder), { recursive: true })
   }
   copyFileSync(BUSYBOX, join(root, 'bin', 'busybox'))
   for (const name of COMMANDS) symlinkSync('busybox', join(root, 'bin', name))
-  writeFileSync(join(root, 'www', 'cgi-bin', 'who'), WHO_CGI)
-  chmodSync(join(root, 'www', 'cgi-bin', 'who'), 0o755)
   writeFileSync(join(root, 'etc', 'passwd'), 'root:x:0:0:root:/:/bin/sh\n')
   return root
 }

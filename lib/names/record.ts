@@ -13,6 +13,13 @@ export const DNS_PLUGIN = 'dns'
 /** Where a container's resolver asks: Docker's address, which images and tools know. */
 export const RESOLVER = '127.0.0.11'
 
+/** What one container calls another: nobody else is answered so. */
+export interface NameLink {
+  /** Canonical, both. */
+  readonly alias: string
+  readonly target: string
+}
+
 export interface NameRecord {
   /** The path of the container's namespace. */
   readonly netns: string
@@ -21,6 +28,7 @@ export interface NameRecord {
   /** Canonical; the first is the container's own and what its addresses are called by, the others are aliases. */
   readonly names: readonly string[]
   readonly addresses: readonly IpAddress[]
+  readonly links: readonly NameLink[]
   /** A domain below which the names are known too; '' for none. */
   readonly domain: string
   /** Resolvers to ask instead of the host's. */
@@ -37,6 +45,7 @@ export function recordToJson(record: NameRecord): Json {
     ['netnsId', jsonString(record.netnsId)],
     ['names', texts(record.names)],
     ['addresses', texts(record.addresses.map(formatAddress))],
+    ['links', record.links.length === 0 ? undefined : texts(record.links.map(linkText))],
     ['domain', record.domain === '' ? undefined : jsonString(record.domain)],
     ['upstreams', record.upstreams.length === 0 ? undefined : texts(record.upstreams.map(formatAddress))],
     ['internal', record.isInternal ? jsonBoolean(true) : undefined],
@@ -56,11 +65,27 @@ export function recordFromJson(json: Json): NameRecord {
     netnsId: section.text('netnsId') ?? '',
     names: section.textList('names').map(canonicalName).filter(isName),
     addresses: addresses(section.textList('addresses')),
+    links: linksOf(section.textList('links')),
     domain: nameOrNone(section.text('domain') ?? ''),
     upstreams: addresses(section.textList('upstreams')),
     isInternal: section.boolean('internal', false),
     isCluster: section.boolean('cluster', false)
   }
+}
+
+function linkText(link: NameLink): string {
+  return `${link.alias}:${link.target}`
+}
+
+/** Of `ALIAS:NAME` each; what is none is left out. */
+export function linksOf(list: readonly string[]): readonly NameLink[] {
+  const links: NameLink[] = []
+  for (const text of list) {
+    const [alias = '', target = '', more = ''] = text.split(':')
+    const link: NameLink = { alias: canonicalName(alias), target: canonicalName(target) }
+    if (isName(link.alias) && isName(link.target) && more === '') links.push(link)
+  }
+  return links
 }
 
 /** A domain, in the container's resolv.conf and in answers, is held to the same rules. */

@@ -7,7 +7,8 @@
 import { hostname } from 'node:os'
 import { KernelError } from '../netlink/kernel-error.ts'
 import { messageOf } from '../sys/errors.ts'
-import { NetnsError, netnsNumber, ownNetns } from '../sys/netns.ts'
+import { closeDescriptor } from '../sys/files.ts'
+import { NetnsError, netnsNumber, openNetns } from '../sys/netns.ts'
 import { type FoundNamespace, findNamespaces } from './find-namespaces.ts'
 import type { AttachmentView, LinkView, NamespaceView, NetworkView, OwnerView, View } from './model.ts'
 import { Peers } from './peers.ts'
@@ -17,7 +18,11 @@ import { type Recorded, type RecordPlaces, readRecords } from './records.ts'
 export interface ViewOptions extends RecordPlaces {
   /** Without it the rates of links would cost as much as the whole map. */
   readonly withRoutes: boolean
+  /** The namespace whose networks they are, by its path; the process's own when absent. */
+  readonly netns?: string | undefined
 }
+
+const OWN = '/proc/self/ns/net'
 
 /** Of a namespace that was found: what was read in it, or why it was not. */
 interface Visit {
@@ -27,8 +32,9 @@ interface Visit {
 }
 
 export function readView(options: ViewOptions): View {
-  const host = String(netnsNumber(ownNetns()))
-  const visits = visitAll(host, options.withRoutes)
+  const path = options.netns ?? OWN
+  const host = numberAt(path)
+  const visits = visitAll(path, host, options.withRoutes)
   const recorded = readRecords(options, new Set(visits.map(visit => visit.found.id)))
   const owners = ownersOf(recorded.networks)
   const reads = visits.flatMap(visit => visit.read ?? [])
@@ -45,13 +51,22 @@ export function readView(options: ViewOptions): View {
   }
 }
 
+function numberAt(path: string): string {
+  const fd = openNetns(path)
+  try {
+    return String(netnsNumber(fd))
+  } finally {
+    closeDescriptor(fd)
+  }
+}
+
 /** The host first: the others are asked for their numbers of it, and it for its numbers of them. */
-function visitAll(host: string, withRoutes: boolean): readonly Visit[] {
+function visitAll(path: string, host: string, withRoutes: boolean): readonly Visit[] {
   const found = findNamespaces()
-  const own = new OpenNamespace('/proc/self/ns/net', host)
+  const own = new OpenNamespace(path, host)
   try {
     const hostRead = readOpen(own, withRoutes)
-    const hostFound = found.find(one => one.id === host) ?? nameless(host)
+    const hostFound = found.find(one => one.id === host) ?? nameless(path, host)
     const others = found.filter(one => one.id !== host)
     const visits = others.flatMap(one => visit(one, { own, hostRead, withRoutes }) ?? [])
     return [{ found: hostFound, read: hostRead, problem: '' }, ...visits]
@@ -61,10 +76,10 @@ function visitAll(host: string, withRoutes: boolean): readonly Visit[] {
 }
 
 /** Where /proc shows this process to nobody. */
-function nameless(id: string): FoundNamespace {
+function nameless(path: string, id: string): FoundNamespace {
   return {
     id,
-    paths: ['/proc/self/ns/net'],
+    paths: [path],
     processes: { count: 0, pid: 0, command: '' },
     containerId: '',
     runtime: ''

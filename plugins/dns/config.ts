@@ -5,7 +5,7 @@ import type { Request } from '../../lib/cni/plugin.ts'
 import type { Section } from '../../lib/config/section.ts'
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { canonicalName, nameProblem } from '../../lib/names/host-name.ts'
-import { RESOLVER } from '../../lib/names/record.ts'
+import { linksOf, type NameLink, RESOLVER } from '../../lib/names/record.ts'
 import { type AgentAddress, DEFAULT_SOCKET, readAgentAddress } from '../../lib/overlay/agent-call.ts'
 
 export interface DnsConfig {
@@ -18,6 +18,7 @@ export interface DnsConfig {
   readonly isCluster: boolean
   /** Canonical, in the order given, each once. */
   readonly aliases: readonly string[]
+  readonly links: readonly NameLink[]
 }
 
 /** What a container start may wait for an agent that hangs, ms: names come without it too, when it is there again. */
@@ -26,6 +27,9 @@ const PATIENCE_MS = 2000
 /** Of an identifier of 64 hexadecimal digits, Docker's and containerd's form, people use the first twelve. */
 const SHORT_ID = 12
 const LONG_ID = 64
+
+/** `ALIAS:NAME,…`: what this container alone calls others, as `docker run --link` has it. */
+const LINK_ARGUMENT = 'PATCHBAY_LINKS'
 
 /** Arguments that tell what the container is called, the best first: podman and kubelet; nerdctl. */
 const NAME_ARGUMENTS: readonly string[] = ['K8S_POD_NAME', 'NERDCTL_CNI_DHCP_HOSTNAME']
@@ -45,22 +49,35 @@ export function readConfig(request: Request): DnsConfig {
     isInternal: config.boolean('internal', false),
     agent: registry ?? { socket: DEFAULT_SOCKET, milliseconds: PATIENCE_MS },
     isCluster: registry !== undefined,
-    aliases: readAliases(request)
+    aliases: readAliases(request),
+    links: linksOf((request.args.get(LINK_ARGUMENT) ?? '').split(','))
   }
   config.finish()
   return read
 }
 
+/**
+ * What the caller asks for, else what is configured.
+ *
+ * @source CNI CONVENTIONS.md, "dns"
+ */
 function readUpstreams(config: Section): readonly IpAddress[] {
-  const upstreams: IpAddress[] = []
-  for (const text of config.textList('remoteServers')) {
+  const configured = readResolvers(config, 'remoteServers')
+  const asked = runtimeConfig(config)?.section('dns')
+  const servers = asked === undefined ? [] : readResolvers(asked, 'servers')
+  return servers.length > 0 ? servers : configured
+}
+
+function readResolvers(section: Section, key: string): readonly IpAddress[] {
+  const resolvers: IpAddress[] = []
+  for (const text of section.textList(key)) {
     const address = parseAddress(text)
-    if (address === undefined) config.problem('remoteServers', 'must hold IP addresses')
+    if (address === undefined) section.problem(key, 'must hold IP addresses')
     else if (formatAddress(address) === RESOLVER)
-      config.problem('remoteServers', `must not hold ${RESOLVER}, which would ask itself`)
-    else upstreams.push(address)
+      section.problem(key, `must not hold ${RESOLVER}, which would ask itself`)
+    else resolvers.push(address)
   }
-  return upstreams
+  return resolvers
 }
 
 /**

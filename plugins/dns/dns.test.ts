@@ -120,6 +120,23 @@ test('an alias that is no name is refused, with every other mistake; a name that
   })
 })
 
+test('links of the caller, and the resolvers that it asks for', () => {
+  withDns({ remoteServers: ['192.0.2.1'], runtimeConfig: { dns: { servers: ['192.0.2.9', '2001:db8::9'] } } }, fake => {
+    const { caller } = fake
+    const linked = { args: 'IgnoreUnknown=1;PATCHBAY_LINKS=DB:mysql,a b:x,cache:redis.blue,c:d:e' }
+    caller.ok('ADD', linked)
+    const { links, upstreams } = entryOf(fake)
+    assert.equal(links, ['db:mysql', 'cache:redis.blue'])
+    assert.equal(upstreams, ['192.0.2.9', '2001:db8::9'])
+    caller.ok('CHECK', linked)
+    assert.match(caller.fails('CHECK').msg, /it calls others by other names/)
+    assert.match(
+      caller.fails('ADD', { ...linked, config: { runtimeConfig: { dns: { servers: ['127.0.0.11'] } } } }).msg,
+      /runtimeConfig\.dns\.servers.*must not hold 127\.0\.0\.11/
+    )
+  })
+})
+
 test('CHECK names every difference; GC removes what the runtime does not know', () => {
   withDns({}, fake => {
     const { caller } = fake

@@ -17,7 +17,14 @@ import type { Result } from '../../lib/cni/result.ts'
 import { type Json, jsonBoolean, jsonObject, jsonString, memberOf, withMember } from '../../lib/config/json.ts'
 import { callAbout } from '../../lib/daemon/client.ts'
 import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
-import { DNS_PLUGIN, type NameRecord, RESOLVER, recordFromJson, recordToJson } from '../../lib/names/record.ts'
+import {
+  DNS_PLUGIN,
+  type NameLink,
+  type NameRecord,
+  RESOLVER,
+  recordFromJson,
+  recordToJson
+} from '../../lib/names/record.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import { type AgentAddress, askAgent, isAgentAway } from '../../lib/overlay/agent-call.ts'
 import type { Records } from '../../lib/state/records.ts'
@@ -85,6 +92,7 @@ function recordOf(session: Session, config: DnsConfig, names: readonly string[],
     netnsId: session.container().id(),
     names,
     addresses,
+    links: config.links,
     domain: config.domain,
     upstreams: config.upstreams.length > 0 ? config.upstreams : formerResolvers(result),
     isInternal: config.isInternal,
@@ -169,6 +177,7 @@ function findingOf(error: Error): string {
 function differences(found: NameRecord, wanted: NameRecord, config: DnsConfig): readonly string[] {
   const problems: string[] = []
   if (found.netnsId !== wanted.netnsId) problems.push('the namespace is another than that of ADD')
+  if (!sameLinks(found.links, wanted.links)) problems.push('it calls others by other names')
   const [was, is] = [found.names.join(' '), wanted.names.join(' ')]
   if (was !== is) problems.push(`its names are ${JSON.stringify(was)}, not ${JSON.stringify(is)}`)
   if (!sameAddresses(found.addresses, wanted.addresses)) problems.push('its names stand for other addresses')
@@ -179,6 +188,14 @@ function differences(found: NameRecord, wanted: NameRecord, config: DnsConfig): 
   if (found.isInternal !== wanted.isInternal) problems.push('whether others are asked has changed')
   if (found.isCluster !== wanted.isCluster) problems.push('whether other hosts know it has changed')
   return problems
+}
+
+function sameLinks(a: readonly NameLink[], b: readonly NameLink[]): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i += 1) {
+    if (a[i]?.alias !== b[i]?.alias || a[i]?.target !== b[i]?.target) return false
+  }
+  return true
 }
 
 function sameAddresses(a: readonly IpAddress[], b: readonly IpAddress[]): boolean {

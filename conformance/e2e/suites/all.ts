@@ -1,5 +1,6 @@
 /** Every suite. */
 import type { Suite } from '../suite.ts'
+import { articlesSuite } from './articles.ts'
 import { criSuite } from './cri.ts'
 import { ctrSuite } from './ctr.ts'
 import { migrationSuite } from './migration.ts'
@@ -11,6 +12,7 @@ export const SUITES: readonly Suite[] = [
   podmanSuite,
   criSuite('containerd-1', 'containerd.conflist', ['native', 'node']),
   criSuite('containerd-2', 'kubelet-dual-stack.conflist', ['native']),
+  articlesSuite,
   nerdctlSuite,
   migrationSuite,
   ctrSuite
