@@ -15,6 +15,7 @@ import {
   ID,
   IFNAME,
   JSON_OUT,
+  LINK,
   NAMES,
   NETWORK,
   OUTPUT,
@@ -146,6 +147,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         flags: '--gw-priority N',
         summary: 'the network with the highest has the default route (0)'
       },
+      LINK,
       { flags: '--driver-opt KEY=VALUE', summary: 'com.docker.network.endpoint.ifname is --ifname', isMany: true },
       { flags: '-p, --publish PORTS', summary: 'publish ports of it, as run does', isMany: true },
       ID,
