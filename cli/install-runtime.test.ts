@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert, suite } from '../lib/testing/suite.ts'
+import { agentUnits } from './agent-units.ts'
 import { installInto } from './install.ts'
 import { filesBefore, nameClash, planConfig, planPlugins } from './install-plan.ts'
 import { namesDocument, RUNTIMES, withNames } from './runtime-config.ts'
@@ -34,6 +35,13 @@ test('the networks it writes are those of docs/runtimes', () => {
       .sort(),
     written
   )
+})
+
+test('the units it writes are those of agent/systemd, with the command that wrote them', () => {
+  const text = (name: string): string => readFileSync(join(import.meta.dirname, '..', 'agent', 'systemd', name), 'utf8')
+  for (const unit of agentUnits('/usr/local/bin/patchbay')) assert.is(unit.text, text(unit.name))
+  const [service] = agentUnits('/opt/a b/100%/$x')
+  assert.match(service?.text ?? '', /^ExecStart="\/opt\/a b\/100%%\/\$\$x" agent$/m)
 })
 
 test('plugins of others are told from our own, by link and by copy', () =>

@@ -5,7 +5,6 @@ import { type ChildProcess, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { agentUnits } from '../../cli/agent-units.ts'
 import { DEFAULT_SOCKET } from '../../lib/overlay/agent-call.ts'
 import { until } from '../../lib/testing/lab-agent.ts'
 import { inLab, type LabHost, type LabReply, type OverlayLab } from '../../lib/testing/overlay-lab.ts'
@@ -92,8 +91,6 @@ test('the unit files are right by systemd itself, and name the same places as th
     assert.match(text('patchbay-agent.socket'), /^SocketMode=0600$/m)
     assert.match(text('patchbay-agent.service'), /^ExecStart=\/usr\/local\/bin\/patchbay agent$/m)
     assert.ok(text('patchbay-agent.service').includes(DEFAULT_CONFIG))
-    // `patchbay install --names` writes the same.
-    for (const unit of agentUnits('/usr/local/bin/patchbay')) assert.is(unit.text, text(unit.name))
     const { confDir, registryDir } = parseConfig('{}')
     assert.match(text('patchbay-agent.service'), new RegExp(`^ReadWritePaths=.* ${confDir}$`, 'm'))
     assert.match(text('patchbay-agent.service'), /^StateDirectory=patchbay$/m)
