@@ -1,4 +1,5 @@
 /** CHECK and STATUS of vxlan: what must still be so, beyond the container's own interface. */
+import { requireUnconnected } from '../../lib/attach/connected.ts'
 import { gatewayProblems } from '../../lib/attach/gateway.ts'
 import { attachmentProblems, expectedAttachment, previousIps } from '../../lib/attach/interface.ts'
 import { masqueradeProblems } from '../../lib/attach/masquerade.ts'
@@ -70,9 +71,11 @@ function masterName(host: Net, port: Link): string {
 
 /** @throws {CniError} code 50 when an ADD could not succeed, 51 when the other hosts' changes do not arrive either */
 export function status(session: Session): void {
-  const config = readConfig(session.request)
+  const { request, host } = session
+  const config = readConfig(request)
   try {
     refuseUnusable(session, config)
+    if (config.isGateway) requireUnconnected(host, config.bridge, request)
     if (config.agent !== undefined) checkAgent(config.agent)
   } catch (error) {
     if (!(error instanceof CniError)) throw error
