@@ -14,7 +14,8 @@ import type { Kernel } from '../lib/net/kernel.ts'
 import { followUnderlay } from '../lib/overlay/follow.ts'
 import { sameDevices, sameTunnel, type Tunnel, tunnelMac } from '../lib/overlay/tunnel.ts'
 import { messageOf } from '../lib/sys/errors.ts'
-import { type AddressOwner, hostsOwn, isHostsOwn, type LocalEndpoint } from './endpoint.ts'
+import type { AddressSet } from './address-pool.ts'
+import { type AddressOwner, hostsOwn, isHeld, isHostsOwn, type LocalEndpoint } from './endpoint.ts'
 import type { Placed } from './endpoint-table.ts'
 import { HostAddresses } from './host-addresses.ts'
 import { KernelTables } from './kernel-tables.ts'
@@ -23,7 +24,7 @@ import type { LocalStore } from './local-store.ts'
 import type { Metrics } from './metrics.ts'
 import { Overlay } from './overlay.ts'
 import { followMtu } from './overlay-devices.ts'
-import { addressKey, endpointKey, endpointPrefix, type OwnRecords, type Registry } from './registry.ts'
+import { endpointKey, endpointPrefix, type Registry } from './registry.ts'
 import { endpointValue } from './registry-value.ts'
 
 /** CHECK: the registry does not have what prevResult says. */
@@ -50,26 +51,15 @@ export interface AgentOptions {
   readonly log: (message: string) => void
 }
 
-/** What this host wants the registry to have. */
-export function ownRecords(host: string, store: LocalStore): Pick<OwnRecords, 'values' | 'claims'> {
-  return {
-    values: () => {
-      const own = new Map<string, string>()
-      for (const one of store.endpoints.values()) own.set(endpointKey(one.tunnel.vni, host, one), endpointValue(one))
-      return own
-    },
-    claims: () => {
-      const own = new Map<string, AddressOwner>()
-      for (const held of store.addresses.values()) {
-        for (const ip of held.ips) own.set(addressKey(held.pool, ip), ownerOf(host, held))
-      }
-      return own
-    }
-  }
-}
-
-function ownerOf(host: string, one: Attachment): AddressOwner {
-  return { host, network: one.network, containerId: one.containerId, ifName: one.ifName }
+/** What taking part in a network needs besides its tunnel. */
+export interface HeldPlace {
+  /** Of ipam cluster: one address of each set becomes this host's own. */
+  readonly pool: string
+  readonly sets: readonly AddressSet[]
+  /** With prefix lengths. */
+  readonly gateways: readonly string[]
+  /** Where plugins keep journal and locks. */
+  readonly stateDir: string
 }
 
 function notPublished(attachment: Attachment, why: string): CniError {
@@ -215,6 +205,46 @@ export class Agent {
     }
   }
 
+  /**
+   * Takes part in a network whether or not a container is here, until `letGo`.
+   *
+   * @param own its gateways, and where this host's own address is of
+   * @throws {CniError}
+   */
+  async hold(tunnel: Tunnel, own: HeldPlace, milliseconds: number): Promise<void> {
+    const { host, registry, store } = this.#options
+    const deadline = Date.now() + milliseconds
+    const learning = await this.join(tunnel, milliseconds)
+    const attachment = hostsOwn(host, tunnel)
+    const known = store.endpoints.get(attachmentKey(attachment))
+    const left = deadline - Date.now()
+    const ips = known?.ips ?? (await this.addresses.take(attachment, own.pool, own.sets, left))
+    const place = { mac: formatMac(tunnelMac(tunnel)), ips, vtep: formatAddress(tunnel.local) }
+    const rest = { netns: '', hostEnd: tunnel.bridge, gateways: own.gateways, stateDir: own.stateDir }
+    const endpoint = { ...attachment, ...place, ...rest, tunnel: { ...tunnel, learning } }
+    store.putEndpoint(endpoint)
+    await registry.put(endpointKey(tunnel.vni, host, attachment), endpointValue(endpoint), deadline - Date.now())
+    await this.#overlays.get(tunnel.vni)?.compare()
+  }
+
+  /** This host's own endpoints that `hold` has made. */
+  held(): readonly LocalEndpoint[] {
+    return [...this.#options.store.endpoints.values()].filter(isHeld)
+  }
+
+  /** @returns whether no container is here, so that the devices may go */
+  letGo(one: LocalEndpoint): boolean {
+    this.#options.store.putEndpoint({ ...one, gateways: [] })
+    this.#removeHostOf(one.tunnel.vni)
+    return !this.#options.store.endpoints.has(attachmentKey(one))
+  }
+
+  /** What this host has of its own in a network. */
+  ownAddresses(network: string): readonly string[] {
+    const own = [...this.#options.store.endpoints.values()].filter(one => one.network === network && isHostsOwn(one))
+    return own.flatMap(one => one.ips)
+  }
+
   withdraw(attachment: Attachment): void {
     const known = this.#options.store.endpoints.get(attachmentKey(attachment))
     if (known !== undefined) this.#remove(known)
@@ -274,7 +304,7 @@ export class Agent {
   /** With the last container the host leaves the network, too. */
   #removeHostOf(vni: number): void {
     const there = [...this.#options.store.endpoints.values()].filter(one => one.tunnel.vni === vni)
-    if (there.every(isHostsOwn)) for (const own of there) this.#remove(own)
+    if (there.every(one => isHostsOwn(one) && !isHeld(one))) for (const own of there) this.#remove(own)
   }
 
   /** @throws {CniError} code 7 when two networks of this host use one VNI for different tunnels */
@@ -353,7 +383,7 @@ export class Agent {
   #linkChanged(index: number, name: string, isGone: boolean): void {
     if (isGone) {
       const gone = [...this.#options.store.endpoints.values()].find(one => one.hostEnd === name)
-      if (gone !== undefined && !this.#hasLink(name)) this.#remove(gone)
+      if (gone !== undefined && !isHeld(gone) && !this.#hasLink(name)) this.#remove(gone)
     }
     for (const overlay of this.#overlays.values()) overlay.linkChanged(index, name)
   }
@@ -372,7 +402,8 @@ export class Agent {
     const host = this.#options.kernel.host()
     try {
       const names = new Set(host.links.list().map(link => link.name))
-      for (const one of [...this.#options.store.endpoints.values()]) if (!names.has(one.hostEnd)) this.#remove(one)
+      for (const one of [...this.#options.store.endpoints.values()])
+        if (!names.has(one.hostEnd) && !isHeld(one)) this.#remove(one)
     } finally {
       host.close()
     }
@@ -400,7 +431,7 @@ export class Agent {
   /** Networks without containers are not followed any more. */
   #tidy(): void {
     const endpoints = [...this.#options.store.endpoints.values()]
-    const used = new Set(endpoints.filter(one => !isHostsOwn(one)).map(one => one.tunnel.vni))
+    const used = new Set(endpoints.filter(one => !isHostsOwn(one) || isHeld(one)).map(one => one.tunnel.vni))
     for (const [vni, overlay] of this.#overlays) {
       if (used.has(vni) || (this.#joined.get(vni) ?? 0) > Date.now()) continue
       this.#overlays.delete(vni)

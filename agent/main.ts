@@ -9,7 +9,7 @@ import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { machineId } from '../lib/state/machine.ts'
 import { messageOf } from '../lib/sys/errors.ts'
 import { ensureDirectory, fileError } from '../lib/sys/files.ts'
-import { Agent, ownRecords } from './agent.ts'
+import { Agent } from './agent.ts'
 import { AloneRegistry } from './alone-registry.ts'
 import { type AgentConfig, DEFAULT_CONFIG, DEFAULT_FILE, parseConfig } from './config.ts'
 import type { AddressOwner } from './endpoint.ts'
@@ -26,8 +26,11 @@ import { ConfDir } from './networks/conf-dir.ts'
 import { Networks } from './networks/networks.ts'
 import type { NetworkRecord } from './networks/record.ts'
 import { answerNetworks, NETWORK_REQUESTS } from './networks/requests.ts'
+import { ownRecords } from './own-records.ts'
 import { answerPlugin, REQUEST_NAMES } from './plugin-requests.ts'
 import { isClaimOfName, type OwnRecords, type Registry } from './registry.ts'
+import { HeldNetworks } from './services/held-networks.ts'
+import { Publisher } from './services/publisher.ts'
 import type { ServiceRecord } from './services/record.ts'
 import { keepLeases, Registrar } from './services/registrar.ts'
 import { answerServices, SERVICE_REQUESTS, type ServiceParts } from './services/requests.ts'
@@ -97,13 +100,14 @@ async function serve(config: AgentConfig): Promise<void> {
   parts.names = names
   const isAlone = registry instanceof AloneRegistry
   const networks = new Networks({ ...networksOf(config, agent, kernel), isAlone, registry, metrics, log })
-  const services = servicesOf(config, { names, kernel, registry, metrics })
+  const services = servicesOf(config, { agent, names, networks, kernel, registry, metrics })
   parts.services = services.services
   metrics.gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
   // Names first: what they want the registry to have must be known when that compares.
   names.start()
   agent.start()
   networks.start()
+  services.publisher.start()
   services.services.start()
   const servers = [await serveRequestsOf({ agent, names, networks, services }, metrics, config.socket)]
   const trouble = (): string => (isAlone ? '' : agent.trouble())
@@ -120,6 +124,7 @@ async function serve(config: AgentConfig): Promise<void> {
   for (const server of servers) server.close()
   networks.stop()
   services.services.stop()
+  services.publisher.stop()
   await names.stop()
   await agent.stop()
   await unlock()
@@ -135,20 +140,34 @@ function networksOf(config: AgentConfig, agent: Agent, kernel: Kernel) {
 }
 
 interface ServiceNeeds {
+  readonly agent: Agent
   readonly names: Names
+  readonly networks: Networks
   readonly kernel: Kernel
   readonly registry: Registry
   readonly metrics: Metrics
 }
 
-/** Who has services reached, and who makes them. */
-function servicesOf(config: AgentConfig, { names, kernel, registry, metrics }: ServiceNeeds): ServiceParts {
-  const { host, confDir, compareSeconds } = config
+/** Who has services reached, who publishes them on this host, and who makes them. */
+function servicesOf(config: AgentConfig, needs: ServiceNeeds): ServiceParts & { readonly publisher: Publisher } {
+  const { agent, names, networks, kernel, registry, metrics } = needs
+  const { host, confDir, compareSeconds, pluginStateDir: stateDir } = config
   const { zone, cluster } = names
   const isKnown = (network: string): boolean => cluster.isKnown(network)
   const keep = (record: ServiceRecord): string => (record.leaseHost === host ? keepLeases(record) : '')
   const services = new Services({ registry, kernel, zone, isKnown, keep, compareSeconds, metrics, log })
-  return { host, services, registrar: new Registrar({ host, registry, confDir, portProblem: () => '' }) }
+  const find = (name: string): NetworkRecord | undefined => networks.find(name)?.record
+  const held = new HeldNetworks({ agent, kernel, cluster, services, find, confDir, stateDir })
+  const publisher = new Publisher({
+    kernel,
+    services,
+    ownAddresses: network => agent.ownAddresses(network),
+    hold: wanted => held.hold(wanted),
+    compareSeconds
+  })
+  const portProblem = (record: ServiceRecord): string => publisher.portProblem(record)
+  const registrar = new Registrar({ host, registry, confDir, portProblem })
+  return { host, services, registrar, publisher }
 }
 
 interface Parts {

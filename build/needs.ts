@@ -31,6 +31,10 @@ const NEEDS: ReadonlyMap<string, { readonly path?: string; readonly debianPackag
   ['drill', { debianPackage: 'ldnsutils' }],
   ['dnsperf', { debianPackage: 'dnsperf' }],
   ['jq', { debianPackage: 'jq' }],
+  ['bash', { debianPackage: 'bash' }],
+  ['zsh', { debianPackage: 'zsh' }],
+  ['fish', { debianPackage: 'fish' }],
+  ['dhcpd', { debianPackage: 'isc-dhcp-server' }],
   ['busybox', { debianPackage: 'busybox-static' }],
   ['reference-plugins', { path: '/usr/lib/cni/bridge', debianPackage: 'containernetworking-plugins' }]
 ])

@@ -43,6 +43,7 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     portIsolation: ['bridge.port-isolation', 'bridge.port-isolation-traffic'],
     macspoofchk: ['bridge.mac-spoof-check', 'bridge.mac-spoof-check-gone'],
     enabledad: ['bridge.duplicate-address'],
+    acceptRa: OWN,
     disableContainerInterface: ['bridge.disable-container-interface'],
     ipam: [...IPAM, 'bridge.layer-2'],
     dns: ['bridge.dns'],
@@ -89,6 +90,7 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     ipMasqExclude: OWN,
     ipMasqSource: OWN,
     hairpinMode: ['vxlan.hairpin-mode'],
+    acceptRa: OWN,
     keepDevices: ['vxlan.last-goes'],
     txChecksumOffload: ['vxlan.checksum'],
     ipam: IPAM,
@@ -199,6 +201,8 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     request: DHCP,
     provide: DHCP,
     priority: DHCP,
+    families: DHCP,
+    probe: DHCP,
     timeout: DHCP
   }
 }

@@ -24,6 +24,7 @@ import {
 } from '../../lib/config/json.ts'
 import { Section } from '../../lib/config/section.ts'
 import { DEFAULT_SOCKET } from '../../lib/overlay/agent-call.ts'
+import { OFFERED_VERSIONS } from '../../lib/runtime/network.ts'
 import { DEFAULT_STATE_DIR } from '../../lib/state/journal.ts'
 import { type NetworkRecord, rangeToJson, readRecord, recordToJson } from './record.ts'
 
@@ -53,7 +54,8 @@ export function conflistOf({ record, revision }: KnownNetwork, settings: HostSet
     ['revision', jsonNumber(revision)]
   ])
   const config = jsonObject([
-    ['cniVersion', jsonString('1.1.0')],
+    ['cniVersion', jsonString(OFFERED_VERSIONS[0])],
+    ['cniVersions', jsonArray(OFFERED_VERSIONS.map(jsonString))],
     ['name', jsonString(record.name)],
     ['labels', labels.size === 0 ? undefined : jsonObject([...labels].map(([key, text]) => [key, jsonString(text)]))],
     ['plugins', jsonArray(chainOf(record, settings))],

@@ -91,7 +91,8 @@ test('of a value with one wrong field nothing is used, and the field is named', 
 test('the file has the fields of the record and no other; sha256sum finds its digest', () => {
   const text = conflistOf({ record: record(), revision: 17 }, SETTINGS)
   const file = JSON.parse(text)
-  assert.equal(Object.keys(file), ['cniVersion', 'name', 'labels', 'plugins', 'patchbay'])
+  assert.equal(Object.keys(file), ['cniVersion', 'cniVersions', 'name', 'labels', 'plugins', 'patchbay'])
+  assert.equal([file.cniVersion, file.cniVersions], ['1.0.0', ['1.0.0', '1.1.0']])
   const ranges = VALUE.ranges.map(range => [range])
   assert.equal(file.plugins[0], {
     type: 'vxlan',
