@@ -1,7 +1,7 @@
 /** The section `encryption` of the agent's configuration. */
-import { readAddress, readPrefix } from '../../lib/config/addresses.ts'
+import { readPrefix } from '../../lib/config/addresses.ts'
 import type { Section } from '../../lib/config/section.ts'
-import { type IpAddress, isLinkLocal, isLoopback, isMulticast } from '../../lib/ip/address.ts'
+import { isLinkLocal, isLoopback, isMulticast } from '../../lib/ip/address.ts'
 import { type IpPrefix, networkOf, parsePrefix } from '../../lib/ip/prefix.ts'
 
 export interface EncryptionConfig {
@@ -11,9 +11,6 @@ export interface EncryptionConfig {
   readonly port: number
   /** Each host's address in the carrier comes out of it. The same on every host. */
   readonly range: IpPrefix
-  /** The underlay: interface and address, chosen as vxlan does it where they are not given. */
-  readonly dev: string
-  readonly local: IpAddress | undefined
   /** seconds; 0 = none */
   readonly keepaliveSeconds: number
   /** The first key that a host presents is believed; otherwise an operator has to say so for each host. */
@@ -34,8 +31,6 @@ export function readEncryption(section: Section): EncryptionConfig {
     directory,
     port: section.integer('port', 1, 65_535) ?? PORT,
     range: readRange(section),
-    dev: textOr(section, 'dev', ''),
-    local: readAddress(section, 'local'),
     keepaliveSeconds: section.integer('keepaliveSeconds', 0, 65_535) ?? 0,
     trustFirst: section.boolean('trustFirst', true)
   }

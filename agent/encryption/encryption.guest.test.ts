@@ -152,7 +152,8 @@ function marked(marker: string): Uint8Array {
 function otherwise(host: LabHost): object {
   const directory = join(host.directory, 'keys')
   const port = 4000 + host.number
-  return { encryption: { directory, local: host.address6, range: '10.0.0.0/8', port, keepaliveSeconds: 20 } }
+  const encryption = { directory, range: '10.0.0.0/8', port, keepaliveSeconds: 20 }
+  return { underlay: { local: host.address6 }, encryption }
 }
 
 /** As systemd starts a service that has any protection of its files. */

@@ -9,7 +9,7 @@
  */
 import { join } from 'node:path'
 import { CniError, INVALID_CONFIG, NOT_AVAILABLE, TRY_AGAIN_LATER } from '../../lib/cni/error.ts'
-import { addressesEqual, formatAddress, type IpAddress } from '../../lib/ip/address.ts'
+import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import { overheadOf, type Tunnel } from '../../lib/overlay/tunnel.ts'
 import { findUnderlay } from '../../lib/overlay/underlay.ts'
@@ -36,6 +36,8 @@ const LEAST_IPV6_MTU = 1280
 export interface EncryptionOptions {
   readonly host: string
   readonly config: EncryptionConfig
+  /** What the configuration says of it: interface and address, '' = chosen. */
+  readonly underlay: { readonly dev: string; readonly local: string }
   /** The agent's, where the carrier is mounted. */
   readonly stateDir: string
   readonly kernel: Kernel
@@ -303,11 +305,11 @@ export class Encryption {
   }
 
   #locate(): { readonly local: IpAddress; readonly mtu: number } {
-    const { config, kernel } = this.#options
+    const { config, kernel, underlay } = this.#options
     const host = kernel.host()
     try {
-      const { dev, local: wanted } = config
-      const { link, local } = findUnderlay(host, { dev, local: wanted, peers: [], group: undefined })
+      const wanted = { dev: underlay.dev, local: parseAddress(underlay.local), peers: [], group: undefined }
+      const { link, local } = findUnderlay(host, wanted)
       const mtu = link.mtu - wireguardOverhead(local)
       if (config.range.address.family === 6 && mtu < LEAST_IPV6_MTU) {
         const least = LEAST_IPV6_MTU + wireguardOverhead(local)
@@ -320,7 +322,7 @@ export class Encryption {
       return { local, mtu }
     } catch (error) {
       if (!(error instanceof CniError) || error.code === NOT_AVAILABLE) throw error
-      const advice = 'name interface or address in "encryption.dev" or "encryption.local" of the agent'
+      const advice = 'name interface or address in "underlay.dev" or "underlay.local" of the agent'
       throw new CniError(NOT_AVAILABLE, `encrypt: ${error.message}`, advice)
     } finally {
       host.close()

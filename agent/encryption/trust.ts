@@ -93,6 +93,6 @@ function whyNot(host: string, record: KeyRecord, judge: Judge, peers: Peers): st
   if (peers.hasAddress(text))
     return `comes out at address ${text}, as another host does: take a larger "encryption.range", or another key`
   if (endpoint.address.family !== judge.family)
-    return `is at ${endpointText(endpoint)}, and this host's underlay is IPv${judge.family}: name addresses of one family in "encryption.local"`
+    return `is at ${endpointText(endpoint)}, and this host's underlay is IPv${judge.family}: name addresses of one family in "underlay.local"`
   return ''
 }

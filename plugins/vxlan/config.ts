@@ -118,9 +118,9 @@ function refuseContradictions(config: Section, read: VxlanConfig): void {
 /** Keys and endpoints of hosts are the agent's matter, and its device is the underlay. */
 function refuseInClear(config: Section, read: VxlanConfig): void {
   if (read.agent === undefined) config.problem('encrypted', 'needs "registry": the agent has the keys of the hosts')
-  if (read.underlay.dev !== '') config.problem('dev', 'is the agent\'s to know where "encrypted" is (encryption.dev)')
+  if (read.underlay.dev !== '') config.problem('dev', 'is the agent\'s to know where "encrypted" is (underlay.dev)')
   if (read.underlay.local !== undefined) {
-    config.problem('local', 'is the agent\'s to know where "encrypted" is (encryption.local)')
+    config.problem('local', 'is the agent\'s to know where "encrypted" is (underlay.local)')
   }
 }
 
