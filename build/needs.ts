@@ -24,6 +24,7 @@ const NEEDS: ReadonlyMap<string, { readonly path?: string; readonly debianPackag
   ['etcdctl', { debianPackage: 'etcd-client' }],
   ['systemd-analyze', { debianPackage: 'systemd' }],
   ['flock', { debianPackage: 'util-linux' }],
+  ['script', { debianPackage: 'bsdutils' }],
   ['setpriv', { debianPackage: 'util-linux' }],
   ['dig', { debianPackage: 'bind9-dnsutils' }],
   ['perl', { debianPackage: 'perl-base' }],
