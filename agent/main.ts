@@ -35,6 +35,7 @@ import type { ServiceRecord } from './services/record.ts'
 import { keepLeases, Registrar } from './services/registrar.ts'
 import { answerServices, SERVICE_REQUESTS, type ServiceParts } from './services/requests.ts'
 import { Services } from './services/services.ts'
+import { addTrafficMetrics } from './traffic-metrics.ts'
 
 export const USAGE = `usage: patchbay agent [--config FILE]
 
@@ -80,6 +81,9 @@ function readConfig(path: string): AgentConfig {
   return parseConfig(text)
 }
 
+/** Where every runtime over libcni remembers its attachments. */
+const LIBCNI_CACHE = '/var/lib/cni'
+
 async function serve(config: AgentConfig): Promise<void> {
   ensureDirectory(config.stateDir, 0o700)
   const unlock = await lockHost(config.stateDir, 'agent', log)
@@ -107,7 +111,11 @@ async function serve(config: AgentConfig): Promise<void> {
   services.services.start()
   const servers = [await serveRequestsOf({ agent, names, networks, services }, metrics, config.socket)]
   const trouble = (): string => (isAlone ? '' : agent.trouble())
-  if (config.http !== '') servers.push(await serveHttp(trouble, metrics, config.http))
+  if (config.http !== '') {
+    const { confDir, pluginStateDir } = config
+    addTrafficMetrics(metrics, { confDir, cacheDir: LIBCNI_CACHE, stateDir: pluginStateDir }, log)
+    servers.push(await serveHttp(trouble, metrics, config.http))
+  }
   log(`host ${JSON.stringify(config.host)}: listening on ${config.socket}`)
   await new Promise(resolve => {
     process.once('SIGTERM', resolve)

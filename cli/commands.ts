@@ -15,6 +15,7 @@ import {
   ID,
   IFNAME,
   JSON_OUT,
+  LINK,
   NAMES,
   NETWORK,
   OUTPUT,
@@ -146,6 +147,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         flags: '--gw-priority N',
         summary: 'the network with the highest has the default route (0)'
       },
+      LINK,
       { flags: '--driver-opt KEY=VALUE', summary: 'com.docker.network.endpoint.ifname is --ifname', isMany: true },
       { flags: '-p, --publish PORTS', summary: 'publish ports of it, as run does', isMany: true },
       ID,
@@ -298,6 +300,11 @@ export const COMMANDS: readonly CommandSpec[] = [
         summary: 'a network for this runtime too',
         choices: ['containerd', 'kubelet', 'nerdctl', 'podman']
       },
+      {
+        flags: '--names',
+        summary: "with names: the plugin dns in the runtime's network, and the agent's systemd units"
+      },
+      { flags: '--unit-dir DIR', summary: 'where the units go (/etc/systemd/system)', words: 'directory' },
       { flags: '--engine ENGINE', summary: 'which build (native where there is one)', choices: ['native', 'node'] },
       { flags: '--force', summary: "replace somebody else's files, which are kept in .before-patchbay" },
       DRY_RUN,
@@ -306,6 +313,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     examples: [
       { line: 'patchbay install --runtime containerd --dry-run', effect: 'what would be written where' },
+      { line: 'patchbay install --runtime podman --names', effect: 'containers find each other by name, too' },
       { line: 'patchbay install /usr/lib/cni', effect: 'the plugins alone, somewhere else' }
     ],
     run: async call => (await import('./install.ts')).install(call)

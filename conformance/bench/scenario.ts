@@ -22,6 +22,7 @@ export class Stage {
   readonly id: string
   readonly host: Netns
   readonly #containers = new Map<string, Netns>()
+  readonly #ends: (() => void)[] = []
 
   constructor(contestant: Contestant) {
     serial += 1
@@ -68,7 +69,13 @@ export class Stage {
     this.#containers.delete(name)
   }
 
+  /** Something to do before the host goes: to end a daemon of it. */
+  atEnd(end: () => void): void {
+    this.#ends.push(end)
+  }
+
   close(): void {
+    for (const end of this.#ends) end()
     for (const netns of this.#containers.values()) netns.remove()
     this.#containers.clear()
     this.host.remove()

@@ -1,4 +1,5 @@
 /** CHECK and STATUS of vxlan: what must still be so, beyond the container's own interface. */
+import { requireUnconnected } from '../../lib/attach/connected.ts'
 import { gatewayProblems } from '../../lib/attach/gateway.ts'
 import { attachmentProblems, expectedAttachment, previousIps } from '../../lib/attach/interface.ts'
 import { masqueradeProblems } from '../../lib/attach/masquerade.ts'
@@ -72,6 +73,7 @@ export function status(session: Session): void {
   const { request, host } = session
   const config = readConfig(request)
   refuseUnusable(host, request, config)
+  if (config.isGateway) requireUnconnected(host, config.bridge, request)
   if (config.agent !== undefined) {
     try {
       checkAgent(config.agent)

@@ -1,5 +1,6 @@
 /** The configuration of the vxlan plugin: every key, its default, and what cannot go together. */
 import type { GatewayConfig } from '../../lib/attach/gateway.ts'
+import { readAcceptRa } from '../../lib/attach/interface.ts'
 import { type MasqueradeConfig, readMasquerade } from '../../lib/attach/masquerade.ts'
 import { presentText, readMtu } from '../../lib/attach/parent.ts'
 import { ifNameFault } from '../../lib/cni/env.ts'
@@ -27,6 +28,8 @@ export interface VxlanConfig extends GatewayConfig {
   readonly forceAddress: boolean
   readonly masquerade: MasqueradeConfig
   readonly hairpinMode: boolean
+  /** As AttachmentOptions has it. */
+  readonly acceptRa: boolean | undefined
   /** The last DEL leaves bridge and tunnel. */
   readonly keepDevices: boolean
   readonly txChecksumOffload: boolean
@@ -42,6 +45,7 @@ export function readConfig(request: Request): VxlanConfig {
   const vni = config.integer('vni', 1, LARGEST_VNI) ?? 0
   if (!config.has('vni')) config.problem('vni', `is required: an integer from 1 to ${String(LARGEST_VNI)}`)
   const isDefaultGateway = config.boolean('isDefaultGateway', false)
+  const isGateway = config.boolean('isGateway', false) || isDefaultGateway
   const read: VxlanConfig = {
     vni,
     port: config.integer('port', 1, 65_535) ?? VXLAN_PORT,
@@ -51,11 +55,12 @@ export function readConfig(request: Request): VxlanConfig {
     bridge: readName(config, 'bridge', `br-vx${String(vni)}`),
     tunnel: readName(config, 'tunnel', `vx${String(vni)}`),
     mtu: readMtu(config),
-    isGateway: config.boolean('isGateway', false) || isDefaultGateway,
+    isGateway,
     isDefaultGateway,
     forceAddress: config.boolean('forceAddress', false),
-    masquerade: readMasquerade(config),
+    masquerade: readMasquerade(request),
     hairpinMode: config.boolean('hairpinMode', false),
+    acceptRa: readAcceptRa(config, isGateway),
     keepDevices: config.boolean('keepDevices', false),
     txChecksumOffload: config.boolean('txChecksumOffload', true)
   }

@@ -132,7 +132,18 @@ export class FakeNet extends Net {
   }
 
   override withLock(work: () => void): void {
-    work()
+    const { namespace } = this.#place
+    if (namespace.isLocked) throw new Error('lock namespace: it would wait for itself')
+    namespace.isLocked = true
+    try {
+      work()
+    } finally {
+      namespace.isLocked = false
+    }
+  }
+
+  isLocked(): boolean {
+    return this.#place.namespace.isLocked
   }
 
   /** What `FakeKernel.nft` gives. */
@@ -146,7 +157,17 @@ function addNamespace(world: FakeWorld, path: string): void {
   const nft = new FakeNft(() => countStep(world, 'commit', 'nft batch'))
   world.made += 1
   const id = String(world.made)
-  const namespace: FakeNamespace = { path, id, links: [], routes: [], rules: [], sysctls: new Map(), nft, nextIndex: 1 }
+  const namespace: FakeNamespace = {
+    path,
+    id,
+    links: [],
+    routes: [],
+    rules: [],
+    sysctls: new Map(),
+    nft,
+    nextIndex: 1,
+    isLocked: false
+  }
   const lo = newLink(world, namespace, { name: 'lo', kind: undefined, info: { kind: 'other' } })
   lo.mac = new Uint8Array(6)
   lo.mtu = 65536

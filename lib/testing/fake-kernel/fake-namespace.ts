@@ -55,6 +55,8 @@ export interface FakeNamespace {
   readonly sysctls: Map<string, string>
   readonly nft: FakeNft
   nextIndex: number
+  /** Somebody is in `withLock`. */
+  isLocked: boolean
 }
 
 export interface FakeRoute {
