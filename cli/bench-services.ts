@@ -121,7 +121,7 @@ function traffic(client: Namespace): void {
         (isService ? service : direct).push(one(isService ? VIP : '10.4.0.3'))
     }
     const [through, past] = [median(service), median(direct)]
-    const ratio = median(service.map((value, i) => value / (direct[i] ?? value)))
+    const ratio = through / past
     say(
       `${name.padEnd(23)} service ${through.toPrecision(4)} ${unit}, direct ${past.toPrecision(4)} ${unit}, ratio ${ratio.toFixed(3)}`
     )
