@@ -45,7 +45,10 @@ test('what another host wrote is judged; of a wrong value nothing is used', () =
     [{ publish: Array.from({ length: 257 }, (_, i) => ({ port: i + 1 })) }, /at most 256/]
   ] as const) {
     const problem = serviceFromValue('web', JSON.stringify({ ...WHOLE, ...change }))
-    assert.ok(typeof problem === 'string' && words.test(problem), `${JSON.stringify(change)}: ${JSON.stringify(problem)}`)
+    assert.ok(
+      typeof problem === 'string' && words.test(problem),
+      `${JSON.stringify(change)}: ${JSON.stringify(problem)}`
+    )
   }
   for (const name of ['a.b', 'Web', '', 'a/b', 'x'.repeat(64)])
     assert.type(serviceFromValue(name, JSON.stringify(WHOLE)), 'string', name)
