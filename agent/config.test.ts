@@ -13,6 +13,7 @@ test('defaults', () => {
     pluginStateDir: '/run/patchbay',
     confDir: '/etc/cni/net.d',
     registryDir: '/var/lib/patchbay/registry',
+    underlay: { dev: '', local: '' },
     http: '',
     compareSeconds: 15,
     etcd: {
@@ -38,9 +39,9 @@ test('without etcd the registry is a file', () => {
 
 test('every mistake at once', () => {
   const etcd = { endpoints: ['10.0.0.1'], prefix: 'p/', cert: '/c', username: 'u', leaseSeconds: 1 }
-  const error = throwsLike(() => parseConfig(JSON.stringify({ host: 'a/b', http: '0.0.0.0:80', file: '/f', etcd })), {
-    name: 'ConfigError'
-  })
+  const underlay = { dev: 'a b', local: '10.0.0' }
+  const wrong = { host: 'a/b', http: '0.0.0.0:80', file: '/f', confDir: 'net.d', underlay, etcd }
+  const error = throwsLike(() => parseConfig(JSON.stringify(wrong)), { name: 'ConfigError' })
   for (const part of [
     /etcd\.leaseSeconds must/,
     /etcd\.endpoints/,
@@ -48,6 +49,9 @@ test('every mistake at once', () => {
     /etcd\.cert/,
     /etcd\.username/,
     /host must/,
+    /confDir must be an absolute path/,
+    /underlay\.dev must be an interface name/,
+    /underlay\.local must be an IP address/,
     /etcd and "file" exclude/,
     /http must/
   ]) {

@@ -132,8 +132,8 @@ async function serve(config: AgentConfig): Promise<void> {
 
 /** What of the networks' part follows from the configuration and from who is attached. */
 function networksOf(config: AgentConfig, agent: Agent, kernel: Kernel) {
-  const { socket, pluginStateDir, compareSeconds } = config
-  const confDir = new ConfDir(config.confDir, { socket, stateDir: pluginStateDir })
+  const { socket, pluginStateDir, underlay, compareSeconds } = config
+  const confDir = new ConfDir(config.confDir, { socket, stateDir: pluginStateDir, underlay })
   const isUsed = (network: string): boolean => agent.isAttached(network)
   const release = (network: string): void => agent.releaseNetwork(network)
   return { confDir, compareSeconds, isUsed, release, clashOf: (record: NetworkRecord) => clashOnHost(kernel, record) }

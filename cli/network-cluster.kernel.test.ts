@@ -32,7 +32,13 @@ function patchbay(lab: OverlayLab, number: number, ...args: readonly string[]): 
     ? [`--agent-socket=${join(directory, 'agent.sock')}`]
     : []
   mkdirSync(directory, { recursive: true })
-  const { status, stdout, stderr } = namespace.run(node, [...program, ...args, ...places, ...agent])
+  const { status, stdout, stderr } = namespace.run(node, [
+    ...program,
+    ...args.slice(0, 2),
+    ...places,
+    ...agent,
+    ...args.slice(2)
+  ])
   return { status, out: stdout, err: stderr }
 }
 
@@ -127,6 +133,18 @@ test('names, subnets and wishes that cannot be: the message names what is in the
       assert.match(answer.err, message)
       assert.is(answer.status, status, args.join(' '))
     }
+    const local = patchbay(
+      lab,
+      1,
+      'network',
+      'create',
+      '--subnet',
+      '10.61.0.0/24',
+      '--conf-dir',
+      '/nonexistent',
+      'blue'
+    )
+    assert.match(local.err, /create network "blue": the cluster has a network of this name since 20/)
     // Chosen on two hosts at a time: each has its own.
     const names = ['n1', 'n2', 'n3', 'n4']
     for (const name of names) assert.is(create(names.indexOf(name) % 2, name, '--ipv6', '--label', 'a=b').status, 0)

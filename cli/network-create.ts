@@ -5,10 +5,11 @@ import { LONGEST_NAME } from '../agent/networks/record.ts'
 import { isName } from '../lib/cni/env.ts'
 import { loadNetworks, type Network } from '../lib/runtime/network.ts'
 import { ensureDirectory, fileError, ownFileModes } from '../lib/sys/files.ts'
+import { AgentClient } from './agent-client.ts'
 import type { Call } from './call.ts'
 import { whileAlone } from './lock.ts'
 import { type NetworkWish, networkConfig } from './network-config.ts'
-import { refuseTakenName, surroundings } from './network-surroundings.ts'
+import { refuseClusterName, refuseTakenName, surroundings } from './network-surroundings.ts'
 import { adviceFor, CommandError, jsonLine, UsageError } from './output.ts'
 
 /** `network create NAME` */
@@ -19,6 +20,7 @@ export async function create(call: Call): Promise<number> {
   const path = join(place.confDir, `patchbay-${wish.name}.conflist`)
   // Before anything is made: a wish that cannot be fulfilled leaves no directory either.
   const plan = configOf(wish, loadNetworks(place.confDir).networks)
+  refuseClusterName(wish.name, new AgentClient(call.text('agent-socket')).networksIfThere())
   if (call.has('dry-run')) {
     output.out(jsonLine(plan))
     return 0

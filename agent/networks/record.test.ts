@@ -28,7 +28,11 @@ const VALUE = {
   mtu: 1400,
   labels: { tier: 'front' }
 }
-const SETTINGS = { socket: '/run/patchbay/agent.sock', stateDir: '/run/patchbay' }
+const SETTINGS = {
+  socket: '/run/patchbay/agent.sock',
+  stateDir: '/run/patchbay',
+  underlay: { dev: '', local: '' }
+}
 
 function record(value: object = VALUE, name = 'blue'): NetworkRecord {
   const read = recordFromValue(name, JSON.stringify(value))
@@ -118,13 +122,14 @@ test('the file has the fields of the record and no other; sha256sum finds its di
 
 test('an internal network leads nowhere; one without names has no dns; other places are told to plugins', () => {
   const inner = record({ ...VALUE, internal: true, names: false, labels: {} })
-  const settings = { socket: '/a/b.sock', stateDir: '/a' }
+  const settings = { socket: '/a/b.sock', stateDir: '/a', underlay: { dev: 'eth1', local: '192.0.2.7' } }
   const { plugins, labels } = JSON.parse(conflistOf({ record: inner, revision: 1 }, settings))
   assert.equal(
     plugins.map((one: { type: string }) => one.type),
     ['vxlan', 'firewall']
   )
-  const [{ isDefaultGateway, ipMasq, registry, stateDir }] = plugins
+  const [{ isDefaultGateway, ipMasq, registry, stateDir, dev, local }] = plugins
+  assert.equal([dev, local], ['eth1', '192.0.2.7'])
   assert.equal(
     [isDefaultGateway, ipMasq, registry, stateDir, labels],
     [false, false, { socket: '/a/b.sock' }, '/a', undefined]

@@ -189,10 +189,8 @@ const RECORD = {
   mtu: 1400,
   labels: { tier: 'front' }
 }
-const MARKED = conflistOf(
-  { record: recordOf('n', JSON.stringify(RECORD)), revision: 7 },
-  { socket: '/s', stateDir: '/t' }
-)
+const PLACES = { socket: '/s', stateDir: '/t', underlay: { dev: '', local: '' } }
+const MARKED = conflistOf({ record: recordOf('n', JSON.stringify(RECORD)), revision: 7 }, PLACES)
 
 function recordOf(name: string, value: string): NetworkRecord {
   const record = recordFromValue(name, value)
@@ -207,7 +205,7 @@ function judgeRecord(text: string): void {
   if (typeof record === 'string') return
   const value = recordToValue(record)
   law(recordToValue(recordOf('n', value)) === value, () => `written as ${value}, and not read so again`)
-  const file = conflistOf({ record, revision: 7 }, { socket: '/s', stateDir: '/t' })
+  const file = conflistOf({ record, revision: 7 }, PLACES)
   const known = networkOfConflist(file)
   law(known !== undefined && recordToValue(known.record) === value, () => `not known again: ${file}`)
   law(parseNetwork(file).name === 'n', () => `no network: ${file}`)
