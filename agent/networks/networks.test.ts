@@ -19,7 +19,7 @@ function wish(name: string, net: number): NewNetwork {
   const [subnet, gateway] = [parsePrefix(`10.${net}.0.0/24`), parseAddress(`10.${net}.0.1`)]
   if (subnet === undefined || gateway === undefined) throw new Error(`no network: ${net}`)
   const ranges = [{ subnet, gateway, span: undefined, exclude: [] }]
-  const plain = { internal: false, masquerade: true, names: true, mtu: undefined, labels: new Map() }
+  const plain = { internal: false, masquerade: true, encrypted: false, names: true, mtu: undefined, labels: new Map() }
   return { name, ranges, vni: undefined, ...plain }
 }
 
