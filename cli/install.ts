@@ -38,6 +38,9 @@ import {
 import { adviceFor, CommandError, jsonLine, type Output, UsageError } from './output.ts'
 import { RUNTIMES, type RuntimeTarget, withNames } from './runtime-config.ts'
 
+/** podman puts it into each network that it makes as soon as it is there, and then nothing is resolved without the agent. */
+const DNSNAME = 'dnsname'
+
 interface Options {
   readonly directory: string
   readonly source: string
@@ -67,7 +70,7 @@ export async function install(call: Call): Promise<number> {
   const chosen: Options = {
     directory: resolve(call.words[0] ?? runtime?.binDir ?? '/opt/cni/bin'),
     source: executableOf(call.text('engine')),
-    names: pluginNames(),
+    names: pluginNames().filter(name => name !== DNSNAME || call.has('names')),
     network: runtime && networkOf(call, runtime),
     units: call.has('names') ? unitsBelow(resolve(call.text('unit-dir') ?? UNIT_DIR)) : []
   }

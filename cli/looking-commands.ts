@@ -1,6 +1,7 @@
 /** The commands that look at the host and at what is wrong with it: rows of the table of commands. */
-import { AGENT_SOCKET, CACHE_DIR, CONF_DIR, JSON_OUT, PLACE, STATE_DIR } from './common-options.ts'
+import { AGENT_SOCKET, CACHE_DIR, CONF_DIR, DRY_RUN, JSON_OUT, PLACE, STATE_DIR } from './common-options.ts'
 import type { CommandSpec } from './spec.ts'
+import { SORT_KEYS } from './top/sort-keys.ts'
 
 const LOOKING = 'Seeing and mending'
 
@@ -54,6 +55,7 @@ export const LOOKING_COMMANDS: readonly CommandSpec[] = [
       'works, and says each before it is done.',
     options: [
       { flags: '--fix', summary: 'do what is safe' },
+      { ...DRY_RUN, summary: 'with --fix: say what it would do' },
       { flags: '--check NAME', summary: 'only this check', isMany: true },
       { flags: '-o, --output FORMAT', summary: 'how it is shown', choices: ['text', 'json'] },
       JSON_OUT,
@@ -69,5 +71,28 @@ export const LOOKING_COMMANDS: readonly CommandSpec[] = [
       { line: 'patchbay doctor --fix', effect: 'and mend what is safe to mend' }
     ],
     run: async call => (await import('./doctor/doctor.ts')).doctor(call)
+  },
+  {
+    name: 'top',
+    heading: LOOKING,
+    summary: 'show who receives and sends how much, now',
+    description:
+      'On a terminal it goes on until q. Received and sent are as the container sees it; connections are those that the ' +
+      "kernel follows for it. The agent's /metrics has the counters for Prometheus.",
+    options: [
+      { flags: '--by WHAT', summary: 'what a line is (container)', choices: ['container', 'network', 'port'] },
+      { flags: '--sort COLUMN', summary: 'by which column (rx)', choices: SORT_KEYS },
+      { flags: '--interval SECONDS', summary: 'over how long rates are taken (1)' },
+      { flags: '--once', summary: 'one table' },
+      { flags: '-o, --output FORMAT', summary: 'how it is shown; json is once', choices: ['text', 'json'] },
+      JSON_OUT,
+      ...RECORDS
+    ],
+    examples: [
+      { line: 'patchbay top', effect: 'until q' },
+      { line: 'patchbay top --by network --once', effect: 'one table' },
+      { line: 'patchbay top --once -o json --interval 10', effect: 'rates over ten seconds, for scripts' }
+    ],
+    run: async call => (await import('./top/top.ts')).top(call)
   }
 ]

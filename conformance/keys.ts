@@ -75,6 +75,7 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     peers: ['vxlan.peers', 'vxlan.peers-changed', 'vxlan.other-host'],
     group: ['vxlan.group', 'vxlan.one-source'],
     registry: AGENT,
+    encrypted: AGENT,
     port: ['vxlan.port'],
     dev: ['vxlan.underlay'],
     local: ['vxlan.underlay'],

@@ -1,13 +1,15 @@
 /** What names cost: in a container's start, and in questions a second beside dnsmasq. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Chain, type JsonObject, sum } from './chain.ts'
 import { BRIDGE_NEEDS, bridge, PATH, published, VERSION } from './networks.ts'
 import { command, type Round, type Scenario, type Stage } from './scenario.ts'
 
 const COMMAND = join(import.meta.dirname, '..', '..', 'dist', 'node', 'patchbay')
 const READY_MS = 20_000
+/** Where plugins ask unless told otherwise; the directory is the stage's own. */
+const SOCKET = '/run/patchbay/agent.sock'
 const CONTAINERS = 20
 /** Questions a second that latency is measured at. */
 const RATE = 20_000
@@ -24,18 +26,17 @@ class NamesHost {
   constructor(stage: Stage) {
     this.#stage = stage
     this.directory = `/run/names-${stage.id}`
-    mkdirSync(this.directory, { recursive: true })
+    for (const path of [this.directory, dirname(SOCKET)]) mkdirSync(path, { recursive: true })
     const config = join(this.directory, 'agent.json')
-    const { socket, stateDir } = this
+    const { stateDir } = this
     const registryDir = join(this.directory, 'registry')
-    writeFileSync(config, JSON.stringify({ socket, stateDir: this.directory, registryDir, pluginStateDir: stateDir }))
+    writeFileSync(
+      config,
+      JSON.stringify({ socket: SOCKET, stateDir: this.directory, registryDir, pluginStateDir: stateDir })
+    )
     this.run(COMMAND, ['agent', '--config', config])
-    waitFor('the agent', () => existsSync(socket))
+    waitFor('the agent', () => existsSync(SOCKET))
     stage.atEnd(() => rmSync(this.directory, { recursive: true, force: true }))
-  }
-
-  get socket(): string {
-    return join(this.directory, 'agent.sock')
   }
 
   get stateDir(): string {
@@ -43,7 +44,7 @@ class NamesHost {
   }
 
   get plugin(): JsonObject {
-    return { type: 'dns', stateDir: this.stateDir, internal: true, registry: { socket: this.socket, timeout: 30 } }
+    return { type: 'dns', stateDir: this.stateDir, internal: true }
   }
 
   /** Runs a daemon for as long as the stage lasts. */

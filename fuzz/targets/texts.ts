@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { isIPv4, isIPv6 } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import { parseConfig } from '../../agent/config.ts'
+import { keyFromValue, keyValue } from '../../agent/encryption/key-record.ts'
 import { parseHosts } from '../../agent/file-registry.ts'
 import { conflistOf, networkOfConflist } from '../../agent/networks/conflist.ts'
 import { type NetworkRecord, recordFromValue, recordToValue } from '../../agent/networks/record.ts'
@@ -179,6 +180,7 @@ const HOSTS = { hosts: ['10.0.0.1', 'fd00::1'], networks: { 42: ['10.0.0.2'] } }
 const ENDPOINT = { mac: '02:00:00:00:00:01', ips: ['10.1.2.3', 'fd00::3'], vtep: '192.0.2.1' }
 const OWNER = { host: 'a', network: 'n', containerId: 'c', ifName: 'eth0', lease: '1234' }
 
+const KEY = { key: 'hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=', address: 'fd00::1', endpoint: '192.0.2.1:51830' }
 const RECORD = {
   id: 'ab'.repeat(32),
   vni: 70_001,
@@ -189,15 +191,22 @@ const RECORD = {
   mtu: 1400,
   labels: { tier: 'front' }
 }
-const MARKED = conflistOf(
-  { record: recordOf('n', JSON.stringify(RECORD)), revision: 7 },
-  { socket: '/s', stateDir: '/t' }
-)
+const PLACES = { socket: '/s', stateDir: '/t', underlay: { dev: '', local: '' } }
+const MARKED = conflistOf({ record: recordOf('n', JSON.stringify(RECORD)), revision: 7 }, PLACES)
 
 function recordOf(name: string, value: string): NetworkRecord {
   const record = recordFromValue(name, value)
   if (typeof record === 'string') throw new Error(record)
   return record
+}
+
+/** A host's key that can be read stays as it is. */
+function judgeKey(text: string): void {
+  const record = keyFromValue(text)
+  if (record === undefined) return
+  const printed = keyValue(record)
+  const again = keyFromValue(printed)
+  law(again !== undefined && keyValue(again) === printed, () => `printed as ${printed}`)
 }
 
 /** A network of the cluster that is believed is written as it was read, and the file that is made of it is known again. */
@@ -207,7 +216,7 @@ function judgeRecord(text: string): void {
   if (typeof record === 'string') return
   const value = recordToValue(record)
   law(recordToValue(recordOf('n', value)) === value, () => `written as ${value}, and not read so again`)
-  const file = conflistOf({ record, revision: 7 }, { socket: '/s', stateDir: '/t' })
+  const file = conflistOf({ record, revision: 7 }, PLACES)
   const known = networkOfConflist(file)
   law(known !== undefined && recordToValue(known.record) === value, () => `not known again: ${file}`)
   law(parseNetwork(file).name === 'n', () => `no network: ${file}`)
@@ -216,8 +225,10 @@ function judgeRecord(text: string): void {
 /** Files and values that administrators and other hosts write. */
 export const documents: Target = {
   name: 'documents',
-  make: random =>
-    mutated(random.pick([NETWORK, AGENT, HOSTS, ENDPOINT, OWNER, RECORD, JSON.parse(MARKED)]), random.below(5), random),
+  make: random => {
+    const known = [NETWORK, AGENT, HOSTS, ENDPOINT, OWNER, KEY, RECORD, JSON.parse(MARKED)]
+    return mutated(random.pick(known), random.below(5), random)
+  },
   judge: input => {
     const text = textOf(input)
     reading(() => parseNetwork(text), ['NetworkError'])
@@ -227,6 +238,7 @@ export const documents: Target = {
     ownerFromValue(text)
     hostFromValue(text)
     judgeRecord(text)
+    judgeKey(text)
   }
 }
 

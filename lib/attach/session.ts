@@ -90,6 +90,11 @@ export class Session {
     return container
   }
 
+  /** Another namespace of this host, which the caller closes; undefined when it is gone. */
+  find(path: string): Net | undefined {
+    return this.#side.kernel.find(path)
+  }
+
   /**
    * The container's namespace for DEL and GC: that which DEL was given, or where it was given none, that which ADD was.
    * The path may lead to another container by now: see `isOwnNamespace`.

@@ -276,7 +276,9 @@ async function together(lab: Lab): Promise<void> {
 }
 
 /** Both ways, by name and by alias. */
-function findEachOther(lab: Lab, flags: readonly string[]): Promise<void> {
+function findEachOther(lab: Lab, network: string): Promise<void> {
+  // Only who may send raw packets pings.
+  const flags = ['--network', network, '--cap-add', 'NET_RAW']
   return withAgent(() =>
     lab.with([...flags, '--network-alias', 'ubuntu2'], a =>
       lab.with([...flags, '--network-alias', 'ubuntu3'], b => {
@@ -295,7 +297,7 @@ async function dnsname(lab: Lab): Promise<void> {
   try {
     await lab.withNetwork('story', ['--subnet', '10.95.0.0/24'], async () => {
       match(readFileSync(join(CONF_DIR, 'story.conflist'), 'utf8'), /"type": "dnsname",\s+"domainName": "dns\.podman"/)
-      await findEachOther(lab, ['--network', 'story'])
+      await findEachOther(lab, 'story')
     })
   } finally {
     rmSync(link)
@@ -305,7 +307,7 @@ async function dnsname(lab: Lab): Promise<void> {
 async function names(lab: Lab): Promise<void> {
   configure('87-podman.conflist', shippedConfig('podman-names.conflist'))
   try {
-    await findEachOther(lab, ['--network', 'podman'])
+    await findEachOther(lab, 'podman')
   } finally {
     configure('87-podman.conflist', shippedConfig('podman.conflist'))
   }
