@@ -44,6 +44,7 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     macspoofchk: ['bridge.mac-spoof-check', 'bridge.mac-spoof-check-gone'],
     enabledad: ['bridge.duplicate-address'],
     disableContainerInterface: ['bridge.disable-container-interface'],
+    keepDevices: OWN,
     ipam: [...IPAM, 'bridge.layer-2'],
     dns: ['bridge.dns'],
     stateDir: STATE

@@ -30,6 +30,8 @@ export interface BridgeConfig extends GatewayConfig {
   readonly enableDad: boolean
   /** The container's interface stays down. */
   readonly disableContainerInterface: boolean
+  /** The bridge and the gateway interface of its VLAN stay when their last container goes. */
+  readonly keepDevices: boolean
 }
 
 interface VlanRange {
@@ -60,7 +62,8 @@ export function readConfig(request: Request): BridgeConfig {
     spoofCheck: config.boolean('macspoofchk', false),
     masquerade: readMasquerade(config),
     enableDad: config.boolean('enabledad', false),
-    disableContainerInterface: config.boolean('disableContainerInterface', false)
+    disableContainerInterface: config.boolean('disableContainerInterface', false),
+    keepDevices: config.boolean('keepDevices', true)
   }
   refuseContradictions(config, read, request.ipam.type())
   config.finish()
