@@ -51,7 +51,7 @@ test("another runtime's container keeps all it has while it lives; one's own tha
     assert.equal(world.ip(world.container(0), 'link', 'show').length, 1, 'lo')
     assert.is(world.ip(world.container(1), 'link', 'show').length, 2)
     assert.ok(hasPort(world))
-    assert.match(world.sh(world.host, 'nft', 'list', 'table', 'inet', 'patchbay-masquerade'), /web other eth0/)
+    assert.match(world.sh(world.host, 'nft', 'list', 'ruleset'), /web other eth0/)
     // Its address, too: the next container gets another.
     const next = world.add('bridge', network(world, 'bridge'), { containerId: 'next' })
     assert.not.equal(next.ips[0].address, made.ips[0].address)
