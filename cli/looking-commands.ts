@@ -1,6 +1,7 @@
 /** The commands that look at the host and at what is wrong with it: rows of the table of commands. */
 import { AGENT_SOCKET, CACHE_DIR, CONF_DIR, JSON_OUT, PLACE, STATE_DIR } from './common-options.ts'
 import type { CommandSpec } from './spec.ts'
+import { SORT_KEYS } from './top/sort-keys.ts'
 
 const LOOKING = 'Seeing and mending'
 
@@ -69,5 +70,28 @@ export const LOOKING_COMMANDS: readonly CommandSpec[] = [
       { line: 'patchbay doctor --fix', effect: 'and mend what is safe to mend' }
     ],
     run: async call => (await import('./doctor/doctor.ts')).doctor(call)
+  },
+  {
+    name: 'top',
+    heading: LOOKING,
+    summary: 'show who receives and sends how much, now',
+    description:
+      'On a terminal it goes on until q. Received and sent are as the container sees it; connections are those that the ' +
+      "kernel follows for it. The agent's /metrics has the counters for Prometheus.",
+    options: [
+      { flags: '--by WHAT', summary: 'what a line is (container)', choices: ['container', 'network', 'port'] },
+      { flags: '--sort COLUMN', summary: 'by which column (rx)', choices: SORT_KEYS },
+      { flags: '--interval SECONDS', summary: 'over how long rates are taken (1)' },
+      { flags: '--once', summary: 'one table' },
+      { flags: '-o, --output FORMAT', summary: 'how it is shown; json is once', choices: ['text', 'json'] },
+      JSON_OUT,
+      ...RECORDS
+    ],
+    examples: [
+      { line: 'patchbay top', effect: 'until q' },
+      { line: 'patchbay top --by network --once', effect: 'one table' },
+      { line: 'patchbay top --once -o json --interval 10', effect: 'rates over ten seconds, for scripts' }
+    ],
+    run: async call => (await import('./top/top.ts')).top(call)
   }
 ]

@@ -64,8 +64,7 @@ function findHere(call: Call, word: string, agent: AgentClient): Network | undef
   try {
     return findNetwork(call.place.confDir, word)
   } catch (error) {
-    const isMissing = error instanceof NetworkError && agent.isThere
-    if (isMissing && agent.networks().some(one => one.name === word)) return undefined
+    if (error instanceof NetworkError && agent.networksIfThere().some(one => one.name === word)) return undefined
     throw error
   }
 }

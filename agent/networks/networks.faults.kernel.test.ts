@@ -190,7 +190,7 @@ import { recordFromValue } from './record.ts'
 const [path = '', value = '', revision = ''] = process.argv.slice(2)
 const record = recordFromValue('blue', value)
 if (typeof record === 'string') throw new Error(record)
-const problem = new ConfDir(path, { socket: '/s', stateDir: '/t' }).put({ record, revision: Number(revision) })
+const problem = new ConfDir(path, { socket: '/s', stateDir: '/t', underlay: { dev: '', local: '' } }).put({ record, revision: Number(revision) })
 if (problem !== '') throw new Error(problem)
 `
 
@@ -209,7 +209,7 @@ test('killed in the middle of writing: the old file or the new one, and nothing 
     const [command = '', ...args] = [...tracing, node, ...program, path, value(vni), String(vni)]
     return spawnSync(command, args).status
   }
-  const confDir = new ConfDir(path, { socket: '/s', stateDir: '/t' })
+  const confDir = new ConfDir(path, { socket: '/s', stateDir: '/t', underlay: { dev: '', local: '' } })
   try {
     for (const known of [undefined, 7]) {
       for (const call of ['fsync', 'renameat2', 'rename']) {

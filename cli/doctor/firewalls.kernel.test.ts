@@ -1,4 +1,4 @@
-// needs: nft
+// needs: nft iptables
 /** Firewalls and published ports, as people complain of them (docs/complaints.md). Each is found in words, and not found once it is mended. */
 import { attachment, type BrokenWorld, set, testWorlds } from '../../lib/testing/broken-worlds.ts'
 import type { Site } from '../../lib/testing/site.ts'

@@ -213,7 +213,8 @@ function namespaceView({ found, read, problem }: Visit, parts: Parts): Namespace
     runtime: isHost ? '' : found.runtime,
     problem,
     links: (read?.links ?? []).map(link => {
-      const owner = isHost ? owners.byHostLink.get(link.view.name) : owned.find(one => one.ifName === link.view.name)
+      const hostOwner = link.view.kind === 'veth' ? owners.byHostLink.get(link.view.name) : undefined
+      const owner = isHost ? hostOwner : owned.find(one => one.ifName === link.view.name)
       return linkView(link, read === undefined ? undefined : peers.placeOf(read, link), owner)
     }),
     routes: read?.routes ?? []

@@ -10,7 +10,12 @@
  * and goes with it.
  */
 import { refuseTakenName, removeFromContainer, withNetns } from '../../lib/attach/attachment.ts'
+<<<<<<< HEAD
 import { attachmentPlugin, inJournal } from '../../lib/attach/attachment-plugin.ts'
+=======
+import { attachmentPlugin, forget, inJournal } from '../../lib/attach/attachment-plugin.ts'
+import { requireUnconnected } from '../../lib/attach/connected.ts'
+>>>>>>> main
 import { withGatewayOf } from '../../lib/attach/gateway.ts'
 import { configureAttachment, interfaceOf } from '../../lib/attach/interface.ts'
 import { effectiveDns, leasesOverInterface } from '../../lib/attach/ipam.ts'
@@ -25,7 +30,7 @@ import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Link } from '../../lib/net/links.ts'
 import { collectSpoofChecks, ensureSpoofCheck, removeSpoofCheck } from '../../lib/nft/spoof-check.ts'
 import { check, refuseUnusable } from './check.ts'
-import { type BridgeConfig, readConfig } from './config.ts'
+import { type BridgeConfig, gatewayName, readConfig } from './config.ts'
 import { configurePort, ensureBridge, ensureGateway } from './devices.ts'
 import { removeEntry, whileBridgeStays } from './unused.ts'
 
@@ -39,6 +44,7 @@ export function bridge(kernel: Kernel): Plugin {
     name: NAME,
     since: '0.1.0',
     hasAddresses: true,
+    isExclusive: false,
     records: inJournal,
     add,
     check,
@@ -71,7 +77,7 @@ function add(session: Session): Result {
 
   const end = session.container().links.get(request.ifName)
   if (!config.disableContainerInterface) {
-    configureAttachment(session, end, addressed, { detectDuplicates: config.enableDad })
+    configureAttachment(session, end, addressed, { detectDuplicates: config.enableDad, acceptRa: config.acceptRa })
   }
   if (config.spoofCheck) addSpoofCheck(session, port, end)
   addMasquerade(session, config.masquerade, ips)
@@ -134,5 +140,8 @@ function collectStrays(session: Session): void {
 }
 
 function status(session: Session): void {
-  refuseUnusable(session.host, readConfig(session.request))
+  const { request, host } = session
+  const config = readConfig(request)
+  refuseUnusable(host, config)
+  if (config.isGateway) requireUnconnected(host, gatewayName(config), request)
 }

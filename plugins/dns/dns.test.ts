@@ -88,6 +88,8 @@ test('aliases as the conventions have them, as podman sends them, and in args.cn
       config: { runtimeConfig: { aliases: ['one'] }, args: { cni: { aliases: { other: ['no'], net1: ['two'] } } } }
     })
     assert.equal(entryOf(fake)['names'], ['box', 'one', 'two', 'c1'])
+    caller.ok('ADD', { containerId: `default-${ID}` })
+    assert.equal(entryOf(fake, `default-${ID}`)['names'], ['0123456789ab'])
     // A second ADD of the same attachment replaces it.
     caller.ok('ADD')
     assert.equal(entryOf(fake)['names'], ['c1'])

@@ -5,8 +5,8 @@
 import { equal, match, ok } from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { until } from '../command.ts'
-import { CONF_DIR } from '../host.ts'
+import { run, until } from '../command.ts'
+import { CONF_DIR, OUTSIDE_IPV4 } from '../host.ts'
 import { IMAGE } from '../image.ts'
 import type { Case } from '../suite.ts'
 import type { Runtimes } from './own-networks.ts'
@@ -16,6 +16,8 @@ export function overlay(all: Runtimes): readonly Case[] {
 }
 
 async function everywhere({ patchbay, podman }: Runtimes): Promise<void> {
+  // The tunnel goes by the default route; the host of a suite has none.
+  run('ip', ['route', 'add', 'default', 'via', OUTSIDE_IPV4])
   // $ docker network create -d overlay --attachable --subnet 10.60.0.0/24 all
   equal(
     patchbay.run('network create -d overlay --attachable --subnet 10.60.0.0/24 --ip-range 10.60.0.128/25 all'),
@@ -42,6 +44,7 @@ async function everywhere({ patchbay, podman }: Runtimes): Promise<void> {
   } finally {
     podman.outcome('rm', '-f', '-t', '0', 'p1')
     patchbay.outcome('rm -f web')
+    run('ip', ['route', 'del', 'default', 'via', OUTSIDE_IPV4])
     await until('the network to be removed', 5000, () => patchbay.outcome('network rm all').status === 0 || undefined)
   }
   ok(!existsSync(join(CONF_DIR, 'patchbay-all.conflist')))

@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { defaultBridge } from '../articles/default-bridge.ts'
+import { fromDocker } from '../articles/from-docker.ts'
 import { macvlan } from '../articles/macvlan.ts'
 import { names } from '../articles/names.ts'
 import { overlay } from '../articles/overlay.ts'
@@ -34,7 +35,14 @@ export const articlesSuite: Suite = {
     const agent = await startAgent()
     const all: Runtimes = { patchbay, containerd, podman }
     return {
-      cases: [...defaultBridge(patchbay), ...ownNetworks(all), ...names(all), ...macvlan(patchbay), ...overlay(all)],
+      cases: [
+        ...defaultBridge(patchbay),
+        ...ownNetworks(all),
+        ...names(all),
+        ...macvlan(patchbay),
+        ...overlay(all),
+        ...fromDocker()
+      ],
       // Nothing is made once and stays: a network that is removed takes its bridge along.
       warmUp: async () => undefined,
       close: async () => {
