@@ -194,6 +194,7 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     rangeEnd: AGENT,
     gateway: AGENT,
     exclude: AGENT,
+    requestedFrom: AGENT,
     pool: AGENT,
     registry: AGENT,
     routes: AGENT

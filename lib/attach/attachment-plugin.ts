@@ -15,15 +15,10 @@ import type { Plugin, Request } from '../cni/plugin.ts'
 import type { Result } from '../cni/result.ts'
 import type { Json } from '../config/json.ts'
 import type { Kernel } from '../net/kernel.ts'
-<<<<<<< HEAD
 import type { Recorded, Records } from '../state/records.ts'
-import { asError } from '../sys/errors.ts'
-=======
-import type { Records } from '../state/records.ts'
 import { asError, messageOf } from '../sys/errors.ts'
 import { UndoError } from '../undo.ts'
 import { mayUseAddresses } from './attachment.ts'
->>>>>>> main
 import { refuseChanges } from './interface.ts'
 import { leasesOverInterface } from './ipam.ts'
 import { journalOf } from './journal.ts'
@@ -205,17 +200,10 @@ function gc(kernel: Kernel, asked: Request, own: AttachmentPlugin): void {
   const session = openSession(kernel, request, journal)
   try {
     const isEarly = own.hasAddresses && leasesOverInterface(request)
-<<<<<<< HEAD
     if (isEarly) session.attempt(() => request.ipam.gc(living))
     const left = removeStale(session, own, entries)
-    session.attempt(() => collectStrays(session))
-    if (own.hasAddresses && !isEarly) session.attempt(() => request.ipam.gc(living.concat(left)))
-=======
-    if (isEarly) session.attempt(() => request.ipam.gc([]))
-    const left = removeStale(session, own)
     session.attempt(() => exclusively(session, own, () => collectStrays(session)))
-    if (own.hasAddresses && !isEarly) session.attempt(() => request.ipam.gc(left))
->>>>>>> main
+    if (own.hasAddresses && !isEarly) session.attempt(() => request.ipam.gc(living.concat(left)))
   } finally {
     session.close()
   }

@@ -7,20 +7,13 @@ import { createHash } from 'node:crypto'
 import type { Attachment } from '../attachment.ts'
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { Request } from '../cni/plugin.ts'
-<<<<<<< HEAD
 import { type Json, jsonString, withMember } from '../config/json.ts'
-import { formatMac, hex } from '../ip/mac.ts'
-import type { Link } from '../net/links.ts'
-import type { Net } from '../net/net.ts'
-import { isRecordedNetns, NETNS_ID } from './recorded-netns.ts'
-=======
-import { type Json, jsonString, memberOf, withMember } from '../config/json.ts'
 import { addressesEqual, type IpAddress } from '../ip/address.ts'
 import { formatMac, hex } from '../ip/mac.ts'
 import type { Link } from '../net/links.ts'
 import type { Net } from '../net/net.ts'
 import { leasedTo } from './ipam.ts'
->>>>>>> main
+import { isRecordedNetns, NETNS_ID } from './recorded-netns.ts'
 import type { Session } from './session.ts'
 
 const PREFIX = 'cni '

@@ -10,12 +10,8 @@
  * and goes with it.
  */
 import { refuseTakenName, removeFromContainer, withNetns } from '../../lib/attach/attachment.ts'
-<<<<<<< HEAD
 import { attachmentPlugin, inJournal } from '../../lib/attach/attachment-plugin.ts'
-=======
-import { attachmentPlugin, forget, inJournal } from '../../lib/attach/attachment-plugin.ts'
 import { requireUnconnected } from '../../lib/attach/connected.ts'
->>>>>>> main
 import { withGatewayOf } from '../../lib/attach/gateway.ts'
 import { configureAttachment, interfaceOf } from '../../lib/attach/interface.ts'
 import { effectiveDns, leasesOverInterface } from '../../lib/attach/ipam.ts'

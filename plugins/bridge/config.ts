@@ -66,13 +66,9 @@ export function readConfig(request: Request): BridgeConfig {
     spoofCheck: config.boolean('macspoofchk', false),
     masquerade: readMasquerade(request),
     enableDad: config.boolean('enabledad', false),
-<<<<<<< HEAD
+    acceptRa: readAcceptRa(config, isGateway),
     disableContainerInterface: config.boolean('disableContainerInterface', false),
     keepDevices: config.boolean('keepDevices', true)
-=======
-    acceptRa: readAcceptRa(config, isGateway),
-    disableContainerInterface: config.boolean('disableContainerInterface', false)
->>>>>>> main
   }
   refuseContradictions(config, read, request.ipam.type())
   config.finish()
