@@ -14,10 +14,10 @@ import type { Kernel } from '../lib/net/kernel.ts'
 import { followUnderlay } from '../lib/overlay/follow.ts'
 import { sameDevices, sameTunnel, type Tunnel, tunnelMac } from '../lib/overlay/tunnel.ts'
 import { messageOf } from '../lib/sys/errors.ts'
-import type { AddressSet } from './address-pool.ts'
+import type { Encryption } from './encryption/encryption.ts'
 import { type AddressOwner, hostsOwn, isHeld, isHostsOwn, type LocalEndpoint } from './endpoint.ts'
 import type { Placed } from './endpoint-table.ts'
-import { HostAddresses } from './host-addresses.ts'
+import { type HeldPlace, HostAddresses } from './host-addresses.ts'
 import { KernelTables } from './kernel-tables.ts'
 import { LinkEvents } from './link-events.ts'
 import type { LocalStore } from './local-store.ts'
@@ -44,22 +44,12 @@ export interface AgentOptions {
   readonly store: LocalStore
   readonly registry: Registry
   readonly metrics: Metrics
+  readonly encryption: Encryption
   /** How often everything is compared, whatever has happened. */
   readonly compareSeconds: number
   /** Two hosts have one address: `what` it is, and who else has it. */
   readonly onConflict: (what: string, owner: AddressOwner) => void
   readonly log: (message: string) => void
-}
-
-/** What taking part in a network needs besides its tunnel. */
-export interface HeldPlace {
-  /** Of ipam cluster: one address of each set becomes this host's own. */
-  readonly pool: string
-  readonly sets: readonly AddressSet[]
-  /** With prefix lengths. */
-  readonly gateways: readonly string[]
-  /** Where plugins keep journal and locks. */
-  readonly stateDir: string
 }
 
 function notPublished(attachment: Attachment, why: string): CniError {
@@ -95,6 +85,7 @@ export class Agent {
     this.#dropVanished()
     this.addresses.start()
     registry.start()
+    this.#options.encryption.start(this.#tunnels())
     for (const { tunnel } of store.endpoints.values()) this.#overlayOf(tunnel)
     this.#events = new LinkEvents({
       linkChanged: (index, name, isGone) => this.#linkChanged(index, name, isGone),
@@ -110,6 +101,8 @@ export class Agent {
         this.#compareAll().catch(() => undefined)
       }
     })
+    // What changed while no agent ran: an address, or this host's key.
+    this.#underlayChanged()
     this.#compareFromTimeToTime()
     this.#tidier = setInterval(() => this.#tidy(), 1000)
     this.#relayer = setInterval(() => {
@@ -138,6 +131,7 @@ export class Agent {
     this.#comparer = undefined
     clearTimeout(this.#follower)
     this.#events?.close()
+    this.#options.encryption.stop()
     await this.#options.registry.stop()
     this.#tables.close()
   }
@@ -152,6 +146,7 @@ export class Agent {
     const { registry } = this.#options
     const deadline = Date.now() + milliseconds
     await registry.whenReady(milliseconds)
+    this.#options.encryption.refuseOutdated(wanted)
     const tunnel = { ...wanted, learning: registry.learns }
     const overlay = this.#overlayOf(tunnel)
     this.#joined.set(tunnel.vni, Date.now() + JOIN_PATIENCE_MS)
@@ -256,6 +251,8 @@ export class Agent {
     const known = store.endpoints.get(attachmentKey(attachment))
     if (known === undefined) throw notPublished(attachment, 'the registry does not have it')
     if (registry.learns) return
+    const trouble = this.#options.encryption.troubleOf(known.tunnel)
+    if (trouble !== '') throw notPublished(attachment, trouble)
     const value = await registry.value(endpointKey(known.tunnel.vni, host, known), milliseconds)
     if (value !== endpointValue(known)) throw notPublished(attachment, 'the registry does not have it as it is')
     const rival = this.#overlays.get(known.tunnel.vni)?.rivalOf(known)
@@ -330,7 +327,8 @@ export class Agent {
       metrics.add(`patchbay_agent_repairs_total{what="${what}"}`, count)
     const onConflict = (local: LocalEndpoint, other: Placed): void =>
       this.#options.onConflict(`of ${attachmentText(local)}`, { ...local, host: other.host })
-    const context = { host, kernel, tables: this.#tables, registry, log, onRepair, onConflict }
+    const beforeRepair = (repaired: Tunnel): void => this.#options.encryption.prepare(repaired)
+    const context = { host, kernel, tables: this.#tables, registry, log, beforeRepair, onRepair, onConflict }
     const overlay = new Overlay(tunnel, context, locals)
     this.#overlays.set(tunnel.vni, overlay)
     return overlay
@@ -349,11 +347,14 @@ export class Agent {
   }
 
   #followUnderlay(): void {
-    const host = this.#options.kernel.host()
+    const { encryption, kernel } = this.#options
+    encryption.underlayChanged()
+    const host = kernel.host()
     try {
       for (const overlay of this.#overlays.values()) {
-        const tunnel = followUnderlay(host, overlay.tunnel)
-        if (tunnel !== overlay.tunnel) this.#retarget(overlay, tunnel)
+        const { tunnel: before } = overlay
+        const tunnel = before.carrier === '' ? followUnderlay(host, before) : encryption.follow(before)
+        if (tunnel !== before) this.#retarget(overlay, tunnel)
       }
     } finally {
       host.close()
@@ -425,7 +426,12 @@ export class Agent {
   async #compareAll(): Promise<void> {
     this.#dropVanished()
     this.addresses.takeReleased()
+    this.#options.encryption.compare()
     await Promise.all([...this.#overlays.values()].map(overlay => overlay.compare()))
+  }
+
+  #tunnels(): readonly Tunnel[] {
+    return [...this.#options.store.endpoints.values()].map(one => one.tunnel)
   }
 
   /** Networks without containers are not followed any more. */
@@ -438,5 +444,6 @@ export class Agent {
       this.#joined.delete(vni)
       overlay.close().catch((error: Error) => this.#options.log(`overlay ${vni}: ${error.message}`))
     }
+    this.#options.encryption.rest([...this.#overlays.values()].map(overlay => overlay.tunnel))
   }
 }

@@ -27,8 +27,33 @@ test('defaults', () => {
       leaseSeconds: 15,
       addressLeaseSeconds: 300
     },
-    file: ''
+    file: '',
+    encryption: {
+      directory: '/var/lib/patchbay/encryption',
+      port: 51830,
+      range: {
+        address: { family: 6, bytes: new Uint8Array([0xfd, ...Array.from({ length: 15 }, () => 0)]) },
+        length: 8
+      },
+      keepaliveSeconds: 0,
+      trustFirst: true
+    }
   })
+})
+
+test('encryption: the range is a network, and every mistake is told', () => {
+  const { range } = parseConfig('{"encryption": {"range": "10.1.2.3/8"}}').encryption
+  assert.equal(range, { address: { family: 4, bytes: new Uint8Array([10, 0, 0, 0]) }, length: 8 })
+  const encryption = { directory: 'keys', port: 0, range: '10.0.0.0/17', keepaliveSeconds: -1 }
+  const error = throwsLike(() => parseConfig(JSON.stringify({ encryption })), { name: 'ConfigError' })
+  for (const part of [
+    'encryption.directory must be an absolute path',
+    'encryption.port must be an integer from 1',
+    'encryption.range must leave 16 bits for the hosts',
+    'encryption.keepaliveSeconds must be an integer from 0'
+  ]) {
+    assert.ok(error.message.includes(part), `${part} in ${error.message}`)
+  }
 })
 
 test('without etcd the registry is a file', () => {

@@ -2,13 +2,16 @@
 import { hostname } from 'node:os'
 import { ifNameFault } from '../lib/cni/env.ts'
 import { readAddress } from '../lib/config/addresses.ts'
-import { parseJson } from '../lib/config/json.ts'
+import { jsonObject, parseJson } from '../lib/config/json.ts'
 import { Section } from '../lib/config/section.ts'
 import { formatAddress } from '../lib/ip/address.ts'
 import { DEFAULT_SOCKET } from '../lib/overlay/agent-call.ts'
 import { DEFAULT_STATE_DIR } from '../lib/state/journal.ts'
+import { type EncryptionConfig, readEncryption } from './encryption/config.ts'
 
 export const DEFAULT_CONFIG = '/etc/patchbay/agent.json'
+
+const EMPTY = jsonObject([])
 
 /** The registry where the configuration names none, if it is there: without it the agent is one host's alone. */
 export const DEFAULT_FILE = '/etc/patchbay/hosts.json'
@@ -49,6 +52,7 @@ export interface AgentConfig {
   readonly etcd: EtcdConfig | undefined
   /** The registry's file, '' when it is etcd. */
   readonly file: string
+  readonly encryption: EncryptionConfig
 }
 
 /** @throws {ConfigError} naming every key that is wrong, {JsonError} */
@@ -66,7 +70,8 @@ export function parseConfig(text: string): AgentConfig {
     http: textOr(config, 'http', ''),
     compareSeconds: config.integer('compareSeconds', 1, 3600) ?? 15,
     etcd: etcd === undefined ? undefined : readEtcd(etcd),
-    file: textOr(config, 'file', etcd === undefined ? DEFAULT_FILE : '')
+    file: textOr(config, 'file', etcd === undefined ? DEFAULT_FILE : ''),
+    encryption: readEncryption(config.section('encryption') ?? new Section(EMPTY))
   }
   if (!/^[^\s/:]+$/.test(read.host)) config.problem('host', 'must be a name without "/", ":" and blanks')
   for (const [key, path] of Object.entries({ confDir: read.confDir, registryDir: read.registryDir }))

@@ -7,7 +7,7 @@ import type { Kernel } from '../lib/net/kernel.ts'
 import type { Link } from '../lib/net/links.ts'
 import type { Net } from '../lib/net/net.ts'
 import { pinGateway } from '../lib/overlay/peers.ts'
-import { ensureTunnel, type Tunnel, tunnelProblems } from '../lib/overlay/tunnel.ts'
+import { ensureTunnel, inPlace, type Tunnel, type TunnelPlace, tunnelProblems } from '../lib/overlay/tunnel.ts'
 import { withNamedLock } from '../lib/state/lock.ts'
 import { isHeld, isHostsOwn, type LocalEndpoint } from './endpoint.ts'
 
@@ -21,17 +21,32 @@ const IPV6_METRIC = 128
  *   away
  */
 export function repairDevices(
-  host: Net,
+  kernel: Kernel,
   tunnel: Tunnel,
   locals: readonly LocalEndpoint[]
 ): readonly string[] | undefined {
+  const host = kernel.host()
+  try {
+    return inPlace(
+      host,
+      path => kernel.find(path),
+      tunnel,
+      place => repair(place, tunnel, locals)
+    )
+  } finally {
+    host.close()
+  }
+}
+
+function repair(place: TunnelPlace, tunnel: Tunnel, locals: readonly LocalEndpoint[]): readonly string[] | undefined {
+  const { host } = place
   const links = host.links.list()
   const ends = new Set(locals.filter(local => !isHostsOwn(local)).map(local => local.hostEnd))
   if (!locals.some(isHeld) && !links.some(link => ends.has(link.name))) return undefined
-  const problems = tunnelProblems(host, tunnel)
+  const problems = tunnelProblems(place, tunnel)
   if (problems.length > 0) {
     withNamedLock(locals[0]?.stateDir, `overlay-${tunnel.bridge}`, () => {
-      const made = ensureTunnel(host, tunnel)
+      const made = ensureTunnel(place, tunnel)
       // As the plugin makes it.
       if (tunnel.learning && tunnel.isGateway) pinGateway(host, made.link, tunnel)
     })

@@ -31,6 +31,7 @@ const NEEDS: ReadonlyMap<string, { readonly path?: string; readonly debianPackag
   ['drill', { debianPackage: 'ldnsutils' }],
   ['dnsperf', { debianPackage: 'dnsperf' }],
   ['jq', { debianPackage: 'jq' }],
+  ['wg', { debianPackage: 'wireguard-tools' }],
   ['bash', { debianPackage: 'bash' }],
   ['zsh', { debianPackage: 'zsh' }],
   ['fish', { debianPackage: 'fish' }],

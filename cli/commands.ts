@@ -58,6 +58,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--ipam-driver DRIVER', summary: 'who gives addresses (host-local)', suggestions: IPAM_DRIVERS },
       { flags: '--ipv6', summary: 'an IPv6 subnet too' },
       { flags: '--internal', summary: 'no way out of the network' },
+      { flags: '--encrypted', summary: 'driver overlay: nothing of it goes to other hosts in clear' },
       { flags: '--no-dns', summary: 'containers are not found by name' },
       { flags: '-o, --opt KEY=VALUE', summary: 'an option of the driver', isMany: true },
       { flags: '--label KEY=VALUE', summary: 'something to find the network by', isMany: true },
@@ -78,7 +79,8 @@ export const COMMANDS: readonly CommandSpec[] = [
         line: 'patchbay network create -d macvlan -o parent=eth0 \\\n    --subnet 192.168.1.0/24 --ip-range 192.168.1.240/28 lan',
         effect: 'containers as neighbours of the host on its own network'
       },
-      { line: 'patchbay network create -d overlay --subnet 10.42.0.0/16 all', effect: 'one network on all hosts' }
+      { line: 'patchbay network create -d overlay --subnet 10.42.0.0/16 all', effect: 'one network on all hosts' },
+      { line: 'patchbay network create -d overlay --encrypted vault', effect: 'the same by WireGuard' }
     ],
     run: async call => (await import('./network-create.ts')).create(call)
   },
@@ -351,7 +353,11 @@ export const PROGRAMS: readonly ProgramSpec[] = [
     name: 'agent',
     heading: DAEMONS,
     summary: 'keep the overlay networks of this host',
-    examples: [{ line: 'patchbay agent --config /etc/patchbay/agent.json', effect: 'as a service' }],
+    examples: [
+      { line: 'patchbay agent --config /etc/patchbay/agent.json', effect: 'as a service' },
+      { line: 'patchbay agent trust', effect: 'the hosts of encrypted networks and their keys' },
+      { line: 'patchbay agent trust berlin', effect: 'that host was set up anew: its new key is right' }
+    ],
     usage: async () => (await import('../agent/main.ts')).USAGE,
     start: async argv => (await import('../agent/main.ts')).runAgent(argv)
   },

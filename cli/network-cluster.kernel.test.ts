@@ -79,6 +79,13 @@ test('one command makes a network on every host, whose containers reach, see and
     const [row] = JSON.parse(done(lab, 1, 'network', 'ls', '--json', '-f', 'scope=cluster'))
     assert.equal([row.Name, row.Driver, row.Scope, row.Subnets], ['blue', 'overlay', 'cluster', ['10.60.0.0/24']])
 
+    const [plain] = JSON.parse(done(lab, 1, 'network', 'inspect', 'blue'))
+    done(lab, 0, 'network', 'create', '-d', 'overlay', '--encrypted', 'secret')
+    await until('host 1 has that one', () => hasFile(lab, 1, 'secret'))
+    const [secret] = JSON.parse(done(lab, 1, 'network', 'inspect', 'secret'))
+    assert.equal([plain.Options.encrypted, secret.Options.encrypted], [undefined, 'true'])
+    assert.is(done(lab, 1, 'network', 'rm', 'secret'), 'secret\n')
+
     const one = connected(lab, 0, 'blue', 'web')
     const two = connected(lab, 1, 'blue', 'db')
     await until('they reach each other', () => pings(one, addressOf(two)))
@@ -125,6 +132,7 @@ test('names, subnets and wishes that cannot be: the message names what is in the
       [['red', '--subnet', '192.0.2.0/25'], 1, /overlaps 192\.0\.2\.0\/24 of interface/],
       [['red', '--gateway', '10.9.0.1', '--subnet', '10.8.0.0/24'], 2, /--gateway 10\.9\.0\.1: not in 10\.8\.0\.0\/24/],
       [['red', '--ipam-driver', 'dhcp'], 2, /gives addresses by ipam driver cluster, not "dhcp"/],
+      [['red', '-d', 'bridge', '--encrypted'], 2, /--encrypted goes with driver overlay, not bridge/],
       [['red', '--scope', 'local'], 2, /--scope local: networks of driver overlay are on all hosts/],
       [['host'], 1, /the name means something else/]
     ]

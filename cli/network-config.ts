@@ -18,6 +18,8 @@ export interface NetworkWish extends PoolWish {
   /** '' = as the driver has it. */
   readonly ipamDriver: string
   readonly internal: boolean
+  /** What goes to other hosts is encrypted. */
+  readonly encrypted: boolean
   /** Containers are found by name. */
   readonly names: boolean
   readonly options: ReadonlyMap<string, string>

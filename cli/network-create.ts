@@ -16,6 +16,12 @@ import { adviceFor, CommandError, jsonLine, UsageError } from './output.ts'
 export async function create(call: Call): Promise<number> {
   const { place, output } = call
   const wish = wishOf(call)
+  if (wish.encrypted && wish.driver !== 'overlay') {
+    throw new UsageError(
+      `create network: --encrypted goes with driver overlay, not ${wish.driver}`,
+      'what stays on one host needs no encryption'
+    )
+  }
   if (wish.driver === 'overlay') return (await import('./network-overlay.ts')).createOverlay(call, wish)
   const path = join(place.confDir, `patchbay-${wish.name}.conflist`)
   // Before anything is made: a wish that cannot be fulfilled leaves no directory either.
@@ -44,6 +50,7 @@ function wishOf(call: Call): NetworkWish {
     ipRanges: call.texts('ip-range'),
     auxAddresses: call.texts('aux-address'),
     internal: call.has('internal'),
+    encrypted: call.has('encrypted'),
     names: !call.has('no-dns'),
     ipv6: call.has('ipv6'),
     mayOverlap: call.has('allow-overlap'),

@@ -83,6 +83,7 @@ interface Settings {
   readonly vni: number | undefined
   readonly mtu: number | undefined
   readonly masquerade: boolean
+  readonly encrypted: boolean
 }
 
 /** @throws UsageError */
@@ -97,7 +98,8 @@ function settingsOf(wish: NetworkWish): Settings {
   const settings = {
     vni: readVni(options.text(['com.docker.network.driver.overlay.vxlanid_list', 'vni'])),
     mtu: options.mtu().mtu,
-    masquerade: options.boolean(['com.docker.network.bridge.enable_ip_masquerade', 'ip-masq'], true)
+    masquerade: options.boolean(['com.docker.network.bridge.enable_ip_masquerade', 'ip-masq'], true),
+    encrypted: options.boolean(['encrypted'], wish.encrypted)
   }
   options.finish()
   return settings
@@ -123,6 +125,7 @@ function recordOf(wish: NetworkWish, pools: readonly Pool[], settings: Settings)
     ['internal', jsonBoolean(wish.internal)],
     ['masquerade', jsonBoolean(settings.masquerade)],
     ['names', jsonBoolean(wish.names)],
+    ['encrypted', settings.encrypted ? jsonBoolean(true) : undefined],
     ['mtu', optional(settings.mtu)],
     ['labels', jsonObject([...wish.labels].map(([key, text]) => [key, jsonString(text)]))]
   ])

@@ -45,6 +45,7 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     enabledad: ['bridge.duplicate-address'],
     acceptRa: OWN,
     disableContainerInterface: ['bridge.disable-container-interface'],
+    keepDevices: OWN,
     ipam: [...IPAM, 'bridge.layer-2'],
     dns: ['bridge.dns'],
     stateDir: STATE
@@ -75,6 +76,7 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     peers: ['vxlan.peers', 'vxlan.peers-changed', 'vxlan.other-host'],
     group: ['vxlan.group', 'vxlan.one-source'],
     registry: AGENT,
+    encrypted: AGENT,
     port: ['vxlan.port'],
     dev: ['vxlan.underlay'],
     local: ['vxlan.underlay'],
@@ -192,6 +194,7 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     rangeEnd: AGENT,
     gateway: AGENT,
     exclude: AGENT,
+    requestedFrom: AGENT,
     pool: AGENT,
     registry: AGENT,
     routes: AGENT

@@ -117,11 +117,13 @@ function chainOf(record: NetworkRecord, settings: HostSettings): readonly Json[]
   ])
   const vxlan = plugin('vxlan', [
     ['vni', jsonNumber(record.vni)],
-    ['dev', given(settings.underlay.dev)],
-    ['local', given(settings.underlay.local)],
+    // What carries an encrypted one is the agent's matter.
+    ['dev', record.encrypted ? undefined : given(settings.underlay.dev)],
+    ['local', record.encrypted ? undefined : given(settings.underlay.local)],
     ['isDefaultGateway', jsonBoolean(leadsOut)],
     ['ipMasq', jsonBoolean(leadsOut && record.masquerade)],
     ['hairpinMode', jsonBoolean(true)],
+    ['encrypted', record.encrypted ? jsonBoolean(true) : undefined],
     ['mtu', record.mtu === undefined ? undefined : jsonNumber(record.mtu)],
     ['registry', registry],
     ['capabilities', capabilities('ips', 'mac')],

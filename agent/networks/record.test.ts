@@ -120,6 +120,15 @@ test('the file has the fields of the record and no other; sha256sum finds its di
   assert.is(spawnSync('sha256sum', { input: without, encoding: 'utf8' }).stdout.split(' ')[0], sha256)
 })
 
+test('an encrypted network is one to the plugin; others have no word of it', () => {
+  const value = { ...VALUE, encrypted: true }
+  assert.is(JSON.parse(recordToValue(record(value))).encrypted, true)
+  const [vxlan] = JSON.parse(conflistOf({ record: record(value), revision: 1 }, SETTINGS)).plugins
+  assert.is(vxlan.encrypted, true)
+  assert.is(record().encrypted, false)
+  assert.match(fault({ ...VALUE, encrypted: 'yes' }), /encrypted must be/)
+})
+
 test('an internal network leads nowhere; one without names has no dns; other places are told to plugins', () => {
   const inner = record({ ...VALUE, internal: true, names: false, labels: {} })
   const settings = { socket: '/a/b.sock', stateDir: '/a', underlay: { dev: 'eth1', local: '192.0.2.7' } }

@@ -12,6 +12,7 @@ import { withNamedLock } from '../../lib/state/lock.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
 import { listDirectory } from '../../lib/sys/files.ts'
 import type { Agent } from '../agent.ts'
+import type { EncryptedUnderlay, Encryption } from '../encryption/encryption.ts'
 import type { LocalEndpoint } from '../endpoint.ts'
 import type { ClusterNames } from '../names/cluster-names.ts'
 import type { NetworkRecord } from '../networks/record.ts'
@@ -20,6 +21,7 @@ import type { Services } from './services.ts'
 
 export interface HeldNetworksOptions {
   readonly agent: Agent
+  readonly encryption: Encryption
   readonly kernel: Kernel
   readonly cluster: ClusterNames
   readonly services: Services
@@ -77,12 +79,13 @@ export class HeldNetworks {
   }
 
   async #hold(record: NetworkRecord): Promise<void> {
-    const { agent, kernel, confDir, stateDir } = this.#options
+    const { agent, encryption, kernel, confDir, stateDir } = this.#options
     const { pool, sets } = serviceNetwork(confDir, record.name)
+    const encrypted = record.encrypted ? await encryption.underlay(HOLD_MS) : undefined
     const host = kernel.host()
     let tunnel: Tunnel
     try {
-      tunnel = tunnelOf(host, record)
+      tunnel = tunnelOf(record, encrypted === undefined ? inClear(host) : { ...encrypted, link: 'WireGuard' })
       for (const { subnet } of record.ranges) ensureForwarding(host, subnet.address.family)
     } finally {
       host.close()
@@ -111,9 +114,18 @@ export class HeldNetworks {
   }
 }
 
-/** As the plugin vxlan plans it from the conflist of a network of the cluster, which names no devices. */
-function tunnelOf(host: ReturnType<Kernel['host']>, record: NetworkRecord): Tunnel {
+/** What carries a tunnel. */
+interface Carried extends EncryptedUnderlay {
+  readonly link: string
+}
+
+function inClear(host: ReturnType<Kernel['host']>): Carried {
   const { link, local } = findUnderlay(host, { dev: '', local: undefined, peers: [], group: undefined })
+  return { link: link.name, mtu: link.mtu, local, carrier: '' }
+}
+
+/** As the plugin vxlan plans it from the conflist of a network of the cluster, which names no devices. */
+function tunnelOf(record: NetworkRecord, { link, mtu, local, carrier }: Carried): Tunnel {
   return {
     name: `vx${record.vni}`,
     bridge: `br-vx${record.vni}`,
@@ -124,9 +136,10 @@ function tunnelOf(host: ReturnType<Kernel['host']>, record: NetworkRecord): Tunn
     dev: '',
     group: undefined,
     learning: false,
-    mtu: record.mtu ?? link.mtu - overheadOf(local),
+    carrier,
+    mtu: record.mtu ?? mtu - overheadOf(local),
     isGateway: !record.internal,
     txChecksumOffload: true,
-    follows: { link: link.name, address: true, mtu: record.mtu === undefined }
+    follows: { link, address: true, mtu: record.mtu === undefined }
   }
 }

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { isIPv4, isIPv6 } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import { parseConfig } from '../../agent/config.ts'
+import { keyFromValue, keyValue } from '../../agent/encryption/key-record.ts'
 import { parseHosts } from '../../agent/file-registry.ts'
 import { conflistOf, networkOfConflist } from '../../agent/networks/conflist.ts'
 import { type NetworkRecord, recordFromValue, recordToValue } from '../../agent/networks/record.ts'
@@ -179,6 +180,7 @@ const HOSTS = { hosts: ['10.0.0.1', 'fd00::1'], networks: { 42: ['10.0.0.2'] } }
 const ENDPOINT = { mac: '02:00:00:00:00:01', ips: ['10.1.2.3', 'fd00::3'], vtep: '192.0.2.1' }
 const OWNER = { host: 'a', network: 'n', containerId: 'c', ifName: 'eth0', lease: '1234' }
 
+const KEY = { key: 'hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=', address: 'fd00::1', endpoint: '192.0.2.1:51830' }
 const RECORD = {
   id: 'ab'.repeat(32),
   vni: 70_001,
@@ -198,6 +200,15 @@ function recordOf(name: string, value: string): NetworkRecord {
   return record
 }
 
+/** A host's key that can be read stays as it is. */
+function judgeKey(text: string): void {
+  const record = keyFromValue(text)
+  if (record === undefined) return
+  const printed = keyValue(record)
+  const again = keyFromValue(printed)
+  law(again !== undefined && keyValue(again) === printed, () => `printed as ${printed}`)
+}
+
 /** A network of the cluster that is believed is written as it was read, and the file that is made of it is known again. */
 function judgeRecord(text: string): void {
   networkOfConflist(text)
@@ -214,8 +225,10 @@ function judgeRecord(text: string): void {
 /** Files and values that administrators and other hosts write. */
 export const documents: Target = {
   name: 'documents',
-  make: random =>
-    mutated(random.pick([NETWORK, AGENT, HOSTS, ENDPOINT, OWNER, RECORD, JSON.parse(MARKED)]), random.below(5), random),
+  make: random => {
+    const known = [NETWORK, AGENT, HOSTS, ENDPOINT, OWNER, KEY, RECORD, JSON.parse(MARKED)]
+    return mutated(random.pick(known), random.below(5), random)
+  },
   judge: input => {
     const text = textOf(input)
     reading(() => parseNetwork(text), ['NetworkError'])
@@ -225,6 +238,7 @@ export const documents: Target = {
     ownerFromValue(text)
     hostFromValue(text)
     judgeRecord(text)
+    judgeKey(text)
   }
 }
 

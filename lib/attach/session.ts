@@ -20,6 +20,7 @@ import type { Nft } from '../nft/nft.ts'
 import type { Records } from '../state/records.ts'
 import { Undo, UndoError } from '../undo.ts'
 import { leasesOverInterface } from './ipam.ts'
+import { withRuntime } from './other-runtimes.ts'
 import { Steps } from './steps.ts'
 
 /** The host's side of a call, which the sessions of a GC share. */
@@ -90,6 +91,11 @@ export class Session {
     return container
   }
 
+  /** Another namespace of this host, which the caller closes; undefined when it is gone. */
+  find(path: string): Net | undefined {
+    return this.#side.kernel.find(path)
+  }
+
   /**
    * The container's namespace for DEL and GC: that which DEL was given, or where it was given none, that which ADD was.
    * The path may lead to another container by now: see `isOwnNamespace`.
@@ -117,8 +123,9 @@ export class Session {
   /** Writes down what ADD is about to make. */
   record(entry: Json): void {
     this.#before = this.journal.read(this.request)
-    this.#entry = entry
-    this.journal.write(this.request, entry)
+    const named = withRuntime(entry, this.request)
+    this.#entry = named
+    this.journal.write(this.request, named)
   }
 
   /** Adds members to what is written down, before what they tell of is made. */

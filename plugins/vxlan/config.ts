@@ -20,6 +20,8 @@ export interface VxlanConfig extends GatewayConfig {
   readonly hasPeers: boolean
   /** The agent that knows the other hosts' endpoints. */
   readonly agent: AgentAddress | undefined
+  /** The agent's WireGuard device carries what goes to other hosts. */
+  readonly encrypted: boolean
   /** Interface names on the host. */
   readonly bridge: string
   readonly tunnel: string
@@ -52,6 +54,7 @@ export function readConfig(request: Request): VxlanConfig {
     underlay: readUnderlay(config),
     hasPeers: config.has('peers'),
     agent: readAgentAddress(config),
+    encrypted: config.boolean('encrypted', false),
     bridge: readName(config, 'bridge', `br-vx${String(vni)}`),
     tunnel: readName(config, 'tunnel', `vx${String(vni)}`),
     mtu: readMtu(config),
@@ -104,10 +107,20 @@ function refuseContradictions(config: Section, read: VxlanConfig): void {
   if (ways === 0 && !config.has('group'))
     config.problem('peers', 'or "group" or "registry" must say where the other hosts are')
   if (ways > 1) config.problem('peers', 'and "group" and "registry" exclude each other: give one of them')
+  if (read.encrypted) refuseInClear(config, read)
   if (read.bridge === read.tunnel) config.problem('tunnel', 'must not be the name of the bridge')
   const families = underlay.peers.concat(optional(underlay.group), optional(underlay.local))
   if (families.some(one => one.family !== families[0]?.family)) {
     config.problem(underlay.local === undefined ? 'peers' : 'local', 'must be of one family with the other hosts')
+  }
+}
+
+/** Keys and endpoints of hosts are the agent's matter, and its device is the underlay. */
+function refuseInClear(config: Section, read: VxlanConfig): void {
+  if (read.agent === undefined) config.problem('encrypted', 'needs "registry": the agent has the keys of the hosts')
+  if (read.underlay.dev !== '') config.problem('dev', 'is the agent\'s to know where "encrypted" is (underlay.dev)')
+  if (read.underlay.local !== undefined) {
+    config.problem('local', 'is the agent\'s to know where "encrypted" is (underlay.local)')
   }
 }
 
