@@ -14,16 +14,17 @@ import type { Kernel } from '../lib/net/kernel.ts'
 import { followUnderlay } from '../lib/overlay/follow.ts'
 import { sameDevices, sameTunnel, type Tunnel, tunnelMac } from '../lib/overlay/tunnel.ts'
 import { messageOf } from '../lib/sys/errors.ts'
-import { type AddressOwner, hostsOwn, isHostsOwn, type LocalEndpoint } from './endpoint.ts'
+import type { Encryption } from './encryption/encryption.ts'
+import { type AddressOwner, hostsOwn, isHeld, isHostsOwn, type LocalEndpoint } from './endpoint.ts'
 import type { Placed } from './endpoint-table.ts'
-import { HostAddresses } from './host-addresses.ts'
+import { type HeldPlace, HostAddresses } from './host-addresses.ts'
 import { KernelTables } from './kernel-tables.ts'
 import { LinkEvents } from './link-events.ts'
 import type { LocalStore } from './local-store.ts'
 import type { Metrics } from './metrics.ts'
 import { Overlay } from './overlay.ts'
 import { followMtu } from './overlay-devices.ts'
-import { addressKey, endpointKey, endpointPrefix, type OwnRecords, type Registry } from './registry.ts'
+import { endpointKey, endpointPrefix, type Registry } from './registry.ts'
 import { endpointValue } from './registry-value.ts'
 
 /** CHECK: the registry does not have what prevResult says. */
@@ -43,33 +44,12 @@ export interface AgentOptions {
   readonly store: LocalStore
   readonly registry: Registry
   readonly metrics: Metrics
+  readonly encryption: Encryption
   /** How often everything is compared, whatever has happened. */
   readonly compareSeconds: number
   /** Two hosts have one address: `what` it is, and who else has it. */
   readonly onConflict: (what: string, owner: AddressOwner) => void
   readonly log: (message: string) => void
-}
-
-/** What this host wants the registry to have. */
-export function ownRecords(host: string, store: LocalStore): Pick<OwnRecords, 'values' | 'claims'> {
-  return {
-    values: () => {
-      const own = new Map<string, string>()
-      for (const one of store.endpoints.values()) own.set(endpointKey(one.tunnel.vni, host, one), endpointValue(one))
-      return own
-    },
-    claims: () => {
-      const own = new Map<string, AddressOwner>()
-      for (const held of store.addresses.values()) {
-        for (const ip of held.ips) own.set(addressKey(held.pool, ip), ownerOf(host, held))
-      }
-      return own
-    }
-  }
-}
-
-function ownerOf(host: string, one: Attachment): AddressOwner {
-  return { host, network: one.network, containerId: one.containerId, ifName: one.ifName }
 }
 
 function notPublished(attachment: Attachment, why: string): CniError {
@@ -105,6 +85,7 @@ export class Agent {
     this.#dropVanished()
     this.addresses.start()
     registry.start()
+    this.#options.encryption.start(this.#tunnels())
     for (const { tunnel } of store.endpoints.values()) this.#overlayOf(tunnel)
     this.#events = new LinkEvents({
       linkChanged: (index, name, isGone) => this.#linkChanged(index, name, isGone),
@@ -120,6 +101,8 @@ export class Agent {
         this.#compareAll().catch(() => undefined)
       }
     })
+    // What changed while no agent ran: an address, or this host's key.
+    this.#underlayChanged()
     this.#compareFromTimeToTime()
     this.#tidier = setInterval(() => this.#tidy(), 1000)
     this.#relayer = setInterval(() => {
@@ -148,6 +131,7 @@ export class Agent {
     this.#comparer = undefined
     clearTimeout(this.#follower)
     this.#events?.close()
+    this.#options.encryption.stop()
     await this.#options.registry.stop()
     this.#tables.close()
   }
@@ -162,6 +146,7 @@ export class Agent {
     const { registry } = this.#options
     const deadline = Date.now() + milliseconds
     await registry.whenReady(milliseconds)
+    this.#options.encryption.refuseOutdated(wanted)
     const tunnel = { ...wanted, learning: registry.learns }
     const overlay = this.#overlayOf(tunnel)
     this.#joined.set(tunnel.vni, Date.now() + JOIN_PATIENCE_MS)
@@ -215,6 +200,46 @@ export class Agent {
     }
   }
 
+  /**
+   * Takes part in a network whether or not a container is here, until `letGo`.
+   *
+   * @param own its gateways, and where this host's own address is of
+   * @throws {CniError}
+   */
+  async hold(tunnel: Tunnel, own: HeldPlace, milliseconds: number): Promise<void> {
+    const { host, registry, store } = this.#options
+    const deadline = Date.now() + milliseconds
+    const learning = await this.join(tunnel, milliseconds)
+    const attachment = hostsOwn(host, tunnel)
+    const known = store.endpoints.get(attachmentKey(attachment))
+    const left = deadline - Date.now()
+    const ips = known?.ips ?? (await this.addresses.take(attachment, own.pool, own.sets, left))
+    const place = { mac: formatMac(tunnelMac(tunnel)), ips, vtep: formatAddress(tunnel.local) }
+    const rest = { netns: '', hostEnd: tunnel.bridge, gateways: own.gateways, stateDir: own.stateDir }
+    const endpoint = { ...attachment, ...place, ...rest, tunnel: { ...tunnel, learning } }
+    store.putEndpoint(endpoint)
+    await registry.put(endpointKey(tunnel.vni, host, attachment), endpointValue(endpoint), deadline - Date.now())
+    await this.#overlays.get(tunnel.vni)?.compare()
+  }
+
+  /** This host's own endpoints that `hold` has made. */
+  held(): readonly LocalEndpoint[] {
+    return [...this.#options.store.endpoints.values()].filter(isHeld)
+  }
+
+  /** @returns whether no container is here, so that the devices may go */
+  letGo(one: LocalEndpoint): boolean {
+    this.#options.store.putEndpoint({ ...one, gateways: [] })
+    this.#removeHostOf(one.tunnel.vni)
+    return !this.#options.store.endpoints.has(attachmentKey(one))
+  }
+
+  /** What this host has of its own in a network. */
+  ownAddresses(network: string): readonly string[] {
+    const own = [...this.#options.store.endpoints.values()].filter(one => one.network === network && isHostsOwn(one))
+    return own.flatMap(one => one.ips)
+  }
+
   withdraw(attachment: Attachment): void {
     const known = this.#options.store.endpoints.get(attachmentKey(attachment))
     if (known !== undefined) this.#remove(known)
@@ -226,6 +251,8 @@ export class Agent {
     const known = store.endpoints.get(attachmentKey(attachment))
     if (known === undefined) throw notPublished(attachment, 'the registry does not have it')
     if (registry.learns) return
+    const trouble = this.#options.encryption.troubleOf(known.tunnel)
+    if (trouble !== '') throw notPublished(attachment, trouble)
     const value = await registry.value(endpointKey(known.tunnel.vni, host, known), milliseconds)
     if (value !== endpointValue(known)) throw notPublished(attachment, 'the registry does not have it as it is')
     const rival = this.#overlays.get(known.tunnel.vni)?.rivalOf(known)
@@ -274,7 +301,7 @@ export class Agent {
   /** With the last container the host leaves the network, too. */
   #removeHostOf(vni: number): void {
     const there = [...this.#options.store.endpoints.values()].filter(one => one.tunnel.vni === vni)
-    if (there.every(isHostsOwn)) for (const own of there) this.#remove(own)
+    if (there.every(one => isHostsOwn(one) && !isHeld(one))) for (const own of there) this.#remove(own)
   }
 
   /** @throws {CniError} code 7 when two networks of this host use one VNI for different tunnels */
@@ -300,7 +327,8 @@ export class Agent {
       metrics.add(`patchbay_agent_repairs_total{what="${what}"}`, count)
     const onConflict = (local: LocalEndpoint, other: Placed): void =>
       this.#options.onConflict(`of ${attachmentText(local)}`, { ...local, host: other.host })
-    const context = { host, kernel, tables: this.#tables, registry, log, onRepair, onConflict }
+    const beforeRepair = (repaired: Tunnel): void => this.#options.encryption.prepare(repaired)
+    const context = { host, kernel, tables: this.#tables, registry, log, beforeRepair, onRepair, onConflict }
     const overlay = new Overlay(tunnel, context, locals)
     this.#overlays.set(tunnel.vni, overlay)
     return overlay
@@ -319,11 +347,14 @@ export class Agent {
   }
 
   #followUnderlay(): void {
-    const host = this.#options.kernel.host()
+    const { encryption, kernel } = this.#options
+    encryption.underlayChanged()
+    const host = kernel.host()
     try {
       for (const overlay of this.#overlays.values()) {
-        const tunnel = followUnderlay(host, overlay.tunnel)
-        if (tunnel !== overlay.tunnel) this.#retarget(overlay, tunnel)
+        const { tunnel: before } = overlay
+        const tunnel = before.carrier === '' ? followUnderlay(host, before) : encryption.follow(before)
+        if (tunnel !== before) this.#retarget(overlay, tunnel)
       }
     } finally {
       host.close()
@@ -353,7 +384,7 @@ export class Agent {
   #linkChanged(index: number, name: string, isGone: boolean): void {
     if (isGone) {
       const gone = [...this.#options.store.endpoints.values()].find(one => one.hostEnd === name)
-      if (gone !== undefined && !this.#hasLink(name)) this.#remove(gone)
+      if (gone !== undefined && !isHeld(gone) && !this.#hasLink(name)) this.#remove(gone)
     }
     for (const overlay of this.#overlays.values()) overlay.linkChanged(index, name)
   }
@@ -372,7 +403,8 @@ export class Agent {
     const host = this.#options.kernel.host()
     try {
       const names = new Set(host.links.list().map(link => link.name))
-      for (const one of [...this.#options.store.endpoints.values()]) if (!names.has(one.hostEnd)) this.#remove(one)
+      for (const one of [...this.#options.store.endpoints.values()])
+        if (!names.has(one.hostEnd) && !isHeld(one)) this.#remove(one)
     } finally {
       host.close()
     }
@@ -394,18 +426,24 @@ export class Agent {
   async #compareAll(): Promise<void> {
     this.#dropVanished()
     this.addresses.takeReleased()
+    this.#options.encryption.compare()
     await Promise.all([...this.#overlays.values()].map(overlay => overlay.compare()))
+  }
+
+  #tunnels(): readonly Tunnel[] {
+    return [...this.#options.store.endpoints.values()].map(one => one.tunnel)
   }
 
   /** Networks without containers are not followed any more. */
   #tidy(): void {
     const endpoints = [...this.#options.store.endpoints.values()]
-    const used = new Set(endpoints.filter(one => !isHostsOwn(one)).map(one => one.tunnel.vni))
+    const used = new Set(endpoints.filter(one => !isHostsOwn(one) || isHeld(one)).map(one => one.tunnel.vni))
     for (const [vni, overlay] of this.#overlays) {
       if (used.has(vni) || (this.#joined.get(vni) ?? 0) > Date.now()) continue
       this.#overlays.delete(vni)
       this.#joined.delete(vni)
       overlay.close().catch((error: Error) => this.#options.log(`overlay ${vni}: ${error.message}`))
     }
+    this.#options.encryption.rest([...this.#overlays.values()].map(overlay => overlay.tunnel))
   }
 }

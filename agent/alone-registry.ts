@@ -5,6 +5,7 @@
  * Endpoints and addresses of other networks than those made here are refused: a configuration that was written for a cluster
  * must not seem to work on a host whose agent has not been told of the others.
  */
+import { statSync } from 'node:fs'
 import { CniError, NOT_AVAILABLE } from '../lib/cni/error.ts'
 import { isSameAttachment } from '../lib/daemon/attachment.ts'
 import { ensureDirectory, listDirectory, readText, removeFile, writeAtomic } from '../lib/sys/files.ts'
@@ -20,7 +21,7 @@ import {
   type Shared,
   type Unchanged
 } from './registry.ts'
-import { ownerValue } from './registry-value.ts'
+import { ownerFromValue, ownerValue } from './registry-value.ts'
 
 const TROUBLE = 'the agent has none'
 
@@ -35,7 +36,6 @@ export class AloneRegistry implements Registry {
   readonly #options: AloneOptions
   /** By key. */
   readonly #entries = new Map<string, Omit<Entry, 'name'>>()
-  readonly #owners = new Map<string, AddressOwner>()
   readonly #followers = new Map<Follower, string>()
   /** The time, so that it goes on over restarts. */
   #revision = Date.now()
@@ -43,16 +43,21 @@ export class AloneRegistry implements Registry {
   constructor(options: AloneOptions) {
     this.#options = options
     for (const name of listDirectory(options.directory)) {
-      // A killed writer's beginning has a dot before it.
-      const value = name.startsWith('.') ? undefined : readText(`${options.directory}/${name}`)
-      if (value !== undefined) this.#entries.set(decodeURIComponent(name), { value, revision: this.#revision })
+      const path = `${options.directory}/${name}`
+      const key = keyOf(name)
+      const value = key === undefined ? undefined : readText(path)
+      // The same over restarts, so that whoever goes by it has nothing to do.
+      if (key !== undefined && value !== undefined)
+        this.#entries.set(key, { value, revision: Math.floor(statSync(path).mtimeMs) })
+      // The beginning of a file whose writer was killed.
+      if (/^\..+\.tmp$/.test(name)) removeFile(path)
     }
   }
 
   /** What this host had before the agent was started again. */
   start(): void {
     for (const [key, value] of this.#options.own.values()) this.#write(key, value)
-    for (const [key, owner] of this.#options.own.claims()) this.#own(key, owner)
+    for (const [key, owner] of this.#options.own.claims()) this.#write(key, ownerValue(owner))
   }
 
   async stop(): Promise<void> {}
@@ -79,10 +84,7 @@ export class AloneRegistry implements Registry {
   }
 
   forget(keys: readonly string[]): void {
-    for (const key of keys) {
-      this.#owners.delete(key)
-      this.#write(key, undefined)
-    }
+    for (const key of keys) this.#write(key, undefined)
   }
 
   async value(key: string): Promise<string | undefined> {
@@ -114,15 +116,11 @@ export class AloneRegistry implements Registry {
 
   async claim(key: string, owner: AddressOwner): Promise<AddressOwner | undefined> {
     this.#refuseForeign(key)
-    const other = this.#owners.get(key)
+    const present = this.#entries.get(key)
+    const other = present === undefined ? undefined : ownerFromValue(present.value)
     if (other !== undefined && !isSameAttachment(other, owner)) return other
-    this.#own(key, owner)
-    return undefined
-  }
-
-  #own(key: string, owner: AddressOwner): void {
-    this.#owners.set(key, owner)
     this.#write(key, ownerValue(owner))
+    return undefined
   }
 
   /** @throws {CniError} code 50 for an endpoint or address of a network that was not made here */
@@ -149,6 +147,16 @@ export class AloneRegistry implements Registry {
       follower.settled()
     }
     return this.#revision
+  }
+}
+
+/** The key that a file is of; undefined for a file that is none of ours. */
+function keyOf(name: string): string | undefined {
+  try {
+    const key = decodeURIComponent(name)
+    return encodeURIComponent(key) === name && !name.startsWith('.') ? key : undefined
+  } catch {
+    return undefined
   }
 }
 

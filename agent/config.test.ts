@@ -13,6 +13,7 @@ test('defaults', () => {
     pluginStateDir: '/run/patchbay',
     confDir: '/etc/cni/net.d',
     registryDir: '/var/lib/patchbay/registry',
+    underlay: { dev: '', local: '' },
     http: '',
     compareSeconds: 15,
     etcd: {
@@ -26,8 +27,33 @@ test('defaults', () => {
       leaseSeconds: 15,
       addressLeaseSeconds: 300
     },
-    file: ''
+    file: '',
+    encryption: {
+      directory: '/var/lib/patchbay/encryption',
+      port: 51830,
+      range: {
+        address: { family: 6, bytes: new Uint8Array([0xfd, ...Array.from({ length: 15 }, () => 0)]) },
+        length: 8
+      },
+      keepaliveSeconds: 0,
+      trustFirst: true
+    }
   })
+})
+
+test('encryption: the range is a network, and every mistake is told', () => {
+  const { range } = parseConfig('{"encryption": {"range": "10.1.2.3/8"}}').encryption
+  assert.equal(range, { address: { family: 4, bytes: new Uint8Array([10, 0, 0, 0]) }, length: 8 })
+  const encryption = { directory: 'keys', port: 0, range: '10.0.0.0/17', keepaliveSeconds: -1 }
+  const error = throwsLike(() => parseConfig(JSON.stringify({ encryption })), { name: 'ConfigError' })
+  for (const part of [
+    'encryption.directory must be an absolute path',
+    'encryption.port must be an integer from 1',
+    'encryption.range must leave 16 bits for the hosts',
+    'encryption.keepaliveSeconds must be an integer from 0'
+  ]) {
+    assert.ok(error.message.includes(part), `${part} in ${error.message}`)
+  }
 })
 
 test('without etcd the registry is a file', () => {
@@ -38,9 +64,9 @@ test('without etcd the registry is a file', () => {
 
 test('every mistake at once', () => {
   const etcd = { endpoints: ['10.0.0.1'], prefix: 'p/', cert: '/c', username: 'u', leaseSeconds: 1 }
-  const error = throwsLike(() => parseConfig(JSON.stringify({ host: 'a/b', http: '0.0.0.0:80', file: '/f', etcd })), {
-    name: 'ConfigError'
-  })
+  const underlay = { dev: 'a b', local: '10.0.0' }
+  const wrong = { host: 'a/b', http: '0.0.0.0:80', file: '/f', confDir: 'net.d', underlay, etcd }
+  const error = throwsLike(() => parseConfig(JSON.stringify(wrong)), { name: 'ConfigError' })
   for (const part of [
     /etcd\.leaseSeconds must/,
     /etcd\.endpoints/,
@@ -48,6 +74,9 @@ test('every mistake at once', () => {
     /etcd\.cert/,
     /etcd\.username/,
     /host must/,
+    /confDir must be an absolute path/,
+    /underlay\.dev must be an interface name/,
+    /underlay\.local must be an IP address/,
     /etcd and "file" exclude/,
     /http must/
   ]) {

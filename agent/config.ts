@@ -1,14 +1,23 @@
 /** The agent's configuration file: every key and its default. */
 import { hostname } from 'node:os'
-import { parseJson } from '../lib/config/json.ts'
+import { ifNameFault } from '../lib/cni/env.ts'
+import { readAddress } from '../lib/config/addresses.ts'
+import { jsonObject, parseJson } from '../lib/config/json.ts'
 import { Section } from '../lib/config/section.ts'
+import { formatAddress } from '../lib/ip/address.ts'
 import { DEFAULT_SOCKET } from '../lib/overlay/agent-call.ts'
 import { DEFAULT_STATE_DIR } from '../lib/state/journal.ts'
+import { type EncryptionConfig, readEncryption } from './encryption/config.ts'
 
 export const DEFAULT_CONFIG = '/etc/patchbay/agent.json'
 
+const EMPTY = jsonObject([])
+
 /** The registry where the configuration names none, if it is there: without it the agent is one host's alone. */
 export const DEFAULT_FILE = '/etc/patchbay/hosts.json'
+
+/** What is longer is an alternative name. */
+const LONGEST_FIRST_NAME = 15
 
 interface EtcdConfig {
   readonly endpoints: readonly string[]
@@ -35,12 +44,15 @@ export interface AgentConfig {
   readonly confDir: string
   /** Where an agent that is alone keeps its networks. */
   readonly registryDir: string
+  /** What carries the tunnels of networks that are made by command; '' = chosen. */
+  readonly underlay: { readonly dev: string; readonly local: string }
   /** `unix:PATH` or `HOST:PORT`; '' = no HTTP */
   readonly http: string
   readonly compareSeconds: number
   readonly etcd: EtcdConfig | undefined
   /** The registry's file, '' when it is etcd. */
   readonly file: string
+  readonly encryption: EncryptionConfig
 }
 
 /** @throws {ConfigError} naming every key that is wrong, {JsonError} */
@@ -54,10 +66,12 @@ export function parseConfig(text: string): AgentConfig {
     pluginStateDir: textOr(config, 'pluginStateDir', DEFAULT_STATE_DIR),
     confDir: textOr(config, 'confDir', '/etc/cni/net.d'),
     registryDir: textOr(config, 'registryDir', '/var/lib/patchbay/registry'),
+    underlay: readUnderlay(config.section('underlay')),
     http: textOr(config, 'http', ''),
     compareSeconds: config.integer('compareSeconds', 1, 3600) ?? 15,
     etcd: etcd === undefined ? undefined : readEtcd(etcd),
-    file: textOr(config, 'file', etcd === undefined ? DEFAULT_FILE : '')
+    file: textOr(config, 'file', etcd === undefined ? DEFAULT_FILE : ''),
+    encryption: readEncryption(config.section('encryption') ?? new Section(EMPTY))
   }
   if (!/^[^\s/:]+$/.test(read.host)) config.problem('host', 'must be a name without "/", ":" and blanks')
   for (const [key, path] of Object.entries({ confDir: read.confDir, registryDir: read.registryDir }))
@@ -68,6 +82,16 @@ export function parseConfig(text: string): AgentConfig {
   }
   config.finish()
   return read
+}
+
+/** As the keys of the same names of the plugin vxlan. */
+function readUnderlay(underlay: Section | undefined): AgentConfig['underlay'] {
+  if (underlay === undefined) return { dev: '', local: '' }
+  const dev = textOr(underlay, 'dev', '')
+  const fault = dev === '' || dev.length > LONGEST_FIRST_NAME ? '' : ifNameFault(dev)
+  if (fault !== '') underlay.problem('dev', `must be an interface name, which ${fault}`)
+  const local = readAddress(underlay, 'local')
+  return { dev, local: local === undefined ? '' : formatAddress(local) }
 }
 
 function readEtcd(etcd: Section): EtcdConfig {

@@ -46,3 +46,11 @@ export function hostsOwn(host: string, tunnel: Tunnel): Attachment {
 export function isHostsOwn(one: Attachment): boolean {
   return one.containerId.startsWith('@')
 }
+
+/**
+ * The host takes part without a container: its own endpoint has the gateways that otherwise those of containers have. Published
+ * services need that.
+ */
+export function isHeld(one: Attachment & Pick<LocalEndpoint, 'gateways'>): boolean {
+  return isHostsOwn(one) && one.gateways.length > 0
+}

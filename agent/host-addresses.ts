@@ -8,6 +8,17 @@ import type { LocalStore } from './local-store.ts'
 import { addressKey, type Registry } from './registry.ts'
 import { ownerFromValue } from './registry-value.ts'
 
+/** What taking part in a network needs besides its tunnel. */
+export interface HeldPlace {
+  /** Of ipam cluster: one address of each set becomes this host's own. */
+  readonly pool: string
+  readonly sets: readonly AddressSet[]
+  /** With prefix lengths. */
+  readonly gateways: readonly string[]
+  /** Where plugins keep journal and locks. */
+  readonly stateDir: string
+}
+
 export interface HostAddressesOptions {
   readonly host: string
   /** Where plugins ask, and beside which they leave notes when nobody answers. */

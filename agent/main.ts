@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import type { Server } from 'node:net'
 import { parseArgs } from 'node:util'
+import { CniError } from '../lib/cni/error.ts'
 import { lockHost } from '../lib/daemon/host-lock.ts'
 import { serveRequests } from '../lib/daemon/server.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
@@ -9,9 +10,12 @@ import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { machineId } from '../lib/state/machine.ts'
 import { messageOf } from '../lib/sys/errors.ts'
 import { ensureDirectory, fileError } from '../lib/sys/files.ts'
-import { Agent, ownRecords } from './agent.ts'
+import { Agent } from './agent.ts'
 import { AloneRegistry } from './alone-registry.ts'
 import { type AgentConfig, DEFAULT_CONFIG, DEFAULT_FILE, parseConfig } from './config.ts'
+import { Encryption } from './encryption/encryption.ts'
+import { answerEncryption, ENCRYPTION_REQUESTS } from './encryption/requests.ts'
+import { parseTrust, TRUST_USAGE, type TrustCall, trustHosts } from './encryption/trust-command.ts'
 import type { AddressOwner } from './endpoint.ts'
 import { EtcdRegistry } from './etcd-registry.ts'
 import { FileRegistry } from './file-registry.ts'
@@ -26,15 +30,19 @@ import { ConfDir } from './networks/conf-dir.ts'
 import { Networks } from './networks/networks.ts'
 import type { NetworkRecord } from './networks/record.ts'
 import { answerNetworks, NETWORK_REQUESTS } from './networks/requests.ts'
+import { ownRecords } from './own-records.ts'
 import { answerPlugin, REQUEST_NAMES } from './plugin-requests.ts'
 import { isClaimOfName, type OwnRecords, type Registry } from './registry.ts'
+import { HeldNetworks } from './services/held-networks.ts'
+import { Publisher } from './services/publisher.ts'
 import type { ServiceRecord } from './services/record.ts'
 import { keepLeases, Registrar } from './services/registrar.ts'
 import { answerServices, SERVICE_REQUESTS, type ServiceParts } from './services/requests.ts'
 import { Services } from './services/services.ts'
+import { addTrafficMetrics } from './traffic-metrics.ts'
 
 export const USAGE = `usage: patchbay agent [--config FILE]
-
+${TRUST_USAGE}
 Answers containers at 127.0.0.11 that ask for each other's names (plugin "dns"), keeps those of overlay networks (plugin
 "vxlan" with "registry") known on every host, gives out addresses for ipam "cluster", and has services reached by them. Reads ${DEFAULT_CONFIG};
 without it, this host is alone. docs/names.md and docs/overlay.md explain it.
@@ -42,6 +50,7 @@ without it, this host is alone. docs/names.md and docs/overlay.md explain it.
 
 /** Runs until SIGTERM or SIGINT. @returns the exit status */
 export async function runAgent(args: readonly string[]): Promise<number> {
+  if (args[0] === 'trust') return trust(args.slice(1))
   let config: AgentConfig
   try {
     const { values } = parseArgs({
@@ -52,8 +61,7 @@ export async function runAgent(args: readonly string[]): Promise<number> {
       process.stdout.write(USAGE)
       return 0
     }
-    const isAlone = values.config === undefined && !existsSync(DEFAULT_CONFIG)
-    config = isAlone ? parseConfig('{}') : readConfig(values.config ?? DEFAULT_CONFIG)
+    config = findConfig(values.config)
   } catch (error) {
     process.stderr.write(`patchbay agent: ${messageOf(error)}\n${USAGE}`)
     return 2
@@ -67,6 +75,33 @@ export async function runAgent(args: readonly string[]): Promise<number> {
   }
 }
 
+/** `agent trust` */
+function trust(args: readonly string[]): number {
+  let call: TrustCall
+  let socket: string
+  try {
+    call = parseTrust(args)
+    socket = findConfig(call.config).socket
+  } catch (error) {
+    process.stderr.write(`patchbay agent trust: ${messageOf(error)}\n${USAGE}`)
+    return 2
+  }
+  try {
+    process.stdout.write(trustHosts(call, socket))
+    return 0
+  } catch (error) {
+    const advice = error instanceof CniError && error.details !== '' ? `\n${error.details}` : ''
+    process.stderr.write(`patchbay agent trust: ${messageOf(error)}${advice}\n`)
+    return 1
+  }
+}
+
+/** Without any, this host is alone. */
+function findConfig(path: string | undefined): AgentConfig {
+  const isAlone = path === undefined && !existsSync(DEFAULT_CONFIG)
+  return isAlone ? parseConfig('{}') : readConfig(path ?? DEFAULT_CONFIG)
+}
+
 function readConfig(path: string): AgentConfig {
   let text: string
   try {
@@ -77,33 +112,44 @@ function readConfig(path: string): AgentConfig {
   return parseConfig(text)
 }
 
+/** Where every runtime over libcni remembers its attachments. */
+const LIBCNI_CACHE = '/var/lib/cni'
+
 async function serve(config: AgentConfig): Promise<void> {
   ensureDirectory(config.stateDir, 0o700)
   const unlock = await lockHost(config.stateDir, 'agent', log)
   const metrics = new Metrics()
   const store = new LocalStore(config.stateDir)
   const kernel = new LinuxKernel()
-  const { host, socket, compareSeconds } = config
-  const parts: { names?: Names; services?: Services } = {}
-  const registry = makeRegistry(config, store, metrics, () => parts.names)
+  const { host, socket, compareSeconds, stateDir, pluginStateDir, underlay } = config
+  const parts: LaterParts = {}
+  const registry = makeRegistry(config, store, metrics, parts)
   const onConflict = conflictTeller(metrics)
-  const agent = new Agent({ host, socket, kernel, store, registry, metrics, compareSeconds, onConflict, log })
+  const basis = { host, kernel, registry, metrics, log }
+  const encryption = new Encryption({ ...basis, config: config.encryption, underlay, stateDir })
+  parts.encryption = encryption
+  const agent = new Agent({ ...basis, socket, store, encryption, compareSeconds, onConflict })
   const arrived = async (named: Named, left: number): Promise<void> => parts.services?.arrived(named, left)
-  const names = new Names({ host, stateDir: config.pluginStateDir, kernel, registry, metrics, log, arrived })
+  const names = new Names({ ...basis, stateDir: pluginStateDir, arrived })
   parts.names = names
   const isAlone = registry instanceof AloneRegistry
   const networks = new Networks({ ...networksOf(config, agent, kernel), isAlone, registry, metrics, log })
-  const services = servicesOf(config, { names, kernel, registry, metrics })
+  const services = servicesOf(config, { ...basis, agent, encryption, names, networks })
   parts.services = services.services
   metrics.gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
   // Names first: what they want the registry to have must be known when that compares.
   names.start()
   agent.start()
   networks.start()
+  services.publisher.start()
   services.services.start()
-  const servers = [await serveRequestsOf({ agent, names, networks, services }, metrics, config.socket)]
+  const servers = [await serveRequestsOf({ agent, names, networks, services, encryption }, metrics, socket)]
   const trouble = (): string => (isAlone ? '' : agent.trouble())
-  if (config.http !== '') servers.push(await serveHttp(trouble, metrics, config.http))
+  if (config.http !== '') {
+    const { confDir, pluginStateDir } = config
+    addTrafficMetrics(metrics, { confDir, cacheDir: LIBCNI_CACHE, stateDir: pluginStateDir }, log)
+    servers.push(await serveHttp(trouble, metrics, config.http))
+  }
   log(`host ${JSON.stringify(config.host)}: listening on ${config.socket}`)
   await new Promise(resolve => {
     process.once('SIGTERM', resolve)
@@ -112,6 +158,7 @@ async function serve(config: AgentConfig): Promise<void> {
   for (const server of servers) server.close()
   networks.stop()
   services.services.stop()
+  services.publisher.stop()
   await names.stop()
   await agent.stop()
   await unlock()
@@ -119,28 +166,43 @@ async function serve(config: AgentConfig): Promise<void> {
 
 /** What of the networks' part follows from the configuration and from who is attached. */
 function networksOf(config: AgentConfig, agent: Agent, kernel: Kernel) {
-  const { socket, pluginStateDir, compareSeconds } = config
-  const confDir = new ConfDir(config.confDir, { socket, stateDir: pluginStateDir })
+  const { socket, pluginStateDir, underlay, compareSeconds } = config
+  const confDir = new ConfDir(config.confDir, { socket, stateDir: pluginStateDir, underlay })
   const isUsed = (network: string): boolean => agent.isAttached(network)
   const release = (network: string): void => agent.releaseNetwork(network)
   return { confDir, compareSeconds, isUsed, release, clashOf: (record: NetworkRecord) => clashOnHost(kernel, record) }
 }
 
 interface ServiceNeeds {
+  readonly agent: Agent
+  readonly encryption: Encryption
   readonly names: Names
+  readonly networks: Networks
   readonly kernel: Kernel
   readonly registry: Registry
   readonly metrics: Metrics
 }
 
-/** Who has services reached, and who makes them. */
-function servicesOf(config: AgentConfig, { names, kernel, registry, metrics }: ServiceNeeds): ServiceParts {
-  const { host, confDir, compareSeconds } = config
+/** Who has services reached, who publishes them on this host, and who makes them. */
+function servicesOf(config: AgentConfig, needs: ServiceNeeds): ServiceParts & { readonly publisher: Publisher } {
+  const { agent, encryption, names, networks, kernel, registry, metrics } = needs
+  const { host, confDir, compareSeconds, pluginStateDir: stateDir } = config
   const { zone, cluster } = names
   const isKnown = (network: string): boolean => cluster.isKnown(network)
   const keep = (record: ServiceRecord): string => (record.leaseHost === host ? keepLeases(record) : '')
   const services = new Services({ registry, kernel, zone, isKnown, keep, compareSeconds, metrics, log })
-  return { host, services, registrar: new Registrar({ host, registry, confDir, portProblem: () => '' }) }
+  const find = (name: string): NetworkRecord | undefined => networks.find(name)?.record
+  const held = new HeldNetworks({ agent, encryption, kernel, cluster, services, find, confDir, stateDir })
+  const publisher = new Publisher({
+    kernel,
+    services,
+    ownAddresses: network => agent.ownAddresses(network),
+    hold: wanted => held.hold(wanted),
+    compareSeconds
+  })
+  const portProblem = (record: ServiceRecord): string => publisher.portProblem(record)
+  const registrar = new Registrar({ host, registry, confDir, portProblem })
+  return { host, services, registrar, publisher }
 }
 
 interface Parts {
@@ -148,16 +210,19 @@ interface Parts {
   readonly names: Names
   readonly networks: Networks
   readonly services: ServiceParts
+  readonly encryption: Encryption
 }
 
-function serveRequestsOf({ agent, names, networks, services }: Parts, metrics: Metrics, path: string): Promise<Server> {
+function serveRequestsOf(parts: Parts, metrics: Metrics, path: string): Promise<Server> {
+  const { agent, names, networks, services, encryption } = parts
   const isKnown = (what: string): boolean =>
-    [REQUEST_NAMES, NAME_REQUESTS, NETWORK_REQUESTS, SERVICE_REQUESTS].some(names => names.has(what))
+    [REQUEST_NAMES, NAME_REQUESTS, NETWORK_REQUESTS, SERVICE_REQUESTS, ENCRYPTION_REQUESTS].some(one => one.has(what))
   return serveRequests(path, {
     answer: request => {
       if (NAME_REQUESTS.has(request.what)) return answerNames(names, request)
       if (NETWORK_REQUESTS.has(request.what)) return answerNetworks(networks, request)
       if (SERVICE_REQUESTS.has(request.what)) return answerServices(services, request)
+      if (ENCRYPTION_REQUESTS.has(request.what)) return answerEncryption(encryption, request)
       return answerPlugin(agent, request)
     },
     answered: (what, isOk, milliseconds) => {
@@ -168,15 +233,10 @@ function serveRequestsOf({ agent, names, networks, services }: Parts, metrics: M
   })
 }
 
-function makeRegistry(
-  config: AgentConfig,
-  store: LocalStore,
-  metrics: Metrics,
-  names: () => Names | undefined
-): Registry {
+function makeRegistry(config: AgentConfig, store: LocalStore, metrics: Metrics, later: LaterParts): Registry {
   const isAlone = config.file === DEFAULT_FILE && !existsSync(DEFAULT_FILE)
   const { etcd } = config
-  const own = everyRecord(config.host, store, metrics, names)
+  const own = everyRecord(config.host, store, metrics, later)
   if (etcd === undefined)
     return isAlone ? new AloneRegistry({ directory: config.registryDir, own }) : new FileRegistry(config.file, log)
   return new EtcdRegistry({
@@ -197,12 +257,22 @@ function makeRegistry(
   })
 }
 
+/** Parts that are made after those that need them. */
+interface LaterParts {
+  names?: Names
+  services?: Services
+  encryption?: Encryption
+}
+
 /** What the agent's parts want the registry to have. */
-function everyRecord(host: string, store: LocalStore, metrics: Metrics, names: () => Names | undefined): OwnRecords {
+function everyRecord(host: string, store: LocalStore, metrics: Metrics, later: LaterParts): OwnRecords {
   const own = ownRecords(host, store)
   return {
-    values: () => new Map([...own.values(), ...(names()?.cluster.values() ?? [])]),
-    claims: () => new Map([...own.claims(), ...(names()?.cluster.claims() ?? [])]),
+    values: () => {
+      const { names, encryption } = later
+      return new Map([...own.values(), ...(names?.cluster.values() ?? []), ...(encryption?.values() ?? [])])
+    },
+    claims: () => new Map([...own.claims(), ...(later.names?.cluster.claims() ?? [])]),
     onConflict: conflictTeller(metrics)
   }
 }

@@ -7,9 +7,9 @@ import type { Kernel } from '../lib/net/kernel.ts'
 import type { Link } from '../lib/net/links.ts'
 import type { Net } from '../lib/net/net.ts'
 import { pinGateway } from '../lib/overlay/peers.ts'
-import { ensureTunnel, type Tunnel, tunnelProblems } from '../lib/overlay/tunnel.ts'
+import { ensureTunnel, inPlace, type Tunnel, type TunnelPlace, tunnelProblems } from '../lib/overlay/tunnel.ts'
 import { withNamedLock } from '../lib/state/lock.ts'
-import { isHostsOwn, type LocalEndpoint } from './endpoint.ts'
+import { isHeld, isHostsOwn, type LocalEndpoint } from './endpoint.ts'
 
 /** IPv6 routes of the kernel's own have 256; the lower one wins. */
 const IPV6_METRIC = 128
@@ -17,21 +17,36 @@ const IPV6_METRIC = 128
 /**
  * Makes bridge and tunnel again when somebody has taken them away or changed them, and puts the containers back on them.
  *
- * @returns what was wrong with bridge and tunnel; undefined when no container is here: what the last DEL takes away stays
+ * @returns what was wrong with bridge and tunnel; undefined when no container is here and it is not held: what the last DEL takes away stays
  *   away
  */
 export function repairDevices(
-  host: Net,
+  kernel: Kernel,
   tunnel: Tunnel,
   locals: readonly LocalEndpoint[]
 ): readonly string[] | undefined {
+  const host = kernel.host()
+  try {
+    return inPlace(
+      host,
+      path => kernel.find(path),
+      tunnel,
+      place => repair(place, tunnel, locals)
+    )
+  } finally {
+    host.close()
+  }
+}
+
+function repair(place: TunnelPlace, tunnel: Tunnel, locals: readonly LocalEndpoint[]): readonly string[] | undefined {
+  const { host } = place
   const links = host.links.list()
   const ends = new Set(locals.filter(local => !isHostsOwn(local)).map(local => local.hostEnd))
-  if (!links.some(link => ends.has(link.name))) return undefined
-  const problems = tunnelProblems(host, tunnel)
+  if (!locals.some(isHeld) && !links.some(link => ends.has(link.name))) return undefined
+  const problems = tunnelProblems(place, tunnel)
   if (problems.length > 0) {
     withNamedLock(locals[0]?.stateDir, `overlay-${tunnel.bridge}`, () => {
-      const made = ensureTunnel(host, tunnel)
+      const made = ensureTunnel(place, tunnel)
       // As the plugin makes it.
       if (tunnel.learning && tunnel.isGateway) pinGateway(host, made.link, tunnel)
     })

@@ -38,6 +38,8 @@ export interface OverlayContext {
   readonly tables: KernelTables
   readonly registry: Registry
   readonly log: (message: string) => void
+  /** Has there what the tunnel goes through, before it is looked at. */
+  readonly beforeRepair: (tunnel: Tunnel) => void
   /** Devices had to be made again, entries written again. */
   readonly onRepair: (what: 'device' | 'entry', count: number) => void
   /** Another host claims to have what a container here has. */
@@ -48,7 +50,7 @@ export class Overlay {
   readonly table: EndpointTable
   #tunnel: Tunnel
   readonly #context: OverlayContext
-  readonly #following: Following
+  #following: Following
   /** The devices' numbers, as of the last look; -1 = to be looked up. */
   #tunnelIndex = -1
   #bridgeIndex = -1
@@ -69,15 +71,21 @@ export class Overlay {
     this.#context = context
     this.#locals = locals
     this.table = new EndpointTable(context.host, formatAddress(tunnel.local))
-    this.#following = context.registry.follow(endpointPrefix(tunnel.vni), {
+    this.#following = this.#follow()
+  }
+
+  #follow(): Following {
+    const { vni, local } = this.#tunnel
+    const { family } = local
+    return this.#context.registry.follow(endpointPrefix(vni), {
       reset: (entries, keepRest) => {
-        this.table.reset(new Map(entries.flatMap(entry => placed(entry, tunnel.local.family))), keepRest)
+        this.table.reset(new Map(entries.flatMap(entry => placed(entry, family))), keepRest)
         if (!this.#isKnown) this.#isSuspect = true
         this.#isKnown = true
       },
       change: (name, value, revision) => {
         if (value === undefined) this.table.remove(name)
-        else for (const [key, one] of placed({ name, value, revision }, tunnel.local.family)) this.table.set(key, one)
+        else for (const [key, one] of placed({ name, value, revision }, family)) this.table.set(key, one)
       },
       settled: () => {
         this.#noteConflicts()
@@ -92,8 +100,15 @@ export class Overlay {
 
   /** The underlay has another address or MTU now. */
   retarget(tunnel: Tunnel): void {
+    const isOfOtherFamily = tunnel.local.family !== this.#tunnel.local.family
     this.#tunnel = tunnel
     this.table.moveTo(formatAddress(tunnel.local))
+    // It is encrypted now, or no more: hosts whose addresses were of no use are.
+    if (isOfOtherFamily) {
+      this.#following.stop()
+      this.#isKnown = false
+      this.#following = this.#follow()
+    }
     this.devicesChanged()
   }
 
@@ -280,15 +295,11 @@ export class Overlay {
   }
 
   #repairDevices(): void {
-    const host = this.#context.kernel.host()
-    try {
-      const problems = repairDevices(host, this.#tunnel, this.#locals()) ?? []
-      if (problems.length === 0) return
-      this.#context.onRepair('device', 1)
-      this.#context.log(`overlay ${this.#tunnel.vni}: set right: ${problems.join('; ')}`)
-    } finally {
-      host.close()
-    }
+    this.#context.beforeRepair(this.#tunnel)
+    const problems = repairDevices(this.#context.kernel, this.#tunnel, this.#locals()) ?? []
+    if (problems.length === 0) return
+    this.#context.onRepair('device', 1)
+    this.#context.log(`overlay ${this.#tunnel.vni}: set right: ${problems.join('; ')}`)
   }
 
   /** MACs of this host's own devices: no endpoint elsewhere has them, whatever the registry says. */

@@ -79,6 +79,7 @@ const LAYERS: readonly Layer[] = [
   { of: 'plugins/registry.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
   { of: 'plugins/start.ts', mayImport: ['plugins/registry.ts', 'lib/cni/', 'lib/net/'], packages: false },
   { of: 'plugins/removal.', mayImport: ['plugins/', 'lib/'], packages: false },
+  { of: 'plugins/gateway.', mayImport: ['plugins/', 'lib/'], packages: false },
   {
     of: 'plugins/*/',
     mayImport: ['lib/attach/', 'lib/daemon/', 'lib/names/', 'lib/overlay/', 'lib/cni/', ...KERNEL, ...VALUES],
@@ -99,6 +100,7 @@ const LAYERS: readonly Layer[] = [
       'agent/',
       'dhcp/',
       'plugins/main.ts',
+      'plugins/portmap/table.ts',
       'plugins/registry.ts',
       'plugins/start.ts'
     ],

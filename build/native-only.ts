@@ -13,6 +13,8 @@ export const NATIVE_ONLY: ReadonlyMap<string, string> = new Map([
   ['conformance/bench.blackbox.test.ts', 'judges the benchmark, not the plugins that it times'],
   ['conformance/mutations.blackbox.test.ts', 'judges the conformance suite, with scripts in place of plugins'],
   ['plugins/bandwidth/bandwidth.blackbox.test.ts', 'its logic: bandwidth.test.ts, bandwidth.kernel.test.ts'],
+  ['plugins/removal.recycled.blackbox.test.ts', 'its logic: attachment.test.ts, vrf.test.ts, tuning.test.ts'],
+  ['plugins/removal.kills.blackbox.test.ts', 'its logic: removal.test.ts, lib/sys'],
   ['plugins/firewall/firewall.blackbox.test.ts', 'its logic: firewall.test.ts, firewall.kernel.test.ts'],
   ['plugins/macvlan/macvlan.blackbox.test.ts', 'its logic: macvlan.test.ts, macvlan.kernel.test.ts'],
   [

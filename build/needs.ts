@@ -24,12 +24,18 @@ const NEEDS: ReadonlyMap<string, { readonly path?: string; readonly debianPackag
   ['etcdctl', { debianPackage: 'etcd-client' }],
   ['systemd-analyze', { debianPackage: 'systemd' }],
   ['flock', { debianPackage: 'util-linux' }],
+  ['script', { debianPackage: 'bsdutils' }],
   ['setpriv', { debianPackage: 'util-linux' }],
   ['dig', { debianPackage: 'bind9-dnsutils' }],
   ['perl', { debianPackage: 'perl-base' }],
   ['drill', { debianPackage: 'ldnsutils' }],
   ['dnsperf', { debianPackage: 'dnsperf' }],
   ['jq', { debianPackage: 'jq' }],
+  ['wg', { debianPackage: 'wireguard-tools' }],
+  ['bash', { debianPackage: 'bash' }],
+  ['zsh', { debianPackage: 'zsh' }],
+  ['fish', { debianPackage: 'fish' }],
+  ['dhcpd', { debianPackage: 'isc-dhcp-server' }],
   ['busybox', { debianPackage: 'busybox-static' }],
   ['reference-plugins', { path: '/usr/lib/cni/bridge', debianPackage: 'containernetworking-plugins' }]
 ])

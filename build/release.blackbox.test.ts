@@ -74,7 +74,9 @@ function judgePlugins(archive: string, directory: string): void {
 function judgeEverything(archive: string, directory: string, folder: string): void {
   unpack(archive, directory)
   const home = join(directory, folder)
-  for (const file of ['LICENSE', 'README.md', 'CHANGELOG.md', 'docs/install.md', 'node/THIRD_PARTY_LICENSES']) {
+  const help = ['man/man1/patchbay.1', 'man/man1/patchbay-network-create.1', 'zsh/site-functions/_patchbay']
+  const documents = ['LICENSE', 'README.md', 'CHANGELOG.md', 'docs/install.md', 'node/THIRD_PARTY_LICENSES']
+  for (const file of [...documents, ...help.map(name => `share/${name}`)]) {
     assert.ok(existsSync(join(home, file)), file)
   }
   const bin = join(directory, 'bin')

@@ -20,8 +20,11 @@ import {
   rmSync,
   writeFileSync
 } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { GRAMMAR } from '../cli/command-line.ts'
+import { COMPLETIONS } from '../cli/completion-scripts.ts'
+import { pages } from '../cli/man.ts'
 import { pack, sha256 } from './archive.ts'
 import { licensesOf } from './licenses.ts'
 import { compileNative, compileToLlvm, inWorkshop, nativeLicenses } from './native-engine.ts'
@@ -129,7 +132,7 @@ function stagePlugins(built: Built, stage: string): void {
 }
 
 /** The command with both engines: `patchbay install` finds the plugins beside itself. */
-function stageEverything(built: Built, stage: string): void {
+async function stageEverything(built: Built, stage: string): Promise<void> {
   for (const folder of ['node', 'native']) mkdirSync(join(stage, folder))
   place(built.node, join(stage, 'node', 'patchbay'))
   place(built.native.file, join(stage, 'native', 'patchbay-cni'))
@@ -138,6 +141,17 @@ function stageEverything(built: Built, stage: string): void {
   writeFileSync(join(stage, 'native', 'THIRD_PARTY_LICENSES'), built.native.licenses)
   for (const name of DOCUMENTS) if (existsSync(join(ROOT, name))) copyFileSync(join(ROOT, name), join(stage, name))
   cpSync(join(ROOT, 'docs'), join(stage, 'docs'), { recursive: true })
+  await stageHelp(join(stage, 'share'))
+}
+
+/** Manual pages and completion where man and the shells look for them below a prefix such as /usr/local. */
+async function stageHelp(share: string): Promise<void> {
+  const files = new Map([...(await pages(GRAMMAR))].map(([name, text]) => [`man/man1/${name}`, text]))
+  for (const { path, text } of COMPLETIONS.values()) files.set(path, text)
+  for (const [path, text] of files) {
+    mkdirSync(dirname(join(share, path)), { recursive: true })
+    writeFileSync(join(share, path), text, { mode: 0o644 })
+  }
 }
 
 function place(file: string, path: string): void {
@@ -175,13 +189,13 @@ interface Archive {
   readonly prefix: string
   readonly components: readonly Component[]
   /** Puts what goes into it into a directory. */
-  readonly stage: (directory: string) => void
+  readonly stage: (directory: string) => void | Promise<void>
 }
 
-function release({ output, seconds }: Target, { file, prefix, components, stage }: Archive): Released {
+async function release({ output, seconds }: Target, { file, prefix, components, stage }: Archive): Promise<Released> {
   const directory = mkdtempSync(join(ROOT, '.cache', 'release-'))
   try {
-    stage(directory)
+    await stage(directory)
     pack(directory, join(output, file), seconds, prefix)
   } finally {
     rmSync(directory, { recursive: true })
@@ -190,18 +204,18 @@ function release({ output, seconds }: Target, { file, prefix, components, stage 
 }
 
 /** Both archives of a processor. */
-function releaseFor(arch: Arch, built: Built, target: Target): readonly Released[] {
+async function releaseFor(arch: Arch, built: Built, target: Target): Promise<readonly Released[]> {
   const native = componentsOfNative()
   const suffix = `${target.version}-linux-${arch}`
   const full = `patchbay-${suffix}`
   return [
-    release(target, {
+    await release(target, {
       file: `patchbay-plugins-${suffix}.tar.gz`,
       prefix: '',
       components: native,
       stage: directory => stagePlugins(built, directory)
     }),
-    release(target, {
+    await release(target, {
       file: `${full}.tar.gz`,
       prefix: full,
       components: [...native, ...componentsOfNode(arch, built.bundled)],
@@ -240,7 +254,7 @@ async function releaseAll(clang: Clang, target: Target): Promise<readonly Releas
     for (const arch of ARCHS) {
       const own = join(workshop, arch)
       mkdirSync(own)
-      released.push(...releaseFor(arch, await buildFor(arch, natives[arch], own), target))
+      released.push(...(await releaseFor(arch, await buildFor(arch, natives[arch], own), target)))
     }
   } finally {
     rmSync(workshop, { recursive: true, force: true })

@@ -50,7 +50,8 @@ export async function runGuestFiles(report: Report, runs: readonly TestRun[], st
   const seconds = runs.reduce((sum, { path }) => sum + secondsOf(path), BOOT_SECONDS)
   try {
     const argv = await prepare(runs, strict)
-    const env = { ...GUEST_ENV, PATCHBAY_PROGRAMS: programsDirectory() }
+    const measure = process.env['PATCHBAY_MEASURE'] ?? ''
+    const env = { ...GUEST_ENV, PATCHBAY_PROGRAMS: programsDirectory(), PATCHBAY_MEASURE: measure }
     const { status, console } = await runInGuest({ argv, directory: ROOT, env, seconds, onLine })
     const ended = status === undefined ? [`the guest died or took more than ${seconds} s`] : []
     const missing = runs.map(nameOf).filter(name => !told.has(name))

@@ -55,6 +55,17 @@ export class AgentClient {
     return answer.networks
   }
 
+  /** The same for whoever can do without: none where no agent answers. */
+  networksIfThere(): readonly AgentNetwork[] {
+    if (!this.isThere) return []
+    try {
+      return this.networks()
+    } catch (error) {
+      if (error instanceof CommandError) return []
+      throw error
+    }
+  }
+
   /** On all hosts. */
   containers(name: string): readonly AgentContainer[] {
     const answer: { readonly containers: readonly AgentContainer[] } = this.ask(

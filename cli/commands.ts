@@ -15,6 +15,7 @@ import {
   ID,
   IFNAME,
   JSON_OUT,
+  LINK,
   NAMES,
   NETWORK,
   OUTPUT,
@@ -57,6 +58,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--ipam-driver DRIVER', summary: 'who gives addresses (host-local)', suggestions: IPAM_DRIVERS },
       { flags: '--ipv6', summary: 'an IPv6 subnet too' },
       { flags: '--internal', summary: 'no way out of the network' },
+      { flags: '--encrypted', summary: 'driver overlay: nothing of it goes to other hosts in clear' },
       { flags: '--no-dns', summary: 'containers are not found by name' },
       { flags: '-o, --opt KEY=VALUE', summary: 'an option of the driver', isMany: true },
       { flags: '--label KEY=VALUE', summary: 'something to find the network by', isMany: true },
@@ -77,7 +79,8 @@ export const COMMANDS: readonly CommandSpec[] = [
         line: 'patchbay network create -d macvlan -o parent=eth0 \\\n    --subnet 192.168.1.0/24 --ip-range 192.168.1.240/28 lan',
         effect: 'containers as neighbours of the host on its own network'
       },
-      { line: 'patchbay network create -d overlay --subnet 10.42.0.0/16 all', effect: 'one network on all hosts' }
+      { line: 'patchbay network create -d overlay --subnet 10.42.0.0/16 all', effect: 'one network on all hosts' },
+      { line: 'patchbay network create -d overlay --encrypted vault', effect: 'the same by WireGuard' }
     ],
     run: async call => (await import('./network-create.ts')).create(call)
   },
@@ -117,7 +120,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     arguments: [{ ...NETWORK, isMany: true }],
     options: [
       { flags: '-f, --format TEMPLATE', summary: "a template, such as '{{.IPAM.Config.0.Subnet}}'" },
-      { flags: '-v, --verbose', summary: 'accepted for compatibility: everything is shown' },
+      { flags: '-v, --verbose', summary: 'services too' },
       { flags: '-o, --output FORMAT', summary: 'how it is shown', choices: ['json', 'yaml'] },
       JSON_OUT,
       ...PLACE,
@@ -125,7 +128,10 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     examples: [
       { line: 'patchbay network inspect blue', effect: 'as JSON, in the words of docker network inspect' },
-      { line: "patchbay network inspect -f '{{json .Containers}}' blue", effect: 'one part of it' }
+      {
+        line: "patchbay network inspect -f '{{range .Containers}}{{.Name}} {{end}}' blue",
+        effect: 'who is on it'
+      }
     ],
     run: async call => (await import('./network-inspect.ts')).inspect(call)
   },
@@ -143,6 +149,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         flags: '--gw-priority N',
         summary: 'the network with the highest has the default route (0)'
       },
+      LINK,
       { flags: '--driver-opt KEY=VALUE', summary: 'com.docker.network.endpoint.ifname is --ifname', isMany: true },
       { flags: '-p, --publish PORTS', summary: 'publish ports of it, as run does', isMany: true },
       ID,
@@ -295,6 +302,11 @@ export const COMMANDS: readonly CommandSpec[] = [
         summary: 'a network for this runtime too',
         choices: ['containerd', 'kubelet', 'nerdctl', 'podman']
       },
+      {
+        flags: '--names',
+        summary: "with names: the plugin dns in the runtime's network, and the agent's systemd units"
+      },
+      { flags: '--unit-dir DIR', summary: 'where the units go (/etc/systemd/system)', words: 'directory' },
       { flags: '--engine ENGINE', summary: 'which build (native where there is one)', choices: ['native', 'node'] },
       { flags: '--force', summary: "replace somebody else's files, which are kept in .before-patchbay" },
       DRY_RUN,
@@ -303,6 +315,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     examples: [
       { line: 'patchbay install --runtime containerd --dry-run', effect: 'what would be written where' },
+      { line: 'patchbay install --runtime podman --names', effect: 'containers find each other by name, too' },
       { line: 'patchbay install /usr/lib/cni', effect: 'the plugins alone, somewhere else' }
     ],
     run: async call => (await import('./install.ts')).install(call)
@@ -340,7 +353,11 @@ export const PROGRAMS: readonly ProgramSpec[] = [
     name: 'agent',
     heading: DAEMONS,
     summary: 'keep the overlay networks of this host',
-    examples: [{ line: 'patchbay agent --config /etc/patchbay/agent.json', effect: 'as a service' }],
+    examples: [
+      { line: 'patchbay agent --config /etc/patchbay/agent.json', effect: 'as a service' },
+      { line: 'patchbay agent trust', effect: 'the hosts of encrypted networks and their keys' },
+      { line: 'patchbay agent trust berlin', effect: 'that host was set up anew: its new key is right' }
+    ],
     usage: async () => (await import('../agent/main.ts')).USAGE,
     start: async argv => (await import('../agent/main.ts')).runAgent(argv)
   },

@@ -75,6 +75,12 @@ export const ENDPOINT: readonly OptionSpec[] = [
   { flags: '--mac-address MAC', summary: 'the MAC address it gets' },
   { flags: '--link-local-ip ADDRESS', summary: 'refused: the kernel makes it', isMany: true }
 ]
+export const LINK: OptionSpec = {
+  flags: '--link NAME[:ALIAS]',
+  summary: 'what it calls another container of its network',
+  isMany: true,
+  words: 'container'
+}
 export const ARGS: OptionSpec = { flags: '--args KEY=VALUE', summary: 'CNI_ARGS for the plugins', isMany: true }
 export const CAP: OptionSpec = {
   flags: '--cap NAME=JSON',

@@ -53,10 +53,15 @@ end
 complete -c patchbay -f -a '(__patchbay_complete)'
 `
 
-const SCRIPTS: Readonly<Record<string, string>> = { bash: BASH, zsh: ZSH, fish: FISH }
+/** By shell: the script, and where below `share` the shell looks for it by itself. */
+export const COMPLETIONS: ReadonlyMap<string, { readonly text: string; readonly path: string }> = new Map([
+  ['bash', { text: BASH, path: 'bash-completion/completions/patchbay' }],
+  ['zsh', { text: ZSH, path: 'zsh/site-functions/_patchbay' }],
+  ['fish', { text: FISH, path: 'fish/vendor_completions.d/patchbay.fish' }]
+])
 
 /** `completion SHELL` */
 export async function completion(call: Call): Promise<number> {
-  call.output.out(SCRIPTS[call.word(0)] ?? '')
+  call.output.out(COMPLETIONS.get(call.word(0))?.text ?? '')
   return 0
 }

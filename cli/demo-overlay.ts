@@ -3,15 +3,20 @@
  * others forget it. Hosts are network namespaces of this process, so nothing of the machine's own network is touched, and
  * nothing is left behind.
  *
- *     --static   without etcd: the hosts know each other from a file
+ *     --static      without etcd: the hosts know each other from a file
+ *     --encrypted   by WireGuard, where the kernel has it
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { CARRIER_FILE } from '../agent/encryption/carrier.ts'
 import { formatAddress } from '../lib/ip/address.ts'
 import { formatMac } from '../lib/ip/mac.ts'
+import { LinuxKernel } from '../lib/net/kernel-net.ts'
+import { errnoOf } from '../lib/sys/errors.ts'
+import { unpinNetns } from '../lib/sys/pinned-netns.ts'
 import { CENTER, Site, type SiteHost } from './demo/site.ts'
 import { connectFrom, makeNamespace, type Namespace, startEcho } from './demo/world.ts'
 
@@ -21,6 +26,7 @@ const NETWORK = 'blue'
 const VNI = 42
 const ECHO_PORT = 7
 const LEASE_SECONDS = 3
+const WIREGUARD_PORT = 51_830
 const NAMES: readonly string[] = ['amsterdam', 'berlin', 'copenhagen']
 
 interface Container {
@@ -38,8 +44,8 @@ interface CniResult {
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  const isStatic = args.includes('--static')
-  const obstacle = obstacleTo(isStatic)
+  const wish: Wish = { isStatic: args.includes('--static'), isEncrypted: args.includes('--encrypted') }
+  const obstacle = obstacleTo(wish)
   if (obstacle !== undefined) {
     process.stderr.write(`${obstacle}\n`)
     return 1
@@ -48,6 +54,7 @@ async function main(args: readonly string[]): Promise<number> {
   const site = Site.create(NAMES)
   const cleanUp = (): void => {
     site.stop()
+    for (const name of NAMES) unpinNetns(join(directory, name, 'agent', CARRIER_FILE))
     rmSync(directory, { recursive: true, force: true })
   }
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -57,16 +64,43 @@ async function main(args: readonly string[]): Promise<number> {
     })
   }
   try {
-    return await new Demo(site, directory, isStatic).run()
+    if (wish.isEncrypted && !hasWireGuard()) {
+      process.stderr.write(`${NO_WIREGUARD}\n`)
+      return 1
+    }
+    return await new Demo(site, directory, wish).run()
   } finally {
     cleanUp()
   }
 }
 
-function obstacleTo(isStatic: boolean): string | undefined {
+interface Wish {
+  readonly isStatic: boolean
+  readonly isEncrypted: boolean
+}
+
+const NO_WIREGUARD =
+  'this kernel has no WireGuard, which encryption needs: modprobe wireguard (Linux 5.6 or newer), or see the same in clear: npm run demo:overlay'
+
+/** Tried in this process's own namespace. */
+function hasWireGuard(): boolean {
+  const host = new LinuxKernel().host()
+  try {
+    host.links.removeByIndex(host.links.add({ name: 'probe', kind: { kind: 'wireguard' } }).index)
+    return true
+  } catch (error) {
+    if (errnoOf(error) === 'EOPNOTSUPP') return false
+    throw error
+  } finally {
+    host.close()
+  }
+}
+
+function obstacleTo({ isStatic, isEncrypted }: Wish): string | undefined {
   if (process.getuid?.() !== 0)
     return 'npm run demo:overlay needs root, because it makes network namespaces: sudo npm run demo:overlay'
   if (!existsSync(PATCHBAY)) return 'no executables in dist: npm run build'
+  if (isStatic && isEncrypted) return '--static and --encrypted exclude each other: a file of hosts knows no keys'
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/bin', '/usr/sbin']
   if (isStatic || folders.some(folder => existsSync(join(folder, 'etcd')))) return undefined
   return 'etcd is not installed: apt-get install etcd-server, or see the same without it: npm run demo:overlay -- --static'
@@ -76,15 +110,17 @@ class Demo {
   readonly #site: Site
   readonly #directory: string
   readonly #isStatic: boolean
+  readonly #isEncrypted: boolean
   readonly #binDir: string
   /** What agents have said, for when something goes wrong. */
   #log = ''
   readonly #agents = new Map<string, { readonly kill: (signal: NodeJS.Signals) => boolean }>()
 
-  constructor(site: Site, directory: string, isStatic: boolean) {
+  constructor(site: Site, directory: string, { isStatic, isEncrypted }: Wish) {
     this.#site = site
     this.#directory = directory
     this.#isStatic = isStatic
+    this.#isEncrypted = isEncrypted
     this.#binDir = ['native', 'node'].map(engine => join(ROOT, 'dist', engine, 'bin')).find(existsSync) ?? ''
   }
 
@@ -97,11 +133,12 @@ class Demo {
 
     say(`\n2. Attach a container on each host: patchbay attach ${NETWORK} NETNS`)
     const containers = this.#site.hosts.map(host => this.#attach(host))
-    draw(containers)
+    draw(containers, this.#isEncrypted ? `WireGuard, UDP ${WIREGUARD_PORT}` : `UDP 4789, VNI ${VNI}`)
 
     say('3. Talk, every container with every other')
     await this.#talk(containers)
     this.#showTables(containers)
+    if (this.#isEncrypted) this.#showKeys()
 
     say('\n4. A host dies')
     await this.#die(containers)
@@ -136,7 +173,8 @@ class Demo {
         }
     const file = join(directory, 'agent.json')
     const stateDir = join(directory, 'agent')
-    const places = { socket: this.#socket(host), stateDir, confDir: directory }
+    const encryption = { directory: join(directory, 'keys') }
+    const places = { socket: this.#socket(host), stateDir, confDir: directory, encryption }
     writeFileSync(file, JSON.stringify({ host: host.name, ...places, ...registry }))
     writeFileSync(join(directory, `${NETWORK}.conflist`), JSON.stringify(this.#network(host), undefined, 2))
     const agent = this.#site.start(host, PATCHBAY, ['agent', '--config', file], text => this.#note(text))
@@ -151,6 +189,7 @@ class Demo {
       type: 'vxlan',
       vni: VNI,
       isDefaultGateway: true,
+      ...(this.#isEncrypted ? { encrypted: true } : {}),
       registry: { socket: this.#socket(host) },
       stateDir: join(directory, 'state'),
       ipam: this.#isStatic
@@ -219,9 +258,19 @@ class Demo {
     net.close()
   }
 
+  /** Whose keys the first host has. */
+  #showKeys(): void {
+    const [first] = this.#site.hosts
+    if (first === undefined) return
+    const config = join(this.#place(first), 'agent.json')
+    const { stdout, stderr } = this.#site.run(first, PATCHBAY, ['agent', 'trust', '--config', config])
+    say(`\n   patchbay agent trust, on ${first.name}:\n${(stdout || stderr).replaceAll(/^(?=.)/gm, '      ')}`)
+  }
+
   async #die(containers: readonly Container[]): Promise<void> {
     const dead = containers.at(-1)
     if (dead === undefined) return
+    const vtep = this.#vtepOf(dead.host)
     this.#agents.get(dead.host.name)?.kill('SIGKILL')
     this.#site.cut(dead.host)
     say(`   ${dead.host.name}: the power is off`)
@@ -231,20 +280,29 @@ class Demo {
       say(`   without etcd nobody notices by himself: ${dead.host.name} is taken out of the hosts' file`)
     } else say(`   its lease of ${LEASE_SECONDS} s is not renewed any more ...`)
     const others = containers.filter(one => one !== dead)
-    for (const { host } of others) await this.#until(`${host.name} forgets it`, () => !this.#knows(host, dead.host))
+    for (const { host } of others) await this.#until(`${host.name} forgets it`, () => !this.#knows(host, vtep))
     const seconds = ((performance.now() - started) / 1000).toFixed(1)
     say(`   after ${seconds} s ${others.map(one => one.host.name).join(' and ')} have forgotten it`)
     await this.#talk(others)
   }
 
-  #knows(host: SiteHost, other: SiteHost): boolean {
+  /** The address that other hosts send frames for a host to. */
+  #vtepOf(host: SiteHost): string {
+    const net = this.#site.net(host)
+    try {
+      const { info } = net.links.get(`vx${VNI}`)
+      return info.kind === 'vxlan' && info.local !== undefined ? formatAddress(info.local) : host.address
+    } finally {
+      net.close()
+    }
+  }
+
+  #knows(host: SiteHost, vtep: string): boolean {
     const net = this.#site.net(host)
     try {
       const entries = net.fdb.list(net.links.get(`vx${VNI}`).index)
       // What a tunnel has learned from frames ages; what it was told is taken away at once.
-      return entries.some(
-        one => one.dst !== undefined && formatAddress(one.dst) === other.address && one.permanent === true
-      )
+      return entries.some(one => one.dst !== undefined && formatAddress(one.dst) === vtep && one.permanent === true)
     } finally {
       net.close()
     }
@@ -308,7 +366,7 @@ function canConnect(
 }
 
 /** Three hosts side by side on a wire, each with its bridge and its container. */
-function draw(containers: readonly Container[]): void {
+function draw(containers: readonly Container[], underlay: string): void {
   const width = Math.max(...containers.flatMap(one => [one.name, ...one.addresses].map(text => text.length))) + 4
   const centre = (text: string): string => {
     const left = Math.floor((width - text.length) / 2)
@@ -334,7 +392,7 @@ function draw(containers: readonly Container[]): void {
     return left + corner + right
   })
   say(`   ${wire.join('═══')}`)
-  say(`   ${centre('')} UDP 4789, VNI ${VNI}\n`)
+  say(`   ${centre('')} ${underlay}\n`)
 }
 
 function say(text: string): void {

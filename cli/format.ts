@@ -2,6 +2,7 @@
 import type { Call } from './call.ts'
 import { didYouMean } from './nearest.ts'
 import { jsonLine, tableText, UsageError } from './output.ts'
+import { expand, type Lookup } from './template.ts'
 
 /** A thing that is shown: its fields by name, in the order of the table's columns. */
 export type Row = Readonly<Record<string, unknown>>
@@ -80,20 +81,8 @@ export function expandedOver(template: string, value: unknown): string {
   return expanded(text, path => valueAt(value, path, undefined))
 }
 
-const PLACEHOLDER = /\{\{\s*(json\s+)?((?:\.[\w-]+)+|\.)\s*\}\}/g
-
-function expanded(template: string, valueOf: (path: readonly string[]) => unknown): string {
-  const rest = template.replaceAll(PLACEHOLDER, '')
-  if (rest.includes('{{')) {
-    throw new UsageError(
-      `read --format: ${JSON.stringify(rest.slice(rest.indexOf('{{')))} is not understood`,
-      'a template has {{.Field}}, {{.Field.0.Field}} and {{json .Field}}; for more: --json and jq'
-    )
-  }
-  return template.replaceAll(PLACEHOLDER, (_all, json: string | undefined, path: string) => {
-    const value = valueOf(path.split('.').filter(part => part !== ''))
-    return json === undefined ? textOf(value) : JSON.stringify(value)
-  })
+function expanded(template: string, lookup: Lookup): string {
+  return expand(template, lookup, value => path => valueAt(value, path, undefined), textOf)
 }
 
 function valueAt(value: unknown, path: readonly string[], fields: readonly string[] | undefined): unknown {

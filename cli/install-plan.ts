@@ -64,6 +64,12 @@ export function planConfig(path: string, config: object): Step {
   }
 }
 
+/** What will happen to a file of ours that people may have changed. */
+export function planText(path: string, text: string): Step {
+  if (!existsSync(path)) return { path, action: 'create' }
+  return { path, action: readFileSync(path, 'utf8') === text ? 'leave' : 'replace' }
+}
+
 /**
  * Whether another file of the directory has a network of this name: runtimes take the first file, and whoever wrote the second
  * thinks that it counts.

@@ -2,9 +2,10 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert, suite } from '../lib/testing/suite.ts'
+import { agentUnits } from './agent-units.ts'
 import { installInto } from './install.ts'
 import { filesBefore, nameClash, planConfig, planPlugins } from './install-plan.ts'
-import { RUNTIMES } from './runtime-config.ts'
+import { namesDocument, RUNTIMES, withNames } from './runtime-config.ts'
 
 const test = suite('cli/install --runtime')
 
@@ -22,13 +23,25 @@ test('the networks it writes are those of docs/runtimes', () => {
   for (const { document, config } of RUNTIMES) {
     assert.equal(JSON.parse(readFileSync(join(documents, document), 'utf8')), config, document)
   }
-  const written = RUNTIMES.map(one => one.document).sort()
+  const named = RUNTIMES.filter(one => one.namesHint !== '')
+  for (const { document, config } of named) {
+    const text = readFileSync(join(documents, namesDocument(document)), 'utf8')
+    assert.equal(JSON.parse(text), withNames(config), document)
+  }
+  const written = [...RUNTIMES.map(one => one.document), ...named.map(one => namesDocument(one.document))].sort()
   assert.equal(
     readdirSync(documents)
       .filter(name => name.endsWith('.conflist'))
       .sort(),
     written
   )
+})
+
+test('the units it writes are those of agent/systemd, with the command that wrote them', () => {
+  const text = (name: string): string => readFileSync(join(import.meta.dirname, '..', 'agent', 'systemd', name), 'utf8')
+  for (const unit of agentUnits('/usr/local/bin/patchbay')) assert.is(unit.text, text(unit.name))
+  const [service] = agentUnits('/opt/a b/100%/$x')
+  assert.match(service?.text ?? '', /^ExecStart="\/opt\/a b\/100%%\/\$\$x" agent$/m)
 })
 
 test('plugins of others are told from our own, by link and by copy', () =>

@@ -21,6 +21,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { isSea } from 'node:sea'
 import { ensureDirectory, ownFileModes } from '../lib/sys/files.ts'
 import { pluginNames } from '../plugins/start.ts'
+import { agentUnits, UNIT_DIR } from './agent-units.ts'
 import type { Call } from './call.ts'
 import {
   filesBefore,
@@ -30,35 +31,55 @@ import {
   nameClash,
   planConfig,
   planPlugins,
+  planText,
   type Step,
   stepText
 } from './install-plan.ts'
 import { adviceFor, CommandError, jsonLine, type Output, UsageError } from './output.ts'
-import { RUNTIMES, type RuntimeTarget } from './runtime-config.ts'
+import { RUNTIMES, type RuntimeTarget, withNames } from './runtime-config.ts'
+
+/** podman puts it into each network that it makes as soon as it is there, and then nothing is resolved without the agent. */
+const DNSNAME = 'dnsname'
 
 interface Options {
   readonly directory: string
   readonly source: string
   readonly names: readonly string[]
-  readonly network: { readonly path: string; readonly runtime: RuntimeTarget } | undefined
+  readonly network: Network | undefined
+  /** The agent's, where names are asked for. */
+  readonly units: readonly TextFile[]
+}
+
+interface Network {
+  readonly path: string
+  readonly config: RuntimeTarget['config']
+  /** What is left to do by hand. */
+  readonly hints: readonly string[]
+}
+
+interface TextFile {
+  readonly path: string
+  readonly text: string
 }
 
 /** `install [DIR] [--runtime NAME] …` */
 export async function install(call: Call): Promise<number> {
   const named = call.text('runtime')
   const runtime = named === undefined ? undefined : runtimeNamed(named)
+  if (call.has('names')) refuseNames(runtime)
   const chosen: Options = {
     directory: resolve(call.words[0] ?? runtime?.binDir ?? '/opt/cni/bin'),
     source: executableOf(call.text('engine')),
-    names: pluginNames(),
-    network: runtime && { path: join(resolve(call.text('conf-dir') ?? runtime.confDir), runtime.fileName), runtime }
+    names: pluginNames().filter(name => name !== DNSNAME || call.has('names')),
+    network: runtime && networkOf(call, runtime),
+    units: call.has('names') ? unitsBelow(resolve(call.text('unit-dir') ?? UNIT_DIR)) : []
   }
   const isDry = call.has('dry-run')
   const isForced = isDry || call.has('force')
   const steps = planOf(chosen)
   refuseReplacing(steps, isForced)
-  const clash =
-    chosen.network === undefined ? undefined : nameClash(chosen.network.path, chosen.network.runtime.config.name)
+  const { network } = chosen
+  const clash = network === undefined ? undefined : nameClash(network.path, network.config.name)
   if (clash !== undefined && !isForced) throw new CommandError(`install: ${clash}`, '--force writes it all the same')
   if (!isDry) carryOut(chosen, steps)
   report(call.output, chosen, steps, { isDry, asJson: call.asJson, clash })
@@ -72,9 +93,32 @@ function runtimeNamed(name: string): RuntimeTarget {
   throw new UsageError(`read --runtime ${JSON.stringify(name)}: must be one of ${known}`)
 }
 
-function planOf({ directory, names, network }: Options): readonly Step[] {
-  const plugins = planPlugins(directory, names)
-  return network === undefined ? plugins : [...plugins, planConfig(network.path, network.runtime.config)]
+/** @throws {UsageError} without a runtime, or for one whose containers could not ask */
+function refuseNames(runtime: RuntimeTarget | undefined): void {
+  if (runtime === undefined) throw new UsageError('read --names: needs --runtime, in whose network they are')
+  if (runtime.namesHint === '')
+    throw new UsageError(`read --names: ${runtime.name} writes resolv.conf by itself, and has cluster DNS for names`)
+}
+
+function networkOf(call: Call, runtime: RuntimeTarget): Network {
+  const path = join(resolve(call.text('conf-dir') ?? runtime.confDir), runtime.fileName)
+  if (!call.has('names')) return { path, config: runtime.config, hints: [runtime.hint] }
+  const agent = 'start what answers: systemctl enable --now patchbay-agent.socket patchbay-agent.service'
+  return { path, config: withNames(runtime.config), hints: [runtime.hint, runtime.namesHint, agent] }
+}
+
+function unitsBelow(directory: string): readonly TextFile[] {
+  return agentUnits(commandPath()).map(({ name, text }) => ({ path: join(directory, name), text }))
+}
+
+/** Where the command that is running now is found again. */
+function commandPath(): string {
+  return isSea() ? process.execPath : join(distOf(), 'node', 'patchbay')
+}
+
+function planOf({ directory, names, network, units }: Options): readonly Step[] {
+  const networks = network === undefined ? [] : [planConfig(network.path, network.config)]
+  return [...planPlugins(directory, names), ...networks, ...units.map(({ path, text }) => planText(path, text))]
 }
 
 function refuseReplacing(steps: readonly Step[], isAllowed: boolean): void {
@@ -86,24 +130,29 @@ function refuseReplacing(steps: readonly Step[], isAllowed: boolean): void {
   )
 }
 
-function carryOut({ directory, source, names, network }: Options, steps: readonly Step[]): void {
+function carryOut({ directory, source, names, network, units }: Options, steps: readonly Step[]): void {
   // What is installed is for every program of the host, whatever the mask of the shell.
   ownFileModes()
   for (const step of steps.filter(one => one.action === 'replace')) keep(step.path)
   installInto(directory, source, names)
-  const configStep = steps.find(one => one.path === network?.path)
-  if (network === undefined || configStep === undefined || configStep.action === 'leave') return
+  const texts = network === undefined ? units : [textOf(network), ...units]
+  for (const { path, text } of texts) {
+    if (steps.find(one => one.path === path)?.action !== 'leave') writeText(path, text)
+  }
+}
+
+function textOf({ path, config }: Network): TextFile {
+  return { path, text: `${JSON.stringify(config, undefined, 2)}\n` }
+}
+
+function writeText(path: string, text: string): void {
   try {
-    ensureDirectory(dirname(network.path), 0o755)
-    const text = `${JSON.stringify(network.runtime.config, undefined, 2)}\n`
-    replace(network.path, fresh => writeFileSync(fresh, text, { mode: 0o644, flush: true, flag: 'wx' }))
-    syncDirectory(dirname(network.path))
+    ensureDirectory(dirname(path), 0o755)
+    replace(path, fresh => writeFileSync(fresh, text, { mode: 0o644, flush: true, flag: 'wx' }))
+    syncDirectory(dirname(path))
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error)
-    throw new CommandError(
-      `write network ${JSON.stringify(network.path)}: ${cause}`,
-      adviceFor(error, 'name another place')
-    )
+    throw new CommandError(`write ${JSON.stringify(path)}: ${cause}`, adviceFor(error, 'name another place'))
   }
 }
 
@@ -145,7 +194,7 @@ function report(
   if (!isDry) output.out(`installed ${String(names.length)} plugins in ${directory}: ${names.join(' ')}\n`)
   if (clash !== undefined) output.out(`note: ${clash}\n`)
   for (const path of before) output.out(`note: ${path} comes first; a runtime that takes one network takes that\n`)
-  if (network !== undefined) output.out(`note: ${network.runtime.hint}\n`)
+  for (const hint of network?.hints ?? []) output.out(`note: ${hint}\n`)
 }
 
 /**
@@ -209,11 +258,14 @@ function syncDirectory(directory: string): void {
   }
 }
 
+/** Where both engines are. */
+function distOf(): string {
+  return isSea() ? dirname(dirname(process.execPath)) : join(dirname(dirname(resolve(process.argv[1] ?? '.'))), 'dist')
+}
+
 /** The built executable to install: the native one where it was built, since it starts much faster. */
 function executableOf(engine: string | undefined): string {
-  const dist = isSea()
-    ? dirname(dirname(process.execPath))
-    : join(dirname(dirname(resolve(process.argv[1] ?? '.'))), 'dist')
+  const dist = distOf()
   const native = join(dist, 'native', MULTI_CALL)
   const node = isSea() ? process.execPath : join(dist, 'node', 'patchbay')
   if (engine === undefined) return firstExisting([native, node])

@@ -1,8 +1,21 @@
 /** The commands that look at the host and at what is wrong with it: rows of the table of commands. */
-import { CACHE_DIR, CONF_DIR, JSON_OUT, STATE_DIR } from './common-options.ts'
+import { AGENT_SOCKET, CACHE_DIR, CONF_DIR, DRY_RUN, JSON_OUT, PLACE, STATE_DIR } from './common-options.ts'
 import type { CommandSpec } from './spec.ts'
+import { SORT_KEYS } from './top/sort-keys.ts'
 
 const LOOKING = 'Seeing and mending'
+
+const NETNS = {
+  flags: '--netns PATH',
+  summary: 'look at the networks of this namespace: of a container that has containers',
+  words: 'file'
+} as const
+
+const AGENT_CONFIG = {
+  flags: '--config FILE',
+  summary: "the agent's configuration, which names etcd (/etc/patchbay/agent.json)",
+  words: 'file'
+} as const
 
 const RECORDS = [CONF_DIR, CACHE_DIR, STATE_DIR]
 
@@ -22,7 +35,8 @@ export const LOOKING_COMMANDS: readonly CommandSpec[] = [
       { flags: '--dot', summary: 'a graph for Graphviz' },
       { ...JSON_OUT, summary: 'everything that was read, as docs/view.schema.json describes it' },
       { flags: '--cluster', summary: 'also what etcd knows of the other hosts' },
-      { flags: '--config FILE', summary: "the agent's, for --cluster (/etc/patchbay/agent.json)", words: 'file' },
+      AGENT_CONFIG,
+      NETNS,
       ...RECORDS
     ],
     examples: [
@@ -31,5 +45,54 @@ export const LOOKING_COMMANDS: readonly CommandSpec[] = [
       { line: 'patchbay map --dot | dot -Tpdf > networks.pdf', effect: 'by Graphviz' }
     ],
     run: async call => (await import('./map/map.ts')).map(call)
+  },
+  {
+    name: 'doctor',
+    heading: LOOKING,
+    summary: 'find what is wrong with container networks, and say what to do',
+    description:
+      'Exit status: 0 nothing wrong, 1 warnings, 2 errors, as monitoring reads it. --fix does what can harm nothing that ' +
+      'works, and says each before it is done.',
+    options: [
+      { flags: '--fix', summary: 'do what is safe' },
+      { ...DRY_RUN, summary: 'with --fix: say what it would do' },
+      { flags: '--check NAME', summary: 'only this check', isMany: true },
+      { flags: '-o, --output FORMAT', summary: 'how it is shown', choices: ['text', 'json'] },
+      JSON_OUT,
+      NETNS,
+      AGENT_CONFIG,
+      AGENT_SOCKET,
+      ...PLACE,
+      STATE_DIR
+    ],
+    examples: [
+      { line: 'patchbay doctor', effect: 'everything' },
+      { line: 'patchbay doctor --check forwarding --check mtu -o json', effect: 'two checks, for programs' },
+      { line: 'patchbay doctor --fix', effect: 'and mend what is safe to mend' }
+    ],
+    run: async call => (await import('./doctor/doctor.ts')).doctor(call)
+  },
+  {
+    name: 'top',
+    heading: LOOKING,
+    summary: 'show who receives and sends how much, now',
+    description:
+      'On a terminal it goes on until q. Received and sent are as the container sees it; connections are those that the ' +
+      "kernel follows for it. The agent's /metrics has the counters for Prometheus.",
+    options: [
+      { flags: '--by WHAT', summary: 'what a line is (container)', choices: ['container', 'network', 'port'] },
+      { flags: '--sort COLUMN', summary: 'by which column (rx)', choices: SORT_KEYS },
+      { flags: '--interval SECONDS', summary: 'over how long rates are taken (1)' },
+      { flags: '--once', summary: 'one table' },
+      { flags: '-o, --output FORMAT', summary: 'how it is shown; json is once', choices: ['text', 'json'] },
+      JSON_OUT,
+      ...RECORDS
+    ],
+    examples: [
+      { line: 'patchbay top', effect: 'until q' },
+      { line: 'patchbay top --by network --once', effect: 'one table' },
+      { line: 'patchbay top --once -o json --interval 10', effect: 'rates over ten seconds, for scripts' }
+    ],
+    run: async call => (await import('./top/top.ts')).top(call)
   }
 ]

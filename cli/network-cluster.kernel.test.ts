@@ -32,7 +32,13 @@ function patchbay(lab: OverlayLab, number: number, ...args: readonly string[]): 
     ? [`--agent-socket=${join(directory, 'agent.sock')}`]
     : []
   mkdirSync(directory, { recursive: true })
-  const { status, stdout, stderr } = namespace.run(node, [...program, ...args, ...places, ...agent])
+  const { status, stdout, stderr } = namespace.run(node, [
+    ...program,
+    ...args.slice(0, 2),
+    ...places,
+    ...agent,
+    ...args.slice(2)
+  ])
   return { status, out: stdout, err: stderr }
 }
 
@@ -73,15 +79,22 @@ test('one command makes a network on every host, whose containers reach, see and
     const [row] = JSON.parse(done(lab, 1, 'network', 'ls', '--json', '-f', 'scope=cluster'))
     assert.equal([row.Name, row.Driver, row.Scope, row.Subnets], ['blue', 'overlay', 'cluster', ['10.60.0.0/24']])
 
+    const [plain] = JSON.parse(done(lab, 1, 'network', 'inspect', 'blue'))
+    done(lab, 0, 'network', 'create', '-d', 'overlay', '--encrypted', 'secret')
+    await until('host 1 has that one', () => hasFile(lab, 1, 'secret'))
+    const [secret] = JSON.parse(done(lab, 1, 'network', 'inspect', 'secret'))
+    assert.equal([plain.Options.encrypted, secret.Options.encrypted], [undefined, 'true'])
+    assert.is(done(lab, 1, 'network', 'rm', 'secret'), 'secret\n')
+
     const one = connected(lab, 0, 'blue', 'web')
     const two = connected(lab, 1, 'blue', 'db')
     await until('they reach each other', () => pings(one, addressOf(two)))
     const [seen] = JSON.parse(done(lab, 0, 'network', 'inspect', 'blue'))
     assert.equal(seen.Id, row.ID)
-    const [web] = seen.Containers.web
+    const { web } = seen.Containers
     assert.equal([web.Name, web.Host, web.State, web.Live.Up], ['web', 'h0', 'running', true])
     assert.equal(web.Live.Addresses[0], `${addressOf(one)}/24`)
-    const [db] = seen.Containers.db
+    const { db } = seen.Containers
     assert.equal([db.Name, db.Host, db.Addresses, 'Live' in db], ['db', 'h1', [addressOf(two)], false])
 
     const taken = patchbay(lab, 1, 'network', 'connect', '--name', 'web', 'blue', lab.container().path)
@@ -119,6 +132,7 @@ test('names, subnets and wishes that cannot be: the message names what is in the
       [['red', '--subnet', '192.0.2.0/25'], 1, /overlaps 192\.0\.2\.0\/24 of interface/],
       [['red', '--gateway', '10.9.0.1', '--subnet', '10.8.0.0/24'], 2, /--gateway 10\.9\.0\.1: not in 10\.8\.0\.0\/24/],
       [['red', '--ipam-driver', 'dhcp'], 2, /gives addresses by ipam driver cluster, not "dhcp"/],
+      [['red', '-d', 'bridge', '--encrypted'], 2, /--encrypted goes with driver overlay, not bridge/],
       [['red', '--scope', 'local'], 2, /--scope local: networks of driver overlay are on all hosts/],
       [['host'], 1, /the name means something else/]
     ]
@@ -127,6 +141,18 @@ test('names, subnets and wishes that cannot be: the message names what is in the
       assert.match(answer.err, message)
       assert.is(answer.status, status, args.join(' '))
     }
+    const local = patchbay(
+      lab,
+      1,
+      'network',
+      'create',
+      '--subnet',
+      '10.61.0.0/24',
+      '--conf-dir',
+      '/nonexistent',
+      'blue'
+    )
+    assert.match(local.err, /create network "blue": the cluster has a network of this name since 20/)
     // Chosen on two hosts at a time: each has its own.
     const names = ['n1', 'n2', 'n3', 'n4']
     for (const name of names) assert.is(create(names.indexOf(name) % 2, name, '--ipv6', '--label', 'a=b').status, 0)

@@ -15,6 +15,7 @@ function wish(more: Partial<NetworkWish> = {}): NetworkWish {
     internal: false,
     names: true,
     ipv6: false,
+    encrypted: false,
     mayOverlap: false,
     ...nothing,
     ...more

@@ -4,6 +4,7 @@ import { vlanOfName } from '../lib/attach/vlan-master.ts'
 import { ifNameFault } from '../lib/cni/env.ts'
 import { formatAddress, type IpAddress } from '../lib/ip/address.ts'
 import { formatPrefix, prefixContains } from '../lib/ip/prefix.ts'
+import { OFFERED_VERSIONS } from '../lib/runtime/network.ts'
 import { DRIVER_NAMES, IPAM_DRIVERS } from './driver-names.ts'
 import { OptionReader } from './driver-options.ts'
 import { didYouMean } from './nearest.ts'
@@ -17,6 +18,8 @@ export interface NetworkWish extends PoolWish {
   /** '' = as the driver has it. */
   readonly ipamDriver: string
   readonly internal: boolean
+  /** What goes to other hosts is encrypted. */
+  readonly encrypted: boolean
   /** Containers are found by name. */
   readonly names: boolean
   readonly options: ReadonlyMap<string, string>
@@ -63,7 +66,8 @@ export function networkConfig(wish: NetworkWish, around: Surroundings): { readon
   const plugins = chain.filter(plugin => around.plugins.includes(String(plugin['type'])))
   options.finish()
   return {
-    cniVersion: '1.1.0',
+    cniVersion: OFFERED_VERSIONS[0],
+    cniVersions: OFFERED_VERSIONS,
     name: wish.name,
     ...(wish.labels.size === 0 ? {} : { labels: Object.fromEntries(wish.labels) }),
     plugins

@@ -10,6 +10,7 @@ import { orderGateways, PRIORITY_ARGUMENT } from './gateways.ts'
 import { nameArgs, nameOption, withAliases } from './names.ts'
 import { CommandError, jsonLine } from './output.ts'
 import { runtimeAt } from './place.ts'
+import { linkArgs, parseLink, resolveLinks } from './run/links.ts'
 import { type Port, parsePorts } from './run/ports.ts'
 import { nobodyPublishes, portArgs, portsOf, publishes, withHostPort } from './run/publish.ts'
 import { ContainerStore } from './run/store.ts'
@@ -39,6 +40,8 @@ export async function connect(call: Call): Promise<number> {
 
 async function wantedOf(call: Call, wish: EndpointWish, network: Network, container: Container): Promise<Wanted> {
   const { cache } = runtimeAt(call.place, call.output)
+  const containers = new Containers(cache, call.runDir)
+  const links = await resolveLinks(call.texts('link').map(parseLink), containers, [network], cache)
   const ports = await Promise.all(
     [...askedPorts(call, network), ...ownPorts(call, cache, container, network)].map(withHostPort)
   )
@@ -48,6 +51,7 @@ async function wantedOf(call: Call, wish: EndpointWish, network: Network, contai
     ifName: wish.ifName === undefined ? undefined : checkedIfName(wish.ifName),
     args: [
       ...endpointArgs(wish),
+      ...linkArgs(links, network),
       ...nameArgs(nameOption(call) ?? (container.name === '' ? undefined : container.name))
     ],
     capabilityArgs: withAliases(wish.aliases, network, portArgs(ports))

@@ -5,20 +5,28 @@ import { LONGEST_NAME } from '../agent/networks/record.ts'
 import { isName } from '../lib/cni/env.ts'
 import { loadNetworks, type Network } from '../lib/runtime/network.ts'
 import { ensureDirectory, fileError, ownFileModes } from '../lib/sys/files.ts'
+import { AgentClient } from './agent-client.ts'
 import type { Call } from './call.ts'
 import { whileAlone } from './lock.ts'
 import { type NetworkWish, networkConfig } from './network-config.ts'
-import { refuseTakenName, surroundings } from './network-surroundings.ts'
+import { refuseClusterName, refuseTakenName, surroundings } from './network-surroundings.ts'
 import { adviceFor, CommandError, jsonLine, UsageError } from './output.ts'
 
 /** `network create NAME` */
 export async function create(call: Call): Promise<number> {
   const { place, output } = call
   const wish = wishOf(call)
+  if (wish.encrypted && wish.driver !== 'overlay') {
+    throw new UsageError(
+      `create network: --encrypted goes with driver overlay, not ${wish.driver}`,
+      'what stays on one host needs no encryption'
+    )
+  }
   if (wish.driver === 'overlay') return (await import('./network-overlay.ts')).createOverlay(call, wish)
   const path = join(place.confDir, `patchbay-${wish.name}.conflist`)
   // Before anything is made: a wish that cannot be fulfilled leaves no directory either.
   const plan = configOf(wish, loadNetworks(place.confDir).networks)
+  refuseClusterName(wish.name, new AgentClient(call.text('agent-socket')).networksIfThere())
   if (call.has('dry-run')) {
     output.out(jsonLine(plan))
     return 0
@@ -42,6 +50,7 @@ function wishOf(call: Call): NetworkWish {
     ipRanges: call.texts('ip-range'),
     auxAddresses: call.texts('aux-address'),
     internal: call.has('internal'),
+    encrypted: call.has('encrypted'),
     names: !call.has('no-dns'),
     ipv6: call.has('ipv6'),
     mayOverlap: call.has('allow-overlap'),

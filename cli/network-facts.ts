@@ -17,7 +17,8 @@ const OPTIONS: Readonly<Record<string, string>> = {
   mode: 'mode',
   mtu: 'mtu',
   vni: 'vni',
-  ipMasq: 'ip-masq'
+  ipMasq: 'ip-masq',
+  encrypted: 'encrypted'
 }
 
 export function optionsOf(network: Network): Readonly<Record<string, string>> {

@@ -12,17 +12,26 @@ import { expandedOver } from './format.ts'
 import { type LiveInterface, liveInterface } from './live-interface.ts'
 import { createdAt, driverOf, ipamOf, isInternal, labelsOf, optionsOf, scopeOf } from './network-facts.ts'
 import { clusterNetworkOf, findNetwork, idOf } from './network-find.ts'
+import { builtInNetwork } from './network-show.ts'
 import { CommandError, jsonLine, reportError } from './output.ts'
 import { runtimeAt } from './place.ts'
+import { servicesOn } from './service/ask.ts'
 
 /** `network inspect NAME…`: JSON in Docker's words. */
 export async function inspect(call: Call): Promise<number> {
   const { place, output } = call
   const shown: object[] = []
   for (const name of call.words) {
+    const builtIn = builtInNetwork(name)
+    if (builtIn !== undefined) {
+      shown.push(builtIn)
+      continue
+    }
     try {
       const network = findNetwork(place.confDir, name)
-      shown.push({ ...inspected(network), Containers: containersOf(call, network), ...filed(network) })
+      const services = call.has('verbose') ? { Services: shownServices(call, network.name) } : {}
+      const containers = containersOf(call, network)
+      shown.push({ ...inspected(network), Containers: containers, ...services, ...filed(network) })
     } catch (error) {
       reportError(output, error, call.asJson)
     }
@@ -63,6 +72,18 @@ function inspected(one: Network): object {
   }
 }
 
+/** By name, in Docker's words. */
+function shownServices(call: Call, network: string): object {
+  const shown = servicesOn(call, network).map(({ name, running, service }) => {
+    const ports = (service.publish ?? []).map(one => `${one.port}:${one.target}/${one.protocol}`)
+    return [
+      name,
+      { VIP: service.vips[0] ?? '', VIPs: service.vips, Ports: ports, Alias: service.alias, Tasks: running }
+    ]
+  })
+  return Object.fromEntries(shown)
+}
+
 function filed(one: Network): object {
   return {
     Options: optionsOf(one),
@@ -82,6 +103,10 @@ interface ShownContainer {
   readonly EndpointID: string
   readonly Interface: string
   readonly MacAddress: string
+  /** The first of each family; '' for none. */
+  readonly IPv4Address: string
+  readonly IPv6Address: string
+  /** All of them. */
   readonly Addresses: readonly string[]
   readonly Ports?: readonly object[]
   readonly Netns?: string
@@ -90,15 +115,15 @@ interface ShownContainer {
   readonly Live?: LiveInterface | null
 }
 
-/** By container id, since a container may be on a network twice. */
-function containersOf(call: Call, network: Network): Readonly<Record<string, readonly ShownContainer[]>> {
+/** By container id, as with Docker; a further interface of the same container has its name behind that. */
+function containersOf(call: Call, network: Network): Readonly<Record<string, ShownContainer>> {
   const { place, output } = call
   const namespaces = new Namespaces()
   const local = runtimeAt(place, output).cache.list(network.name)
   const everywhere = clusterNetworkOf(network) === undefined ? [] : elsewhere(call, network.name)
-  const byId: Record<string, ShownContainer[]> = {}
+  const byId: Record<string, ShownContainer> = {}
   const show = (id: string, one: ShownContainer): void => {
-    byId[id] = [...(byId[id] ?? []), one]
+    byId[Object.hasOwn(byId, id) ? `${id}:${one.Interface}` : id] = one
   }
   for (const cached of local) {
     const published = everywhere.find(one => one.containerId === cached.containerId && one.ifName === cached.ifName)
@@ -130,7 +155,7 @@ function remoteContainer(network: string, one: AgentContainer): ShownContainer {
     EndpointID: endpointId(network, one.containerId, one.ifName),
     Interface: one.ifName,
     MacAddress: one.mac,
-    Addresses: one.ips
+    ...addressesOf(one.ips)
   }
 }
 
@@ -154,12 +179,17 @@ function localContainer(
     EndpointID: endpointId(cached.network, cached.containerId, cached.ifName),
     Interface: cached.ifName,
     MacAddress: own?.mac ?? '',
-    Addresses: (result.ips ?? []).map(ip => ip.address),
+    ...addressesOf((result.ips ?? []).map(ip => ip.address)),
     Ports: portsOf(cached),
     Netns: path === '' ? cached.netns : path,
     State: path === '' ? 'gone' : 'running',
     Live: path === '' ? null : (liveInterface(path, cached.ifName) ?? null)
   }
+}
+
+function addressesOf(all: readonly string[]): Pick<ShownContainer, 'IPv4Address' | 'IPv6Address' | 'Addresses'> {
+  const first = (isIPv6: boolean): string => all.find(one => one.includes(':') === isIPv6) ?? ''
+  return { IPv4Address: first(false), IPv6Address: first(true), Addresses: all }
 }
 
 /** As the endpoint of Docker's network model: of one container's interface on one network. */

@@ -1,5 +1,5 @@
 /** `patchbay network create --driver overlay`: the agent makes it, on every host of the cluster. */
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { LARGEST_VNI, rangeToJson } from '../agent/networks/record.ts'
 import { type Json, jsonArray, jsonBoolean, jsonNumber, jsonObject, jsonString, jsonText } from '../lib/config/json.ts'
 import { networkOf, parsePrefix, prefixesOverlap } from '../lib/ip/prefix.ts'
@@ -9,8 +9,8 @@ import type { Call } from './call.ts'
 import { OptionReader } from './driver-options.ts'
 import type { NetworkWish } from './network-config.ts'
 import { type Pool, poolsOf, type TakenPrefix } from './network-pools.ts'
-import { refuseTakenName, surroundings } from './network-surroundings.ts'
-import { CommandError, jsonLine, UsageError } from './output.ts'
+import { refuseClusterName, refuseTakenName, surroundings } from './network-surroundings.ts'
+import { jsonLine, UsageError } from './output.ts'
 
 /** Others may take the subnets that are chosen here, one after the other. */
 const MOST_CHOICES = 10
@@ -27,7 +27,7 @@ export async function createOverlay(call: Call, wish: NetworkWish): Promise<numb
   }
   const made = make(call, wish, settings, agent)
   if (made.problem !== '') output.err(`patchbay: runtimes of this host do not find it: ${made.problem}\n`)
-  else if (dirname(made.path) !== place.confDir)
+  else if (dirname(made.path) !== resolve(place.confDir))
     output.err(`patchbay: on this host it is in ${JSON.stringify(made.path)}: see it with --conf-dir\n`)
   if (made.isAlone) output.err('patchbay: the agent knows no other host: the network is on this one alone\n')
   output.out(call.asJson ? jsonLine({ name: wish.name, id: made.network.id, path: made.path }) : `${wish.name}\n`)
@@ -55,13 +55,7 @@ function make(
 /** Clear of all networks of the cluster, and of what this host has. */
 function poolsAmong(call: Call, wish: NetworkWish, others: readonly AgentNetwork[]): readonly Pool[] {
   const { networks } = loadNetworks(call.place.confDir)
-  const known = others.find(one => one.name === wish.name)
-  if (known !== undefined) {
-    throw new CommandError(
-      `create network ${JSON.stringify(wish.name)}: the cluster has a network of this name since ${known.network.created}`,
-      `choose another name, or remove it: patchbay network rm ${wish.name}`
-    )
-  }
+  refuseClusterName(wish.name, others)
   refuseTakenName(wish.name, networks)
   const around = surroundings(networks)
   // Networks of the cluster are named as such, whether this host has a file of them or not.
@@ -89,6 +83,7 @@ interface Settings {
   readonly vni: number | undefined
   readonly mtu: number | undefined
   readonly masquerade: boolean
+  readonly encrypted: boolean
 }
 
 /** @throws UsageError */
@@ -103,7 +98,8 @@ function settingsOf(wish: NetworkWish): Settings {
   const settings = {
     vni: readVni(options.text(['com.docker.network.driver.overlay.vxlanid_list', 'vni'])),
     mtu: options.mtu().mtu,
-    masquerade: options.boolean(['com.docker.network.bridge.enable_ip_masquerade', 'ip-masq'], true)
+    masquerade: options.boolean(['com.docker.network.bridge.enable_ip_masquerade', 'ip-masq'], true),
+    encrypted: options.boolean(['encrypted'], wish.encrypted)
   }
   options.finish()
   return settings
@@ -129,6 +125,7 @@ function recordOf(wish: NetworkWish, pools: readonly Pool[], settings: Settings)
     ['internal', jsonBoolean(wish.internal)],
     ['masquerade', jsonBoolean(settings.masquerade)],
     ['names', jsonBoolean(wish.names)],
+    ['encrypted', settings.encrypted ? jsonBoolean(true) : undefined],
     ['mtu', optional(settings.mtu)],
     ['labels', jsonObject([...wish.labels].map(([key, text]) => [key, jsonString(text)]))]
   ])

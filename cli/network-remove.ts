@@ -10,9 +10,10 @@ import { AgentClient, type AgentContainer } from './agent-client.ts'
 import type { Call } from './call.ts'
 import { bridgeName } from './network-config.ts'
 import { clusterNetworkOf, findNetwork } from './network-find.ts'
-import { isBuiltIn } from './network-show.ts'
+import { builtInNetwork } from './network-show.ts'
 import { CommandError, jsonLine, reportError } from './output.ts'
 import { runtimeAt } from './place.ts'
+import { type Summary, servicesOn } from './service/ask.ts'
 
 /** `network rm NAME…`: goes on after a failure, and fails in the end. */
 export async function remove(call: Call): Promise<number> {
@@ -44,6 +45,8 @@ async function removeOne(call: Call, word: string): Promise<string> {
   const isCluster = network === undefined || clusterNetworkOf(network) !== undefined
   const attached = isCluster ? elsewhere(call, name, agent) : []
   refuseUsed(name, attached, '')
+  // Those of a network of the cluster the agent asks the registry for.
+  if (!isCluster) refuseServed(name, servicesOn(call, name))
   const ids = livingIds(call, name)
   if (!call.has('force')) refuseUsed(name, ids, ', or add --force')
   if (call.has('dry-run')) return name
@@ -56,12 +59,12 @@ async function removeOne(call: Call, word: string): Promise<string> {
 
 /** @returns undefined for a network of the cluster that has no file here */
 function findHere(call: Call, word: string, agent: AgentClient): Network | undefined {
-  if (isBuiltIn(word)) throw new CommandError(`remove network ${JSON.stringify(word)}: it is built in`)
+  if (builtInNetwork(word) !== undefined)
+    throw new CommandError(`remove network ${JSON.stringify(word)}: it is built in`)
   try {
     return findNetwork(call.place.confDir, word)
   } catch (error) {
-    const isMissing = error instanceof NetworkError && agent.isThere
-    if (isMissing && agent.networks().some(one => one.name === word)) return undefined
+    if (error instanceof NetworkError && agent.networksIfThere().some(one => one.name === word)) return undefined
     throw error
   }
 }
@@ -71,6 +74,15 @@ function refuseUsed(name: string, attached: readonly string[], orForce: string):
   throw new CommandError(
     `remove network ${JSON.stringify(name)}: ${attached.join(', ')} attached`,
     `disconnect them${orForce}`
+  )
+}
+
+function refuseServed(name: string, services: readonly Summary[]): void {
+  if (services.length === 0) return
+  const names = services.map(one => one.name)
+  throw new CommandError(
+    `remove network ${JSON.stringify(name)}: services on it: ${names.join(', ')}`,
+    `remove them first: patchbay service rm ${names.join(' ')}`
   )
 }
 

@@ -10,7 +10,7 @@ import { formatted, type Row } from './format.ts'
 import { didYouMean } from './nearest.ts'
 import { createdAt, driverOf, isInternal, labelsOf, matchesLabel, scopeOf } from './network-facts.ts'
 import { idOf } from './network-find.ts'
-import { CommandError, reportError, UsageError } from './output.ts'
+import { reportError, UsageError } from './output.ts'
 import { type Place, runtimeAt } from './place.ts'
 
 const COLUMNS = ['ID', 'Name', 'Driver', 'Scope', 'Subnets', 'Containers']
@@ -88,16 +88,9 @@ function rowOf(one: Network, containers: Row): Row {
 
 /** Networks of the cluster that runtimes of this host do not find, because somebody's file has the name. */
 function missingHere(call: Call, networks: readonly Network[]): readonly Row[] {
-  const agent = new AgentClient(call.text('agent-socket'))
-  if (!agent.isThere) return []
-  try {
-    const ids = new Set(networks.map(idOf))
-    return agent.networks().flatMap(one => (ids.has(one.network.id) || one.problem === '' ? [] : [missingRow(one)]))
-  } catch (error) {
-    // What is there is in files: the agent has nothing to say that ls could not do without.
-    if (error instanceof CommandError) return []
-    throw error
-  }
+  const ids = new Set(networks.map(idOf))
+  const known = new AgentClient(call.text('agent-socket')).networksIfThere()
+  return known.flatMap(one => (ids.has(one.network.id) || one.problem === '' ? [] : [missingRow(one)]))
 }
 
 function missingRow({ name, network, problem }: AgentNetwork): Row {
@@ -120,8 +113,10 @@ const BUILT_IN: readonly Row[] = [
   { ID: '', Name: 'none', Driver: 'null', Scope: 'local', Subnets: [], Labels: {} }
 ]
 
-export function isBuiltIn(name: string): boolean {
-  return BUILT_IN.some(row => row['Name'] === name)
+/** What `inspect` says of a word that is no network of its own; undefined for every other name. */
+export function builtInNetwork(name: string): object | undefined {
+  const row = BUILT_IN.find(one => one['Name'] === name)
+  return row === undefined ? undefined : { Name: row['Name'], Driver: row['Driver'], Scope: row['Scope'] }
 }
 
 /** What `-f KEY=VALUE` can ask for. As with Docker, several values of one key are alternatives, but labels must all be there. */

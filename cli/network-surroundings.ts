@@ -6,6 +6,7 @@ import type { Net } from '../lib/net/net.ts'
 import type { Network } from '../lib/runtime/network.ts'
 import { subnetsOf } from '../lib/runtime/network-ranges.ts'
 import { pluginNames } from '../plugins/start.ts'
+import type { AgentNetwork } from './agent-client.ts'
 import type { Surroundings } from './network-config.ts'
 import { CommandError } from './output.ts'
 
@@ -21,6 +22,16 @@ export function refuseTakenName(name: string, networks: readonly Network[]): voi
   throw new CommandError(
     `${what}: it exists already, in ${JSON.stringify(there.path)}`,
     `remove it: patchbay network rm ${name}`
+  )
+}
+
+/** @throws {CommandError} when the cluster has the name: its file comes here, or is in this one's way */
+export function refuseClusterName(name: string, cluster: readonly AgentNetwork[]): void {
+  const known = cluster.find(one => one.name === name)
+  if (known === undefined) return
+  throw new CommandError(
+    `create network ${JSON.stringify(name)}: the cluster has a network of this name since ${known.network.created}`,
+    `choose another name, or remove it: patchbay network rm ${name}`
   )
 }
 

@@ -31,13 +31,13 @@ test('networks: create, ls, inspect, connect, disconnect, rm', () =>
     assert.is(calls(), `one ADD ${id} eth1 IgnoreUnknown=1; two ADD ${id} eth1 IgnoreUnknown=1`)
     const [blue] = JSON.parse((await run('network', 'inspect', 'blue')).out)
     assert.equal(
-      blue.Containers[id].map((one: { Interface: string; State: string }) => [one.Interface, one.State]),
+      [id, `${id}:eth1`].map(key => [blue.Containers[key].Interface, blue.Containers[key].State]),
       [
         ['eth0', 'running'],
         ['eth1', 'running']
       ]
     )
-    assert.equal(blue.Containers[id][0].Addresses, ['10.0.0.2/24'])
+    assert.equal(blue.Containers[id].Addresses, ['10.0.0.2/24'])
     const refused = await run('network', 'rm', 'blue')
     assert.match(refused.err, new RegExp(String.raw`remove network "blue": ${id} attached\n {2}what to do: disconnect`))
     const left = await run('network', 'disconnect', 'blue', id.slice(0, -3))

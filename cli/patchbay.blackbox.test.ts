@@ -90,7 +90,7 @@ test('two containers come and go; the network goes with the last', () => {
     assert.equal(leases(stage).length, 2)
     assert.is(stage.run('check', 'blue', red.path).status, 0)
     const [shown] = JSON.parse(stage.run('network', 'inspect', 'blue').stdout)
-    assert.equal(shown.Containers[`pid-${blue.pid}.${hostname()}`][0].Addresses, ['10.99.0.77/24'])
+    assert.equal(shown.Containers[`pid-${blue.pid}.${hostname()}`].Addresses, ['10.99.0.77/24'])
 
     assert.is(stage.run('network', 'rm', 'blue').status, 1)
     for (let i = 0; i < 2; i += 1) assert.is(stage.run('detach', 'blue', red.path).status, 0)

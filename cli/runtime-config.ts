@@ -13,6 +13,8 @@ export interface RuntimeTarget {
   readonly config: NetworkConfig
   /** What is left to do by hand. */
   readonly hint: string
+  /** How its containers come to ask the agent's resolver; '' where they cannot. */
+  readonly namesHint: string
 }
 
 interface NetworkConfig {
@@ -24,6 +26,7 @@ interface NetworkConfig {
 const CONF_DIR = '/etc/cni/net.d'
 const PORTMAP = { type: 'portmap', capabilities: { portMappings: true } }
 const BANDWIDTH = { type: 'bandwidth', capabilities: { bandwidth: true } }
+const DNS = { type: 'dns', capabilities: { aliases: true } }
 const DEFAULT_ROUTE = { dst: '0.0.0.0/0' }
 
 const CONTAINERD: NetworkConfig = {
@@ -126,7 +129,9 @@ export const RUNTIMES: readonly RuntimeTarget[] = [
     fileName: '10-containerd-net.conflist',
     document: 'containerd.conflist',
     config: CONTAINERD,
-    hint: 'containerd reads it at once; running pods keep the network they have'
+    hint: 'containerd reads it at once; running pods keep the network they have',
+    namesHint:
+      'ctr writes no resolv.conf: mount one with "nameserver 127.0.0.11"; of pods kubelet or the CRI client writes it'
   },
   {
     name: 'kubelet',
@@ -135,7 +140,8 @@ export const RUNTIMES: readonly RuntimeTarget[] = [
     fileName: '10-pod-network.conflist',
     document: 'kubelet-dual-stack.conflist',
     config: KUBELET,
-    hint: "give each node its own subnets: write the node's podCIDRs in place of 10.244.0.0/24 and fd50:6174:6368:244::/64"
+    hint: "give each node its own subnets: write the node's podCIDRs in place of 10.244.0.0/24 and fd50:6174:6368:244::/64",
+    namesHint: ''
   },
   {
     name: 'nerdctl',
@@ -144,7 +150,8 @@ export const RUNTIMES: readonly RuntimeTarget[] = [
     fileName: 'nerdctl-bridge.conflist',
     document: 'nerdctl.conflist',
     config: NERDCTL,
-    hint: 'nerdctl uses it with the next container'
+    hint: 'nerdctl uses it with the next container',
+    namesHint: 'run containers with --dns 127.0.0.11: nerdctl does not look at what a network says of it'
   },
   {
     name: 'podman',
@@ -153,6 +160,17 @@ export const RUNTIMES: readonly RuntimeTarget[] = [
     fileName: '87-podman.conflist',
     document: 'podman.conflist',
     config: PODMAN,
-    hint: 'podman 4 uses CNI when containers.conf says network_backend = "cni"; podman 5 no longer can'
+    hint: 'podman 4 uses CNI when containers.conf says network_backend = "cni"; podman 5 no longer can',
+    namesHint: 'podman writes the containers’ resolv.conf from it'
   }
 ]
+
+/** The network with names: the same chain, and the plugin dns at its end. */
+export function withNames(config: NetworkConfig): NetworkConfig {
+  return { ...config, plugins: [...config.plugins, DNS] }
+}
+
+/** The file of docs/runtimes with names. */
+export function namesDocument(document: string): string {
+  return document.replace(/\.conflist$/, '-names.conflist')
+}

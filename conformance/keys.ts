@@ -43,7 +43,9 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     portIsolation: ['bridge.port-isolation', 'bridge.port-isolation-traffic'],
     macspoofchk: ['bridge.mac-spoof-check', 'bridge.mac-spoof-check-gone'],
     enabledad: ['bridge.duplicate-address'],
+    acceptRa: OWN,
     disableContainerInterface: ['bridge.disable-container-interface'],
+    keepDevices: OWN,
     ipam: [...IPAM, 'bridge.layer-2'],
     dns: ['bridge.dns'],
     stateDir: STATE
@@ -74,6 +76,7 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     peers: ['vxlan.peers', 'vxlan.peers-changed', 'vxlan.other-host'],
     group: ['vxlan.group', 'vxlan.one-source'],
     registry: AGENT,
+    encrypted: AGENT,
     port: ['vxlan.port'],
     dev: ['vxlan.underlay'],
     local: ['vxlan.underlay'],
@@ -89,6 +92,7 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     ipMasqExclude: OWN,
     ipMasqSource: OWN,
     hairpinMode: ['vxlan.hairpin-mode'],
+    acceptRa: OWN,
     keepDevices: ['vxlan.last-goes'],
     txChecksumOffload: ['vxlan.checksum'],
     ipam: IPAM,
@@ -190,6 +194,7 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     rangeEnd: AGENT,
     gateway: AGENT,
     exclude: AGENT,
+    requestedFrom: AGENT,
     pool: AGENT,
     registry: AGENT,
     routes: AGENT
@@ -199,6 +204,8 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     request: DHCP,
     provide: DHCP,
     priority: DHCP,
+    families: DHCP,
+    probe: DHCP,
     timeout: DHCP
   }
 }

@@ -7,6 +7,7 @@ import { parseFlags } from './flags.ts'
 import { type Lease, leaseFromText, leaseToText } from './lease.ts'
 import { ANY_ADDRESS } from './message.ts'
 import { clientIdOf, readOptionsConfig } from './options-config.ts'
+import { client6Of } from './v6/exchange.ts'
 
 const test = suite('dhcp: configuration')
 
@@ -124,34 +125,63 @@ const LEASE: Lease = {
   netns: '/run/netns/x',
   netnsId: '4:42',
   mac: new Uint8Array([2, 0, 0, 0, 0, 1]),
-  client: {
-    clientId: clientIdOf('c1', 'net', 'eth0'),
-    options: { request: [1, 3], provide: new Map([[12, new Uint8Array([65])]]), priority: undefined },
-    broadcast: true
-  },
   address: parsePrefix('192.0.2.7/24') ?? { address: ANY_ADDRESS, length: 0 },
-  held: {
-    address: parseAddress('192.0.2.7') ?? ANY_ADDRESS,
-    server: parseAddress('192.0.2.1') ?? ANY_ADDRESS,
-    serverMac: new Uint8Array([2, 0, 0, 0, 0, 9])
+  terms: {
+    family: 4,
+    client: {
+      clientId: clientIdOf('c1', 'net', 'eth0'),
+      options: { request: [1, 3], provide: new Map([[12, new Uint8Array([65])]]), priority: undefined, probe: 300 },
+      broadcast: true
+    },
+    held: {
+      address: parseAddress('192.0.2.7') ?? ANY_ADDRESS,
+      server: parseAddress('192.0.2.1') ?? ANY_ADDRESS,
+      serverMac: new Uint8Array([2, 0, 0, 0, 0, 9])
+    }
   },
   moments: { renewAt: 1000.5, rebindAt: 2000, expireAt: Infinity },
   result: parseJson('{"ips":[{"address":"192.0.2.7/24"}]}'),
   isLost: false
 }
 
+const LEASE_6: Lease = {
+  ...LEASE,
+  address: parsePrefix('fd00::7/128') ?? LEASE.address,
+  terms: {
+    family: 6,
+    client: client6Of('c1/net/eth0', 'web', 300),
+    held: { address: parseAddress('fd00::7') ?? ANY_ADDRESS, server: new Uint8Array([0, 1, 2, 3]) }
+  },
+  result: parseJson('{"ips":[{"address":"fd00::7/128"}]}')
+}
+
 test('a lease file tells the same lease; of another boot, torn or changed it tells none', () => {
-  const text = leaseToText(LEASE, 'boot1')
-  const read = leaseFromText(text, 'boot1')
-  assert.is(leaseToText(read ?? LEASE, 'boot1'), text)
-  assert.is(read?.moments.expireAt, Infinity)
-  assert.is(leaseFromText(text, 'boot2'), undefined)
-  for (let length = 0; length < text.length; length += 1)
-    assert.is(leaseFromText(text.slice(0, length), 'boot1'), undefined)
-  const file = JSON.parse(text)
-  for (const key of ['attachment', 'netns', 'mac', 'address', 'server', 'renewAt', 'provide', 'clientId']) {
-    assert.is(leaseFromText(JSON.stringify({ ...file, [key]: { x: 1 } }), 'boot1'), undefined, key)
+  for (const lease of [LEASE, LEASE_6]) {
+    const text = leaseToText(lease, 'boot1')
+    const read = leaseFromText(text, 'boot1')
+    assert.equal(read, lease)
+    assert.is(leaseFromText(text, 'boot2'), undefined)
+    for (let length = 0; length < text.length; length += 1)
+      assert.is(leaseFromText(text.slice(0, length), 'boot1'), undefined)
+    const file = JSON.parse(text)
+    const own = lease === LEASE ? ['server', 'provide', 'clientId'] : ['serverDuid', 'duid', 'iaid']
+    for (const key of ['attachment', 'netns', 'mac', 'address', 'renewAt', ...own]) {
+      assert.is(leaseFromText(JSON.stringify({ ...file, [key]: { x: 1 } }), 'boot1'), undefined, key)
+    }
   }
+})
+
+test('families: IPv4 unless said otherwise; probe: 300 ms unless said otherwise', () => {
+  const read = (ipam: object) => readOptionsConfig(json(ipam), '')
+  assert.equal(read({}).families, [4])
+  assert.equal(read({ families: [] }).families, [4])
+  assert.equal(read({ families: ['ipv6', 'ipv4'] }).families, [4, 6])
+  assert.equal(read({ families: ['ipv6'] }).families, [6])
+  assert.is(read({}).probe, 300)
+  assert.is(read({ probe: 0 }).probe, 0)
+  const { message } = throwsLike(() => read({ families: ['inet6'], probe: -1 }), { name: 'ConfigError' })
+  assert.match(message, /ipam\.families must hold "ipv4", "ipv6" or both, got \["inet6"\]/)
+  assert.match(message, /ipam\.probe must be an integer from 0 to 10000/)
 })
 
 test.run()

@@ -7,21 +7,24 @@
  */
 
 import type { Attachment } from '../lib/attachment.ts'
-import { CniError, INVALID_CONFIG, TRY_AGAIN_LATER } from '../lib/cni/error.ts'
+import { sameBytes } from '../lib/bytes/compare.ts'
+import { CniError } from '../lib/cni/error.ts'
+import type { Result } from '../lib/cni/result.ts'
+import { resultFromJson, resultToJson } from '../lib/cni/result-json.ts'
 import { type Json, jsonNull } from '../lib/config/json.ts'
 import { attachmentKey, attachmentText } from '../lib/daemon/attachment.ts'
 import { markHeld, syncHeld, takeReleased, unmarkHeld } from '../lib/daemon/released.ts'
 import type { DaemonRequest } from '../lib/daemon/request.ts'
 import { formatPrefix } from '../lib/ip/prefix.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
-import type { Link } from '../lib/net/links.ts'
 import { messageOf } from '../lib/sys/errors.ts'
 import { ContainerLink, netnsIdOf } from './container-link.ts'
-import { acquire, type Client, type Granted, NoLease, type Patience } from './exchange.ts'
-import { type Lease, type LeaseStore, momentsOf } from './lease.ts'
-import { clientIdOf, readOptionsConfig } from './options-config.ts'
+import type { Patience } from './exchange.ts'
+import { RESULT_VERSION } from './grant.ts'
+import type { Lease, LeaseStore } from './lease.ts'
+import { type Family, readOptionsConfig } from './options-config.ts'
 import { Renewal } from './renewal.ts'
-import { clock } from './time.ts'
+import { abandoned, type Taking, takeAll } from './taking.ts'
 
 /** CHECK: the lease is not what prevResult says. As host-local's. */
 const LEASE_DIFFERS = 102
@@ -42,18 +45,12 @@ export interface DaemonOptions {
   readonly log: (message: string) => void
 }
 
-/** A lease that is being taken. */
-interface Taking {
-  readonly found: Link
-  readonly client: Client
-  readonly attachment: Attachment
-  readonly request: DaemonRequest
-  readonly signal: AbortSignal
-}
+/** All leases of one attachment: one by each version of the protocol. */
+type Renewals = readonly Renewal[]
 
 export class DhcpDaemon {
   readonly #options: DaemonOptions
-  readonly #renewals = new Map<string, Renewal>()
+  readonly #renewals = new Map<string, Renewals>()
   /** Leases that are being taken. */
   readonly #pending = new Map<string, { readonly abort: AbortController; readonly done: Promise<unknown> }>()
   /** Leases that are being given back. */
@@ -71,10 +68,7 @@ export class DhcpDaemon {
   /** Takes over what the last daemon left. */
   async start(): Promise<void> {
     for (const lease of this.#options.store.read()) this.#adopt(lease)
-    syncHeld(
-      this.#options.socket,
-      [...this.#renewals.values()].map(renewal => renewal.lease.attachment)
-    )
+    syncHeld(this.#options.socket, [...this.#renewals.values()].map(attachmentOf))
     await this.#sweep()
     this.#sweeper = setInterval(() => {
       this.#sweep().catch((error: unknown) =>
@@ -88,7 +82,7 @@ export class DhcpDaemon {
     clearInterval(this.#sweeper)
     for (const { abort } of this.#pending.values()) abort.abort()
     await Promise.allSettled([...[...this.#pending.values()].map(one => one.done), ...this.#ending.values()])
-    await Promise.all([...this.#renewals.values()].map(renewal => renewal.stop()))
+    await Promise.all([...this.#renewals.values()].flat().map(renewal => renewal.stop()))
   }
 
   /** @throws {CniError} {ConfigError} what the plugin is to tell */
@@ -129,108 +123,71 @@ export class DhcpDaemon {
   }
 
   async #takeAlone(request: DaemonRequest, attachment: Attachment, signal: AbortSignal): Promise<Json> {
-    const options = readOptionsConfig(request.members.json('ipam') ?? jsonNull, request.members.text('args') ?? '')
+    const config = readOptionsConfig(request.members.json('ipam') ?? jsonNull, request.members.text('args') ?? '')
     const netns = request.text('netns')
     request.members.finish()
     const key = attachmentKey(attachment)
     await this.#ending.get(key)
     const before = this.#renewals.get(key)
-    if (before !== undefined && this.#isStillRight(before, netns)) return before.lease.result
+    if (before !== undefined && this.#areStillRight(before, netns, config.families)) return resultOf(before)
     if (before !== undefined) await this.#end(before)
 
-    const link = new ContainerLink(this.#options.kernel, this.#pathOf(netns), attachment.ifName)
-    try {
-      const found = requireLink(link, attachment, netns)
-      const mac = found.mac ?? new Uint8Array(6)
-      const client: Client = {
-        clientId: clientIdOf(attachment.containerId, attachment.network, attachment.ifName),
-        options,
-        // All ipvlans of an interface have its MAC: only by the address is an answer told apart, and there is none yet.
-        broadcast: this.#options.broadcast || found.kind === 'ipvlan'
-      }
-      const grant = await this.#acquire(link, { found, client, attachment, request, signal })
-      const lease: Lease = {
-        attachment,
-        netns,
-        netnsId: netnsIdOf(this.#pathOf(netns)),
-        mac,
-        client,
-        address: grant.address,
-        held: { address: grant.address.address, server: grant.server, serverMac: grant.serverMac },
-        moments: momentsOf(grant.askedAt, grant.times),
-        result: grant.result,
-        isLost: false
-      }
-      const renewal = this.#renewalOf(lease, link)
-      if (signal.aborted) {
-        await renewal.release()
-        throw abandoned(attachment, signal)
-      }
-      markHeld(this.#options.socket, attachment)
+    const { patience, broadcast, log } = this.#options
+    const limited = { ...patience, total: Math.min(patience.total, request.milliseconds) }
+    const taking: Taking = { attachment, netns, config, broadcast, patience: limited, signal, log }
+    const renewals = await this.#acquire(taking)
+    if (signal.aborted) {
+      await Promise.all(renewals.map(renewal => renewal.release()))
+      throw abandoned(attachment, signal)
+    }
+    markHeld(this.#options.socket, attachment)
+    for (const { lease } of renewals) {
       this.#options.store.put(lease)
-      this.#renewals.set(key, renewal)
-      renewal.start()
-      this.#options.log(`lease for ${attachmentText(attachment)}: ${formatPrefix(lease.address)}`)
-      return lease.result
-    } catch (error) {
-      link.close()
-      throw error
+      log(`lease for ${attachmentText(attachment)}: ${formatPrefix(lease.address)}`)
     }
+    this.#renewals.set(key, renewals)
+    for (const renewal of renewals) renewal.start()
+    return resultOf(renewals)
   }
 
-  /** The same container asks again, and its interface is the one that has the lease. */
-  #isStillRight({ lease, link }: Renewal, netns: string): boolean {
-    const mac = link.find()?.mac
-    return (
-      !lease.isLost &&
-      lease.netnsId === netnsIdOf(this.#pathOf(netns)) &&
-      mac !== undefined &&
-      Buffer.compare(mac, lease.mac) === 0
-    )
-  }
-
-  /** The interface is left as it was found: the plugin sets it up when it has its address, which announces that. */
-  async #acquire(link: ContainerLink, { found, client, attachment, request, signal }: Taking): Promise<Granted> {
-    const log = (message: string): void => this.#options.log(`lease for ${attachmentText(attachment)}: ${message}`)
-    const deadline = clock() + Math.min(this.#options.patience.total, request.milliseconds)
-    const wasDown = !found.isUp
+  async #acquire(taking: Taking): Promise<Renewals> {
+    const { attachment, netns } = taking
+    const path = this.#pathOf(netns)
+    const link = new ContainerLink(this.#options.kernel, path, attachment.ifName)
     try {
-      await link.bringUp(found, signal)
-      const total = deadline - clock()
-      const socket = link.openSocket(found)
-      try {
-        return await acquire({ socket, client, signal, log }, { ...this.#options.patience, total })
-      } finally {
-        socket.close()
-      }
-    } catch (error) {
-      if (signal.aborted) throw abandoned(attachment, signal)
-      if (!(error instanceof NoLease)) throw error
-      throw new CniError(
-        TRY_AGAIN_LATER,
-        `take a lease for ${attachmentText(attachment)}: ${error.message}`,
-        "see that the network which the container's interface is connected to has a DHCP server with free addresses; ipam.timeout is how long it may take"
-      )
+      const { found, given } = await takeAll(link, taking)
+      const mac = found.mac ?? new Uint8Array(6)
+      const netnsId = netnsIdOf(path)
+      return given.map(one => this.#renewalOf({ attachment, netns, netnsId, mac, ...one, isLost: false }))
     } finally {
-      if (wasDown && link.find() !== undefined) link.takeDown(found)
+      link.close()
     }
+  }
+
+  /** The same container asks again for the same, and its interface is the one that has the leases. */
+  #areStillRight(renewals: Renewals, netns: string, families: readonly Family[]): boolean {
+    const id = netnsIdOf(this.#pathOf(netns))
+    const isRight = ({ lease, link }: Renewal): boolean =>
+      !lease.isLost && lease.netnsId === id && sameBytes(link.find()?.mac, lease.mac)
+    const held = renewals.map(renewal => renewal.lease.terms.family)
+    return held.join() === families.join() && renewals.every(isRight)
   }
 
   async #release(attachment: Attachment): Promise<undefined> {
     const key = attachmentKey(attachment)
     await this.#abandon(key)
-    const renewal = this.#renewals.get(key)
-    if (renewal !== undefined) await this.#end(renewal)
+    const renewals = this.#renewals.get(key)
+    if (renewals !== undefined) await this.#end(renewals)
     else await this.#ending.get(key)
     return undefined
   }
 
-  /** The file goes last: a renewal that was on its way has been written by then. */
-  async #end(renewal: Renewal): Promise<void> {
-    const { attachment } = renewal.lease
+  /** The files go last: a renewal that was on its way has been written by then. */
+  async #end(renewals: Renewals): Promise<void> {
+    const attachment = attachmentOf(renewals)
     const key = attachmentKey(attachment)
     this.#renewals.delete(key)
-    const done = renewal.release().finally(() => {
+    const done = Promise.all(renewals.map(renewal => renewal.release())).then(() => {
       this.#options.store.remove(attachment)
       unmarkHeld(this.#options.socket, attachment)
     })
@@ -244,18 +201,11 @@ export class DhcpDaemon {
 
   #check(request: DaemonRequest): undefined {
     const attachment = request.attachment()
-    const lease = this.#renewals.get(attachmentKey(attachment))?.lease
+    const renewals = this.#renewals.get(attachmentKey(attachment)) ?? []
     const shown = request.members.textList('ips')
     request.members.finish()
-    const own = lease === undefined ? '' : formatPrefix(lease.address)
-    const fault =
-      lease === undefined
-        ? 'it holds none'
-        : lease.isLost
-          ? `${own} was lost and no server gives it back`
-          : shown.includes(own)
-            ? ''
-            : `it holds ${own}, which prevResult lacks`
+    const faults = renewals.length === 0 ? ['it holds none'] : renewals.flatMap(({ lease }) => faultsOf(lease, shown))
+    const fault = faults.join('; ')
     if (fault === '') return undefined
     const message = `check lease for ${attachmentText(attachment)}: ${fault}`
     throw new CniError(LEASE_DIFFERS, message, 'attach the container again')
@@ -263,25 +213,25 @@ export class DhcpDaemon {
 
   async #collect(request: DaemonRequest): Promise<undefined> {
     const isStray = request.stray()
-    const stray = [...this.#renewals.values()].filter(renewal => isStray(renewal.lease.attachment))
-    await Promise.all(stray.map(renewal => this.#end(renewal)))
+    const stray = [...this.#renewals.values()].filter(renewals => isStray(attachmentOf(renewals)))
+    await Promise.all(stray.map(renewals => this.#end(renewals)))
     return undefined
   }
 
   /** A lease of a container that is still there. */
   #adopt(lease: Lease): void {
-    const { store, kernel, log } = this.#options
+    const { store, log } = this.#options
     const { attachment } = lease
+    const key = attachmentKey(attachment)
     try {
       if (netnsIdOf(this.#pathOf(lease.netns)) !== lease.netnsId) throw new Error('its container is gone')
-      const link = new ContainerLink(kernel, this.#pathOf(lease.netns), attachment.ifName)
-      const mac = link.find()?.mac
-      if (mac === undefined || Buffer.compare(mac, lease.mac) !== 0) {
-        link.close()
+      const renewal = this.#renewalOf(lease)
+      if (!sameBytes(renewal.link.find()?.mac, lease.mac)) {
+        renewal.link.close()
         throw new Error('its interface is gone')
       }
-      const renewal = this.#renewalOf(lease, link)
-      this.#renewals.set(attachmentKey(attachment), renewal)
+      const all = [...(this.#renewals.get(key) ?? []), renewal]
+      this.#renewals.set(key, all.sort(byFamily))
       renewal.start(Math.random() * SPREAD_MS)
     } catch (error) {
       log(`lease for ${attachmentText(attachment)} is dropped: ${messageOf(error)}`)
@@ -292,16 +242,18 @@ export class DhcpDaemon {
   /** Gives back what plugins gave back while no daemon ran, and what belongs to containers that ended without DEL. */
   async #sweep(): Promise<void> {
     for (const attachment of takeReleased(this.#options.socket)) await this.#release(attachment)
-    for (const renewal of [...this.#renewals.values()]) {
-      const { lease } = renewal
-      if (netnsIdOf(this.#pathOf(lease.netns)) === lease.netnsId) continue
+    for (const renewals of [...this.#renewals.values()]) {
+      const lease = renewals[0]?.lease
+      if (lease === undefined || netnsIdOf(this.#pathOf(lease.netns)) === lease.netnsId) continue
       this.#options.log(`lease for ${attachmentText(lease.attachment)} is given back: its container is gone`)
-      await this.#end(renewal)
+      await this.#end(renewals)
     }
   }
 
-  #renewalOf(lease: Lease, link: ContainerLink): Renewal {
-    const { patience, store, log } = this.#options
+  /** @throws NetnsError when the path is no namespace */
+  #renewalOf(lease: Lease): Renewal {
+    const { kernel, patience, store, log } = this.#options
+    const link = new ContainerLink(kernel, this.#pathOf(lease.netns), lease.attachment.ifName)
     return new Renewal(lease, link, { patience, save: one => store.put(one), log })
   }
 
@@ -310,23 +262,37 @@ export class DhcpDaemon {
   }
 }
 
-/** @throws CniError code 7 when there is no interface that could speak DHCP */
-function requireLink(link: ContainerLink, attachment: Attachment, netns: string): Link {
-  const found = link.find()
-  // The loopback interface has six zeros.
-  if (found?.mac?.length === 6 && found.mac.some(byte => byte !== 0)) return found
-  const what = found === undefined ? 'no interface of this name' : 'an interface without a MAC address'
-  throw new CniError(
-    INVALID_CONFIG,
-    `take a lease for ${attachmentText(attachment)}: the namespace ${JSON.stringify(netns)} has ${what}`,
-    'ipam "dhcp" works with plugins that make an Ethernet interface before they ask for its address: macvlan, ipvlan, bridge, vlan, host-device'
-  )
+function attachmentOf(renewals: Renewals): Attachment {
+  const [first] = renewals
+  if (first === undefined) throw new Error('an attachment without a lease')
+  return first.lease.attachment
 }
 
-function abandoned(attachment: Attachment, signal: AbortSignal): CniError {
-  return new CniError(
-    TRY_AGAIN_LATER,
-    `take a lease for ${attachmentText(attachment)}: ${messageOf(signal.reason)}`,
-    'call ADD again'
-  )
+function byFamily(a: Renewal, b: Renewal): number {
+  return a.lease.terms.family - b.lease.terms.family
+}
+
+/** What all of them together give the container. */
+function resultOf(renewals: Renewals): Json {
+  const results = renewals.map(({ lease }) => resultFromJson(lease.result, RESULT_VERSION, 'lease'))
+  const dns = results.map(result => result.dns)
+  const merged: Result = {
+    interfaces: [],
+    ips: results.flatMap(result => result.ips),
+    routes: results.flatMap(result => result.routes),
+    dns: {
+      nameservers: dns.flatMap(one => one.nameservers),
+      domain: dns.find(one => one.domain !== undefined)?.domain,
+      search: [...new Set(dns.flatMap(one => one.search))],
+      options: []
+    }
+  }
+  return resultToJson(merged, RESULT_VERSION)
+}
+
+/** @param shown the addresses of prevResult */
+function faultsOf(lease: Lease, shown: readonly string[]): readonly string[] {
+  const own = formatPrefix(lease.address)
+  if (lease.isLost) return [`${own} was lost and no server gives it back`]
+  return shown.includes(own) ? [] : [`it holds ${own}, which prevResult lacks`]
 }

@@ -1,5 +1,5 @@
 /** The daemon against a real DHCP server, on the kernel: busybox udhcpd on a bridge with the containers' interfaces. */
-// needs: busybox
+// needs: busybox nft
 // time-out: 600 s
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -50,7 +50,7 @@ test('a server with one address: the second container waits, is told why in time
     const address = await take(lab, first, 'c1')
     configure(first, 'eth0', address)
     const began = Date.now()
-    const refused = await lab.take(second, 'c2', 'eth0', 3000)
+    const refused = await lab.take(second, 'c2', 'eth0', { milliseconds: 3000 })
     assert.is(refused.code, 11)
     assert.match(refused.msg ?? '', /"eth0" of container "c2" on network "net": no DHCP server answered, in \d+ s/)
     assert.ok(Date.now() - began < 15_000)
@@ -166,6 +166,22 @@ test('what ends without DEL: a container that dies, a plugin that is killed, a d
     await lab.whenReady()
     await until('it is dropped', () => lab.leaseFiles().length === 0)
     assert.match(lab.log, /"c4" on network "net" is dropped: its container is gone/)
+  })
+})
+
+test('an address that a neighbour has is declined: the server gives it to nobody then', async () => {
+  await inDhcpLab({ leaseSeconds: 3600, addresses: 1, flags: ['-resendmax', '1s'] }, async lab => {
+    const squatter = lab.container('eth0')
+    // Not for the server: it asks by itself before it offers an address.
+    const rules = 'table arp hidden { chain in { type filter hook input priority 0; arp saddr ip 10.9.0.1 drop; }; }'
+    assert.is(squatter.run('nft', ['-f', '-'], { input: rules }).status, 0)
+    configure(squatter, 'eth0', '10.9.0.10/24')
+    const { address } = JSON.parse(run(squatter, 'ip -j link show dev eth0'))[0]
+    const refused = await lab.take(lab.container('eth0'), 'c1', 'eth0', { milliseconds: 8000 })
+    assert.is(refused.code, 11)
+    assert.match(lab.log, new RegExp(`server 10\\.9\\.0\\.1 gave 10\\.9\\.0\\.10, which ${address} has already`))
+    const next = await lab.take(lab.container('eth0'), 'c2', 'eth0', { milliseconds: 3000, ipam: { probe: 0 } })
+    assert.match(next.msg ?? '', /no DHCP server answered/)
   })
 })
 

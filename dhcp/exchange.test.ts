@@ -8,6 +8,7 @@ import {
   ACK,
   ANY_ADDRESS,
   CLIENT_ID,
+  DECLINE,
   DISCOVER,
   type Message,
   NAK,
@@ -47,6 +48,8 @@ interface Sent {
 class FakeSocket implements DhcpSocket {
   readonly mac = MAC
   readonly sent: Sent[] = []
+  /** Who is said to have an address. */
+  readonly holders = new Map<string, Uint8Array>()
   readonly #waiting: Reply[] = []
   readonly #server: (message: Message) => readonly Partial<Message>[]
 
@@ -66,6 +69,10 @@ class FakeSocket implements DhcpSocket {
     const next = this.#waiting.shift()
     if (next === undefined) await pause(Math.max(0, until - clock()) + 10, signal)
     return next
+  }
+
+  async holderOf(address: IpAddress): Promise<Uint8Array | undefined> {
+    return this.holders.get(formatAddress(address))
   }
 
   close(): void {}
@@ -95,6 +102,30 @@ function honest(message: Message) {
 function run(socket: DhcpSocket, signal = new AbortController().signal, wanted?: IpAddress) {
   return acquire({ socket, client: CLIENT, signal, log: () => undefined }, PATIENCE, wanted)
 }
+
+test('an address that somebody has is declined: to all, without a wish; the next offer is taken', async () => {
+  let given = 6
+  const socket = new FakeSocket(message => {
+    if (typeOf(message) === DISCOVER) given += 1
+    return typeOf(message) === DECLINE ? [] : [reply(typeOf(message) === DISCOVER ? OFFER : ACK, `192.0.2.${given}`)]
+  })
+  socket.holders.set('192.0.2.7', MAC)
+  const logged: string[] = []
+  const signal = new AbortController().signal
+  const talk = { socket, client: CLIENT, signal, log: (message: string) => logged.push(message) }
+  const grant = await acquire(talk, PATIENCE)
+  assert.is(formatAddress(grant.address.address), '192.0.2.8')
+  assert.equal(logged, ['server 192.0.2.1 gave 192.0.2.7, which 02:00:00:00:00:01 has already'])
+  assert.equal(
+    socket.sent.map(({ message }) => typeOf(message)),
+    [DISCOVER, REQUEST, DECLINE, DISCOVER, REQUEST]
+  )
+  const decline = socket.sent[2]
+  assert.is(formatAddress(decline?.to.address ?? ANY_ADDRESS), '255.255.255.255')
+  assert.is(formatAddress(decline?.message.ciaddr ?? ip('1.1.1.1')), '0.0.0.0')
+  // RFC 2131 table 5: the address, the server, who asks, and nothing else.
+  assert.equal([...(decline?.message.options.keys() ?? [])].sort(), [REQUESTED_ADDRESS, 53, SERVER_ID, CLIENT_ID])
+})
 
 test('DISCOVER, REQUEST: both as broadcasts without address, with client id, options and the offer', async () => {
   const socket = new FakeSocket(honest)

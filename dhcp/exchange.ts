@@ -1,20 +1,22 @@
 /**
  * The client's conversations with servers, each from its first message to its outcome.
  *
- *     acquire   DISCOVER -> OFFER, REQUEST -> ACK       an address
+ *     acquire   DISCOVER -> OFFER, REQUEST -> ACK       an address; DECLINE when somebody has it already
  *     renew     REQUEST  -> ACK, from the address       the same for longer
  *     release   RELEASE                                 no answer
  *
- * @source RFC 2131 sections 3.1, 4.1, 4.4; RFC 6842 and 4361 (client identifiers)
+ * @source RFC 2131 sections 3.1, 4.1, 4.4, RFC 5227 section 2.1; RFC 6842 and 4361 (client identifiers)
  */
 import { randomBytes } from 'node:crypto'
 import { formatAddress, type IpAddress } from '../lib/ip/address.ts'
+import { formatMac } from '../lib/ip/mac.ts'
 import { errnoOf } from '../lib/sys/errors.ts'
 import { type Grant, grantOf, isUsable } from './grant.ts'
 import {
   ACK,
   ANY_ADDRESS,
   CLIENT_ID,
+  DECLINE,
   DhcpDecodeError,
   DISCOVER,
   EVERYBODY,
@@ -73,8 +75,10 @@ export class NoLease extends Error {
 
 /** RFC 2131 section 4.1 begins with 4 seconds for networks of its days. */
 const FIRST_PAUSE = 1000
-const REQUEST_TRIES = 4
+export const REQUEST_TRIES = 4
 const LARGEST_MESSAGE = 1500
+/** After an address that somebody has: a server that gives it again shall not be asked all the time. @source RFC 2131 section 3.1 */
+export const DECLINE_PAUSE = 10_000
 
 /** A conversation on one interface. */
 export interface Conversation {
@@ -93,6 +97,11 @@ export interface Conversation {
  */
 export async function acquire(talk: Conversation, patience: Patience, wanted?: IpAddress): Promise<Granted> {
   return new Acquisition(talk, patience, wanted).run()
+}
+
+/** How long to wait for the answer before the next message, after so many tries. */
+export function pauseBefore(tries: number, { answer, pause: longest }: Patience): number {
+  return jittered(Math.min(FIRST_PAUSE * 2 ** tries, answer, longest))
 }
 
 class Acquisition {
@@ -117,21 +126,20 @@ class Acquisition {
 
   async run(): Promise<Granted> {
     for (let tries = 0; clock() < this.#deadline; tries += 1) {
-      const until = Math.min(this.#deadline, clock() + this.#pauseOf(tries))
+      const until = Math.min(this.#deadline, clock() + pauseBefore(tries, this.#patience))
       const offer = await this.#discover(until)
       const grant = offer === undefined ? undefined : await this.#request(offer)
-      if (grant !== undefined) return grant
+      if (grant !== undefined) {
+        if (await this.#isFree(grant)) return grant
+        await pause(Math.min(DECLINE_PAUSE, this.#patience.pause), this.#talk.signal)
+        continue
+      }
       // A refusal comes at once: the next question waits for its time all the same.
       const left = until - clock()
       if (left > 0) await pause(left, this.#talk.signal)
     }
     const seconds = Math.round((clock() - this.#began) / 1000)
     throw new NoLease(`${this.#note}, in ${seconds} s and with ${this.#sent} messages sent`)
-  }
-
-  #pauseOf(tries: number): number {
-    const longest = Math.min(this.#patience.answer, this.#patience.pause)
-    return jittered(Math.min(FIRST_PAUSE * 2 ** tries, longest))
   }
 
   async #discover(until: number): Promise<Reply | undefined> {
@@ -150,11 +158,11 @@ class Acquisition {
     const server = serverOf(offer.message) ?? ANY_ADDRESS
     const address = offer.message.yiaddr
     const options = [option(REQUESTED_ADDRESS, address.bytes), option(SERVER_ID, server.bytes)]
-    this.#note = `server ${formatAddress(server)} offered ${formatAddress(address)} and then was silent`
     for (let tries = 0; tries < REQUEST_TRIES && clock() < this.#deadline; tries += 1) {
       const askedAt = clock()
+      this.#note = `server ${formatAddress(server)} offered ${formatAddress(address)} and then was silent`
       this.#send(REQUEST, options)
-      const until = Math.min(this.#deadline, askedAt + this.#pauseOf(tries))
+      const until = Math.min(this.#deadline, askedAt + pauseBefore(tries, this.#patience))
       for (;;) {
         const reply = await this.#next(until)
         if (reply === undefined) break
@@ -178,6 +186,19 @@ class Acquisition {
       this.#refuse(`the server's lease cannot be used: ${error.message}`)
       return undefined
     }
+  }
+
+  /** Declines an address that somebody on the link has: the server gives it to nobody for a while. */
+  async #isFree({ address: { address }, server }: Granted): Promise<boolean> {
+    const { socket, client, signal } = this.#talk
+    const { probe } = client.options
+    const holder = probe === 0 ? undefined : await socket.holderOf(address, probe, signal)
+    if (holder === undefined) return true
+    this.#refuse(
+      `server ${formatAddress(server)} gave ${formatAddress(address)}, which ${formatMac(holder)} has already`
+    )
+    this.#send(DECLINE, [option(REQUESTED_ADDRESS, address.bytes), option(SERVER_ID, server.bytes)])
+    return false
   }
 
   /** The same as before is said once. */
@@ -252,13 +273,8 @@ export async function renew(
 
 /** Gives the address back. Nobody answers; if the message is lost, the lease ends by itself. */
 export function release(socket: DhcpSocket, client: Client, held: Held): void {
-  const bare: Client = {
-    ...client,
-    options: { ...client.options, request: [], provide: ownId(client) },
-    broadcast: false
-  }
   const options = [option(SERVER_ID, held.server.bytes)]
-  const message = messageOf({ socket, client: bare }, { type: RELEASE, xid: newXid(), options, ciaddr: held.address })
+  const message = messageOf({ socket, client }, { type: RELEASE, xid: newXid(), options, ciaddr: held.address })
   socket.send(message, { address: held.server, mac: held.serverMac, from: held.address })
   // The server may have another MAC address by now (a bridge takes that of its lowest port), and nobody would say that it
   // heard nothing. A second message is nothing to it, and nobody forwards what was sent to all.
@@ -281,13 +297,16 @@ interface Outgoing {
 
 function messageOf({ socket, client }: Pick<Conversation, 'socket' | 'client'>, fields: Outgoing): Message {
   const { type, xid } = fields
-  const { request, provide } = client.options
+  // What gives an address back asks for nothing and tells nothing. RFC 2131 section 4.4.1, table 5
+  const isBare = type === RELEASE || type === DECLINE
+  const { request } = client.options
+  const provide = isBare ? ownId(client) : client.options.provide
   const options = new Map<number, Uint8Array>([
     [MESSAGE_TYPE, new Uint8Array([type])],
     [CLIENT_ID, client.clientId],
     ...(fields.options ?? [])
   ])
-  if (type !== RELEASE) {
+  if (!isBare) {
     options.set(MAXIMUM_SIZE, new Uint8Array([LARGEST_MESSAGE >> 8, LARGEST_MESSAGE & 0xff]))
     if (request.length > 0) options.set(PARAMETER_LIST, new Uint8Array(request))
   }
@@ -297,7 +316,7 @@ function messageOf({ socket, client }: Pick<Conversation, 'socket' | 'client'>, 
     xid,
     seconds: fields.seconds ?? 0,
     // With an address, answers reach it.
-    broadcast: client.broadcast && fields.ciaddr === undefined,
+    broadcast: client.broadcast && !isBare && fields.ciaddr === undefined,
     ciaddr: fields.ciaddr ?? ANY_ADDRESS,
     yiaddr: ANY_ADDRESS,
     chaddr: socket.mac,

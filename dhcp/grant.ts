@@ -43,12 +43,12 @@ export interface Grant {
 }
 
 const FOREVER = 0xffffffff
-const RESULT_VERSION = '1.1.0'
+export const RESULT_VERSION = '1.1.0'
 /** @source RFC 2131 section 4.4.5 */
 const RENEW_PART = 0.5
 const REBIND_PART = 0.875
 /** Seconds. A shorter lease would be renewed all the time; other clients (udhcpc) take it for as long, too. */
-const SHORTEST_LEASE = 10
+export const SHORTEST_LEASE = 10
 /** A network of class A; what is larger takes most of the world for a neighbour. */
 const SHORTEST_PREFIX = 8
 /** First bytes of addresses: RFC 1122 section 3.2.1.3 (g), RFC 5771. */

@@ -1,7 +1,8 @@
 /**
  * A lease that an attachment holds, and its file: what the daemon must still know after a restart.
  *
- *     <state directory>/leases/<hash of the attachment's names>.json
+ *     <state directory>/leases/<hash of the attachment's names>.json        of DHCP
+ *     <state directory>/leases/<hash of the attachment's names>-6.json      of DHCPv6
  *
  * On tmpfs, because neither the container nor its interface outlives the boot.
  */
@@ -21,55 +22,29 @@ import {
 } from '../lib/config/json.ts'
 import { Section } from '../lib/config/section.ts'
 import { attachmentKey, attachmentToJson } from '../lib/daemon/attachment.ts'
-import { formatAddress } from '../lib/ip/address.ts'
+import { formatAddress, type IpAddress } from '../lib/ip/address.ts'
 import { formatMac, hex } from '../lib/ip/mac.ts'
-import { formatPrefix, type IpPrefix } from '../lib/ip/prefix.ts'
+import { formatPrefix } from '../lib/ip/prefix.ts'
 import { ensureDirectory, listDirectory, readText, removeFile, writeAtomic } from '../lib/sys/files.ts'
-import type { Client, Granted, Held } from './exchange.ts'
-import type { Times } from './grant.ts'
+import type { Client } from './exchange.ts'
+import { DEFAULT_PROBE, type Family } from './options-config.ts'
+import type { Given, Terms } from './speech.ts'
+import type { Client6 } from './v6/exchange.ts'
 
-/** Moments of `clock()`. */
-export interface Moments {
-  readonly renewAt: number
-  readonly rebindAt: number
-  readonly expireAt: number
-}
-
-export interface Lease {
+export interface Lease extends Given {
   readonly attachment: Attachment
   /** As the runtime named it. */
   readonly netns: string
   /** Device and inode: the path may lead to another container by now. */
   readonly netnsId: string
   readonly mac: Uint8Array
-  readonly client: Client
-  readonly address: IpPrefix
-  readonly held: Held
-  readonly moments: Moments
-  /** For the runtime, in the form of cniVersion 1.1.0. */
-  readonly result: Json
   /** The server took it back, or it ended unheard; the interface does not have the address. */
   readonly isLost: boolean
 }
 
-/** The lease with what was granted now. */
-export function grantedTo(lease: Lease, grant: Granted): Lease {
-  return {
-    ...lease,
-    held: { address: lease.address.address, server: grant.server, serverMac: grant.serverMac },
-    moments: momentsOf(grant.askedAt, grant.times),
-    isLost: false
-  }
-}
-
-/** A lease is renewed somewhat earlier or later than at half its time, so that not all of a host's come at once. */
-export function momentsOf(askedAt: number, times: Times): Moments {
-  const renew = Number.isFinite(times.renew) ? times.renew * (0.95 + 0.1 * Math.random()) : Infinity
-  return {
-    renewAt: askedAt + Math.min(renew, times.rebind) * 1000,
-    rebindAt: askedAt + times.rebind * 1000,
-    expireAt: askedAt + times.expire * 1000
-  }
+/** The lease with what was given now. The runtime was told the address and what came with it at first. */
+export function prolonged(lease: Lease, { terms, moments }: Given): Lease {
+  return { ...lease, terms, moments, isLost: false }
 }
 
 /** The leases' files. */
@@ -97,27 +72,25 @@ export class LeaseStore {
   }
 
   put(lease: Lease): void {
-    writeAtomic(this.#path(lease.attachment), `${leaseToText(lease, this.#boot)}\n`, 0o600, false)
+    const path = this.#path(lease.attachment, lease.terms.family)
+    writeAtomic(path, `${leaseToText(lease, this.#boot)}\n`, 0o600, false)
   }
 
   remove(attachment: Attachment): void {
-    removeFile(this.#path(attachment))
+    removeFile(this.#path(attachment, 4))
+    removeFile(this.#path(attachment, 6))
   }
 
   /** Names have no limit in the specification, file names do. */
-  #path(attachment: Attachment): string {
+  #path(attachment: Attachment, family: Family): string {
     const digest = createHash('sha256').update(attachmentKey(attachment)).digest('hex').slice(0, 32)
-    return `${this.#directory}/${digest}.json`
+    return `${this.#directory}/${digest}${family === 6 ? '-6' : ''}.json`
   }
 }
 
 /** The file's content. Never-ending times are null in JSON. */
 export function leaseToText(lease: Lease, boot: string): string {
-  const { client, held, moments } = lease
-  const provide = [...client.options.provide].map(([code, value]) =>
-    jsonArray([jsonNumber(code), jsonString(hex(value))])
-  )
-  const { priority } = client.options
+  const { moments } = lease
   return jsonText(
     jsonObject([
       ['boot', jsonString(boot)],
@@ -125,14 +98,8 @@ export function leaseToText(lease: Lease, boot: string): string {
       ['netns', jsonString(lease.netns)],
       ['netnsId', jsonString(lease.netnsId)],
       ['mac', jsonString(formatMac(lease.mac))],
-      ['clientId', jsonString(hex(client.clientId))],
-      ['request', jsonArray(client.options.request.map(jsonNumber))],
-      ['provide', jsonArray(provide)],
-      ['priority', priority === undefined ? undefined : jsonNumber(priority)],
-      ['broadcast', jsonBoolean(client.broadcast)],
       ['address', jsonString(formatPrefix(lease.address))],
-      ['server', jsonString(formatAddress(held.server))],
-      ['serverMac', jsonString(formatMac(held.serverMac))],
+      ...termsToJson(lease.terms),
       ['renewAt', momentToJson(moments.renewAt)],
       ['rebindAt', momentToJson(moments.rebindAt)],
       ['expireAt', momentToJson(moments.expireAt)],
@@ -140,6 +107,34 @@ export function leaseToText(lease: Lease, boot: string): string {
       ['isLost', jsonBoolean(lease.isLost)]
     ])
   )
+}
+
+function termsToJson(terms: Terms): readonly (readonly [string, Json | undefined])[] {
+  if (terms.family === 6) {
+    const { duid, iaid, hostName, probe } = terms.client
+    return [
+      ['duid', jsonString(hex(duid))],
+      ['iaid', jsonNumber(iaid)],
+      ['hostName', jsonString(hostName)],
+      ['probe', jsonNumber(probe)],
+      ['serverDuid', jsonString(hex(terms.held.server))]
+    ]
+  }
+  const { client, held } = terms
+  const { priority } = client.options
+  const provide = [...client.options.provide].map(([code, value]) =>
+    jsonArray([jsonNumber(code), jsonString(hex(value))])
+  )
+  return [
+    ['clientId', jsonString(hex(client.clientId))],
+    ['request', jsonArray(client.options.request.map(jsonNumber))],
+    ['provide', jsonArray(provide)],
+    ['priority', priority === undefined ? undefined : jsonNumber(priority)],
+    ['probe', jsonNumber(client.options.probe)],
+    ['broadcast', jsonBoolean(client.broadcast)],
+    ['server', jsonString(formatAddress(held.server))],
+    ['serverMac', jsonString(formatMac(held.serverMac))]
+  ]
 }
 
 /** undefined for what is no lease of this boot, torn or of another version. */
@@ -167,21 +162,8 @@ function readLease(file: Section): Lease {
     netns: required(file.text('netns')),
     netnsId: required(file.text('netnsId')),
     mac: required(readMac(file, 'mac')),
-    client: {
-      clientId: bytesOf(file.text('clientId')),
-      options: {
-        request: required(file.json('request')).items.map(one => Number(one.text)),
-        provide: new Map(required(file.json('provide')).items.map(providedOf)),
-        priority: file.integer('priority', 0, 4_294_967_295)
-      },
-      broadcast: file.boolean('broadcast', false)
-    },
     address,
-    held: {
-      address: address.address,
-      server: required(readAddress(file, 'server')),
-      serverMac: required(readMac(file, 'serverMac'))
-    },
+    terms: address.address.family === 6 ? readTerms6(file, address.address) : readTerms4(file, address.address),
     moments: {
       renewAt: momentOf(file, 'renewAt'),
       rebindAt: momentOf(file, 'rebindAt'),
@@ -194,12 +176,41 @@ function readLease(file: Section): Lease {
   return lease
 }
 
+function readTerms4(file: Section, address: IpAddress): Terms {
+  const client: Client = {
+    clientId: bytesOf(file.text('clientId')),
+    options: {
+      request: required(file.json('request')).items.map(one => Number(one.text)),
+      provide: new Map(required(file.json('provide')).items.map(providedOf)),
+      priority: file.integer('priority', 0, 4_294_967_295),
+      probe: file.integer('probe', 0, 10_000) ?? DEFAULT_PROBE
+    },
+    broadcast: file.boolean('broadcast', false)
+  }
+  const held = {
+    address,
+    server: required(readAddress(file, 'server')),
+    serverMac: required(readMac(file, 'serverMac'))
+  }
+  return { family: 4, client, held }
+}
+
+function readTerms6(file: Section, address: IpAddress): Terms {
+  const client: Client6 = {
+    duid: bytesOf(file.text('duid')),
+    iaid: required(file.integer('iaid', 0, 4_294_967_295)),
+    hostName: file.text('hostName') ?? '',
+    probe: file.integer('probe', 0, 10_000) ?? DEFAULT_PROBE
+  }
+  return { family: 6, client, held: { address, server: bytesOf(file.text('serverDuid')) } }
+}
+
 function providedOf(pair: Json): readonly [number, Uint8Array] {
   return [Number(pair.items[0]?.text), bytesOf(pair.items[1]?.text)]
 }
 
 function bytesOf(text: string | undefined): Uint8Array {
-  return Buffer.from(required(text), 'hex')
+  return new Uint8Array(Buffer.from(required(text), 'hex'))
 }
 
 function momentToJson(moment: number): Json {

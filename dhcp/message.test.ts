@@ -39,7 +39,7 @@ function address(text: string): IpAddress {
 
 /** Who asked for everything. */
 function asked(priority?: number, request = [1, 121, 3, 33, 6, 15, 119]): OptionsConfig {
-  return { request, provide: new Map(), priority }
+  return { request, provide: new Map(), priority, probe: 0 }
 }
 
 /** An acknowledgement with these options, written in hexadecimal. */

@@ -13,6 +13,7 @@ import type { IpAddress } from '../lib/ip/address.ts'
 export const DISCOVER = 1
 export const OFFER = 2
 export const REQUEST = 3
+export const DECLINE = 4
 export const ACK = 5
 export const NAK = 6
 export const RELEASE = 7

@@ -113,7 +113,11 @@ export function domainOf(message: Message): string | undefined {
 
 /** The search list; empty also when it cannot be read. */
 export function searchOf(message: Message): readonly string[] {
-  const value = message.options.get(DOMAIN_SEARCH) ?? new Uint8Array()
+  return searchIn(message.options.get(DOMAIN_SEARCH) ?? new Uint8Array())
+}
+
+/** The names in an option of DHCP or DHCPv6; none when they cannot be read. */
+export function searchIn(value: Uint8Array): readonly string[] {
   const names: string[] = []
   let at = 0
   while (at < value.length) {

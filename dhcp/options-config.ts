@@ -34,7 +34,20 @@ export interface OptionsConfig {
   readonly provide: ReadonlyMap<number, Uint8Array>
   /** The metric of all routes; absent = the kernel's. */
   readonly priority: number | undefined
+  /** For how many milliseconds the link is asked who has an address, before it is used; 0 = not at all. */
+  readonly probe: number
 }
+
+/** All of `ipam` that the daemon reads. */
+export interface IpamConfig extends OptionsConfig {
+  /** Which versions of the protocol to get an address by, in ascending order. */
+  readonly families: readonly Family[]
+}
+
+export type Family = 4 | 6
+
+/** RFC 5227 takes seven seconds, in which a container could not start; who is there answers within milliseconds. */
+export const DEFAULT_PROBE = 300
 
 const NAMES: ReadonlyMap<string, number> = new Map([
   ['dhcp-client-identifier', CLIENT_ID],
@@ -78,16 +91,29 @@ const LONGEST_CLIENT_ID = 254
  * @param args CNI_ARGS, for `fromArg`
  * @throws {ConfigError} that lists everything wrong
  */
-export function readOptionsConfig(ipam: Json, args: string): OptionsConfig {
+export function readOptionsConfig(ipam: Json, args: string): IpamConfig {
   const config = new Section(jsonObject([['ipam', ipam]]))
   const section = config.section('ipam')
-  const read: OptionsConfig = {
+  const read: IpamConfig = {
     request: section === undefined ? [] : readRequest(section),
     provide: section === undefined ? new Map() : readProvide(section, pairsOf(args)),
-    priority: section?.integer('priority', 0, 4_294_967_295)
+    priority: section?.integer('priority', 0, 4_294_967_295),
+    probe: section?.integer('probe', 0, 10_000) ?? DEFAULT_PROBE,
+    families: section === undefined ? [4] : readFamilies(section)
   }
   config.finish()
   return read
+}
+
+function readFamilies(ipam: Section): readonly Family[] {
+  const names = ipam.textList('families')
+  if (names.some(name => name !== 'ipv4' && name !== 'ipv6')) {
+    ipam.problem('families', 'must hold "ipv4", "ipv6" or both')
+  }
+  const families: Family[] = []
+  if (names.length === 0 || names.includes('ipv4')) families.push(4)
+  if (names.includes('ipv6')) families.push(6)
+  return families
 }
 
 function readRequest(ipam: Section): readonly number[] {

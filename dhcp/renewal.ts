@@ -3,16 +3,16 @@
  *
  *     bound --T1--> asks its server --T2--> asks every server --end--> lost --> asks for the same address again
  *
- * @source RFC 2131 section 4.4.5
+ * @source RFC 2131 section 4.4.5, RFC 8415 sections 18.2.4 and 18.2.5
  */
 import { attachmentText } from '../lib/daemon/attachment.ts'
 import { formatAddress } from '../lib/ip/address.ts'
 import { formatPrefix } from '../lib/ip/prefix.ts'
 import { messageOf } from '../lib/sys/errors.ts'
 import type { ContainerLink } from './container-link.ts'
-import { acquire, type Conversation, type Granted, NoLease, type Patience, release, renew } from './exchange.ts'
-import { grantedTo, type Lease } from './lease.ts'
-import type { DhcpSocket } from './socket.ts'
+import { NoLease, type Patience } from './exchange.ts'
+import { type Lease, prolonged } from './lease.ts'
+import { extend, type Given, giveBack, type Place, take } from './speech.ts'
 import { clock, jittered, pause, pauseUntil } from './time.ts'
 
 export interface RenewalOptions {
@@ -24,9 +24,6 @@ export interface RenewalOptions {
 
 /** RFC 2131 wants a minute between renewals; leases of minutes have less. */
 const SHORTEST_PART = 16
-const SEND_TRIES = 5
-const SEND_AGAIN = 20
-const AFTER_COMING_UP = 300
 /** A full disk, an interface that somebody else renamed. */
 const AFTER_TROUBLE = 5000
 
@@ -75,31 +72,10 @@ export class Renewal {
   }
 
   async #sendRelease(): Promise<void> {
-    const link = this.link.find()
-    if (link === undefined) throw new Error('the interface is gone')
-    const signal = new AbortController().signal
-    const wasDown = await this.link.bringUp(link, signal)
-    await this.#withSocket(async socket => {
-      await this.#sendSurely(socket, signal)
-      if (!wasDown) return
-      // A switch or bridge at the other end may have heard nothing yet, and nobody says so.
-      await pause(AFTER_COMING_UP, signal)
-      await this.#sendSurely(socket, signal)
-    })
-  }
-
-  async #sendSurely(socket: DhcpSocket, signal: AbortSignal): Promise<void> {
-    const { client, held } = this.#lease
-    for (let tries = 1; ; tries += 1) {
-      try {
-        release(socket, client, held)
-        return
-      } catch (error) {
-        // A queue that starts a moment after its interface.
-        if (tries === SEND_TRIES) throw error
-        await pause(SEND_AGAIN, signal)
-      }
-    }
+    const { signal } = new AbortController()
+    const place = { ...this.#place(), signal }
+    const wasDown = await this.link.bringUp(place.found, [this.#lease.terms.family], signal)
+    await giveBack(place, this.#lease.terms, wasDown)
   }
 
   async #keep(delay: number): Promise<void> {
@@ -144,18 +120,17 @@ export class Renewal {
       const outcome = await this.#ask(everybody, now + Math.min(rest, this.#options.patience.answer))
       if (outcome === 'refused') return 'the server refused to prolong it'
       if (outcome !== undefined) {
-        this.#put(grantedTo(this.#lease, outcome))
+        this.#put(prolonged(this.#lease, outcome))
         return ''
       }
       await pauseUntil(Math.min(end, now + jittered(rest)), signal)
     }
   }
 
-  async #ask(everybody: boolean, until: number): Promise<Granted | 'refused' | undefined> {
-    const { held } = this.#lease
+  async #ask(everybody: boolean, until: number): Promise<Given | 'refused' | undefined> {
     const { signal } = this.#stop
     try {
-      return await this.#withSocket(socket => renew(this.#talk(socket), held, everybody, until))
+      return await extend(this.#place(), this.#lease.terms, everybody, until)
     } catch (error) {
       signal.throwIfAborted()
       this.#log(`cannot be prolonged now: ${messageOf(error)}`)
@@ -176,21 +151,19 @@ export class Renewal {
   async #recover(): Promise<void> {
     const { signal } = this.#stop
     const { patience } = this.#options
-    const { client, address, result } = this.#lease
+    const { terms, address, result } = this.#lease
     const began = clock()
     try {
-      await this.#withSocket(async socket => {
-        const grant = await acquire(this.#talk(socket), patience, address.address)
-        const given = grant.address.address
-        if (formatAddress(given) === formatAddress(address.address)) {
-          this.link.restoreAddress(address, result)
-          this.#put(grantedTo(this.#lease, grant))
-          this.#log(`${formatPrefix(address)} is there again`)
-          return
-        }
-        release(socket, client, { address: given, server: grant.server, serverMac: grant.serverMac })
-        this.#log(`the server gives ${formatAddress(given)} now: attach the container again`)
-      })
+      const place = this.#place()
+      const given = await take(place, terms, patience, address.address)
+      if (formatAddress(given.address.address) === formatAddress(address.address)) {
+        this.link.restoreAddress(address, result)
+        this.#put(prolonged(this.#lease, given))
+        this.#log(`${formatPrefix(address)} is there again`)
+      } else {
+        await giveBack(place, given.terms, false)
+        this.#log(`the server gives ${formatAddress(given.address.address)} now: attach the container again`)
+      }
     } catch (error) {
       signal.throwIfAborted()
       if (!(error instanceof NoLease)) this.#log(`cannot be had again now: ${messageOf(error)}`)
@@ -198,20 +171,12 @@ export class Renewal {
     if (this.#lease.isLost) await pauseUntil(began + jittered(patience.pause), signal)
   }
 
-  #talk(socket: DhcpSocket): Conversation {
+  /** @throws Error when the interface is gone */
+  #place(): Place {
+    const found = this.link.find()
+    if (found === undefined) throw new Error('the interface is gone')
     const log = (message: string): void => this.#log(`is not prolonged: ${message}`)
-    return { socket, client: this.#lease.client, signal: this.#stop.signal, log }
-  }
-
-  async #withSocket<T>(work: (socket: DhcpSocket) => Promise<T>): Promise<T> {
-    const link = this.link.find()
-    if (link === undefined) throw new Error('the interface is gone')
-    const socket = this.link.openSocket(link)
-    try {
-      return await work(socket)
-    } finally {
-      socket.close()
-    }
+    return { link: this.link, found, signal: this.#stop.signal, log }
   }
 
   #put(lease: Lease): void {

@@ -1,22 +1,13 @@
 /**
  * One interface's DHCP traffic while an exchange lasts: a packet socket in the container's namespace, since the interface
  * has no address yet.
- *
- * The socket cannot be waited for together with Node's own. It is looked into, at first every few milliseconds and then
- * less and less often; between exchanges there is no socket, so a thousand leases that wait cost nothing.
  */
 import type { IpAddress } from '../lib/ip/address.ts'
-import { errnoOf } from '../lib/sys/errors.ts'
 import { inNamespace } from '../lib/sys/netns.ts'
-import {
-  closePacketSocket,
-  occupyUdpPort,
-  openPacketSocket,
-  receiveFrame,
-  sendFrame
-} from '../lib/sys/packet-socket.ts'
+import { closePacketSocket, occupyUdpPort, openNeighbourSocket, openPacketSocket } from '../lib/sys/packet-socket.ts'
+import { holderOf } from './duplicates.ts'
+import { FramePort } from './frame-port.ts'
 import { ANY_ADDRESS, DhcpDecodeError, decodeMessage, EVERYBODY, encodeMessage, type Message } from './message.ts'
-import { clock, pause } from './time.ts'
 import { BROADCAST_MAC, CLIENT_PORT, decodeFrame, encodeFrame } from './udp-frame.ts'
 
 /** Whom a message goes to, and the address it comes from. */
@@ -43,11 +34,10 @@ export interface DhcpSocket {
   readonly send: (message: Message, to: Destination) => void
   /** The next message for this client, undefined when none came until then (`clock()`). Rejects with the signal's reason. */
   readonly receive: (until: number, signal: AbortSignal) => Promise<Reply | undefined>
+  /** Asks the link for so many milliseconds who has an address. @returns a MAC address, undefined when nobody says so */
+  readonly holderOf: (address: IpAddress, milliseconds: number, signal: AbortSignal) => Promise<Uint8Array | undefined>
   readonly close: () => void
 }
-
-const FIRST_LOOK = 2
-const RAREST_LOOK = 100
 
 /**
  * Opens the socket.
@@ -56,42 +46,35 @@ const RAREST_LOOK = 100
  * @throws SysError ENODEV when the interface is gone
  */
 export function openSocket(netns: number, index: number, mac: Uint8Array): DhcpSocket {
-  const [fd, port] = inNamespace(netns, () => [openPacketSocket(index, CLIENT_PORT), occupyUdpPort(CLIENT_PORT)])
-  let sentAt = clock()
+  const [fd, occupied] = inNamespace(netns, () => [openPacketSocket(index, CLIENT_PORT), occupyUdpPort(CLIENT_PORT)])
+  const port = new FramePort(fd)
   return {
     mac,
     send: (message, to) => {
-      sentAt = clock()
       const route = { fromMac: mac, toMac: to.mac, from: to.from, to: to.address }
-      sendFrame(fd, encodeFrame(route, encodeMessage(message)))
+      port.send(encodeFrame(route, encodeMessage(message)))
     },
-    receive: async (until, signal) => {
-      for (;;) {
-        signal.throwIfAborted()
-        for (let frame = nextFrame(fd); frame !== undefined; frame = nextFrame(fd)) {
-          const reply = replyIn(frame, mac)
-          if (reply !== undefined) return reply
-        }
-        const now = clock()
-        if (now >= until) return undefined
-        const rest = Math.min(RAREST_LOOK, FIRST_LOOK + (now - sentAt) / 10)
-        await pause(Math.min(rest, until - now), signal)
-      }
-    },
+    receive: (until, signal) => port.next(until, signal, frame => replyIn(frame, mac)),
+    holderOf: (address, milliseconds, signal) =>
+      askNeighbours(netns, { index, mac, address }, { milliseconds, signal }),
     close: () => {
-      closePacketSocket(fd)
-      if (port >= 0) closePacketSocket(port)
+      port.close()
+      if (occupied >= 0) closePacketSocket(occupied)
     }
   }
 }
 
-/** A link that goes down says so once; it may come back. */
-function nextFrame(fd: number): Uint8Array | undefined {
+/** Opens a socket of its own for it: what a server sends meanwhile is nothing to it. */
+export async function askNeighbours(
+  netns: number,
+  { index, mac, address }: { readonly index: number; readonly mac: Uint8Array; readonly address: IpAddress },
+  limits: { readonly milliseconds: number; readonly signal: AbortSignal }
+): Promise<Uint8Array | undefined> {
+  const port = new FramePort(inNamespace(netns, () => openNeighbourSocket(index)))
   try {
-    return receiveFrame(fd)
-  } catch (error) {
-    if (errnoOf(error) === 'ENETDOWN') return undefined
-    throw error
+    return await holderOf(port, mac, address, limits)
+  } finally {
+    port.close()
   }
 }
 

@@ -1,4 +1,5 @@
 /** The containers of this host that are answered, each by a resolver of its own in its own namespace. */
+import { setImmediate } from 'node:timers/promises'
 import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import { attachmentKey } from '../../lib/daemon/attachment.ts'
 import { RESOLVER } from '../../lib/names/record.ts'
@@ -144,8 +145,9 @@ export class Resolvers {
   #close(container: Container): void {
     const { id, net, nft } = container
     this.#containers.delete(id)
-    const closing = container.listener
-      .then(listener => (listener instanceof Listener ? listener.close(nft) : undefined))
+    // Later: taking the rules away waits for the kernel, and DEL for its answer.
+    const closing = Promise.all([container.listener, setImmediate()])
+      .then(([listener]) => (listener instanceof Listener ? listener.close(nft) : undefined))
       .catch(error => this.#log(`leave ${JSON.stringify(net.path())}: ${messageOf(error)}`))
       .finally(() => {
         nft.close()

@@ -30,10 +30,10 @@ export interface Ports {
  */
 export function translate(nft: Nft, ports: Ports, former: Ports | undefined): void {
   const batch = new NftBatch()
-  // What an agent before us has left: made, so that it can be removed, and made anew, in one transaction.
-  batch.addTable('ip', TABLE)
-  batch.removeTable('ip', TABLE)
-  batch.addTable('ip', TABLE)
+  // What an agent before us has left goes in the same transaction. A removal is waited for when the connection is closed,
+  // so a container's first resolver is made without.
+  if (nft.findTable('ip', TABLE) !== undefined) batch.removeTable('ip', TABLE)
+  batch.createTable('ip', TABLE)
   const key = ['ipv4_addr', 'inet_proto', 'inet_service'] as const
   batch.addSet('ip', TABLE, { name: MAP, key, data: ['ipv4_addr', 'inet_service'], isInterval: false })
   const elements = [keyOf(IPPROTO_UDP), keyOf(IPPROTO_TCP)].map((elementKey, at) => ({

@@ -24,6 +24,7 @@ import {
 } from '../../lib/config/json.ts'
 import { Section } from '../../lib/config/section.ts'
 import { DEFAULT_SOCKET } from '../../lib/overlay/agent-call.ts'
+import { OFFERED_VERSIONS } from '../../lib/runtime/network.ts'
 import { DEFAULT_STATE_DIR } from '../../lib/state/journal.ts'
 import { type NetworkRecord, rangeToJson, readRecord, recordToJson } from './record.ts'
 
@@ -39,6 +40,8 @@ export interface HostSettings {
   readonly socket: string
   /** The plugins' `stateDir`. */
   readonly stateDir: string
+  /** Interface and address that carry the tunnels; '' = the plugin chooses. */
+  readonly underlay: { readonly dev: string; readonly local: string }
 }
 
 const MARK = 'patchbay'
@@ -53,7 +56,8 @@ export function conflistOf({ record, revision }: KnownNetwork, settings: HostSet
     ['revision', jsonNumber(revision)]
   ])
   const config = jsonObject([
-    ['cniVersion', jsonString('1.1.0')],
+    ['cniVersion', jsonString(OFFERED_VERSIONS[0])],
+    ['cniVersions', jsonArray(OFFERED_VERSIONS.map(jsonString))],
     ['name', jsonString(record.name)],
     ['labels', labels.size === 0 ? undefined : jsonObject([...labels].map(([key, text]) => [key, jsonString(text)]))],
     ['plugins', jsonArray(chainOf(record, settings))],
@@ -100,6 +104,7 @@ function chainOf(record: NetworkRecord, settings: HostSettings): readonly Json[]
   const registry = jsonObject([
     ['socket', settings.socket === DEFAULT_SOCKET ? undefined : jsonString(settings.socket)]
   ])
+  const given = (text: string): Json | undefined => (text === '' ? undefined : jsonString(text))
   const stateDir = settings.stateDir === DEFAULT_STATE_DIR ? undefined : jsonString(settings.stateDir)
   const plugin = (type: string, members: readonly (readonly [string, Json | undefined])[]): Json =>
     jsonObject([['type', jsonString(type)], ...members, ['stateDir', stateDir]])
@@ -112,9 +117,13 @@ function chainOf(record: NetworkRecord, settings: HostSettings): readonly Json[]
   ])
   const vxlan = plugin('vxlan', [
     ['vni', jsonNumber(record.vni)],
+    // What carries an encrypted one is the agent's matter.
+    ['dev', record.encrypted ? undefined : given(settings.underlay.dev)],
+    ['local', record.encrypted ? undefined : given(settings.underlay.local)],
     ['isDefaultGateway', jsonBoolean(leadsOut)],
     ['ipMasq', jsonBoolean(leadsOut && record.masquerade)],
     ['hairpinMode', jsonBoolean(true)],
+    ['encrypted', record.encrypted ? jsonBoolean(true) : undefined],
     ['mtu', record.mtu === undefined ? undefined : jsonNumber(record.mtu)],
     ['registry', registry],
     ['capabilities', capabilities('ips', 'mac')],

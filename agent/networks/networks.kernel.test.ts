@@ -93,6 +93,18 @@ test('containers of all hosts are seen, and rm is refused while there is one', a
   })
 })
 
+test('a network that a service is on stays', async () => {
+  await inSite({ members: 1, hosts: 1 }, async site => {
+    assert.ok((await create(site, 0, 'blue')).ok)
+    const service = { created: '2026-11-27T08:00:00.000Z', network: 'blue', alias: 'web', mode: 'dnsrr' }
+    const key = '/patchbay/services/web'
+    site.etcd.ctl('put', key, JSON.stringify({ ...service, id: 'ab'.repeat(32), vips: [], pool: 'blue' }))
+    assert.is((await remove(site, 0, 'blue')).msg, 'remove network "blue": services on it: web')
+    site.etcd.ctl('del', key)
+    assert.ok((await remove(site, 0, 'blue')).ok)
+  })
+})
+
 test('a file that a person wrote or changed is not touched', async () => {
   await inSite({ members: 1, hosts: 2 }, async site => {
     const own = '{ "cniVersion": "1.0.0", "name": "blue", "plugins": [{ "type": "bridge" }] }'

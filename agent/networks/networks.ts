@@ -11,7 +11,16 @@ import { CniError, INVALID_CONFIG, TRY_AGAIN_LATER } from '../../lib/cni/error.t
 import { formatPrefix } from '../../lib/ip/prefix.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
 import type { Metrics } from '../metrics.ts'
-import { type Entry, endpointPrefix, type Following, NETWORKS, type Reading, type Registry } from '../registry.ts'
+import {
+  type Entry,
+  endpointPrefix,
+  type Following,
+  NETWORKS,
+  type Reading,
+  type Registry,
+  SERVICES
+} from '../registry.ts'
+import { serviceFromValue } from '../services/record.ts'
 import type { ConfDir } from './conf-dir.ts'
 import type { KnownNetwork } from './conflist.ts'
 import { containersOf, type NetworkContainer } from './containers.ts'
@@ -48,6 +57,8 @@ export interface NetworksOptions {
 const LEAST_VNI = 65_536
 /** A registry that somebody fills up must not fill up the hosts. */
 const MOST_NETWORKS = 4096
+/** Revisions of a registry in a directory are times (alone-registry.ts); etcd counts, and never comes so far. */
+const SMALLEST_TIME = 1_000_000_000_000
 /** How long after its last container a network that is gone stays, ms. */
 const LOOK_MS = 1000
 /** What restoring a network may take, ms. */
@@ -147,7 +158,12 @@ export class Networks {
         throw new CniError(INVALID_CONFIG, `remove network ${JSON.stringify(name)}: the cluster has none of this name`)
       }
       const record = recordFromValue(name, entry.value)
-      const conditions = [{ under: NETWORKS, since: all.revision }]
+      const services = await registry.read(SERVICES, deadline - Date.now())
+      refuseServed(name, services.entries)
+      const conditions = [
+        { under: NETWORKS, since: all.revision },
+        { under: SERVICES, since: services.revision }
+      ]
       if (typeof record !== 'string') {
         const { containers, revision } = await containersOf(registry, record, deadline - Date.now())
         if (containers.length > 0) throw inUse(name, containers)
@@ -222,6 +238,11 @@ export class Networks {
     const names = new Set(entries.map(one => one.name))
     for (const [name, known] of before) {
       if (names.has(name)) continue
+      // Started without its configuration, an agent of a cluster knows of no network: that removes none.
+      if (this.#options.isAlone && known.revision < SMALLEST_TIME) {
+        this.#refuse(name, "it is a cluster's, and this agent is alone: its file stays as it is")
+        continue
+      }
       // A registry whose history is shorter than what was read of it has lost its memory: this is no removal.
       if (!keepRest && known.revision <= revision) continue
       this.#known.set(name, known)
@@ -363,6 +384,18 @@ function inUse(name: string, containers: readonly NetworkContainer[]): CniError 
     INVALID_CONFIG,
     `remove network ${JSON.stringify(name)}: attached: ${shown.join(', ')}${more}`,
     'disconnect them on their hosts first'
+  )
+}
+
+/** A service's address is the network's. @throws {CniError} code 7 naming the services that are on it */
+function refuseServed(network: string, entries: readonly Entry[]): void {
+  const records = entries.map(one => serviceFromValue(one.name, one.value))
+  const names = records.flatMap(one => (typeof one !== 'string' && one.network === network ? [one.name] : []))
+  if (names.length === 0) return
+  throw new CniError(
+    INVALID_CONFIG,
+    `remove network ${JSON.stringify(network)}: services on it: ${names.join(', ')}`,
+    `remove them first: patchbay service rm ${names.join(' ')}`
   )
 }
 

@@ -28,7 +28,11 @@ const VALUE = {
   mtu: 1400,
   labels: { tier: 'front' }
 }
-const SETTINGS = { socket: '/run/patchbay/agent.sock', stateDir: '/run/patchbay' }
+const SETTINGS = {
+  socket: '/run/patchbay/agent.sock',
+  stateDir: '/run/patchbay',
+  underlay: { dev: '', local: '' }
+}
 
 function record(value: object = VALUE, name = 'blue'): NetworkRecord {
   const read = recordFromValue(name, JSON.stringify(value))
@@ -91,7 +95,8 @@ test('of a value with one wrong field nothing is used, and the field is named', 
 test('the file has the fields of the record and no other; sha256sum finds its digest', () => {
   const text = conflistOf({ record: record(), revision: 17 }, SETTINGS)
   const file = JSON.parse(text)
-  assert.equal(Object.keys(file), ['cniVersion', 'name', 'labels', 'plugins', 'patchbay'])
+  assert.equal(Object.keys(file), ['cniVersion', 'cniVersions', 'name', 'labels', 'plugins', 'patchbay'])
+  assert.equal([file.cniVersion, file.cniVersions], ['1.0.0', ['1.0.0', '1.1.0']])
   const ranges = VALUE.ranges.map(range => [range])
   assert.equal(file.plugins[0], {
     type: 'vxlan',
@@ -115,15 +120,25 @@ test('the file has the fields of the record and no other; sha256sum finds its di
   assert.is(spawnSync('sha256sum', { input: without, encoding: 'utf8' }).stdout.split(' ')[0], sha256)
 })
 
+test('an encrypted network is one to the plugin; others have no word of it', () => {
+  const value = { ...VALUE, encrypted: true }
+  assert.is(JSON.parse(recordToValue(record(value))).encrypted, true)
+  const [vxlan] = JSON.parse(conflistOf({ record: record(value), revision: 1 }, SETTINGS)).plugins
+  assert.is(vxlan.encrypted, true)
+  assert.is(record().encrypted, false)
+  assert.match(fault({ ...VALUE, encrypted: 'yes' }), /encrypted must be/)
+})
+
 test('an internal network leads nowhere; one without names has no dns; other places are told to plugins', () => {
   const inner = record({ ...VALUE, internal: true, names: false, labels: {} })
-  const settings = { socket: '/a/b.sock', stateDir: '/a' }
+  const settings = { socket: '/a/b.sock', stateDir: '/a', underlay: { dev: 'eth1', local: '192.0.2.7' } }
   const { plugins, labels } = JSON.parse(conflistOf({ record: inner, revision: 1 }, settings))
   assert.equal(
     plugins.map((one: { type: string }) => one.type),
     ['vxlan', 'firewall']
   )
-  const [{ isDefaultGateway, ipMasq, registry, stateDir }] = plugins
+  const [{ isDefaultGateway, ipMasq, registry, stateDir, dev, local }] = plugins
+  assert.equal([dev, local], ['eth1', '192.0.2.7'])
   assert.equal(
     [isDefaultGateway, ipMasq, registry, stateDir, labels],
     [false, false, { socket: '/a/b.sock' }, '/a', undefined]

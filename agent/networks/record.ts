@@ -4,7 +4,8 @@
  *     { "id": "5f0c…", "vni": 70001, "created": "2026-11-27T08:00:00.000Z",
  *       "ranges": [{ "subnet": "10.42.0.0/24", "gateway": "10.42.0.1",
  *                    "rangeStart": "10.42.0.128", "rangeEnd": "10.42.0.254", "exclude": ["10.42.0.200"] }],
- *       "internal": true, "masquerade": false, "names": false, "mtu": 1400, "labels": { "tier": "front" } }
+ *       "internal": true, "masquerade": false, "names": false, "encrypted": true,
+ *       "mtu": 1400, "labels": { "tier": "front" } }
  *
  * What the other hosts' agents wrote is judged field by field before it gets anywhere: of a value that is wrong in one of
  * them nothing is used. A record is never changed: a network that is made again has another id.
@@ -58,6 +59,8 @@ export interface NetworkRecord {
   readonly masquerade: boolean
   /** Containers are found by name. */
   readonly names: boolean
+  /** What goes to other hosts is encrypted. */
+  readonly encrypted: boolean
   /** bytes; undefined = what the underlay allows */
   readonly mtu: number | undefined
   readonly labels: ReadonlyMap<string, string>
@@ -121,6 +124,7 @@ export function readRecord(name: string, section: Section): NetworkRecord {
     internal: section.boolean('internal', false),
     masquerade: section.boolean('masquerade', true),
     names: section.boolean('names', true),
+    encrypted: section.boolean('encrypted', false),
     mtu: section.integer('mtu', 68, 65_535),
     labels: readLabels(section)
   }
@@ -144,6 +148,7 @@ const KEYS: ReadonlySet<string> = new Set([
   'internal',
   'masquerade',
   'names',
+  'encrypted',
   'mtu',
   'labels'
 ])
@@ -230,6 +235,8 @@ export function recordToJson(record: NetworkRecord): Json {
     ['internal', jsonBoolean(record.internal)],
     ['masquerade', jsonBoolean(record.masquerade)],
     ['names', jsonBoolean(record.names)],
+    // Agents that do not know the key refuse the network for it: they would have it in clear.
+    ['encrypted', record.encrypted ? jsonBoolean(true) : undefined],
     ['mtu', optional(record.mtu, jsonNumber)],
     ['labels', jsonObject([...record.labels].map(([key, text]) => [key, jsonString(text)]))]
   ])

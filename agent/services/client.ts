@@ -4,22 +4,23 @@ import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Net } from '../../lib/net/net.ts'
 import type { Nft } from '../../lib/nft/nft.ts'
 import type { Named } from '../names/zone.ts'
+import type { Balanced, BalanceTable, Traffic, Way } from './balance-table.ts'
+import { clientTable } from './client-rules.ts'
 import { cutConnections } from './connections.ts'
-import { type Balanced, ServiceTable, type Traffic, type Way } from './ruleset.ts'
 
 export class Client {
   /** By attachment: it is on their networks. */
   readonly attachments = new Map<string, Named>()
   readonly #net: Net
   readonly #nft: Nft
-  readonly #tables: readonly (readonly [family: 4 | 6, table: ServiceTable])[]
+  readonly #tables: readonly (readonly [family: 4 | 6, table: BalanceTable])[]
 
   private constructor(net: Net, nft: Nft, turn: number) {
     this.#net = net
     this.#nft = nft
     this.#tables = [
-      [4, new ServiceTable(nft, 4, turn)],
-      [6, new ServiceTable(nft, 6, turn)]
+      [4, clientTable(nft, 4, turn)],
+      [6, clientTable(nft, 6, turn)]
     ]
   }
 
@@ -47,17 +48,15 @@ export class Client {
    */
   apply(wanted: readonly Balanced[], isGone: (way: Way) => boolean): void {
     for (const [family, table] of this.#tables) {
-      const ways = table.apply(wanted.filter(one => one.vip.family === family)).filter(isGone)
-      const cuts = ways.map(({ vip, member }) => ({ destination: vip, port: undefined, protocol: undefined, member }))
+      const ways = table.apply(wanted.filter(one => one.family === family)).filter(isGone)
+      const cuts = ways.map(({ of, member }) => ({ destination: of.vip, port: undefined, protocol: undefined, member }))
       cutConnections(this.#net, this.#nft, cuts)
     }
   }
 
   /** What went the ways that there will be no longer. */
   trafficBefore(wanted: readonly Balanced[]): readonly Traffic[] {
-    return this.#tables.flatMap(([family, table]) =>
-      table.trafficBefore(wanted.filter(one => one.vip.family === family))
-    )
+    return this.#tables.flatMap(([family, table]) => table.trafficBefore(wanted.filter(one => one.family === family)))
   }
 
   /** @returns how many tables somebody had taken away */

@@ -81,7 +81,7 @@ function protocolNumber(name: string): number | undefined {
   return PROTOCOLS.get(name)
 }
 
-function protocolName(number: number): string {
+export function protocolName(number: number): string {
   return [...PROTOCOLS].find(one => one[1] === number)?.[0] ?? String(number)
 }
 

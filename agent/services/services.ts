@@ -17,10 +17,11 @@ import { messageOf } from '../../lib/sys/errors.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Named, Zone } from '../names/zone.ts'
 import { type Entry, type Following, type Registry, SERVICES } from '../registry.ts'
+import type { Balanced, Traffic, Way } from './balance-table.ts'
 import { Client } from './client.ts'
+import { balancedAt } from './client-rules.ts'
 import { Presence } from './presence.ts'
 import { type ServiceRecord, serviceFromValue } from './record.ts'
-import type { Balanced, Way } from './ruleset.ts'
 import { type MemberTraffic, TrafficTotals } from './traffic.ts'
 
 export interface ServicesOptions {
@@ -48,6 +49,10 @@ export interface Member {
   readonly isAway: boolean
 }
 
+interface TrafficSource {
+  readonly traffic: (service?: string) => readonly Traffic[]
+}
+
 /** A registry that somebody fills up must not fill up the hosts. */
 const MOST_SERVICES = 4096
 
@@ -64,6 +69,8 @@ export class Services {
   readonly #traffic = new TrafficTotals()
   /** Hears after each change. */
   changed: () => void = () => undefined
+  /** What comes in by published ports of this host. */
+  hostTraffic: TrafficSource = { traffic: () => [] }
   #isSynced = false
   #scheduled: NodeJS.Immediate | undefined
   #following: Following | undefined
@@ -107,6 +114,19 @@ export class Services {
     this.#clients.clear()
   }
 
+  /** Whether the registry has told of all services. */
+  get isReady(): boolean {
+    return this.#isSynced
+  }
+
+  isKnown(network: string): boolean {
+    return this.#options.isKnown(network)
+  }
+
+  log(message: string): void {
+    this.#options.log(message)
+  }
+
   list(): readonly ServiceRecord[] {
     return [...this.#known.values()]
   }
@@ -127,7 +147,7 @@ export class Services {
 
   /** What clients of this host have sent to members and got back. */
   trafficOf(service: string): readonly MemberTraffic[] {
-    for (const client of this.#clients.values()) this.#count(client, service)
+    for (const one of [...this.#clients.values(), this.hostTraffic]) this.#count(one, service)
     return this.#traffic.list(service)
   }
 
@@ -157,6 +177,7 @@ export class Services {
     this.#keepAll()
     // What an agent before has left is looked for once, whether or not there are services.
     for (const one of this.#options.zone.all()) this.#touch(one.network)
+    this.#schedule()
   }
 
   #change(name: string, value: string | undefined): void {
@@ -204,6 +225,10 @@ export class Services {
   /** Brings about what follows from a change, once for all that come in the same moment. */
   #touch(network: string): void {
     this.#dirty.add(network)
+    this.#schedule()
+  }
+
+  #schedule(): void {
     this.#scheduled ??= setImmediate(() => {
       this.#scheduled = undefined
       this.#settle()
@@ -256,7 +281,7 @@ export class Services {
     try {
       this.#apply(id, client)
     } catch (error) {
-      this.#tell(id, `services of ${[...client.attachments.keys()].join(', ') || id}: ${messageOf(error)}`)
+      this.tell(id, `services of ${[...client.attachments.keys()].join(', ') || id}: ${messageOf(error)}`)
     }
   }
 
@@ -265,7 +290,7 @@ export class Services {
     if (![...networks].every(network => this.#options.isKnown(network))) return
     const wanted = [...this.#known.values()].flatMap(one => (networks.has(one.network) ? this.balancedOf(one) : []))
     this.#traffic.add(client, client.trafficBefore(wanted), true)
-    client.apply(wanted, way => this.#isGone(way))
+    client.apply(wanted, way => this.isGone(way))
     this.#failed.delete(id)
     if (wanted.length > 0) return
     // What is not there need not be held open.
@@ -277,8 +302,8 @@ export class Services {
   }
 
   /** Not only out of service for a while. */
-  #isGone({ service, member }: Way): boolean {
-    const record = this.#known.get(service)
+  isGone({ of, member }: Way): boolean {
+    const record = this.#known.get(of.service)
     if (record === undefined) return true
     const text = formatAddress(member)
     return !this.#bearersOf(record).some(one => one.record.addresses.some(other => formatAddress(other) === text))
@@ -289,12 +314,14 @@ export class Services {
     const members = this.membersOf(record)
       .filter(one => !one.isAway)
       .flatMap(one => one.addresses)
-    const now = record.vips.map(vip => ({
-      service: record.name,
-      vip,
-      members: members.filter(one => one.family === vip.family),
-      isSticky: record.isSticky
-    }))
+    const now = record.vips.map(vip =>
+      balancedAt(
+        record.name,
+        vip,
+        members.filter(one => one.family === vip.family),
+        record.isSticky
+      )
+    )
     const before = this.#balanced.get(record.name)
     if (before !== undefined && textOf(before) === textOf(now)) return before
     this.#balanced.set(record.name, now)
@@ -303,6 +330,7 @@ export class Services {
 
   #compare(): void {
     this.#keepAll()
+    this.#count(this.hostTraffic)
     for (const [id, client] of this.#clients) {
       try {
         this.#count(client)
@@ -319,11 +347,11 @@ export class Services {
 
   #keepAll(): void {
     const { keep } = this.#options
-    for (const one of this.#known.values()) this.#tell(one.name, keep(one))
+    for (const one of this.#known.values()) this.tell(one.name, keep(one))
   }
 
   /** Once, until it is another or over. */
-  #tell(about: string, problem: string): void {
+  tell(about: string, problem: string): void {
     if (problem === '') {
       this.#failed.delete(about)
       return
@@ -332,8 +360,13 @@ export class Services {
     this.#failed.set(about, problem)
   }
 
-  #count(client: Client, service?: string): void {
-    this.#traffic.add(client, client.traffic(service), false)
+  #count(source: TrafficSource, service?: string): void {
+    this.#traffic.add(source, source.traffic(service), false)
+  }
+
+  /** What is about to be taken away, and counted no more. */
+  countLast(source: TrafficSource, all: readonly Traffic[]): void {
+    this.#traffic.add(source, all, true)
   }
 
   #series(what: 'packets' | 'bytes'): ReadonlyMap<string, number> {
@@ -356,9 +389,8 @@ export class Services {
 }
 
 function textOf(all: readonly Balanced[]): string {
-  return all
-    .map(
-      ({ vip, members, isSticky }) => `${formatAddress(vip)} ${isSticky} ${members.map(formatAddress).sort().join(' ')}`
-    )
-    .join('\n')
+  const lines = all.map(({ name, members, isSticky }) =>
+    [name, String(isSticky), ...members.map(formatAddress).sort()].join(' ')
+  )
+  return lines.join('\n')
 }

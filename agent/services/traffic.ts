@@ -1,7 +1,7 @@
 /** What went to each member and back, from all clients of this host: the kernel counts for each, and forgets with it. */
 import { formatAddress } from '../../lib/ip/address.ts'
 import type { NfCounter } from '../../lib/netlink/nf/set-element.ts'
-import type { Traffic } from './ruleset.ts'
+import type { Traffic } from './balance-table.ts'
 
 export interface MemberTraffic {
   readonly service: string
@@ -29,9 +29,9 @@ export class TrafficTotals {
     const known = this.#read.get(client) ?? new Map<string, Traffic>()
     this.#read.set(client, known)
     for (const one of all) {
-      const key = `${one.service} ${formatAddress(one.vip)} ${formatAddress(one.member)}`
+      const key = `${one.of.service} ${one.of.name} ${formatAddress(one.member)}`
       const before = known.get(key)
-      const total = this.#total(one.service, formatAddress(one.member))
+      const total = this.#total(one.of.service, formatAddress(one.member))
       total.sent = sum(total.sent, grown(one.sent, before?.sent))
       total.received = sum(total.received, grown(one.received, before?.received))
       if (isLast) known.delete(key)

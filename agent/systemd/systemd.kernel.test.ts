@@ -11,7 +11,7 @@ import { inLab, type LabHost, type LabReply, type OverlayLab } from '../../lib/t
 import { BIN_DIR } from '../../lib/testing/overlay-site.ts'
 import { patchbayProgram } from '../../lib/testing/program.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
-import { DEFAULT_CONFIG } from '../config.ts'
+import { DEFAULT_CONFIG, parseConfig } from '../config.ts'
 
 const test = suite('agent/systemd')
 
@@ -89,10 +89,12 @@ test('the unit files are right by systemd itself, and name the same places as th
     assert.equal({ status, ours }, { status: 0, ours: [] })
     assert.match(text('patchbay-agent.socket'), new RegExp(`^ListenStream=${DEFAULT_SOCKET}$`, 'm'))
     assert.match(text('patchbay-agent.socket'), /^SocketMode=0600$/m)
-    assert.match(
-      text('patchbay-agent.service'),
-      new RegExp(`^ExecStart=/usr/local/bin/patchbay agent --config ${DEFAULT_CONFIG}$`, 'm')
-    )
+    assert.match(text('patchbay-agent.service'), /^ExecStart=\/usr\/local\/bin\/patchbay agent$/m)
+    assert.ok(text('patchbay-agent.service').includes(DEFAULT_CONFIG))
+    const { confDir, registryDir } = parseConfig('{}')
+    assert.match(text('patchbay-agent.service'), new RegExp(`^ReadWritePaths=.* ${confDir}$`, 'm'))
+    assert.match(text('patchbay-agent.service'), /^StateDirectory=patchbay$/m)
+    assert.match(registryDir, /^\/var\/lib\/patchbay\//)
   } finally {
     rmSync(directory, { recursive: true })
   }

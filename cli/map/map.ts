@@ -30,7 +30,8 @@ export async function map(call: Call): Promise<number> {
 /** What the options say of where things are. */
 export function viewFor(call: Call): View {
   const { confDir, cacheDir } = call.place
-  return readView({ confDir, cacheDir, stateDir: call.text('state-dir') ?? DEFAULT_STATE_DIR, withRoutes: true })
+  const stateDir = call.text('state-dir') ?? DEFAULT_STATE_DIR
+  return readView({ confDir, cacheDir, stateDir, netns: call.text('netns'), withRoutes: true })
 }
 
 /** @throws CommandError where there is no registry that knows all hosts */

@@ -5,6 +5,7 @@ import {
   ENDPOINT,
   FORMAT,
   JSON_OUT,
+  LINK,
   OUTPUT,
   PLACE,
   QUIET,
@@ -45,12 +46,7 @@ export const CONTAINER_COMMANDS: readonly CommandSpec[] = [
       { flags: '--dns-search DOMAIN', summary: 'a domain that names are looked for in', isMany: true },
       { flags: '--dns-option OPTION', summary: 'an option of resolv.conf', isMany: true },
       { flags: '--add-host NAME:ADDRESS', summary: 'a name that it knows; host-gateway is the host', isMany: true },
-      {
-        flags: '--link NAME[:ALIAS]',
-        summary: 'what it calls another container of its network',
-        isMany: true,
-        words: 'container'
-      },
+      LINK,
       { flags: '-e, --env KEY=VALUE', summary: 'an environment variable', isMany: true },
       { flags: '-w, --workdir DIR', summary: 'where it starts', words: 'directory' },
       { flags: '--rm', summary: 'keep nothing of it when it has ended' },

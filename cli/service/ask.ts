@@ -2,6 +2,7 @@
 import { type Json, jsonString } from '../../lib/config/json.ts'
 import { AgentClient } from '../agent-client.ts'
 import type { Call } from '../call.ts'
+import { CommandError } from '../output.ts'
 
 export interface Summary {
   readonly name: string
@@ -40,6 +41,18 @@ const PATIENCE_MS = 15_000
 /** @throws {CommandError} the agent's own reason, or that no agent is there */
 export function ask<T>(call: Call, what: string, members: readonly (readonly [string, Json | undefined])[]): T {
   return new AgentClient(call.text('agent-socket')).ask<T>(what, members, PATIENCE_MS)
+}
+
+/** The services of a network; none where no agent runs. */
+export function servicesOn(call: Call, network: string): readonly Summary[] {
+  if (!new AgentClient(call.text('agent-socket')).isThere) return []
+  try {
+    const { services } = ask<{ readonly services: readonly Summary[] }>(call, 'services', [])
+    return services.filter(one => one.service.network === network)
+  } catch (error) {
+    if (error instanceof CommandError) return []
+    throw error
+  }
 }
 
 export function inspected(call: Call, name: string): Summary & { readonly members: readonly MemberAnswer[] } {

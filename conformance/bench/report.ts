@@ -14,7 +14,15 @@ import {
   type Verdict,
   verdictOf
 } from './tables.ts'
-import { INNER_TARGETS, NATIVE_FILE_BYTES, NATIVE_PEAK_KIB, NODE_OWN_WORK_MS, PATH_TARGETS } from './targets.ts'
+import {
+  ABSOLUTE_TARGETS,
+  COMMAND_OWN_WORK_MS,
+  INNER_TARGETS,
+  NATIVE_FILE_BYTES,
+  NATIVE_PEAK_KIB,
+  NODE_OWN_WORK_MS,
+  PATH_TARGETS
+} from './targets.ts'
 
 /** The report with as many digits as mean something, so that what is written equals what is read back. */
 export function rounded(report: BenchReport): BenchReport {
@@ -56,6 +64,14 @@ function pathVerdicts(report: BenchReport, say: Say): void {
   }
 }
 
+function absoluteVerdicts(report: BenchReport, say: Say): void {
+  for (const { scenario, measure, contestant, milliseconds: most } of ABSOLUTE_TARGETS) {
+    const seen = sampleIn(report.results, scenario, contestant, measure)
+    if (seen === undefined) continue
+    say(seen.median <= most, `${scenario}: ${measure}: ${milliseconds(seen.median)} ms (at most ${most})`)
+  }
+}
+
 /** Each absolute and growth target with what was measured, in words. */
 export function verdicts(report: BenchReport): readonly string[] {
   const lines: string[] = []
@@ -64,6 +80,7 @@ export function verdicts(report: BenchReport): readonly string[] {
     lines.push(`${word.padEnd(6)} ${text}`)
   }
   innerVerdicts(report, say)
+  absoluteVerdicts(report, say)
   pathVerdicts(report, say)
   const peak = Math.max(...Object.values(report.memory['native'] ?? {}))
   if (peak > 0) say(peak <= NATIVE_PEAK_KIB, `native peak memory ${(peak / 1024).toFixed(1)} MiB (at most 5)`)
@@ -74,6 +91,12 @@ export function verdicts(report: BenchReport): readonly string[] {
     const own = add.median - report.bareNode.median
     const text = `node engine: bridge ADD ${milliseconds(add.median)} ms - bare Node ${milliseconds(report.bareNode.median)} ms`
     say(own <= NODE_OWN_WORK_MS, `${text} = ${milliseconds(own)} ms of its own (at most ${NODE_OWN_WORK_MS})`)
+  }
+  const command = report.commandStart
+  if (command !== undefined) {
+    const own = command.median - report.bareNode.median
+    const text = `patchbay network ls ${milliseconds(command.median)} ms - bare Node ${milliseconds(report.bareNode.median)} ms`
+    say(own <= COMMAND_OWN_WORK_MS, `${text} = ${milliseconds(own)} ms of its own (at most ${COMMAND_OWN_WORK_MS})`)
   }
   return lines
 }

@@ -13,6 +13,9 @@ export interface Contestant {
 /** Where plugins keep what they must know later, unless a configuration says otherwise. */
 const STATE = ['/run/patchbay', '/run/cni']
 
+/** Programs that report on each of many thousand events say as much, bytes. */
+const LONGEST_OUTPUT = 1 << 28
+
 let serial = 0
 
 /** A host of its own for one contestant in one scenario, entered before every step. */
@@ -22,6 +25,7 @@ export class Stage {
   readonly id: string
   readonly host: Netns
   readonly #containers = new Map<string, Netns>()
+  readonly #ends: (() => void)[] = []
 
   constructor(contestant: Contestant) {
     serial += 1
@@ -68,7 +72,13 @@ export class Stage {
     this.#containers.delete(name)
   }
 
+  /** Something to do before the host goes: to end a daemon of it. */
+  atEnd(end: () => void): void {
+    this.#ends.push(end)
+  }
+
   close(): void {
+    for (const end of this.#ends) end()
     for (const netns of this.#containers.values()) netns.remove()
     this.#containers.clear()
     this.host.remove()
@@ -85,7 +95,7 @@ export function nameOf(netns: Netns): string {
 
 /** Runs a command of the machine, which must succeed. */
 export function command(name: string, ...args: readonly string[]): string {
-  const child = spawnSync(name, args, { encoding: 'utf8' })
+  const child = spawnSync(name, args, { encoding: 'utf8', maxBuffer: LONGEST_OUTPUT })
   if (child.error !== undefined) throw new Error(`run ${name}: ${child.error.message}`)
   if (child.status !== 0) throw new Error(`run ${name} ${args.join(' ')}: exit ${child.status}: ${child.stderr.trim()}`)
   return child.stdout

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { PATHS } from './paths.ts'
 import { PLUGINS, SCENARIOS } from './scenarios.ts'
-import { INNER_TARGETS, PATH_TARGETS, TARGETS } from './targets.ts'
+import { ABSOLUTE_TARGETS, INNER_TARGETS, PATH_TARGETS, TARGETS } from './targets.ts'
 
 const test = suite('conformance/bench/scenarios')
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -11,7 +11,7 @@ const ROOT = join(import.meta.dirname, '..', '..')
 /** Plugins without a scenario, and why. */
 const WITHOUT: Readonly<Record<string, string>> = {
   cluster: 'asks an agent and etcd, whose time it would be: docs/overlay.md has it',
-  dns: 'asks an agent, whose time it would be',
+  dns: 'asks an agent: the scenarios of the group names have both',
   dhcp: 'asks a daemon and a DHCP server, whose time it would be'
 }
 
@@ -34,7 +34,7 @@ test('no two scenarios have one name', () => {
 test('every target names a scenario', () => {
   const ids = [...SCENARIOS, ...PATHS].map(({ id }) => id)
   const named = [
-    ...TARGETS.map(({ scenario }) => scenario),
+    ...[...TARGETS, ...ABSOLUTE_TARGETS].map(({ scenario }) => scenario),
     ...INNER_TARGETS.flatMap(({ above, below }) => [above[0], below[0]]),
     ...PATH_TARGETS.map(({ path }) => path)
   ]

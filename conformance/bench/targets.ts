@@ -48,7 +48,27 @@ export const INNER_TARGETS: readonly InnerTarget[] = [
     above: ['vxlan-beside-bridge', 'vxlan ADD'],
     below: ['vxlan-beside-bridge', 'bridge ADD'],
     ratio: 1.3
+  },
+  {
+    contestant: 'native',
+    above: ['names-chain', 'ADD with names'],
+    below: ['names-chain', 'ADD without names'],
+    ratio: 1.15
   }
+]
+
+/** A median in ms, whatever others take. */
+export interface AbsoluteTarget {
+  readonly scenario: string
+  readonly measure: string
+  readonly contestant: string
+  readonly milliseconds: number
+}
+
+export const ABSOLUTE_TARGETS: readonly AbsoluteTarget[] = [
+  // 20,000 a second.
+  { scenario: 'names-questions', measure: '1,000 questions, agent', contestant: 'native', milliseconds: 50 },
+  { scenario: 'names-questions', measure: '99 of 100 questions within, agent', contestant: 'native', milliseconds: 1 }
 ]
 
 /** Traffic over a path, compared with the path's first subject. */
@@ -71,3 +91,5 @@ export const NATIVE_PEAK_KIB = 5 * 1024
 export const NATIVE_FILE_BYTES = 2 * 1024 * 1024
 /** The Node engine's own work in a bridge ADD beyond the bare start of Node, ms. */
 export const NODE_OWN_WORK_MS = 12
+/** The same of `patchbay network ls`, ms: 120 where bare Node takes 20. */
+export const COMMAND_OWN_WORK_MS = 100

@@ -136,7 +136,7 @@ const DISK: Case = {
       const before = context.world.snapshot()
       for (const folder of STATE_PARENTS) {
         mkdirSync(folder, { recursive: true })
-        mount('tmpfs', folder, { data: 'size=16k' })
+        mount('tmpfs', folder, { data: 'size=16k,mode=755' })
         if (kind === 'full') fill(join(folder, 'filler'))
         else mount('tmpfs', folder, { flags: MS_REMOUNT | MS_RDONLY })
       }

@@ -20,6 +20,8 @@ export interface PodOptions {
   readonly hostNetwork?: boolean
   /** Without a container in it. */
   readonly empty?: boolean
+  /** The pod's resolver, in the place of the host's. */
+  readonly dns?: string
 }
 
 /** A running pod. */
@@ -183,6 +185,7 @@ function podConfig(name: string, options: PodOptions): object {
     log_directory: join(SCRATCH, 'logs', name),
     port_mappings: options.ports ?? [],
     annotations: options.annotations ?? {},
+    ...(options.dns === undefined ? {} : { dns_config: { servers: [options.dns], searches: [], options: [] } }),
     linux: {
       cgroup_parent: '/patchbay-e2e',
       security_context: { namespace_options: { network, pid: 'CONTAINER', ipc: 'POD' } }

@@ -23,6 +23,8 @@ export interface RunOptions {
   readonly ip?: string
   /** `--mac-address` */
   readonly mac?: string
+  /** `--dns` */
+  readonly dns?: string
 }
 
 export interface NetworkOptions {

@@ -19,6 +19,7 @@ import { decodeRoute, encodeRoute } from '../../lib/netlink/rt/route.ts'
 import { decodeRule, encodeRule } from '../../lib/netlink/rt/rule.ts'
 import { decodeTc, encodeTc } from '../../lib/netlink/rt/tc.ts'
 import { decodeBridgeLink, decodeVlanMessage, encodeBridgeLink, encodeVlanMessage } from '../../lib/netlink/rt/vlan.ts'
+import { decodeDevice } from '../../lib/netlink/wg/wireguard.ts'
 import { plain } from '../../lib/testing/codec-laws.ts'
 import { readGoldens } from '../../lib/testing/golden.ts'
 import { changedBytes, joined } from '../grammar.ts'
@@ -100,6 +101,14 @@ export const netlinkNetfilter: Target = {
   name: 'netlink-netfilter',
   make: random => joined(Uint8Array.of(random.below(NETFILTER.length)), changedBytes(sent, random)),
   judge: judgeBy(NETFILTER)
+}
+
+const wireguard = readGoldens(new URL('../../lib/netlink/wg/testdata/', import.meta.url)).map(golden => golden.bytes)
+
+export const netlinkWireGuard: Target = {
+  name: 'netlink-wireguard',
+  make: random => changedBytes(wireguard, random),
+  judge: only(decodeDevice)
 }
 
 export const netlinkDatagram: Target = {

@@ -1,8 +1,16 @@
 /** What comes over the network and the system bus. */
+import { arpProbe, holderIn, solicitation } from '../../dhcp/duplicates.ts'
 import { grantOf } from '../../dhcp/grant.ts'
 import { decodeMessage, encodeMessage, type Message, typeOf } from '../../dhcp/message.ts'
 import type { OptionsConfig } from '../../dhcp/options-config.ts'
 import { checksum, decodeFrame, encodeFrame } from '../../dhcp/udp-frame.ts'
+import { grantOf as grantOf6 } from '../../dhcp/v6/grant.ts'
+import {
+  decodeMessage as decodeMessage6,
+  encodeMessage as encodeMessage6,
+  type Message as Message6
+} from '../../dhcp/v6/message.ts'
+import { decodeFrame as decodeFrame6, encodeFrame as encodeFrame6 } from '../../dhcp/v6/udp-frame.ts'
 import { resultFromJson } from '../../lib/cni/result-json.ts'
 import { decodeAnswer } from '../../lib/firewalld/dbus.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
@@ -14,6 +22,7 @@ import { law, reading, type Target } from '../target.ts'
 const REFUSALS = ['DhcpDecodeError', 'DecodeError']
 const ANY: IpAddress = { family: 4, bytes: Uint8Array.of(0, 0, 0, 0) }
 const YOURS: IpAddress = { family: 4, bytes: Uint8Array.of(10, 1, 2, 3) }
+const YOURS_6: IpAddress = { family: 6, bytes: Uint8Array.of(0xfd, ...new Uint8Array(14), 9) }
 const MAC = Uint8Array.of(2, 0, 0, 0, 0, 1)
 
 /** An acknowledgement with every option that is read. */
@@ -39,7 +48,8 @@ const ACK: Message = {
 const ASKED: OptionsConfig = {
   request: Array.from({ length: 256 }, (_, code) => code),
   provide: new Map(),
-  priority: 5
+  priority: 5,
+  probe: 0
 }
 const messages = [encodeMessage(ACK), encodeMessage({ ...ACK, options: new Map([[53, Uint8Array.of(2)]]) })]
 
@@ -91,6 +101,54 @@ export const dhcpFrame: Target = {
   judge: input => {
     const received = reading(() => decodeFrame(input), REFUSALS)
     if (received !== undefined) reading(() => decodeMessage(received.payload), REFUSALS)
+  }
+}
+
+/** A REPLY with everything that is read: server, association 7 with an address and a status, name servers, a search list. */
+const REPLY_6: Message6 = {
+  type: 7,
+  xid: 0x0a0b0c,
+  options: [
+    [1, Uint8Array.of(0, 4, 1, 2)],
+    [2, Uint8Array.of(0, 1, 1)],
+    [
+      3,
+      joined(
+        Uint8Array.of(0, 0, 0, 7, 0, 0, 0, 10, 0, 0, 0, 20, 0, 5, 0, 24, 0xfd, 0, 0, 0, 0, 0, 0, 0),
+        Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 30, 0, 0, 0, 40, 0, 13, 0, 2, 0, 0)
+      )
+    ],
+    [13, Uint8Array.of(0, 0)],
+    [23, Uint8Array.of(0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)],
+    [24, Uint8Array.of(3, 111, 114, 103, 0)]
+  ]
+}
+
+export const dhcp6Message: Target = {
+  name: 'dhcp6-message',
+  make: random => changedBytes([encodeMessage6(REPLY_6)], random),
+  judge: input => {
+    const message = reading(() => decodeMessage6(input), REFUSALS)
+    if (message === undefined) return
+    reading(() => grantOf6(message, 7), [...REFUSALS, 'Refusal'])
+    const again = Buffer.from(encodeMessage6(message))
+    law(again.equals(input), () => `${again.toString('hex')} of ${Buffer.from(input).toString('hex')}`)
+  }
+}
+
+const ANSWER_6 = encodeFrame6(MAC, { family: 6, bytes: new Uint8Array(16) }, encodeMessage6(REPLY_6))
+ANSWER_6.set([2, 0x23, 2, 0x22], 54)
+
+/** What a client reads off its link: datagrams, and who has an address. */
+export const dhcp6Frame: Target = {
+  name: 'dhcp6-frame',
+  make: random => changedBytes([ANSWER_6, arpProbe(MAC, YOURS), solicitation(MAC, YOURS_6)], random),
+  judge: input => {
+    reading(() => decodeFrame6(input), REFUSALS)
+    for (const address of [YOURS, YOURS_6]) {
+      const length = holderIn(input, address)?.length
+      law(length === undefined || length === 6, () => `a MAC address of ${String(length)} bytes`)
+    }
   }
 }
 

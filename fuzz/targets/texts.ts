@@ -3,7 +3,10 @@ import { createHash } from 'node:crypto'
 import { isIPv4, isIPv6 } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import { parseConfig } from '../../agent/config.ts'
+import { keyFromValue, keyValue } from '../../agent/encryption/key-record.ts'
 import { parseHosts } from '../../agent/file-registry.ts'
+import { conflistOf, networkOfConflist } from '../../agent/networks/conflist.ts'
+import { type NetworkRecord, recordFromValue, recordToValue } from '../../agent/networks/record.ts'
 import { endpointFromValue, hostFromValue, ownerFromValue } from '../../agent/registry-value.ts'
 import { parseResolvConf } from '../../ipam/host-local/resolv-conf.ts'
 import { CniArgs } from '../../lib/cni/args.ts'
@@ -177,10 +180,55 @@ const HOSTS = { hosts: ['10.0.0.1', 'fd00::1'], networks: { 42: ['10.0.0.2'] } }
 const ENDPOINT = { mac: '02:00:00:00:00:01', ips: ['10.1.2.3', 'fd00::3'], vtep: '192.0.2.1' }
 const OWNER = { host: 'a', network: 'n', containerId: 'c', ifName: 'eth0', lease: '1234' }
 
+const KEY = { key: 'hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=', address: 'fd00::1', endpoint: '192.0.2.1:51830' }
+const RECORD = {
+  id: 'ab'.repeat(32),
+  vni: 70_001,
+  created: '2026-11-27T08:00:00.000Z',
+  ranges: [
+    { subnet: '10.42.0.0/24', gateway: '10.42.0.1', rangeStart: '10.42.0.8', rangeEnd: '10.42.0.9', exclude: [] }
+  ],
+  mtu: 1400,
+  labels: { tier: 'front' }
+}
+const PLACES = { socket: '/s', stateDir: '/t', underlay: { dev: '', local: '' } }
+const MARKED = conflistOf({ record: recordOf('n', JSON.stringify(RECORD)), revision: 7 }, PLACES)
+
+function recordOf(name: string, value: string): NetworkRecord {
+  const record = recordFromValue(name, value)
+  if (typeof record === 'string') throw new Error(record)
+  return record
+}
+
+/** A host's key that can be read stays as it is. */
+function judgeKey(text: string): void {
+  const record = keyFromValue(text)
+  if (record === undefined) return
+  const printed = keyValue(record)
+  const again = keyFromValue(printed)
+  law(again !== undefined && keyValue(again) === printed, () => `printed as ${printed}`)
+}
+
+/** A network of the cluster that is believed is written as it was read, and the file that is made of it is known again. */
+function judgeRecord(text: string): void {
+  networkOfConflist(text)
+  const record = recordFromValue('n', text)
+  if (typeof record === 'string') return
+  const value = recordToValue(record)
+  law(recordToValue(recordOf('n', value)) === value, () => `written as ${value}, and not read so again`)
+  const file = conflistOf({ record, revision: 7 }, PLACES)
+  const known = networkOfConflist(file)
+  law(known !== undefined && recordToValue(known.record) === value, () => `not known again: ${file}`)
+  law(parseNetwork(file).name === 'n', () => `no network: ${file}`)
+}
+
 /** Files and values that administrators and other hosts write. */
 export const documents: Target = {
   name: 'documents',
-  make: random => mutated(random.pick([NETWORK, AGENT, HOSTS, ENDPOINT, OWNER]), random.below(5), random),
+  make: random => {
+    const known = [NETWORK, AGENT, HOSTS, ENDPOINT, OWNER, KEY, RECORD, JSON.parse(MARKED)]
+    return mutated(random.pick(known), random.below(5), random)
+  },
   judge: input => {
     const text = textOf(input)
     reading(() => parseNetwork(text), ['NetworkError'])
@@ -189,6 +237,8 @@ export const documents: Target = {
     endpointFromValue(text, 4)
     ownerFromValue(text)
     hostFromValue(text)
+    judgeRecord(text)
+    judgeKey(text)
   }
 }
 

@@ -1,9 +1,9 @@
-/** The built plugin under macvlan and bridge, beside the real daemon and a real DHCP server (busybox udhcpd). */
-// needs: busybox
+/** The built plugin under macvlan and bridge, beside the real daemon and real servers (busybox udhcpd, ISC dhcpd). */
+// needs: busybox dhcpd
 // time-out: 480 s
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { type DhcpLab, inDhcpLab, run, until } from '../../lib/testing/dhcp-lab.ts'
+import { type DhcpLab, type DhcpLabOptions, inDhcpLab, run, until } from '../../lib/testing/dhcp-lab.ts'
 import { Namespace } from '../../lib/testing/namespace.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 
@@ -78,9 +78,13 @@ class Site {
   }
 }
 
-async function inSite(addresses: number, body: (site: Site) => Promise<void>): Promise<void> {
+async function inSite(
+  addresses: number,
+  body: (site: Site) => Promise<void>,
+  more: Pick<DhcpLabOptions, 'ipv6'> = {}
+): Promise<void> {
   if (BIN_DIR === '') throw new Error('PATCHBAY_BIN_DIR is not set: run black-box tests through npm test')
-  await inDhcpLab({ leaseSeconds: 3600, addresses }, async lab => {
+  await inDhcpLab({ leaseSeconds: 3600, addresses, ...more }, async lab => {
     const site = new Site(lab)
     try {
       await body(site)
@@ -125,6 +129,27 @@ test("macvlan: the lease is the interface's; CHECK, STATUS; DEL gives it back be
     assert.equal(site.lab.leaseFiles(), [])
     assert.is(site.add('c4', site.container()).ips[0].address, address)
   })
+})
+
+test('both versions: the container gets both addresses, and the server of each hears of the end', async () => {
+  const work = async (site: Site): Promise<void> => {
+    const ipam = { families: ['ipv4', 'ipv6'] }
+    const container = site.container()
+    const result = site.add('c1', container, { ipam })
+    assert.is(result.ips.length, 2)
+    assert.equal(result.ips[1], { interface: 0, address: 'fd09::10/128' })
+    assert.match(run(container, 'ip -o -6 address show dev eth0 scope global'), /inet6 fd09::10\/128 /)
+    assert.equal(addressesOf(container), [result.ips[0].address])
+    assert.equal(result.dns, { nameservers: ['10.9.0.1', 'fd09::1'], search: ['example.org'] })
+    assert.is(site.call('CHECK', 'c1', container, { prevResult: result, ipam }).stdout, '')
+    site.del('c1', container, { ipam })
+    assert.is(run(container, 'ip -o link show type macvlan'), '')
+    await until('the server says so', () => site.lab.served.includes('releases address fd09::10'))
+    // Both servers have one address.
+    const heir = site.add('c2', site.container(), { ipam })
+    assert.equal(heir.ips, result.ips)
+  }
+  await inSite(1, work, { ipv6: { seconds: 3600, addresses: 1 } })
 })
 
 test('bridge: the interface is there before the lease; a server that gives nothing leaves nothing', async () => {

@@ -5,10 +5,11 @@ import { everyRequestedAddress } from '../../lib/cni/inputs.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import { type Dns, NO_DNS, type Route } from '../../lib/cni/result.ts'
 import { readRoutes } from '../../lib/cni/result-json.ts'
-import { ConfigError, type Section } from '../../lib/config/section.ts'
+import { jsonObject } from '../../lib/config/json.ts'
+import { ConfigError, Section } from '../../lib/config/section.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
-import { DEFAULT_DATA_DIR, readDataDir } from '../../lib/ranges/data-dir.ts'
 import { type Pool, readPool } from '../../lib/ranges/pool.ts'
+import { readDataDir } from '../../lib/state/data-dir.ts'
 import { readResolvConf } from './resolv-conf.ts'
 
 export interface HostLocalConfig {
@@ -24,7 +25,7 @@ export interface HostLocalConfig {
 export function readConfig(request: Request): HostLocalConfig {
   const ipam = ipamSection(request)
   const config = {
-    dataDir: readDataDir(ipam),
+    dataDir: readDataDir(ipam, request.command) ?? '',
     pool: readPool(request, ipam),
     routes: readRoutes(ipam.sections('routes')),
     dns: readDnsOf(ipam),
@@ -34,11 +35,16 @@ export function readConfig(request: Request): HostLocalConfig {
   return config
 }
 
-/** Where the leases are: all that DEL and GC need of the configuration, whatever has become of the rest. */
-export function readDataDirOnly(request: Request): string {
-  const ipam = request.config.section('ipam')
-  const dataDir = ipam === undefined ? DEFAULT_DATA_DIR : readDataDir(ipam)
-  request.config.finish()
+/**
+ * Where the leases are: all that DEL and GC need of the configuration, whatever has become of the rest.
+ *
+ * @returns undefined on DEL where no lease can be believed
+ */
+export function readDataDirOnly(request: Request): string | undefined {
+  const { config, command } = request
+  const ipam = config.section('ipam') ?? new Section(jsonObject([]))
+  const dataDir = readDataDir(ipam, command)
+  config.finish()
   return dataDir
 }
 

@@ -218,7 +218,7 @@ test('a full disk: a clear error with code 5, no torn lease, and DEL works', () 
   withNet(net => {
     // 24 inodes, on a file system of its own in a mount namespace of its own.
     const script = `
-      mount -t tmpfs -o nr_inodes=24,size=1m none "$1" || exit 99
+      mount -t tmpfs -o mode=755,nr_inodes=24,size=1m none "$1" || exit 99
       for i in 1 2 3 4 5 6 7 8 9; do
         printf '%s' "$2" | CNI_COMMAND=ADD CNI_CONTAINERID=c$i "$0" || break
       done

@@ -31,12 +31,18 @@ function add(request: Request): Result {
 
 /** Needs nothing of the configuration but the place: ranges may have changed since. */
 function del(request: Request): void {
-  const leases = new LeaseDirectory(readDataDirOnly(request), request.network)
-  if (!leases.exists()) return
+  const leases = existingLeases(request)
+  if (leases === undefined) return
   leases.locked(() => {
     leases.release(request)
     return true
   })
+}
+
+function existingLeases(request: Request): LeaseDirectory | undefined {
+  const dataDir = readDataDirOnly(request)
+  const leases = dataDir === undefined ? undefined : new LeaseDirectory(dataDir, request.network)
+  return leases?.exists() === true ? leases : undefined
 }
 
 /**
@@ -73,8 +79,8 @@ function compare(shown: readonly IpAddress[], own: readonly IpAddress[], faults:
 }
 
 function gc(request: Request): void {
-  const leases = new LeaseDirectory(readDataDirOnly(request), request.network)
-  if (!leases.exists()) return
+  const leases = existingLeases(request)
+  if (leases === undefined) return
   leases.locked(() => {
     leases.remove(leases.list().filter(lease => isGarbage(lease, request)))
     leases.forgetOwners()

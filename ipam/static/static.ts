@@ -16,7 +16,7 @@ import { readAddress, readPrefix } from '../../lib/config/addresses.ts'
 import { ConfigError, type Section } from '../../lib/config/section.ts'
 import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { formatPrefix, type IpPrefix, parsePrefix, prefixContains, prefixesEqual } from '../../lib/ip/prefix.ts'
-import { readDataDir } from '../../lib/ranges/data-dir.ts'
+import { readDataDir } from '../../lib/state/data-dir.ts'
 import { Reservations } from './reservations.ts'
 
 /** CHECK: an address is not in prevResult as it was given. */
@@ -49,11 +49,11 @@ function reservationsOf(request: Request): Reservations | undefined {
   const ipam = request.config.section('ipam')
   const pool = ipam?.text('leasesOf') ?? ''
   if (ipam === undefined || pool === '') return undefined
-  const dataDir = readDataDir(ipam)
+  const dataDir = readDataDir(ipam, request.command)
   // It becomes the name of a directory.
   if (!isName(pool)) ipam.problem('leasesOf', 'must be the name of a network')
   ipam.finish()
-  return new Reservations(dataDir, pool, request.network)
+  return dataDir === undefined ? undefined : new Reservations(dataDir, pool, request.network)
 }
 
 function addressesIn(result: Result): readonly IpAddress[] {

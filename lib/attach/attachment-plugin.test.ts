@@ -1,4 +1,6 @@
 /** The order of the frame, with a plugin that only says what it is asked for. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Plugin } from '../cni/plugin.ts'
 import { EMPTY_RESULT, type Result } from '../cni/result.ts'
 import { jsonObject } from '../config/json.ts'
@@ -24,18 +26,19 @@ interface Frame {
   add: (session: Session) => Result
 }
 
-function inFrame(body: (frame: Frame) => void): void {
+function inFrame(body: (frame: Frame) => void, isExclusive = false): void {
   const kernel = new FakeKernel()
   kernel.addNamespace(BOX)
   const log: string[] = []
   const step = (what: string): void => {
-    log.push(what)
+    log.push(kernel.host().isLocked() ? `${what}, locked` : what)
     if (frame.failing === what) throw new Error(`${what}: refused`)
   }
   const plugin: Plugin = attachmentPlugin(kernel, {
     name: 'frame',
     since: '0.1.0',
     hasAddresses: true,
+    isExclusive,
     records: inJournal,
     add: session => frame.add(session),
     check: () => [],
@@ -148,6 +151,27 @@ test('GC: the same for what the runtime does not know; of what cannot be removed
     assert.equal(caller.journal().length, 1)
   }))
 
+test('where an ADD makes again what others have lost, what is made and what is written down go under one lock', () =>
+  inFrame(frame => {
+    const { caller, done } = frame
+    const removed = ['rules c1, locked', 'links c1, locked', 'ipam DEL', 'forget c1, locked']
+    caller.ok('ADD')
+    done()
+    caller.ok('DEL')
+    assert.equal(done(), removed)
+    caller.ok('ADD')
+    done()
+    assert.is(caller.gc([]).status, 0)
+    assert.equal(done().slice(0, 4), ['rules c1, locked', 'links c1, locked', 'forget c1, locked', 'strays, locked'])
+    frame.add = session => {
+      session.record(jsonObject([]))
+      session.undo.push('link', () => frame.done)
+      throw new Error('no more room')
+    }
+    assert.is(caller.fails('ADD').msg, 'no more room')
+    assert.equal(done(), ['forget c1, locked'])
+  }, true))
+
 test('GC: an entry that cannot be removed keeps no address', () =>
   inFrame(frame => {
     const { caller } = frame
@@ -166,6 +190,25 @@ test('addresses leased over the interface go before it', () =>
     done()
     caller.ok('DEL', { config: { ipam } })
     assert.equal(done(), ['ipam DEL', 'rules c1', 'links c1', 'forget c1'])
+  }))
+
+test("GC keeps another program's attachment while its namespace is there, and tells IPAM", () =>
+  inFrame(({ caller, done }) => {
+    caller.ok('ADD')
+    done()
+    const path = join(caller.directory, 'state', caller.journal()[0] ?? '')
+    const entry = JSON.parse(readFileSync(path, 'utf8'))
+    const own = readFileSync(`/proc/${process.ppid}/comm`, 'utf8').trim()
+    assert.is(entry.runtime, own)
+    assert.is(entry.netns, BOX)
+    writeFileSync(path, JSON.stringify({ ...entry, runtime: `${own}2` }))
+    caller.gc([])
+    assert.equal(done(), ['strays', 'ipam GC'])
+    assert.equal(caller.keptByIpam, ['c1'])
+    writeFileSync(path, JSON.stringify({ ...entry, runtime: `${own}2`, netns: '/run/netns/gone' }))
+    caller.gc([])
+    assert.equal(done(), ['rules c1', 'links c1', 'forget c1', 'strays', 'ipam GC'])
+    assert.equal(caller.keptByIpam, [])
   }))
 
 test.run()

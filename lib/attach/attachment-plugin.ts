@@ -4,7 +4,7 @@
  *
  *     ADD   add ------ fails ----> links and rules, newest first -> addresses -> what was written down
  *     DEL   rules -> links -> only if those are gone: addresses -> only if nothing is left: what was written down
- *     GC    the same for every attachment that the runtime does not know, then what nobody has written down
+ *     GC    the same for every attachment that the runtime does not know (other-runtimes.ts), then what nobody has written down
  *
  * Rules before links, since they speak of the links' names. Links before addresses: an address that is given back while
  * its container still answers to it goes to the next one at once, and two have it. What is written down last: it is all
@@ -15,11 +15,14 @@ import type { Plugin, Request } from '../cni/plugin.ts'
 import type { Result } from '../cni/result.ts'
 import type { Json } from '../config/json.ts'
 import type { Kernel } from '../net/kernel.ts'
-import type { Records } from '../state/records.ts'
-import { asError } from '../sys/errors.ts'
+import type { Recorded, Records } from '../state/records.ts'
+import { asError, messageOf } from '../sys/errors.ts'
+import { UndoError } from '../undo.ts'
+import { mayUseAddresses } from './attachment.ts'
 import { refuseChanges } from './interface.ts'
 import { leasesOverInterface } from './ipam.ts'
 import { journalOf } from './journal.ts'
+import { othersLiving } from './other-runtimes.ts'
 import { openSession, type Session } from './session.ts'
 
 /** What is particular to a plugin. `nothing` where it has nothing of the kind. */
@@ -30,6 +33,14 @@ export interface AttachmentPlugin {
   readonly since: string
   /** Whether it takes addresses from the network's IPAM plugin. */
   readonly hasAddresses: boolean
+  /**
+   * Whether an ADD of one attachment also makes what others have lost, as they are written down. What is removed and what is
+   * written down of it then go under the host's lock, as ADD must be.
+   *
+   * Sequence prevented: a DEL has removed its rules and not yet what it wrote down; an ADD finds the table flushed, reads
+   * that and makes the rules again; the DEL ends, and they stay.
+   */
+  readonly isExclusive: boolean
   /** Where it writes attachments down: `inJournal`, unless another implementation has to find it. */
   readonly records: (request: Request, plugin: string) => Records
   /** Makes the attachment. What it made it tells `session.undo`; what fails, throws. */
@@ -79,14 +90,32 @@ function sessionOf(kernel: Kernel, request: Request, own: AttachmentPlugin): Ses
 function add(kernel: Kernel, request: Request, own: AttachmentPlugin): Result {
   const session = sessionOf(kernel, request, own)
   const make = own.add
-  const forgetEntry = own.forget
   try {
     return make(session)
   } catch (error) {
-    throw session.rollback(asError(error), entry => forgetEntry(session, entry))
+    throw rollback(session, own, asError(error))
   } finally {
     session.close()
   }
+}
+
+/** @returns the error to throw */
+function rollback(session: Session, own: AttachmentPlugin, cause: Error): Error {
+  const forgetEntry = own.forget
+  let error = cause
+  try {
+    exclusively(session, own, () => {
+      error = session.rollback(cause, entry => forgetEntry(session, entry))
+    })
+    return error
+  } catch (refused) {
+    return new UndoError(cause, [messageOf(refused)])
+  }
+}
+
+function exclusively(session: Session, own: AttachmentPlugin, work: () => void): void {
+  if (own.isExclusive) session.host.withLock(work)
+  else work()
 }
 
 function check(kernel: Kernel, request: Request, own: AttachmentPlugin): void {
@@ -111,13 +140,33 @@ function del(kernel: Kernel, request: Request, own: AttachmentPlugin): void {
 
 /** Neither configuration, namespace, prevResult nor the entry is needed for what has a name that follows from the attachment's. */
 function remove(session: Session, own: AttachmentPlugin): void {
-  const { request, steps } = session
   const entry = readEntry(session)
-  const isEarly = own.hasAddresses && leasesOverInterface(request)
-  if (isEarly) session.attempt(() => request.ipam.del())
-  removeMade(session, entry, own)
-  if (own.hasAddresses && !isEarly && steps.isClean()) session.attempt(() => request.ipam.del())
-  forgetIfClean(session, entry, own)
+  const isEarly = own.hasAddresses && leasesOverInterface(session.request)
+  if (isEarly) session.attempt(() => giveBackAddresses(session, entry, own))
+  const removeAll = (): void => {
+    removeMade(session, entry, own)
+    if (own.hasAddresses && !isEarly && session.steps.isClean()) {
+      session.attempt(() => giveBackAddresses(session, entry, own))
+    }
+    forgetIfClean(session, entry, own)
+  }
+  // Without an entry there is nothing that others could make again.
+  if (entry === undefined) removeAll()
+  else session.attempt(() => exclusively(session, own, removeAll))
+}
+
+/** Not what a living container may use. That is no failure: DEL would fail for as long as the container of a recycled path lives. */
+function giveBackAddresses(session: Session, entry: Json | undefined, own: AttachmentPlugin): void {
+  const { request } = session
+  if (!mayUseAddresses(session, entry)) {
+    request.ipam.del()
+    return
+  }
+  const link = JSON.stringify(request.ifName)
+  process.stderr.write(
+    `${own.name}: ${link} of the container may have the attachment's address, and nothing tells whose it is: ` +
+      'the address is not given back\n'
+  )
 }
 
 function readEntry(session: Session): Json | undefined {
@@ -141,15 +190,20 @@ function forgetIfClean(session: Session, entry: Json | undefined, own: Attachmen
   session.attempt(() => forgetEntry(session, entry))
 }
 
-function gc(kernel: Kernel, request: Request, own: AttachmentPlugin): void {
-  const session = sessionOf(kernel, request, own)
-  const { collectStrays } = own
+/** To everything that GC does, living containers of other runtimes are as good as listed. */
+function gc(kernel: Kernel, asked: Request, own: AttachmentPlugin): void {
+  const { collectStrays, records, name } = own
+  const journal = records(asked, name)
+  const entries = journal.list()
+  const living = othersLiving(kernel, asked, entries)
+  const request: Request = { ...asked, validAttachments: asked.validAttachments.concat(living) }
+  const session = openSession(kernel, request, journal)
   try {
     const isEarly = own.hasAddresses && leasesOverInterface(request)
-    if (isEarly) session.attempt(() => request.ipam.gc([]))
-    const left = removeStale(session, own)
-    session.attempt(() => collectStrays(session))
-    if (own.hasAddresses && !isEarly) session.attempt(() => request.ipam.gc(left))
+    if (isEarly) session.attempt(() => request.ipam.gc(living))
+    const left = removeStale(session, own, entries)
+    session.attempt(() => exclusively(session, own, () => collectStrays(session)))
+    if (own.hasAddresses && !isEarly) session.attempt(() => request.ipam.gc(living.concat(left)))
   } finally {
     session.close()
   }
@@ -157,15 +211,21 @@ function gc(kernel: Kernel, request: Request, own: AttachmentPlugin): void {
 }
 
 /** @returns those of which something is left, which must keep their addresses */
-function removeStale(session: Session, own: AttachmentPlugin): readonly Attachment[] {
+function removeStale(session: Session, own: AttachmentPlugin, entries: readonly Recorded[]): readonly Attachment[] {
   const left: Attachment[] = []
-  for (const { attachment, entry } of session.journal.list()) {
+  for (const { attachment, entry } of entries) {
     if (isAttachmentIn(attachment, session.request.validAttachments)) continue
     const gone = session.about(attachment)
-    removeMade(gone, entry, own)
-    // What is written down about nothing any more keeps no address.
-    if (!gone.steps.isClean()) left.push(attachment)
-    forgetIfClean(gone, entry, own)
+    let isLeft = true
+    gone.attempt(() =>
+      exclusively(gone, own, () => {
+        removeMade(gone, entry, own)
+        // What is written down about nothing any more keeps no address.
+        isLeft = !gone.steps.isClean()
+        forgetIfClean(gone, entry, own)
+      })
+    )
+    if (isLeft) left.push(attachment)
     gone.leave()
     session.attempt(() => gone.steps.finish())
   }

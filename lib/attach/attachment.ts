@@ -7,10 +7,13 @@ import { createHash } from 'node:crypto'
 import type { Attachment } from '../attachment.ts'
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { Request } from '../cni/plugin.ts'
-import { type Json, jsonString, memberOf, withMember } from '../config/json.ts'
+import { type Json, jsonString, withMember } from '../config/json.ts'
+import { addressesEqual, type IpAddress } from '../ip/address.ts'
 import { formatMac, hex } from '../ip/mac.ts'
 import type { Link } from '../net/links.ts'
 import type { Net } from '../net/net.ts'
+import { leasedTo } from './ipam.ts'
+import { isRecordedNetns, NETNS_ID } from './recorded-netns.ts'
 import type { Session } from './session.ts'
 
 const PREFIX = 'cni '
@@ -20,9 +23,6 @@ const LONGEST_ALIAS = 255
 
 /** linux/if.h IFNAMSIZ, without the NUL */
 const LONGEST_NAME = 15
-
-/** The member of an entry that holds `Namespace.id`. */
-const NETNS_ID = 'netnsId'
 
 /** The alias of an attachment's link: `cni <network> <containerID> <ifname>`. */
 export function ownerMark(attachment: Attachment): string {
@@ -79,11 +79,6 @@ export function withNetns(session: Session, entry: Json): Json {
   return withMember(named, NETNS_ID, jsonString(session.container().id()))
 }
 
-/** Whether the namespace is the one that the entry tells of. A number that is free again goes to the next namespace. */
-export function isRecordedNetns(container: Net, entry: Json | undefined): boolean {
-  return entry !== undefined && memberOf(entry, NETNS_ID)?.text === container.id()
-}
-
 /**
  * Whether what the attachment has in this namespace is still its own: its interface is the attachment's, or it is the
  * namespace that ADD was given, and the interface no other attachment's.
@@ -119,7 +114,9 @@ function isKnownLink(link: Link, request: Request): boolean {
  * its own.
  *
  * - It bears the mark.
- * - It is of the plugin's kind, and prevResult has its MAC: another implementation made it.
+ * - It is of the plugin's kind, and another implementation made it: prevResult has its MAC, or it has an address that is
+ *   leased to the attachment. (Runtimes hand no prevResult to DEL below cniVersion 0.4.0.) As long as the lease is there
+ *   nobody else has that address, so that the container of a recycled path has another one.
  * - It is what a killed ADD left in the namespace that it wrote down: of the plugin's kind, still down and without any
  *   mark, for mark and up come with one request.
  */
@@ -132,7 +129,32 @@ export function isOwnLink(
   if (link.alias === ownerMark(session.request)) return true
   if (link.kind !== left.kind) return false
   if (isKnownLink(link, session.request)) return true
-  return !link.isUp && (link.alias ?? '') === '' && isRecordedNetns(container, left.entry)
+  if (!link.isUp && (link.alias ?? '') === '' && isRecordedNetns(container, left.entry)) return true
+  return !isMarked(link) && hasAddress(container, link, leasedTo(session.request) ?? [])
+}
+
+function hasAddress(container: Net, link: Link, addresses: readonly IpAddress[]): boolean {
+  if (addresses.length === 0) return false
+  const own = container.addresses.list(link.index)
+  return own.some(one => addresses.some(address => addressesEqual(one.prefix.address, address)))
+}
+
+/**
+ * Whether the container may still use the attachment's addresses, after all that is known as the attachment's has been
+ * removed: it has an interface of that name, up, of which nothing tells whose it is.
+ *
+ * Sequence prevented: another implementation's ADD; DEL without prevResult; the interface stays, its address is given back,
+ * and the next container has it too.
+ */
+export function mayUseAddresses(session: Session, entry: Json | undefined): boolean {
+  const { request } = session
+  const container = session.findContainer(entry)
+  const link = container?.links.find(request.ifName)
+  if (container === undefined || link === undefined || !link.isUp) return false
+  if (isMarked(link) || isKnownLink(link, request)) return false
+  if (entry !== undefined && !isRecordedNetns(container, entry)) return false
+  const leased = leasedTo(request)
+  return leased === undefined || hasAddress(container, link, leased)
 }
 
 /**

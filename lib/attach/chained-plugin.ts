@@ -14,6 +14,7 @@ import type { Session } from './session.ts'
 export interface ChainedPlugin {
   readonly name: string
   readonly since: string
+  readonly isExclusive: boolean
   readonly records: (request: Request, plugin: string) => Records
   readonly add: (session: Session) => Result
   readonly check: (session: Session) => readonly string[]
@@ -28,6 +29,7 @@ export function chainedPlugin(kernel: Kernel, own: ChainedPlugin): Plugin {
     name: own.name,
     since: own.since,
     hasAddresses: false,
+    isExclusive: own.isExclusive,
     records: own.records,
     add: own.add,
     check: own.check,

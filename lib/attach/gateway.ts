@@ -1,12 +1,21 @@
 /** A network's gateway address on the host, and the routes that lead containers to it. */
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { IpConfig, Result, Route } from '../cni/result.ts'
-import { addressesEqual, addToAddress, type IpAddress, isLinkLocal } from '../ip/address.ts'
-import { formatPrefix, type IpPrefix, networkOf, prefixContains, prefixesEqual, prefixesOverlap } from '../ip/prefix.ts'
+import {
+  addressesEqual,
+  formatAddress,
+  type IpAddress,
+  isLinkLocal,
+  isLoopback,
+  isMulticast,
+  isUnspecified
+} from '../ip/address.ts'
+import { firstAddress, formatPrefix, type IpPrefix, prefixesEqual, prefixesOverlap } from '../ip/prefix.ts'
 import { ensureForwarding } from '../net/forwarding.ts'
 import type { Link } from '../net/links.ts'
 import type { Net } from '../net/net.ts'
 import { errnoOf, messageOf } from '../sys/errors.ts'
+import { refuseConnected } from './connected.ts'
 import { ipsOnInterface } from './interface.ts'
 
 /** What a network's configuration says about its gateway. */
@@ -31,16 +40,31 @@ export function withGatewayOf(config: GatewayConfig, leased: Result, index: numb
 /**
  * Every address with IPAM's gateway, or the network's first address where IPAM names none and the container has another.
  *
- * @throws {CniError} code 7 when IPAM gave the container an address that the host is to carry as the gateway
+ * @throws {CniError} code 7 when IPAM gave the container an address that the host is to carry as the gateway, or either one that
+ *   no host can have
  */
 export function withGateways(ips: readonly IpConfig[]): readonly IpConfig[] {
   const all = ips.map(withGateway)
-  for (const { address } of all) {
+  for (const { address, gateway } of all) {
+    refuseNoHosts(address.address)
+    if (gateway !== undefined) refuseNoHosts(gateway)
     if (all.some(one => one.gateway !== undefined && addressesEqual(one.gateway, address.address))) {
       throw gatewaysOwn(address)
     }
   }
   return all
+}
+
+/** The host would have 127.0.0.1 on a bridge, or a route for broadcasts to one container. */
+function refuseNoHosts(address: IpAddress): void {
+  const isBroadcast = formatAddress(address) === '255.255.255.255'
+  const isNothing = isUnspecified(address) || (address.family === 4 && address.bytes[0] === 0)
+  if (!isLoopback(address) && !isMulticast(address) && !isBroadcast && !isNothing) return
+  throw new CniError(
+    INVALID_CONFIG,
+    `use address ${formatAddress(address)} of IPAM: no host can have it in a network`,
+    'correct addresses and gateways of ipam'
+  )
 }
 
 /** Both ends would answer for it, and nothing that the container sends to its gateway would leave it. */
@@ -57,23 +81,19 @@ function withGateway(ip: IpConfig): IpConfig {
   return { interface: ip.interface, address: ip.address, gateway: firstAddress(ip.address) }
 }
 
-function firstAddress(prefix: IpPrefix): IpAddress | undefined {
-  const first = addToAddress(networkOf(prefix).address, 1)
-  if (first === undefined || !prefixContains(prefix, first) || addressesEqual(first, prefix.address)) return undefined
-  return first
-}
-
 /**
  * Puts the gateway addresses of `ips` on a link and lets the host forward between networks.
  *
  * @param force replaces an address of another network instead of refusing
- * @throws {CniError} code 7 when the link has an address that disagrees with these
+ * @throws {CniError} code 7 when the link has an address that disagrees with these, or another link is in the same network
  */
 export function ensureGatewayAddresses(host: Net, link: Link, ips: readonly IpConfig[], force: boolean): void {
   const wanted = gatewayPrefixes(ips)
   const present = refuseOthers(host, link, wanted, force)
   for (const prefix of wanted) {
-    if (!present.some(one => prefixesEqual(one, prefix))) addGatewayAddress(host, link, prefix)
+    if (present.some(one => prefixesEqual(one, prefix))) continue
+    refuseConnected(host, link, prefix)
+    addGatewayAddress(host, link, prefix)
   }
   for (const prefix of wanted) ensureForwarding(host, prefix.address.family)
 }

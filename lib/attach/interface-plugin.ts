@@ -16,7 +16,8 @@ import {
   configureAttachment,
   expectedAttachment,
   interfaceOf,
-  ipsOnInterface
+  ipsOnInterface,
+  readAcceptRa
 } from './interface.ts'
 import { effectiveDns, saysDns } from './ipam.ts'
 import type { Session } from './session.ts'
@@ -52,6 +53,7 @@ export function interfacePlugin(kernel: Kernel, what: InterfaceKind, read: (requ
     name,
     since: '0.1.0',
     hasAddresses: true,
+    isExclusive: false,
     records: inJournal,
     add: session => add(session, read(session.request)),
     check: session => check(session, kind, read(session.request)),
@@ -63,9 +65,9 @@ export function interfacePlugin(kernel: Kernel, what: InterfaceKind, read: (requ
   })
 }
 
-/** Reads `acceptRa`, for interfaces that hear the routers of a network outside. */
+/** For interfaces that hear the routers of a network outside. */
 export function readAttachmentOptions(config: Section): AttachmentOptions {
-  return { acceptRa: config.has('acceptRa') ? config.boolean('acceptRa', true) : undefined }
+  return { acceptRa: readAcceptRa(config, false) }
 }
 
 function add(session: Session, own: OwnLink): Result {

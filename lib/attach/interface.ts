@@ -6,6 +6,7 @@ import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import { requiredPrevResult } from '../cni/inputs.ts'
 import type { Request } from '../cni/plugin.ts'
 import type { Interface, IpConfig, Result, Route as ResultRoute } from '../cni/result.ts'
+import type { Section } from '../config/section.ts'
 import { type IpAddress, isUnspecified } from '../ip/address.ts'
 import { formatMac, parseMac } from '../ip/mac.ts'
 import { prefixContains } from '../ip/prefix.ts'
@@ -82,6 +83,18 @@ function kernelRoute(route: ResultRoute, given: IpAddress | undefined): Route {
 
 function gatewayFor(ips: readonly IpConfig[], family: 4 | 6): IpAddress | undefined {
   return ips.find(ip => ip.address.address.family === family && ip.gateway !== undefined)?.gateway
+}
+
+/**
+ * Reads `acceptRa`.
+ *
+ * @param isGateway where the host is the gateway nobody else has a route to offer: what advertises one is a neighbour that wants
+ *   to be the way out
+ * @returns undefined = the kernel's default
+ */
+export function readAcceptRa(config: Section, isGateway: boolean): boolean | undefined {
+  if (config.has('acceptRa')) return config.boolean('acceptRa', true)
+  return isGateway ? false : undefined
 }
 
 /** Options of `configureAttachment` that differ between plugins. */

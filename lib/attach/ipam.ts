@@ -2,6 +2,9 @@
 import type { Request } from '../cni/plugin.ts'
 import type { Dns, Result } from '../cni/result.ts'
 import { readDns } from '../cni/result-json.ts'
+import type { IpAddress } from '../ip/address.ts'
+import { readDataDir } from '../state/data-dir.ts'
+import { LeaseDirectory } from '../state/leases.ts'
 
 /** Writes down as a problem of the configuration that it names no IPAM plugin. Call it before `config.finish()`. */
 export function requireIpam(request: Request): void {
@@ -15,6 +18,20 @@ export function requireIpam(request: Request): void {
 export function leasesOverInterface(request: Request): boolean {
   const ipam = request.config.section('ipam')
   return ipam !== undefined && ipam.text('type') === 'dhcp'
+}
+
+/**
+ * What the attachment holds of the addresses that host-local gives away, whoever of its implementations gave it.
+ *
+ * @returns undefined where only the IPAM plugin itself could tell
+ */
+export function leasedTo(request: Request): readonly IpAddress[] | undefined {
+  const ipam = request.config.section('ipam')
+  if (ipam === undefined || ipam.text('type') !== 'host-local') return undefined
+  const dataDir = readDataDir(ipam, request.command)
+  if (dataDir === undefined) return undefined
+  const leases = new LeaseDirectory(dataDir, request.network)
+  return leases.exists() ? leases.locked(() => leases.heldBy(request)) : []
 }
 
 /**

@@ -4,9 +4,10 @@
  */
 
 import { ownerText } from '../attachment.ts'
+import { CniError, NOT_AVAILABLE } from '../cni/error.ts'
 import type { Request } from '../cni/plugin.ts'
 import type { IpConfig } from '../cni/result.ts'
-import { type Json, jsonArray, jsonString, memberOf } from '../config/json.ts'
+import { type Json, jsonArray, jsonString, memberOf, withMember } from '../config/json.ts'
 import type { Section } from '../config/section.ts'
 import { formatAddress, type IpAddress, isUnspecified, parseAddress } from '../ip/address.ts'
 import { formatPrefix, hostPrefix, type IpPrefix, networkOf, parsePrefix } from '../ip/prefix.ts'
@@ -46,12 +47,15 @@ export interface MasqueradeConfig {
  * Reads `ipMasq` and the keys that begin with it.
  *
  * @throws {ConfigError} when iptables is asked for and not there: before anything is made
+ * @throws {CniError} code 50 then, on STATUS
  */
-export function readMasquerade(config: Section): MasqueradeConfig {
+export function readMasquerade({ config, command }: Request): MasqueradeConfig {
   const isOn = config.boolean('ipMasq', false)
   const backend = config.oneOf('ipMasqBackend', BACKENDS) ?? ''
   if (isOn && backend === 'iptables' && !hasIptables()) {
-    throw config.unsupported('ipMasqBackend', 'neither iptables nor ip6tables is installed')
+    const missing = 'neither iptables nor ip6tables is installed'
+    if (command !== 'STATUS') throw config.unsupported('ipMasqBackend', missing)
+    throw new CniError(NOT_AVAILABLE, `find iptables: ${missing}`, 'install it, or leave out ipMasqBackend')
   }
   return {
     isOn,
@@ -119,10 +123,10 @@ export function addMasquerade(session: Session, config: MasqueradeConfig, ips: r
   }
   if (backend !== undefined) noted.push(['masqueradeBackend', jsonString(backend)])
   session.recordAlso(noted)
-  session.undo.push('masquerade', () => removeMasquerade(session.nft(), session.request, addresses, backend))
+  session.undo.push('masquerade', () => removeNoted(session, session.journal.read(session.request)))
   const isMissing = backend !== 'iptables' && isMasqueradeMissing(session.nft(), wanted)
   ensureMasquerade(session.nft(), session.request, wanted)
-  if (isMissing) restoreOthers(session)
+  if (isMissing) session.host.withLock(() => restoreOthers(session))
 }
 
 /**
@@ -187,9 +191,27 @@ export function delMasquerade(session: Session, entry: Json | undefined): void {
   removeMasquerade(session.nft(), request, prefixes, prefixes === undefined ? 'nftables' : undefined)
 }
 
-function removeNoted(session: Session, entry: Json): void {
+/**
+ * Rules and note go under one lock, for `restoreOthers` reads the note and makes the rules again. The rest of the entry stays
+ * until the links are gone, which would take too long for a lock.
+ */
+function removeNoted(session: Session, entry: Json | undefined): void {
+  if (entry === undefined) return
   const { addresses, backend } = masqueradeIn(entry)
-  if (addresses.length > 0) removeMasquerade(session.nft(), session.request, addresses, backend)
+  if (addresses.length === 0) return
+  session.host.withLock(() => {
+    removeMasquerade(session.nft(), session.request, addresses, backend)
+    if (backend !== 'iptables') forgetNote(session, entry)
+  })
+}
+
+/** Where there is no room to write, the entry's removal is still to come. */
+function forgetNote(session: Session, entry: Json): void {
+  try {
+    session.journal.write(session.request, withMember(entry, 'masquerade', jsonArray([])))
+  } catch (error) {
+    process.stderr.write(`note that ${ownerText(session.request)} is masqueraded no more: ${messageOf(error)}\n`)
+  }
 }
 
 /** GC of what has no journal entry any more. */

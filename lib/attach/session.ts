@@ -20,6 +20,7 @@ import type { Nft } from '../nft/nft.ts'
 import type { Records } from '../state/records.ts'
 import { Undo, UndoError } from '../undo.ts'
 import { leasesOverInterface } from './ipam.ts'
+import { withRuntime } from './other-runtimes.ts'
 import { Steps } from './steps.ts'
 
 /** The host's side of a call, which the sessions of a GC share. */
@@ -90,16 +91,28 @@ export class Session {
     return container
   }
 
+  /** Another namespace of this host, which the caller closes; undefined when it is gone. */
+  find(path: string): Net | undefined {
+    return this.#side.kernel.find(path)
+  }
+
   /**
    * The container's namespace for DEL and GC: that which DEL was given, or where it was given none, that which ADD was.
    * The path may lead to another container by now: see `isOwnNamespace`.
    *
-   * @returns undefined when it is gone, or when neither names one
+   * @returns undefined when it is gone, has become the host's own, or when nothing names one
    */
   findContainer(entry: Json | undefined): Net | undefined {
-    const path = this.request.netns === '' ? netnsOf(entry) : this.request.netns
-    if (path !== '' && this.#container === undefined) this.#container = this.#side.kernel.find(path)
-    return this.#container
+    if (this.#container !== undefined) return this.#container
+    const given = this.request.netns
+    const path = given === '' ? formerNetns(this.request, entry) : given
+    const found = path === '' ? undefined : this.#side.kernel.find(path)
+    if (given === '' && found !== undefined && found.isSameAs(this.host)) {
+      found.close()
+      return undefined
+    }
+    this.#container = found
+    return found
   }
 
   /** Runs the step; its failure is no reason to leave others undone, but DEL fails in the end. */
@@ -110,8 +123,9 @@ export class Session {
   /** Writes down what ADD is about to make. */
   record(entry: Json): void {
     this.#before = this.journal.read(this.request)
-    this.#entry = entry
-    this.journal.write(this.request, entry)
+    const named = withRuntime(entry, this.request)
+    this.#entry = named
+    this.journal.write(this.request, named)
   }
 
   /** Adds members to what is written down, before what they tell of is made. */
@@ -195,8 +209,10 @@ export function openSession(kernel: Kernel, request: Request, journal: Records):
   return new Session(new HostSide(kernel), request, journal)
 }
 
-/** The path of the namespace that an entry tells of, '' when it is lost. */
-function netnsOf(entry: Json | undefined): string {
+/** The path of the namespace that ADD was given, by what it wrote down or else by its result; '' when that is lost. */
+function formerNetns(request: Request, entry: Json | undefined): string {
   const netns = entry === undefined ? undefined : memberOf(entry, 'netns')
-  return netns !== undefined && netns.type === 'string' ? netns.text : ''
+  if (netns !== undefined && netns.type === 'string' && netns.text !== '') return netns.text
+  const interfaces = request.prevResult?.interfaces ?? []
+  return interfaces.find(one => one.name === request.ifName)?.sandbox ?? ''
 }

@@ -93,24 +93,26 @@ export function findHostEnd(session: Session): Link | undefined {
 export function removeHostEnds(session: Session): void {
   const { host, request } = session
   session.attempt(() => removeVeth(host, host.links.find(hostEndName(request))))
-  const theirs = referenceHostEnd(request)
-  if (theirs === undefined || theirs.name === hostEndName(request)) return
-  session.attempt(() => {
-    const link = host.links.find(theirs.name)
-    // The name was chosen at random, and may be another container's by now.
-    if (link?.mac !== undefined && theirs.mac === formatMac(link.mac)) removeVeth(host, link)
-  })
+  for (const theirs of referenceHostEnds(request)) {
+    session.attempt(() => {
+      const link = host.links.find(theirs.name)
+      // The name was chosen at random, and may be another container's by now.
+      if (link?.mac !== undefined && theirs.mac === formatMac(link.mac)) removeVeth(host, link)
+    })
+  }
 }
 
 function removeVeth(host: Net, link: Link | undefined): void {
   if (link !== undefined && link.kind === 'veth') host.links.removeByIndex(link.index)
 }
 
-/** In the results of the reference's bridge: bridge, host's end, container's end. */
-function referenceHostEnd(request: Request): Interface | undefined {
-  const second = request.prevResult?.interfaces[1]
-  const isHostVeth = second !== undefined && (second.sandbox ?? '') === '' && /^veth[0-9a-f]{8,11}$/.test(second.name)
-  return isHostVeth ? second : undefined
+/** By the names that the reference gives to the host's ends of its pairs, the only ones of such a name in its results. */
+function referenceHostEnds(request: Request): readonly Interface[] {
+  const interfaces = request.prevResult?.interfaces ?? []
+  const own = hostEndName(request)
+  return interfaces.filter(
+    one => (one.sandbox ?? '') === '' && /^veth[0-9a-f]{8,11}$/.test(one.name) && one.name !== own
+  )
 }
 
 /**

@@ -5,7 +5,7 @@
 import type { Attachment } from '../attachment.ts'
 import { memberOf } from '../config/json.ts'
 import { Section } from '../config/section.ts'
-import { isSameFile } from '../sys/exec.ts'
+import { isSameFile } from '../sys/file-status.ts'
 import { CniArgs } from './args.ts'
 import { delegateFor, validAttachmentsKey } from './delegate.ts'
 import type { Environment } from './env.ts'
@@ -70,11 +70,10 @@ function checkVersion(plugin: Plugin, call: Invocation, command: Command): void 
 function requestOf(call: Invocation, command: Command): Request {
   const environment = call.environment
   const attached = command === 'ADD' || command === 'DEL' || command === 'CHECK'
-  if (command === 'ADD' || command === 'DEL') refuseOwnNetns(environment)
   return {
     command,
     containerId: attached ? environment.containerId : '',
-    netns: attached ? environment.netns : '',
+    netns: attached ? netnsFor(environment, command) : '',
     ifName: attached ? environment.ifName : '',
     network: call.network,
     cniVersion: call.cniVersion,
@@ -87,23 +86,20 @@ function requestOf(call: Invocation, command: Command): Request {
 }
 
 /**
- * An ADD into the runtime's own namespace would configure the host as if it were a container, and the DEL would take the
- * host's interface away. A namespace that cannot be looked at is left to the plugin: a DEL may come after its end.
+ * An ADD into a namespace of the host would configure it as if it were a container. To a DEL that namespace is none: the
+ * container's is gone and its path leads elsewhere by now, as that of a process does whose number is another's; what follows
+ * from the attachment's names is removed all the same. A namespace that cannot be looked at is left to the plugin.
  */
-function refuseOwnNetns(environment: Environment): void {
-  if (environment.netns === '' || environment.allowOwnNetns || !isOwnNetns(environment.netns)) return
-  const message = `check CNI_NETNS: ${JSON.stringify(environment.netns)} is the network namespace of the plugin itself`
-  const details =
-    'name the namespace of the container, none at all to only release its attachment, or set CNI_NETNS_OVERRIDE=1'
-  throw new CniError(INVALID_NETNS, message, details)
-}
-
-function isOwnNetns(path: string): boolean {
-  try {
-    return isSameFile(path, '/proc/self/ns/net')
-  } catch {
-    return false
-  }
+function netnsFor(environment: Environment, command: Command): string {
+  const { netns } = environment
+  if (command === 'CHECK' || netns === '' || environment.allowOwnNetns) return netns
+  const isOwn = isSameFile(netns, '/proc/self/ns/net')
+  if (command === 'DEL') return isOwn ? '' : netns
+  // Where the plugin runs elsewhere: rootless, or in a test.
+  if (!isOwn && !isSameFile(netns, '/proc/1/ns/net')) return netns
+  const whose = isOwn ? 'the plugin itself' : "the machine's first process"
+  const message = `check CNI_NETNS: ${JSON.stringify(netns)} is the network namespace of ${whose}`
+  throw new CniError(INVALID_NETNS, message, 'name the namespace of the container, or set CNI_NETNS_OVERRIDE=1')
 }
 
 function prevResultOf(call: Invocation, command: Command): Result | undefined {

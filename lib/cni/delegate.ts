@@ -16,7 +16,8 @@ import {
 } from '../config/json.ts'
 import { ConfigError, Section } from '../config/section.ts'
 import { errnoOf } from '../sys/errors.ts'
-import { type Finished, isSameFile } from '../sys/exec.ts'
+import type { Finished } from '../sys/exec.ts'
+import { isSameFile } from '../sys/file-status.ts'
 import { sleepMilliseconds } from '../sys/stdio.ts'
 import {
   CniError,

@@ -261,20 +261,18 @@ test('a damaged prevResult stops ADD and CHECK; DEL says so and goes on without'
   assert.match(answer.stderr, /ignore prevResult: .*prevResult\.ips\[0\]\.address/)
 })
 
-test('the own namespace is refused for ADD and DEL unless it is allowed', () => {
-  const never = testPlugin('noop', {
-    any: () => {
-      throw new Error('called')
-    }
-  })
-  for (const verb of ['ADD', 'DEL']) {
-    const env = callEnv(verb, { CNI_NETNS: '/proc/self/ns/net' })
-    const error = errorOf(callInMemory(never, { env, stdin: CONFIG }))
-    assert.is(error.code, 8)
-    assert.match(error.msg, /"\/proc\/self\/ns\/net" is the network namespace of the plugin itself/)
-    const allowed = callEnv(verb, { CNI_NETNS: '/proc/self/ns/net', CNI_NETNS_OVERRIDE: 'true' })
-    assert.is(callInMemory(testPlugin('noop'), { env: allowed, stdin: CONFIG }).status, 0)
-  }
+test('the own namespace is refused for ADD and is none for DEL, unless that is allowed', () => {
+  const path = '/proc/self/ns/net'
+  const seen: string[] = []
+  const plugin = testPlugin('noop', { any: request => void seen.push(`${request.command} ${request.netns}`) })
+  const call = (verb: string, more: object = {}) =>
+    callInMemory(plugin, { env: callEnv(verb, { CNI_NETNS: path, ...more }), stdin: CONFIG })
+  const error = errorOf(call('ADD'))
+  assert.is(error.code, 8)
+  assert.match(error.msg, `"${path}" is the network namespace of the plugin itself`)
+  assert.is(call('DEL').status, 0)
+  for (const verb of ['ADD', 'DEL']) assert.is(call(verb, { CNI_NETNS_OVERRIDE: 'true' }).status, 0)
+  assert.equal(seen, ['DEL ', `ADD ${path}`, `DEL ${path}`])
 })
 
 test('DEL works without a namespace', () => {

@@ -34,6 +34,15 @@ test('parseJson: agrees with JSON.parse on valid texts', () => {
   }
 })
 
+test('parseJson: more values, or more keys of one object, than anybody needs are refused', () => {
+  const keys = (count: number): string => `{${Array.from({ length: count }, (_, i) => `"k${i}":1`).join()}}`
+  const values = (count: number): string => `[${'1,'.repeat(count - 2)}1]`
+  assert.is(parseJson(keys(50_000)).keys.length, 50_000)
+  assert.throws(() => parseJson(keys(50_001)), /more than 50000 keys in one object at line 1 column/)
+  assert.is(parseJson(values(500_000)).items.length, 499_999)
+  assert.throws(() => parseJson(values(500_001)), /more than 500000 values at line 1 column/)
+})
+
 test('parseJson: refuses what JSON.parse refuses', () => {
   const wrong = [
     ...[

@@ -1,7 +1,7 @@
 /**
  * Address and prefix length, `10.1.2.3/24`: an interface's address or, with its host bits cleared, a network.
  */
-import { addressesEqual, formatAddress, type IpAddress, parseAddress } from './address.ts'
+import { addressesEqual, addToAddress, formatAddress, type IpAddress, parseAddress } from './address.ts'
 
 /** Host bits of `address` are kept as given. `length` is 0 to 32 for IPv4, 0 to 128 for IPv6. */
 export interface IpPrefix {
@@ -77,4 +77,11 @@ function withHostBits(prefix: IpPrefix, fill: number): IpAddress {
     bytes[i] = ((bytes[i] ?? 0) & (255 - hostMask)) | (fill & hostMask)
   }
   return { family: prefix.address.family, bytes }
+}
+
+/** The first address behind the network's own; undefined where the prefix has that itself or has no room for it. */
+export function firstAddress(prefix: IpPrefix): IpAddress | undefined {
+  const first = addToAddress(networkOf(prefix).address, 1)
+  if (first === undefined || !prefixContains(prefix, first) || addressesEqual(first, prefix.address)) return undefined
+  return first
 }

@@ -1,12 +1,14 @@
 /**
- * What needs a kernel with 8021q, VLAN filtering on bridges, dummy, ipvlan and vrf; judged by iproute2.
+ * What needs a kernel with 8021q, VLAN filtering on bridges, dummy, ipvlan, vrf and WireGuard; judged by iproute2 and `wg`.
  */
+// needs: bridge wg
 import { parsePrefix } from '../ip/prefix.ts'
 import { ip, ipLink, must } from '../testing/ip-json.ts'
 import { type Namespace, withNamespaces } from '../testing/namespace.ts'
 import { assert, suite, throwsLike } from '../testing/suite.ts'
 import { LinuxKernel } from './kernel-net.ts'
 import type { Net } from './net.ts'
+import { WGPEER_F_REMOVE_ME, WGPEER_F_REPLACE_ALLOWEDIPS, type WgPeer, WireGuard } from './wireguard.ts'
 
 const test = suite('lib/net: kernel with everything')
 const kernel = new LinuxKernel()
@@ -166,6 +168,48 @@ test('the rule and the routes of a VRF', () => {
     net.addresses.add(port.index, { prefix })
     assert.match(must(box, 'ip', 'route', 'show', 'table', '4000'), /^10\.7\.0\.0\/24 dev d0/m)
     assert.is(net.routes.list({ family: 4, table: 4000 }).filter(one => one.type === 'unicast').length, 1)
+  })
+})
+
+function wireguardPeer(number: number): WgPeer {
+  const publicKey = new Uint8Array(32).fill(7)
+  new DataView(publicKey.buffer).setUint32(0, number)
+  const address = { family: 4, bytes: new Uint8Array([10, 0, number >> 8, number & 255]) } as const
+  return { publicKey, flags: WGPEER_F_REPLACE_ALLOWEDIPS, allowedIps: [{ address, length: 32 }] }
+}
+
+test('a WireGuard device: keys, port, peers one by one and by the hundred', () => {
+  withNet((net, box) => {
+    net.links.add({ name: 'wg0', kind: { kind: 'wireguard' }, mtu: 1420 })
+    const wireguard = new WireGuard(net)
+    // RFC 7748 section 6.1: Alice's key pair.
+    const privateKey = Buffer.from('77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a', 'hex')
+    wireguard.set('wg0', { privateKey, port: 51_830, peers: [] })
+    assert.match(must(box, 'wg', 'show', 'wg0', 'public-key'), /^hSDwCYkwp1R0i33ctD73Wg2\/Og0mOBr066SpjqqbTmo=$/m)
+    const endpoint = { address: { family: 6, bytes: new Uint8Array(16).fill(0x20) }, port: 4000 } as const
+    const [one, two] = [{ ...wireguardPeer(1), endpoint, keepalive: 25 }, wireguardPeer(2)]
+    wireguard.set('wg0', { peers: [one, two] })
+    const [device = '', ...peers] = must(box, 'wg', 'show', 'wg0', 'dump').trim().split('\n')
+    assert.equal(device.split('\t').slice(2), ['51830', 'off'])
+    const shown = peers.map(line => line.split('\t').slice(2)).sort()
+    assert.equal(shown, [
+      ['(none)', '10.0.0.2/32', '0', '0', '0', 'off'],
+      ['[2020:2020:2020:2020:2020:2020:2020:2020]:4000', '10.0.0.1/32', '0', '0', '0', '25']
+    ])
+    wireguard.set('wg0', { peers: [{ publicKey: one.publicKey, flags: WGPEER_F_REMOVE_ME, allowedIps: [] }] })
+    assert.equal(
+      wireguard.get('wg0').peers.map(peer => peer.publicKey),
+      [two.publicKey]
+    )
+    const many = Array.from({ length: 450 }, (_, i) => wireguardPeer(i + 10))
+    wireguard.set('wg0', { peers: many })
+    assert.is(must(box, 'wg', 'show', 'wg0', 'peers').trim().split('\n').length, 451)
+    const read = wireguard.get('wg0')
+    assert.equal([read.name, read.port, read.peers.length], ['wg0', 51_830, 451])
+    assert.ok(read.peers.every(peer => peer.allowedIps.length === 1))
+    throwsLike(() => wireguard.get('wg9'), { errno: 'ENODEV' })
+    throwsLike(() => wireguard.get('lo'), { errno: 'EOPNOTSUPP' })
+    wireguard.close()
   })
 })
 

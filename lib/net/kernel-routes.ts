@@ -3,6 +3,7 @@
  *
  * @source linux/rtnetlink.h; net/ipv4/fib_frontend.c, net/ipv6/route.c
  */
+import { formatAddress, type IpAddress } from '../ip/address.ts'
 import { networkOf } from '../ip/prefix.ts'
 import { type Answer, type Conn, type Request, refusal } from '../netlink/conn.ts'
 import { KernelError } from '../netlink/kernel-error.ts'
@@ -49,6 +50,9 @@ const TYPES: readonly (RouteType | 'unspec')[] = [
   'throw',
   'nat'
 ]
+
+/** What a lookup is refused with where nothing leads; the last three are routes that say so. */
+const NO_WAY: readonly string[] = ['ENETUNREACH', 'EHOSTUNREACH', 'EINVAL', 'EACCES', 'EAGAIN']
 
 /** As `ip route add` chooses: a gateway is global, a link's own destinations are link, an own address is host. */
 function defaultScope(route: Route, family: 4 | 6): number {
@@ -160,6 +164,24 @@ export class KernelRoutes extends Routes {
       }
     }
     return listed
+  }
+
+  override lookup(address: IpAddress): Route | undefined {
+    const family = address.family === 4 ? AF_INET : AF_INET6
+    const question = encodeRoute({ ...EMPTY_ROUTE, family, dst: address, dstLength: 8 * address.bytes.length })
+    const [operation, object] = ['look up route', formatAddress(address)]
+    const answer = this.#conn.attempt({
+      operation,
+      object,
+      type: RTM_GETROUTE,
+      flags: 0,
+      payload: question,
+      answer: 'message'
+    })
+    if (NO_WAY.some(errno => errno === answer.errno)) return undefined
+    if (answer.errno !== '') throw refusal(answer)
+    const [payload] = answer.payloads
+    return payload === undefined ? undefined : routeOf(decodeRoute(payload))
   }
 
   override add(route: Route): void {

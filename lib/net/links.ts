@@ -80,7 +80,7 @@ export interface NewLink {
 }
 
 /** What `ip link add … type` names. */
-type LinkKindName = 'veth' | 'bridge' | 'macvlan' | 'ipvlan' | 'vlan' | 'vxlan' | 'vrf' | 'dummy' | 'ifb'
+type LinkKindName = 'veth' | 'bridge' | 'macvlan' | 'ipvlan' | 'vlan' | 'vxlan' | 'vrf' | 'dummy' | 'ifb' | 'wireguard'
 
 /**
  * The kind of a link to be made and its options, as `ip link add … type KIND OPTIONS` takes them; an option of

@@ -81,6 +81,8 @@ export interface RouteFilter {
 export abstract class Routes {
   /** Of both families and table main where the filter says nothing else. */
   abstract list(filter: RouteFilter): readonly Route[]
+  /** `ip route get`: the way to an address; undefined when there is none. */
+  abstract lookup(address: IpAddress): Route | undefined
   /** @throws {KernelError} EEXIST, ENETUNREACH when the gateway is no neighbour, ENODEV, ENETDOWN */
   abstract add(route: Route): void
   /**

@@ -18,7 +18,7 @@ const ALTIFNAMSIZ = 128
 const ETH_GSTRING_LEN = 32
 
 /** struct genlmsghdr */
-function headerRows(rows: Rows, command: number, version: number): void {
+export function headerRows(rows: Rows, command: number, version: number): void {
   rows.fixedU8('cmd', command)
   rows.fixedU8('version', version)
   rows.fixedU16('reserved', 0)

@@ -231,6 +231,25 @@ export function translateFrom(
   ]
 }
 
+/** `snat ip to meta l4proto . ct original proto-dst map @map`; the map's data are an address */
+export function translateSourceFrom(
+  family: NftFamily,
+  fields: readonly PacketField[],
+  map: string
+): readonly Expression[] {
+  return [
+    ...loadKey(family, fields),
+    lookup(map, NFT_REG_1, false),
+    {
+      kind: 'nat',
+      type: NFT_NAT_SNAT,
+      family: family === 'ip' ? NFPROTO_IPV4 : NFPROTO_IPV6,
+      addressRegister: NFT_REG_1,
+      portRegister: undefined
+    }
+  ]
+}
+
 /** Which of `count` a connection gets: each in its turn, or the one that follows from its source address. */
 export type Choice = 'numgen inc' | 'jhash saddr'
 

@@ -6,11 +6,15 @@
  *       +--- veth... of each container
  *
  * The plugin makes both; the agent makes them again when somebody has taken them away.
+ *
+ * An encrypted tunnel is made by way of a namespace of its own, the carrier, where the agent's WireGuard device is the only
+ * way out: what the tunnel sends and receives is that namespace's traffic, wherever its interface is. There are no other
+ * interfaces in it and no routes around the device, so nothing of it can ever leave this host, or come in, in clear.
  */
 
 import { ensureBridgeDevice } from '../attach/bridge-device.ts'
 import { sameBytes } from '../bytes/compare.ts'
-import { CniError, INVALID_CONFIG } from '../cni/error.ts'
+import { CniError, INVALID_CONFIG, NOT_AVAILABLE } from '../cni/error.ts'
 import type { IpConfig } from '../cni/result.ts'
 import { addressesEqual, formatAddress, type IpAddress } from '../ip/address.ts'
 import { stableMac } from '../ip/mac.ts'
@@ -37,6 +41,8 @@ export interface Tunnel {
   readonly group: IpAddress | undefined
   /** The tunnel learns which host a MAC is behind. Off where the agent knows it. */
   readonly learning: boolean
+  /** Path of the namespace that carries it encrypted; '' = it is not encrypted and the host's own carries it. */
+  readonly carrier: string
   /** bytes, of bridge, tunnel and containers */
   readonly mtu: number
   /** The bridge is the network's gateway, with the same address and MAC on every host. */
@@ -52,6 +58,33 @@ interface Follows {
   readonly link: string
   readonly address: boolean
   readonly mtu: boolean
+}
+
+/** The namespaces that a tunnel has to do with. */
+export interface TunnelPlace {
+  /** Where bridge and tunnel are. */
+  readonly host: Net
+  /** Of an encrypted tunnel; undefined for others, and when it is gone. */
+  readonly carrier: Net | undefined
+}
+
+/**
+ * Runs `work` with the tunnel's namespaces open.
+ *
+ * @param find opens a namespace; undefined when it is gone
+ */
+export function inPlace<T>(
+  host: Net,
+  find: (path: string) => Net | undefined,
+  tunnel: Tunnel,
+  work: (place: TunnelPlace) => T
+): T {
+  const carrier = tunnel.carrier === '' ? undefined : find(tunnel.carrier)
+  try {
+    return work({ host, carrier })
+  } finally {
+    if (carrier !== undefined) carrier.close()
+  }
 }
 
 /** Both devices, as the kernel has them. */
@@ -83,6 +116,11 @@ function isOurs(link: Link, kind: string, network: string): boolean {
   return (
     link.kind === kind && link.groupId === OVERLAY_GROUP && (link.alias ?? tunnelMark(network)) === tunnelMark(network)
   )
+}
+
+/** Made for this network: ADD may make it anew. */
+export function isOwnTunnel(link: Link, tunnel: Tunnel): boolean {
+  return isOurs(link, 'vxlan', tunnel.network)
 }
 
 /**
@@ -124,11 +162,13 @@ export function endpointMac(tunnel: Tunnel, ips: readonly IpConfig[]): Uint8Arra
  * @returns both
  * @throws {CniError} code 7 naming the field in which an existing device differs, when it is not this network's own
  */
-export function ensureTunnel(host: Net, tunnel: Tunnel): TunnelDevices {
+export function ensureTunnel(place: TunnelPlace, tunnel: Tunnel): TunnelDevices {
+  const { host } = place
+  requireCarrier(place, tunnel)
   const bridge = ensureOverlayBridge(host, tunnel)
   const existing = host.links.find(tunnel.name)
-  if (existing === undefined) return { bridge, link: configure(host, addTunnel(host, tunnel, bridge), tunnel, true) }
-  const differences = fixedDifferences(host, existing, tunnel)
+  if (existing === undefined) return { bridge, link: configure(host, addTunnel(place, tunnel, bridge), tunnel, true) }
+  const differences = fixedDifferences(place, existing, tunnel)
   if (differences.length === 0) return { bridge, link: reconcile(host, existing, tunnel, bridge) }
   if (!isOurs(existing, 'vxlan', tunnel.network)) {
     throw new CniError(
@@ -139,7 +179,17 @@ export function ensureTunnel(host: Net, tunnel: Tunnel): TunnelDevices {
   }
   // Our own of an older configuration, or of an address that this host had before: the kernel cannot change these.
   host.links.removeByIndex(existing.index)
-  return { bridge, link: configure(host, addTunnel(host, tunnel, bridge), tunnel, true) }
+  return { bridge, link: configure(host, addTunnel(place, tunnel, bridge), tunnel, true) }
+}
+
+/** Before anything is made, and before an existing device is taken away. */
+function requireCarrier({ carrier }: TunnelPlace, tunnel: Tunnel): void {
+  if (tunnel.carrier === '' || carrier !== undefined) return
+  throw new CniError(
+    NOT_AVAILABLE,
+    `encrypt tunnel ${JSON.stringify(tunnel.name)}: namespace ${JSON.stringify(tunnel.carrier)} is gone`,
+    'the agent makes it again; does it run, and do its mounts reach the host?'
+  )
 }
 
 function ensureOverlayBridge(host: Net, tunnel: Tunnel): Link {
@@ -164,7 +214,7 @@ function ensureOverlayBridge(host: Net, tunnel: Tunnel): Link {
   return host.links.get(tunnel.bridge)
 }
 
-function addTunnel(host: Net, tunnel: Tunnel, bridge: Link): Link {
+function addTunnel({ host, carrier }: TunnelPlace, tunnel: Tunnel, bridge: Link): Link {
   const parent = tunnel.dev === '' ? undefined : host.links.get(tunnel.dev)
   const kind: VxlanInfo = {
     kind: 'vxlan',
@@ -177,16 +227,19 @@ function addTunnel(host: Net, tunnel: Tunnel, bridge: Link): Link {
     // With a zero checksum, older kernels' NAT writes a wrong one into packets whose inner checksum is still open.
     udpChecksum: true
   }
+  const wanted = {
+    name: tunnel.name,
+    kind,
+    mac: tunnelMac(tunnel),
+    mtu: tunnel.mtu,
+    masterIndex: bridge.index,
+    groupId: OVERLAY_GROUP,
+    up: true
+  }
   try {
-    return host.links.add({
-      name: tunnel.name,
-      kind,
-      mac: tunnelMac(tunnel),
-      mtu: tunnel.mtu,
-      masterIndex: bridge.index,
-      groupId: OVERLAY_GROUP,
-      up: true
-    })
+    if (carrier === undefined) return host.links.add(wanted)
+    carrier.links.addIn(host, wanted)
+    return host.links.get(tunnel.name)
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
     throw vniTaken(host, tunnel)
@@ -207,12 +260,12 @@ function vniTaken(host: Net, tunnel: Tunnel): CniError {
 }
 
 /** What the kernel lets nobody change on an existing device; each difference as a sentence that names the field. */
-export function fixedDifferences(host: Net, link: Link, tunnel: Tunnel): readonly string[] {
+export function fixedDifferences(place: TunnelPlace, link: Link, tunnel: Tunnel): readonly string[] {
   const { info } = link
   if (info.kind !== 'vxlan') {
     return [`it is of kind ${JSON.stringify(link.kind ?? 'device')}, not "vxlan"`]
   }
-  const differences: string[] = []
+  const differences = carrierDifferences(place, link, tunnel).slice(0)
   const compare = (field: string, present: string, wanted: string): void => {
     if (present !== wanted) differences.push(`${field} is ${present}, not ${wanted}`)
   }
@@ -221,8 +274,16 @@ export function fixedDifferences(host: Net, link: Link, tunnel: Tunnel): readonl
   compare('local', addressText(info.local), addressText(tunnel.local))
   compare('group', addressText(info.group), addressText(tunnel.group))
   compare('learning', onOff(info.learning === true), onOff(tunnel.learning))
-  if (tunnel.dev !== '') compare('dev', linkName(host, info.parentIndex), tunnel.dev)
+  if (tunnel.dev !== '') compare('dev', linkName(place.host, info.parentIndex), tunnel.dev)
   return differences
+}
+
+/** The kernel numbers the namespace that a tunnel's packets go through, unless it is that of its interface. */
+function carrierDifferences({ host, carrier }: TunnelPlace, link: Link, tunnel: Tunnel): readonly string[] {
+  if (tunnel.carrier === '') return link.linkNetnsId === undefined ? [] : ['it goes through another namespace']
+  if (link.linkNetnsId === undefined) return ['it is not encrypted']
+  const isRight = carrier !== undefined && host.findNetnsId(carrier) === link.linkNetnsId
+  return isRight ? [] : [`it does not go through namespace ${tunnel.carrier}`]
 }
 
 function addressText(address: IpAddress | undefined): string {
@@ -271,7 +332,8 @@ function hasPortSettings(link: Link, tunnel: Tunnel): boolean {
 }
 
 /** Everything in which the devices are not as they should be. */
-export function tunnelProblems(host: Net, tunnel: Tunnel): readonly string[] {
+export function tunnelProblems(place: TunnelPlace, tunnel: Tunnel): readonly string[] {
+  const { host } = place
   const name = `link ${JSON.stringify(tunnel.name)}`
   const link = host.links.find(tunnel.name)
   const bridge = host.links.find(tunnel.bridge)
@@ -282,7 +344,7 @@ export function tunnelProblems(host: Net, tunnel: Tunnel): readonly string[] {
     problems.push(`bridge ${JSON.stringify(tunnel.bridge)} has not the gateway's MAC address`)
   }
   if (link === undefined) return problems.concat([`${name} is missing`])
-  for (const difference of fixedDifferences(host, link, tunnel)) problems.push(`${name}: ${difference}`)
+  for (const difference of fixedDifferences(place, link, tunnel)) problems.push(`${name}: ${difference}`)
   if (!link.isUp) problems.push(`${name} is down`)
   if (link.mtu !== tunnel.mtu) problems.push(`${name} has MTU ${String(link.mtu)}, not ${String(tunnel.mtu)}`)
   if (bridge !== undefined && link.masterIndex !== bridge.index) {
@@ -316,5 +378,5 @@ export function sameDevices(a: Tunnel, b: Tunnel): boolean {
 
 /** Whether both are the same tunnel to the kernel. */
 export function sameTunnel(a: Tunnel, b: Tunnel): boolean {
-  return sameDevices(a, b) && addressesEqual(a.local, b.local) && a.mtu === b.mtu
+  return sameDevices(a, b) && a.carrier === b.carrier && addressesEqual(a.local, b.local) && a.mtu === b.mtu
 }

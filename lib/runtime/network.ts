@@ -9,6 +9,12 @@ import { isName } from '../cni/env.ts'
 import { IMPLIED_VERSION, isAtLeast, isKnownVersion, isVersion, KNOWN_VERSIONS } from '../cni/version.ts'
 import { type Json, memberOf, parseJson } from '../config/json.ts'
 
+/**
+ * What a network that is made here offers, `cniVersion` first: libcni before 1.2 (podman 4, containerd 1.6) refuses later
+ * versions, and does not read the list, by which others choose the last.
+ */
+export const OFFERED_VERSIONS = ['1.0.0', '1.1.0'] as const
+
 /** A loaded network: what chains run over. */
 export interface Network {
   readonly name: string

@@ -2,7 +2,7 @@
  * Starting other programs: foreign CNI plugins and, for the iptables backends, iptables. Never through a shell.
  */
 import { spawnSync } from 'node:child_process'
-import { statSync, writeSync } from 'node:fs'
+import { writeSync } from 'node:fs'
 import * as libc from '#libc'
 import { SysError } from './errors.ts'
 import { closeDescriptor } from './files.ts'
@@ -57,11 +57,4 @@ function spawn(path: string, args: readonly string[]): Finished {
     throw new SysError('start', JSON.stringify(path), errno ?? 'EIO', child.error.message)
   }
   return { status: child.status ?? 255, stdout: child.stdout }
-}
-
-/** Whether two paths lead to one file, through links of either kind. */
-export function isSameFile(a: string, b: string): boolean {
-  const left = statSync(a)
-  const right = statSync(b)
-  return left.ino === right.ino && left.dev === right.dev
 }

@@ -29,6 +29,7 @@ declare function cUsleep(microseconds: number): number
 declare function cErrnoName(buffer: Uint8Array): number
 declare function cFtruncate(fd: number, length: number): number
 declare function cRenameNew(from: Uint8Array, to: Uint8Array): number
+declare function cStatx(path: Uint8Array, flags: number, buffer: Uint8Array): number
 declare function cWrite(fd: number, bytes: Uint8Array): number
 declare function cGetrandom(buffer: Uint8Array, flags: number): number
 
@@ -113,6 +114,9 @@ export function ftruncate(fd: number, length: number): number {
 
 export function renameNew(from: string, to: string): number {
   return cRenameNew(terminated(from), terminated(to))
+}
+export function statx(path: string, flags: number, buffer: Uint8Array): number {
+  return cStatx(terminated(path), flags, buffer)
 }
 
 /** As C has texts: up to a NUL. */

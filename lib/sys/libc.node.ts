@@ -27,6 +27,7 @@ const { functions: c } = dlopen('libc.so.6', {
   write: { arguments: ['i32', 'buffer', 'u64'], return: 'i64' },
   renameat2: { arguments: ['i32', 'buffer', 'i32', 'buffer', 'u32'], return: 'i32' },
   ftruncate: { arguments: ['i32', 'i64'], return: 'i32' },
+  statx: { arguments: ['i32', 'buffer', 'i32', 'u32', 'buffer'], return: 'i32' },
   __errno_location: { arguments: [], return: 'pointer' }
 })
 
@@ -38,6 +39,8 @@ const MFD_CLOEXEC = 1
 const AT_FDCWD = -100
 /** linux/fs.h */
 const RENAME_NOREPLACE = 1
+/** linux/stat.h: STATX_TYPE, STATX_MODE, STATX_UID, STATX_GID, STATX_INO */
+const STATX_MASK = 0x11b
 
 export function socket(domain: number, type: number, protocol: number): number {
   return c.socket(domain, type, protocol)
@@ -112,6 +115,9 @@ export function ftruncate(fd: number, length: number): number {
 }
 export function renameNew(from: string, to: string): number {
   return c.renameat2(AT_FDCWD, terminated(from), AT_FDCWD, terminated(to), RENAME_NOREPLACE)
+}
+export function statx(path: string, flags: number, buffer: Uint8Array): number {
+  return c.statx(AT_FDCWD, terminated(path), flags, STATX_MASK, buffer)
 }
 
 /** As C has texts: up to a NUL. */

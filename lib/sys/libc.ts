@@ -46,6 +46,8 @@ export interface Libc {
   readonly ftruncate: (fd: number, length: number) => number
   /** Renames a file unless the new name is taken: then EEXIST. EINVAL where the file system cannot promise it. */
   readonly renameNew: (from: string, to: string) => number
+  /** Fills `buffer` (256 bytes) with struct statx: type, mode, owner, inode. @param flags AT_SYMLINK_NOFOLLOW or 0 */
+  readonly statx: (path: string, flags: number, buffer: Uint8Array) => number
   readonly umask: (mask: number) => number
   readonly usleep: (microseconds: number) => number
   /** The symbol of the last failing call's errno, such as `EPERM`. */

@@ -9,6 +9,7 @@ import * as libc from '#libc'
 import { SysError } from './errors.ts'
 
 const AF_INET = 2
+const AF_INET6 = 10
 const AF_PACKET = 17
 const SOCK_DGRAM = 2
 const SOCK_RAW = 3
@@ -44,6 +45,24 @@ const RETURN = 0x06
  */
 export function openPacketSocket(index: number, port: number): number {
   return openFiltered(index, ETH_P_IP, filterFor(port))
+}
+
+/**
+ * The same for IPv6. Datagrams behind extension headers are left out: servers send none.
+ *
+ * @throws {SysError} as openPacketSocket
+ */
+export function openIpv6PacketSocket(index: number, port: number): number {
+  return openFiltered(index, ETH_P_IPV6, ipv6FilterFor(port))
+}
+
+/**
+ * The same for what tells who has an address: ARP, neighbour solicitations and advertisements. It can send any frame.
+ *
+ * @throws {SysError} as openPacketSocket
+ */
+export function openNeighbourSocket(index: number): number {
+  return openFiltered(index, ETH_P_ALL, NEIGHBOURS)
 }
 
 /**
@@ -95,6 +114,34 @@ const ANNOUNCEMENTS: Filter = [
   [RETURN, 0, 0, LARGEST_FRAME],
   [RETURN, 0, 0, 0]
 ]
+
+const NEIGHBOURS: Filter = [
+  [LOAD_HALF, 0, 0, 12],
+  [JUMP_IF_EQUAL, 5, 0, ETH_P_ARP],
+  [JUMP_IF_EQUAL, 0, 5, ETH_P_IPV6],
+  [LOAD_BYTE, 0, 0, 20],
+  [JUMP_IF_EQUAL, 0, 3, 58],
+  [LOAD_BYTE, 0, 0, 54],
+  [JUMP_IF_EQUAL, 0, 2, 135],
+  [RETURN, 0, 0, LARGEST_FRAME],
+  [RETURN, 0, 0, 0],
+  [JUMP_IF_EQUAL, 0, 1, 136],
+  [RETURN, 0, 0, LARGEST_FRAME],
+  [RETURN, 0, 0, 0]
+]
+
+function ipv6FilterFor(port: number): Filter {
+  return [
+    [LOAD_HALF, 0, 0, 12],
+    [JUMP_IF_EQUAL, 0, 5, ETH_P_IPV6],
+    [LOAD_BYTE, 0, 0, 20],
+    [JUMP_IF_EQUAL, 0, 3, 17],
+    [LOAD_HALF, 0, 0, 56],
+    [JUMP_IF_EQUAL, 0, 1, port],
+    [RETURN, 0, 0, LARGEST_FRAME],
+    [RETURN, 0, 0, 0]
+  ]
+}
 
 function filterFor(port: number): Filter {
   return [
@@ -165,14 +212,16 @@ export function closePacketSocket(fd: number): void {
  *
  * @returns a descriptor, -1 when somebody has the port
  */
-export function occupyUdpPort(port: number): number {
-  const fd = libc.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)
+export function occupyUdpPort(port: number, family: 4 | 6 = 4): number {
+  const domain = family === 4 ? AF_INET : AF_INET6
+  const fd = libc.socket(domain, SOCK_DGRAM | SOCK_CLOEXEC, 0)
   if (fd < 0) return -1
   const on = new Uint8Array([1, 0, 0, 0])
   libc.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, on)
-  const address = new Uint8Array(16)
+  // struct sockaddr_in, struct sockaddr_in6: the rest is zeros, for any address
+  const address = new Uint8Array(family === 4 ? 16 : 28)
   const view = new DataView(address.buffer)
-  view.setUint16(0, AF_INET, true)
+  view.setUint16(0, domain, true)
   view.setUint16(2, port, false)
   if (libc.bind(fd, address) >= 0) return fd
   libc.close(fd)

@@ -1,7 +1,7 @@
 /**
- * A network with a DHCP server (busybox udhcpd), containers on it, and the daemon of ipam "dhcp" on a host of its own.
+ * A network with a DHCP server (busybox udhcpd), on demand one of DHCPv6 (ISC dhcpd), containers on it, and the daemon of ipam "dhcp" on a host of its own.
  *
- *     server: br0 10.9.0.1/24 --- eth0 of each container
+ *     server: br0 10.9.0.1/24, fd09::1/64 --- eth0 of each container
  *     host: the daemon; it reaches containers by their namespaces only
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -18,6 +18,22 @@ export interface DhcpLabOptions {
   readonly addresses: number
   /** The daemon's flags beside its paths. */
   readonly flags?: readonly string[]
+  readonly ipv6?: Ipv6Options
+}
+
+export interface Ipv6Options {
+  /** Its addresses are preferred and valid for so long, renewed after a third of it, by anybody after two. */
+  readonly seconds: number
+  /** How many addresses the server has; from fd09::10 on. */
+  readonly addresses: number
+  /** More lines of its configuration. */
+  readonly more?: readonly string[]
+}
+
+export interface TakeOptions {
+  /** How long the plugin would wait. */
+  readonly milliseconds?: number
+  readonly ipam?: object
 }
 
 /** What the daemon answered. */
@@ -28,6 +44,7 @@ export interface DaemonAnswer {
   readonly result?: {
     readonly ips: readonly { readonly address: string; readonly gateway?: string }[]
     readonly routes?: readonly { readonly dst: string; readonly gw?: string }[]
+    readonly dns?: { readonly nameservers?: readonly string[]; readonly search?: readonly string[] }
   }
 }
 
@@ -40,6 +57,7 @@ export class DhcpLab {
   readonly #flags: readonly string[]
   #ports = 0
   #udhcpd: ChildProcess
+  readonly #dhcpd: ChildProcess | undefined
   #daemon: ChildProcess
   /** What the server has printed, and what the daemon has. */
   served = ''
@@ -51,6 +69,7 @@ export class DhcpLab {
     run(this.server, 'ip address add 10.9.0.1/24 dev br0')
     run(this.server, 'ip link set br0 up')
     this.#udhcpd = this.#startServer(options)
+    this.#dhcpd = options.ipv6 === undefined ? undefined : this.#startServer6(options.ipv6)
     this.#daemon = this.startDaemon()
   }
 
@@ -75,6 +94,31 @@ export class DhcpLab {
     writeFileSync(config, `${lines.join('\n')}\n`)
     // -a: it asks by ARP whether an address is free, two seconds long and one client after the other, unless told otherwise.
     const child = start(this.server, 'busybox', ['udhcpd', '-f', '-a', '1', config])
+    child.stderr?.on('data', chunk => {
+      this.served += String(chunk)
+    })
+    child.stdout?.resume()
+    return child
+  }
+
+  #startServer6({ seconds, addresses, more = [] }: Ipv6Options): ChildProcess {
+    run(this.server, 'ip address add fd09::1/64 dev br0 nodad')
+    const paths = { config: join(this.directory, 'dhcpd.conf'), leases: join(this.directory, 'dhcpd.leases') }
+    const lines = [
+      `default-lease-time ${seconds};`,
+      `preferred-lifetime ${seconds};`,
+      `option dhcp-renewal-time ${Math.floor(seconds / 3)};`,
+      `option dhcp-rebinding-time ${Math.floor((seconds * 2) / 3)};`,
+      'option dhcp6.name-servers fd09::1;',
+      'option dhcp6.domain-search "example.org";',
+      'authoritative;',
+      ...more,
+      `subnet6 fd09::/64 { range6 fd09::10 fd09::${(15 + addresses).toString(16)}; }`
+    ]
+    writeFileSync(paths.config, `${lines.join('\n')}\n`)
+    writeFileSync(paths.leases, '')
+    const files = ['-cf', paths.config, '-lf', paths.leases, '-pf', join(this.directory, 'dhcpd.pid')]
+    const child = start(this.server, 'dhcpd', ['-6', '-d', '-f', ...files, 'br0'])
     child.stderr?.on('data', chunk => {
       this.served += String(chunk)
     })
@@ -109,10 +153,12 @@ export class DhcpLab {
   /** SIGSTOP makes it silent, SIGCONT heard again. */
   signalServer(signal: NodeJS.Signals): void {
     this.#udhcpd.kill(signal)
+    this.#dhcpd?.kill(signal)
   }
 
   async whenReady(): Promise<void> {
     await until('the daemon answers', async () => (await this.ask({ do: 'status', ipam: {} })).ok)
+    if (this.#dhcpd !== undefined) await until('dhcpd runs', () => this.served.includes('Server starting service.'))
   }
 
   /** A container with these interfaces as ports of the server's network, down. */
@@ -128,9 +174,10 @@ export class DhcpLab {
     return container
   }
 
-  take(container: Namespace, id: string, ifName = 'eth0', milliseconds = 90_000): Promise<DaemonAnswer> {
+  take(container: Namespace, id: string, ifName = 'eth0', more: TakeOptions = {}): Promise<DaemonAnswer> {
+    const { milliseconds = 90_000, ipam = {} } = more
     const names = { network: 'net', containerId: id, ifName }
-    return this.ask({ do: 'take', ...names, netns: container.path, ipam: {}, args: '', milliseconds })
+    return this.ask({ do: 'take', ...names, netns: container.path, ipam, args: '', milliseconds })
   }
 
   release(id: string, ifName = 'eth0'): Promise<DaemonAnswer> {
@@ -174,6 +221,7 @@ export class DhcpLab {
   close(): void {
     this.#daemon.kill('SIGKILL')
     this.#udhcpd.kill('SIGKILL')
+    this.#dhcpd?.kill('SIGKILL')
     for (const one of [this.server, this.host, ...this.#containers]) one.close()
     rmSync(this.directory, { recursive: true, force: true })
   }

@@ -12,12 +12,17 @@ export class LabAgent {
   readonly socket: string
   readonly #lab: OverlayLab
   readonly #config: string
+  readonly #launcher: readonly string[]
   #process: ChildProcess
   /** What it has printed. */
   log = ''
 
-  /** @param registry the configuration's `etcd` or `file` */
-  constructor(lab: OverlayLab, host: LabHost, registry: object) {
+  /**
+   * @param registry the configuration's `etcd` or `file`
+   * @param launcher a program and its arguments that start it
+   */
+  constructor(lab: OverlayLab, host: LabHost, registry: object, launcher: readonly string[] = []) {
+    this.#launcher = launcher
     this.host = host
     this.#lab = lab
     this.socket = join(host.directory, 'agent.sock')
@@ -32,6 +37,7 @@ export class LabAgent {
       registryDir: join(host.directory, 'registry'),
       http: `unix:${this.#http}`,
       compareSeconds: 5,
+      encryption: { directory: join(host.directory, 'keys') },
       ...registry
     }
     writeFileSync(this.#config, JSON.stringify(config))
@@ -47,8 +53,8 @@ export class LabAgent {
   }
 
   #start(): ChildProcess {
-    const [node, ...args] = patchbayProgram()
-    const child = this.#lab.run(this.host.namespace, node, [...args, 'agent', '--config', this.#config])
+    const [program = '', ...args] = [...this.#launcher, ...patchbayProgram(), 'agent', '--config', this.#config]
+    const child = this.#lab.run(this.host.namespace, program, args)
     child.stderr?.on('data', chunk => {
       this.log += String(chunk)
     })

@@ -11,6 +11,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { unpinNetns } from '../sys/pinned-netns.ts'
 import { waitForEnd } from './helper.ts'
 import { Namespace, NSENTER, type Outcome } from './namespace.ts'
 
@@ -27,6 +28,11 @@ export interface LabHost {
   readonly address6: string
   /** Journal, leases and sockets of this host. */
   readonly directory: string
+}
+
+/** The namespace that a host's encrypted tunnels go through. */
+export function carrierOf(host: LabHost): string {
+  return join(host.directory, 'agent', 'carrier.netns')
 }
 
 export interface LabOptions {
@@ -174,6 +180,7 @@ export class OverlayLab {
     for (const program of this.#programs) program.kill('SIGKILL')
     for (const program of this.#programs) waitForEnd(program.pid ?? 0)
     for (const one of [...this.#containers, ...this.hosts.map(host => host.namespace), this.switch]) one.close()
+    for (const host of this.hosts) unpinNetns(carrierOf(host))
     // A plugin that was started and not waited for may write a last file while its directory is being removed.
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
   }

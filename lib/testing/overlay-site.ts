@@ -38,7 +38,9 @@ export interface SiteOptions {
   /** More arguments for etcd's members. */
   readonly etcdArgs?: readonly string[]
   /** Laid over the agents' configuration. */
-  readonly agent?: object
+  readonly agent?: object | ((host: LabHost) => object)
+  /** A program and its arguments that start each agent, such as `unshare`. */
+  readonly launcher?: readonly string[]
 }
 
 export class OverlaySite {
@@ -115,8 +117,12 @@ export async function inSite(options: SiteOptions, body: (site: OverlaySite) => 
   await inLab(options.hosts ?? 3, { binDir: BIN_DIR }, async lab => {
     const etcd = await EtcdCluster.start(lab, options.members, options.etcdArgs)
     const leases = { leaseSeconds: LEASE_SECONDS, addressLeaseSeconds: LEASE_SECONDS }
-    const config = { etcd: { endpoints: etcd.endpoints(), ...leases, ...options.etcd }, ...options.agent }
-    const agents = lab.hosts.map(host => new LabAgent(lab, host, config))
+    const { agent = {}, launcher } = options
+    const agents = lab.hosts.map(host => {
+      const more = typeof agent === 'function' ? agent(host) : agent
+      const config = { etcd: { endpoints: etcd.endpoints(), ...leases, ...options.etcd }, ...more }
+      return new LabAgent(lab, host, config, launcher)
+    })
     try {
       await Promise.all(agents.map(agent => agent.whenReady()))
       await body(new OverlaySite(lab, etcd, agents))

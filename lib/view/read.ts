@@ -7,7 +7,9 @@
 import { hostname } from 'node:os'
 import { KernelError } from '../netlink/kernel-error.ts'
 import { messageOf } from '../sys/errors.ts'
-import { NetnsError, netnsNumber, ownNetns } from '../sys/netns.ts'
+import { closeDescriptor } from '../sys/files.ts'
+import { NetnsError, netnsNumber, openNetns } from '../sys/netns.ts'
+import { ContainerNames, STORES } from './container-names.ts'
 import { type FoundNamespace, findNamespaces } from './find-namespaces.ts'
 import type { AttachmentView, LinkView, NamespaceView, NetworkView, OwnerView, View } from './model.ts'
 import { Peers } from './peers.ts'
@@ -17,7 +19,11 @@ import { type Recorded, type RecordPlaces, readRecords } from './records.ts'
 export interface ViewOptions extends RecordPlaces {
   /** Without it the rates of links would cost as much as the whole map. */
   readonly withRoutes: boolean
+  /** The namespace whose networks they are, by its path; the process's own when absent. */
+  readonly netns?: string | undefined
 }
+
+const OWN = '/proc/self/ns/net'
 
 /** Of a namespace that was found: what was read in it, or why it was not. */
 interface Visit {
@@ -27,14 +33,16 @@ interface Visit {
 }
 
 export function readView(options: ViewOptions): View {
-  const host = String(netnsNumber(ownNetns()))
-  const visits = visitAll(host, options.withRoutes)
+  const path = options.netns ?? OWN
+  const host = numberAt(path)
+  const visits = visitAll(path, host, options.withRoutes)
   const recorded = readRecords(options, new Set(visits.map(visit => visit.found.id)))
   const owners = ownersOf(recorded.networks)
   const reads = visits.flatMap(visit => visit.read ?? [])
   const peers = new Peers(reads)
   askFurther(peers, visits)
-  const namespaces = visits.map(visit => namespaceView(visit, { host, recorded, owners, peers }))
+  const parts: Parts = { host, recorded, owners, peers, stores: new ContainerNames(STORES) }
+  const namespaces = visits.map(visit => namespaceView(visit, parts))
   return {
     version: 1,
     host: hostname(),
@@ -45,13 +53,22 @@ export function readView(options: ViewOptions): View {
   }
 }
 
+function numberAt(path: string): string {
+  const fd = openNetns(path)
+  try {
+    return String(netnsNumber(fd))
+  } finally {
+    closeDescriptor(fd)
+  }
+}
+
 /** The host first: the others are asked for their numbers of it, and it for its numbers of them. */
-function visitAll(host: string, withRoutes: boolean): readonly Visit[] {
+function visitAll(path: string, host: string, withRoutes: boolean): readonly Visit[] {
   const found = findNamespaces()
-  const own = new OpenNamespace('/proc/self/ns/net', host)
+  const own = new OpenNamespace(path, host)
   try {
     const hostRead = readOpen(own, withRoutes)
-    const hostFound = found.find(one => one.id === host) ?? nameless(host)
+    const hostFound = found.find(one => one.id === host) ?? nameless(path, host)
     const others = found.filter(one => one.id !== host)
     const visits = others.flatMap(one => visit(one, { own, hostRead, withRoutes }) ?? [])
     return [{ found: hostFound, read: hostRead, problem: '' }, ...visits]
@@ -61,10 +78,10 @@ function visitAll(host: string, withRoutes: boolean): readonly Visit[] {
 }
 
 /** Where /proc shows this process to nobody. */
-function nameless(id: string): FoundNamespace {
+function nameless(path: string, id: string): FoundNamespace {
   return {
     id,
-    paths: ['/proc/self/ns/net'],
+    paths: [path],
     processes: { count: 0, pid: 0, command: '' },
     containerId: '',
     runtime: ''
@@ -150,6 +167,7 @@ interface Parts {
   readonly recorded: Recorded
   readonly owners: Owners
   readonly peers: Peers
+  readonly stores: ContainerNames
 }
 
 interface Owners {
@@ -181,13 +199,13 @@ function ownerOf(network: NetworkView, { containerId, ifName }: AttachmentView):
 }
 
 function namespaceView({ found, read, problem }: Visit, parts: Parts): NamespaceView {
-  const { host, recorded, owners, peers } = parts
+  const { host, recorded, owners, peers, stores } = parts
   const isHost = found.id === host
   const owned = owners.byNamespace.get(found.id) ?? []
   const containerId = found.containerId === '' ? (owned[0]?.containerId ?? '') : found.containerId
   // A pod's containers are in the namespace of its sandbox, whose id the network's records have.
   const ids = [...owned.map(one => one.containerId), containerId]
-  const called = ids.map(id => recorded.names.get(id) ?? '').find(name => name !== '') ?? ''
+  const called = ids.map(id => recorded.names.get(id) ?? stores.nameOf(id)).find(name => name !== '') ?? ''
   return {
     id: found.id,
     isHost,
@@ -198,7 +216,8 @@ function namespaceView({ found, read, problem }: Visit, parts: Parts): Namespace
     runtime: isHost ? '' : found.runtime,
     problem,
     links: (read?.links ?? []).map(link => {
-      const owner = isHost ? owners.byHostLink.get(link.view.name) : owned.find(one => one.ifName === link.view.name)
+      const hostOwner = link.view.kind === 'veth' ? owners.byHostLink.get(link.view.name) : undefined
+      const owner = isHost ? hostOwner : owned.find(one => one.ifName === link.view.name)
       return linkView(link, read === undefined ? undefined : peers.placeOf(read, link), owner)
     }),
     routes: read?.routes ?? []

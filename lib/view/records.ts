@@ -87,8 +87,17 @@ function addCached(draft: Draft, cached: CachedAttachment, namespace: string): v
   draft.namespace = namespace
   const ips = cached.result === undefined ? [] : (memberOf(cached.result, 'ips')?.items ?? [])
   draft.addresses = ips.flatMap(ip => prefixText(memberOf(ip, 'address')?.text))
+  draft.hostLink = hostLinkIn(cached)
   const mappings = cached.capabilityArgs === undefined ? undefined : memberOf(cached.capabilityArgs, 'portMappings')
   draft.ports = (mappings?.items ?? []).flatMap(portOfArgs)
+}
+
+/** The last interface of the host in a result: bridge lists the bridge first, then the host's end. */
+function hostLinkIn({ result }: CachedAttachment): string {
+  const interfaces = result === undefined ? [] : (memberOf(result, 'interfaces')?.items ?? [])
+  const onHost = interfaces.filter(one => (memberOf(one, 'sandbox')?.text ?? '') === '')
+  const last = onHost.at(-1)
+  return last === undefined ? '' : (memberOf(last, 'name')?.text ?? '')
 }
 
 /** '' when the path leads nowhere, or where one may not look. */

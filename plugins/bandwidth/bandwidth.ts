@@ -37,6 +37,7 @@ export function bandwidth(kernel: Kernel): Plugin {
   return chainedPlugin(kernel, {
     name: 'bandwidth',
     since: '0.3.0',
+    isExclusive: false,
     records: inJournal,
     add,
     check,

@@ -208,6 +208,18 @@ test('layer 2 only: a pair without addresses; CHECK works; disableContainerInter
   })
 })
 
+test('layer 2 in versions whose results have no interfaces: the attachment is whole, the result empty', async () => {
+  await inWorld(1, world => {
+    for (const cniVersion of ['0.1.0', '0.2.0']) {
+      const config = layer2(world, { cniVersion })
+      assert.equal(world.add('bridge', config), { cniVersion, dns: {} })
+      assert.is(world.ip(world.container(), 'link', 'show', 'dev', 'eth0')[0].operstate, 'UP')
+      world.del('bridge', config)
+      assert.is(world.ip(world.container(), 'link').length, 1)
+    }
+  })
+})
+
 test('the bridge keeps its MAC when containers come and go, and gets the same one again', async () => {
   await inWorld(2, world => {
     const first = world.add('bridge', network(world)).interfaces[0].mac
@@ -405,6 +417,7 @@ test('ipMasqBackend iptables on a host without: refused with key and value befor
         reply.json.msg,
         /ipMasqBackend "iptables" is not supported: neither iptables nor ip6tables is installed/
       )
+      assert.is(world.call(type, 'STATUS', config, options).json?.code, 50)
       assert.is(world.snapshot(), before)
       world.del(type, config, options)
       assert.is(world.snapshot(), before)

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { sweepFailures } from '../../lib/testing/failure-sweep.ts'
 import {
   DUAL_STACK_CHANGES,
@@ -42,6 +44,7 @@ test('host and container after ADD; everything as before after DEL', () => {
       '  route default IPv6 via 2001:db8::1 dev eth0',
       '  sysctl ipv4/conf/eth0/arp_notify = 1',
       '  sysctl ipv6/conf/eth0/accept_dad = 0',
+      '  sysctl ipv6/conf/eth0/accept_ra = 0',
       '  sysctl ipv6/conf/eth0/keep_addr_on_down = 1',
       '  sysctl ipv6/conf/eth0/ndisc_notify = 1'
     ])
@@ -50,6 +53,25 @@ test('host and container after ADD; everything as before after DEL', () => {
     assert.ok(outside.includes('    address 2001:db8::1/64 nodad'), kernel.toText())
     caller.ok('DEL')
     assert.is(kernel.toText(), before)
+  })
+})
+
+test('the note of what is masqueraded goes with the rules, under one lock: no later ADD makes them again', () => {
+  withFakeKernel(bridge, { ...CONFIG, ipMasq: true }, attachment => {
+    const { kernel, caller } = attachment
+    afterFirst(attachment)
+    const masquerade = (): string => {
+      const text = readFileSync(join(caller.directory, 'state', caller.journal()[0] ?? ''), 'utf8')
+      return JSON.stringify(JSON.parse(text).masquerade)
+    }
+    caller.ok('ADD')
+    assert.is(masquerade(), '["192.0.2.7/24","2001:db8::7/64"]')
+    // After the rules.
+    kernel.failAt(2, 'EPERM')
+    assert.match(caller.fails('DEL').msg, /remove link .*EPERM/)
+    assert.is(masquerade(), '[]')
+    caller.ok('DEL')
+    assert.equal([caller.leases.size, caller.journal().length], [0, 0])
   })
 })
 
@@ -77,12 +99,14 @@ test('an IPAM that gives the container the gateway\u2019s own address is refused
 
 test('an ADD that fails at any step leaves nothing but the bridge, whatever keys are set', () => {
   const link = 'add link "vetha43e6295553"'
+  const container = DUAL_STACK_CHANGES.slice(0)
+  container.splice(4, 0, 'write sysctl "ipv6/conf/eth0/accept_ra" = "0"')
   for (const [more, changes] of [
-    [{}, [link, ...DUAL_STACK_CHANGES]],
-    [{ hairpinMode: true, portIsolation: true }, [link, 'set bridge port link', ...DUAL_STACK_CHANGES]],
-    [{ ipMasq: true }, [link, ...DUAL_STACK_CHANGES, 'commit nft batch']],
-    [{ macspoofchk: true }, [link, ...DUAL_STACK_CHANGES, 'commit nft batch']],
-    [{ isDefaultGateway: true }, [link, ...DUAL_STACK_CHANGES]]
+    [{}, [link, ...container]],
+    [{ hairpinMode: true, portIsolation: true }, [link, 'set bridge port link', ...container]],
+    [{ ipMasq: true }, [link, ...container, 'commit nft batch']],
+    [{ macspoofchk: true }, [link, ...container, 'commit nft batch']],
+    [{ isDefaultGateway: true }, [link, ...container]]
   ] as const) {
     withFakeKernel(bridge, { ...CONFIG, ...more }, attachment => {
       afterFirst(attachment)

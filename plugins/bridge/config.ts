@@ -1,5 +1,6 @@
 /** The configuration of the bridge plugin: every key, its default, and what cannot go together. */
 import type { GatewayConfig } from '../../lib/attach/gateway.ts'
+import { readAcceptRa } from '../../lib/attach/interface.ts'
 import { type MasqueradeConfig, readMasquerade } from '../../lib/attach/masquerade.ts'
 import { readMtu } from '../../lib/attach/parent.ts'
 import { ifNameFault } from '../../lib/cni/env.ts'
@@ -28,8 +29,12 @@ export interface BridgeConfig extends GatewayConfig {
   readonly masquerade: MasqueradeConfig
   /** IPv6 duplicate address detection in the container. */
   readonly enableDad: boolean
+  /** As AttachmentOptions has it. */
+  readonly acceptRa: boolean | undefined
   /** The container's interface stays down. */
   readonly disableContainerInterface: boolean
+  /** The bridge and the gateway interface of its VLAN stay when their last container goes. */
+  readonly keepDevices: boolean
 }
 
 interface VlanRange {
@@ -45,9 +50,10 @@ const MAX_NAME = 15
 export function readConfig(request: Request): BridgeConfig {
   const { config } = request
   const isDefaultGateway = config.boolean('isDefaultGateway', false)
+  const isGateway = config.boolean('isGateway', false) || isDefaultGateway
   const read: BridgeConfig = {
     bridge: readBridgeName(config),
-    isGateway: config.boolean('isGateway', false) || isDefaultGateway,
+    isGateway,
     isDefaultGateway,
     forceAddress: config.boolean('forceAddress', false),
     mtu: readMtu(config),
@@ -58,9 +64,11 @@ export function readConfig(request: Request): BridgeConfig {
     preserveDefaultVlan: config.boolean('preserveDefaultVlan', false),
     portIsolation: config.boolean('portIsolation', false),
     spoofCheck: config.boolean('macspoofchk', false),
-    masquerade: readMasquerade(config),
+    masquerade: readMasquerade(request),
     enableDad: config.boolean('enabledad', false),
-    disableContainerInterface: config.boolean('disableContainerInterface', false)
+    acceptRa: readAcceptRa(config, isGateway),
+    disableContainerInterface: config.boolean('disableContainerInterface', false),
+    keepDevices: config.boolean('keepDevices', true)
   }
   refuseContradictions(config, read, request.ipam.type())
   config.finish()

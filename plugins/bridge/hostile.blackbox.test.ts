@@ -3,7 +3,17 @@
  * Names and paths that nobody should use: ADD works or refuses with nothing left, and DEL and GC clean up all the same.
  */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import { ENGINE } from '../../lib/testing/blackbox.ts'
 import { addEnvironment, sweepKills } from '../../lib/testing/kill-sweep.ts'
@@ -218,7 +228,7 @@ test('a host whose /proc/sys is read-only: works when it forwards already, else 
 })
 
 /** The first argument is a file system to be read-only; the rest is run. */
-const READ_ONLY = 'mount -t tmpfs none "$0" && mount -o remount,ro "$0" && exec "$1"'
+const READ_ONLY = 'mount -t tmpfs -o mode=755 none "$0" && mount -o remount,ro "$0" && exec "$1"'
 
 test('a journal on a read-only file system: ADD says what it could not write, and DEL of nothing succeeds', async () => {
   await inWorld(1, world => {
@@ -232,6 +242,57 @@ test('a journal on a read-only file system: ADD says what it could not write, an
       if (command === 'ADD') assert.match(JSON.parse(run.stdout).msg, /^(make directory|write) .*EROFS$/)
       assert.equal(links(world), ['lo'])
     }
+  })
+})
+
+test("an interface of another kind under the name of the host's end is refused, not removed", async () => {
+  await inWorld(1, world => {
+    for (const type of ['bridge', 'ptp']) {
+      const config = network(world, { type })
+      const [name = ''] = world
+        .add(type, config)
+        .interfaces.map((one: Parsed) => one.name)
+        .filter((one: string) => one.startsWith('veth'))
+      world.del(type, config)
+      world.sh(world.host, 'ip', 'link', 'add', name, 'type', 'bridge')
+      const reply = world.call(type, 'ADD', config)
+      assert.is(reply.json.code, 7, reply.stdout)
+      assert.match(reply.json.msg, name)
+      world.del(type, config)
+      assert.ok(links(world).includes(name), type)
+      assert.equal(leases(world), [])
+      world.sh(world.host, 'ip', 'link', 'del', name)
+    }
+  })
+})
+
+test('directories that others can change: ADD and GC refuse them, DEL leaves them alone', async () => {
+  await inWorld(1, world => {
+    const victim = join(world.directory, 'victim')
+    writeFileSync(victim, 'as it was')
+    const open = join(world.directory, 'open')
+    mkdirSync(open)
+    chmodSync(open, 0o777)
+    const ipam = { type: 'host-local', dataDir: open, subnet: '10.9.0.0/24' }
+    for (const more of [{ stateDir: open }, { ipam }, { ipam: { ...ipam, dataDir: `${open}/deep/er` } }]) {
+      const config = network(world, { ...more, 'cni.dev/valid-attachments': [] })
+      for (const verb of ['ADD', 'GC']) {
+        const reply = world.call('bridge', verb, config)
+        assert.is(reply.json?.code, 7, `${verb}: ${reply.stdout}`)
+        assert.match(reply.json.msg, /(stateDir|ipam\.dataDir) must be a directory that root alone can change/)
+      }
+      // What somebody has put there: a lease that is a link to a file of root's, an entry that tells lies.
+      mkdirSync(join(open, 'web'), { recursive: true })
+      linkSync(victim, join(open, 'web', '10.9.0.2'))
+      writeFileSync(join(open, 'web', 'c1:eth0.bridge.json'), '{"netns":"/proc/1/ns/net"}')
+      const removed = world.call('bridge', 'DEL', config)
+      assert.equal([removed.status, removed.stdout], [0, ''])
+      assert.match(removed.stderr, 'left alone')
+      assert.equal(readdirSync(join(open, 'web')).sort(), ['10.9.0.2', 'c1:eth0.bridge.json'])
+      assert.is(readFileSync(victim, 'utf8'), 'as it was')
+      rmSync(join(open, 'web'), { recursive: true })
+    }
+    assert.equal(links(world), ['lo'])
   })
 })
 

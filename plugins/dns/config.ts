@@ -26,6 +26,7 @@ const PATIENCE_MS = 2000
 
 /** Of an identifier of 64 hexadecimal digits, Docker's and containerd's form, people use the first twelve. */
 const SHORT_ID = 12
+const LONG_ID = 64
 
 /** `ALIAS:NAME,…`: what this container alone calls others, as `docker run --link` has it. */
 const LINK_ARGUMENT = 'PATCHBAY_LINKS'
@@ -136,5 +137,7 @@ export function namesOf(request: Request, aliases: readonly string[]): OwnNames 
 
 function shortId(containerId: string): string {
   const id = canonicalName(containerId)
-  return /^[0-9a-f]{64}$/.test(id) ? id.slice(0, SHORT_ID) : id
+  // containerd's clients write its namespace before it: `default-0123…`.
+  const digits = id.length > LONG_ID && id.charAt(id.length - LONG_ID - 1) === '-' ? id.slice(id.length - LONG_ID) : id
+  return /^[0-9a-f]{64}$/.test(digits) ? digits.slice(0, SHORT_ID) : id
 }

@@ -51,6 +51,7 @@ function own(name: string): AttachmentPlugin {
     name,
     since: '0.1.0',
     hasAddresses: false,
+    isExclusive: false,
     records,
     add,
     check,

@@ -40,6 +40,7 @@ export function firewall(kernel: Kernel): Plugin {
   return chainedPlugin(kernel, {
     name: 'firewall',
     since: '0.4.0',
+    isExclusive: true,
     records: inJournal,
     add,
     check,
@@ -50,13 +51,19 @@ export function firewall(kernel: Kernel): Plugin {
 }
 
 function add(session: Session): Result {
-  const { request, host } = session
+  const { request } = session
   const config = readConfig(request)
   requireBackend(request, config)
   const result = requiredPrevResult(request)
+  session.host.withLock(() => allow(session, config, result))
+  return result
+}
+
+function allow(session: Session, config: Config, result: Result): void {
+  const { request, host } = session
   removeEarlier(session, removeRecorded)
   const place = placeOf(host, result, config, config.backend ?? chooseBackend(session.nft()))
-  if (isNothing(place)) return result
+  if (isNothing(place)) return
   session.record(entryOf(place))
   session.undo.push('firewall rules', () => removePlace(session, place))
   if (place.backend === 'iptables') allowByIptables({ ...place, adminChain: config.adminChain })
@@ -66,7 +73,6 @@ function add(session: Session): Result {
     isolate(session.nft(), isolatedIn(place, request))
     restoreOthers(session, missing)
   }
-  return result
 }
 
 function placeOf(host: Net, result: Result, config: Config, backend: Backend): Place {

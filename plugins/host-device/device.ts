@@ -71,8 +71,14 @@ function readKernelPath(request: Request, path: string, sysfs: string): string {
   return `${sysfs}${path.slice('/sys'.length)}`
 }
 
+/** lo is its namespace's own and has no kind either. @source linux/if.h IFF_LOOPBACK */
+export function isLoopback(link: Link): boolean {
+  return (link.flags & 8) !== 0
+}
+
 /** The device among the links of a namespace; undefined when it is not there. */
-export function findDevice(links: readonly Link[], name: DeviceName): Link | undefined {
+export function findDevice(all: readonly Link[], name: DeviceName): Link | undefined {
+  const links = all.filter(link => !isLoopback(link))
   if (name.device !== undefined) return findByName(links, name.device)
   if (name.mac !== undefined) return findByMac(links, name.mac)
   const names = name.sysfs === undefined ? [] : netFolder(name.sysfs)

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { hashedName } from '../../lib/attach/attachment.ts'
 import { ip, ipAddresses, ipLink, ipRoutes, linkNames, routeLine } from '../../lib/testing/ip-json.ts'
 import { type Namespace, withNamespaces } from '../../lib/testing/namespace.ts'
 import { HostedKernel, PluginCaller } from '../../lib/testing/plugin-caller.ts'
@@ -154,6 +155,26 @@ test('what cannot be is refused by code and word, the device stays', () => {
   }
 })
 
+test('what the kernel moves into no other namespace goes on as it was: up, with its IPv6 address', () => {
+  withDevice({ device: 'eth2' }, ({ host, box, caller }) => {
+    ip(host, 'link add br7 type bridge')
+    ip(box, 'link set lo up')
+    for (const name of ['lo', 'br7']) {
+      ip(host, `link set ${name} up`)
+      ip(host, `addr add 2001:db8::${name === 'lo' ? '1' : '2'}/128 dev ${name} nodad`)
+      const state = (): unknown => [ipLink(host, name).flags, ipAddresses(host, name)]
+      const before = state()
+      const refusal = name === 'lo' ? /not on the host/ : /EINVAL/
+      assert.match(caller.fails('ADD', { config: { device: name } }).msg, refusal)
+      assert.equal(state(), before)
+      caller.ok('DEL', { config: { device: name } })
+    }
+    assert.equal([linkNames(box), caller.journal()], [[], []])
+    assert.ok(ipLink(box, 'lo').flags.includes('UP'), "the container's own lo is not taken for the host's")
+    assertHome(host)
+  })
+})
+
 test('an ADD that fails after the move brings the device home', () => {
   withDevice({ device: 'eth2', ipam: IPAM }, ({ host, box, caller }) => {
     caller.failIpam = true
@@ -212,6 +233,92 @@ test('a device whose name was taken meanwhile comes home under another, and keep
       assert.is(ipLink(host, stray[0] ?? '').ifalias, 'eth2')
     })
   }
+})
+
+/** The name it came home under, which is nobody else's. */
+function strayOf(host: Namespace): string {
+  return linkNames(host).find(name => name.startsWith('dev')) ?? ''
+}
+
+test('it is found by its former name again: by the next ADD, and by GC once that is free', () => {
+  for (const isTaken of [false, true]) {
+    withDevice({ device: 'eth2' }, ({ host, box, caller }) => {
+      caller.ok('ADD')
+      ip(host, 'link add eth2 type bridge')
+      caller.ok('DEL')
+      const stray = strayOf(host)
+      assert.is.not(stray, '')
+      if (isTaken) {
+        assert.is(caller.gc([]).status, 0)
+        assert.is(strayOf(host), stray, 'its name is still taken')
+        ip(host, 'link del eth2')
+        assert.is(caller.gc([]).status, 0)
+      } else {
+        ip(host, 'link del eth2')
+        caller.ok('ADD')
+        assert.equal([linkNames(host), ipLink(box, 'eth0').address], [['eth2p'], MAC])
+        caller.ok('DEL')
+      }
+      const { address, flags, ifalias } = ipLink(host, 'eth2')
+      assert.equal([address, flags.includes('UP'), ifalias ?? ''], [MAC, true, ''])
+    })
+  }
+})
+
+test('what a container puts in the place of its device stays there; the device comes home from wherever it is', () => {
+  const tricks: readonly (readonly string[])[] = [
+    ['link set eth0 name stolen', 'link add eth0 type veth peer name tapme', 'link set eth0 alias eth2'],
+    [
+      'link set eth0 alias mine',
+      'link set eth0 name stolen address 02:00:00:00:00:99',
+      `link add eth0 address ${MAC} type veth peer name tapme`,
+      'link set eth0 alias eth2'
+    ]
+  ]
+  for (const lines of tricks) {
+    withDevice({ device: 'eth2' }, ({ host, box, caller }) => {
+      caller.ok('ADD')
+      ip(box, 'link set eth0 down')
+      for (const line of lines) ip(box, line)
+      caller.ok('DEL')
+      assert.equal(
+        [linkNames(host), linkNames(box)],
+        [
+          ['eth2', 'eth2p'],
+          ['eth0', 'tapme']
+        ]
+      )
+      assertHome(host)
+    })
+  }
+})
+
+test('a device that fell home under the name and alias of another stray is not given away as that', () => {
+  withDevice({ device: 'eth2' }, ({ host, box, caller }) => {
+    caller.ok('ADD')
+    ip(box, 'link set eth0 down')
+    const name = hashedName('dev', `eth9 ${MAC}`)
+    ip(box, `link set eth0 name ${name} alias eth9`)
+    ip(box, `link set ${name} netns ${String(host.pid)}`)
+    const other = { containerId: 'c2', ifName: 'eth1' }
+    assert.match(caller.fails('ADD', { ...other, config: { device: 'eth9' } }).msg, /not on the host/)
+    // A physical one, for which the veth stands, is known by what it was built with.
+    ip(host, `link set ${name} alias eth2`)
+    caller.ok('DEL')
+    assertHome(host)
+  })
+})
+
+test('a device that a container removed, and one of its own in the place, number and all: that never comes to the host', () => {
+  withDevice({ device: 'eth2' }, ({ host, box, caller }) => {
+    caller.ok('ADD')
+    const { ifindex } = ipLink(box, 'eth0')
+    ip(box, 'link del eth0')
+    ip(box, `link add eth0 index ${String(ifindex)} address ${MAC} type veth peer name tapme`)
+    ip(box, 'link set eth0 alias eth2')
+    caller.ok('DEL')
+    assert.equal([linkNames(host), linkNames(box)], [[], ['eth0', 'tapme']])
+  })
 })
 
 test('a device that the end of the namespace sent home gets its name back', () => {

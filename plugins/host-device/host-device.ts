@@ -7,6 +7,7 @@
  */
 import { refuseTakenName, takenName, withNetns } from '../../lib/attach/attachment.ts'
 import { attachmentPlugin, forget, inJournal, nothing } from '../../lib/attach/attachment-plugin.ts'
+import { everyEntry } from '../../lib/attach/every-entry.ts'
 import {
   attachmentProblems,
   configureAttachment,
@@ -19,26 +20,43 @@ import type { Session } from '../../lib/attach/session.ts'
 import { CniError, INVALID_CONFIG, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import { EMPTY_RESULT, type Interface, type Result } from '../../lib/cni/result.ts'
-import { type Json, jsonObject } from '../../lib/config/json.ts'
+import { type Json, jsonObject, jsonString } from '../../lib/config/json.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Link } from '../../lib/net/links.ts'
+import type { Net } from '../../lib/net/net.ts'
 import { asError, errnoOf } from '../../lib/sys/errors.ts'
 import { type DeviceName, deviceText, findDevice, isForPrograms, pciIdOf, readDeviceName } from './device.ts'
-import { bringHome, originFromJson, originOf, originToJson, sendToContainer } from './move.ts'
+import {
+  bringHome,
+  findStray,
+  findStrays,
+  mayBe,
+  type Origin,
+  originFromJson,
+  originOf,
+  originToJson,
+  PLACE,
+  placeOf,
+  reclaim,
+  sendToContainer
+} from './move.ts'
+
+const NAME = 'host-device'
 
 /** @param sysfs where /sys is */
 export function hostDevice(kernel: Kernel, sysfs = '/sys'): Plugin {
   return attachmentPlugin(kernel, {
-    name: 'host-device',
+    name: NAME,
     since: '0.1.0',
     hasAddresses: true,
+    isExclusive: false,
     records: inJournal,
     add: session => add(session, sysfs),
     check: session => check(session, sysfs),
     removeRules: nothing,
     removeLinks,
     forget,
-    collectStrays: nothing,
+    collectStrays,
     status: session => status(session, sysfs)
   })
 }
@@ -59,31 +77,56 @@ function add(session: Session, sysfs: string): Result {
 function attach(session: Session, name: DeviceName, sysfs: string): Result {
   const { request, host } = session
   refuseTakenName(session)
-  const device = getDevice(host.links.list(), name)
+  const { device, origin } = getDevice(session, name)
   const pciID = name.pciId ?? pciIdOf(device.name, sysfs)
-  const origin = originOf(device)
   session.record(withNetns(session, originToJson(origin)))
-  session.undo.push(deviceText(name), () => bringHome(host, session.container(), origin, request.ifName))
-  move(session, device)
+  session.undo.push(deviceText(name), () => bringHome(host, session.container(), origin))
+  move(session, device, origin)
   const link = session.container().links.get(request.ifName)
+  session.recordAlso([[PLACE, jsonString(placeOf(link))]])
   const leased = session.lease()
-  configureAttachment(session, link, leased, { alias: device.name })
+  configureAttachment(session, link, leased, { alias: origin.name })
   return resultOf(request, leased, { ...interfaceOf(link, request.netns), pciID })
 }
 
-/** @throws CniError code 7 when it is not on the host: unplugged, misspelt, or in another container */
-function getDevice(links: readonly Link[], name: DeviceName): Link {
-  const device = findDevice(links, name)
-  if (device !== undefined) return device
+/**
+ * The device, and what it shall be when it is home again: its own name, even if that was taken when it came home last.
+ *
+ * @throws CniError code 7 when it is not on the host: unplugged, misspelt, or in another container
+ */
+function getDevice(session: Session, name: DeviceName): { readonly device: Link; readonly origin: Origin } {
+  const links = session.host.links.list()
+  const device = findDevice(links, name) ?? strayFor(session, links, name)
+  if (device !== undefined) {
+    const stray = findStrays([device])[0]
+    const origin = originOf(device)
+    return { device, origin: stray === undefined ? origin : { ...origin, name: stray.alias ?? '', alias: '' } }
+  }
   const message = `find ${deviceText(name)}: not on the host`
   throw new CniError(INVALID_CONFIG, message, 'plug it in, release it from the container that has it, or name another')
 }
 
+function strayFor(session: Session, links: readonly Link[], name: DeviceName): Link | undefined {
+  const stray = name.device === undefined ? undefined : findStray(links, name.device)
+  return stray === undefined || isRecorded(session, stray) ? undefined : stray
+}
+
+/**
+ * Whether an attachment's entry tells of the device. Then it is not home for good: the end of its namespace has sent it here,
+ * and its name and alias may be the container's words.
+ */
+function isRecorded(session: Session, device: Link): boolean {
+  return everyEntry(session.request, NAME).some(({ entry }) => {
+    const origin = originFromJson(entry)
+    return origin !== undefined && mayBe(device, origin)
+  })
+}
+
 /** Of two ADDs for one device the kernel lets the first have it; to the second it is gone. */
-function move(session: Session, device: Link): void {
+function move(session: Session, device: Link, origin: Origin): void {
   const { host, request } = session
   try {
-    sendToContainer(host, session.container(), device, request.ifName)
+    sendToContainer(host, session.container(), { index: device.index, name: origin.name }, request.ifName)
   } catch (error) {
     const known = asError(error)
     if (errnoOf(known) === 'EEXIST') throw takenName(request)
@@ -115,14 +158,15 @@ function resultOf(request: Request, leased: Result, one: Interface): Result {
 function removeLinks(session: Session, entry: Json | undefined): void {
   const origin = originFromJson(entry)
   if (origin === undefined) returnForeign(session)
-  else bringHome(session.host, session.findContainer(entry), origin, session.request.ifName)
+  else bringHome(session.host, session.findContainer(entry), origin)
 }
 
 /**
  * A device that another implementation, or one before the journal was lost, moved: its alias is its old name.
  *
- * The container can write aliases too. A virtual interface comes home as the configured device only, and only when that
- * is not there: or the container could make one and have it put onto the host, whose own configuration may wait for one.
+ * The container can write aliases too. A virtual interface comes home as the configured device only, when that is not there,
+ * and when it stands on something of the host's: or the container could make one and have it put onto the host, whose own
+ * configuration may wait for one.
  */
 function returnForeign(session: Session): void {
   const { host, request } = session
@@ -130,12 +174,24 @@ function returnForeign(session: Session): void {
   const link = container?.links.find(request.ifName)
   const alias = link?.alias ?? ''
   if (container === undefined || link === undefined || !/^[^\s/:]{1,15}$/.test(alias)) return
-  if (link.kind !== undefined && !isMissing(session, alias)) return
-  bringHome(host, container, { ...originOf(link), name: alias, alias: '', isUp: false }, request.ifName)
+  if (link.kind !== undefined && !(isMissing(session, alias) && standsOn(container, link, host))) return
+  bringHome(host, container, { ...originOf(link), name: alias, alias: '', isUp: false, place: placeOf(link) })
+}
+
+/** Whether what is below the link, or its other end, is in that namespace. */
+function standsOn(container: Net, link: Link, host: Net): boolean {
+  return link.linkNetnsId !== undefined && link.linkNetnsId === container.findNetnsId(host)
 }
 
 function isMissing(session: Session, name: string): boolean {
   return name === session.request.config.text('device') && session.host.links.find(name) === undefined
+}
+
+/** Devices that came home while their names were taken. */
+function collectStrays(session: Session): void {
+  for (const stray of findStrays(session.host.links.list())) {
+    if (!isRecorded(session, stray)) session.attempt(() => reclaim(session.host, stray))
+  }
 }
 
 function check(session: Session, sysfs: string): readonly string[] {

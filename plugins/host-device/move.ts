@@ -12,30 +12,51 @@ import { formatMac, parseMac } from '../../lib/ip/mac.ts'
 import type { Link } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
+import { isLoopback } from './device.ts'
 
 /** The device as ADD found it. */
 export interface Origin {
   readonly name: string
   readonly alias: string
+  /** As `ip -d link` shows it; '' of a physical one. */
+  readonly kind: string
+  /** What it was built with; undefined of a virtual one. */
+  readonly permanentMac: Uint8Array | undefined
   readonly mac: Uint8Array | undefined
   /** bytes */
   readonly mtu: number
   readonly isUp: boolean
+  /** `placeOf` it once it is in the container; '' before. */
+  readonly place: string
 }
 
 export function originOf(link: Link): Origin {
-  return { name: link.name, alias: link.alias ?? '', mac: link.mac, mtu: link.mtu, isUp: link.isUp }
+  const { name, permanentMac, mac, mtu, isUp } = link
+  return { name, alias: link.alias ?? '', kind: link.kind ?? '', permanentMac, mac, mtu, isUp, place: '' }
+}
+
+/**
+ * What a virtual device is known by in a container: its number there, and what is below it or its other end. A container can
+ * give an interface of its own any name, alias, MAC and free number, but nothing of the host's to stand on.
+ */
+export function placeOf(link: Link): string {
+  return `${String(link.index)} ${String(link.linkNetnsId ?? -1)} ${String(link.parentIndex ?? -1)}`
 }
 
 export function originToJson(origin: Origin): Json {
   return jsonObject([
     ['name', jsonString(origin.name)],
     ['alias', jsonString(origin.alias)],
-    ['mac', jsonString(origin.mac === undefined ? '' : formatMac(origin.mac))],
+    ['kind', jsonString(origin.kind)],
+    ['permanentMac', jsonString(macText(origin.permanentMac))],
+    ['mac', jsonString(macText(origin.mac))],
     ['mtu', jsonNumber(origin.mtu)],
     ['up', jsonBoolean(origin.isUp)]
   ])
 }
+
+/** The member that is written down once the device is in the container. */
+export const PLACE = 'place'
 
 /** Reads a journal entry; undefined when its details are lost, or when there was no interface to move. */
 export function originFromJson(json: Json | undefined): Origin | undefined {
@@ -45,9 +66,12 @@ export function originFromJson(json: Json | undefined): Origin | undefined {
   return {
     name,
     alias: textOf(json, 'alias'),
+    kind: textOf(json, 'kind'),
+    permanentMac: parseMac(textOf(json, 'permanentMac')),
     mac: parseMac(textOf(json, 'mac')),
     mtu: Number(memberOf(json, 'mtu')?.text ?? '1500'),
-    isUp: textOf(json, 'up') === 'true'
+    isUp: textOf(json, 'up') === 'true',
+    place: textOf(json, PLACE)
   }
 }
 
@@ -55,54 +79,69 @@ function textOf(json: Json, key: string): string {
   return memberOf(json, key)?.text ?? ''
 }
 
-/** Moves the device into the container under its new name: one request, so that it never has a third name or place. */
-export function sendToContainer(host: Net, container: Net, device: Link, ifName: string): void {
-  host.links.set(device.index, { up: false, alias: device.name })
+/**
+ * Moves the device into the container under its new name: one request, so that it never has a third name or place. The kernel sets
+ * it down when it moves and not before: what it refuses to move (lo, a bridge) goes on as it was, with its IPv6 addresses.
+ */
+export function sendToContainer(
+  host: Net,
+  container: Net,
+  device: { readonly index: number; readonly name: string },
+  ifName: string
+): void {
+  host.links.set(device.index, { alias: device.name })
   host.links.set(device.index, { netns: container, name: ifName })
 }
 
 /**
  * Brings the device home from wherever it is: the container, or the host when the namespace died or the move never
  * happened. A device that is nowhere is no error: a virtual one dies with its namespace.
- *
- * @param ifName its name in the container
  */
-export function bringHome(host: Net, container: Net | undefined, origin: Origin, ifName: string): void {
+export function bringHome(host: Net, container: Net | undefined, origin: Origin): void {
   if (container !== undefined) {
-    const away = findAway(container, origin, ifName)
+    const away = container.links.list().find(link => isAway(link, origin))
     if (away !== undefined) moveHome(host, container, away, origin)
   }
   const home = findAtHome(host, origin)
   if (home !== undefined) restore(host, home, origin)
 }
 
-/**
- * In the container: by its new name, or by its own when a kill came between move and renaming. A container that may
- * change its interfaces can have renamed it, or have written another alias: a physical one is then told by its MAC.
- */
-function findAway(container: Net, origin: Origin, ifName: string): Link | undefined {
-  for (const name of [ifName, origin.name]) {
-    const link = container.links.find(name)
-    if (link !== undefined && link.alias === origin.name) return link
-  }
-  return container.links.list().find(link => isRenamed(link, origin))
+/** In the container, whose names and aliases say nothing once it runs. */
+function isAway(link: Link, origin: Origin): boolean {
+  if ((link.kind ?? '') !== origin.kind) return false
+  if (origin.kind === '') return isPhysical(link, origin)
+  // A kill came between the move and what is written down after it: the container does not run yet.
+  if (origin.place === '') return link.alias === origin.name && isSameMac(link.mac, origin.mac)
+  return placeOf(link) === origin.place
 }
 
-function isRenamed(link: Link, origin: Origin): boolean {
-  const hasMac = origin.mac !== undefined && macText(link.mac) === macText(origin.mac)
-  return hasMac && (link.kind === undefined || link.alias === origin.name)
+/** No container can make an interface without a kind; which of them it is says what it was built with, where it says so. */
+function isPhysical(link: Link, origin: Origin): boolean {
+  if (isLoopback(link)) return false
+  if (origin.permanentMac !== undefined) return isSameMac(link.permanentMac, origin.permanentMac)
+  return link.alias === origin.name || isSameMac(link.mac, origin.mac)
 }
 
-/** On the host: under any name, told by alias and MAC. */
+/** On the host, under any name. */
 function findAtHome(host: Net, origin: Origin): Link | undefined {
   const byName = host.links.find(origin.name)
-  if (byName !== undefined && byName.alias === origin.name) return byName
-  return host.links.list().find(link => isDevice(link, origin))
+  if (byName !== undefined && byName.alias === origin.name && (byName.kind ?? '') === origin.kind) return byName
+  return host.links.list().find(link => isAtHome(link, origin))
 }
 
-/** Only a physical device, which has no kind, survives its namespace; a virtual one is told by its MAC. */
-function isDevice(link: Link, origin: Origin): boolean {
-  return link.alias === origin.name && (link.kind === undefined || macText(link.mac) === macText(origin.mac))
+function isAtHome(link: Link, origin: Origin): boolean {
+  if ((link.kind ?? '') !== origin.kind) return false
+  if (origin.kind === '') return isPhysical(link, origin)
+  return link.alias === origin.name && isSameMac(link.mac, origin.mac)
+}
+
+/** Whether the link may be the device, whatever its name and alias say. */
+export function mayBe(link: Link, origin: Origin): boolean {
+  return isSameMac(link.permanentMac, origin.permanentMac) || isSameMac(link.mac, origin.mac)
+}
+
+function isSameMac(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a !== undefined && b !== undefined && macText(a) === macText(b)
 }
 
 function macText(mac: Uint8Array | undefined): string {
@@ -111,34 +150,48 @@ function macText(mac: Uint8Array | undefined): string {
 
 /**
  * With its old name where that is free, which is the rule; else under one that says whose it is, for losing the device
- * with the namespace would be worse than a strange name.
+ * with the namespace would be worse than a strange name. Alias and MAC first: a container may have changed them, and they
+ * are what a virtual one is known by at home.
  */
 function moveHome(host: Net, container: Net, device: Link, origin: Origin): void {
-  container.links.set(device.index, { up: false })
+  const mac = isSameMac(device.mac, origin.mac) ? undefined : origin.mac
+  container.links.set(device.index, { up: false, alias: origin.name, mac })
   try {
     container.links.set(device.index, { netns: host, name: origin.name })
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
     // The kernel moves before it renames: the device may be home already, still under the container's name.
     if (findAtHome(host, origin) === undefined) {
-      container.links.set(device.index, { netns: host, name: strayName(origin) })
+      container.links.set(device.index, { netns: host, name: strayName(origin.name, origin.mac) })
     }
   }
 }
 
-function strayName(origin: Origin): string {
-  return hashedName('dev', `${origin.name} ${macText(origin.mac)}`)
+/** The name of a device whose own name, which its alias keeps, is another's. */
+function strayName(name: string, mac: Uint8Array | undefined): string {
+  return hashedName('dev', `${name} ${macText(mac)}`)
+}
+
+/** A device that came home under another name than this one, which was taken. */
+export function findStray(links: readonly Link[], name: string): Link | undefined {
+  return links.find(link => link.alias === name && link.name === strayName(name, link.mac))
+}
+
+/** All of them, each with the name that it should have. */
+export function findStrays(links: readonly Link[]): readonly Link[] {
+  return links.filter(link => link.alias !== undefined && link.name === strayName(link.alias, link.mac))
 }
 
 /** The alias last: it is what the next DEL knows the device by, if this one is stopped on its way. */
 function restore(host: Net, device: Link, origin: Origin): void {
-  const renamed = device.name === origin.name || rename(host, device, origin)
+  const { name } = origin
+  const renamed = device.name === name || rename(host, device, origin)
   const mtu = device.mtu === origin.mtu ? undefined : origin.mtu
   const mac = macText(device.mac) === macText(origin.mac) ? undefined : origin.mac
   if (mtu !== undefined || mac !== undefined) host.links.set(device.index, { mtu, mac })
   if (origin.isUp) host.links.set(device.index, { up: true })
   // Somebody looking for the device finds its name there as long as it does not have it.
-  if (renamed) host.links.set(device.index, { alias: origin.alias })
+  host.links.set(device.index, { alias: renamed ? origin.alias : name })
 }
 
 /** @returns false when another interface has got the name meanwhile */
@@ -149,9 +202,21 @@ function rename(host: Net, device: Link, origin: Origin): boolean {
     return true
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
+    const stray = strayName(origin.name, origin.mac)
+    if (device.name !== stray) host.links.set(device.index, { name: stray })
     process.stderr.write(
-      `host-device: ${JSON.stringify(origin.name)} is home as ${JSON.stringify(device.name)}: its name is taken\n`
+      `host-device: ${JSON.stringify(origin.name)} is home as ${JSON.stringify(stray)}: its name is taken; ` +
+        'the next ADD of it, or GC once the name is free, gives it back\n'
     )
     return false
   }
+}
+
+/** Gives a stray its name back, unless it is still taken. */
+export function reclaim(host: Net, stray: Link): void {
+  const name = stray.alias ?? ''
+  if (name === '' || host.links.find(name) !== undefined) return
+  host.links.set(stray.index, { up: false })
+  host.links.set(stray.index, { name, alias: '' })
+  if (stray.isUp) host.links.set(stray.index, { up: true })
 }

@@ -30,6 +30,7 @@ export function loopback(kernel: Kernel): Plugin {
     name: 'loopback',
     since: '0.1.0',
     hasAddresses: false,
+    isExclusive: false,
     records: (): Records => new NoRecords(),
     add,
     check,

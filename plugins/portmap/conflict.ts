@@ -1,12 +1,13 @@
 /**
  * Who is in the way of a mapping. The kernel refuses a key twice; it does not know that a port lies in a range, or that
- * one of a single address is among all addresses.
+ * one of a single address is among all addresses. Nor does it know that ports of services stand in another table.
  */
 import { sameBytes } from '../../lib/bytes/compare.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
 import { hex } from '../../lib/ip/mac.ts'
 import { Lookup } from '../../lib/nft/lookup.ts'
 import { type Nft, type NftElement, nftFamily } from '../../lib/nft/nft.ts'
+import { PUBLISHED_PORTS, PUBLISHED_TABLE, REFUSED_PORTS } from '../../lib/nft/service-ports.ts'
 import { isOfFamily, type Mapping, specificAddress } from './mapping.ts'
 import { type Published, portCount } from './published.ts'
 import { ADDRESS_PORTS, addressPortKey, INDEX, PORTS, portKey, RANGES, TABLE } from './table.ts'
@@ -23,10 +24,12 @@ export function findConflicts(nft: Nft, published: Published): readonly Conflict
   const count = portCount(published.mappings)
   for (const { address } of published.addresses) {
     const lookup = new Lookup(nft, nftFamily(address.family), TABLE, count)
+    const services = new Lookup(nft, nftFamily(address.family), PUBLISHED_TABLE, count)
     const ranges = new Ranges(lookup.list(RANGES))
     for (const mapping of published.mappings) {
       if (!isOfFamily(mapping, address.family)) continue
       for (const owner of ownersInWay(lookup, ranges, mapping)) conflicts.push({ owner, mapping })
+      for (const owner of servicesInWay(services, mapping)) conflicts.push({ owner, mapping })
     }
   }
   return conflicts
@@ -45,6 +48,17 @@ function ownersInWay(lookup: Lookup, ranges: Ranges, mapping: Mapping): readonly
     } else if (lookup.find(INDEX, key) !== undefined) {
       for (const element of lookup.list(ADDRESS_PORTS)) if (endsWith(element.key, key)) addOwner(owners, element)
     }
+  }
+  return owners
+}
+
+/** A service is published at every address of every host. */
+function servicesInWay(services: Lookup, { protocol, first, last }: Mapping): readonly string[] {
+  const owners: string[] = []
+  for (let port = first; port <= last; port += 1) {
+    const key = portKey(protocol, port)
+    addOwner(owners, services.find(PUBLISHED_PORTS, key))
+    addOwner(owners, services.find(REFUSED_PORTS, key))
   }
   return owners
 }

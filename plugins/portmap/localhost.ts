@@ -14,6 +14,9 @@
  * opened; the last container of an interface closes it before the guard goes. Where somebody else had opened it already
  * (the chain is `kept-br1` then) it stays open, and so the guard stays.
  *
+ * Services that are published need the same of their bridge, and keep account of it in a table of their own
+ * (lib/nft/service-ports.ts): the last one of both closes the interface.
+ *
  * Whatever is done here is done under the lock of the namespace: else a DEL might close what an ADD has just opened.
  */
 import type { Session } from '../../lib/attach/session.ts'
@@ -25,6 +28,7 @@ import type { Route } from '../../lib/net/routes.ts'
 import { type FoundMember, type Group, type GroupTable, type Member, nothingMore } from '../../lib/nft/groups.ts'
 import { addressField, gotoElement, type Nft, type NftBatch, type NftElement } from '../../lib/nft/nft.ts'
 import { matchAddress, matchName, rule, verdict } from '../../lib/nft/rule.ts'
+import { isOpenForServices } from '../../lib/nft/service-ports.ts'
 import { specificAddress } from './mapping.ts'
 import type { Published } from './published.ts'
 import { loopbackPrefix } from './table.ts'
@@ -53,7 +57,8 @@ export function localhostChain(session: Session, result: Result, published: Publ
   if (link === undefined) return ''
   const opened = `${OPENED}${link.name}`
   if (session.nft().findChain('ip', TABLE, opened) !== undefined) return opened
-  return session.host.sysctls.read(settingOf(link.name)) === '1' ? `${KEPT}${link.name}` : opened
+  const isOpen = session.host.sysctls.read(settingOf(link.name)) === '1' && !isOpenForServices(session.nft(), link.name)
+  return isOpen ? `${KEPT}${link.name}` : opened
 }
 
 /** What must be in the kernel before `openLocalhost`. */
@@ -85,6 +90,8 @@ export function closeLocalhost(session: Session, leaving: readonly FoundMember[]
     if (!chain.startsWith(OPENED)) continue
     const users = session.nft().findChain('ip', TABLE, chain)?.use ?? 0
     if (users > leaving.filter(one => one.group.chain === chain).length) continue
+    // The agent closes it when services need it no longer.
+    if (isOpenForServices(session.nft(), chain.slice(OPENED.length))) continue
     setTo(session, chain.slice(OPENED.length), '0')
   }
 }

@@ -52,6 +52,7 @@ export function portmap(kernel: Kernel): Plugin {
   return chainedPlugin(kernel, {
     name: NAME,
     since: '0.1.0',
+    isExclusive: true,
     records: inJournal,
     add,
     check,
@@ -69,8 +70,10 @@ function add(session: Session): Result {
   const wanted = publishedFor(request, result, config)
   if (wanted.addresses.length === 0) return result
   requireChains(wanted.addresses, config)
-  removeEarlier(session, unpublishRecorded)
-  session.host.withLock(() => publish(session, config, claim(session, result, config)))
+  session.host.withLock(() => {
+    removeEarlier(session, unpublishRecorded)
+    publish(session, config, claim(session, result, config))
+  })
   flushConnections(session.nft(), wanted, 'ports')
   return result
 }
@@ -153,19 +156,17 @@ function addressesOf(result: Result, ifName: string): readonly IpPrefix[] {
 
 /** @param made undefined when the journal is torn: then everything is looked through for the owner */
 function unpublishFrom(session: Session, made: Made | undefined): void {
-  session.host.withLock(() => {
-    const comment = ownerText(session.request)
-    const isOwn = (one: string): boolean => one === comment
-    const localhosts = (): readonly FoundMember[] =>
-      made === undefined ? findAllLocalhost(session, isOwn) : findLocalhost(session, made.published)
-    closeLocalhost(session, localhosts(), made?.localhost ?? '')
-    removeMembers(session.nft(), () => {
-      if (made === undefined) return findAllOf(session, isOwn)
-      const published = made.backend === 'iptables' ? [] : findPublished(session.nft(), made.published)
-      return published.concat(localhosts())
-    })
-    if (made?.backend !== 'nftables') unpublishByIptables(session.request)
+  const comment = ownerText(session.request)
+  const isOwn = (one: string): boolean => one === comment
+  const localhosts = (): readonly FoundMember[] =>
+    made === undefined ? findAllLocalhost(session, isOwn) : findLocalhost(session, made.published)
+  closeLocalhost(session, localhosts(), made?.localhost ?? '')
+  removeMembers(session.nft(), () => {
+    if (made === undefined) return findAllOf(session, isOwn)
+    const published = made.backend === 'iptables' ? [] : findPublished(session.nft(), made.published)
+    return published.concat(localhosts())
   })
+  if (made?.backend !== 'nftables') unpublishByIptables(session.request)
 }
 
 function check(session: Session): readonly string[] {
@@ -207,11 +208,9 @@ function collectStrays(session: Session): void {
   const { network, validAttachments } = session.request
   const valid: Map<string, boolean> = new Map()
   for (const one of validAttachments) valid.set(ownerText(one), true)
-  session.host.withLock(() => {
-    const isStray = (comment: string): boolean => isOfNetwork(comment, network) && valid.get(comment) === undefined
-    closeLocalhost(session, findAllLocalhost(session, isStray), '')
-    removeMembers(session.nft(), () => findAllOf(session, isStray))
-  })
+  const isStray = (comment: string): boolean => isOfNetwork(comment, network) && valid.get(comment) === undefined
+  closeLocalhost(session, findAllLocalhost(session, isStray), '')
+  removeMembers(session.nft(), () => findAllOf(session, isStray))
 }
 
 function status(session: Session): void {

@@ -52,6 +52,7 @@ export function ptp(kernel: Kernel): Plugin {
     name: 'ptp',
     since: '0.1.0',
     hasAddresses: true,
+    isExclusive: false,
     records: inJournal,
     add,
     check,
@@ -66,7 +67,7 @@ export function ptp(kernel: Kernel): Plugin {
 function readConfig(request: Request): Config {
   const mtu = readMtu(request.config)
   const mac = requestedMac(request)
-  const masquerade = readMasquerade(request.config)
+  const masquerade = readMasquerade(request)
   requireIpam(request)
   request.config.finish()
   return { mtu, mac, masquerade }

@@ -1,4 +1,5 @@
 /** The two ends of ptp's veth pair: their addresses and the routes that make every packet go through the host. */
+import { refuseRouters } from '../../lib/attach/connected.ts'
 import { withGateways } from '../../lib/attach/gateway.ts'
 import type { Session } from '../../lib/attach/session.ts'
 import { findHostEnd, hostEndName } from '../../lib/attach/veth.ts'
@@ -46,6 +47,7 @@ export function containerRoutes(ips: readonly IpConfig[]): readonly Route[] {
 /** The host's side: gateway addresses as single ones, a route to each of the container's addresses, forwarding. */
 export function setUpHostEnd(host: Net, link: Link, ips: readonly IpConfig[]): void {
   const gateways = gatewaysOf(ips)
+  refuseRouters(host, gateways.concat(ips.map(ip => ip.address.address)))
   distrustNeighbours(host, link.name)
   if (gateways.some(gateway => gateway.family === 6)) enableIpv6(host, link.name, false)
   host.addresses.ensure(

@@ -92,6 +92,18 @@ test("table: the configuration's gateway goes before the result's; one outside t
   assert.is(routes[0]?.onlink, true)
 })
 
+test('table: a gateway in the network is a neighbour where a route leads to it, and on the link where none does', () => {
+  const one = ip('10.0.0.5/24', '10.0.0.1')
+  const onlink = (main: readonly Route[]): readonly (boolean | undefined)[] =>
+    tableRoutes({ ip: one, table: 100 }, { index: 5, main, ips: [one] }, NONE)
+      .filter(route => route.dst === undefined)
+      .map(route => route.onlink)
+  assert.equal(onlink([to('10.0.0.0/24')]), [false])
+  assert.equal(onlink([to('10.0.0.1/32')]), [false])
+  assert.equal(onlink([to('10.1.0.0/24')]), [true])
+  assert.equal(onlink([]), [true])
+})
+
 test('moved: all but the link-local prefix, gateways first; with source hints only what has a gateway', () => {
   const main = [to('10.0.0.0/24'), to('0.0.0.0/0', { via: '10.0.0.1' }), to('fe80::/64'), to('fd00::/64')]
   const names = (addSourceHints: boolean): readonly (number | undefined)[] =>

@@ -32,23 +32,24 @@ export interface RoutedLink {
   readonly ips: readonly IpConfig[]
 }
 
-/** As many tables as there are addresses, that no rule looks up and no route is in. */
+/**
+ * As many tables as there are addresses, that no rule looks up and no route is in. A container with NET_ADMIN may have taken a
+ * hundred thousand of them: all are looked through once.
+ */
 export function freeTables(ips: readonly IpConfig[], rules: readonly Rule[], routes: readonly Route[]): SourceTable[] {
   const used: number[] = []
   for (const rule of rules) used.push(rule.table ?? 0)
   for (const route of routes) used.push(route.table ?? TABLE_MAIN)
+  used.sort((a, b) => a - b)
   const tables: SourceTable[] = []
-  let table = FIRST_TABLE
-  for (const ip of ips) {
-    while (isTaken(table, used)) table += 1
-    tables.push({ ip, table })
-    table += 1
+  let at = 0
+  for (let table = FIRST_TABLE; tables.length < ips.length; table += 1) {
+    while ((used[at] ?? table) < table) at += 1
+    const ip = ips[tables.length]
+    const isReserved = table >= FIRST_RESERVED && table <= LAST_RESERVED
+    if (ip !== undefined && !isReserved && used[at] !== table) tables.push({ ip, table })
   }
   return tables
-}
-
-function isTaken(table: number, used: readonly number[]): boolean {
-  return (table >= FIRST_RESERVED && table <= LAST_RESERVED) || used.some(other => other === table)
 }
 
 /** The rule that sends what has this source address to the table. */
@@ -77,10 +78,16 @@ export function tableRoutes(one: SourceTable, link: RoutedLink, config: SbrConfi
     }
   }
   if (gateway !== undefined) {
-    const isNeighbour = prefixContains(one.ip.address, gateway) || (gateway.family === 6 && isLinkLocal(gateway))
+    const isNear = prefixContains(one.ip.address, gateway) || (gateway.family === 6 && isLinkLocal(gateway))
+    // Without a route to it, as where an earlier attachment took the routes along, the kernel takes no gateway for a neighbour.
+    const isNeighbour = isNear && routes.some(route => !hasGateway(route) && leadsTo(route, gateway))
     routes.push({ family, dst: undefined, gateway, index, table: one.table, onlink: !isNeighbour })
   }
   return neighboursFirst(routes)
+}
+
+function leadsTo(route: Route, gateway: IpAddress): boolean {
+  return route.dst !== undefined && prefixContains(route.dst, gateway)
 }
 
 function neighboursFirst(routes: readonly Route[]): readonly Route[] {

@@ -201,6 +201,23 @@ test('an ADD killed at any message to the kernel: no rule is left after DEL', as
   })
 })
 
+test('ADD, DEL and ADD again of an interface that stays: the routes that went with the tables keep no gateway away', async () => {
+  await inWorld(1, world => {
+    prepare(world)
+    const config = network(world, 'eth0')
+    world.add('sbr', config)
+    world.del('sbr', config)
+    world.add('sbr', config)
+    for (const family of ['-4', '-6']) {
+      const table = family === '-4' ? '100' : '101'
+      const [route] = world.ip(world.container(), family, 'route', 'show', 'default', 'table', table)
+      assert.is(route?.dev, 'eth0')
+    }
+    world.del('sbr', config)
+    assert.equal(rules(world), [])
+  })
+})
+
 test('a failed ADD, DEL without a namespace, mistakes', async () => {
   await inWorld(1, world => {
     prepare(world)

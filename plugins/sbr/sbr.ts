@@ -34,6 +34,7 @@ export function sbr(kernel: Kernel): Plugin {
   return chainedPlugin(kernel, {
     name: 'sbr',
     since: '0.1.0',
+    isExclusive: false,
     records: inJournal,
     add,
     check,

@@ -13,26 +13,15 @@ export interface TuningConfig {
   readonly link: LinkChange | undefined
 }
 
-const DATA_DIR = '/run/cni/tuning'
-
 /** The smallest MTU of Ethernet (linux/if_ether.h ETH_MIN_MTU). */
 const MIN_MTU = 68
 const MAX_MTU = 65536
 const MAX_QUEUE = 2_147_483_647
 
-/** The directory of the saved attributes; DEL needs it whatever else the configuration says. */
-export function dataDirectory(config: Section): string {
-  const directory = config.text('dataDir') ?? ''
-  if (directory === '') return DATA_DIR
-  if (!directory.startsWith('/')) config.problem('dataDir', 'must be an absolute path')
-  return directory
-}
-
 /** @throws CniError code 4 for a wrong MAC in CNI_ARGS; every other mistake is a problem of `request.config` */
 export function readConfig(request: Request): TuningConfig {
   const { config } = request
   const args = cniArgsSection(config)
-  dataDirectory(config)
   const link: LinkChange = {
     mac: requestedMac(request) ?? readMac(config, 'mac'),
     mtu: mtuOf(args) ?? mtuOf(config),

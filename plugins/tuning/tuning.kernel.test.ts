@@ -119,6 +119,33 @@ test('a failing attribute: the ones before it are as they were, and so are the s
   })
 })
 
+test('a container that makes its interface unfit for what it was does not keep itself from being removed', () => {
+  withBox('eth0', ({ box, caller, dataDir, config }) => {
+    caller.ok('ADD', { config: config({ mtu: 1400, mac: '02:11:22:33:44:55' }) })
+    for (const line of [
+      'link set eth0 down',
+      'link set eth0 name mine mtu 1300',
+      'link add link mine name eth0 type macvlan mode passthru',
+      'link set mine up',
+      'link set eth0 up'
+    ]) {
+      ip(box, line)
+    }
+    caller.ok('DEL', { config: config({ mtu: 1400 }) })
+    assert.equal(readdirSync(dataDir), [])
+    assert.is(ipLink(box, 'eth0').mtu, 1300, 'what the container made is left alone')
+  })
+})
+
+test('the MAC of lo, which cannot be set back', () => {
+  withBox('eth0', ({ box, caller, dataDir, config }) => {
+    const prevResult = { interfaces: [{ name: 'lo', sandbox: box.path }], ips: [] }
+    const lo = { config: config({ mac: '02:11:22:33:44:55', prevResult }), ifName: 'lo' }
+    if (caller.call('ADD', lo).status === 0) caller.ok('DEL', lo)
+    assert.equal(existsSync(dataDir) ? readdirSync(dataDir) : [], [])
+  })
+})
+
 test('a sysctl that is only to be written', () => {
   withBox('eth0', ({ caller, config }) => {
     const flush = config({ sysctl: { 'net.ipv4.route.flush': '1' } })

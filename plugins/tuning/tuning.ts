@@ -10,9 +10,11 @@
  *
  * Without anything to tune (nerdctl's default chain ends like that) it hands the result on and touches nothing.
  */
-import { isOwnNamespace, isRecordedNetns } from '../../lib/attach/attachment.ts'
+import { isOwnNamespace } from '../../lib/attach/attachment.ts'
 import { nothing } from '../../lib/attach/attachment-plugin.ts'
 import { chainedPlugin } from '../../lib/attach/chained-plugin.ts'
+import { directoryOf } from '../../lib/attach/journal.ts'
+import { isRecordedNetns } from '../../lib/attach/recorded-netns.ts'
 import type { Session } from '../../lib/attach/session.ts'
 import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import { requiredPrevResult } from '../../lib/cni/inputs.ts'
@@ -23,11 +25,11 @@ import { formatMac } from '../../lib/ip/mac.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Link, LinkChange } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
-import type { Records } from '../../lib/state/records.ts'
+import { NoRecords, type Records } from '../../lib/state/records.ts'
 import { SavedFiles } from '../../lib/state/saved.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
 import { ALLOWLIST, checkAllowed } from './allowlist.ts'
-import { dataDirectory, readConfig } from './config.ts'
+import { readConfig } from './config.ts'
 import { attributesBefore, differingFrom, indexIn, restoringChanges, savedToJson } from './saved.ts'
 import { isSameValue, type Sysctl } from './sysctl.ts'
 
@@ -36,6 +38,7 @@ export function tuning(kernel: Kernel, allowlist = ALLOWLIST): Plugin {
   return chainedPlugin(kernel, {
     name: 'tuning',
     since: '0.1.0',
+    isExclusive: false,
     records: savedFiles,
     add: session => add(session, allowlist),
     check,
@@ -45,9 +48,12 @@ export function tuning(kernel: Kernel, allowlist = ALLOWLIST): Plugin {
   })
 }
 
+const DATA_DIR = '/run/cni/tuning'
+
 /** Where the reference plugin finds it, too. */
 function savedFiles(request: Request): Records {
-  return new SavedFiles(dataDirectory(request.config), request.network)
+  const directory = directoryOf(request, 'dataDir', DATA_DIR)
+  return directory === undefined ? new NoRecords() : new SavedFiles(directory, request.network)
 }
 
 function add(session: Session, allowlist: string): Result {
@@ -179,7 +185,7 @@ function tunedLink(session: Session, container: Net, entry: Json): Link | undefi
  * What the link cannot have any more is left: its container may have put it on another one, and must not keep itself from
  * being removed.
  */
-const IMPOSSIBLE: readonly string[] = ['ENODEV', 'EINVAL', 'ERANGE', 'EOPNOTSUPP', 'EADDRNOTAVAIL']
+const IMPOSSIBLE: readonly string[] = ['ENODEV', 'EINVAL', 'ERANGE', 'EOPNOTSUPP', 'EADDRNOTAVAIL', 'EBUSY']
 
 function restore(container: Net, link: Link, change: LinkChange): void {
   try {

@@ -31,6 +31,7 @@ export function vrf(kernel: Kernel): Plugin {
   return chainedPlugin(kernel, {
     name: 'vrf',
     since: '0.3.1',
+    isExclusive: false,
     records: inJournal,
     add,
     check,

@@ -1,4 +1,5 @@
 /** CHECK and STATUS of vxlan: what must still be so, beyond the container's own interface. */
+import { requireUnconnected } from '../../lib/attach/connected.ts'
 import { gatewayProblems } from '../../lib/attach/gateway.ts'
 import { attachmentProblems, expectedAttachment, previousIps } from '../../lib/attach/interface.ts'
 import { masqueradeProblems } from '../../lib/attach/masquerade.ts'
@@ -9,9 +10,9 @@ import type { Request } from '../../lib/cni/plugin.ts'
 import type { Link } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
 import { peerProblems } from '../../lib/overlay/peers.ts'
-import { fixedDifferences, type Tunnel, tunnelProblems } from '../../lib/overlay/tunnel.ts'
+import { fixedDifferences, isOwnTunnel, type Tunnel, tunnelProblems } from '../../lib/overlay/tunnel.ts'
 import { readConfig, type VxlanConfig } from './config.ts'
-import { planTunnel } from './devices.ts'
+import { atTunnel, planTunnel } from './devices.ts'
 import { checkAgent, checkPublished } from './publication.ts'
 
 export function check(session: Session): readonly string[] {
@@ -20,7 +21,7 @@ export function check(session: Session): readonly string[] {
   const expected = expectedAttachment(request, 'veth')
   request.ipam.check()
   session.container()
-  const problems = deviceProblems(host, request, config).concat(
+  const problems = deviceProblems(session, config).concat(
     portProblems(host, config, request),
     attachmentProblems(session, expected),
     masqueradeProblems(session, config.masquerade, previousIps(request))
@@ -29,10 +30,11 @@ export function check(session: Session): readonly string[] {
   return problems
 }
 
-function deviceProblems(host: Net, request: Request, config: VxlanConfig): readonly string[] {
+function deviceProblems(session: Session, config: VxlanConfig): readonly string[] {
+  const { host, request } = session
   const plan = planTunnel(host, request, config)
   const tunnel = asPresent(host, plan.tunnel)
-  const problems = tunnelProblems(host, tunnel).slice(0)
+  const problems = atTunnel(session, tunnel, place => tunnelProblems(place, tunnel)).slice(0)
   const link = host.links.find(tunnel.name)
   if (link !== undefined && config.hasPeers) {
     for (const problem of peerProblems(host, link, plan.others)) problems.push(problem)
@@ -71,32 +73,30 @@ function masterName(host: Net, port: Link): string {
 export function status(session: Session): void {
   const { request, host } = session
   const config = readConfig(request)
-  refuseUnusable(host, request, config)
-  if (config.agent !== undefined) {
-    try {
-      checkAgent(config.agent)
-    } catch (error) {
-      if (!(error instanceof CniError) || error.code !== TRY_AGAIN_LATER) throw error
-      throw new CniError(LIMITED_CONNECTIVITY, error.message, error.details)
-    }
+  try {
+    refuseUnusable(session, config)
+    if (config.isGateway) requireUnconnected(host, config.bridge, request)
+    if (config.agent !== undefined) checkAgent(config.agent)
+  } catch (error) {
+    if (!(error instanceof CniError)) throw error
+    const isAway = error.code === TRY_AGAIN_LATER || error.code === LIMITED_CONNECTIVITY
+    throw new CniError(isAway ? LIMITED_CONNECTIVITY : NOT_AVAILABLE, error.message, error.details)
   }
 }
 
-function refuseUnusable(host: Net, request: Request, config: VxlanConfig): void {
-  try {
-    const tunnel = asPresent(host, planTunnel(host, request, config).tunnel)
-    const bridge = host.links.find(tunnel.bridge)
-    const link = host.links.find(tunnel.name)
-    const faults = link === undefined ? [] : fixedDifferences(host, link, tunnel)
-    if (bridge !== undefined && bridge.info.kind !== 'bridge') {
-      throw new CniError(NOT_AVAILABLE, `use bridge ${JSON.stringify(tunnel.bridge)}: it is no bridge`, '')
-    }
-    if (faults.length > 0) {
-      const advice = `remove it, or name another link in the key "tunnel"`
-      throw new CniError(NOT_AVAILABLE, `use link ${JSON.stringify(tunnel.name)}: ${faults.join('; ')}`, advice)
-    }
-  } catch (error) {
-    if (!(error instanceof CniError)) throw error
-    throw new CniError(NOT_AVAILABLE, error.message, error.details)
+function refuseUnusable(session: Session, config: VxlanConfig): void {
+  const { host, request } = session
+  const tunnel = asPresent(host, planTunnel(host, request, config).tunnel)
+  const bridge = host.links.find(tunnel.bridge)
+  const link = host.links.find(tunnel.name)
+  // ADD makes our own anew.
+  const isReplaced = link === undefined || isOwnTunnel(link, tunnel)
+  const faults = isReplaced ? [] : atTunnel(session, tunnel, place => fixedDifferences(place, link, tunnel))
+  if (bridge !== undefined && bridge.info.kind !== 'bridge') {
+    throw new CniError(NOT_AVAILABLE, `use bridge ${JSON.stringify(tunnel.bridge)}: it is no bridge`, '')
+  }
+  if (faults.length > 0) {
+    const advice = `remove it, or name another link in the key "tunnel"`
+    throw new CniError(NOT_AVAILABLE, `use link ${JSON.stringify(tunnel.name)}: ${faults.join('; ')}`, advice)
   }
 }

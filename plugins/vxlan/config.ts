@@ -1,5 +1,6 @@
 /** The configuration of the vxlan plugin: every key, its default, and what cannot go together. */
 import type { GatewayConfig } from '../../lib/attach/gateway.ts'
+import { readAcceptRa } from '../../lib/attach/interface.ts'
 import { type MasqueradeConfig, readMasquerade } from '../../lib/attach/masquerade.ts'
 import { presentText, readMtu } from '../../lib/attach/parent.ts'
 import { ifNameFault } from '../../lib/cni/env.ts'
@@ -19,6 +20,8 @@ export interface VxlanConfig extends GatewayConfig {
   readonly hasPeers: boolean
   /** The agent that knows the other hosts' endpoints. */
   readonly agent: AgentAddress | undefined
+  /** The agent's WireGuard device carries what goes to other hosts. */
+  readonly encrypted: boolean
   /** Interface names on the host. */
   readonly bridge: string
   readonly tunnel: string
@@ -27,6 +30,8 @@ export interface VxlanConfig extends GatewayConfig {
   readonly forceAddress: boolean
   readonly masquerade: MasqueradeConfig
   readonly hairpinMode: boolean
+  /** As AttachmentOptions has it. */
+  readonly acceptRa: boolean | undefined
   /** The last DEL leaves bridge and tunnel. */
   readonly keepDevices: boolean
   readonly txChecksumOffload: boolean
@@ -42,20 +47,23 @@ export function readConfig(request: Request): VxlanConfig {
   const vni = config.integer('vni', 1, LARGEST_VNI) ?? 0
   if (!config.has('vni')) config.problem('vni', `is required: an integer from 1 to ${String(LARGEST_VNI)}`)
   const isDefaultGateway = config.boolean('isDefaultGateway', false)
+  const isGateway = config.boolean('isGateway', false) || isDefaultGateway
   const read: VxlanConfig = {
     vni,
     port: config.integer('port', 1, 65_535) ?? VXLAN_PORT,
     underlay: readUnderlay(config),
     hasPeers: config.has('peers'),
     agent: readAgentAddress(config),
+    encrypted: config.boolean('encrypted', false),
     bridge: readName(config, 'bridge', `br-vx${String(vni)}`),
     tunnel: readName(config, 'tunnel', `vx${String(vni)}`),
     mtu: readMtu(config),
-    isGateway: config.boolean('isGateway', false) || isDefaultGateway,
+    isGateway,
     isDefaultGateway,
     forceAddress: config.boolean('forceAddress', false),
-    masquerade: readMasquerade(config),
+    masquerade: readMasquerade(request),
     hairpinMode: config.boolean('hairpinMode', false),
+    acceptRa: readAcceptRa(config, isGateway),
     keepDevices: config.boolean('keepDevices', false),
     txChecksumOffload: config.boolean('txChecksumOffload', true)
   }
@@ -99,10 +107,20 @@ function refuseContradictions(config: Section, read: VxlanConfig): void {
   if (ways === 0 && !config.has('group'))
     config.problem('peers', 'or "group" or "registry" must say where the other hosts are')
   if (ways > 1) config.problem('peers', 'and "group" and "registry" exclude each other: give one of them')
+  if (read.encrypted) refuseInClear(config, read)
   if (read.bridge === read.tunnel) config.problem('tunnel', 'must not be the name of the bridge')
   const families = underlay.peers.concat(optional(underlay.group), optional(underlay.local))
   if (families.some(one => one.family !== families[0]?.family)) {
     config.problem(underlay.local === undefined ? 'peers' : 'local', 'must be of one family with the other hosts')
+  }
+}
+
+/** Keys and endpoints of hosts are the agent's matter, and its device is the underlay. */
+function refuseInClear(config: Section, read: VxlanConfig): void {
+  if (read.agent === undefined) config.problem('encrypted', 'needs "registry": the agent has the keys of the hosts')
+  if (read.underlay.dev !== '') config.problem('dev', 'is the agent\'s to know where "encrypted" is (underlay.dev)')
+  if (read.underlay.local !== undefined) {
+    config.problem('local', 'is the agent\'s to know where "encrypted" is (underlay.local)')
   }
 }
 

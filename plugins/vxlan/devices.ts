@@ -9,11 +9,20 @@ import type { IpAddress } from '../../lib/ip/address.ts'
 import type { Net } from '../../lib/net/net.ts'
 import type { AgentAddress } from '../../lib/overlay/agent-call.ts'
 import { ensurePeers, othersOf, pinGateway } from '../../lib/overlay/peers.ts'
-import { ensureTunnel, overheadOf, removeUnused, type Tunnel, type TunnelDevices } from '../../lib/overlay/tunnel.ts'
+import {
+  ensureTunnel,
+  inPlace,
+  overheadOf,
+  removeUnused,
+  type Tunnel,
+  type TunnelDevices,
+  type TunnelPlace
+} from '../../lib/overlay/tunnel.ts'
 import { textOf, tunnelToJson } from '../../lib/overlay/tunnel-json.ts'
 import { findUnderlay } from '../../lib/overlay/underlay.ts'
 import { withNamedLock } from '../../lib/state/lock.ts'
 import type { VxlanConfig } from './config.ts'
+import { encryptedUnderlay } from './publication.ts'
 
 /** What the devices have to be, and which hosts the configuration names. */
 export interface Plan {
@@ -21,21 +30,30 @@ export interface Plan {
   readonly others: readonly IpAddress[]
 }
 
+/** What carries a tunnel. */
+interface Carrier {
+  /** The interface, as people call it. */
+  readonly link: string
+  /** bytes */
+  readonly mtu: number
+  /** This host's address on it. */
+  readonly local: IpAddress
+  /** Every address of this host that others could know it by. */
+  readonly own: readonly IpAddress[]
+  /** Path of the namespace of an encrypted one; '' = the host's. */
+  readonly netns: string
+}
+
 /**
  * What the devices have to be.
  *
- * @throws {CniError} code 7 when there is no underlay, or frames of the configured size do not fit into it
+ * @throws {CniError} code 7 when there is no underlay, or frames of the configured size do not fit into it; 50 when it has to
+ *   be encrypted and cannot be
  */
 export function planTunnel(host: Net, request: Request, config: VxlanConfig): Plan {
-  const { link, local, own } = findUnderlay(host, config.underlay)
-  const largest = link.mtu - overheadOf(local)
-  if (config.mtu !== undefined && config.mtu > largest) {
-    throw new CniError(
-      INVALID_CONFIG,
-      `mtu must be at most ${String(largest)}, got ${String(config.mtu)}: ${JSON.stringify(link.name)} has ${String(link.mtu)} and the tunnel needs ${String(overheadOf(local))}`,
-      'lower mtu, leave it out, or raise the MTU of the underlay'
-    )
-  }
+  const { underlay } = config
+  const carrier = carrierOf(host, config)
+  const { local } = carrier
   const tunnel: Tunnel = {
     name: config.tunnel,
     bridge: config.bridge,
@@ -44,19 +62,43 @@ export function planTunnel(host: Net, request: Request, config: VxlanConfig): Pl
     port: config.port,
     local,
     // The kernel joins a group on an interface; otherwise the routes of the moment are better than one for ever.
-    dev: config.underlay.group === undefined && config.underlay.dev === '' ? '' : link.name,
-    group: config.underlay.group,
+    dev: underlay.group === undefined && underlay.dev === '' ? '' : carrier.link,
+    group: underlay.group,
     learning: config.agent === undefined,
-    mtu: config.mtu ?? largest,
+    carrier: carrier.netns,
+    mtu: mtuOn(carrier, config.mtu),
     isGateway: config.isGateway,
     txChecksumOffload: config.txChecksumOffload,
     follows: {
-      link: link.name,
-      address: config.underlay.local === undefined,
+      link: carrier.link,
+      address: underlay.local === undefined,
       mtu: config.mtu === undefined
     }
   }
-  return { tunnel, others: othersOf(own, config.underlay.peers) }
+  return { tunnel, others: othersOf(carrier.own, underlay.peers) }
+}
+
+function carrierOf(host: Net, config: VxlanConfig): Carrier {
+  if (!config.encrypted) {
+    const { link, local, own } = findUnderlay(host, config.underlay)
+    return { link: link.name, mtu: link.mtu, local, own, netns: '' }
+  }
+  // The configuration is refused without an agent.
+  if (config.agent === undefined) throw new CniError(INVALID_CONFIG, 'encrypted needs "registry"')
+  const { carrier, local, mtu } = encryptedUnderlay(config.agent)
+  return { link: 'WireGuard', mtu, local, own: [local], netns: carrier }
+}
+
+/** The MTU that the configuration wants, or the largest there is. */
+function mtuOn({ link, mtu, local }: Carrier, wanted: number | undefined): number {
+  const overhead = overheadOf(local)
+  const largest = mtu - overhead
+  if (wanted === undefined || wanted <= largest) return wanted ?? largest
+  throw new CniError(
+    INVALID_CONFIG,
+    `mtu must be at most ${String(largest)}, got ${String(wanted)}: ${JSON.stringify(link)} has ${String(mtu)} and the tunnel needs ${String(overhead)}`,
+    'lower mtu, leave it out, or raise the MTU of the underlay'
+  )
 }
 
 /**
@@ -69,11 +111,16 @@ export function ensureDevices(session: Session, config: VxlanConfig, plan: Plan)
   const entry = entryOf(session, config, tunnel)
   return locked(request, tunnel.bridge, () => {
     session.record(entry)
-    const devices = ensureTunnel(host, tunnel)
+    const devices = atTunnel(session, tunnel, place => ensureTunnel(place, tunnel))
     if (config.hasPeers) ensurePeers(host, devices.link, plan.others)
     if (tunnel.learning && tunnel.isGateway) pinGateway(host, devices.link, tunnel)
     return devices
   })
+}
+
+/** Runs `work` with the tunnel's namespaces open. */
+export function atTunnel<T>(session: Session, tunnel: Tunnel, work: (place: TunnelPlace) => T): T {
+  return inPlace(session.host, path => session.find(path), tunnel, work)
 }
 
 /** What ADD is about to make, for DEL, for GC and for a person who finds it. */

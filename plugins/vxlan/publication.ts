@@ -1,15 +1,16 @@
 /** The plugin's conversation with the agent: what is here is told to the other hosts, and withdrawn again. */
 import { gatewayPrefixes } from '../../lib/attach/gateway.ts'
+import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import type { IpConfig } from '../../lib/cni/result.ts'
 import { type Json, jsonArray, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
 import { attachmentsToJson, callAbout } from '../../lib/daemon/client.ts'
-import { formatAddress } from '../../lib/ip/address.ts'
+import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { formatMac } from '../../lib/ip/mac.ts'
 import { formatPrefix } from '../../lib/ip/prefix.ts'
 import { type AgentAddress, askAgent, isAgentAway } from '../../lib/overlay/agent-call.ts'
 import type { Tunnel } from '../../lib/overlay/tunnel.ts'
-import { tunnelToJson } from '../../lib/overlay/tunnel-json.ts'
+import { textOf, tunnelToJson } from '../../lib/overlay/tunnel-json.ts'
 
 /**
  * Asks before anything is made: a network whose registry is away takes no new containers.
@@ -26,6 +27,30 @@ export function join(agent: AgentAddress, tunnel: Tunnel): Tunnel {
     ])
   )
   return { ...tunnel, learning: memberOf(answer, 'learning')?.text === 'true' }
+}
+
+/** What an encrypted tunnel stands on. */
+export interface EncryptedUnderlay {
+  /** Path of the namespace that carries it. */
+  readonly carrier: string
+  /** This host's address in there. */
+  readonly local: IpAddress
+  /** bytes, of the device that encrypts */
+  readonly mtu: number
+}
+
+/**
+ * Asks for the device that encrypts, which is made when it is asked for.
+ *
+ * @throws {CniError} code 50 when this host cannot encrypt, with the reason; 11 while the agent or its registry is away
+ */
+export function encryptedUnderlay(agent: AgentAddress): EncryptedUnderlay {
+  const answer = askAgent(agent, jsonObject([['do', jsonString('encrypted-underlay')]]))
+  const carrier = textOf(answer, 'carrier')
+  const local = parseAddress(textOf(answer, 'local'))
+  const mtu = Number(textOf(answer, 'mtu'))
+  if (carrier !== '' && local !== undefined && mtu > 0) return { carrier, local, mtu }
+  throw new CniError(NOT_AVAILABLE, 'encrypt: the agent named no device that encrypts', 'install one version of both')
 }
 
 /** What other hosts have to know of a container here. */

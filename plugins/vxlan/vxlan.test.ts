@@ -6,6 +6,7 @@ import {
   type FakeAttachment,
   withFakeKernel
 } from '../../lib/testing/fake-attachment.ts'
+import { ScriptedDaemon } from '../../lib/testing/scripted-daemon.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { vxlan } from './vxlan.ts'
 
@@ -80,6 +81,11 @@ test('the configuration: every mistake at once, each by its key', () => {
       [{ vni: 0, peers: [] }, /vni must be an integer from 1 to 16777215, got 0/],
       [{ vni: 1, peers: ['x'], port: 0 }, /port must be .*peers must hold addresses/],
       [{ vni: 1, peers: [], registry: {} }, /exclude each other/],
+      [{ vni: 1, peers: [], encrypted: true }, /encrypted needs "registry"/],
+      [
+        { vni: 1, registry: {}, encrypted: true, dev: 'eth1', local: '192.0.2.1' },
+        /dev is the agent's to know .*local is the agent's to know/
+      ],
       [{ vni: 1, group: '10.0.0.1' }, /group must be a multicast address/],
       [{ vni: 1, peers: ['192.0.2.1', '2001:db8::1'] }, /must be of one family/],
       [
@@ -96,6 +102,94 @@ test('the configuration: every mistake at once, each by its key', () => {
       assert.is(error.code, 7)
       assert.match(error.msg, pattern)
     }
+  })
+})
+
+const CARRIER = '/run/patchbay/agent/carrier.netns'
+
+/** The agent of a host that can encrypt, where the device has an MTU of 1440. */
+function agentAnswers(underlay: object): object {
+  const done = { ok: true, result: null }
+  const joined = { ok: true, result: { learning: false } }
+  return {
+    'encrypted-underlay': { ok: true, result: underlay },
+    join: joined,
+    publish: done,
+    withdraw: done,
+    check: done,
+    status: done
+  }
+}
+
+function withAgent(underlay: object, body: (attachment: FakeAttachment) => void): Promise<void> {
+  return new ScriptedDaemon().during(agentAnswers(underlay), ({ socket }) => {
+    const config = { vni: 42, encrypted: true, registry: { socket }, ipam: DUAL_STACK_IPAM }
+    withFakeKernel(vxlan, config, attachment => {
+      attachment.kernel.addNamespace(CARRIER)
+      body(attachment)
+    })
+  })
+}
+
+const UNDERLAY = { carrier: CARRIER, local: 'fd7c::1', mtu: 1440 }
+
+test('an encrypted tunnel goes through the carrier from the moment that it is there', async () => {
+  await withAgent(UNDERLAY, ({ kernel, caller }) => {
+    const before = kernel.toText()
+    const changes = sweepFailures(kernel, caller, () => caller.call('ADD'))
+    assert.is(changes.filter(change => change === 'add link "vx42"').length, 1)
+    assert.match(kernel.toText(), / vx42 vxlan up mtu 1370 .* through \/run\/patchbay\/agent\/carrier\.netns /)
+    assert.match(kernel.toText(), / vx42 vxlan .* local fd7c::1 /)
+    caller.ok('DEL', { netns: '' })
+    assert.is(kernel.toText(), before)
+  })
+})
+
+test('CHECK tells a tunnel in clear from an encrypted one, and ADD makes it anew', async () => {
+  await withAgent(UNDERLAY, ({ kernel, caller }) => {
+    const prevResult = caller.ok('ADD')
+    const asAdded = { config: { prevResult } }
+    caller.ok('CHECK', asAdded)
+    // As the network was before "encrypted".
+    const host = kernel.host()
+    const { index, info, masterIndex, groupId, alias, mtu, mac } = host.links.get('vx42')
+    host.links.removeByIndex(index)
+    assert.match(caller.fails('CHECK', asAdded).msg, /link "vx42" is missing/)
+    if (info.kind !== 'vxlan') throw new Error('a tunnel is a vxlan')
+    const made = host.links.add({ name: 'vx42', kind: info, mtu, mac, masterIndex, groupId, up: true })
+    host.links.set(made.index, { alias })
+    assert.match(caller.fails('CHECK', asAdded).msg, /link "vx42": it is not encrypted/)
+    caller.ok('STATUS')
+    kernel.addNamespace('/run/netns/two')
+    caller.ok('ADD', { containerId: 'c2', netns: '/run/netns/two' })
+    assert.match(kernel.toText(), / vx42 vxlan .* through /)
+    // And back: what is not to be encrypted does not stay so by chance.
+    const plain = { prevResult, encrypted: false, peers: [], registry: undefined, dev: 'eth1' }
+    host.addresses.ensure(host.links.get('eth1').index, [{ prefix: prefix('198.51.100.1/24') }])
+    assert.match(caller.fails('CHECK', { config: plain }).msg, /link "vx42": it goes through another namespace/)
+  })
+})
+
+test('nothing goes out in clear where an agent names no carrier, or one that is gone', async () => {
+  const refused: readonly (readonly [object, RegExp])[] = [
+    [{}, /the agent named no device that encrypts/],
+    [{ ...UNDERLAY, carrier: '' }, /named no device/],
+    [{ ...UNDERLAY, carrier: '/run/gone' }, /encrypt tunnel "vx42": namespace "\/run\/gone" is gone/]
+  ]
+  for (const [underlay, pattern] of refused) {
+    await withAgent(underlay, ({ kernel, caller }) => {
+      const before = kernel.toText()
+      const error = caller.fails('ADD')
+      assert.is(error.code, 50)
+      assert.match(error.msg, pattern)
+      assert.is(kernel.toText(), before)
+    })
+  }
+  await withAgent(UNDERLAY, ({ caller }) => {
+    assert.match(
+      caller.fails('ADD', { config: { mtu: 1371 } }).msg,
+      /mtu must be at most 1370, got 1371: "WireGuard" has 1440/
+    )
   })
 })
 

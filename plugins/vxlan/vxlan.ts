@@ -37,6 +37,7 @@ export function vxlan(kernel: Kernel): Plugin {
     name: 'vxlan',
     since: '0.1.0',
     hasAddresses: true,
+    isExclusive: false,
     records: inJournal,
     add,
     check,
@@ -75,7 +76,7 @@ function add(session: Session): Result {
     // Before the container can speak: its first question must find the answer here.
     publish(agent, request, tunnel, { hostEnd: port.name, mac: end.mac, ips })
   }
-  configureAttachment(session, end, addressed, {})
+  configureAttachment(session, end, addressed, { acceptRa: config.acceptRa })
   addMasquerade(session, config.masquerade, ips)
   const interfaces = [interfaceOf(bridge), interfaceOf(link), interfaceOf(port), interfaceOf(end, request.netns)]
   return { ...addressed, interfaces, dns: effectiveDns(request, leased) }

@@ -5,9 +5,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { defaultBridge } from '../articles/default-bridge.ts'
+import { fromDocker } from '../articles/from-docker.ts'
 import { macvlan } from '../articles/macvlan.ts'
 import { names } from '../articles/names.ts'
+import { overlay } from '../articles/overlay.ts'
 import { ownNetworks, type Runtimes } from '../articles/own-networks.ts'
+import { services } from '../articles/services.ts'
 import { until } from '../command.ts'
 import { Containerd } from '../containerd.ts'
 import { installPlugins } from '../host.ts'
@@ -33,7 +36,15 @@ export const articlesSuite: Suite = {
     const agent = await startAgent()
     const all: Runtimes = { patchbay, containerd, podman }
     return {
-      cases: [...defaultBridge(patchbay), ...ownNetworks(all), ...names(all), ...macvlan(patchbay)],
+      cases: [
+        ...defaultBridge(patchbay),
+        ...ownNetworks(all),
+        ...names(all),
+        ...macvlan(patchbay),
+        ...overlay(all),
+        ...services(patchbay),
+        ...fromDocker()
+      ],
       // Nothing is made once and stays: a network that is removed takes its bridge along.
       warmUp: async () => undefined,
       close: async () => {

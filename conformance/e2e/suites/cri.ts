@@ -20,6 +20,7 @@ import {
   shippedConfig,
   unconfigure
 } from '../host.ts'
+import { withAgent } from '../names-agent.ts'
 import { answerOf, askUdp, authority, HERE, pings, serveUdp, who } from '../reach.ts'
 import { type Case, expectNone, type Suite } from '../suite.ts'
 import { left, processes, rulesNaming } from '../traces.ts'
@@ -123,6 +124,9 @@ function casesOf(lab: Lab, generation: Generation, set: PluginSet): readonly Cas
     { name: 'a pod that cannot be wired leaves nothing', body: () => failing(lab) },
     { name: 'without a configuration the network is not ready', body: () => unconfigured(lab) }
   ]
+  if (generation === 'containerd-1' && set !== 'reference') {
+    cases.push({ name: 'pods find each other by name', body: () => names(lab) })
+  }
   // containerd 1 knows no STATUS, and of the reference plugins only host-local does anything at it.
   if (generation === 'containerd-2' && set !== 'reference') {
     cases.push({ name: 'when STATUS fails the network is not ready', body: () => statusFails(lab) })
@@ -349,5 +353,20 @@ async function statusFails(lab: Lab): Promise<void> {
   } finally {
     await restoreConfig(lab)
     run('ip', ['link', 'delete', 'small0'])
+  }
+}
+
+async function names(lab: Lab): Promise<void> {
+  const { cri } = lab
+  configure(FILE, shippedConfig('containerd-names.conflist'))
+  try {
+    await withAgent(() =>
+      lab.withPods(2, { dns: '127.0.0.11' }, async (a, b) => {
+        await cri.exec(b, 'ping', '-c1', '-W2', a.name)
+        await cri.exec(a, 'ping', '-c1', '-W2', b.name)
+      })
+    )
+  } finally {
+    configure(FILE, shippedConfig(lab.shipped))
   }
 }

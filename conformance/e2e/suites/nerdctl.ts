@@ -1,6 +1,6 @@
 /** nerdctl's calls for containers of a real containerd. */
 import { equal, match, ok, throws } from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run, until } from '../command.ts'
 import { Containerd } from '../containerd.ts'
@@ -11,10 +11,12 @@ import {
   installPlugins,
   OUTSIDE,
   OUTSIDE_IPV4,
+  SCRATCH,
   shippedConfig,
   UPLINK
 } from '../host.ts'
 import { IMAGE } from '../image.ts'
+import { withAgent } from '../names-agent.ts'
 import { bridgeNetwork, type Conflist, macvlanNetwork, Nerdctl, type RunOptions } from '../nerdctl.ts'
 import { HERE, pings, who } from '../reach.ts'
 import { type Case, expectNone, type Suite } from '../suite.ts'
@@ -70,7 +72,7 @@ class Lab {
   start(networks: readonly string[], options: RunOptions = {}): Container {
     this.#containers += 1
     const name = `n${this.#containers}`
-    const pid = this.launch(name)
+    const pid = this.launch(name, options.dns)
     const id = `default-${name}`
     const results = this.nerdctl.attach(networks, id, pid, options) as unknown as readonly Result[]
     const addresses = results.flatMap(result => result.ips.map(ip => ip.address.replace(/\/.*/, '')))
@@ -78,8 +80,10 @@ class Lab {
   }
 
   /** @returns the process of a new container that has a network namespace and nothing in it */
-  launch(name: string): number {
-    const made = this.containerd.ctr(['run', '-d', '--env', `NAME=${name}`, IMAGE, name])
+  launch(name: string, dns?: string): number {
+    const resolv =
+      dns === undefined ? [] : ['--mount', `type=bind,src=${resolvConf(dns)},dst=/etc/resolv.conf,options=rbind:ro`]
+    const made = this.containerd.ctr(['run', '-d', '--env', `NAME=${name}`, ...resolv, IMAGE, name])
     if (made.status !== 0) throw new Error(`ctr run: ${made.stderr}`)
     const line = this.containerd
       .ctr(['task', 'ls'])
@@ -136,6 +140,7 @@ function casesOf(lab: Lab): readonly Case[] {
     { name: 'a port taken by another container is refused, and that one keeps working', body: () => taken(lab) },
     { name: 'the same container again after a crash: same name, no leftovers in its way', body: () => crash(lab) },
     { name: 'a chosen address and MAC', body: () => chosen(lab) },
+    { name: 'two containers find each other by name', body: () => names(lab) },
     { name: 'networks are apart from each other', body: () => apart(lab) },
     { name: 'containers of one network are apart when it says so', body: () => isolated(lab) },
     { name: 'an internal network leads nowhere', body: () => internal(lab) },
@@ -319,4 +324,30 @@ async function macvlan(lab: Lab): Promise<void> {
   await lab.withNetwork(macvlanNetwork('wire', UPLINK, [[range]]), () =>
     lab.with(['wire'], {}, container => equal(who(OUTSIDE, container.addresses[0] ?? '', 80)?.name, container.name))
   )
+}
+
+/** What nerdctl writes for `--dns`. */
+function resolvConf(server: string): string {
+  const path = join(SCRATCH, 'resolv.conf')
+  writeFileSync(path, `nameserver ${server}\noptions timeout:2 attempts:2\n`)
+  return path
+}
+
+async function names(lab: Lab): Promise<void> {
+  configure(`nerdctl-${DEFAULT}.conflist`, shippedConfig('nerdctl-names.conflist'))
+  const ping = (from: Container, name: string): number =>
+    lab.containerd.ctr(['task', 'exec', '--exec-id', 'ping', from.name, '/bin/ping', '-c1', '-W2', name]).status
+  try {
+    await withAgent(() =>
+      lab.with([DEFAULT], { dns: '127.0.0.11' }, a =>
+        lab.with([DEFAULT], { dns: '127.0.0.11' }, b => {
+          // As nerdctl tells the plugins its host name: by an argument.
+          equal(ping(b, a.id.slice(0, 12)), 0)
+          equal(ping(a, b.id.slice(0, 12)), 0)
+        })
+      )
+    )
+  } finally {
+    configure(`nerdctl-${DEFAULT}.conflist`, shippedConfig('nerdctl.conflist'))
+  }
 }

@@ -1,9 +1,10 @@
 /** podman 4 with its CNI backend. */
 import { equal, match, ok } from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { run, runIn, until } from '../command.ts'
 import {
+  BIN_DIR,
   CONF_DIR,
   configure,
   HOST_IPV4,
@@ -14,6 +15,7 @@ import {
   shippedConfig
 } from '../host.ts'
 import { IMAGE, IMAGE_ARCHIVE } from '../image.ts'
+import { withAgent } from '../names-agent.ts'
 import { Podman } from '../podman.ts'
 import { answerOf, askUdp, HERE, pings, serveUdp, who } from '../reach.ts'
 import { type Case, expectNone, type Suite } from '../suite.ts'
@@ -115,6 +117,8 @@ function casesOf(lab: Lab): readonly Case[] {
     { name: 'stop and start: the ports work again', body: () => restart(lab) },
     { name: 'a container killed under podman is cleaned up', body: () => killed(lab) },
     { name: 'four containers at once', body: () => together(lab) },
+    { name: "two containers find each other by name on podman's own kind of network", body: () => dnsname(lab) },
+    { name: 'and on the shipped network with names', body: () => names(lab) },
     { name: 'networks are listed and inspected', body: () => match(podman.run('network', 'ls'), /\bpodman\b/) }
   ]
 }
@@ -268,5 +272,42 @@ async function together(lab: Lab): Promise<void> {
       equal(runIn(HERE, 'ping', ['-c1', '-W1', own]).status, 0, String(names[index]))
   } finally {
     lab.podman.run('rm', '-f', '-t', '0', ...names)
+  }
+}
+
+/** Both ways, by name and by alias. */
+function findEachOther(lab: Lab, network: string): Promise<void> {
+  // Only who may send raw packets pings.
+  const flags = ['--network', network, '--cap-add', 'NET_RAW']
+  return withAgent(() =>
+    lab.with([...flags, '--network-alias', 'ubuntu2'], a =>
+      lab.with([...flags, '--network-alias', 'ubuntu3'], b => {
+        for (const name of [a, 'ubuntu2']) lab.podman.run('exec', b, 'ping', '-c1', '-W2', name)
+        for (const name of [b, 'ubuntu3']) lab.podman.run('exec', a, 'ping', '-c1', '-W2', name)
+      })
+    )
+  )
+}
+
+/** podman puts dnsname into each network that it makes when it finds the plugin: that file works unchanged. */
+async function dnsname(lab: Lab): Promise<void> {
+  const link = join(BIN_DIR, 'dnsname')
+  symlinkSync('dns', link)
+  try {
+    await lab.withNetwork('story', ['--subnet', '10.95.0.0/24'], async () => {
+      match(readFileSync(join(CONF_DIR, 'story.conflist'), 'utf8'), /"type": "dnsname",\s+"domainName": "dns\.podman"/)
+      await findEachOther(lab, 'story')
+    })
+  } finally {
+    rmSync(link)
+  }
+}
+
+async function names(lab: Lab): Promise<void> {
+  configure('87-podman.conflist', shippedConfig('podman-names.conflist'))
+  try {
+    await findEachOther(lab, 'podman')
+  } finally {
+    configure('87-podman.conflist', shippedConfig('podman.conflist'))
   }
 }

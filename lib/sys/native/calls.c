@@ -21,6 +21,16 @@ int patchbay_rename_new(const char *from, size_t from_size, const char *to, size
   return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 1 /* RENAME_NOREPLACE, linux/fs.h */);
 }
 
+/* Type, mode, owner and inode of a path, as struct statx. The path ends with a NUL, which is counted. */
+int patchbay_statx(const char *path, size_t path_size, int flags, void *buffer, size_t size) {
+  (void)path_size;
+  if (size < 256) {
+    errno = EINVAL;
+    return -1;
+  }
+  return (int)syscall(SYS_statx, AT_FDCWD, path, flags, 0x11b /* STATX_TYPE, _MODE, _UID, _GID, _INO */, buffer);
+}
+
 /* ioctl for requests whose argument is a number. */
 int patchbay_ioctl_number(int fd, int request, int argument) {
   return ioctl(fd, (unsigned int)request, (unsigned long)(unsigned int)argument);

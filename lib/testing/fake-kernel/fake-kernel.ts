@@ -57,12 +57,13 @@ export class FakeKernel extends Kernel {
     return this.open(path)
   }
 
-  /** The namespace dies, and with it its links and the other ends of its veth pairs. */
+  /** The namespace dies, and with it its links, the other ends of its veth pairs, and tunnels that go through it. */
   removeNamespace(path: string): void {
     const at = this.#world.namespaces.findIndex(one => one.path === path)
     const namespace = this.#world.namespaces[at]
     if (namespace === undefined) return
-    for (const link of [...namespace.links]) unlink(this.#world, link)
+    const carried = this.#world.namespaces.flatMap(one => one.links).filter(link => link.through === namespace)
+    for (const link of [...namespace.links, ...carried]) unlink(this.#world, link)
     this.#world.namespaces.splice(at, 1)
   }
 
@@ -118,7 +119,7 @@ export class FakeNet extends Net {
   override findNetnsId(other: Net): number | undefined {
     const far = this.#place.namespaceOf(other)
     const known = this.#place.namespace.links.some(
-      link => (link.peer ?? link.parent)?.home === far && far !== this.#place.namespace
+      link => (link.through ?? (link.peer ?? link.parent)?.home) === far && far !== this.#place.namespace
     )
     return known ? other.namespaceFd() : undefined
   }
@@ -132,7 +133,18 @@ export class FakeNet extends Net {
   }
 
   override withLock(work: () => void): void {
-    work()
+    const { namespace } = this.#place
+    if (namespace.isLocked) throw new Error('lock namespace: it would wait for itself')
+    namespace.isLocked = true
+    try {
+      work()
+    } finally {
+      namespace.isLocked = false
+    }
+  }
+
+  isLocked(): boolean {
+    return this.#place.namespace.isLocked
   }
 
   /** What `FakeKernel.nft` gives. */
@@ -146,7 +158,17 @@ function addNamespace(world: FakeWorld, path: string): void {
   const nft = new FakeNft(() => countStep(world, 'commit', 'nft batch'))
   world.made += 1
   const id = String(world.made)
-  const namespace: FakeNamespace = { path, id, links: [], routes: [], rules: [], sysctls: new Map(), nft, nextIndex: 1 }
+  const namespace: FakeNamespace = {
+    path,
+    id,
+    links: [],
+    routes: [],
+    rules: [],
+    sysctls: new Map(),
+    nft,
+    nextIndex: 1,
+    isLocked: false
+  }
   const lo = newLink(world, namespace, { name: 'lo', kind: undefined, info: { kind: 'other' } })
   lo.mac = new Uint8Array(6)
   lo.mtu = 65536

@@ -113,6 +113,8 @@ export class FakeLinks extends Links {
     const parent = this.#parentOf(link)
     const made = newLink(this.#place.world, home, { name: link.name, kind: link.kind.kind, info: infoOf(link) })
     made.parent = parent
+    const isAway = link.kind.kind === 'vxlan' && home !== this.#place.namespace
+    made.through = isAway ? this.#place.namespace : undefined
     made.mac = link.mac ?? (link.kind.kind === 'ipvlan' ? parent?.mac : made.mac)
     made.mtu = link.mtu ?? defaultMtu(link, parent)
     made.master = link.masterIndex === undefined ? undefined : linkAt(home, link.masterIndex)
@@ -156,7 +158,8 @@ export class FakeLinks extends Links {
 
 function show(place: FakePlace, link: FakeLink): Link {
   const far = link.peer ?? link.parent
-  const isAway = far !== undefined && far.home !== place.namespace
+  const other = link.through ?? far?.home
+  const isAway = other !== undefined && other !== place.namespace
   const flags =
     (link.isUp ? IFF_UP : 0) | (link.isPromiscuous ? IFF_PROMISC : 0) | (link.isAllMulticast ? IFF_ALLMULTI : 0)
   return {
@@ -168,7 +171,7 @@ function show(place: FakePlace, link: FakeLink): Link {
     mac: link.mac,
     masterIndex: link.master?.index,
     parentIndex: far?.index,
-    linkNetnsId: isAway ? place.world.namespaces.indexOf(far.home) : undefined,
+    linkNetnsId: isAway ? place.world.namespaces.indexOf(other) : undefined,
     alias: link.alias,
     altNames: [],
     permanentMac: undefined,
@@ -205,6 +208,7 @@ export function newLink(
     master: undefined,
     parent: undefined,
     peer: undefined,
+    through: undefined,
     alias: undefined,
     txQueueLength: 1000,
     groupId: 0,

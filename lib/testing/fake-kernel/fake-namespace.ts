@@ -31,6 +31,8 @@ export interface FakeLink {
   parent: FakeLink | undefined
   /** veth */
   peer: FakeLink | undefined
+  /** vxlan: the namespace that its packets go through, where it is not the link's own */
+  through: FakeNamespace | undefined
   alias: string | undefined
   txQueueLength: number
   groupId: number
@@ -55,6 +57,8 @@ export interface FakeNamespace {
   readonly sysctls: Map<string, string>
   readonly nft: FakeNft
   nextIndex: number
+  /** Somebody is in `withLock`. */
+  isLocked: boolean
 }
 
 export interface FakeRoute {
@@ -82,6 +86,7 @@ function linkText(link: FakeLink): string {
   if (link.master !== undefined) words.push(`master ${link.master.name}`)
   if (link.parent !== undefined) words.push(`on ${farName(link, link.parent)}`)
   if (link.peer !== undefined) words.push(`peer ${farName(link, link.peer)}`)
+  if (link.through !== undefined) words.push(`through ${link.through.path}`)
   if (link.isPromiscuous) words.push('promisc')
   if (link.isAllMulticast) words.push('allmulti')
   if (link.txQueueLength !== 1000) words.push(`txqueuelen ${link.txQueueLength}`)

@@ -1,6 +1,6 @@
 /** Routes of a fake namespace. For tests; see fake-kernel.ts. */
 
-import { addressesEqual } from '../../ip/address.ts'
+import { addressesEqual, type IpAddress } from '../../ip/address.ts'
 import { type IpPrefix, networkOf, prefixContains } from '../../ip/prefix.ts'
 import { describeRoute, familyOf, isAsWanted, metricOf, sameDestination } from '../../net/route-match.ts'
 import {
@@ -34,6 +34,13 @@ export class FakeRoutes extends Routes {
           (filter.index === undefined || route.index === filter.index) &&
           (filter.dst === undefined || isSameFamilyDestination(route, filter.dst))
       )
+  }
+
+  override lookup(address: IpAddress): Route | undefined {
+    const leading = this.list({ family: address.family }).filter(
+      ({ dst }) => dst === undefined || prefixContains(dst, address)
+    )
+    return leading.sort((a, b) => (b.dst?.length ?? 0) - (a.dst?.length ?? 0))[0]
   }
 
   override add(route: Route): void {

@@ -1,4 +1,4 @@
-// needs: nft conntrack
+// needs: nft conntrack dig
 /** The rules of a client, with nft as the judge and real connections through them. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
@@ -11,8 +11,9 @@ import type { Namespace } from '../../lib/testing/namespace.ts'
 import { programFromText } from '../../lib/testing/program.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { Switched } from '../../lib/testing/switched.ts'
+import type { Balanced, BalanceTable } from './balance-table.ts'
+import { balancedAt, clientTable } from './client-rules.ts'
 import { cutConnections } from './connections.ts'
-import { type Balanced, ServiceTable } from './ruleset.ts'
 
 const test = suite('agent/services, the rules of a client')
 
@@ -25,17 +26,21 @@ function address(text: string): IpAddress {
 const VIP = '10.4.0.100'
 const VIP6 = 'fd00:4::100'
 
-function web(members: readonly string[], more: Partial<Balanced> = {}): Balanced {
+function web(
+  members: readonly string[],
+  more: { readonly vip?: IpAddress; readonly isSticky?: boolean } = {}
+): Balanced {
   const isSix = members.some(one => one.includes(':'))
-  return { service: 'web', vip: address(isSix ? VIP6 : VIP), members: members.map(address), isSticky: false, ...more }
+  const vip = more.vip ?? address(isSix ? VIP6 : VIP)
+  return balancedAt('web', vip, members.map(address), more.isSticky === true)
 }
 
 interface Client {
   readonly machine: Namespace
   readonly net: Net
   readonly nft: Nft
-  readonly table: ServiceTable
-  readonly table6: ServiceTable
+  readonly table: BalanceTable
+  readonly table6: BalanceTable
 }
 
 /** `members` servers, which answer with their number and whom they see, and a client. */
@@ -51,7 +56,7 @@ async function inLab(
   const nft = kernel.nft(net)
   const echoes = servers.map((one, i) => EchoServer.start(one, String(i + 3), ['tcp 80', 'udp 53']))
   try {
-    const [table, table6] = [new ServiceTable(nft, 4, 0), new ServiceTable(nft, 6, 0)]
+    const [table, table6] = [clientTable(nft, 4, 0), clientTable(nft, 6, 0)]
     await body({ machine, net, nft, table, table6 }, servers)
   } finally {
     nft.close()
@@ -125,7 +130,7 @@ test('what an agent before left is made anew or removed; so is what somebody in 
   inLab(0, ({ machine, nft, table }) => {
     table.apply([web(['10.4.0.3'])])
     const before = ruleset(machine)
-    new ServiceTable(nft, 4, 0).apply([web(['10.4.0.3'])])
+    clientTable(nft, 4, 0).apply([web(['10.4.0.3'])])
     assert.is(ruleset(machine), before)
     assert.is(machine.run('nft', ['flush', 'ruleset']).status, 0)
     assert.is(table.repair(), true)
@@ -137,8 +142,8 @@ test('what an agent before left is made anew or removed; so is what somebody in 
     )
     table.apply([])
     assert.is(ruleset(machine), '')
-    new ServiceTable(nft, 4, 0).apply([web(['10.4.0.3'])])
-    new ServiceTable(nft, 4, 0).apply([])
+    clientTable(nft, 4, 0).apply([web(['10.4.0.3'])])
+    clientTable(nft, 4, 0).apply([])
     assert.is(ruleset(machine), '')
   }))
 
@@ -227,7 +232,7 @@ test('an idle connection to a member that has gone ends at once; that to another
         ways.map(way => formatAddress(way.member)),
         ['10.4.0.3']
       )
-      const cuts = ways.map(({ vip, member }) => ({ destination: vip, port: undefined, protocol: undefined, member }))
+      const cuts = ways.map(({ of, member }) => ({ destination: of.vip, port: undefined, protocol: undefined, member }))
       cutConnections(net, nft, cuts)
       await until('it has ended', () => gone?.child.exitCode === 0)
       assert.is(gone?.said(), 'member0 ECONNABORTED')

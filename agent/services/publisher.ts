@@ -1,0 +1,168 @@
+/** Published ports of services on this host, if it is on their network. */
+import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
+import { prefixContains } from '../../lib/ip/prefix.ts'
+import type { Kernel } from '../../lib/net/kernel.ts'
+import type { Net } from '../../lib/net/net.ts'
+import type { Nft } from '../../lib/nft/nft.ts'
+import { messageOf } from '../../lib/sys/errors.ts'
+import type { Balanced, BalanceTable, Traffic } from './balance-table.ts'
+import { cutConnections } from './connections.ts'
+import { hostTable, publishedAt } from './host-rules.ts'
+import { openLinks } from './localhost.ts'
+import { portOwner } from './port-owners.ts'
+import { type Published, portText, type ServiceRecord } from './record.ts'
+import type { Services } from './services.ts'
+
+export interface PublisherOptions {
+  readonly kernel: Kernel
+  readonly services: Services
+  /** This host's own addresses in a network, where it has some. */
+  readonly ownAddresses: (network: string) => readonly string[]
+  /** Takes part in these networks, whether or not a container here does. */
+  readonly hold: (networks: ReadonlySet<string>) => void
+  readonly compareSeconds: number
+}
+
+export class Publisher {
+  readonly #options: PublisherOptions
+  readonly #host: Net
+  readonly #nft: Nft
+  readonly #tables: readonly (readonly [family: 4 | 6, table: BalanceTable])[]
+  /** By service, port and family: the same objects as long as nothing is different. */
+  #made = new Map<string, Balanced>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: PublisherOptions) {
+    this.#options = options
+    this.#host = options.kernel.host()
+    this.#nft = options.kernel.nft(this.#host)
+    this.#tables = [
+      [4, hostTable(this.#nft, 4)],
+      [6, hostTable(this.#nft, 6)]
+    ]
+  }
+
+  start(): void {
+    const { services, compareSeconds } = this.#options
+    services.changed = () => this.apply()
+    services.hostTraffic = { traffic: service => this.#traffic(service) }
+    this.#timer = setInterval(() => {
+      this.#repair()
+      this.apply()
+    }, compareSeconds * 1000)
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    this.#nft.close()
+    this.#host.close()
+  }
+
+  /** Why this host cannot publish the service's ports; '' when it can. */
+  portProblem(record: ServiceRecord): string {
+    for (const one of record.published) {
+      const owner = portOwner(this.#nft, one)
+      if (owner !== '') return taken(record, one, owner)
+    }
+    return ''
+  }
+
+  /** Brings the rules of this host up to date. */
+  apply(): void {
+    const { services, hold } = this.#options
+    if (!services.isReady) return
+    const published = services.list().filter(one => one.published.length > 0)
+    try {
+      hold(new Set(published.map(one => one.network)))
+      // Nobody is said to be gone before all are known.
+      if (!published.every(one => services.isKnown(one.network))) return
+      this.#applyAll(published)
+      services.tell('published ports', '')
+    } catch (error) {
+      services.tell('published ports', `publish ports of services: ${messageOf(error)}`)
+    }
+  }
+
+  #applyAll(published: readonly ServiceRecord[]): void {
+    const { services } = this.#options
+    const links = new Set<string>()
+    const wanted: Balanced[] = []
+    for (const record of published) {
+      for (const vip of record.vips) {
+        const link = this.#linkTo(vip)
+        if (link === undefined) continue
+        if (vip.family === 4) links.add(link)
+        wanted.push(...this.#balanced(record, vip.family))
+      }
+    }
+    this.#made = new Map(wanted.map(one => [nameOf(one), one]))
+    // The guard is there before the first packet can be translated.
+    openLinks(this.#host, this.#nft, links)
+    for (const [family, table] of this.#tables) {
+      const all = wanted.filter(one => one.family === family)
+      services.countLast(services.hostTraffic, table.trafficBefore(all))
+      const ways = table.apply(all).filter(way => services.isGone(way))
+      const cuts = ways.map(({ of, member }) => ({
+        destination: undefined,
+        port: of.port?.number,
+        protocol: of.port?.protocol,
+        member
+      }))
+      cutConnections(this.#host, this.#nft, cuts)
+    }
+  }
+
+  #balanced(record: ServiceRecord, family: 4 | 6): readonly Balanced[] {
+    const { services, ownAddresses } = this.#options
+    const members = services
+      .membersOf(record)
+      .filter(one => !one.isAway)
+      .flatMap(one => one.addresses.filter(address => address.family === family))
+    const own = ownAddresses(record.network).flatMap(text => parseAddress(text) ?? [])
+    const source = own.find(one => one.family === family)
+    return record.published.flatMap(one => {
+      const owner = portOwner(this.#nft, one)
+      services.tell(`${record.name} ${portText(one)}`, owner === '' ? '' : taken(record, one, owner))
+      if (owner !== '') return []
+      const now = publishedAt(record, one, { family, members, source })
+      const before = this.#made.get(nameOf(now))
+      return [before !== undefined && textOf(before) === textOf(now) ? before : now]
+    })
+  }
+
+  /** The interface on which the network is; a gateway leads elsewhere. */
+  #linkTo(vip: IpAddress): string | undefined {
+    const routes = this.#host.routes
+      .list({ family: vip.family })
+      .filter(one => one.dst !== undefined && one.dst.length > 0 && one.gateway === undefined)
+    const index = routes.find(one => one.dst !== undefined && prefixContains(one.dst, vip))?.index
+    return index === undefined ? undefined : this.#host.links.findByIndex(index)?.name
+  }
+
+  #traffic(service?: string): readonly Traffic[] {
+    return this.#tables.flatMap(([, table]) => table.traffic(service))
+  }
+
+  #repair(): void {
+    const { services } = this.#options
+    try {
+      const repaired = this.#tables.filter(([, table]) => table.repair()).length
+      if (repaired > 0) services.log('published ports of services: made anew')
+    } catch (error) {
+      services.log(`published ports of services: ${messageOf(error)}`)
+    }
+  }
+}
+
+function taken({ name }: ServiceRecord, one: Published, owner: string): string {
+  return `publish port ${portText(one)} of service ${JSON.stringify(name)}: container ${JSON.stringify(owner)} has it on this host`
+}
+
+function nameOf({ service, name, family }: Balanced): string {
+  return `${service} ${name} ${family}`
+}
+
+function textOf({ members, source, target, isSticky }: Balanced): string {
+  const texts = members.map(formatAddress).sort()
+  return [target, isSticky, source === undefined ? '' : formatAddress(source), ...texts].join(' ')
+}

@@ -1,0 +1,47 @@
+/** Every check, in the order in which findings are shown: what breaks most comes first. */
+import { agent } from './checks/agent.ts'
+import { brNetfilter } from './checks/br-netfilter.ts'
+import { conflists } from './checks/conflists.ts'
+import { duplicates } from './checks/duplicates.ts'
+import { etcd } from './checks/etcd.ts'
+import { forwardPolicy } from './checks/forward-policy.ts'
+import { forwarding } from './checks/forwarding.ts'
+import { gateways } from './checks/gateways.ts'
+import { gone } from './checks/gone.ts'
+import { ipv6Off } from './checks/ipv6-off.ts'
+import { kernelOptions } from './checks/kernel-options.ts'
+import { limits } from './checks/limits.ts'
+import { links } from './checks/links.ts'
+import { mtu } from './checks/mtu.ts'
+import { names } from './checks/names.ts'
+import { pluginVersions } from './checks/plugin-versions.ts'
+import { pools } from './checks/pools.ts'
+import { portConflicts } from './checks/port-conflicts.ts'
+import { rpFilter } from './checks/rp-filter.ts'
+import { rules } from './checks/rules.ts'
+import { subnetOverlap } from './checks/subnet-overlap.ts'
+import type { Check } from './finding.ts'
+
+export const CHECKS: readonly Check[] = [
+  conflists,
+  pluginVersions,
+  kernelOptions,
+  forwarding,
+  links,
+  gateways,
+  duplicates,
+  ipv6Off,
+  mtu,
+  subnetOverlap,
+  rules,
+  portConflicts,
+  forwardPolicy,
+  brNetfilter,
+  rpFilter,
+  pools,
+  gone,
+  limits,
+  agent,
+  etcd,
+  names
+]

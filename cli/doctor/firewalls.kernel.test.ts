@@ -1,0 +1,121 @@
+// needs: nft iptables
+/** Firewalls and published ports, as people complain of them (docs/complaints.md). Each is found in words, and not found once it is mended. */
+import { attachment, type BrokenWorld, set, testWorlds } from '../../lib/testing/broken-worlds.ts'
+import type { Site } from '../../lib/testing/site.ts'
+import { suite } from '../../lib/testing/suite.ts'
+import { withFindings } from './doctor.ts'
+
+const test = suite('cli/doctor: firewalls and ports')
+
+const nft = (site: Site, line: string): string => site.sh(site.host, `nft '${line}'`)
+const flush = (site: Site): string => nft(site, 'flush ruleset')
+const DROP = 'type filter hook forward priority 0; policy drop;'
+
+const FIREWALLS: readonly BrokenWorld[] = [
+  {
+    name: 'the host does not forward',
+    check: 'forwarding',
+    severity: 'error',
+    breaks: site => set(site, site.host, 'ipv4/ip_forward', '0'),
+    says: /^the host does not forward IPv4/,
+    shows: /net\.ipv4\.ip_forward = 0/,
+    mends: 'fix'
+  },
+  {
+    name: 'the host does not forward IPv6',
+    check: 'forwarding',
+    severity: 'error',
+    breaks: site => set(site, site.host, 'ipv6/conf/all/forwarding', '0'),
+    says: /^the host does not forward IPv6/,
+    shows: /net\.ipv6\.conf\.all\.forwarding = 0/,
+    mends: 'fix'
+  },
+  {
+    name: 'Docker has set FORWARD to DROP',
+    check: 'forward-policy',
+    severity: 'warning',
+    breaks: site => {
+      nft(site, `add table ip filter; add chain ip filter FORWARD { ${DROP} }; add chain ip filter DOCKER-USER`)
+    },
+    says: /chain FORWARD of table ip filter drops .*; Docker set it$/,
+    shows: /nft list chain ip filter FORWARD/,
+    mends: site => {
+      flush(site)
+    }
+  },
+  {
+    name: 'ufw has set FORWARD to DROP, in legacy iptables',
+    check: 'forward-policy',
+    severity: 'warning',
+    breaks: site => {
+      site.sh(site.host, 'iptables-legacy -N ufw-before-forward && iptables-legacy -P FORWARD DROP')
+    },
+    says: /iptables-legacy filter drops .*; ufw set it$/,
+    shows: /policy drop/,
+    mends: site => {
+      site.sh(site.host, 'iptables-legacy -P FORWARD ACCEPT')
+    }
+  },
+  {
+    name: 'firewalld does not know the bridge',
+    check: 'forward-policy',
+    severity: 'warning',
+    breaks: site => {
+      nft(
+        site,
+        'add table inet firewalld; add chain inet firewalld filter_FORWARD { type filter hook forward priority 10; }'
+      )
+    },
+    says: /; firewalld set it$/,
+    shows: /2 containers/,
+    mends: site => {
+      nft(site, 'delete table inet firewalld')
+    }
+  },
+  {
+    name: 'br_netfilter sends the traffic of a bridge through a firewall that drops',
+    check: 'br-netfilter',
+    severity: 'warning',
+    breaks: site => {
+      set(site, site.host, 'bridge/bridge-nf-call-iptables', '1')
+      nft(site, `add table ip filter; add chain ip filter FORWARD { ${DROP} }`)
+    },
+    says: /containers of one bridge send each other has to pass a firewall/,
+    shows: /bridge patch0 has 2 containers/,
+    mends: site => set(site, site.host, 'bridge/bridge-nf-call-iptables', '0')
+  },
+  {
+    name: 'another tool has flushed the rules of published ports',
+    check: 'rules',
+    severity: 'error',
+    breaks: site => {
+      const mappings = [{ protocol: 'tcp', first: 8080, last: 8080, containerPort: 80 }]
+      site.file('state/web/c1:eth0.portmap.json', { backend: 'nftables', mappings })
+    },
+    says: /^ports of network web are published, but the rules that lead there are gone$/,
+    shows: /ports of c1 \(eth0\)/,
+    mends: site => {
+      nft(
+        site,
+        'add table ip patchbay-portmap; add chain ip patchbay-portmap prerouting { type nat hook prerouting priority -100; }'
+      )
+    }
+  },
+  {
+    name: 'two containers publish one port',
+    check: 'port-conflicts',
+    severity: 'error',
+    breaks: site => {
+      const ports = [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }]
+      attachment(site, 'web', 'c1', { box: site.box(0), ips: [], ports })
+      attachment(site, 'web', 'c2', { box: site.box(1), ips: [], ports: [{ ...ports[0], hostIP: '192.0.2.1' }] })
+    },
+    says: /^port 8080\/tcp of the host is published by two containers$/,
+    shows: /c2 \(eth0\) of network web: 192\.0\.2\.1:8080/,
+    mends: site => attachment(site, 'web', 'c2', { box: site.box(1), ips: [] })
+  }
+]
+
+testWorlds(test, FIREWALLS, withFindings)
+
+test.run()

@@ -1,0 +1,119 @@
+// needs: ping script
+/** `patchbay top` and the agent's metrics of the same, against what `ip -s` counts. */
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { attachment, set, wire } from '../../lib/testing/broken-worlds.ts'
+import { NSENTER } from '../../lib/testing/namespace.ts'
+import { patchbayProgram, programFromText } from '../../lib/testing/program.ts'
+import { type Site, withSite } from '../../lib/testing/site.ts'
+import { assert, suite } from '../../lib/testing/suite.ts'
+import type { Parsed } from '../../lib/testing/world.ts'
+
+const test = suite('cli/top')
+
+/** Both containers quiet, so that counters stand still: no IPv6, no announcements. */
+function quietSite(site: Site): void {
+  wire(site)
+  for (const box of site.boxes) set(site, box, 'ipv6/conf/all/disable_ipv6', '1')
+  set(site, site.host, 'ipv6/conf/all/disable_ipv6', '1')
+  site.sh(site.box(0), 'ping -c 5 -i 0.01 10.77.0.3')
+}
+
+function counted(site: Site, box: number): Parsed {
+  return JSON.parse(site.sh(site.box(box), 'ip -j -s link show eth0'))[0].stats64
+}
+
+test('--once -o json: counters are those of ip -s, rates those of the interval', () =>
+  withSite(2, site => {
+    quietSite(site)
+    const done = site.patchbay(['top', '--once', '-o', 'json', '--interval', '0.2', ...site.places()])
+    assert.is(done.status, 0, done.stderr)
+    const rows: readonly Parsed[] = JSON.parse(done.stdout)
+    assert.equal(
+      rows.map(one => [one.network, one.detail]),
+      [
+        ['web', 'eth0'],
+        ['web', 'eth0']
+      ]
+    )
+    for (const box of [0, 1]) {
+      const { rx, tx } = counted(site, box)
+      assert.ok(rx.packets >= 5)
+      const own = rows.find(one => one.counters.rxBytes === rx.bytes && one.counters.txBytes === tx.bytes)
+      assert.ok(own !== undefined, JSON.stringify({ rx, rows }))
+      assert.equal([own.counters.rxPackets, own.rates.rxBytes, own.rates.txPackets], [rx.packets, 0, 0])
+    }
+  }))
+
+test('by network, by port with the connections that the host follows', () =>
+  withSite(2, site => {
+    quietSite(site)
+    attachment(site, 'web', 'c1', {
+      box: site.box(0),
+      ips: [],
+      ports: [{ hostPort: 8080, containerPort: 80, protocol: 'udp' }]
+    })
+    const run = (by: string): string =>
+      site.patchbay(['top', '--once', '--interval', '0.1', '--by', by, ...site.places()]).stdout
+    assert.match(run('network'), /^NAME +ON IT +RX\/s\*.*\nweb +2 interfaces/)
+    const before = run('port')
+    assert.match(before, /^NAME +NETWORK +LEADS TO +CONNECTIONS\*\n8080\/udp +web +\S.*:80 +0\n$/)
+  }))
+
+test('live: it ends with q, by a signal, and gives the terminal back', () =>
+  withSite(2, async site => {
+    quietSite(site)
+    const [node, ...args] = patchbayProgram()
+    const line = [NSENTER, `--net=${site.host.path}`, node, ...args, 'top', '--interval', '0.2', ...site.places()].join(
+      ' '
+    )
+    for (const end of ['q', '\x03']) {
+      const child = spawn('script', ['-qefc', line, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] })
+      let shown = ''
+      let isAsked = false
+      child.stdout.on('data', chunk => {
+        shown += chunk
+        if (!isAsked && shown.includes('RX/s*')) {
+          isAsked = true
+          child.stdin.write(`s${end}`)
+        }
+      })
+      const status = await new Promise(resolve => child.on('close', resolve))
+      assert.is(status, 0)
+      assert.ok(shown.startsWith('\x1b[?1049h\x1b[?25l'), JSON.stringify(shown.slice(0, 40)))
+      assert.ok(shown.endsWith('\x1b[?25h\x1b[?1049l'), JSON.stringify(shown.slice(-40)))
+    }
+  }))
+
+test("the agent's metrics are the containers' counters, seen from the host's ends", () =>
+  withSite(2, site => {
+    quietSite(site)
+    // ip is asked where the metrics count: at the host's end, the other way round.
+    site.file('state/web/c1:eth0.bridge.json', { hostEnd: 'vred' })
+    const places = {
+      confDir: '/none',
+      cacheDir: join(site.directory, 'cache'),
+      stateDir: join(site.directory, 'state')
+    }
+    const source = `import { Metrics } from './metrics.ts'
+      import { addTrafficMetrics } from './traffic-metrics.ts'
+      const metrics = new Metrics()
+      addTrafficMetrics(metrics, ${JSON.stringify(places)}, console.error)
+      process.stdout.write(metrics.text())`
+    const [node, ...args] = programFromText(source, join(import.meta.dirname, '..', '..', 'agent'))
+    const done = site.host.run(node, args)
+    assert.is(done.status, 0, done.stderr)
+    const [{ stats64 }] = JSON.parse(site.sh(site.host, 'ip -j -s link show vred'))
+    const labels = '{container="c1",network="web",interface="eth0"}'
+    for (const [name, value] of [
+      ['receive_bytes', stats64.tx.bytes],
+      ['receive_packets', stats64.tx.packets],
+      ['transmit_bytes', stats64.rx.bytes],
+      ['transmit_dropped', stats64.rx.dropped]
+    ]) {
+      const line = `patchbay_container_network_${String(name)}_total${labels} ${String(value)}\n`
+      assert.ok(done.stdout.includes(line), `${line} in ${done.stdout}`)
+    }
+  }))
+
+test.run()
