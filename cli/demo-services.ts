@@ -32,6 +32,12 @@ interface Container {
   readonly server: ChildProcess | undefined
 }
 
+interface Load {
+  readonly answered: number
+  readonly ended: number
+  readonly failures: readonly string[]
+}
+
 async function main(): Promise<number> {
   const obstacle = obstacleTo()
   if (obstacle !== undefined) {
@@ -229,11 +235,11 @@ class Demo {
     const ended = new Promise(resolve => loading.once('close', resolve))
     loading.stdin.end()
     await ended
-    const { answered, failures }: { answered: number; failures: readonly string[] } = JSON.parse(said)
+    const { answered, ended: cut, failures }: Load = JSON.parse(said)
     say(
-      `   ${answered} connections answered, ${failures.length} failed${failures.length === 0 ? '' : `: ${failures[0]}`}`
+      `   ${answered} connections answered, ${cut} ended with the server that they were open with, ${failures.length} failed`
     )
-    if (failures.length > 0) throw new Error('connections failed')
+    if (failures.length > 0) throw new Error(`connections failed: ${failures[0]}`)
   }
 
   #showTraffic(): void {

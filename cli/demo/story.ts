@@ -53,6 +53,7 @@ async function visit(host: string, port: number, times: number): Promise<void> {
 async function load(host: string, port: number): Promise<void> {
   let goes = true
   let answered = 0
+  let ended = 0
   const failures: string[] = []
   process.stdin
     .on('end', () => {
@@ -65,12 +66,16 @@ async function load(host: string, port: number): Promise<void> {
         () => {
           answered += 1
         },
-        (error: Error) => failures.push(error.message)
+        (error: NodeJS.ErrnoException) => {
+          // It was open with a member that went.
+          if (error.code === 'ECONNABORTED') ended += 1
+          else failures.push(error.message)
+        }
       )
     }
   }
   await Promise.all(Array.from({ length: AT_A_TIME }, work))
-  process.stdout.write(JSON.stringify({ answered, failures }))
+  process.stdout.write(JSON.stringify({ answered, ended, failures }))
 }
 
 const [what, first = '', second = '', third = ''] = process.argv.slice(2)

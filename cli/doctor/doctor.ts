@@ -19,11 +19,21 @@ interface Found extends Finding {
 /** As Nagios and its like read them: 0 fine, 1 warning, 2 critical. */
 const STATUS: Readonly<Record<Severity, number>> = { note: 0, warning: 1, error: 2 }
 
+/** @source containers.conf(5), cni_plugin_dirs */
+const PODMAN_BIN_DIRS = [
+  '/usr/local/libexec/cni',
+  '/usr/libexec/cni',
+  '/usr/local/lib/cni',
+  '/usr/lib/cni',
+  '/opt/cni/bin'
+]
+
 export async function doctor(call: Call): Promise<number> {
   const { output } = call
   const places = {
     ...call.place,
     stateDir: call.text('state-dir') ?? DEFAULT_STATE_DIR,
+    otherBinDirs: call.has('bin-dir') ? [] : PODMAN_BIN_DIRS,
     agentConfig: call.text('config') ?? DEFAULT_CONFIG,
     agentSocket: call.text('agent-socket') ?? DEFAULT_SOCKET,
     netns: call.text('netns')

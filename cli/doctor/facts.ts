@@ -11,6 +11,8 @@ import { type BaseChain, readBaseChains } from './base-chains.ts'
 export interface FactPlaces extends Place {
   /** The plugins' `stateDir`. */
   readonly stateDir: string
+  /** Where other runtimes than containerd look for plugins as well. */
+  readonly otherBinDirs: readonly string[]
   readonly agentConfig: string
   readonly agentSocket: string
   /** The namespace to look at; the process's own when absent. */

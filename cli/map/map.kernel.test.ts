@@ -117,15 +117,20 @@ function shownByIp(namespace: Namespace): readonly unknown[] {
   })
 }
 
+/** What docs/view.schema.json objects to. */
+function formProblems(view: View): string {
+  const schema = JSON.parse(readFileSync(join(ROOT, 'docs', 'view.schema.json'), 'utf8'))
+  const validate = new Ajv2020({ allErrors: true, strict: true, formats: { 'date-time': true } }).compile(schema)
+  return validate(view) ? '' : JSON.stringify(validate.errors?.slice(0, 3))
+}
+
 test('the view is of the documented form, and says what ip and the files say', () =>
   withSite(2, site => {
     wire(site)
     record(site)
     const view = viewOf(site)
-    const validate = new Ajv2020({ allErrors: true, strict: true, formats: { 'date-time': true } }).compile(
-      JSON.parse(readFileSync(join(ROOT, 'docs', 'view.schema.json'), 'utf8'))
-    )
-    assert.ok(validate(view), JSON.stringify(validate.errors?.slice(0, 3)))
+    assert.is(formProblems(view), '')
+    assert.is(formProblems(JSON.parse(readFileSync(join(ROOT, 'docs', 'view.example.json'), 'utf8'))), '')
     const [host, red, blue] = [at(view, site.host), at(view, site.box(0)), at(view, site.box(1))]
     assert.is(host.isHost, true)
     assert.equal(
