@@ -1,6 +1,7 @@
 /** What checks look at: read once, before the first of them. */
 import { LinuxKernel } from '../../lib/net/kernel-net.ts'
 import type { Net } from '../../lib/net/net.ts'
+import type { Nft } from '../../lib/nft/nft.ts'
 import { loadNetworks, type Network, type NetworkError } from '../../lib/runtime/network.ts'
 import type { LinkView, NamespaceView, View } from '../../lib/view/model.ts'
 import { readView } from '../../lib/view/read.ts'
@@ -72,8 +73,9 @@ export class Facts {
     return undefined
   }
 
-  nft(net: Net = this.host) {
-    return this.#kernel.nft(net)
+  /** The host's packet filter, for the caller to close. */
+  nft(): Nft {
+    return this.#kernel.nft(this.host)
   }
 
   close(): void {
