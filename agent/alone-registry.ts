@@ -5,6 +5,7 @@
  * Endpoints and addresses of other networks than those made here are refused: a configuration that was written for a cluster
  * must not seem to work on a host whose agent has not been told of the others.
  */
+import { statSync } from 'node:fs'
 import { CniError, NOT_AVAILABLE } from '../lib/cni/error.ts'
 import { isSameAttachment } from '../lib/daemon/attachment.ts'
 import { ensureDirectory, listDirectory, readText, removeFile, writeAtomic } from '../lib/sys/files.ts'
@@ -45,7 +46,9 @@ export class AloneRegistry implements Registry {
       const path = `${options.directory}/${name}`
       const key = keyOf(name)
       const value = key === undefined ? undefined : readText(path)
-      if (key !== undefined && value !== undefined) this.#entries.set(key, { value, revision: this.#revision })
+      // The same over restarts, so that whoever goes by it has nothing to do.
+      if (key !== undefined && value !== undefined)
+        this.#entries.set(key, { value, revision: Math.floor(statSync(path).mtimeMs) })
       // The beginning of a file whose writer was killed.
       if (/^\..+\.tmp$/.test(name)) removeFile(path)
     }

@@ -3,6 +3,7 @@
  * for: what a plugin's start has to read is half as much without the command, and the command's start without gRPC.
  */
 import { join } from 'node:path'
+import { compileFunction } from 'node:vm'
 import type { Plugin } from 'esbuild'
 import { ROOT } from './project.ts'
 
@@ -16,14 +17,47 @@ export interface Asset {
 
 export const COMMAND_ASSET: Asset = { name: 'command.cjs', module: 'cli/command.ts' }
 export const GRPC_ASSET: Asset = { name: 'grpc.cjs', module: 'agent/etcd/packages.ts' }
+/** Programs that read their own arguments: no other command reads them. */
+export const PROGRAM_ASSETS: readonly Asset[] = [
+  { name: 'agent.cjs', module: 'agent/main.ts' },
+  { name: 'conformance.cjs', module: 'conformance/main.ts' }
+]
 
-/** The asset may ask for nothing but Node's own modules, whatever lies in the working directory. */
+/** What the code of an asset is given. */
+const NAMES: readonly string[] = ['exports', 'require', 'module', '__filename', '__dirname']
+
+/** The asset that holds what V8 has made of another one's code. */
+export function cacheName(asset: string): string {
+  return `${asset}.cache`
+}
+
+/** What V8 makes of an asset's code, to be used by the same Node on the same kind of processor. */
+export function codeCacheOf(text: string, name: string): Uint8Array {
+  const made: { readonly cachedData?: Uint8Array } = compileFunction(text, NAMES, {
+    filename: name,
+    produceCachedData: true
+  })
+  if (made.cachedData === undefined) throw new Error(`compile ${name}: V8 gives no cache`)
+  return made.cachedData
+}
+
+/**
+ * The asset may ask for nothing but Node's own modules, whatever lies in the working directory. A cache that is not there, as
+ * in releases, or that V8 does not take costs time alone.
+ */
 function loaderOf(name: string): string {
   return `
 const { compileFunction } = require('node:vm')
-const { getAsset } = require('node:sea')
-const names = ['exports', 'require', 'module', '__filename', '__dirname']
-const start = compileFunction(getAsset(${JSON.stringify(name)}, 'utf8'), names, { filename: ${JSON.stringify(name)} })
+const { getAsset, getRawAsset } = require('node:sea')
+const cacheOf = name => {
+  try {
+    return Buffer.from(getRawAsset(name))
+  } catch {
+    return undefined
+  }
+}
+const options = { filename: ${JSON.stringify(name)}, cachedData: cacheOf(${JSON.stringify(cacheName(name))}) }
+const start = compileFunction(getAsset(${JSON.stringify(name)}, 'utf8'), ${JSON.stringify(NAMES)}, options)
 start(exports, process.getBuiltinModule, module, process.execPath, '/')
 `
 }

@@ -2,8 +2,16 @@
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { type BuildOptions, build } from 'esbuild'
-import { type Asset, COMMAND_ASSET, fromAsset, GRPC_ASSET } from './command-asset.ts'
+import { type BuildOptions, build, type Plugin } from 'esbuild'
+import {
+  type Asset,
+  COMMAND_ASSET,
+  cacheName,
+  codeCacheOf,
+  fromAsset,
+  GRPC_ASSET,
+  PROGRAM_ASSETS
+} from './command-asset.ts'
 import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
 import { lazyBuiltins } from './lazy-builtins.ts'
 import { licensesOf, packagesOf } from './licenses.ts'
@@ -65,11 +73,16 @@ export interface NodeExecutable {
 /** Makes an executable. @returns the npm packages that are in it */
 export async function makeNodeExecutable(wanted: NodeExecutable): Promise<readonly string[]> {
   const { script, output, arch, nodePath, useCodeCache } = wanted
-  const assets = new Map([COMMAND_ASSET, GRPC_ASSET].map(asset => [asset, `${script}.${asset.name}`]))
+  const { plugins, parts, files } = await bundles()
+  const assets = new Map<string, string | Uint8Array>()
+  for (const [{ name }, text] of parts) {
+    assets.set(name, text)
+    if (useCodeCache) assets.set(cacheName(name), codeCacheOf(text, name))
+  }
+  const pathOf = (name: string): string => `${script}.${name}`
   try {
-    const { plugins, parts, files } = await bundles()
     writeFileSync(script, plugins)
-    for (const [asset, path] of assets) writeFileSync(path, parts.get(asset) ?? '')
+    for (const [name, content] of assets) writeFileSync(pathOf(name), content)
     const sea: { readonly default: MakeExecutable } = createRequire(import.meta.url)('pkg/lib-es5/sea')
     const target = { platform: 'linux', arch, nodeRange: `node${process.versions.node}`, output }
     await quietly(() =>
@@ -83,7 +96,7 @@ export async function makeNodeExecutable(wanted: NodeExecutable): Promise<readon
           useCodeCache,
           execArgv: SWITCHES,
           execArgvExtension: 'none',
-          assets: Object.fromEntries([...assets].map(([asset, path]) => [asset.name, path]))
+          assets: Object.fromEntries([...assets.keys()].map(name => [name, pathOf(name)]))
         }
       })
     )
@@ -91,7 +104,7 @@ export async function makeNodeExecutable(wanted: NodeExecutable): Promise<readon
     return packagesOf(files)
   } finally {
     rmSync(script, { force: true })
-    for (const path of assets.values()) rmSync(path, { force: true })
+    for (const name of assets.keys()) rmSync(pathOf(name), { force: true })
   }
 }
 
@@ -139,20 +152,18 @@ async function bundles(): Promise<Bundles> {
     entryPoints: [join(ROOT, entryPoint('node'))],
     plugins: [fromAsset(COMMAND_ASSET), lazyBuiltins()]
   })
-  const command = await bundle({
-    entryPoints: [join(ROOT, COMMAND_ASSET.module)],
-    plugins: [fromAsset(GRPC_ASSET), lazyBuiltins()]
-  })
-  // The packages call what they take from node:crypto as it is.
-  const grpc = await bundle({ entryPoints: [join(ROOT, GRPC_ASSET.module)] })
-  return {
-    plugins: plugins.text,
-    parts: new Map([
-      [COMMAND_ASSET, command.text],
-      [GRPC_ASSET, grpc.text]
-    ]),
-    files: [...plugins.files, ...command.files, ...grpc.files]
+  const parts = new Map<Asset, string>()
+  const files = [...plugins.files]
+  const add = async (asset: Asset, inside: readonly Plugin[]): Promise<void> => {
+    const made = await bundle({ entryPoints: [join(ROOT, asset.module)], plugins: [...inside] })
+    parts.set(asset, made.text)
+    files.push(...made.files)
   }
+  await add(COMMAND_ASSET, [...[GRPC_ASSET, ...PROGRAM_ASSETS].map(fromAsset), lazyBuiltins()])
+  for (const asset of PROGRAM_ASSETS) await add(asset, [fromAsset(GRPC_ASSET), lazyBuiltins()])
+  // The packages call what they take from node:crypto as it is.
+  await add(GRPC_ASSET, [])
+  return { plugins: plugins.text, parts, files: [...new Set(files)] }
 }
 
 async function bundle(what: BuildOptions): Promise<{ readonly text: string; readonly files: readonly string[] }> {

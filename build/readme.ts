@@ -3,12 +3,13 @@
  * README; its benchmark table, the results in docs/benchmark.md and the plots beside it from docs/benchmark.json, which
  * `npm run bench` writes; docs/reference from the docstrings of lib/.
  *
- * docs/commands.md comes from the table of commands.
+ * docs/commands.md comes from the table of commands, docs/map.svg from the example of a view.
  *
  *     node build/readme.ts [--write]
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { svgMap } from '../cli/map/svg.ts'
 import type { BenchReport } from '../conformance/bench/measurements.ts'
 import { plots } from '../conformance/bench/plot.ts'
 import { markdownReport, shortMarkdown } from '../conformance/bench/report.ts'
@@ -19,6 +20,8 @@ import { REFERENCE, referencePages } from './reference.ts'
 
 const README = 'README.md'
 const COMMANDS = 'docs/commands.md'
+const VIEW = 'docs/view.example.json'
+const MAP = 'docs/map.svg'
 const BENCHMARK = 'docs/benchmark.md'
 const PLOTS = 'docs/benchmark'
 const REPORT = 'docs/benchmark.json'
@@ -59,7 +62,7 @@ function replaced(markdown: string, marker: string, text: string): string {
 
 /** Every document that is made from something else, as it should be. */
 function wanted(): ReadonlyMap<string, string> {
-  return new Map([...benchmarked(), [COMMANDS, commandsPage()]])
+  return new Map([...benchmarked(), [COMMANDS, commandsPage()], [MAP, svgMap(JSON.parse(textOf(VIEW)))]])
 }
 
 function benchmarked(): ReadonlyMap<string, string> {

@@ -24,6 +24,8 @@ const TASKS = {
   format: { script: 'build/lint.ts', args: ['--write'] },
   demo: { script: 'cli/demo.ts', first: ['build:command'] },
   'simulate:overlay': { script: 'cli/simulate-overlay.ts', first: ['build:wanted'] },
+  'bench:services': { script: 'cli/bench-services.ts' },
+  'demo:services': { script: 'cli/demo-services.ts', first: ['build:wanted'] },
   'demo:overlay': { script: 'cli/demo-overlay.ts', first: ['build:wanted'] },
   bench: { script: 'conformance/bench.ts', first: ['build:wanted'] },
   conformance: { script: 'conformance/main.ts', first: ['build:wanted'] },

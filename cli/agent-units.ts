@@ -40,12 +40,14 @@ RestartSec=100ms
 RuntimeDirectory=patchbay
 RuntimeDirectoryMode=0700
 RuntimeDirectoryPreserve=yes
-# registryDir
+# Keys and known hosts; registryDir.
 StateDirectory=patchbay
+StateDirectoryMode=0700
 # confDir: made if it is missing, and the one place below /etc that it writes to.
 ConfigurationDirectory=cni/net.d
-# Ports below 1024 and /proc/PID/ns/net are those of containers.
-CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE CAP_SYS_ADMIN CAP_SYS_PTRACE CAP_DAC_OVERRIDE
+# Ports below 1024 and /proc/PID/ns/net are those of containers. Encryption has its namespace mounted among the mounts of the host,
+# where it outlives the service.
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE CAP_SYS_ADMIN CAP_SYS_PTRACE CAP_SYS_CHROOT CAP_DAC_OVERRIDE
 NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=yes

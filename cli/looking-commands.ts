@@ -1,5 +1,5 @@
 /** The commands that look at the host and at what is wrong with it: rows of the table of commands. */
-import { AGENT_SOCKET, CACHE_DIR, CONF_DIR, JSON_OUT, PLACE, STATE_DIR } from './common-options.ts'
+import { AGENT_SOCKET, CACHE_DIR, CONF_DIR, DRY_RUN, JSON_OUT, PLACE, STATE_DIR } from './common-options.ts'
 import type { CommandSpec } from './spec.ts'
 import { SORT_KEYS } from './top/sort-keys.ts'
 
@@ -55,6 +55,7 @@ export const LOOKING_COMMANDS: readonly CommandSpec[] = [
       'works, and says each before it is done.',
     options: [
       { flags: '--fix', summary: 'do what is safe' },
+      { ...DRY_RUN, summary: 'with --fix: say what it would do' },
       { flags: '--check NAME', summary: 'only this check', isMany: true },
       { flags: '-o, --output FORMAT', summary: 'how it is shown', choices: ['text', 'json'] },
       JSON_OUT,

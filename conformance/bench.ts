@@ -17,7 +17,7 @@ import { PATHS } from './bench/paths.ts'
 import { plots } from './bench/plot.ts'
 import { jsonReport, markdownReport, rounded, textReport } from './bench/report.ts'
 import { withResults } from './bench/results-block.ts'
-import { bareNode, fileSizes, machine, memoryOf, runScenario, type ScenarioResult } from './bench/run.ts'
+import { bareNode, commandStart, fileSizes, machine, memoryOf, runScenario, type ScenarioResult } from './bench/run.ts'
 import type { Contestant, Scenario } from './bench/scenario.ts'
 import { SCENARIOS } from './bench/scenarios.ts'
 import { findStrace } from './bench/strace.ts'
@@ -145,6 +145,7 @@ function measure(values: Options): BenchReport {
     )
   })
   const memory = isWhole ? contestants.map(one => [one.name, memoryOf(one)] as const) : []
+  const command = commandStart(join(ROOT, 'dist', 'node', 'patchbay'), runs)
   return rounded({
     machine: machine(),
     runs,
@@ -154,6 +155,7 @@ function measure(values: Options): BenchReport {
       return { name: one.name, largestFile: largest, allFiles: total }
     }),
     bareNode: bareNode(runs),
+    ...(command === undefined ? {} : { commandStart: command }),
     results,
     paths: loaded,
     memory: Object.fromEntries(memory),

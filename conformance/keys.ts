@@ -45,6 +45,7 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     enabledad: ['bridge.duplicate-address'],
     acceptRa: OWN,
     disableContainerInterface: ['bridge.disable-container-interface'],
+    keepDevices: OWN,
     ipam: [...IPAM, 'bridge.layer-2'],
     dns: ['bridge.dns'],
     stateDir: STATE
@@ -193,6 +194,7 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     rangeEnd: AGENT,
     gateway: AGENT,
     exclude: AGENT,
+    requestedFrom: AGENT,
     pool: AGENT,
     registry: AGENT,
     routes: AGENT

@@ -1,4 +1,4 @@
-// needs: dig drill nft
+// needs: dig dnsperf drill nft
 /** Containers that ask each other’s names, with dig as the judge; no daemon but this process. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
@@ -375,6 +375,26 @@ test('drill reads the answers as dig does', async () => {
     ])
     assert.match(await drill('-t', 'nobody.blue', '@127.0.0.11'), /rcode: NXDOMAIN/)
     assert.match(await drill('-x', '10.4.0.3', '@127.0.0.11'), /PTR\s+two\.blue\.$/m)
+  })
+})
+
+test('dnsperf: 6,000 questions from 40 sockets, each answered, by UDP and TCP', async () => {
+  await withLab(async lab => {
+    const a = lab.container()
+    await lab.add('blue', 'c1', { netns: a.path, names: ['one'], addresses: ONE })
+    const questions = join(lab.stateDir, 'questions')
+    writeFileSync(questions, 'one A\none.blue AAAA\nnobody.blue A\n')
+    for (const mode of ['udp', 'tcp']) {
+      const load = ['-m', mode, '-s', '127.0.0.11', '-d', questions, '-n', '2000', '-c', '20', '-q', '40', '-t', '60']
+      const child = spawn('nsenter', [`--net=${a.path}`, 'dnsperf', ...load], { stdio: ['ignore', 'pipe', 'inherit'] })
+      let said = ''
+      child.stdout.on('data', chunk => {
+        said += String(chunk)
+      })
+      await new Promise(resolve => child.on('close', resolve))
+      assert.match(said, /Queries completed: +6000 \(100\.00%\)/, said)
+      assert.match(said, /Response codes: +NOERROR 4000 \(66\.67%\), NXDOMAIN 2000 \(33\.33%\)/, said)
+    }
   })
 })
 

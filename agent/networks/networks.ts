@@ -57,6 +57,8 @@ export interface NetworksOptions {
 const LEAST_VNI = 65_536
 /** A registry that somebody fills up must not fill up the hosts. */
 const MOST_NETWORKS = 4096
+/** Revisions of a registry in a directory are times (alone-registry.ts); etcd counts, and never comes so far. */
+const SMALLEST_TIME = 1_000_000_000_000
 /** How long after its last container a network that is gone stays, ms. */
 const LOOK_MS = 1000
 /** What restoring a network may take, ms. */
@@ -236,6 +238,11 @@ export class Networks {
     const names = new Set(entries.map(one => one.name))
     for (const [name, known] of before) {
       if (names.has(name)) continue
+      // Started without its configuration, an agent of a cluster knows of no network: that removes none.
+      if (this.#options.isAlone && known.revision < SMALLEST_TIME) {
+        this.#refuse(name, "it is a cluster's, and this agent is alone: its file stays as it is")
+        continue
+      }
       // A registry whose history is shorter than what was read of it has lost its memory: this is no removal.
       if (!keepRest && known.revision <= revision) continue
       this.#known.set(name, known)

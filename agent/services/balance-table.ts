@@ -276,10 +276,7 @@ export class BalanceTable {
   }
 
   #compare(changes: Changes, before: Present | undefined, after: Present | undefined): void {
-    const was = new Map((before === undefined ? [] : this.#entriesOf(before)).map(one => [textOf(one), one]))
-    const is = new Map((after === undefined ? [] : this.#entriesOf(after)).map(one => [textOf(one), one]))
-    for (const [text, [set, element]] of was) if (!is.has(text)) listOf(changes.removed, set).push(element)
-    for (const [text, [set, element]] of is) if (!was.has(text)) listOf(changes.added, set).push(element)
+    this.#compareEntries(changes, before, after)
     const [old = '', now = ''] = [before?.chain, after?.chain]
     if (old !== '' && old !== now) changes.chainsToRemove.push(old)
     if (after === undefined || now === '') return
@@ -287,6 +284,17 @@ export class BalanceTable {
     else if (before?.places.length !== after.places.length) changes.chainsToFlush.push(now)
     else return
     changes.rules.push(after)
+  }
+
+  #compareEntries(changes: Changes, before: Present | undefined, after: Present | undefined): void {
+    const was = before === undefined ? [] : this.#entriesOf(before)
+    const is = after === undefined ? [] : this.#entriesOf(after)
+    // Nothing to look for among nothing: a client that joins has all of them to add.
+    const known = new Set(is.length === 0 ? [] : was.map(textOf))
+    const wanted = new Set(was.length === 0 ? [] : is.map(textOf))
+    for (const one of was)
+      if (wanted.size === 0 || !wanted.has(textOf(one))) listOf(changes.removed, one[0]).push(one[1])
+    for (const one of is) if (known.size === 0 || !known.has(textOf(one))) listOf(changes.added, one[0]).push(one[1])
   }
 
   /** All its elements. */

@@ -1,4 +1,4 @@
-// needs: nft conntrack
+// needs: nft conntrack dig
 /** The rules of a client, with nft as the judge and real connections through them. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'

@@ -97,6 +97,8 @@ test('a dead host is out within its lease, and the rest serves; when nobody is l
   })
 })
 
+const AT_A_TIME = 4
+
 /** Connects without end, four at a time; each line is an answer or an errno. */
 function load(machine: Namespace, host: string) {
   const text = `
@@ -117,7 +119,7 @@ function load(machine: Namespace, host: string) {
         counts[answer] = (counts[answer] ?? 0) + 1
       }
     }
-    await Promise.all([work(), work(), work(), work()])
+    await Promise.all(Array.from({ length: ${AT_A_TIME} }, work))
     console.log(JSON.stringify(counts))`
   const [node, ...args] = programFromText(text, import.meta.dirname)
   const child = spawn('nsenter', [`--net=${machine.path}`, node, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
@@ -136,7 +138,7 @@ function load(machine: Namespace, host: string) {
   }
 }
 
-test('members are replaced one after the other under load: no connection fails', async () => {
+test('members are replaced one after the other under load: none fails but what was open with who goes', async () => {
   await inSite({ members: 1, hosts: 3 }, async site => {
     await makeServiceNetwork(site)
     const client = attach(site, 0, 'client')
@@ -162,7 +164,10 @@ test('members are replaced one after the other under load: no connection fails',
         open.delete(server)
       }
       const counts = await running.end()
-      const failures = Object.entries(counts).filter(([answer]) => !/^(old|next)[12]$/.test(answer))
+      // What is open with a member at the moment when it goes is ended at once: of four at a time, twice.
+      const { ECONNABORTED: ended = 0, ...rest } = counts
+      assert.ok(ended <= 2 * AT_A_TIME, JSON.stringify(counts))
+      const failures = Object.keys(rest).filter(answer => !/^(old|next)[12]$/.test(answer))
       assert.equal(failures, [], JSON.stringify(counts))
       for (const name of ['next1', 'next2']) assert.ok((counts[name] ?? 0) > 0, JSON.stringify(counts))
     } finally {

@@ -60,6 +60,8 @@ test('made, found by name, balanced over hosts, followed, removed; nothing is le
       }
       const value = site.etcd.ctl('get', '--print-value-only', `/patchbay/addresses/blue/${VIP}`)
       assert.is(JSON.parse(value).containerId, 'service web')
+      const kept = await site.agent(1).ask({ do: 'network-remove', name: 'blue' })
+      assert.match(kept.msg ?? '', /^remove network "blue": services on it: web$/)
       assert.is(service(site, 2, 'rm', 'web').status, 0)
       await until('it is gone', () => !tables(client.netns).includes('patchbay-services'))
       assert.is(asked(client.netns, 'web'), asked(client.netns, 'tasks.web'))

@@ -19,6 +19,7 @@ import { pools } from './checks/pools.ts'
 import { portConflicts } from './checks/port-conflicts.ts'
 import { rpFilter } from './checks/rp-filter.ts'
 import { rules } from './checks/rules.ts'
+import { staleRules } from './checks/stale-rules.ts'
 import { subnetOverlap } from './checks/subnet-overlap.ts'
 import type { Check } from './finding.ts'
 
@@ -40,6 +41,7 @@ export const CHECKS: readonly Check[] = [
   rpFilter,
   pools,
   gone,
+  staleRules,
   limits,
   agent,
   etcd,

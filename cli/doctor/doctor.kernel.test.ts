@@ -68,6 +68,8 @@ test('the command: status for monitoring, JSON, --fix, names that hurt nobody', 
       [finding.check, finding.severity, finding.fix, finding.fixed],
       ['forwarding', 'error', 'sysctl -w net.ipv4.ip_forward=1', false]
     )
+    assert.match(run(...only, '--fix', '--dry-run').stdout, /^would fix: sysctl -w net\.ipv4\.ip_forward=1$/m)
+    assert.is(site.sh(site.host, 'cat /proc/sys/net/ipv4/ip_forward'), '0\n')
     const fixed = run(...only, '--fix')
     assert.match(fixed.stdout, /^fix: sysctl -w net\.ipv4\.ip_forward=1$/m)
     assert.is(fixed.status, 1, 'the warning is left')

@@ -6,7 +6,7 @@ import { messageOf } from '../../lib/sys/errors.ts'
 import { visible } from '../../lib/view/visible.ts'
 import type { Call } from '../call.ts'
 import { didYouMean } from '../nearest.ts'
-import { jsonLine, type Output, UsageError } from '../output.ts'
+import { jsonLine, UsageError } from '../output.ts'
 import { CHECKS } from './checks.ts'
 import { type FactPlaces, Facts } from './facts.ts'
 import type { Check, Finding, Severity } from './finding.ts'
@@ -19,11 +19,21 @@ interface Found extends Finding {
 /** As Nagios and its like read them: 0 fine, 1 warning, 2 critical. */
 const STATUS: Readonly<Record<Severity, number>> = { note: 0, warning: 1, error: 2 }
 
+/** @source containers.conf(5), cni_plugin_dirs */
+const PODMAN_BIN_DIRS = [
+  '/usr/local/libexec/cni',
+  '/usr/libexec/cni',
+  '/usr/local/lib/cni',
+  '/usr/lib/cni',
+  '/opt/cni/bin'
+]
+
 export async function doctor(call: Call): Promise<number> {
   const { output } = call
   const places = {
     ...call.place,
     stateDir: call.text('state-dir') ?? DEFAULT_STATE_DIR,
+    otherBinDirs: call.has('bin-dir') ? [] : PODMAN_BIN_DIRS,
     agentConfig: call.text('config') ?? DEFAULT_CONFIG,
     agentSocket: call.text('agent-socket') ?? DEFAULT_SOCKET,
     netns: call.text('netns')
@@ -31,7 +41,8 @@ export async function doctor(call: Call): Promise<number> {
   const names = call.texts('check')
   return withFindings(places, names, async (found, facts) => {
     const asJson = call.text('output') === 'json' || call.asJson
-    const fixed = call.has('fix') ? await fix(found, output, asJson) : []
+    const say = asJson ? output.err : output.out
+    const fixed = call.has('fix') ? await fix(found, say, call.has('dry-run')) : []
     const made = chosen(names).map(one => one.name)
     if (asJson) output.out(jsonLine({ checks: made, findings: found.map(one => toJson(one, fixed)) }))
     else output.out(report(made.length, found, facts))
@@ -89,12 +100,12 @@ async function examine(checks: readonly Check[], facts: Facts): Promise<readonly
 }
 
 /** Shows each before it is done. @returns those that were done */
-async function fix(found: readonly Found[], output: Output, asJson: boolean): Promise<readonly Found[]> {
+async function fix(found: readonly Found[], say: (text: string) => void, isDry: boolean): Promise<readonly Found[]> {
   const done: Found[] = []
-  const say = asJson ? output.err : output.out
   for (const one of found) {
     if (one.fix === undefined) continue
-    say(`fix: ${visible(one.fix.words)}\n`)
+    say(`${isDry ? 'would fix' : 'fix'}: ${visible(one.fix.words)}\n`)
+    if (isDry) continue
     try {
       await one.fix.apply()
       done.push(one)

@@ -1,6 +1,7 @@
 /** What checks look at: read once, before the first of them. */
 import { LinuxKernel } from '../../lib/net/kernel-net.ts'
 import type { Net } from '../../lib/net/net.ts'
+import type { Nft } from '../../lib/nft/nft.ts'
 import { loadNetworks, type Network, type NetworkError } from '../../lib/runtime/network.ts'
 import type { LinkView, NamespaceView, View } from '../../lib/view/model.ts'
 import { readView } from '../../lib/view/read.ts'
@@ -11,6 +12,8 @@ import { type BaseChain, readBaseChains } from './base-chains.ts'
 export interface FactPlaces extends Place {
   /** The plugins' `stateDir`. */
   readonly stateDir: string
+  /** Where other runtimes than containerd look for plugins as well. */
+  readonly otherBinDirs: readonly string[]
   readonly agentConfig: string
   readonly agentSocket: string
   /** The namespace to look at; the process's own when absent. */
@@ -70,8 +73,9 @@ export class Facts {
     return undefined
   }
 
-  nft(net: Net = this.host) {
-    return this.#kernel.nft(net)
+  /** The host's packet filter, for the caller to close. */
+  nft(): Nft {
+    return this.#kernel.nft(this.host)
   }
 
   close(): void {

@@ -102,6 +102,28 @@ const FIREWALLS: readonly BrokenWorld[] = [
     }
   },
   {
+    name: 'rules are left of a container whose journal was lost',
+    check: 'stale-rules',
+    severity: 'warning',
+    breaks: site => {
+      nft(
+        site,
+        'add table ip patchbay-masquerade; add map ip patchbay-masquerade sources { type ipv4_addr : verdict; }'
+      )
+      nft(site, 'add chain ip patchbay-masquerade postrouting { type nat hook postrouting priority 100; }')
+      for (const [address, owner] of [
+        ['10.77.0.2', 'web c1 eth0'],
+        ['10.77.0.66', 'web dead eth0']
+      ])
+        nft(site, `add element ip patchbay-masquerade sources { ${address} comment "${owner}" : accept }`)
+    },
+    says: /^the packet filter has rules of containers that no record knows$/,
+    shows: /^web dead eth0: an element of sources in table patchbay-masquerade$/,
+    mends: site => {
+      nft(site, 'delete element ip patchbay-masquerade sources { 10.77.0.66 }')
+    }
+  },
+  {
     name: 'two containers publish one port',
     check: 'port-conflicts',
     severity: 'error',

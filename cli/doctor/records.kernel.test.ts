@@ -41,9 +41,21 @@ const RECORDS: readonly BrokenWorld[] = [
     check: 'conflists',
     severity: 'error',
     breaks: site => site.remove('bin/host-local'),
-    says: /^network web needs plugin host-local, which is not installed$/,
+    says: /^network web needs plugins that are not installed: host-local$/,
     shows: /host-local/,
     mends: site => site.file('bin/host-local', PLUGIN, 0o755)
+  },
+  {
+    name: 'a plugin is where podman looks, and not where containerd does',
+    check: 'conflists',
+    severity: 'note',
+    breaks: site => {
+      site.remove('bin/bridge')
+      site.file('other-bin/bridge', PLUGIN, 0o755)
+    },
+    says: /^network web has plugins that only some runtimes find: bridge$/,
+    shows: /they are in one of .*other-bin/,
+    mends: site => site.file('bin/bridge', PLUGIN, 0o755)
   },
   {
     name: 'the plugin is older than the configuration',

@@ -5,6 +5,7 @@
  */
 import type { Client as GrpcClient, ServiceError } from '@grpc/grpc-js'
 import type { AnyDefinition } from '@grpc/proto-loader'
+import { isName } from '../../lib/cni/env.ts'
 import { ANSWER_MS, type RuntimeContainer, RuntimeUnknown } from './runtime-container.ts'
 
 /** Labels by which the runtimes above containerd name their containers. */
@@ -115,19 +116,25 @@ function filtersFor(word: string): readonly string[] {
 
 function describe(namespace: string, { id, labels }: ListedContainer, pid: number): RuntimeContainer {
   const common = { runtime: 'containerd', id, netns: `/proc/${String(pid)}/ns/net` } as const
-  const pod = labels[POD_NAME]
-  if (pod !== undefined) {
+  const pod = nameIn(labels, POD_NAME)
+  if (pod !== '') {
     const qualified = `${labels[POD_NAMESPACE] ?? ''}/${pod}`
     const own = labels[CONTAINER_NAME]
     const names = own === undefined ? [pod, qualified] : [own, pod, qualified, `${qualified}/${own}`]
     return { ...common, names, name: pod, shown: `pod ${qualified}`, containerId: id }
   }
-  const name = labels[NERDCTL_NAME] ?? ''
+  const name = nameIn(labels, NERDCTL_NAME)
   const names = name === '' ? [`${namespace}/${id}`] : [name, `${namespace}/${name}`, `${namespace}/${id}`]
   // ctr and nerdctl put containerd's namespace before the id.
   const containerId = namespace === CRI_NAMESPACE ? id : `${namespace}-${id}`
   const known = name === '' ? id : name
   return { ...common, names, name: known, shown: `containerd ${namespace}/${known}`, containerId }
+}
+
+/** '' where there is none. An image's labels become its container's: what stands there may be anything. */
+function nameIn(labels: Readonly<Record<string, string>>, label: string): string {
+  const text = labels[label] ?? ''
+  return isName(text) ? text : ''
 }
 
 type Packages = typeof import('../../agent/etcd/packages.ts')

@@ -10,6 +10,8 @@ export interface BenchReport {
   readonly minutes: number
   readonly contestants: readonly { readonly name: string; readonly largestFile: number; readonly allFiles: number }[]
   readonly bareNode: Sample
+  /** `patchbay network ls` without networks; absent in reports of before it was measured, and without the Node engine. */
+  readonly commandStart?: Sample
   readonly results: readonly ScenarioResult[]
   readonly paths: readonly PathResult[]
   /** Peak memory of ADD, KiB, by contestant and plugin. */

@@ -94,6 +94,14 @@ test('markdownReport: growth by number, with a link to its plot', () => {
   assert.ok(!text.includes('](benchmark/mappings.svg)'))
 })
 
+test('the start of the command is judged by what it takes beyond bare Node', () => {
+  const lineOf = (median: number): string =>
+    verdicts({ ...REPORT, commandStart: sample(median) }).find(line => line.includes('network ls')) ?? ''
+  assert.match(lineOf(129), /^met .*129 ms - bare Node 30(\.0)? ms = 99(\.0)? ms of its own \(at most 100\)/)
+  assert.match(lineOf(131), /^MISSED /)
+  assert.not.ok(verdicts(REPORT).some(line => line.includes('network ls')))
+})
+
 test('verdicts: an interval that reaches the bound leaves the matter open', () => {
   const lines = verdicts(REPORT)
   assert.ok(lines.some(line => line.startsWith('unsure native throughput')))

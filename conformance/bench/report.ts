@@ -16,6 +16,7 @@ import {
 } from './tables.ts'
 import {
   ABSOLUTE_TARGETS,
+  COMMAND_OWN_WORK_MS,
   INNER_TARGETS,
   NATIVE_FILE_BYTES,
   NATIVE_PEAK_KIB,
@@ -90,6 +91,12 @@ export function verdicts(report: BenchReport): readonly string[] {
     const own = add.median - report.bareNode.median
     const text = `node engine: bridge ADD ${milliseconds(add.median)} ms - bare Node ${milliseconds(report.bareNode.median)} ms`
     say(own <= NODE_OWN_WORK_MS, `${text} = ${milliseconds(own)} ms of its own (at most ${NODE_OWN_WORK_MS})`)
+  }
+  const command = report.commandStart
+  if (command !== undefined) {
+    const own = command.median - report.bareNode.median
+    const text = `patchbay network ls ${milliseconds(command.median)} ms - bare Node ${milliseconds(report.bareNode.median)} ms`
+    say(own <= COMMAND_OWN_WORK_MS, `${text} = ${milliseconds(own)} ms of its own (at most ${COMMAND_OWN_WORK_MS})`)
   }
   return lines
 }

@@ -226,6 +226,18 @@ export function bareNode(runs: number): Sample {
   return sampleOf(times)
 }
 
+/** The start of the command: `network ls` where there are no networks. */
+export function commandStart(program: string, runs: number): Sample | undefined {
+  if (!existsSync(program)) return undefined
+  const nowhere = '/nonexistent/patchbay'
+  const argv = ['network', 'ls', '--conf-dir', nowhere, '--cache-dir', nowhere]
+  const call = timedCall('patchbay', [program, ...argv], { PATH: '/usr/bin:/bin' }, '')
+  for (let i = 0; i < WARM_UPS; i += 1) run(call)
+  const times = Array.from({ length: runs }, () => run(call).amount)
+  closeCall(call)
+  return sampleOf(times)
+}
+
 /** What the numbers belong to. */
 export function machine(): Readonly<Record<string, string>> {
   const kernel = command('uname', '-srm').trim()

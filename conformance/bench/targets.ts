@@ -91,3 +91,5 @@ export const NATIVE_PEAK_KIB = 5 * 1024
 export const NATIVE_FILE_BYTES = 2 * 1024 * 1024
 /** The Node engine's own work in a bridge ADD beyond the bare start of Node, ms. */
 export const NODE_OWN_WORK_MS = 12
+/** The same of `patchbay network ls`, ms: 120 where bare Node takes 20. */
+export const COMMAND_OWN_WORK_MS = 100

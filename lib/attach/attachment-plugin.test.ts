@@ -1,4 +1,6 @@
 /** The order of the frame, with a plugin that only says what it is asked for. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Plugin } from '../cni/plugin.ts'
 import { EMPTY_RESULT, type Result } from '../cni/result.ts'
 import { jsonObject } from '../config/json.ts'
@@ -188,6 +190,25 @@ test('addresses leased over the interface go before it', () =>
     done()
     caller.ok('DEL', { config: { ipam } })
     assert.equal(done(), ['ipam DEL', 'rules c1', 'links c1', 'forget c1'])
+  }))
+
+test("GC keeps another program's attachment while its namespace is there, and tells IPAM", () =>
+  inFrame(({ caller, done }) => {
+    caller.ok('ADD')
+    done()
+    const path = join(caller.directory, 'state', caller.journal()[0] ?? '')
+    const entry = JSON.parse(readFileSync(path, 'utf8'))
+    const own = readFileSync(`/proc/${process.ppid}/comm`, 'utf8').trim()
+    assert.is(entry.runtime, own)
+    assert.is(entry.netns, BOX)
+    writeFileSync(path, JSON.stringify({ ...entry, runtime: `${own}2` }))
+    caller.gc([])
+    assert.equal(done(), ['strays', 'ipam GC'])
+    assert.equal(caller.keptByIpam, ['c1'])
+    writeFileSync(path, JSON.stringify({ ...entry, runtime: `${own}2`, netns: '/run/netns/gone' }))
+    caller.gc([])
+    assert.equal(done(), ['rules c1', 'links c1', 'forget c1', 'strays', 'ipam GC'])
+    assert.equal(caller.keptByIpam, [])
   }))
 
 test.run()

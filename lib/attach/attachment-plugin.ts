@@ -4,7 +4,7 @@
  *
  *     ADD   add ------ fails ----> links and rules, newest first -> addresses -> what was written down
  *     DEL   rules -> links -> only if those are gone: addresses -> only if nothing is left: what was written down
- *     GC    the same for every attachment that the runtime does not know, then what nobody has written down
+ *     GC    the same for every attachment that the runtime does not know (other-runtimes.ts), then what nobody has written down
  *
  * Rules before links, since they speak of the links' names. Links before addresses: an address that is given back while
  * its container still answers to it goes to the next one at once, and two have it. What is written down last: it is all
@@ -15,13 +15,14 @@ import type { Plugin, Request } from '../cni/plugin.ts'
 import type { Result } from '../cni/result.ts'
 import type { Json } from '../config/json.ts'
 import type { Kernel } from '../net/kernel.ts'
-import type { Records } from '../state/records.ts'
+import type { Recorded, Records } from '../state/records.ts'
 import { asError, messageOf } from '../sys/errors.ts'
 import { UndoError } from '../undo.ts'
 import { mayUseAddresses } from './attachment.ts'
 import { refuseChanges } from './interface.ts'
 import { leasesOverInterface } from './ipam.ts'
 import { journalOf } from './journal.ts'
+import { othersLiving } from './other-runtimes.ts'
 import { openSession, type Session } from './session.ts'
 
 /** What is particular to a plugin. `nothing` where it has nothing of the kind. */
@@ -189,15 +190,20 @@ function forgetIfClean(session: Session, entry: Json | undefined, own: Attachmen
   session.attempt(() => forgetEntry(session, entry))
 }
 
-function gc(kernel: Kernel, request: Request, own: AttachmentPlugin): void {
-  const session = sessionOf(kernel, request, own)
-  const { collectStrays } = own
+/** To everything that GC does, living containers of other runtimes are as good as listed. */
+function gc(kernel: Kernel, asked: Request, own: AttachmentPlugin): void {
+  const { collectStrays, records, name } = own
+  const journal = records(asked, name)
+  const entries = journal.list()
+  const living = othersLiving(kernel, asked, entries)
+  const request: Request = { ...asked, validAttachments: asked.validAttachments.concat(living) }
+  const session = openSession(kernel, request, journal)
   try {
     const isEarly = own.hasAddresses && leasesOverInterface(request)
-    if (isEarly) session.attempt(() => request.ipam.gc([]))
-    const left = removeStale(session, own)
+    if (isEarly) session.attempt(() => request.ipam.gc(living))
+    const left = removeStale(session, own, entries)
     session.attempt(() => exclusively(session, own, () => collectStrays(session)))
-    if (own.hasAddresses && !isEarly) session.attempt(() => request.ipam.gc(left))
+    if (own.hasAddresses && !isEarly) session.attempt(() => request.ipam.gc(living.concat(left)))
   } finally {
     session.close()
   }
@@ -205,9 +211,9 @@ function gc(kernel: Kernel, request: Request, own: AttachmentPlugin): void {
 }
 
 /** @returns those of which something is left, which must keep their addresses */
-function removeStale(session: Session, own: AttachmentPlugin): readonly Attachment[] {
+function removeStale(session: Session, own: AttachmentPlugin, entries: readonly Recorded[]): readonly Attachment[] {
   const left: Attachment[] = []
-  for (const { attachment, entry } of session.journal.list()) {
+  for (const { attachment, entry } of entries) {
     if (isAttachmentIn(attachment, session.request.validAttachments)) continue
     const gone = session.about(attachment)
     let isLeft = true

@@ -7,12 +7,13 @@ import { createHash } from 'node:crypto'
 import type { Attachment } from '../attachment.ts'
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { Request } from '../cni/plugin.ts'
-import { type Json, jsonString, memberOf, withMember } from '../config/json.ts'
+import { type Json, jsonString, withMember } from '../config/json.ts'
 import { addressesEqual, type IpAddress } from '../ip/address.ts'
 import { formatMac, hex } from '../ip/mac.ts'
 import type { Link } from '../net/links.ts'
 import type { Net } from '../net/net.ts'
 import { leasedTo } from './ipam.ts'
+import { isRecordedNetns, NETNS_ID } from './recorded-netns.ts'
 import type { Session } from './session.ts'
 
 const PREFIX = 'cni '
@@ -22,9 +23,6 @@ const LONGEST_ALIAS = 255
 
 /** linux/if.h IFNAMSIZ, without the NUL */
 const LONGEST_NAME = 15
-
-/** The member of an entry that holds `Namespace.id`. */
-const NETNS_ID = 'netnsId'
 
 /** The alias of an attachment's link: `cni <network> <containerID> <ifname>`. */
 export function ownerMark(attachment: Attachment): string {
@@ -79,11 +77,6 @@ export function takenName(request: Request): CniError {
 export function withNetns(session: Session, entry: Json): Json {
   const named = withMember(entry, 'netns', jsonString(session.request.netns))
   return withMember(named, NETNS_ID, jsonString(session.container().id()))
-}
-
-/** Whether the namespace is the one that the entry tells of. A number that is free again goes to the next namespace. */
-export function isRecordedNetns(container: Net, entry: Json | undefined): boolean {
-  return entry !== undefined && memberOf(entry, NETNS_ID)?.text === container.id()
 }
 
 /**

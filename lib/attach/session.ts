@@ -20,6 +20,7 @@ import type { Nft } from '../nft/nft.ts'
 import type { Records } from '../state/records.ts'
 import { Undo, UndoError } from '../undo.ts'
 import { leasesOverInterface } from './ipam.ts'
+import { withRuntime } from './other-runtimes.ts'
 import { Steps } from './steps.ts'
 
 /** The host's side of a call, which the sessions of a GC share. */
@@ -122,8 +123,9 @@ export class Session {
   /** Writes down what ADD is about to make. */
   record(entry: Json): void {
     this.#before = this.journal.read(this.request)
-    this.#entry = entry
-    this.journal.write(this.request, entry)
+    const named = withRuntime(entry, this.request)
+    this.#entry = named
+    this.journal.write(this.request, named)
   }
 
   /** Adds members to what is written down, before what they tell of is made. */

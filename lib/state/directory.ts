@@ -1,7 +1,6 @@
 /** Directories that a configuration names, for what only root may write: journal, leases, saved settings. */
 import type { Section } from '../config/section.ts'
-import { fileStatus } from '../sys/file-status.ts'
-import { whatOthersCanChange } from '../sys/own-path.ts'
+import { NOT_THERE, whatOthersCanChange } from '../sys/own-path.ts'
 
 /**
  * The member of the section that names a directory; what is wrong with it becomes a problem of the section.
@@ -25,7 +24,8 @@ export function readDirectory(section: Section, key: string, usual: string): str
 export function readDirectoryForRemoval(section: Section, key: string, usual: string): string | undefined {
   const path = pathOf(section, key, usual)
   const problem = problemOf(path, false)
-  if (problem === '') return fileStatus(path, true) !== undefined ? path : undefined
+  if (problem === '') return path
+  if (problem === NOT_THERE) return undefined
   process.stderr.write(`${section.pathOf(key)} ${problem}: left alone\n`)
   return undefined
 }
@@ -39,5 +39,5 @@ function problemOf(path: string, makes: boolean): string {
   // Files below whatever directory a runtime happens to be in would be found by nobody, or planted by somebody.
   if (!path.startsWith('/')) return 'must be an absolute path'
   const found = whatOthersCanChange(path, makes)
-  return found === '' ? '' : `must be a directory that root alone can change, but ${found}`
+  return found === '' || found === NOT_THERE ? found : `must be a directory that root alone can change, but ${found}`
 }

@@ -22,8 +22,6 @@ export interface FileStatus {
   readonly gid: number
   /** S_IFMT and the permissions */
   readonly mode: number
-  /** Device and inode: no other file of this moment has it. */
-  readonly id: string
 }
 
 const buffer = new Uint8Array(STATX_SIZE)
@@ -35,9 +33,7 @@ const view = new DataView(buffer.buffer)
  */
 export function fileStatus(path: string, follows: boolean): FileStatus | undefined {
   if (libc.statx(path, follows ? 0 : AT_SYMLINK_NOFOLLOW, buffer) < 0) return undefined
-  const device = `${String(number(MAJOR_AT))}:${String(number(MINOR_AT))}`
-  const id = `${device} ${String(number(INODE_HIGH_AT))}:${String(number(INODE_AT))}`
-  return { uid: number(UID_AT), gid: number(GID_AT), mode: view.getUint16(MODE_AT, true), id }
+  return { uid: number(UID_AT), gid: number(GID_AT), mode: view.getUint16(MODE_AT, true) }
 }
 
 function number(at: number): number {
@@ -46,6 +42,9 @@ function number(at: number): number {
 
 /** Whether two paths lead to one file, through links of either kind; false when one of them leads nowhere. */
 export function isSameFile(a: string, b: string): boolean {
-  const id = fileStatus(a, true)?.id
-  return id !== undefined && id === fileStatus(b, true)?.id
+  if (libc.statx(a, 0, buffer) < 0) return false
+  const [major, minor, high, low] = [number(MAJOR_AT), number(MINOR_AT), number(INODE_HIGH_AT), number(INODE_AT)]
+  if (libc.statx(b, 0, buffer) < 0) return false
+  const isSameDevice = major === number(MAJOR_AT) && minor === number(MINOR_AT)
+  return isSameDevice && high === number(INODE_HIGH_AT) && low === number(INODE_AT)
 }

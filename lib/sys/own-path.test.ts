@@ -2,7 +2,7 @@ import { chmodSync, existsSync, lchownSync, mkdirSync, mkdtempSync, rmSync, stat
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert, suite } from '../testing/suite.ts'
-import { whatOthersCanChange } from './own-path.ts'
+import { NOT_THERE, whatOthersCanChange } from './own-path.ts'
 
 const test = suite('lib/sys/own-path')
 
@@ -28,7 +28,7 @@ test('what belongs to root and is closed, or sticky above, is ours; what is not 
     // Below a sticky directory it is made at once.
     assert.is(statSync(join(directory, 'sticky/new')).mode & 0o777, 0o700)
     assert.not.ok(existsSync(join(directory, 'none')))
-    assert.is(whatOthersCanChange(join(directory, 'sticky/other'), false), '')
+    assert.is(whatOthersCanChange(join(directory, 'sticky/other'), false), NOT_THERE)
     assert.not.ok(existsSync(join(directory, 'sticky/other')))
     symlinkSync('sticky/own', join(directory, 'link'))
     assert.is(whatOthersCanChange(join(directory, 'link/state'), true), '')

@@ -20,17 +20,15 @@ const OVERFLOW_UID = 65534
  *
  * @param path absolute
  * @param makes false where nothing is to be made
- * @returns what others can change, with the reason; '' nothing
+ * @returns what others can change, with the reason; '' nothing; NOT_THERE where nothing is to be made
  * @throws {SysError} EROFS, EACCES
  */
 export function whatOthersCanChange(path: string, makes: boolean): string {
-  let place = ''
   let isSticky = false
-  const parts = path.split('/').filter(part => part !== '')
-  for (let i = 0; i < parts.length; i += 1) {
-    place += `/${parts[i] ?? ''}`
+  for (let end = endOfPart(path, 1); end > 0; end = endOfPart(path, end + 1)) {
+    const place = path.slice(0, end)
     const owner = statusOf(place, isSticky && makes)
-    if (owner === undefined) return ''
+    if (owner === undefined) return makes ? '' : NOT_THERE
     if (!isTrusted(owner.uid)) return `${JSON.stringify(place)} belongs to user ${String(owner.uid)}`
     if ((owner.mode & S_IFMT) === S_IFLNK) {
       const found = behindLink(place, makes)
@@ -39,10 +37,20 @@ export function whatOthersCanChange(path: string, makes: boolean): string {
       continue
     }
     const isOpen = (owner.mode & S_IWOTH) !== 0 || ((owner.mode & S_IWGRP) !== 0 && owner.gid !== 0)
-    isSticky = isOpen && (owner.mode & S_ISVTX) !== 0 && i < parts.length - 1
+    isSticky = isOpen && (owner.mode & S_ISVTX) !== 0 && end < path.length
     if (isOpen && !isSticky) return `others may write to ${JSON.stringify(place)}`
   }
   return ''
+}
+
+/** What `whatOthersCanChange` finds where it finds nothing. */
+export const NOT_THERE = 'nothing is there'
+
+/** Where the part of the path ends that begins at `from`, or behind it; 0 when there is none. */
+function endOfPart(path: string, from: number): number {
+  if (from > path.length) return 0
+  const end = path.indexOf('/', from)
+  return end < 0 ? path.length : end
 }
 
 /** The same of what a symbolic link leads to. One that leads nowhere is no place to make a directory in. */

@@ -112,6 +112,7 @@ export function placesOf(site: Site) {
     confDir: at('conf'),
     cacheDir: at('cache'),
     binDirs: [at('bin')],
+    otherBinDirs: [at('other-bin')],
     stateDir: at('state'),
     agentConfig: at('agent.json'),
     agentSocket: at('agent.sock'),

@@ -9,6 +9,7 @@ import { KernelError } from '../netlink/kernel-error.ts'
 import { messageOf } from '../sys/errors.ts'
 import { closeDescriptor } from '../sys/files.ts'
 import { NetnsError, netnsNumber, openNetns } from '../sys/netns.ts'
+import { ContainerNames, STORES } from './container-names.ts'
 import { type FoundNamespace, findNamespaces } from './find-namespaces.ts'
 import type { AttachmentView, LinkView, NamespaceView, NetworkView, OwnerView, View } from './model.ts'
 import { Peers } from './peers.ts'
@@ -40,7 +41,8 @@ export function readView(options: ViewOptions): View {
   const reads = visits.flatMap(visit => visit.read ?? [])
   const peers = new Peers(reads)
   askFurther(peers, visits)
-  const namespaces = visits.map(visit => namespaceView(visit, { host, recorded, owners, peers }))
+  const parts: Parts = { host, recorded, owners, peers, stores: new ContainerNames(STORES) }
+  const namespaces = visits.map(visit => namespaceView(visit, parts))
   return {
     version: 1,
     host: hostname(),
@@ -165,6 +167,7 @@ interface Parts {
   readonly recorded: Recorded
   readonly owners: Owners
   readonly peers: Peers
+  readonly stores: ContainerNames
 }
 
 interface Owners {
@@ -196,13 +199,13 @@ function ownerOf(network: NetworkView, { containerId, ifName }: AttachmentView):
 }
 
 function namespaceView({ found, read, problem }: Visit, parts: Parts): NamespaceView {
-  const { host, recorded, owners, peers } = parts
+  const { host, recorded, owners, peers, stores } = parts
   const isHost = found.id === host
   const owned = owners.byNamespace.get(found.id) ?? []
   const containerId = found.containerId === '' ? (owned[0]?.containerId ?? '') : found.containerId
   // A pod's containers are in the namespace of its sandbox, whose id the network's records have.
   const ids = [...owned.map(one => one.containerId), containerId]
-  const called = ids.map(id => recorded.names.get(id) ?? '').find(name => name !== '') ?? ''
+  const called = ids.map(id => recorded.names.get(id) ?? stores.nameOf(id)).find(name => name !== '') ?? ''
   return {
     id: found.id,
     isHost,

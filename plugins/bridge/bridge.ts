@@ -6,10 +6,11 @@
  *         |                                                default via 10.1.0.1
  *         +--- vethYYYYYYYY ==== eth0 of the next container
  *
- * The bridge is made by the first container and stays; everything else belongs to one attachment and goes with it.
+ * The bridge is made by the first container and stays, unless `keepDevices` is false; everything else belongs to one attachment
+ * and goes with it.
  */
 import { refuseTakenName, removeFromContainer, withNetns } from '../../lib/attach/attachment.ts'
-import { attachmentPlugin, forget, inJournal } from '../../lib/attach/attachment-plugin.ts'
+import { attachmentPlugin, inJournal } from '../../lib/attach/attachment-plugin.ts'
 import { requireUnconnected } from '../../lib/attach/connected.ts'
 import { withGatewayOf } from '../../lib/attach/gateway.ts'
 import { configureAttachment, interfaceOf } from '../../lib/attach/interface.ts'
@@ -20,13 +21,14 @@ import { addVeth, hostEndName, mayHaveRules, removeHostEnds } from '../../lib/at
 import { requestedMac } from '../../lib/cni/inputs.ts'
 import type { Plugin } from '../../lib/cni/plugin.ts'
 import { EMPTY_RESULT, type Result } from '../../lib/cni/result.ts'
-import { type Json, jsonBoolean, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
+import { type Json, jsonBoolean, jsonNumber, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Link } from '../../lib/net/links.ts'
 import { collectSpoofChecks, ensureSpoofCheck, removeSpoofCheck } from '../../lib/nft/spoof-check.ts'
 import { check, refuseUnusable } from './check.ts'
 import { type BridgeConfig, gatewayName, readConfig } from './config.ts'
 import { configurePort, ensureBridge, ensureGateway } from './devices.ts'
+import { removeEntry, whileBridgeStays } from './unused.ts'
 
 const NAME = 'bridge'
 
@@ -44,7 +46,7 @@ export function bridge(kernel: Kernel): Plugin {
     check,
     removeRules,
     removeLinks,
-    forget,
+    forget: removeEntry,
     collectStrays,
     status
   })
@@ -55,11 +57,12 @@ function add(session: Session): Result {
   const mac = requestedMac(request)
   const config = readConfig(request)
   refuseTakenName(session)
-  session.record(entryOf(session, config))
+  if (config.keepDevices) session.record(entryOf(session, config))
+  else whileBridgeStays(request, config.bridge, () => writeDown(session, config))
   const needsPort = leasesOverInterface(request)
   const before = needsPort ? EMPTY_RESULT : session.lease()
 
-  // The bridge is what a failed ADD leaves: all that can be refused without it has been.
+  // The bridge is what a failed ADD may leave: all that can be refused without it has been.
   const device = ensureBridge(host, config)
   const port = addVeth(session, { bridgeIndex: device.index, mtu: config.mtu, mac })
   configurePort(host, port, config)
@@ -79,13 +82,20 @@ function add(session: Session): Result {
   return { ...addressed, interfaces, dns: effectiveDns(request, leased) }
 }
 
+function writeDown(session: Session, config: BridgeConfig): boolean {
+  session.record(entryOf(session, config))
+  return true
+}
+
 /** What ADD is about to make, for DEL, for GC and for a person who finds it. */
 function entryOf(session: Session, config: BridgeConfig): Json {
   const entry = jsonObject([
     ['plugin', jsonString(NAME)],
     ['bridge', jsonString(config.bridge)],
     ['hostEnd', jsonString(hostEndName(session.request))],
-    ['macspoofchk', jsonBoolean(config.spoofCheck)]
+    ['macspoofchk', jsonBoolean(config.spoofCheck)],
+    ['vlan', config.vlan === 0 ? undefined : jsonNumber(config.vlan)],
+    ['keepDevices', config.keepDevices ? undefined : jsonBoolean(false)]
   ])
   return withNetns(session, entry)
 }

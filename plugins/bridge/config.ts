@@ -33,6 +33,8 @@ export interface BridgeConfig extends GatewayConfig {
   readonly acceptRa: boolean | undefined
   /** The container's interface stays down. */
   readonly disableContainerInterface: boolean
+  /** The bridge and the gateway interface of its VLAN stay when their last container goes. */
+  readonly keepDevices: boolean
 }
 
 interface VlanRange {
@@ -65,7 +67,8 @@ export function readConfig(request: Request): BridgeConfig {
     masquerade: readMasquerade(request),
     enableDad: config.boolean('enabledad', false),
     acceptRa: readAcceptRa(config, isGateway),
-    disableContainerInterface: config.boolean('disableContainerInterface', false)
+    disableContainerInterface: config.boolean('disableContainerInterface', false),
+    keepDevices: config.boolean('keepDevices', true)
   }
   refuseContradictions(config, read, request.ipam.type())
   config.finish()

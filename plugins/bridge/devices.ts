@@ -16,20 +16,25 @@ import { type BridgeConfig, gatewayName, needsVlanFiltering } from './config.ts'
 
 /**
  * Makes the bridge, or brings the one that is there in line with the configuration. Its MAC address follows from the
- * machine's id and its own name. It is never taken away by one of its containers.
+ * machine's id and its own name. It stays when its last container goes, unless that is asked for (unused.ts).
  *
  * @throws {CniError} code 7 when an interface that is no bridge has the name
  */
 export function ensureBridge(host: Net, config: BridgeConfig): Link {
   return ensureBridgeDevice(host, {
     name: config.bridge,
-    mac: stableMac(`bridge ${machineId()} ${config.bridge}`),
+    mac: bridgeMac(config.bridge),
     mtu: config.mtu,
     vlanFiltering: needsVlanFiltering(config),
     promiscuous: config.promiscMode,
     groupId: 0,
     made: () => undefined
   })
+}
+
+/** The MAC address that a bridge of this name gets from us at birth, and no other has. */
+export function bridgeMac(name: string): Uint8Array {
+  return stableMac(`bridge ${machineId()} ${name}`)
 }
 
 /**
@@ -54,8 +59,7 @@ function ensureVlanInterface(host: Net, bridge: Link, config: BridgeConfig): Lin
   const name = gatewayName(config)
   const existing = host.links.find(name)
   if (existing !== undefined) return usableGateway(existing)
-  // The name's own 15 bytes are taken by bridge and VLAN: the port is called by its hash.
-  const portName = hashedName('vgw', name).slice(0, VGW_NAME)
+  const portName = gatewayPortName(name)
   try {
     const kind: LinkKind = { kind: 'veth', peer: { name, mtu: config.mtu } }
     const port = host.links.add({ name: portName, kind, mtu: config.mtu, masterIndex: bridge.index, up: true })
@@ -71,6 +75,11 @@ function ensureVlanInterface(host: Net, bridge: Link, config: BridgeConfig): Lin
 
 /** `vgw` and eight digits of the hash. */
 const VGW_NAME = 11
+
+/** The other end of a VLAN's gateway interface. That one's 15 bytes are taken by bridge and VLAN: its hash it is. */
+export function gatewayPortName(gateway: string): string {
+  return hashedName('vgw', gateway).slice(0, VGW_NAME)
+}
 
 /** Ours, the reference's or an administrator's: an end of a veth pair or a VLAN of the bridge. */
 function usableGateway(link: Link): Link {

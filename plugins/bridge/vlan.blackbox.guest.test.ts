@@ -114,4 +114,34 @@ async function reaches(from: Namespace, to: Namespace, address: string): Promise
   }
 }
 
+test("keepDevices false: a VLAN's gateway interface goes with the VLAN's last container, the bridge with the last of all", async () => {
+  await inWorld(2, world => {
+    const names = (): readonly string[] =>
+      world.ip(world.host, 'link', 'show').map((link: Parsed) => String(link.ifname))
+    const keys = { keepDevices: false, isGateway: true }
+    const at = (vlan: number, subnet: string): object =>
+      network(world, { ...keys, vlan, ipam: { type: 'host-local', dataDir: world.dataDir, subnet } })
+    const [ten, twenty] = [at(10, '10.9.0.0/24'), at(20, '10.8.0.0/24')]
+    const [first, second] = [0, 1].map(i => ({ container: world.container(i), containerId: `c${i}` }))
+    world.add('bridge', ten, first)
+    world.add('bridge', twenty, second)
+    assert.ok(names().includes('br7.10') && names().includes('br7.20'))
+    world.del('bridge', ten, first)
+    assert.ok(!names().includes('br7.10') && names().includes('br7.20'))
+    // Somebody else's port in the VLAN needs the gateway.
+    world.add('bridge', ten, first)
+    world.sh(world.host, 'ip', 'link', 'add', 'vm0', 'type', 'dummy')
+    world.sh(world.host, 'ip', 'link', 'set', 'vm0', 'master', 'br7')
+    world.sh(world.host, 'bridge', 'vlan', 'add', 'dev', 'vm0', 'vid', '5-15')
+    world.del('bridge', ten, first)
+    assert.ok(names().includes('br7.10'))
+    world.sh(world.host, 'ip', 'link', 'del', 'vm0')
+    world.del('bridge', twenty, second)
+    assert.equal(
+      names().filter(name => name.startsWith('br7')),
+      []
+    )
+  })
+})
+
 test.run()

@@ -55,10 +55,15 @@ test('what is written down, the result, and a DEL by ids alone; lo is up', () =>
     assert.is(result.status, 0)
     assert.equal(JSON.parse(result.stdout).dns, { nameservers: ['127.0.0.11'], search: ['example.org', 'lab.example'] })
     assert.match(said, /^dns: reach the agent: .*; names are answered as soon as it runs\n$/)
-    const { netns, netnsId, socket, ...rest } = entryOf(fake, ID)
+    const { netns, netnsId, socket, runtime, ...rest } = entryOf(fake, ID)
     assert.equal(
-      { netns, netnsId, socket },
-      { netns: BOX, netnsId: kernel.open(BOX).id(), socket: NOWHERE.registry.socket }
+      { netns, netnsId, socket, runtime },
+      {
+        netns: BOX,
+        netnsId: kernel.open(BOX).id(),
+        socket: NOWHERE.registry.socket,
+        runtime: readFileSync(`/proc/${process.ppid}/comm`, 'utf8').trim()
+      }
     )
     assert.equal(rest, {
       names: ['ubuntu2', 'web', 'db_1', '0123456789ab'],

@@ -10,10 +10,11 @@
  *
  * Without anything to tune (nerdctl's default chain ends like that) it hands the result on and touches nothing.
  */
-import { isOwnNamespace, isRecordedNetns } from '../../lib/attach/attachment.ts'
+import { isOwnNamespace } from '../../lib/attach/attachment.ts'
 import { nothing } from '../../lib/attach/attachment-plugin.ts'
 import { chainedPlugin } from '../../lib/attach/chained-plugin.ts'
 import { directoryOf } from '../../lib/attach/journal.ts'
+import { isRecordedNetns } from '../../lib/attach/recorded-netns.ts'
 import type { Session } from '../../lib/attach/session.ts'
 import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import { requiredPrevResult } from '../../lib/cni/inputs.ts'

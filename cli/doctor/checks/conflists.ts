@@ -25,22 +25,43 @@ export const conflists: Check = {
   ]
 }
 
-function missing(network: Network, { places }: Facts): readonly Finding[] {
+/** The plugins of a network and of its address pools that are in none of the directories. */
+function absent(network: Network, directories: readonly string[]): readonly PluginMissing[] {
   const ipams = network.plugins.flatMap(plugin => {
     const ipam = memberOf(plugin, 'ipam')
     const type = ipam === undefined ? '' : (memberOf(ipam, 'type')?.text ?? '')
     return type === '' || type.includes('/') ? [] : [type]
   })
-  return [...new Set([...network.plugins.map(pluginType), ...ipams])].flatMap((type): readonly Finding[] => {
+  return [...new Set([...network.plugins.map(pluginType), ...ipams])].flatMap(type => {
     try {
-      findPlugin(type, places.binDirs, 'ADD')
+      findPlugin(type, directories, 'ADD')
       return []
     } catch (error) {
-      if (!(error instanceof PluginMissing)) throw error
-      const what = `network ${network.name} needs plugin ${type}, which is not installed`
-      return [{ severity: 'error', what, evidence: [error.message, network.path], remedy: error.details }]
+      if (error instanceof PluginMissing) return [error]
+      throw error
     }
   })
+}
+
+function missing(network: Network, { places }: Facts): readonly Finding[] {
+  const here = absent(network, places.binDirs)
+  const [first] = here
+  if (first === undefined) return []
+  const anywhere = absent(network, [...places.binDirs, ...places.otherBinDirs])
+  const names = (list: readonly PluginMissing[]): string => list.map(one => one.plugin).join(', ')
+  const evidence = [network.path, ...here.map(one => one.message)]
+  if (anywhere.length === 0) {
+    return [
+      {
+        severity: 'note',
+        what: `network ${network.name} has plugins that only some runtimes find: ${names(here)}`,
+        evidence: [...evidence, `they are in one of ${places.otherBinDirs.join(', ')}`],
+        remedy: 'nothing where only podman uses the network; else install them where the other runtime looks'
+      }
+    ]
+  }
+  const what = `network ${network.name} needs plugins that are not installed: ${names(anywhere)}`
+  return [{ severity: 'error', what, evidence, remedy: first.details }]
 }
 
 function order(network: Network): readonly Finding[] {

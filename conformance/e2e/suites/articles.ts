@@ -10,6 +10,7 @@ import { macvlan } from '../articles/macvlan.ts'
 import { names } from '../articles/names.ts'
 import { overlay } from '../articles/overlay.ts'
 import { ownNetworks, type Runtimes } from '../articles/own-networks.ts'
+import { services } from '../articles/services.ts'
 import { until } from '../command.ts'
 import { Containerd } from '../containerd.ts'
 import { installPlugins } from '../host.ts'
@@ -41,6 +42,7 @@ export const articlesSuite: Suite = {
         ...names(all),
         ...macvlan(patchbay),
         ...overlay(all),
+        ...services(patchbay),
         ...fromDocker()
       ],
       // Nothing is made once and stays: a network that is removed takes its bridge along.

@@ -1,5 +1,5 @@
 /** containerd as the kubelet uses it: pods over CRI. */
-import { equal, ok, rejects } from 'node:assert/strict'
+import { equal, ok } from 'node:assert/strict'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Netmask } from 'netmask'
@@ -364,7 +364,6 @@ async function names(lab: Lab): Promise<void> {
       lab.withPods(2, { dns: '127.0.0.11' }, async (a, b) => {
         await cri.exec(b, 'ping', '-c1', '-W2', a.name)
         await cri.exec(a, 'ping', '-c1', '-W2', b.name)
-        await rejects(cri.exec(a, 'ping', '-c1', '-W2', 'ubuntu4'))
       })
     )
   } finally {

@@ -284,7 +284,6 @@ function findEachOther(lab: Lab, network: string): Promise<void> {
       lab.with([...flags, '--network-alias', 'ubuntu3'], b => {
         for (const name of [a, 'ubuntu2']) lab.podman.run('exec', b, 'ping', '-c1', '-W2', name)
         for (const name of [b, 'ubuntu3']) lab.podman.run('exec', a, 'ping', '-c1', '-W2', name)
-        ok(lab.podman.outcome('exec', a, 'ping', '-c1', '-W2', 'ubuntu4').status !== 0)
       })
     )
   )

@@ -1,0 +1,123 @@
+/** The files of networks over a registry in a directory. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseAddress } from '../../lib/ip/address.ts'
+import { parsePrefix } from '../../lib/ip/prefix.ts'
+import { assert, suite } from '../../lib/testing/suite.ts'
+import { AloneRegistry } from '../alone-registry.ts'
+import { Metrics } from '../metrics.ts'
+import { ConfDir } from './conf-dir.ts'
+import { conflistOf } from './conflist.ts'
+import { Networks, type NewNetwork } from './networks.ts'
+
+const test = suite('agent/networks')
+
+const SETTINGS = { socket: '/s', stateDir: '/t', underlay: { dev: '', local: '' } }
+
+function wish(name: string, net: number): NewNetwork {
+  const [subnet, gateway] = [parsePrefix(`10.${net}.0.0/24`), parseAddress(`10.${net}.0.1`)]
+  if (subnet === undefined || gateway === undefined) throw new Error(`no network: ${net}`)
+  const ranges = [{ subnet, gateway, span: undefined, exclude: [] }]
+  const plain = { internal: false, masquerade: true, encrypted: false, names: true, mtu: undefined, labels: new Map() }
+  return { name, ranges, vni: undefined, ...plain }
+}
+
+/** A host with its directories. */
+class Host {
+  readonly directory = mkdtempSync(join(tmpdir(), 'patchbay-networks-'))
+  readonly confDir = new ConfDir(join(this.directory, 'net.d'), SETTINGS)
+  readonly used = new Set<string>()
+  readonly released: string[] = []
+  readonly logged: string[] = []
+  clash = ''
+
+  start(): Networks {
+    const own = { values: () => new Map(), claims: () => new Map() }
+    const networks = new Networks({
+      registry: new AloneRegistry({ directory: join(this.directory, 'registry'), own }),
+      confDir: this.confDir,
+      isAlone: true,
+      isUsed: name => this.used.has(name),
+      clashOf: () => this.clash,
+      release: name => this.released.push(name),
+      compareSeconds: 3600,
+      metrics: new Metrics(),
+      log: message => this.logged.push(message)
+    })
+    networks.start()
+    return networks
+  }
+
+  files(): readonly string[] {
+    const path = join(this.directory, 'net.d')
+    return existsSync(path) ? readdirSync(path).sort() : []
+  }
+}
+
+async function onHost(body: (host: Host) => Promise<void>): Promise<void> {
+  const host = new Host()
+  try {
+    await body(host)
+  } finally {
+    rmSync(host.directory, { recursive: true })
+  }
+}
+
+test('a network is removed where nobody is on it, and only then what it held is given back', () =>
+  onHost(async host => {
+    const networks = host.start()
+    await networks.create(wish('blue', 61), 5000)
+    await networks.create(wish('red', 62), 5000)
+    host.used.add('blue')
+    for (const name of ['blue', 'red']) await networks.remove(name, 5000)
+    assert.equal([host.files(), host.released], [['patchbay-blue.conflist'], ['red']])
+    networks.stop()
+    // A new agent that finds the file, and nobody on the network any more.
+    host.used.clear()
+    const next = host.start()
+    assert.equal([host.files(), host.released, next.list()], [[], ['red', 'blue'], []])
+    next.stop()
+  }))
+
+test('a file that was taken away comes back; a clash keeps a network from runtimes, but takes none from them', () =>
+  onHost(async host => {
+    let networks = host.start()
+    const { path } = await networks.create(wish('blue', 61), 5000)
+    const text = readFileSync(path, 'utf8')
+    networks.stop()
+    rmSync(path)
+    networks = host.start()
+    assert.is(
+      readFileSync(path, 'utf8').replace(/"(revision|sha256)": .*/g, ''),
+      text.replace(/"(revision|sha256)": .*/g, '')
+    )
+    host.clash = 'subnet 10.61.0.0/24 overlaps that of eth0'
+    const red = await networks.create(wish('red', 62), 5000)
+    assert.is(red.problem, host.clash)
+    networks.stop()
+    networks = host.start()
+    assert.equal(host.files(), ['patchbay-blue.conflist'])
+    host.clash = ''
+    networks.stop()
+    host.start().stop()
+    assert.equal(host.files(), ['patchbay-blue.conflist', 'patchbay-red.conflist'])
+  }))
+
+test('an agent that is alone leaves the files of a cluster as they are', () =>
+  onHost(async host => {
+    const networks = host.start()
+    const { record, path } = await networks.create(wish('blue', 61), 5000)
+    networks.stop()
+    rmSync(join(host.directory, 'registry'), { recursive: true })
+    // As etcd counts.
+    const text = conflistOf({ record, revision: 17 }, SETTINGS)
+    writeFileSync(path, text)
+    const other = host.start()
+    assert.is(readFileSync(path, 'utf8'), text)
+    assert.equal([other.list(), host.released], [[], []])
+    assert.match(host.logged.join(), /"blue" is left out: it is a cluster's, and this agent is alone/)
+    other.stop()
+  }))
+
+test.run()
