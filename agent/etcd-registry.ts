@@ -46,6 +46,7 @@ import {
   type Unchanged
 } from './registry.ts'
 import { ownerFromValue, ownerValue } from './registry-value.ts'
+import { noticeSleep } from './sleep.ts'
 
 export interface EtcdRegistryOptions extends EtcdOptions, HostOptions {
   readonly own: OwnRecords
@@ -211,10 +212,12 @@ export class EtcdRegistry implements Registry {
     while (!signal.aborted) {
       const broken = Promise.withResolvers<string>()
       this.#break = broken.resolve
-      let renewal: NodeJS.Timeout | undefined
+      let timers: readonly NodeJS.Timeout[] = []
       try {
         await this.#listen()
-        renewal = this.#keepLeases()
+        // etcd tells a watch that it has compacted what was to come, but not always one whose answers waited to be read.
+        const slept = noticeSleep(seconds => this.#readAgain(`everything: this process had no turn for ${seconds} s`))
+        timers = [this.#keepLeases(), slept]
         const connected = Date.now()
         const reason = await this.#registerUntil(broken.promise)
         failures = Date.now() - connected > LASTING_MS ? 0 : failures + 1
@@ -224,7 +227,7 @@ export class EtcdRegistry implements Registry {
         this.#tellTrouble(messageOf(error))
         failures += 1
       }
-      clearInterval(renewal)
+      for (const timer of timers) clearInterval(timer)
       this.#stream?.close()
       this.#stream = undefined
       this.#etcd.moveOn()
@@ -326,6 +329,14 @@ export class EtcdRegistry implements Registry {
     return setInterval(() => keep().catch((error: Error) => this.#break(error.message)), period)
   }
 
+  #readAgain(what: string): void {
+    this.#options.log(`registry: reads again ${what}`)
+    for (const one of this.#followed) {
+      this.#unwatch(one)
+      this.#syncOrBreak(one)
+    }
+  }
+
   /** Reads all of it and follows from there: nothing is missed in between. */
   async #sync(followed: Followed): Promise<void> {
     const stream = this.#stream
@@ -381,13 +392,8 @@ export class EtcdRegistry implements Registry {
     const followed = this.#watches.get(reply.watchId)
     if (followed === undefined) return
     if (reply.canceled) {
-      this.#options.log(`registry: ${followed.prefix} is read again: ${reply.reason || 'compacted'}`)
-      // Who slept through one compaction has slept through it everywhere: etcd does not always tell every watch of it.
-      for (const one of this.#followed) {
-        // Those that are told have nothing to add.
-        this.#unwatch(one)
-        this.#syncOrBreak(one)
-      }
+      // Who slept through one compaction has slept through it everywhere, and those that are told have nothing to add.
+      this.#readAgain(`${followed.prefix} and the rest: ${reply.reason || 'compacted'}`)
       return
     }
     const cut = followed.prefix.length
