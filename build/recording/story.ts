@@ -18,6 +18,7 @@ export const STORY: readonly Line[] = [
   { typed: 'patchbay port web' },
   { typed: 'patchbay network ls' },
   { typed: 'patchbay map' },
+  { typed: 'patchbay doctor --check agent --check names' },
   { typed: 'patchbay exec db ip link set eth0 mtu 1400' },
   { typed: 'patchbay check blue db', status: 1 },
   { typed: 'patchbay rm -f web db' },
