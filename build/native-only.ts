@@ -10,6 +10,7 @@
  */
 export const NATIVE_ONLY: ReadonlyMap<string, string> = new Map([
   ['build/instructions.blackbox.test.ts', 'what Node computes at its start would be counted, for minutes'],
+  ['build/recording.blackbox.test.ts', 'judges what is written about the command, which is the same on both'],
   ['conformance/bench.blackbox.test.ts', 'judges the benchmark, not the plugins that it times'],
   ['conformance/mutations.blackbox.test.ts', 'judges the conformance suite, with scripts in place of plugins'],
   ['plugins/bandwidth/bandwidth.blackbox.test.ts', 'its logic: bandwidth.test.ts, bandwidth.kernel.test.ts'],

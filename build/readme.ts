@@ -3,7 +3,8 @@
  * README; its benchmark table, the results in docs/benchmark.md and the plots beside it from docs/benchmark.json, which
  * `npm run bench` writes; docs/reference from the docstrings of lib/.
  *
- * docs/commands.md comes from the table of commands, docs/map.svg from the example of a view.
+ * docs/commands.md comes from the table of commands, docs/map.svg from the example of a view, README.md's terminal from
+ * docs/recording.cast, which `npm run recording` writes.
  *
  *     node build/readme.ts [--write]
  */
@@ -16,6 +17,7 @@ import { markdownReport, shortMarkdown } from '../conformance/bench/report.ts'
 import { withResults } from '../conformance/bench/results-block.ts'
 import { commandsPage } from './commands-page.ts'
 import { pluginFolders, ROOT } from './project.ts'
+import { CAST, screenOf } from './recording/cast.ts'
 import { REFERENCE, referencePages } from './reference.ts'
 
 const README = 'README.md'
@@ -67,7 +69,8 @@ function wanted(): ReadonlyMap<string, string> {
 
 function benchmarked(): ReadonlyMap<string, string> {
   const report = benchmark()
-  const readme = replaced(textOf(README), 'plugins', pluginTable())
+  const terminal = ['```console', screenOf(textOf(CAST)), '```'].join('\n')
+  const readme = replaced(replaced(textOf(README), 'plugins', pluginTable()), 'recording', terminal)
   if (report === undefined) return new Map([...referencePages(), [README, readme]])
   const documents = new Map([...referencePages(), [README, replaced(readme, 'bench', shortMarkdown(report))]])
   documents.set(BENCHMARK, withResults(textOf(BENCHMARK), markdownReport(report, 'benchmark')))

@@ -27,6 +27,7 @@ const TASKS = {
   'bench:services': { script: 'cli/bench-services.ts' },
   'demo:services': { script: 'cli/demo-services.ts', first: ['build:wanted'] },
   'demo:overlay': { script: 'cli/demo-overlay.ts', first: ['build:wanted'] },
+  recording: { script: 'build/recording.ts', first: ['build:wanted'] },
   bench: { script: 'conformance/bench.ts', first: ['build:wanted'] },
   conformance: { script: 'conformance/main.ts', first: ['build:wanted'] },
   scoreboard: { script: 'conformance/scoreboard.ts', first: ['build:wanted'] },

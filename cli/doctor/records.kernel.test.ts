@@ -135,16 +135,16 @@ const RECORDS: readonly BrokenWorld[] = [
       site.file('state/web/c1:eth0.dns.json', { netns: red.path, netnsId: netnsId(red), names: ['red'], addresses: [] })
     },
     says: /^containers ask 127\.0\.0\.11 for names, and nobody answers there$/,
-    shows: /red: no socket at 127\.0\.0\.11:53/,
+    shows: /red: no socket at 127\.0\.0\.11/,
     mends: answerNames
   }
 ]
 
 const RESOLVER = `const socket = require('node:dgram').createSocket('udp4')
-  socket.bind(53, '127.0.0.11', () => console.log('bound'))
+  socket.bind(0, '127.0.0.11', () => console.log('bound'))
   setTimeout(() => process.exit(), 60_000)`
 
-/** A socket where the agent has one. */
+/** A socket where the agent has one: at the resolver's address, on a high port. */
 async function answerNames(site: Site): Promise<void> {
   site.ip(site.box(0), 'link set lo up')
   const child = spawn(NSENTER, [`--net=${site.box(0).path}`, process.execPath, '-e', RESOLVER])

@@ -3,8 +3,11 @@ import { readFileSync } from 'node:fs'
 import type { NamespaceView } from '../../../lib/view/model.ts'
 import type { Check } from '../finding.ts'
 
-/** 127.0.0.11:53 */
-const RESOLVER = '0B00007F:0035'
+/**
+ * A socket of 127.0.0.11 at any port: the agent listens on a high one, to which the container's nf_tables translate port 53. In
+ * the column of local addresses: in that of remote ones it is a program that asks.
+ */
+const RESOLVER = /^ *\d+: 0B00007F:/m
 
 export const names: Check = {
   name: 'names',
@@ -21,7 +24,7 @@ export const names: Check = {
       {
         severity: 'error',
         what: 'containers ask 127.0.0.11 for names, and nobody answers there',
-        evidence: silent.map(one => `${one.name}: no socket at 127.0.0.11:53`),
+        evidence: silent.map(one => `${one.name}: no socket at 127.0.0.11`),
         remedy: 'start the agent: patchbay agent (systemctl start patchbay-agent)'
       }
     ]
@@ -31,7 +34,7 @@ export const names: Check = {
 /** One that has ended meanwhile asks no more. */
 function isAnswered(namespace: NamespaceView): boolean {
   try {
-    return readFileSync(`/proc/${String(namespace.processes.pid)}/net/udp`, 'utf8').includes(RESOLVER)
+    return RESOLVER.test(readFileSync(`/proc/${String(namespace.processes.pid)}/net/udp`, 'utf8'))
   } catch {
     return true
   }
