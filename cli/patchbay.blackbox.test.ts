@@ -159,7 +159,7 @@ test('what cannot be attached is told with the plugin, the code and the remedy, 
     if (box === undefined) return
     createNetwork(stage)
     const nothing = stage.run('attach', 'blue', '/etc/hostname', '--container-id', 'c1')
-    assert.match(nothing.stderr, /"\/etc\/hostname": not a namespace file\n {2}what to do: name a process/)
+    assert.match(nothing.stderr, /"\/etc\/hostname": not a namespace file\n {2}what to do: name a container of run/)
     const answer = stage.run('network', 'connect', 'blue', box.path, '--ip', '10.98.0.1')
     assert.is(answer.status, 1)
     assert.match(answer.stderr, /10\.98\.0\.1.*\n {2}in plugin bridge, ADD with code 101\n {2}what to do: /)

@@ -34,9 +34,9 @@ printf '%s' "$out" | tr -d '\\n' | sed -E '${expression}'
 exit $status`
 }
 
-/** Passes the input through sed. */
+/** Passes the input through sed. Every verb has this script for its caller: a plugin may ask who calls it. */
 export function fed(expression: string, verbs = '*'): string {
-  return `case "$CNI_COMMAND" in ${verbs}) sed -E '${expression}' | "$real";; *) exec "$real";; esac`
+  return `case "$CNI_COMMAND" in ${verbs}) sed -E '${expression}' | "$real";; *) "$real";; esac`
 }
 
 export const MEMORY = '/run/patchbay-conformance/mutation-$CNI_CONTAINERID-$CNI_IFNAME'

@@ -26,6 +26,8 @@ export interface Victim {
   readonly fault?: string
 }
 
+const NEVER = 65_535
+
 /** Runs the call, to which the fault happens at its `when`-th call of the kernel of that kind. */
 export function callWithFault(world: World, victim: Victim, when: number): Outcome {
   const { plugin, config, command = 'ADD', syscall = 'sendto', fault = 'signal=KILL' } = victim
@@ -33,6 +35,11 @@ export function callWithFault(world: World, victim: Victim, when: number): Outco
   const inject = `inject=${syscall}:${fault}:when=${when}`
   const args = ['-f', '-qq', '-o', '/dev/null', '-e', `trace=${syscall}`, '-e', inject, `${world.binDir}/${plugin}`]
   return world.host.run('strace', args, { env, input: JSON.stringify(config) })
+}
+
+/** A later call, to which nothing happens, by the same program: GC keeps the living containers of others. */
+export function callUnharmed(world: World, victim: Victim): Outcome {
+  return callWithFault(world, victim, NEVER)
 }
 
 /**

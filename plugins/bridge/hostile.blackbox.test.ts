@@ -16,7 +16,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { ENGINE } from '../../lib/testing/blackbox.ts'
-import { addEnvironment, sweepKills } from '../../lib/testing/kill-sweep.ts'
+import { addEnvironment, callUnharmed, sweepKills } from '../../lib/testing/kill-sweep.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { inWorld, type Parsed, type World } from '../../lib/testing/world.ts'
 
@@ -333,7 +333,7 @@ test('killed between any two changes of files: DEL leaves nothing, and so does G
       world.del('bridge', config)
       for (const syscall of CALLS) {
         const clean = (when: number): void => {
-          const reply = world.call('bridge', command, config)
+          const reply = callUnharmed(world, { plugin: 'bridge', config, command })
           assert.is(reply.status, 0, reply.stdout)
           const what = `${command} after a kill at ${syscall} ${when}`
           assertClean(world, what)

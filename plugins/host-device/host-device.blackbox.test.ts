@@ -1,5 +1,5 @@
 // needs: ip nft strace reference-plugins
-import { sweepKills } from '../../lib/testing/kill-sweep.ts'
+import { callUnharmed, sweepKills } from '../../lib/testing/kill-sweep.ts'
 import { linkNamesIn } from '../../lib/testing/side-by-side.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { inWorld, REFERENCE_DIR, type World } from '../../lib/testing/world.ts'
@@ -132,7 +132,7 @@ test('an ADD that is killed between any two messages to the kernel: DEL or GC br
       if (when % 2 === 0) world.del('host-device', config, { netns: '' })
       else {
         const gc = { ...config, 'cni.dev/valid-attachments': [] }
-        assert.is(world.call('host-device', 'GC', gc, { netns: '' }).status, 0)
+        assert.is(callUnharmed(world, { plugin: 'host-device', config: gc, command: 'GC' }).status, 0)
       }
       assert.equal(linkNamesIn(world), ['lo'], `killed at message ${when}`)
       assert.equal([world.snapshot(), deviceOnHost(world)], before, `killed at message ${when}`)

@@ -1,5 +1,5 @@
 // needs: ip nft strace reference-plugins
-import { sweepKills } from '../../lib/testing/kill-sweep.ts'
+import { callUnharmed, sweepKills } from '../../lib/testing/kill-sweep.ts'
 import { comparable, hostLocalIpam, inHostWithUplink, linkNamesIn } from '../../lib/testing/side-by-side.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { type Parsed, REFERENCE_DIR, type World } from '../../lib/testing/world.ts'
@@ -151,7 +151,7 @@ test('an ADD that is killed between any two messages to the kernel: DEL and GC l
       // Every other time the runtime has forgotten the container, as after a crash of its own.
       if (when % 2 === 0) {
         const gc = { ...config, 'cni.dev/valid-attachments': [] }
-        assert.is(world.call('macvlan', 'GC', gc, { netns: '' }).status, 0)
+        assert.is(callUnharmed(world, { plugin: 'macvlan', config: gc, command: 'GC' }).status, 0)
       } else world.del('macvlan', config, { netns: when % 4 === 1 ? '' : world.container().path })
       assert.equal(linkNamesIn(world), ['lo'], `killed at message ${when}`)
       assert.is(world.snapshot(), before, `killed at message ${when}`)
