@@ -13,7 +13,17 @@ export const ENGINES: readonly Engine[] = ['node', 'native']
 export const NODE_BIN = join(ROOT, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node')
 
 /** Folders below which source files are looked for. */
-const SOURCE_FOLDERS: readonly string[] = ['lib', 'plugins', 'ipam', 'agent', 'dhcp', 'cli', 'conformance', 'build']
+const SOURCE_FOLDERS: readonly string[] = [
+  'lib',
+  'plugins',
+  'ipam',
+  'agent',
+  'dhcp',
+  'cli',
+  'conformance',
+  'build',
+  'fuzz'
+]
 
 /** The directory of an engine's executables: a CNI_PATH. */
 export function binDir(engine: Engine): string {
