@@ -7,7 +7,7 @@ import type { OverlayLab } from './overlay-lab.ts'
 
 /**
  * The agents' own conversation with etcd, hosts that look for each other and for routers, and what they say when nobody
- * listens at a port.
+ * listens at a port, or when a packet came that was for another: to the former address of one, from who does not know yet.
  */
 const ORDINARY = [
   'tcp port 2379',
@@ -16,6 +16,7 @@ const ORDINARY = [
   '(src net fe80::/10 and dst net ff02::/16)',
   'src host ::',
   'icmp[0] == 3',
+  'icmp[0] == 5',
   '(icmp6 and ip6[40] == 1)'
 ].join(' or ')
 
