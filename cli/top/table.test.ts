@@ -1,6 +1,7 @@
 import { labelsOf } from '../../agent/traffic-metrics.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
-import { NO_COUNTERS, type Rated } from '../../lib/view/traffic.ts'
+import { NO_COUNTERS } from '../../lib/view/model.ts'
+import type { Rated } from '../../lib/view/traffic.ts'
 import { after } from './live.ts'
 import { sizeText, sorted, topTable } from './table.ts'
 

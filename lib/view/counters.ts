@@ -4,22 +4,11 @@
  * @source linux/if_link.h struct rtnl_link_stats64, IFLA_STATS64
  */
 import { PayloadReader } from '../netlink/payload-reader.ts'
-import type { CountersView } from './model.ts'
+import { type CountersView, NO_COUNTERS } from './model.ts'
 
 const IFINFOMSG_BYTES = 16
 const IFLA_STATS64 = 23
 const COUNTERS = 8
-
-const NONE: CountersView = {
-  rxBytes: 0,
-  rxPackets: 0,
-  rxErrors: 0,
-  rxDropped: 0,
-  txBytes: 0,
-  txPackets: 0,
-  txErrors: 0,
-  txDropped: 0
-}
 
 /**
  * @param payload of RTM_NEWLINK
@@ -29,7 +18,7 @@ export function countersOf(payload: Uint8Array): CountersView {
   const reader = new PayloadReader(payload, 'ifinfomsg', false)
   reader.fixed(IFINFOMSG_BYTES)
   const place = reader.find(IFLA_STATS64)
-  if (place < 0 || reader.length(place) < COUNTERS * 8) return NONE
+  if (place < 0 || reader.length(place) < COUNTERS * 8) return NO_COUNTERS
   // Above 2^53 the last digits are rounded: JSON has no larger integers that every reader takes.
   const at = (field: number): number => Number(reader.view.getBigUint64(place + field * 8, true))
   return {

@@ -106,6 +106,17 @@ export interface CountersView {
   readonly txDropped: number
 }
 
+export const NO_COUNTERS: CountersView = {
+  rxBytes: 0,
+  rxPackets: 0,
+  rxErrors: 0,
+  rxDropped: 0,
+  txBytes: 0,
+  txPackets: 0,
+  txErrors: 0,
+  txDropped: 0
+}
+
 export interface OwnerView {
   readonly network: string
   readonly containerId: string

@@ -1,20 +1,9 @@
 import { assert, suite } from '../testing/suite.ts'
-import type { LinkView } from './model.ts'
+import { type LinkView, NO_COUNTERS } from './model.ts'
 import { Peers } from './peers.ts'
 import type { ReadLink, ReadNamespace } from './read-namespace.ts'
 
 const test = suite('lib/view: other ends')
-
-const COUNTERS = {
-  rxBytes: 0,
-  rxPackets: 0,
-  rxErrors: 0,
-  rxDropped: 0,
-  txBytes: 0,
-  txPackets: 0,
-  txErrors: 0,
-  txDropped: 0
-}
 
 function link(index: number, peerIndex: number, peerNumber: number | undefined, kind = 'veth'): ReadLink {
   const view: LinkView = {
@@ -31,7 +20,7 @@ function link(index: number, peerIndex: number, peerNumber: number | undefined, 
     isIsolated: false,
     addresses: [],
     vlan: 0,
-    counters: COUNTERS
+    counters: NO_COUNTERS
   }
   return { view, peerIndex, peerNumber }
 }

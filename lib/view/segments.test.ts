@@ -1,19 +1,8 @@
 import { assert, suite } from '../testing/suite.ts'
-import type { LinkView, NamespaceView, View } from './model.ts'
+import { type LinkView, type NamespaceView, NO_COUNTERS, type View } from './model.ts'
 import { segmentsOf } from './segments.ts'
 
 const test = suite('lib/view: segments')
-
-const COUNTERS = {
-  rxBytes: 0,
-  rxPackets: 0,
-  rxErrors: 0,
-  rxDropped: 0,
-  txBytes: 0,
-  txPackets: 0,
-  txErrors: 0,
-  txDropped: 0
-}
 
 function link(index: number, name: string, more: Partial<LinkView> = {}): LinkView {
   return {
@@ -30,7 +19,7 @@ function link(index: number, name: string, more: Partial<LinkView> = {}): LinkVi
     isIsolated: false,
     addresses: [],
     vlan: 0,
-    counters: COUNTERS,
+    counters: NO_COUNTERS,
     ...more
   }
 }

@@ -1,6 +1,6 @@
 import { assert, suite } from '../testing/suite.ts'
-import type { CountersView } from './model.ts'
-import { byNetwork, NO_COUNTERS, rated, type Traffic } from './traffic.ts'
+import { type CountersView, NO_COUNTERS } from './model.ts'
+import { byNetwork, rated, type Traffic } from './traffic.ts'
 
 const test = suite('lib/view: traffic')
 

@@ -1,7 +1,7 @@
 /** Who receives and sends how much: counters by container, network and published port, and rates from two readings. */
 import { formatAddress } from '../ip/address.ts'
 import type { ConntrackEntry } from '../netlink/nf/conntrack.ts'
-import type { CountersView, View } from './model.ts'
+import { type CountersView, NO_COUNTERS, type View } from './model.ts'
 import { segmentsOf } from './segments.ts'
 
 /** What a thing has received and sent since it is there, as itself sees it. */
@@ -16,17 +16,6 @@ export interface Traffic {
   readonly counters: CountersView
   /** That the host follows now; of both directions. */
   readonly connections: number
-}
-
-export const NO_COUNTERS: CountersView = {
-  rxBytes: 0,
-  rxPackets: 0,
-  rxErrors: 0,
-  rxDropped: 0,
-  txBytes: 0,
-  txPackets: 0,
-  txErrors: 0,
-  txDropped: 0
 }
 
 /** Per second; of counters that began anew meanwhile, as of a link that was made again, 0. */
