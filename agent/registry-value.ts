@@ -112,7 +112,8 @@ function textOf(value: unknown): string {
   return typeof value === 'string' ? value : ''
 }
 
-function membersOf(text: string): Readonly<Record<string, unknown>> {
+/** The members of a value that is an object; none of any other. */
+export function membersOf(text: string): Readonly<Record<string, unknown>> {
   try {
     const value: unknown = JSON.parse(text)
     return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {}
@@ -122,7 +123,7 @@ function membersOf(text: string): Readonly<Record<string, unknown>> {
 }
 
 /** One machine's address. */
-function usable(text: string): IpAddress | undefined {
+export function usable(text: string): IpAddress | undefined {
   const address = parseAddress(text)
   if (address === undefined || isUnspecified(address) || isLoopback(address) || isMulticast(address)) return undefined
   return address

@@ -4,16 +4,10 @@
  *     encryption/<host>   {"key": "<base64>", "address": "fd…", "endpoint": "192.0.2.1:51830"}
  */
 import { createHash } from 'node:crypto'
-import {
-  formatAddress,
-  type IpAddress,
-  isLoopback,
-  isMulticast,
-  isUnspecified,
-  parseAddress
-} from '../../lib/ip/address.ts'
+import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import type { IpPrefix } from '../../lib/ip/prefix.ts'
 import type { WgEndpoint } from '../../lib/net/wireguard.ts'
+import { membersOf, usable } from '../registry-value.ts'
 import { keyBytes } from './keys.ts'
 
 export const KEYS_PREFIX = 'encryption/'
@@ -49,11 +43,9 @@ export function endpointText({ address, port }: WgEndpoint): string {
 
 function endpointOf(text: string): WgEndpoint | undefined {
   const parts = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([0-9]{1,5})$/.exec(text)
-  const address = parseAddress(parts?.[1] ?? parts?.[2] ?? '')
+  const address = usable(parts?.[1] ?? parts?.[2] ?? '')
   const port = Number(parts?.[3])
-  if (address === undefined || !(port >= 1 && port <= 65_535)) return undefined
-  if (isUnspecified(address) || isLoopback(address) || isMulticast(address)) return undefined
-  return { address, port }
+  return address === undefined || !(port >= 1 && port <= 65_535) ? undefined : { address, port }
 }
 
 /**
@@ -69,13 +61,4 @@ export function addressOfKey(key: string, range: IpPrefix): IpAddress {
     return (byte & ~mask) | ((digest[at] ?? 0) & mask)
   })
   return { family, bytes: address }
-}
-
-function membersOf(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {}
-  } catch {
-    return {}
-  }
 }
