@@ -14,7 +14,7 @@ import { Agent } from './agent.ts'
 import { AloneRegistry } from './alone-registry.ts'
 import { type AgentConfig, DEFAULT_CONFIG, DEFAULT_FILE, parseConfig } from './config.ts'
 import { Encryption } from './encryption/encryption.ts'
-import { answerEncryption, ENCRYPTION_REQUESTS } from './encryption/requests.ts'
+import { ENCRYPTION_REQUESTS } from './encryption/requests.ts'
 import { parseTrust, TRUST_USAGE, type TrustCall, trustHosts } from './encryption/trust-command.ts'
 import type { AddressOwner } from './endpoint.ts'
 import { EtcdRegistry } from './etcd-registry.ts'
@@ -23,21 +23,22 @@ import { serveHttp } from './http.ts'
 import { LocalStore } from './local-store.ts'
 import { Metrics } from './metrics.ts'
 import { Names } from './names/names.ts'
-import { answerNames, NAME_REQUESTS } from './names/requests.ts'
+import { NAME_REQUESTS } from './names/requests.ts'
 import type { Named } from './names/zone.ts'
 import { clashOnHost } from './networks/clash.ts'
 import { ConfDir } from './networks/conf-dir.ts'
 import { Networks } from './networks/networks.ts'
 import type { NetworkRecord } from './networks/record.ts'
-import { answerNetworks, NETWORK_REQUESTS } from './networks/requests.ts'
+import { NETWORK_REQUESTS } from './networks/requests.ts'
 import { ownRecords } from './own-records.ts'
-import { answerPlugin, REQUEST_NAMES } from './plugin-requests.ts'
+import { PLUGIN_REQUESTS } from './plugin-requests.ts'
 import { isClaimOfName, type OwnRecords, type Registry } from './registry.ts'
+import { type Answers, answer, answersOf } from './requests.ts'
 import { HeldNetworks } from './services/held-networks.ts'
 import { Publisher } from './services/publisher.ts'
 import type { ServiceRecord } from './services/record.ts'
 import { keepLeases, Registrar } from './services/registrar.ts'
-import { answerServices, SERVICE_REQUESTS, type ServiceParts } from './services/requests.ts'
+import { SERVICE_REQUESTS, type ServiceParts } from './services/requests.ts'
 import { Services } from './services/services.ts'
 import { addTrafficMetrics } from './traffic-metrics.ts'
 
@@ -214,19 +215,17 @@ interface Parts {
 }
 
 function serveRequestsOf(parts: Parts, metrics: Metrics, path: string): Promise<Server> {
-  const { agent, names, networks, services, encryption } = parts
-  const isKnown = (what: string): boolean =>
-    [REQUEST_NAMES, NAME_REQUESTS, NETWORK_REQUESTS, SERVICE_REQUESTS, ENCRYPTION_REQUESTS].some(one => one.has(what))
+  const answers: Answers = new Map([
+    ...answersOf(parts.agent, PLUGIN_REQUESTS),
+    ...answersOf(parts.names, NAME_REQUESTS),
+    ...answersOf(parts.networks, NETWORK_REQUESTS),
+    ...answersOf(parts.services, SERVICE_REQUESTS),
+    ...answersOf(parts.encryption, ENCRYPTION_REQUESTS)
+  ])
   return serveRequests(path, {
-    answer: request => {
-      if (NAME_REQUESTS.has(request.what)) return answerNames(names, request)
-      if (NETWORK_REQUESTS.has(request.what)) return answerNetworks(networks, request)
-      if (SERVICE_REQUESTS.has(request.what)) return answerServices(services, request)
-      if (ENCRYPTION_REQUESTS.has(request.what)) return answerEncryption(encryption, request)
-      return answerPlugin(agent, request)
-    },
+    answer: request => answer(answers, request),
     answered: (what, isOk, milliseconds) => {
-      const name = isKnown(what) ? what : 'unreadable'
+      const name = answers.has(what) ? what : 'unreadable'
       metrics.add(`patchbay_agent_requests_total{do="${name}",ok="${isOk}"}`)
       metrics.add(`patchbay_agent_request_milliseconds_total{do="${name}"}`, milliseconds)
     }

@@ -8,22 +8,9 @@ import type { Tunnel } from '../lib/overlay/tunnel.ts'
 import { tunnelFromJson } from '../lib/overlay/tunnel-json.ts'
 import type { AddressSet, Span } from './address-pool.ts'
 import type { Agent } from './agent.ts'
+import { type Carry, nothing } from './requests.ts'
 
-/**
- * Carries out what a plugin asks.
- *
- * @returns undefined when there is nothing to tell
- * @throws {CniError} {ConfigError} what the plugin is to tell
- */
-export async function answerPlugin(agent: Agent, request: DaemonRequest): Promise<Json | undefined> {
-  const carryOut = REQUESTS.get(request.what)
-  if (carryOut === undefined) throw request.unknown()
-  return carryOut(agent, request)
-}
-
-type Carry = (agent: Agent, request: DaemonRequest) => Promise<Json | undefined> | Json | undefined
-
-const REQUESTS: ReadonlyMap<string, Carry> = new Map<string, Carry>([
+export const PLUGIN_REQUESTS: ReadonlyMap<string, Carry<Agent>> = new Map<string, Carry<Agent>>([
   ['join', join],
   ['publish', publish],
   ['withdraw', (agent, request) => nothing(() => agent.withdraw(request.attachment()))],
@@ -36,14 +23,6 @@ const REQUESTS: ReadonlyMap<string, Carry> = new Map<string, Carry>([
   ['addresses', heldAddresses],
   ['usage', usage]
 ])
-
-/** The requests that there are, for metrics. */
-export const REQUEST_NAMES: ReadonlySet<string> = new Set(REQUESTS.keys())
-
-/** For what there is nothing to tell of. */
-function nothing(work: () => void): undefined {
-  work()
-}
 
 async function join(agent: Agent, request: DaemonRequest): Promise<Json> {
   const learning = await agent.join(readTunnel(request), request.milliseconds)

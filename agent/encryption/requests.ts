@@ -2,25 +2,14 @@
 import { type Json, jsonArray, jsonNumber, jsonObject, jsonString } from '../../lib/config/json.ts'
 import type { DaemonRequest } from '../../lib/daemon/request.ts'
 import { formatAddress } from '../../lib/ip/address.ts'
+import type { Carry } from '../requests.ts'
 import type { Encryption, HostKey } from './encryption.ts'
 
-type Carry = (encryption: Encryption, request: DaemonRequest) => Promise<Json> | Json
-
-const REQUESTS: ReadonlyMap<string, Carry> = new Map<string, Carry>([
+export const ENCRYPTION_REQUESTS: ReadonlyMap<string, Carry<Encryption>> = new Map<string, Carry<Encryption>>([
   ['encrypted-underlay', underlay],
   ['host-keys', hostKeys],
   ['trust', trust]
 ])
-
-/** The requests that there are. */
-export const ENCRYPTION_REQUESTS: ReadonlySet<string> = new Set(REQUESTS.keys())
-
-/** @throws {CniError} {ConfigError} what the plugin or the command is to tell */
-export async function answerEncryption(encryption: Encryption, request: DaemonRequest): Promise<Json> {
-  const carryOut = REQUESTS.get(request.what)
-  if (carryOut === undefined) throw request.unknown()
-  return carryOut(encryption, request)
-}
 
 async function underlay(encryption: Encryption, request: DaemonRequest): Promise<Json> {
   const { carrier, local, mtu } = await encryption.underlay(request.milliseconds)

@@ -1,27 +1,15 @@
 /** What the plugin `dns` asks of the agent. */
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import type { DaemonRequest } from '../../lib/daemon/request.ts'
+import { type Carry, nothing } from '../requests.ts'
 import type { Names } from './names.ts'
 
-type Carry = (names: Names, request: DaemonRequest) => Promise<void> | void
-
-const REQUESTS: ReadonlyMap<string, Carry> = new Map<string, Carry>([
-  ['name-arrived', arrived],
-  ['name-left', (names, request) => names.left(request.attachment())],
-  ['name-check', (names, request) => names.check(request.attachment())],
-  ['name-status', (names, request) => names.status(request.members.boolean('cluster', false))]
+export const NAME_REQUESTS: ReadonlyMap<string, Carry<Names>> = new Map<string, Carry<Names>>([
+  ['name-arrived', (names, request) => nothing(() => arrived(names, request))],
+  ['name-left', (names, request) => nothing(() => names.left(request.attachment()))],
+  ['name-check', (names, request) => nothing(() => names.check(request.attachment()))],
+  ['name-status', (names, request) => nothing(() => names.status(request.members.boolean('cluster', false)))]
 ])
-
-/** The requests that there are. */
-export const NAME_REQUESTS: ReadonlySet<string> = new Set(REQUESTS.keys())
-
-/** @throws {CniError} {ConfigError} what the plugin is to tell */
-export async function answerNames(names: Names, request: DaemonRequest): Promise<undefined> {
-  const carryOut = REQUESTS.get(request.what)
-  if (carryOut === undefined) throw request.unknown()
-  await carryOut(names, request)
-  return undefined
-}
 
 async function arrived(names: Names, request: DaemonRequest): Promise<void> {
   const stateDir = request.members.text('stateDir') ?? ''

@@ -11,28 +11,17 @@ import {
 } from '../../lib/config/json.ts'
 import { Section } from '../../lib/config/section.ts'
 import type { DaemonRequest } from '../../lib/daemon/request.ts'
+import type { Carry } from '../requests.ts'
 import type { NetworkContainer } from './containers.ts'
 import type { HostNetwork, Networks, NewNetwork } from './networks.ts'
 import { isNetworkName, LONGEST_NAME, readRecord, recordToJson } from './record.ts'
 
-type Carry = (networks: Networks, request: DaemonRequest) => Promise<Json | undefined> | Json
-
-const REQUESTS: ReadonlyMap<string, Carry> = new Map<string, Carry>([
+export const NETWORK_REQUESTS: ReadonlyMap<string, Carry<Networks>> = new Map<string, Carry<Networks>>([
   ['networks', networks => jsonObject([['networks', jsonArray(networks.list().map(networkToJson))]])],
   ['network-create', create],
   ['network-remove', remove],
   ['network-containers', containers]
 ])
-
-/** The requests that there are. */
-export const NETWORK_REQUESTS: ReadonlySet<string> = new Set(REQUESTS.keys())
-
-/** @throws {CniError} {ConfigError} what the command is to tell */
-export async function answerNetworks(networks: Networks, request: DaemonRequest): Promise<Json | undefined> {
-  const carryOut = REQUESTS.get(request.what)
-  if (carryOut === undefined) throw request.unknown()
-  return carryOut(networks, request)
-}
 
 async function create(networks: Networks, request: DaemonRequest): Promise<Json> {
   const made = networkToJson(await networks.create(readNew(request), request.milliseconds))

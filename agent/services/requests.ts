@@ -13,6 +13,7 @@ import { Section } from '../../lib/config/section.ts'
 import type { DaemonRequest } from '../../lib/daemon/request.ts'
 import { formatAddress } from '../../lib/ip/address.ts'
 import type { NfCounter } from '../../lib/netlink/nf/set-element.ts'
+import type { Carry } from '../requests.ts'
 import { readPublished, readService, type ServiceRecord, serviceToJson } from './record.ts'
 import { type Registrar, unknownService } from './registrar.ts'
 import type { Member, Services } from './services.ts'
@@ -26,25 +27,13 @@ export interface ServiceParts {
   readonly registrar: Registrar
 }
 
-type Carry = (parts: ServiceParts, request: DaemonRequest) => Promise<Json | undefined> | Json
-
-const REQUESTS: ReadonlyMap<string, Carry> = new Map<string, Carry>([
+export const SERVICE_REQUESTS: ReadonlyMap<string, Carry<ServiceParts>> = new Map<string, Carry<ServiceParts>>([
   ['services', list],
   ['service-create', create],
   ['service-update', update],
   ['service-remove', remove],
   ['service-inspect', inspect]
 ])
-
-/** The requests that there are. */
-export const SERVICE_REQUESTS: ReadonlySet<string> = new Set(REQUESTS.keys())
-
-/** @throws {CniError} {ConfigError} what the command is to tell */
-export async function answerServices(parts: ServiceParts, request: DaemonRequest): Promise<Json | undefined> {
-  const carryOut = REQUESTS.get(request.what)
-  if (carryOut === undefined) throw request.unknown()
-  return carryOut(parts, request)
-}
 
 function list({ services }: ServiceParts): Json {
   return jsonObject([
