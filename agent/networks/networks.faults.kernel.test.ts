@@ -60,7 +60,7 @@ async function attach(site: OverlaySite, host: number, network: string, id: stri
 test('etcd away: create and rm say so, files stay, over a restart too; then every host is as etcd is', async () => {
   await inSite({ members: 1, hosts: 2 }, async site => {
     await made(site, 0, 'blue', 61)
-    await until('host 1 has it', () => files(site, 1).length === 1)
+    await until('host 1 has it', () => files(site, 1).join() === 'blue')
     await site.etcd.kill(0)
     await until('it is noticed', async () => !(await site.agent(0).ask({ do: 'status' })).ok)
     for (const reply of await Promise.all([create(site, 0, 'red', 62), remove(site, 0, 'blue')])) {
@@ -94,7 +94,8 @@ test('a host that was away or comes late has all; what was removed goes, but not
       ['busy', 63]
     ] as const)
       await made(site, 0, name, net)
-    await until('host 1 has them', () => files(site, 1).length === 3)
+    // A file that is being written has another name until then.
+    await until('host 1 has them', () => files(site, 1).join() === 'blue,busy,red')
     const plugin = await attach(site, 1, 'busy', 'c1')
     assert.match((await remove(site, 0, 'busy')).msg ?? '', /attached: "c1" on host "h1"/)
 
@@ -124,7 +125,7 @@ test('an etcd that was set up anew gets the networks back, from agents that were
       ['red', 62]
     ] as const)
       await made(site, 0, name, net)
-    await until('host 1 has them', () => files(site, 1).length === 2)
+    await until('host 1 has them', () => files(site, 1).join() === 'blue,red')
     const before = site.etcd.ctl('get', '--print-value-only', '/patchbay/networks/blue')
     for (const kill of [false, true]) {
       if (kill) await Promise.all(site.agents.map(agent => agent.kill()))
