@@ -7,7 +7,6 @@
  *     --encrypted   by WireGuard, where the kernel has it
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -17,7 +16,8 @@ import { formatMac } from '../lib/ip/mac.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { errnoOf } from '../lib/sys/errors.ts'
 import { unpinNetns } from '../lib/sys/pinned-netns.ts'
-import { CENTER, Site, type SiteHost } from './demo/site.ts'
+import { Cluster, ETCD_URL } from './demo/cluster.ts'
+import { Site, type SiteHost } from './demo/site.ts'
 import { connectFrom, makeNamespace, type Namespace, startEcho } from './demo/world.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -112,13 +112,13 @@ class Demo {
   readonly #isStatic: boolean
   readonly #isEncrypted: boolean
   readonly #binDir: string
-  /** What agents have said, for when something goes wrong. */
-  #log = ''
+  readonly #cluster: Cluster
   readonly #agents = new Map<string, { readonly kill: (signal: NodeJS.Signals) => boolean }>()
 
   constructor(site: Site, directory: string, { isStatic, isEncrypted }: Wish) {
     this.#site = site
     this.#directory = directory
+    this.#cluster = new Cluster(PATCHBAY, site, directory)
     this.#isStatic = isStatic
     this.#isEncrypted = isEncrypted
     this.#binDir = ['native', 'node'].map(engine => join(ROOT, 'dist', engine, 'bin')).find(existsSync) ?? ''
@@ -128,7 +128,10 @@ class Demo {
     const registry = this.#isStatic ? 'a file with the addresses of the hosts' : 'etcd'
     say(`Three hosts (network namespaces) on one network; the registry is ${registry}.`)
     say(`\n1. Start: ${this.#isStatic ? '' : 'etcd, and '}patchbay agent on each host`)
-    if (!this.#isStatic) await this.#startEtcd()
+    if (!this.#isStatic) {
+      await this.#cluster.startEtcd()
+      say(`   etcd on ${ETCD_URL}`)
+    }
     for (const host of this.#site.hosts) await this.#startAgent(host)
 
     say(`\n2. Attach a container on each host: patchbay attach ${NETWORK} NETNS`)
@@ -147,50 +150,34 @@ class Demo {
     return this.#detach(containers.slice(0, -1))
   }
 
-  async #startEtcd(): Promise<void> {
-    const url = `http://${CENTER}:2379`
-    const peer = 'http://127.0.0.1:2380'
-    const args = ['--data-dir', join(this.#directory, 'etcd'), '--log-level', 'error']
-    args.push('--listen-client-urls', url, '--advertise-client-urls', url)
-    args.push('--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, '--initial-cluster', `default=${peer}`)
-    this.#site.start(undefined, 'etcd', args, text => this.#note(text))
-    await this.#until('etcd answers', () => canConnect({ host: CENTER, port: 2379 }))
-    say(`   etcd on ${url}`)
-  }
-
   async #startAgent(host: SiteHost): Promise<void> {
-    const directory = this.#place(host)
+    const directory = this.#cluster.place(host)
     mkdirSync(directory, { recursive: true })
     this.#writeHosts(this.#site.hosts)
     const registry = this.#isStatic
       ? { file: this.#hostsFile }
       : {
           etcd: {
-            endpoints: [`http://${CENTER}:2379`],
+            endpoints: [ETCD_URL],
             leaseSeconds: LEASE_SECONDS,
             addressLeaseSeconds: LEASE_SECONDS
           }
         }
-    const file = join(directory, 'agent.json')
-    const stateDir = join(directory, 'agent')
     const encryption = { directory: join(directory, 'keys') }
-    const places = { socket: this.#socket(host), stateDir, confDir: directory, encryption }
-    writeFileSync(file, JSON.stringify({ host: host.name, ...places, ...registry }))
     writeFileSync(join(directory, `${NETWORK}.conflist`), JSON.stringify(this.#network(host), undefined, 2))
-    const agent = this.#site.start(host, PATCHBAY, ['agent', '--config', file], text => this.#note(text))
+    const agent = await this.#cluster.startAgent(host, { encryption, ...registry })
     this.#agents.set(host.name, agent)
-    await this.#until(`the agent on ${host.name} listens`, () => canConnect({ path: this.#socket(host) }))
     say(`   agent on ${host.name} (${host.address})`)
   }
 
   #network(host: SiteHost): object {
-    const directory = this.#place(host)
+    const directory = this.#cluster.place(host)
     const plugin = {
       type: 'vxlan',
       vni: VNI,
       isDefaultGateway: true,
       ...(this.#isEncrypted ? { encrypted: true } : {}),
-      registry: { socket: this.#socket(host) },
+      registry: { socket: this.#cluster.socket(host) },
       stateDir: join(directory, 'state'),
       ipam: this.#isStatic
         ? this.#hostLocal(host)
@@ -204,15 +191,15 @@ class Demo {
     const number = this.#site.hosts.indexOf(host) + 1
     const four = { subnet: '10.42.0.0/16', rangeStart: `10.42.${number}.2`, rangeEnd: `10.42.${number}.254` }
     const six = { subnet: 'fd42::/64', rangeStart: `fd42::${number}:2`, rangeEnd: `fd42::${number}:ffff` }
-    return { type: 'host-local', dataDir: join(this.#place(host), 'leases'), ranges: [[four], [six]] }
+    return { type: 'host-local', dataDir: join(this.#cluster.place(host), 'leases'), ranges: [[four], [six]] }
   }
 
   #patchbay(host: SiteHost, args: readonly string[]): string {
-    const directory = this.#place(host)
+    const directory = this.#cluster.place(host)
     const flags = ['--conf-dir', directory, '--bin-dir', this.#binDir, '--cache-dir', join(directory, 'cache')]
     const answer = this.#site.run(host, PATCHBAY, [...args, ...flags])
     if (answer.status === 0) return answer.stdout
-    throw new Error(`patchbay ${args[0]}: ${answer.stderr.trim() || answer.stdout.trim()}\n${this.#log}`)
+    throw new Error(`patchbay ${args[0]}: ${answer.stderr.trim() || answer.stdout.trim()}\n${this.#cluster.log}`)
   }
 
   #attach(host: SiteHost): Container {
@@ -262,7 +249,7 @@ class Demo {
   #showKeys(): void {
     const [first] = this.#site.hosts
     if (first === undefined) return
-    const config = join(this.#place(first), 'agent.json')
+    const config = join(this.#cluster.place(first), 'agent.json')
     const { stdout, stderr } = this.#site.run(first, PATCHBAY, ['agent', 'trust', '--config', config])
     say(`\n   patchbay agent trust, on ${first.name}:\n${(stdout || stderr).replaceAll(/^(?=.)/gm, '      ')}`)
   }
@@ -280,7 +267,7 @@ class Demo {
       say(`   without etcd nobody notices by himself: ${dead.host.name} is taken out of the hosts' file`)
     } else say(`   its lease of ${LEASE_SECONDS} s is not renewed any more ...`)
     const others = containers.filter(one => one !== dead)
-    for (const { host } of others) await this.#until(`${host.name} forgets it`, () => !this.#knows(host, vtep))
+    for (const { host } of others) await this.#cluster.wait(`${host.name} forgets it`, () => !this.#knows(host, vtep))
     const seconds = ((performance.now() - started) / 1000).toFixed(1)
     say(`   after ${seconds} s ${others.map(one => one.host.name).join(' and ')} have forgotten it`)
     await this.#talk(others)
@@ -332,37 +319,6 @@ class Demo {
   #writeHosts(hosts: readonly SiteHost[]): void {
     writeFileSync(this.#hostsFile, JSON.stringify({ hosts: hosts.map(host => host.address) }))
   }
-
-  #place(host: SiteHost): string {
-    return join(this.#directory, host.name)
-  }
-
-  #socket(host: SiteHost): string {
-    return join(this.#place(host), 'agent.sock')
-  }
-
-  #note(text: string): void {
-    this.#log += text
-  }
-
-  async #until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-    const deadline = Date.now() + 20_000
-    while (!(await isSo())) {
-      if (Date.now() > deadline) throw new Error(`waited 20 s in vain until ${what}\n${this.#log}`)
-      await new Promise(resolve => setTimeout(resolve, 50))
-    }
-  }
-}
-
-function canConnect(
-  where: { readonly path: string } | { readonly host: string; readonly port: number }
-): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>()
-  const socket = connect({ ...where, timeout: 500 })
-  socket.on('connect', () => resolve(true))
-  socket.on('error', () => resolve(false))
-  socket.on('timeout', () => resolve(false))
-  return promise.finally(() => socket.destroy())
 }
 
 /** Three hosts side by side on a wire, each with its bridge and its container. */

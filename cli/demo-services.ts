@@ -4,17 +4,17 @@
  * network namespaces of this process, so nothing of the machine's own network is touched, and nothing is left behind.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { PUBLISHED_TABLE } from '../lib/nft/service-ports.ts'
 import { inNamespace } from '../lib/sys/netns.ts'
+import { Cluster, ETCD_URL } from './demo/cluster.ts'
 import { drawServices } from './demo/services-picture.ts'
-import { CENTER, Site, type SiteHost } from './demo/site.ts'
-import { pause, until } from './demo/site-agent.ts'
+import { Site, type SiteHost } from './demo/site.ts'
+import { pause } from './demo/site-agent.ts'
 import { makeNamespace, type Namespace, run } from './demo/world.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -76,15 +76,13 @@ function obstacleTo(): string | undefined {
 
 class Demo {
   readonly #site: Site
-  readonly #directory: string
   readonly #binDir: string
   readonly #programs: ChildProcess[] = []
-  /** What agents have said, for when something goes wrong. */
-  #log = ''
+  readonly #cluster: Cluster
 
   constructor(site: Site, directory: string) {
     this.#site = site
-    this.#directory = directory
+    this.#cluster = new Cluster(PATCHBAY, site, directory)
     this.#binDir = ['native', 'node'].map(engine => join(ROOT, 'dist', engine, 'bin')).find(existsSync) ?? ''
   }
 
@@ -94,8 +92,11 @@ class Demo {
 
   async run(): Promise<number> {
     say('Three hosts (network namespaces), etcd, and patchbay agent on each.')
-    await this.#startEtcd()
-    for (const host of this.#site.hosts) await this.#startAgent(host)
+    await this.#cluster.startEtcd()
+    for (const host of this.#site.hosts) {
+      const pluginStateDir = join(this.#cluster.place(host), 'state')
+      await this.#cluster.startAgent(host, { pluginStateDir, etcd: { endpoints: [ETCD_URL] } })
+    }
 
     say(`\n1. One network, two services, without a container yet`)
     await this.#createAll()
@@ -126,33 +127,6 @@ class Demo {
     return this.#remove()
   }
 
-  async #startEtcd(): Promise<void> {
-    const url = `http://${CENTER}:2379`
-    const peer = 'http://127.0.0.1:2380'
-    const args = ['--data-dir', join(this.#directory, 'etcd'), '--log-level', 'error']
-    args.push('--listen-client-urls', url, '--advertise-client-urls', url)
-    args.push('--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, '--initial-cluster', `default=${peer}`)
-    this.#site.start(undefined, 'etcd', args, text => this.#note(text))
-    await this.#wait('etcd answers', () => canConnect({ host: CENTER, port: 2379 }))
-  }
-
-  async #startAgent(host: SiteHost): Promise<void> {
-    const directory = this.#place(host)
-    mkdirSync(directory, { recursive: true })
-    const file = join(directory, 'agent.json')
-    const config = {
-      host: host.name,
-      socket: this.#socket(host),
-      stateDir: join(directory, 'agent'),
-      pluginStateDir: join(directory, 'state'),
-      confDir: directory,
-      etcd: { endpoints: [`http://${CENTER}:2379`] }
-    }
-    writeFileSync(file, JSON.stringify(config))
-    this.#site.start(host, PATCHBAY, ['agent', '--config', file], text => this.#note(text))
-    await this.#wait(`the agent on ${host.name} listens`, () => canConnect({ path: this.#socket(host) }))
-  }
-
   async #createAll(): Promise<void> {
     const lines = [
       `network create -d overlay --subnet 10.42.0.0/24 ${NETWORK}`,
@@ -163,8 +137,8 @@ class Demo {
       say(`   patchbay ${line}`)
       const [host] = this.#site.hosts
       if (host !== undefined) this.#agentCommand(host, line.split(' '))
-      await this.#wait('the network is on every host', () =>
-        this.#site.hosts.every(one => existsSync(join(this.#place(one), `patchbay-${NETWORK}.conflist`)))
+      await this.#cluster.wait('the network is on every host', () =>
+        this.#site.hosts.every(one => existsSync(join(this.#cluster.place(one), `patchbay-${NETWORK}.conflist`)))
       )
     }
   }
@@ -172,12 +146,12 @@ class Demo {
   #command(host: SiteHost, args: readonly string[]): string {
     const answer = this.#site.run(host, PATCHBAY, args)
     if (answer.status === 0) return answer.stdout
-    throw new Error(`patchbay ${args.join(' ')}: ${answer.stderr.trim() || answer.stdout.trim()}\n${this.#log}`)
+    throw new Error(`patchbay ${args.join(' ')}: ${answer.stderr.trim() || answer.stdout.trim()}\n${this.#cluster.log}`)
   }
 
   #agentCommand(host: SiteHost, args: readonly string[]): string {
-    const places = args[0] === 'network' ? ['--conf-dir', this.#place(host)] : []
-    return this.#command(host, [...args, ...places, '--agent-socket', this.#socket(host)])
+    const places = args[0] === 'network' ? ['--conf-dir', this.#cluster.place(host)] : []
+    return this.#command(host, [...args, ...places, '--agent-socket', this.#cluster.socket(host)])
   }
 
   /** A container whose program runs before it is attached: who is a member serves. */
@@ -196,7 +170,7 @@ class Demo {
   }
 
   #flags(host: SiteHost): readonly string[] {
-    const directory = this.#place(host)
+    const directory = this.#cluster.place(host)
     return ['--conf-dir', directory, '--bin-dir', this.#binDir, '--cache-dir', join(directory, 'cache')]
   }
 
@@ -267,7 +241,7 @@ class Demo {
     if (host === undefined) return 1
     say('   patchbay service rm web db')
     this.#agentCommand(host, ['service', 'rm', 'web', 'db'])
-    await this.#wait('no host publishes', () => this.#site.hosts.every(one => !this.#publishes(one)))
+    await this.#cluster.wait('no host publishes', () => this.#site.hosts.every(one => !this.#publishes(one)))
     say('   nothing of them is left; hosts and containers go with this process')
     return 0
   }
@@ -282,24 +256,6 @@ class Demo {
       net.close()
     }
   }
-
-  #place(host: SiteHost): string {
-    return join(this.#directory, host.name)
-  }
-
-  #socket(host: SiteHost): string {
-    return join(this.#place(host), 'agent.sock')
-  }
-
-  #note(text: string): void {
-    this.#log += text
-  }
-
-  async #wait(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-    await until(isSo).catch(() => {
-      throw new Error(`waited in vain until ${what}\n${this.#log}`)
-    })
-  }
 }
 
 /** From a machine that is no host of the network. */
@@ -311,17 +267,6 @@ function visit(address: string, port: number, times: number): readonly string[] 
   const answer = run(process.execPath, ['--no-warnings', STORY, 'visit', address, String(port), String(times)])
   if (answer.status !== 0) throw new Error(`no answer from ${address} port ${port}: ${answer.stderr.trim()}`)
   return answer.stdout.trim().split('\n')
-}
-
-function canConnect(
-  where: { readonly path: string } | { readonly host: string; readonly port: number }
-): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>()
-  const socket = connect({ ...where, timeout: 500 })
-  socket.on('connect', () => resolve(true))
-  socket.on('error', () => resolve(false))
-  socket.on('timeout', () => resolve(false))
-  return promise.finally(() => socket.destroy())
 }
 
 function say(text: string): void {
