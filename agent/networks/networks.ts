@@ -189,10 +189,15 @@ export class Networks {
     return (await containersOf(this.#options.registry, known.record, milliseconds)).containers
   }
 
-  /** Writes a record in one transaction, in which nobody else takes its name, subnets or VNI. */
+  /**
+   * Writes a record in one transaction, in which nobody else takes its name, subnets or VNI.
+   *
+   * @param refuseUnwanted throws when it is not wanted any more
+   */
   async #place(
     wish: Omit<NetworkRecord, 'vni'> & { readonly vni: number | undefined },
-    milliseconds: number
+    milliseconds: number,
+    refuseUnwanted: () => void = () => undefined
   ): Promise<KnownNetwork> {
     const { registry } = this.#options
     const deadline = Date.now() + milliseconds
@@ -207,6 +212,7 @@ export class Networks {
       refuseTaken(wish, all.entries, records)
       const record = { ...wish, vni: wish.vni ?? freeVni(records) }
       const endpoints = await registry.read(endpointPrefix(record.vni), deadline - Date.now())
+      refuseUnwanted()
       if (endpoints.entries.length > 0) {
         if (wish.vni !== undefined) throw vniInUse(wish.name, wish.vni, endpoints.entries)
         continue
@@ -253,7 +259,12 @@ export class Networks {
   #restore({ record }: KnownNetwork): void {
     const { log } = this.#options
     const what = `network ${JSON.stringify(record.name)}`
-    this.#place(record, RESTORE_MS).then(
+    // Another host has it again first, and somebody removes it there: it is not to come back from here.
+    const refuseRemoved = (): void => {
+      if (this.#known.get(record.name)?.record.id !== record.id)
+        throw new CniError(INVALID_CONFIG, 'it has been removed meanwhile')
+    }
+    this.#place(record, RESTORE_MS, refuseRemoved).then(
       () => log(`${what}: the registry had lost it, and has it again`),
       (error: unknown) => {
         if (error instanceof CniError && error.code === INVALID_CONFIG) this.#forget(record)

@@ -11,10 +11,13 @@ import type { Parsed } from '../../lib/testing/world.ts'
 
 const test = suite('cli/top')
 
-/** Both containers quiet, so that counters stand still: no IPv6, no announcements. */
+/** Both containers quiet, so that counters stand still: no IPv6, no announcements, no look for a neighbour 5 s after it spoke. */
 function quietSite(site: Site): void {
   wire(site)
-  for (const box of site.boxes) set(site, box, 'ipv6/conf/all/disable_ipv6', '1')
+  for (const box of site.boxes) {
+    set(site, box, 'ipv6/conf/all/disable_ipv6', '1')
+    set(site, box, 'ipv4/neigh/eth0/delay_first_probe_time', '3600')
+  }
   set(site, site.host, 'ipv6/conf/all/disable_ipv6', '1')
   site.sh(site.box(0), 'ping -c 5 -i 0.01 10.77.0.3')
 }
