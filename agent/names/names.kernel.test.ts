@@ -298,16 +298,19 @@ test('2,000 TCP connections of a container: the newest are answered, the quietes
     const flood = program(
       a,
       `const { connect } = require('node:net')
-       let [opened, closed] = [0, 0]
+       let opened = 0
        for (let i = 0; i < 2000; i += 1)
-         connect(53, '127.0.0.11').on('connect', () => (opened += 1)).on('error', () => undefined).on('close', () => (closed += 1))
-       setInterval(() => console.log(opened + ' ' + closed), 50)`
+         connect(53, '127.0.0.11').on('connect', () => (opened += 1)).on('error', () => undefined)
+       setInterval(() => console.log(opened + ' '), 50)`
     )
     let said = ''
     flood.stdout?.on('data', chunk => {
       said += String(chunk)
     })
-    await until('all but 32 are closed', () => / 1968\n/.test(said))
+    // By the agent's ends: what a busy kernel drops before the agent has accepted it, its client takes for open.
+    const held = ['-Htn', 'state', 'established', 'src', '127.0.0.11']
+    const count = (): number => a.run('ss', held).stdout.trim().split('\n').length
+    await until('all but 32 are closed', () => /^2000 /m.test(said) && count() === 32)
     assert.equal(await short(a, 'two', '+tcp'), ['10.4.0.3'])
     assert.equal(await short(b, 'one', '+tcp'), ['10.4.0.2'])
     flood.kill('SIGKILL')
