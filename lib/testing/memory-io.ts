@@ -62,8 +62,22 @@ export function callInMemory(plugin: Plugin, call: MemoryCall): MemoryAnswer {
     },
     executable: call.executable ?? '/proc/self/exe'
   }
-  const status = run(plugin, call.builtins ?? [plugin], io)
+  const status = withOwnStderr(io.stderr, () => run(plugin, call.builtins ?? [plugin], io))
   return { status, stdout, stderr }
+}
+
+/** Runs `work` with this process' standard error in other hands: what is below a plugin's Io, as state and rules are, warns there. */
+function withOwnStderr<T>(write: (text: string) => void, work: () => T): T {
+  const before = process.stderr.write
+  process.stderr.write = (text: string | Uint8Array): boolean => {
+    write(String(text))
+    return true
+  }
+  try {
+    return work()
+  } finally {
+    process.stderr.write = before
+  }
 }
 
 function stdinBytes(stdin: string | Uint8Array | object): Uint8Array {
