@@ -33,7 +33,7 @@ const TASKS = {
   scoreboard: { script: 'conformance/scoreboard.ts', first: ['build:wanted'] },
   e2e: { script: 'conformance/e2e.ts', first: ['build:wanted'] },
   fuzz: { script: 'fuzz/main.ts', first: ['build:wanted'] },
-  release: { script: 'build/release.ts' },
+  release: { script: 'build/release/release.ts' },
   'plugins:install': { script: 'cli/main.ts', args: ['install'], first: ['build:wanted'] }
 }
 

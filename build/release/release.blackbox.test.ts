@@ -3,9 +3,9 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { assert, suite } from '../lib/testing/suite.ts'
+import { assert, suite } from '../../lib/testing/suite.ts'
+import { pluginFolders, ROOT } from '../project.ts'
 import { sha256 } from './archive.ts'
-import { pluginFolders, ROOT } from './project.ts'
 
 const ENGINE = process.env['PATCHBAY_ENGINE'] ?? ''
 const test = suite(`build/release ${ENGINE}`)
