@@ -3,6 +3,7 @@ import type { Suite } from '../suite.ts'
 import { articlesSuite } from './articles.ts'
 import { criSuite } from './cri.ts'
 import { ctrSuite } from './ctr.ts'
+import { kubernetesSuite } from './kubernetes.ts'
 import { migrationSuite } from './migration.ts'
 import { nerdctlSuite } from './nerdctl.ts'
 import { podmanSuite } from './podman.ts'
@@ -13,6 +14,7 @@ export const SUITES: readonly Suite[] = [
   criSuite('containerd-1', 'containerd.conflist', ['native', 'node']),
   criSuite('containerd-2', 'kubelet-dual-stack.conflist', ['native']),
   articlesSuite,
+  kubernetesSuite,
   nerdctlSuite,
   migrationSuite,
   ctrSuite
