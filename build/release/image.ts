@@ -38,7 +38,7 @@ const PACKAGES: readonly { readonly name: string; readonly license: string; read
 ]
 
 export function imageName(version: string): string {
-  return `patchbay:${version}`
+  return `localhost/patchbay:${version}`
 }
 
 export function componentsOfImage(): readonly Component[] {

@@ -146,7 +146,7 @@ function configOf(container: Container, paths: ReadonlyMap<string, string>): Con
   const { name, image, args, securityContext, volumeMounts } = container
   return {
     metadata: { name },
-    image: { image: `docker.io/library/${image}` },
+    image: { image },
     args,
     mounts: volumeMounts.map(one => ({
       container_path: one.mountPath,

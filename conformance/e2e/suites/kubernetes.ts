@@ -21,6 +21,8 @@ export const kubernetesSuite: Suite = {
   needs: ['containerd', 'runc', 'etcd', 'image'],
   sets: ['native'],
   prepare: async () => {
+    // As systemd makes every mount; what is mounted below reaches the agent's container by that.
+    run('mount', ['--make-rshared', '/run'])
     const containerd = new Containerd('containerd-1')
     await containerd.start()
     containerd.loadImages('k8s.io', ...imageArchives())
@@ -94,6 +96,8 @@ async function withoutSubnet(cri: Cri): Promise<void> {
 async function ofOverlay(cri: Cri): Promise<void> {
   const etcd = await startEtcd()
   const pods: Pod[] = []
+  // By which a node's own address, and so the tunnel's, is found.
+  run('ip', ['route', 'add', 'default', 'via', OUTSIDE_IPV4])
   try {
     await withDaemon(cri, 'overlay.yaml', async daemon => {
       await agentReady(daemon)
@@ -115,6 +119,7 @@ async function ofOverlay(cri: Cri): Promise<void> {
   } finally {
     for (const pod of pods) await cri.remove(pod).catch(() => undefined)
     etcd.kill('SIGKILL')
+    run('ip', ['route', 'del', 'default'])
     for (const path of ['/run/patchbay/agent', '/var/lib/patchbay']) rmSync(path, { recursive: true, force: true })
   }
 }
