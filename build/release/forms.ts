@@ -23,13 +23,13 @@ export interface Target {
   readonly isTrial: boolean
 }
 
-/** What `--only` names. */
-export const FORMS = ['plugins', 'archive', 'npm', 'deb', 'rpm', 'image'] as const
-
-export type FormName = (typeof FORMS)[number]
+/** What `--only` names: a kind of file, or a package of distributions in all its kinds. */
+export const FORMS = ['plugins', 'archive', 'npm', 'deb', 'rpm', 'image', ...SYSTEM_PACKAGES.map(one => one.name)]
 
 interface Form {
-  readonly name: FormName
+  readonly name: string
+  /** Of packages of distributions. */
+  readonly package?: string
   readonly file: string
   readonly components: readonly Component[]
   /** @param directory an empty one to work in */
@@ -89,11 +89,11 @@ function formsOfProcessor(built: Built, target: Target, gzipLevel: number): read
       const components = one.name === 'patchbay' ? everything : native
       return [
         {
-          ...{ name: 'deb', file: debianFile(one, version, arch), components },
+          ...{ name: 'deb', package: one.name, file: debianFile(one, version, arch), components },
           pack: (directory, output) => packDebian(one, built, packing, { directory, output })
         },
         {
-          ...{ name: 'rpm', file: rpmFile(one, version, arch), components },
+          ...{ name: 'rpm', package: one.name, file: rpmFile(one, version, arch), components },
           pack: (directory, output) => packRpm(one, built, packing, { directory, output })
         }
       ]
@@ -108,7 +108,7 @@ function licenses({ native }: Built): Tree {
 /**
  * Packs a release.
  *
- * @param only these forms; all when it is empty
+ * @param only of FORMS; all when it is empty
  */
 export async function packAll(
   all: readonly Built[],
@@ -117,7 +117,7 @@ export async function packAll(
 ): Promise<readonly Released[]> {
   const released: Released[] = []
   for (const form of formsOf(all, target)) {
-    if (only.length > 0 && !only.includes(form.name)) continue
+    if (only.length > 0 && !only.includes(form.name) && !only.includes(form.package ?? '')) continue
     process.stderr.write(`packing ${form.file} ...\n`)
     const directory = mkdtempSync(join(ROOT, '.cache', 'release-'))
     const output = join(target.output, form.file)

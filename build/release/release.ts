@@ -71,7 +71,7 @@ async function main(argv: readonly string[]): Promise<void> {
   } as const
   const { values } = parseArgs({ args: [...argv], options })
   const only = values.only ?? []
-  const unknown = only.find(name => !FORMS.some(form => form === name))
+  const unknown = only.find(name => !FORMS.includes(name))
   if (unknown !== undefined) throw new Error(`release: read --only ${unknown}: must be one of ${FORMS.join(', ')}`)
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   const isTrial = values['from-dist'] === true
