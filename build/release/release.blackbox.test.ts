@@ -76,7 +76,9 @@ function wires(directory: string): void {
     const stdin = { cniVersion: '1.0.0', name: 'net', type: 'bridge', bridge: 'br7', isGateway: true, ipam }
     const added = callPlugin('bridge', { directory, host, env: callEnv('ADD', env), stdin })
     assert.is(added.status, 0, added.stdout + added.stderr)
-    assert.match(container.run('ip', ['-4', 'addr', 'show', 'dev', 'eth0']).stdout, 'inet 10.9.0.2/24')
+    const address: string = JSON.parse(added.stdout).ips[0].address
+    assert.match(address, /^10\.9\.0\.\d+\/24$/)
+    assert.match(container.run('ip', ['-4', 'addr', 'show', 'dev', 'eth0']).stdout, `inet ${address} `)
     const removed = callPlugin('bridge', { directory, host, env: callEnv('DEL', env), stdin })
     assert.is(removed.status, 0, removed.stdout + removed.stderr)
     assert.is(container.run('ip', ['addr', 'show', 'dev', 'eth0']).status, 1)
@@ -219,12 +221,16 @@ if (ENGINE === 'native') {
       const [{ Config: config, Layers: layers }] = JSON.parse(readFileSync(join(layout, 'manifest.json'), 'utf8'))
       const root = unpack(join(layout, layers[0]), join(directory, 'root'))
       const { config: image } = JSON.parse(readFileSync(join(layout, config), 'utf8'))
+      // As in every container. What is mounted here goes with this run's mounts.
+      for (const folder of ['proc', 'dev']) mkdirSync(join(root, folder), { recursive: true })
+      run('mount', ['-t', 'proc', 'proc', join(root, 'proc')])
       run('chroot', [root, ...image.Entrypoint, 'install', '/host'])
+      run('umount', [join(root, 'proc')])
       judgeNames(join(root, 'host'))
       wires(join(root, 'host'))
       assert.equal(
         filesBelow(root).filter(
-          path => !/^(host|usr\/lib\/patchbay|usr\/bin\/patchbay|usr\/share\/doc|lib64?)(\/|$)/.test(path)
+          path => !/^(host|proc|dev|usr\/lib\/patchbay|usr\/bin\/patchbay|usr\/share\/doc|lib64?)(\/|$)/.test(path)
         ),
         [],
         'and nothing else is in it'
