@@ -1,7 +1,7 @@
 /** How rows are shown: tables, JSON, YAML, or a template as Docker's `--format` takes. */
 import type { Call } from './call.ts'
 import { didYouMean } from './nearest.ts'
-import { jsonLine, tableText, UsageError } from './output.ts'
+import { jsonLine, tableText, UsageError, withBoldHeadings } from './output.ts'
 import { filled } from './template/execute.ts'
 
 /** A thing that is shown: its fields by name, in the order of the table's columns. */
@@ -16,6 +16,8 @@ export interface Shape {
   readonly fields: readonly string[]
   /** What templates may call a field besides: Docker's names of it. */
   readonly alsoCalled?: Readonly<Record<string, string>>
+  /** The column of the table that is cut where the line would be wider than the terminal. */
+  readonly elastic?: string | undefined
 }
 
 /** What `--output`, `--json`, `--quiet` and `--format` ask for. */
@@ -27,18 +29,18 @@ export async function formatted(call: Call, rows: readonly Row[], shape: Shape):
   if (format === 'json') return jsonLine(rows)
   if (format === 'yaml') return (await import('yaml')).stringify(rows)
   if (format === 'name') return linesOf(rows.map(row => textOf(row[shape.key])))
-  return table(rows, format === 'wide' ? shape.fields : shape.columns)
+  const shown = format === 'wide' ? table(rows, shape.fields) : table(rows, shape.columns, shape.elastic)
+  return withBoldHeadings(shown, call.output)
 }
 
 function linesOf(lines: readonly string[]): string {
   return lines.map(line => `${line}\n`).join('')
 }
 
-function table(rows: readonly Row[], columns: readonly string[]): string {
-  return tableText(
-    columns.map(headingOf),
-    rows.map(row => columns.map(column => textOf(row[column]) || '-'))
-  )
+function table(rows: readonly Row[], columns: readonly string[], elastic?: string): string {
+  const texts = rows.map(row => columns.map(column => textOf(row[column]) || '-'))
+  const place = elastic === undefined ? -1 : columns.indexOf(elastic)
+  return tableText(columns.map(headingOf), texts, place)
 }
 
 /** `LinkLocal` -> `LINK LOCAL` */
@@ -63,7 +65,7 @@ function textOf(value: unknown): string {
  */
 function byTemplate(text: string, rows: readonly Row[], shape: Shape): string {
   if (text === 'json') return linesOf(rows.map(row => JSON.stringify(row)))
-  if (text === 'table') return table(rows, shape.columns)
+  if (text === 'table') return table(rows, shape.columns, shape.elastic)
   const isTable = text.startsWith('table ')
   const template = isTable ? text.slice('table '.length) : text
   const known = [...shape.fields, ...Object.keys(shape.alsoCalled ?? {})]
