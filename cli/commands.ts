@@ -319,6 +319,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--unit-dir DIR', summary: 'where the units go (/etc/systemd/system)', words: 'directory' },
       { flags: '--engine ENGINE', summary: 'which build (native where there is one)', choices: ['native', 'node'] },
       { flags: '--force', summary: "replace somebody else's files, which are kept in .before-patchbay" },
+      { flags: '--verify', summary: 'compare what is there by checksum instead; 1 when something differs' },
       DRY_RUN,
       JSON_OUT,
       CONF_DIR
@@ -329,6 +330,36 @@ export const COMMANDS: readonly CommandSpec[] = [
       { line: 'patchbay install /usr/lib/cni', effect: 'the plugins alone, somewhere else' }
     ],
     run: async call => (await import('./install.ts')).install(call)
+  },
+  {
+    name: 'uninstall',
+    heading: HOST,
+    summary: 'take away what install has put there, and put back what that replaced',
+    description:
+      'Refused while containers are attached, which these plugins alone can detach, and while the agent runs. What was changed ' +
+      'since stays.',
+    arguments: [{ name: 'DIR', isOptional: true, words: 'directory' }],
+    options: [
+      {
+        flags: '--runtime NAME',
+        summary: "this runtime's places alone",
+        choices: ['containerd', 'kubelet', 'nerdctl', 'podman']
+      },
+      {
+        flags: '--purge',
+        summary: 'with state, keys, the configuration of the agent, and networks that were made here'
+      },
+      { flags: '--unit-dir DIR', summary: "where the agent's units are (/etc/systemd/system)", words: 'directory' },
+      { flags: '--force', summary: 'although containers are attached, or the agent runs' },
+      DRY_RUN,
+      JSON_OUT,
+      CONF_DIR
+    ],
+    examples: [
+      { line: 'patchbay uninstall --dry-run', effect: 'what would be removed, restored and left' },
+      { line: 'patchbay uninstall --purge', effect: 'nothing of it is left on this host' }
+    ],
+    run: async call => (await import('./uninstall.ts')).uninstall(call)
   },
   {
     name: 'completion',

@@ -1,12 +1,13 @@
 /** `patchbay network inspect`: everything about networks and who is on them, on all hosts. */
 import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
+import type { NetworkContainer } from '../agent/networks/containers.ts'
 import { type Json, jsonText, memberOf } from '../lib/config/json.ts'
 import type { CachedAttachment } from '../lib/runtime/cache.ts'
 import { Namespaces } from '../lib/runtime/namespaces.ts'
 import { loadNetworks, type Network, pluginType } from '../lib/runtime/network.ts'
 import { rangesOf } from '../lib/runtime/network-ranges.ts'
-import { AgentClient, type AgentContainer } from './agent-client.ts'
+import { AgentClient } from './agent-client.ts'
 import type { Call } from './call.ts'
 import { expandedOver } from './format.ts'
 import { type LiveInterface, liveInterface } from './live-interface.ts'
@@ -141,7 +142,7 @@ function containersOf(call: Call, network: Network): Readonly<Record<string, Sho
 }
 
 /** Containers of all hosts. Those of this one are known without the agent. */
-function elsewhere(call: Call, name: string): readonly AgentContainer[] {
+function elsewhere(call: Call, name: string): readonly NetworkContainer[] {
   try {
     return new AgentClient(call.text('agent-socket')).containers(name)
   } catch (error) {
@@ -151,7 +152,7 @@ function elsewhere(call: Call, name: string): readonly AgentContainer[] {
   }
 }
 
-function remoteContainer(network: string, one: AgentContainer): ShownContainer {
+function remoteContainer(network: string, one: NetworkContainer): ShownContainer {
   return {
     Name: one.names[0] ?? one.containerId,
     Names: one.names,
@@ -165,7 +166,7 @@ function remoteContainer(network: string, one: AgentContainer): ShownContainer {
 
 function localContainer(
   cached: CachedAttachment,
-  published: AgentContainer | undefined,
+  published: NetworkContainer | undefined,
   namespaces: Namespaces
 ): ShownContainer {
   interface Shown {
