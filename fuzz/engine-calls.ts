@@ -10,7 +10,11 @@ import { type Answer, callPlugin } from '../lib/testing/blackbox.ts'
 import { callEnv, callInMemory } from '../lib/testing/memory-io.ts'
 import { mutated, Random } from '../lib/testing/mutation.ts'
 import { allPlugins } from '../plugins/registry.ts'
+import { type Finding, found } from './findings.ts'
 import { law } from './target.ts'
+
+/** The name of the executables' comparison among the targets. */
+export const ENGINE_TARGET = 'engines'
 
 /** After so many calls, both data directories are emptied. */
 const ROUND = 30
@@ -74,13 +78,25 @@ function contentOf(directory: string): readonly string[] {
     .sort()
 }
 
-function inDirectory(bytes: Uint8Array, directory: string): Uint8Array {
-  return Buffer.from(Buffer.from(bytes).toString('latin1').replaceAll(PLACEHOLDER, directory), 'latin1')
+function inDirectory(stdin: string, directory: string): Uint8Array {
+  return Buffer.from(stdin.replaceAll(PLACEHOLDER, directory), 'latin1')
 }
 
-/** One call, and what it was answered with on both sides. */
+/** One call. `stdin` has the bytes of JSON as latin1, so that a call can be written down as a line of text. */
+interface Call {
+  readonly plugin: string
+  readonly env: Readonly<Record<string, string>>
+  readonly stdin: string
+}
+
+/** Calls that follow each other, as they are kept among the findings: one a line. */
+function callsIn(input: Uint8Array): readonly Call[] {
+  const lines = Buffer.from(input).toString('utf8').split('\n')
+  return lines.filter(line => line !== '').map(line => JSON.parse(line) as Call)
+}
+
+/** What a call was answered with on both sides. */
 interface Compared {
-  readonly what: string
   readonly source: Answer
   readonly executable: Answer
 }
@@ -93,21 +109,57 @@ export class EngineComparison {
   readonly #root = mkdtempSync(join(tmpdir(), 'patchbay-differential-'))
   readonly #ours = join(this.#root, 'source')
   readonly #theirs = join(this.#root, 'binary')
-  #calls = 0
+  /** Those since the directories were emptied. */
+  #round: Call[] = []
 
   constructor(binDir: string, seed: number) {
     this.#binDir = binDir
     this.#random = new Random(seed)
   }
 
-  /** Makes a call and compares. @throws LawBroken with the call */
-  next(): void {
-    if (this.#calls % ROUND === 0) {
-      rmSync(this.#root, { recursive: true })
-      for (const directory of [this.#ours, this.#theirs]) mkdirSync(directory, { recursive: true })
-    }
-    this.#calls += 1
-    const { what, source, executable } = this.#call()
+  /** Makes a call and compares. @returns what is wrong, with all calls that led to it; the next call begins anew */
+  next(): Finding | undefined {
+    if (this.#round.length % ROUND === 0) this.#empty()
+    const finding = this.#judged([this.#made()])
+    if (finding !== undefined) this.#round = []
+    return finding
+  }
+
+  /** Makes the calls of a finding again. @returns what is wrong still */
+  replay(input: Uint8Array): Finding | undefined {
+    this.#empty()
+    return this.#judged(callsIn(input))
+  }
+
+  #judged(calls: readonly Call[]): Finding | undefined {
+    const input = () => Buffer.from(this.#round.map(call => `${JSON.stringify(call)}\n`).join(''))
+    return found(ENGINE_TARGET, input, () => {
+      for (const call of calls) this.#compare(call)
+    })
+  }
+
+  #empty(): void {
+    this.#round = []
+    rmSync(this.#root, { recursive: true })
+    for (const directory of [this.#ours, this.#theirs]) mkdirSync(directory, { recursive: true })
+  }
+
+  #made(): Call {
+    const random = this.#random
+    const plugin = random.pick(NAMES)
+    const verb = random.pick(VERBS)
+    const stdin = mutated(configOf(plugin, verb, random), random.pick([0, 1, 1, 2, 3, 6]), random)
+    const env = callEnv(verb, {
+      CNI_CONTAINERID: random.pick(['c1', 'c1', 'c2', 'c3', 'x'.repeat(300), '\u00e4']),
+      CNI_ARGS: random.pick(ARGUMENTS)
+    })
+    return { plugin, env, stdin: Buffer.from(stdin).toString('latin1') }
+  }
+
+  #compare(call: Call): void {
+    this.#round.push(call)
+    const { source, executable } = this.#answers(call)
+    const what = `${call.plugin} ${JSON.stringify(call.env)} ${call.stdin}`
     for (const key of ['stdout', 'stderr'] as const) {
       const text = executable[key].replaceAll(this.#theirs, this.#ours)
       law(text === source[key], () => `${key} is ${text}\nthe source has ${source[key]}\n${what}`)
@@ -117,23 +169,14 @@ export class EngineComparison {
     law(left === right, () => `files are\n${left}\nthe source leaves\n${right}\n${what}`)
   }
 
-  #call(): Compared {
-    const random = this.#random
-    const name = random.pick(NAMES)
-    const plugin = this.#plugins.find(one => one.name === name)
-    if (plugin === undefined) throw new Error('find a plugin: not in the registry')
-    const verb = random.pick(VERBS)
-    const stdin = mutated(configOf(name, verb, random), random.pick([0, 1, 1, 2, 3, 6]), random)
-    const env = callEnv(verb, {
-      CNI_CONTAINERID: random.pick(['c1', 'c1', 'c2', 'c3', 'x'.repeat(300), '\u00e4']),
-      CNI_ARGS: random.pick(ARGUMENTS),
-      CNI_PATH: this.#binDir
-    })
+  #answers({ plugin, env: variables, stdin }: Call): Compared {
+    const ofSource = this.#plugins.find(one => one.name === plugin)
+    if (ofSource === undefined) throw new Error('find a plugin: not in the registry')
+    const env = { ...variables, CNI_PATH: this.#binDir }
     const memory = { env, stdin: inDirectory(stdin, this.#ours), builtins: this.#plugins }
     return {
-      what: `call ${this.#calls}: ${name} ${JSON.stringify(env)} ${Buffer.from(stdin).toString('latin1')}`,
-      source: callInMemory(plugin, { ...memory, executable: join(this.#binDir, name) }),
-      executable: callPlugin(name, { env, stdin: inDirectory(stdin, this.#theirs), directory: this.#binDir })
+      source: callInMemory(ofSource, { ...memory, executable: join(this.#binDir, plugin) }),
+      executable: callPlugin(plugin, { env, stdin: inDirectory(stdin, this.#theirs), directory: this.#binDir })
     }
   }
 

@@ -13,15 +13,30 @@ export interface Finding {
   readonly why: string
 }
 
-/** Asks the judge. @returns undefined when nothing is wrong */
-export function judged(target: Target, input: Uint8Array): Finding | undefined {
+/** Runs `judge`, which objects by an error. @returns undefined when nothing is wrong */
+export function found(target: string, input: () => Uint8Array, judge: () => void): Finding | undefined {
   try {
-    target.judge(input)
+    judge()
     return undefined
   } catch (error) {
     const why = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    return { target: target.name, input, why }
+    return { target, input: input(), why }
   }
+}
+
+/** Asks the target's judge. @returns undefined when nothing is wrong */
+export function judged(target: Target, input: Uint8Array): Finding | undefined {
+  return found(
+    target.name,
+    () => input,
+    () => target.judge(input)
+  )
+}
+
+/** @throws Error with the input, when there is a finding */
+export function mustBeNone(finding: Finding | undefined): void {
+  if (finding === undefined) return
+  throw new Error(`${finding.target}: ${Buffer.from(finding.input).toString('base64')}\n${finding.why}`)
 }
 
 /** Puts it with those that are replayed. @returns the file */

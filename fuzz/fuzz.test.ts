@@ -1,31 +1,27 @@
 /**
- * A bounded part of `npm run fuzz`: what was ever found, and some inputs that nobody has tried.
+ * A bounded part of `npm run fuzz`: what was ever found, and some inputs, the same each time, so that the gate says the same of
+ * the same tree. `npm run fuzz` makes new ones.
  *
- * PATCHBAY_SEED repeats a run.
+ * PATCHBAY_SEED changes which.
  */
 import { Random } from '../lib/testing/mutation.ts'
 import { assert, suite } from '../lib/testing/suite.ts'
-import { type Finding, judged, keptInputs } from './findings.ts'
+import { judged, keptInputs, mustBeNone } from './findings.ts'
 import { TARGETS } from './targets.ts'
 
-const SEED = Number(process.env['PATCHBAY_SEED'] ?? Date.now() % 1_000_000)
+const SEED = Number(process.env['PATCHBAY_SEED'] ?? 1)
 const INPUTS = 1500
 
 const test = suite(`fuzz, seed ${SEED}`)
 
-function wants(finding: Finding | undefined): void {
-  const shown = finding === undefined ? '' : `${Buffer.from(finding.input).toString('base64')}\n${finding.why}`
-  assert.is(finding, undefined, shown)
-}
-
 for (const target of TARGETS) {
   test(`${target.name}: what was found before`, () => {
-    for (const input of keptInputs(target.name)) wants(judged(target, input))
+    for (const input of keptInputs(target.name)) mustBeNone(judged(target, input))
   })
 
-  test(`${target.name}: ${INPUTS} new inputs`, () => {
+  test(`${target.name}: ${INPUTS} inputs`, () => {
     const random = new Random(SEED)
-    for (let i = 0; i < INPUTS; i += 1) wants(judged(target, target.make(random)))
+    for (let i = 0; i < INPUTS; i += 1) mustBeNone(judged(target, target.make(random)))
   })
 }
 

@@ -13,9 +13,10 @@ import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { ROOT } from '../build/project.ts'
 import { withPrivateMounts } from '../lib/testing/private-mounts.ts'
+import { ENGINE_TARGET } from './engine-calls.ts'
 import { type Finding, keep } from './findings.ts'
 import { TARGETS } from './targets.ts'
-import { ENGINE_TARGET, type Order, type Progress } from './worker.ts'
+import type { Order, Progress } from './worker.ts'
 
 withPrivateMounts(import.meta.filename, process.argv.slice(2))
 

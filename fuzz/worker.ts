@@ -4,12 +4,9 @@ import { join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import { binDir, ENGINES } from '../build/project.ts'
 import { Random } from '../lib/testing/mutation.ts'
-import { EngineComparison } from './engine-calls.ts'
-import { judged } from './findings.ts'
+import { ENGINE_TARGET, EngineComparison } from './engine-calls.ts'
+import { type Finding, judged } from './findings.ts'
 import { TARGETS } from './targets.ts'
-
-/** The engines' executables beside the source. */
-export const ENGINE_TARGET = 'engines'
 
 /** What a thread has to do. */
 export interface Order {
@@ -30,6 +27,7 @@ export interface Progress {
 /** A call of an executable costs a hundred inputs of the others, and the Node engine's twenty of the native one. */
 const EVERY_CALL: Readonly<Record<(typeof ENGINES)[number], number>> = { native: 100, node: 2000 }
 const EVERY_REPORT = 1000
+const EVERY_CALL_REPORT = 100
 
 /** Calls of the executables that are built. */
 class Engines {
@@ -43,12 +41,13 @@ class Engines {
     }))
   }
 
-  /** @returns whether input number `i` is a call, which is then made */
-  take(i: number, alone: boolean): boolean {
+  /** @returns whether input number `i` is a call, which is then made; `tell` hears what is wrong with its answer */
+  take(i: number, alone: boolean, tell: (finding: Finding) => void): boolean {
     const due = this.#comparisons.find(({ every }) => i % every === every - 1)
     const chosen = due ?? (alone ? this.#comparisons[0] : undefined)
     if (chosen === undefined) return false
-    chosen.comparison.next()
+    const finding = chosen.comparison.next()
+    if (finding !== undefined) tell(finding)
     return true
   }
 
@@ -63,14 +62,9 @@ function fuzz(order: Order, tell: (message: unknown) => void): void {
   const alone = order.target === ENGINE_TARGET
   const targets = TARGETS.filter(({ name }) => order.target === undefined || name === order.target)
   for (let i = 0; i < order.inputs; i += 1) {
-    if (order.target === undefined || alone) {
-      try {
-        if (engines.take(i, alone)) continue
-      } catch (error) {
-        const why = error instanceof Error ? error.message : String(error)
-        tell({ target: ENGINE_TARGET, input: new Uint8Array(0), why })
-        continue
-      }
+    if ((order.target === undefined || alone) && engines.take(i, alone, tell)) {
+      if (alone && i % EVERY_CALL_REPORT === 0) tell({ inputs: i, target: ENGINE_TARGET, input: new Uint8Array(0) })
+      continue
     }
     const target = targets[i % targets.length]
     if (target === undefined) continue
