@@ -31,8 +31,7 @@ export async function inspect(call: Call): Promise<number> {
     try {
       const network = findNetwork(place.confDir, name)
       const services = call.has('verbose') ? { Services: shownServices(call, network.name) } : {}
-      const containers = containersOf(call, network)
-      shown.push({ ...inspected(network), Containers: containers, ...services, ...filed(network) })
+      shown.push(networkShown(call, network, services))
     } catch (error) {
       reportError(output, error, call.asJson)
     }
@@ -46,6 +45,11 @@ export async function inspect(call: Call): Promise<number> {
       reportError(output, problem, call.asJson)
   }
   return shown.length === call.words.length ? 0 : 1
+}
+
+/** @param more what else is shown of it */
+export function networkShown(call: Call, network: Network, more: object = {}): object {
+  return { ...inspected(network), Containers: containersOf(call, network), ...more, ...filed(network) }
 }
 
 function inspected(one: Network): object {
@@ -194,12 +198,12 @@ function addressesOf(all: readonly string[]): Pick<ShownContainer, 'IPv4Address'
 }
 
 /** As the endpoint of Docker's network model: of one container's interface on one network. */
-function endpointId(...parts: readonly string[]): string {
+export function endpointId(...parts: readonly string[]): string {
   return createHash('sha256').update(parts.join('/')).digest('hex')
 }
 
 /** What it was called when it was attached. */
-function namesOf({ args, capabilityArgs }: CachedAttachment): readonly string[] {
+export function namesOf({ args, capabilityArgs }: CachedAttachment): readonly string[] {
   const name = args.find(([key]) => key === 'K8S_POD_NAME')?.[1]
   const aliases = (capabilityArgs === undefined ? undefined : memberOf(capabilityArgs, 'aliases'))?.items ?? []
   return [...(name === undefined ? [] : [name]), ...aliases.map(alias => alias.text)]

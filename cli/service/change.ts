@@ -9,7 +9,7 @@ import { rowOf } from './show.ts'
 
 /** `service create NAME` */
 export async function create(call: Call): Promise<number> {
-  const name = call.word(0)
+  const name = newName(call)
   const network = call.text('network')
   if (network === undefined) {
     const advice = 'it says whose containers the members are: patchbay network ls shows them'
@@ -35,6 +35,20 @@ export async function create(call: Call): Promise<number> {
     publish: publishedOf(call)
   }
   return change(call, 'service-create', { name, service })
+}
+
+/** NAME, or as Docker has it `--name`. @throws UsageError */
+function newName(call: Call): string {
+  const [word] = call.words
+  const name = call.text('name') ?? word
+  if (name === undefined) {
+    throw new UsageError('create service: the name is missing', 'patchbay service create web --network blue')
+  }
+  if (word === undefined || word === name) return name
+  throw new UsageError(
+    `create service ${JSON.stringify(name)}: ${JSON.stringify(word)} is one word too many`,
+    'a service has no image: its members are the containers called so, whoever starts them'
+  )
 }
 
 /** `service update SERVICE` */
@@ -85,10 +99,23 @@ function stickyOf(call: Call): boolean | undefined {
   return by === undefined ? undefined : by === 'source'
 }
 
+/** `published=8001,target=80,protocol=udp` is `8001:80/udp`. @throws UsageError for a key that says something else */
+function shortForm(text: string): string {
+  if (!text.includes('=')) return text
+  const pairs = new Map(text.split(',').map(pair => pair.split(/=(.*)/s).slice(0, 2) as [string, string]))
+  const { published, target, protocol = 'tcp', mode = 'ingress', ...others } = Object.fromEntries(pairs)
+  const [strange] = Object.keys(others)
+  if (strange === undefined && published !== undefined && target !== undefined && mode === 'ingress')
+    return `${published}:${target}/${protocol}`
+  const why =
+    mode === 'ingress' ? 'published and target are needed, and protocol may be given' : 'every host publishes it'
+  throw new UsageError(`read --publish ${JSON.stringify(text)}: ${why}`, 'as in published=8001,target=80,protocol=udp')
+}
+
 /** @throws UsageError */
 function publishedOf(call: Call): readonly Plain[] | undefined {
   const ports = call.texts('publish').flatMap(text => {
-    const parsed = parsePorts(text)
+    const parsed = parsePorts(shortForm(text))
     const strange = parsed.find(one => one.hostIP !== '' || one.hostPort === 0)
     if (strange === undefined) return parsed
     const why = strange.hostIP === '' ? 'the port of the hosts is missing' : 'it is every address of every host'
