@@ -41,10 +41,6 @@ export async function runGuestFiles(report: Report, runs: readonly TestRun[], st
       report.begin(nameOf(message.begin))
       return
     }
-    if ('first' in message) {
-      report.firstTry(message.first)
-      return
-    }
     told.add(nameOf(message.end.run))
     report.file(message.end)
   }
@@ -123,5 +119,5 @@ function secondsOf(path: string): number {
 }
 
 function messageOf(line: string): Message | undefined {
-  return /^\{"(?:begin|first|end)":/.test(line) ? JSON.parse(line) : undefined
+  return /^\{"(?:begin|end)":/.test(line) ? JSON.parse(line) : undefined
 }

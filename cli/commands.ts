@@ -87,6 +87,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'network ls',
     aliases: ['list'],
+    containers: 'shown',
     heading: NETWORKS,
     summary: 'show the networks',
     options: [
@@ -115,6 +116,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'network inspect',
+    containers: 'shown',
     heading: NETWORKS,
     summary: 'show everything about networks and who is on them',
     arguments: [{ ...NETWORK, isMany: true }],
@@ -137,6 +139,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'network connect',
+    containers: 'needed',
     heading: NETWORKS,
     summary: 'attach a running container to one more network',
     description: CONTAINER_WORDS,
@@ -170,6 +173,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'network disconnect',
+    containers: 'needed',
     heading: NETWORKS,
     summary: 'take a container off a network',
     description: CONTAINER_WORDS,
@@ -189,6 +193,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'network rm',
     aliases: ['remove'],
+    containers: 'needed',
     heading: NETWORKS,
     summary: 'remove networks that no container is on',
     arguments: [{ ...NETWORK, isMany: true }],
@@ -204,6 +209,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'network prune',
+    containers: 'needed',
     heading: NETWORKS,
     summary: 'remove the networks made here that no container is on',
     options: [
@@ -225,6 +231,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...CONTAINER_COMMANDS,
   {
     name: 'attach',
+    containers: 'needed',
     heading: ATTACHMENTS,
     summary: 'attach a container to a network',
     description: `As a runtime does it, with the arguments that plugins take. ${CONTAINER_WORDS}`,
@@ -242,6 +249,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'detach',
+    containers: 'needed',
     heading: ATTACHMENTS,
     summary: 'detach it; repeating is no error',
     description: CONTAINER_WORDS,
@@ -255,6 +263,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'check',
+    containers: 'needed',
     heading: ATTACHMENTS,
     summary: 'compare an attachment with what it should be',
     description: CONTAINER_WORDS,
@@ -274,6 +283,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'gc',
+    containers: 'needed',
     heading: ATTACHMENTS,
     summary: 'remove what is left of containers that are gone',
     description:

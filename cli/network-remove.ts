@@ -1,12 +1,13 @@
 /** `patchbay network rm`: networks go, with what is left of their containers. */
 import { rmSync } from 'node:fs'
+import type { NetworkContainer } from '../agent/networks/containers.ts'
 import { isOwnMaster } from '../lib/attach/vlan-master.ts'
 import { memberOf } from '../lib/config/json.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import type { Net } from '../lib/net/net.ts'
 import { Namespaces } from '../lib/runtime/namespaces.ts'
 import { loadNetworks, type Network, NetworkError } from '../lib/runtime/network.ts'
-import { AgentClient, type AgentContainer } from './agent-client.ts'
+import { AgentClient } from './agent-client.ts'
 import type { Call } from './call.ts'
 import { bridgeName } from './network-config.ts'
 import { clusterNetworkOf, findNetwork } from './network-find.ts'
@@ -89,7 +90,7 @@ function refuseServed(name: string, services: readonly Summary[]): void {
 /** Containers of a network of the cluster that nobody has recorded here: those of other hosts, and of other runtimes. */
 export function elsewhere(call: Call, name: string, agent: AgentClient): readonly string[] {
   const own = runtimeAt(call.place, call.output).cache.list(name)
-  const isOwn = (one: AgentContainer): boolean =>
+  const isOwn = (one: NetworkContainer): boolean =>
     own.some(cached => cached.containerId === one.containerId && cached.ifName === one.ifName)
   const others = agent.containers(name).filter(one => !isOwn(one))
   return others.map(one => `${JSON.stringify(one.names[0] ?? one.containerId)} on host ${JSON.stringify(one.host)}`)

@@ -21,6 +21,7 @@ import { rpFilter } from './checks/rp-filter.ts'
 import { rules } from './checks/rules.ts'
 import { staleRules } from './checks/stale-rules.ts'
 import { subnetOverlap } from './checks/subnet-overlap.ts'
+import { traces } from './checks/traces.ts'
 import type { Check } from './finding.ts'
 
 export const CHECKS: readonly Check[] = [
@@ -42,6 +43,7 @@ export const CHECKS: readonly Check[] = [
   pools,
   gone,
   staleRules,
+  traces,
   limits,
   agent,
   etcd,

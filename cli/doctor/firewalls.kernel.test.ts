@@ -124,6 +124,18 @@ const FIREWALLS: readonly BrokenWorld[] = [
     }
   },
   {
+    name: 'a trace was killed on an old kernel',
+    check: 'traces',
+    severity: 'note',
+    // No process has this number: it is the first above the highest that there can be.
+    breaks: site => {
+      nft(site, 'add table ip patchbay-trace-4194305')
+    },
+    says: /^the host has rules of a trace that was killed$/,
+    shows: /^table patchbay-trace-4194305$/,
+    mends: 'fix'
+  },
+  {
     name: 'two containers publish one port',
     check: 'port-conflicts',
     severity: 'error',

@@ -1,6 +1,6 @@
 /** A firewall that drops what it does not know drops what containers send. */
-import type { BaseChain } from '../base-chains.ts'
 import type { Check } from '../finding.ts'
+import { makerOf } from '../makers.ts'
 
 export const forwardPolicy: Check = {
   name: 'forward-policy',
@@ -21,32 +21,4 @@ export const forwardPolicy: Check = {
       }
     })
   }
-}
-
-/** Who left its own chains beside it. */
-const MAKERS: readonly { readonly who: string; readonly chains: RegExp; readonly remedy: string }[] = [
-  {
-    who: 'Docker',
-    chains: /^DOCKER(?:-|$)/,
-    remedy:
-      'accept the network in chain DOCKER-USER, which Docker keeps: iptables -I DOCKER-USER -i BRIDGE -j ACCEPT; or add the plugin firewall to the network'
-  },
-  { who: 'ufw', chains: /^ufw6?-/, remedy: 'ufw route allow in on BRIDGE; or add the plugin firewall to the network' },
-  {
-    who: 'Kubernetes',
-    chains: /^KUBE-FORWARD$/,
-    remedy: 'add the plugin firewall to the network, or accept its addresses in chain FORWARD'
-  }
-]
-
-const OTHERS = 'accept the network there, or add the plugin firewall to it: that is a rule for each container'
-
-function makerOf(chain: BaseChain): { readonly who: string; readonly remedy: string } {
-  if (chain.table === 'firewalld')
-    return {
-      who: 'firewalld',
-      remedy: 'firewall-cmd --permanent --zone=trusted --add-interface=BRIDGE && firewall-cmd --reload'
-    }
-  const found = MAKERS.find(({ chains }) => chain.siblings.some(name => chains.test(name)))
-  return found ?? { who: '', remedy: OTHERS }
 }
