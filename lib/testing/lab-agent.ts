@@ -130,6 +130,9 @@ export class LabAgent {
   }
 }
 
+/** An emulated machine takes longer for everything: the gate says how much. */
+const PATIENCE_MS = 60_000 * Number(process.env['PATCHBAY_SLOWNESS'] ?? 1)
+
 /**
  * Waits until `isSo` is true; what throws is not so yet. The time it may take says only when waiting is in vain: how fast
  * something is, is judged by what comes back.
@@ -139,7 +142,7 @@ export class LabAgent {
 export async function until(
   what: string,
   isSo: () => boolean | Promise<boolean>,
-  milliseconds = 60_000
+  milliseconds = PATIENCE_MS
 ): Promise<number> {
   const started = performance.now()
   for (;;) {
