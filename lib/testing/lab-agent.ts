@@ -131,6 +131,8 @@ export class LabAgent {
 }
 
 const PAUSE_MS = 10
+/** An emulated machine takes longer for everything: the gate says how much. */
+const PATIENCE_MS = 60_000 * Number(process.env['PATCHBAY_SLOWNESS'] ?? 1)
 
 /**
  * Waits until `isSo` is true; what throws is not so yet. The time it may take says only when waiting is in vain: how fast
@@ -141,7 +143,7 @@ const PAUSE_MS = 10
 export async function until(
   what: string,
   isSo: () => boolean | Promise<boolean>,
-  milliseconds = 60_000
+  milliseconds = PATIENCE_MS
 ): Promise<number> {
   const started = performance.now()
   for (;;) {
