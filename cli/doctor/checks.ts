@@ -1,6 +1,7 @@
 /** Every check, in the order in which findings are shown: what breaks most comes first. */
 import { agent } from './checks/agent.ts'
 import { brNetfilter } from './checks/br-netfilter.ts'
+import { clock } from './checks/clock.ts'
 import { conflists } from './checks/conflists.ts'
 import { duplicates } from './checks/duplicates.ts'
 import { etcd } from './checks/etcd.ts'
@@ -45,6 +46,7 @@ export const CHECKS: readonly Check[] = [
   staleRules,
   traces,
   limits,
+  clock,
   agent,
   etcd,
   names

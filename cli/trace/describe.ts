@@ -30,7 +30,7 @@ export interface StepView {
 
 export function stepsOf(journey: Journey): readonly StepView[] {
   const told: StepView[] = []
-  const ends = new Map<string, string>()
+  const ends = new Map([['request', endsText(asSent(journey))]])
   const routed = new Set<string>()
   if (!journey.steps.some(step => step.kind === 'seen')) told.push(...wayOf(journey, journey.from, undefined))
   for (const step of journey.steps) {
@@ -115,7 +115,15 @@ function wayOf(journey: Journey, namespace: NamespaceView, leaving: Sighting | u
   return [route, { ...base, kind: 'neighbour', text }]
 }
 
-function endsText(packet: Recognised): string {
+/** Before anything was translated. */
+function asSent({ probe }: Journey): Ends {
+  const { source, destination, protocol, sourcePort, port } = probe
+  return { source, destination, sourcePort: protocol === 'icmp' ? 0 : sourcePort, destinationPort: port }
+}
+
+type Ends = Pick<Recognised, 'source' | 'destination' | 'sourcePort' | 'destinationPort'>
+
+function endsText(packet: Ends): string {
   const side = (address: IpAddress, port: number): string => {
     const text = formatAddress(address)
     return port === 0 ? text : `${address.family === 6 ? `[${text}]` : text}:${String(port)}`

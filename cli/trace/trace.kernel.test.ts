@@ -1,10 +1,10 @@
 // needs: nft iptables
 /** Ways that are broken, as people complain of them (docs/complaints.md): trace says where, by which rule, and why; once it is mended, it arrives. */
-import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { listen, OUTSIDE, uplink } from '../../lib/testing/broken-ways.ts'
 import { attachment, placesOf, set, wire } from '../../lib/testing/broken-worlds.ts'
-import { type Namespace, NSENTER } from '../../lib/testing/namespace.ts'
+import type { Namespace } from '../../lib/testing/namespace.ts'
 import { type Site, withSite } from '../../lib/testing/site.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { Call } from '../call.ts'
@@ -55,22 +55,6 @@ async function run(site: Site, ...words: readonly string[]): Promise<Traced> {
   }
   const status = await trace(new Call(plain, values, new Set(known), { out: write, err: write }))
   return { status, text }
-}
-
-const OUTSIDE = '192.0.2.9'
-
-/** The host's uplink, and somebody at its other end. */
-function uplink(site: Site): void {
-  const outside = site.box(2)
-  site.ip(
-    site.host,
-    `link add up0 type veth peer name eth0 netns ${String(outside.pid)}`,
-    'addr add 192.0.2.1/24 dev up0',
-    'link set up0 up',
-    'link set lo up'
-  )
-  site.ip(outside, `addr add ${OUTSIDE}/24 dev eth0`, 'link set eth0 up', 'route add 10.77.0.0/24 via 192.0.2.1')
-  for (const box of site.boxes) site.ip(box, 'link set lo up')
 }
 
 interface BrokenWay {
@@ -286,20 +270,6 @@ const WAYS: readonly BrokenWay[] = [
     }
   }
 ]
-
-/** A program that takes connections, for as long as its namespace is there. */
-function listen(site: Site, box: Namespace, address: string, port: number): void {
-  const source = `require('node:net').createServer(one => one.end()).listen(${String(port)}, '${address}', () => require('node:fs').writeFileSync('${site.directory}/listens-${address}', ''))
-    setTimeout(() => process.exit(), 60_000)`
-  const child = spawn(NSENTER, [`--net=${box.path}`, process.execPath, '-e', source], { stdio: 'ignore' })
-  child.unref()
-  process.once('exit', () => child.kill('SIGKILL'))
-  const deadline = Date.now() + 30_000
-  while (!existsSync(`${site.directory}/listens-${address}`)) {
-    if (Date.now() > deadline) throw new Error('the listening program did not start')
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
-  }
-}
 
 for (const way of WAYS) {
   test(way.name, () =>
