@@ -36,7 +36,8 @@ async function publish(agent: Agent, request: DaemonRequest): Promise<undefined>
     ...request.attachment(),
     mac: request.text('mac'),
     ips: members.textList('ips'),
-    netns: request.text('netns'),
+    // An older plugin, which runs while a host is upgraded, does not tell it.
+    netns: members.text('netns') ?? '',
     hostEnd: request.text('hostEnd'),
     tunnel: readTunnel(request),
     gateways: members.textList('gateways'),
