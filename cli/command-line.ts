@@ -47,8 +47,11 @@ async function run(argv: readonly string[], output: Output): Promise<number> {
   if (program !== undefined) return runProgram(program, rest, output)
   const asked = parse(GRAMMAR, argv, output)
   if (asked.kind === 'helped') return 0
-  seesContainers(asked.spec, asked.call)
-  return asked.spec.run(asked.call)
+  const { spec, call } = asked
+  seesContainers(spec, call)
+  if (spec.mayTakeLong !== true) return spec.run(call)
+  const { withProgress } = await import('./progress.ts')
+  return withProgress(`patchbay ${spec.name}`, output, shown => spec.run(call.writingTo(shown)))
 }
 
 async function runProgram(program: ProgramSpec, argv: readonly string[], output: Output): Promise<number> {

@@ -37,6 +37,7 @@ const HOST = 'This host'
 export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'network create',
+    mayTakeLong: true,
     heading: NETWORKS,
     summary: 'make a network',
     description:
@@ -140,6 +141,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'network connect',
     containers: 'needed',
+    mayTakeLong: true,
     heading: NETWORKS,
     summary: 'attach a running container to one more network',
     description: CONTAINER_WORDS,
@@ -174,6 +176,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'network disconnect',
     containers: 'needed',
+    mayTakeLong: true,
     heading: NETWORKS,
     summary: 'take a container off a network',
     description: CONTAINER_WORDS,
@@ -194,6 +197,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'network rm',
     aliases: ['remove'],
     containers: 'needed',
+    mayTakeLong: true,
     heading: NETWORKS,
     summary: 'remove networks that no container is on',
     arguments: [{ ...NETWORK, isMany: true }],
@@ -232,6 +236,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'attach',
     containers: 'needed',
+    mayTakeLong: true,
     heading: ATTACHMENTS,
     summary: 'attach a container to a network',
     description: `As a runtime does it, with the arguments that plugins take. ${CONTAINER_WORDS}`,
@@ -250,6 +255,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'detach',
     containers: 'needed',
+    mayTakeLong: true,
     heading: ATTACHMENTS,
     summary: 'detach it; repeating is no error',
     description: CONTAINER_WORDS,
@@ -264,6 +270,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'check',
     containers: 'needed',
+    mayTakeLong: true,
     heading: ATTACHMENTS,
     summary: 'compare an attachment with what it should be',
     description: CONTAINER_WORDS,
@@ -274,6 +281,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'status',
+    mayTakeLong: true,
     heading: ATTACHMENTS,
     summary: 'ask whether a container could be attached now',
     arguments: [NETWORK],
@@ -284,6 +292,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'gc',
     containers: 'needed',
+    mayTakeLong: true,
     heading: ATTACHMENTS,
     summary: 'remove what is left of containers that are gone',
     description:
@@ -303,6 +312,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...LOOKING_COMMANDS,
   {
     name: 'install',
+    mayTakeLong: true,
     heading: HOST,
     summary: 'put the plugins where runtimes look for them',
     arguments: [{ name: 'DIR', isOptional: true, words: 'directory' }],

@@ -109,7 +109,14 @@ function reportText(report: Report, isColoured: boolean): string {
   const code = report.code === undefined ? '' : ` with code ${String(report.code)}`
   const where = report.plugin === undefined ? '' : `  in plugin ${report.plugin}, ${report.command ?? ''}${code}\n`
   const advice = report.advice === undefined ? '' : `  ${painted(BOLD, 'what to do:')} ${report.advice}\n`
-  return `${painted(RED, 'patchbay:')} ${report.message}\n${where}${advice}`
+  return `${painted(RED, 'patchbay:')} ${listed(report.message)}\n${where}${advice}`
+}
+
+/** What is wrong with several things is a line each, where one line would be wider than the terminal. */
+function listed(message: string): string {
+  return 'patchbay: '.length + message.length <= terminalWidth()
+    ? message
+    : message.replaceAll(/; (?!did you)/g, ';\n  ')
 }
 
 /** The headings of a table in bold. */

@@ -54,6 +54,8 @@ export interface CommandSpec {
   readonly examples: readonly Example[]
   /** Everything after the first argument belongs to the program that is started: it is not read as options. */
   readonly passesThrough?: boolean
+  /** On a terminal a bar shows that it goes on. */
+  readonly mayTakeLong?: boolean
   /** Who is attached is root's to know: the command is nothing without it, or shows the rest. */
   readonly containers?: 'needed' | 'shown'
   readonly run: (call: Call) => Promise<number>

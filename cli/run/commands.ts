@@ -176,6 +176,7 @@ export const CONTAINER_COMMANDS: readonly CommandSpec[] = [
   {
     name: 'stop',
     containers: 'needed',
+    mayTakeLong: true,
     heading: CONTAINERS,
     summary: 'end containers of run',
     arguments: [{ name: 'CONTAINER', isMany: true, words: 'container' }],
@@ -202,6 +203,7 @@ export const CONTAINER_COMMANDS: readonly CommandSpec[] = [
   {
     name: 'rm',
     containers: 'needed',
+    mayTakeLong: true,
     heading: CONTAINERS,
     summary: 'forget containers of run that have ended',
     arguments: [{ name: 'CONTAINER', isMany: true, words: 'container' }],

@@ -19,6 +19,7 @@ const STICKY: OptionSpec = {
 export const SERVICE_COMMANDS: readonly CommandSpec[] = [
   {
     name: 'service create',
+    mayTakeLong: true,
     heading: SERVICES,
     summary: 'make a service: one name and address for all containers of a network with an alias',
     description:
@@ -89,6 +90,7 @@ export const SERVICE_COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'service update',
+    mayTakeLong: true,
     heading: SERVICES,
     summary: 'change a service',
     description: 'What is not given stays as it is. Connections to members that go on to be members are not disturbed.',
@@ -110,6 +112,7 @@ export const SERVICE_COMMANDS: readonly CommandSpec[] = [
   {
     name: 'service rm',
     aliases: ['remove'],
+    mayTakeLong: true,
     heading: SERVICES,
     summary: 'remove services; containers stay as they are',
     arguments: [{ ...SERVICE, isMany: true }],
