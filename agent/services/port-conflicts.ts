@@ -4,7 +4,8 @@
  *
  *     port-conflicts/<service>/<host>    [{ "port": 8001, "protocol": "tcp", "owner": "blue c7 eth0" }]
  */
-import { jsonArray, jsonNumber, jsonObject, jsonString, jsonText, parseJson } from '../../lib/config/json.ts'
+import { jsonObject, jsonText, parseJson } from '../../lib/config/json.ts'
+import { jsonOf } from '../../lib/config/plain-json.ts'
 import { Section } from '../../lib/config/section.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
 import { type Following, PORT_CONFLICTS, type Registry } from '../registry.ts'
@@ -114,17 +115,7 @@ export function conflictText(service: string, one: PortConflict, where: string):
 }
 
 function valueOf(all: readonly PortConflict[]): string {
-  return jsonText(
-    jsonArray(
-      all.map(({ port, protocol, owner }) =>
-        jsonObject([
-          ['port', jsonNumber(port)],
-          ['protocol', jsonString(protocolName(protocol))],
-          ['owner', jsonString(owner)]
-        ])
-      )
-    )
-  )
+  return jsonText(jsonOf(all.map(({ port, protocol, owner }) => ({ port, protocol: protocolName(protocol), owner }))))
 }
 
 /** What another host wrote; nothing of what is no such list. */

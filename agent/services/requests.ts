@@ -1,20 +1,12 @@
 /** What `patchbay service` asks of the agent. */
-import {
-  type Json,
-  jsonArray,
-  jsonBoolean,
-  jsonNull,
-  jsonNumber,
-  jsonObject,
-  jsonString,
-  withMember
-} from '../../lib/config/json.ts'
+import { type Json, jsonNull, withMember } from '../../lib/config/json.ts'
+import { jsonOf } from '../../lib/config/plain-json.ts'
 import { Section } from '../../lib/config/section.ts'
 import type { DaemonRequest } from '../../lib/daemon/request.ts'
 import { formatAddress } from '../../lib/ip/address.ts'
 import type { NfCounter } from '../../lib/netlink/nf/set-element.ts'
 import type { Carry } from '../requests.ts'
-import { conflictText, type HostConflict, type PortConflicts } from './port-conflicts.ts'
+import { conflictText, type PortConflicts } from './port-conflicts.ts'
 import { portText, readPublished, readService, type ServiceRecord, serviceToJson } from './record.ts'
 import { type Registrar, unknownService } from './registrar.ts'
 import type { Member, Services } from './services.ts'
@@ -44,10 +36,10 @@ function list({ host, services, conflicts }: ServiceParts): Json {
       .filter(one => one.host !== host)
       .map(one => conflictText(name, one, `host ${JSON.stringify(one.host)}`))
   )
-  return jsonObject([
-    ['services', jsonArray(services.list().map(one => summary(one, services.membersOf(one))))],
-    ['problems', jsonArray([...services.problems(), ...elsewhere].map(jsonString))]
-  ])
+  return jsonOf({
+    services: services.list().map(one => summary(one, services.membersOf(one))),
+    problems: [...services.problems(), ...elsewhere]
+  })
 }
 
 /** `service` is a record without what the agent gives it. */
@@ -56,7 +48,7 @@ async function create({ services, registrar }: ServiceParts, request: DaemonRequ
   const json = request.members.json('service') ?? jsonNull
   request.members.finish()
   // In the place of what is not decided yet; the record is judged as a whole.
-  const record = readService(name, new Section(withMember(json, 'id', jsonString('0'.repeat(64)))))
+  const record = readService(name, new Section(withMember(json, 'id', jsonOf('0'.repeat(64)))))
   const made = await registrar.create(record, request.milliseconds)
   services.learn(made)
   return summary(made, services.membersOf(made))
@@ -90,44 +82,36 @@ function inspect({ host, services, conflicts }: ServiceParts, request: DaemonReq
   const traffic = services.trafficOf(name)
   const members = services.membersOf(record)
   const told = members.map(one => memberToJson(one, traffic, host))
-  const unpublished = conflicts.of(name).map(conflictToJson)
-  const json = withMember(summary(record, members), 'members', jsonArray(told))
-  return withMember(json, 'unpublished', jsonArray(unpublished))
-}
-
-function conflictToJson(one: HostConflict): Json {
-  return jsonObject([
-    ['host', jsonString(one.host)],
-    ['port', jsonString(portText(one))],
-    ['owner', jsonString(one.owner)]
-  ])
+  const unpublished = conflicts.of(name).map(one => ({ host: one.host, port: portText(one), owner: one.owner }))
+  const json = withMember(summary(record, members), 'members', jsonOf(told))
+  return withMember(json, 'unpublished', jsonOf(unpublished))
 }
 
 function summary(record: ServiceRecord, members: readonly Member[]): Json {
-  return jsonObject([
-    ['name', jsonString(record.name)],
-    ['service', serviceToJson(record)],
-    ['running', jsonNumber(members.filter(one => !one.isAway).length)]
-  ])
+  return jsonOf({
+    name: record.name,
+    service: serviceToJson(record),
+    running: members.filter(one => !one.isAway).length
+  })
 }
 
 function memberToJson(member: Member, traffic: readonly MemberTraffic[], host: string): Json {
   const addresses = member.addresses.map(formatAddress)
   const own = traffic.filter(one => addresses.includes(one.member))
-  return jsonObject([
-    ['host', jsonString(member.host === '' ? host : member.host)],
-    ['containerId', jsonString(member.containerId)],
-    ['name', jsonString(member.name)],
-    ['addresses', jsonArray(addresses.map(jsonString))],
-    ['away', jsonBoolean(member.isAway)],
-    ['sent', counterToJson(own.map(one => one.sent))],
-    ['received', counterToJson(own.map(one => one.received))]
-  ])
+  return jsonOf({
+    host: member.host === '' ? host : member.host,
+    containerId: member.containerId,
+    name: member.name,
+    addresses,
+    away: member.isAway,
+    sent: counterToJson(own.map(one => one.sent)),
+    received: counterToJson(own.map(one => one.received))
+  })
 }
 
 function counterToJson(all: readonly NfCounter[]): Json {
-  return jsonObject([
-    ['packets', jsonNumber(all.reduce((sum, one) => sum + one.packets, 0))],
-    ['bytes', jsonNumber(all.reduce((sum, one) => sum + one.bytes, 0))]
-  ])
+  return jsonOf({
+    packets: all.reduce((sum, one) => sum + one.packets, 0),
+    bytes: all.reduce((sum, one) => sum + one.bytes, 0)
+  })
 }
