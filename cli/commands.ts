@@ -37,6 +37,7 @@ const HOST = 'This host'
 export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'network create',
+    mayTakeLong: true,
     heading: NETWORKS,
     summary: 'make a network',
     description:
@@ -87,6 +88,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'network ls',
     aliases: ['list'],
+    containers: 'shown',
     heading: NETWORKS,
     summary: 'show the networks',
     options: [
@@ -115,6 +117,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'network inspect',
+    containers: 'shown',
     heading: NETWORKS,
     summary: 'show everything about networks and who is on them',
     arguments: [{ ...NETWORK, isMany: true }],
@@ -137,6 +140,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'network connect',
+    containers: 'needed',
+    mayTakeLong: true,
     heading: NETWORKS,
     summary: 'attach a running container to one more network',
     description: CONTAINER_WORDS,
@@ -170,6 +175,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'network disconnect',
+    containers: 'needed',
+    mayTakeLong: true,
     heading: NETWORKS,
     summary: 'take a container off a network',
     description: CONTAINER_WORDS,
@@ -189,6 +196,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'network rm',
     aliases: ['remove'],
+    containers: 'needed',
+    mayTakeLong: true,
     heading: NETWORKS,
     summary: 'remove networks that no container is on',
     arguments: [{ ...NETWORK, isMany: true }],
@@ -204,6 +213,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'network prune',
+    containers: 'needed',
     heading: NETWORKS,
     summary: 'remove the networks made here that no container is on',
     options: [
@@ -225,6 +235,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...CONTAINER_COMMANDS,
   {
     name: 'attach',
+    containers: 'needed',
+    mayTakeLong: true,
     heading: ATTACHMENTS,
     summary: 'attach a container to a network',
     description: `As a runtime does it, with the arguments that plugins take. ${CONTAINER_WORDS}`,
@@ -242,6 +254,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'detach',
+    containers: 'needed',
+    mayTakeLong: true,
     heading: ATTACHMENTS,
     summary: 'detach it; repeating is no error',
     description: CONTAINER_WORDS,
@@ -255,6 +269,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'check',
+    containers: 'needed',
+    mayTakeLong: true,
     heading: ATTACHMENTS,
     summary: 'compare an attachment with what it should be',
     description: CONTAINER_WORDS,
@@ -265,6 +281,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'status',
+    mayTakeLong: true,
     heading: ATTACHMENTS,
     summary: 'ask whether a container could be attached now',
     arguments: [NETWORK],
@@ -274,6 +291,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'gc',
+    containers: 'needed',
+    mayTakeLong: true,
     heading: ATTACHMENTS,
     summary: 'remove what is left of containers that are gone',
     description:
@@ -293,6 +312,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...LOOKING_COMMANDS,
   {
     name: 'install',
+    mayTakeLong: true,
     heading: HOST,
     summary: 'put the plugins where runtimes look for them',
     arguments: [{ name: 'DIR', isOptional: true, words: 'directory' }],

@@ -14,7 +14,7 @@ import type { Built } from './executables.ts'
 import type { SystemPackage, SystemPacking } from './system-packages.ts'
 import { type Entry, type Tree, text, together, writeTree } from './tree.ts'
 
-export const MAINTAINER = 'Patchbay <patchbay@users.noreply.github.com>'
+const MAINTAINER = 'Patchbay <patchbay@users.noreply.github.com>'
 
 const REVISION = '1'
 

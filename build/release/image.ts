@@ -37,7 +37,7 @@ const PACKAGES: readonly { readonly name: string; readonly license: string; read
   { name: 'libatomic1', license: 'GPL-3.0-or-later WITH GCC-exception-3.1', files: ['libatomic.so.1'] }
 ]
 
-export function imageName(version: string): string {
+function imageName(version: string): string {
   return `localhost/patchbay:${version}`
 }
 

@@ -22,7 +22,7 @@ import {
   unitTree
 } from './tree.ts'
 
-export type Family = 'debian' | 'rpm'
+type Family = 'debian' | 'rpm'
 
 export interface SystemPackage {
   readonly name: string

@@ -14,7 +14,7 @@ export async function list(call: Call): Promise<number> {
   const { services, problems } = ask<{
     readonly services: readonly Summary[]
     readonly problems: readonly string[]
-  }>(call, 'services', [])
+  }>(call, 'services', {})
   const rows = services.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map(rowOf)
   call.output.out(await formatted(call, rows, { columns: COLUMNS, key: 'Name', fields: FIELDS }))
   for (const problem of problems) reportError(call.output, new Error(problem), call.asJson)
@@ -41,7 +41,8 @@ export async function inspect(call: Call): Promise<number> {
   const shown = each(call, name => {
     const one = inspected(call, name)
     const { Address, Members, Ports, ...rest } = rowOf(one)
-    return { ...rest, VirtualIPs: Address, Running: Members, Ports, Members: one.members.map(shownMember) }
+    const Unpublished = one.unpublished.map(({ host, port, owner }) => ({ Host: host, Port: port, Owner: owner }))
+    return { ...rest, VirtualIPs: Address, Running: Members, Ports, Unpublished, Members: one.members.map(shownMember) }
   })
   const template = call.text('format')
   const { out } = call.output

@@ -1,6 +1,7 @@
 /** Every suite. */
 import type { Suite } from '../suite.ts'
 import { articlesSuite } from './articles.ts'
+import { articlesClusterSuite } from './articles-cluster.ts'
 import { criSuite } from './cri.ts'
 import { ctrSuite } from './ctr.ts'
 import { kubernetesSuite } from './kubernetes.ts'
@@ -15,6 +16,7 @@ export const SUITES: readonly Suite[] = [
   criSuite('containerd-2', 'kubelet-dual-stack.conflist', ['native']),
   articlesSuite,
   kubernetesSuite,
+  articlesClusterSuite,
   nerdctlSuite,
   migrationSuite,
   ctrSuite
