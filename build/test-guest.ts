@@ -21,7 +21,7 @@ const BOOT_SECONDS = 60
  * V8 without a compiler: emulated, it is as fast (what it compiles has to be translated again), and its record of compiled
  * code, which it sometimes finds wrong in there and aborts (`Check failed: it->second.Size() > offset`), stays empty.
  */
-const GUEST_ENV = { NODE_OPTIONS: '--jitless' }
+export const GUEST_ENV = { NODE_OPTIONS: '--jitless' }
 
 /** Runs the files in the guest, telling of each as it begins and ends. */
 export async function runGuestFiles(report: Report, runs: readonly TestRun[], strict: boolean): Promise<void> {
@@ -77,7 +77,8 @@ async function prepare(runs: readonly TestRun[], strict: boolean): Promise<reado
   return [NODE_BIN, '--no-warnings', bundleOf(runner), orderPath]
 }
 
-async function bundle(path: string, outfile: string): Promise<void> {
+/** @param path of a source file, from the root */
+export async function bundle(path: string, outfile: string): Promise<void> {
   mkdirSync(dirname(outfile), { recursive: true })
   await build({
     entryPoints: [join(ROOT, path)],

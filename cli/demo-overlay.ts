@@ -79,8 +79,9 @@ interface Wish {
   readonly isEncrypted: boolean
 }
 
-const NO_WIREGUARD =
-  'this kernel has no WireGuard, which encryption needs: modprobe wireguard (Linux 5.6 or newer), or see the same in clear: npm run demo:overlay'
+const NO_WIREGUARD = `this kernel has no WireGuard, which encryption needs: modprobe wireguard (Linux 5.6 or newer)
+  or see it in an emulated machine whose kernel has it: npm run in-guest -- cli/demo-overlay.ts --encrypted
+  or see the same in clear: npm run demo:overlay`
 
 /** Tried in this process's own namespace. */
 function hasWireGuard(): boolean {

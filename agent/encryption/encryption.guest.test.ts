@@ -2,7 +2,7 @@
  * Encrypted overlays on a kernel that has WireGuard: hosts with their agents on an etcd, and a wire on which everything is written
  * down from before the first container comes. Judged by tcpdump, `wg`, `ip` and `bridge`.
  */
-// needs: bridge ping etcd etcdctl tcpdump wg
+// needs: bridge ping etcd etcdctl tcpdump wg busybox nft setpriv
 // time-out: 300 s
 import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -12,6 +12,7 @@ import type { Namespace } from '../../lib/testing/namespace.ts'
 import { carrierOf, isUnreachable, type LabHost, type OverlayLab, ok, pings } from '../../lib/testing/overlay-lab.ts'
 import { type Box, inSite, type OverlaySite, reached } from '../../lib/testing/overlay-site.ts'
 import { patchbayProgram } from '../../lib/testing/program.ts'
+import { attach, detach, makeServiceNetwork, service } from '../../lib/testing/service-site.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { transferSeconds } from '../../lib/testing/transfer.ts'
 import { Wire } from '../../lib/testing/wire.ts'
@@ -64,6 +65,7 @@ test('hosts reach each other; the wire has nothing but WireGuard, whatever happe
   await inSite({ members: 1, hosts: 3, etcd: { leaseSeconds: 20, addressLeaseSeconds: 30 } }, async site => {
     const { lab } = site
     const wire = await Wire.tap(lab)
+    await refusedWithoutWireGuard(site, wire)
     const [a, b, c] = [await site.add(0, 'a', SECRET), await site.add(1, 'b', SECRET), await site.add(2, 'c', SECRET)]
     for (const [from, to] of [
       [a, b],
@@ -93,12 +95,15 @@ test('hosts reach each other; the wire has nothing but WireGuard, whatever happe
     assert.ok(inCarrier(a.host, 'wg show wg0 peers').includes(keyOf(b.host)))
 
     // The device is taken away, then the whole namespace: both come back, and meanwhile nothing leaves.
+    const keys = [keyOf(a.host), keyOf(b.host)]
     inCarrier(a.host, 'ip link del wg0')
     speak(a, b.ips[0] ?? '', 'decade01')
     await reached(a, b.ips[0] ?? '')
     assert.is(spawnSync('umount', [carrierOf(b.host)]).status, 0)
     speak(a, b.ips[0] ?? '', 'decade02')
     await reached(a, b.ips[0] ?? '')
+    // As after a reboot: what is on disk is what a host is known by.
+    assert.equal([keyOf(a.host), keyOf(b.host)], keys)
 
     await followsUnderlay(site, a, b)
     assert.equal(wire.strangers(PORT), [])
@@ -109,6 +114,24 @@ test('hosts reach each other; the wire has nothing but WireGuard, whatever happe
     await until('host 2 is no peer', () => !peersOf(a.host).includes('192.0.2.3'), 120_000)
   })
 })
+
+const MODPROBE = '/proc/sys/kernel/modprobe'
+
+/** Until the module can be loaded, which the next ADD brings about by itself. */
+async function refusedWithoutWireGuard(site: OverlaySite, wire: Wire): Promise<void> {
+  spawnSync('modprobe', ['-r', 'wireguard'])
+  const former = readFileSync(MODPROBE, 'utf8')
+  writeFileSync(MODPROBE, '/bin/false')
+  try {
+    const refused = await site.refused(0, 'early', SECRET)
+    assert.is(refused.json.code, 50)
+    assert.match(refused.json.msg, /modprobe wireguard/)
+  } finally {
+    writeFileSync(MODPROBE, former)
+  }
+  assert.equal(site.lab.links(site.lab.host(0).namespace), ['eth0', 'lo'])
+  assert.equal(wire.strangers(), [])
+}
 
 async function followsUnderlay(site: OverlaySite, a: Box, b: Box): Promise<void> {
   const host = b.host.namespace
@@ -156,8 +179,13 @@ function otherwise(host: LabHost): object {
   return { underlay: { local: host.address6 }, encryption }
 }
 
-/** As systemd starts a service that has any protection of its files. */
-const OWN_MOUNTS = ['unshare', '--mount', '--propagation', 'slave']
+/** As systemd starts the agent: with mounts of its own, and no more than the capabilities that its unit names. */
+function asService(): readonly string[] {
+  const unit = readFileSync(join(import.meta.dirname, '..', 'systemd', 'patchbay-agent.service'), 'utf8')
+  const names = /^CapabilityBoundingSet=(.+)$/m.exec(unit)?.[1]?.toLowerCase().split(' ') ?? []
+  const bounding = ['-all', ...names.map(name => name.replace('cap_', '+'))].join()
+  return ['unshare', '--mount', '--propagation', 'slave', 'setpriv', '--no-new-privs', `--bounding-set=${bounding}`]
+}
 
 /** A network in clear becomes an encrypted one with the next container of each host; those that are there go with it. */
 async function becomesEncrypted(site: OverlaySite, wire: Wire, from: Box, to: Box): Promise<void> {
@@ -176,7 +204,7 @@ async function becomesEncrypted(site: OverlaySite, wire: Wire, from: Box, to: Bo
 }
 
 test('another key under a known name is refused until somebody says so', async () => {
-  await inSite({ members: 1, hosts: 2, agent: otherwise, launcher: OWN_MOUNTS }, async site => {
+  await inSite({ members: 1, hosts: 2, agent: otherwise, launcher: asService() }, async site => {
     const wire = await Wire.tap(site.lab)
     const [a, b] = [await site.add(0, 'a', SECRET), await site.add(1, 'b', SECRET)]
     for (const ip of b.ips) await reached(a, ip)
@@ -203,6 +231,7 @@ test('another key under a known name is refused until somebody says so', async (
     assert.match(trust(site, 0, 'h1').stdout, /^h1 is known by .*, no longer by /)
     await reached(a, b.ips[0] ?? '')
     assert.is((await site.check(b, SECRET)).stdout, '')
+    await publishesService(site)
     assert.equal(wire.strangers(4000, 4001), [])
 
     for (const box of [a, b]) {
@@ -211,6 +240,23 @@ test('another key under a known name is refused until somebody says so', async (
     }
   })
 })
+
+/** A host without a container takes part in an encrypted network for a port that leads to a service there. */
+async function publishesService(site: OverlaySite): Promise<void> {
+  const { namespace } = site.lab.host(1)
+  await makeServiceNetwork(site, { encrypted: true })
+  const box = attach(site, 0, 'web1', 'web')
+  site.lab.run(box.netns, 'busybox', ['nc', '-ll', '-p', '80', '-e', 'echo', 'web1'])
+  const made = service(site, 1, 'create', 'web', '--network', 'blue', '-p', '8001:80')
+  assert.is(made.status, 0, made.stderr)
+  await until('host 1 answers', () => ok(namespace, 'busybox nc -w 5 127.0.0.1 8001') === 'web1\n')
+  const tunnels = ok(namespace, 'ip -o -d link show type vxlan').trim().split('\n')
+  assert.is(tunnels.length, 2)
+  for (const tunnel of tunnels) assert.match(tunnel, /link-netns/)
+  assert.ok((await site.agent(1).ask({ do: 'service-remove', name: 'web' })).ok)
+  detach(site, box)
+  await until('host 1 has let go of it', () => site.lab.links(namespace).filter(name => /^vx/.test(name)).length === 1)
+}
 
 /** The private key is the host's own, and stays at home. */
 function judgeKeyFiles(site: OverlaySite, host: LabHost): void {

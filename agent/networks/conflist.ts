@@ -123,9 +123,9 @@ function chainOf(record: NetworkRecord, settings: HostSettings): readonly Json[]
     ['isDefaultGateway', jsonBoolean(leadsOut)],
     ['ipMasq', jsonBoolean(leadsOut && record.masquerade)],
     ['hairpinMode', jsonBoolean(true)],
-    ['encrypted', record.encrypted ? jsonBoolean(true) : undefined],
     ['mtu', record.mtu === undefined ? undefined : jsonNumber(record.mtu)],
-    ['registry', registry],
+    // An older plugin knows no encryption, and would have the network in clear: without "registry" it refuses it.
+    [record.encrypted ? 'encrypted' : 'registry', registry],
     ['capabilities', capabilities('ips', 'mac')],
     ['ipam', ipam]
   ])

@@ -33,6 +33,7 @@ import {
   prefixesEqual,
   prefixesOverlap
 } from '../../lib/ip/prefix.ts'
+import { LEAST_IPV6_MTU } from '../../lib/overlay/tunnel.ts'
 
 /** The addresses of one subnet; a container gets one of each. */
 export interface NetworkRange {
@@ -128,6 +129,9 @@ export function readRecord(name: string, section: Section): NetworkRecord {
     mtu: section.integer('mtu', 68, 65_535),
     labels: readLabels(section)
   }
+  const { mtu, ranges } = record
+  if (mtu !== undefined && mtu < LEAST_IPV6_MTU && ranges.some(({ subnet }) => subnet.address.family === 6))
+    section.problem('mtu', `must be at least ${LEAST_IPV6_MTU} where a subnet is of IPv6`)
   refuseUnknownKeys(section)
   section.finish()
   return record
