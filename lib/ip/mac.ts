@@ -23,7 +23,7 @@ export function parseMac(text: string): Uint8Array | undefined {
  * @source IEEE 802-2014 section 8.2
  */
 export function isUnicastMac(mac: Uint8Array): boolean {
-  return ((mac[0] ?? 0) & 1) === 0 && mac.some(byte => byte !== 0)
+  return ((mac[0] ?? 0) & 1) === 0 && hex(mac) !== '000000000000'
 }
 
 /** `0a:58:0a:01:00:05`: lower case with colons. */
