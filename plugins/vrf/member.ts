@@ -56,7 +56,8 @@ export function enslave(session: Session, link: Link, master: Link): void {
   for (const route of routes) {
     const rest = besideLink(route, index)
     if (rest !== undefined) container.routes.replace(rest)
-    container.routes.replace({ ...throughLink(route, index), table })
+    const own = throughLink(route, index)
+    container.routes.replace({ ...own, table })
   }
 }
 
