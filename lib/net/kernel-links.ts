@@ -241,7 +241,7 @@ function linkRefusal(answer: Answer, kind: LinkKind): KernelError {
   const { operation, object } = answer.request
   const what = kind.vlanFiltering === true ? 'VLANs of bridges need' : `links of kind ${quoted(kind.kind)} need`
   const need = kind.vlanFiltering === true ? VLAN_FILTERING : kernelOption(kind.kind)
-  return new KernelError(operation, object, answer.errno, `${what} ${need}; ${answer.explanation}`)
+  return new KernelError(operation, object, answer.errno, `${what} ${need}; ${answer.explain()}`)
 }
 
 /** A bridge as such is there wherever this is refused (net/bridge/br_netlink.c br_changelink). */
