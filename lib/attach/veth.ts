@@ -103,6 +103,23 @@ export function removeHostEnds(session: Session): void {
   }
 }
 
+/**
+ * GC: the host's ends of many attachments with one request, since each would wait for the kernel on its own. What is left
+ * is removed one by one afterwards, which says what is wrong.
+ */
+export function removeHostEndsTogether(session: Session, gone: readonly Attachment[]): void {
+  if (gone.length < 2) return
+  const { host } = session
+  const names = new Set<string>()
+  for (const attachment of gone) names.add(hostEndName(attachment))
+  const ends = host.links.list().filter(link => link.kind === 'veth' && names.has(link.name))
+  try {
+    if (ends.length > 1) host.links.removeTogether(ends.map(end => end.index))
+  } catch (error) {
+    if (errnoOf(error) === '') throw error
+  }
+}
+
 function removeVeth(host: Net, link: Link | undefined): void {
   if (link !== undefined && link.kind === 'veth') host.links.removeByIndex(link.index)
 }

@@ -25,6 +25,7 @@ import {
 } from '../netlink/rt/link.ts'
 import { errnoOf } from '../sys/errors.ts'
 import { inNamespace } from '../sys/netns.ts'
+import { randomU32 } from '../sys/random.ts'
 import { createTap } from '../sys/tap.ts'
 import {
   type BridgeInfo,
@@ -200,6 +201,27 @@ export class KernelLinks extends Links {
 
   override removeByIndex(index: number): boolean {
     return removeBy(this.#conn, linkNumber(index), { ...EMPTY_LINK, index })
+  }
+
+  /** A request names one link or a group of them: they are put into one of their own. */
+  override removeTogether(indices: readonly number[]): void {
+    // 0 is the group of all that are in none.
+    const groupId = Math.max(1, randomU32())
+    const answers = this.#conn.batch(indices.map(index => groupRequest(index, groupId)))
+    for (const answer of answers) if (answer.errno !== '' && answer.errno !== 'ENODEV') throw refusal(answer)
+    removeBy(this.#conn, `links of group ${String(groupId)}`, { ...EMPTY_LINK, groupId })
+  }
+}
+
+function groupRequest(index: number, groupId: number): Request {
+  const payload = encodeLink({ ...EMPTY_LINK, index, groupId })
+  return {
+    operation: 'set group of',
+    object: linkNumber(index),
+    type: RTM_NEWLINK,
+    flags: 0,
+    payload,
+    answer: 'acknowledgement'
   }
 }
 
