@@ -221,7 +221,7 @@ function removeStale(session: Session, own: AttachmentPlugin, entries: readonly 
   const stale = entries.filter(({ attachment }) => !isAttachmentIn(attachment, session.request.validAttachments))
   const { removeLinksTogether } = own
   const all = stale.map(({ attachment }) => attachment)
-  session.attempt(() => exclusively(session, own, () => removeLinksTogether(session, all)))
+  session.attempt(() => withLock(session, own, () => removeLinksTogether(session, all)))
   for (const { attachment, entry } of stale) {
     const gone = session.about(attachment)
     let isLeft = true
