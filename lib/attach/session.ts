@@ -15,6 +15,7 @@ import type { Request } from '../cni/plugin.ts'
 import { EMPTY_RESULT, type Result } from '../cni/result.ts'
 import { type Json, memberOf, withMember } from '../config/json.ts'
 import type { Kernel } from '../net/kernel.ts'
+import type { Link } from '../net/links.ts'
 import type { Net } from '../net/net.ts'
 import type { Nft } from '../nft/nft.ts'
 import type { Records } from '../state/records.ts'
@@ -47,6 +48,19 @@ class HostSide {
   }
 }
 
+/** `undefined`: nobody has looked yet. */
+class Seen {
+  /** The host's end of its pair, before anything was removed. */
+  hostEnd: Sight | undefined
+  /** The link of its name in the container, once its own is removed. */
+  left: Sight | undefined
+}
+
+/** What there was to see. */
+interface Sight {
+  readonly link: Link | undefined
+}
+
 export class Session {
   readonly request: Request
   readonly host: Net
@@ -55,6 +69,8 @@ export class Session {
   readonly undo = new Undo()
   /** What DEL and GC could not do. */
   readonly steps: Steps
+  /** What DEL and GC saw of the attachment's own, so that they ask once. */
+  readonly seen = new Seen()
   readonly #side: HostSide
   #container: Net | undefined
   #entry: Json | undefined

@@ -308,6 +308,24 @@ test('a tap belongs to whom it was given', () => {
   })
 })
 
+/** Of the veth pairs that iproute2 sees. */
+function namesOf(box: Namespace): readonly string[] {
+  const links: { readonly ifname: string }[] = JSON.parse(box.run('ip', ['-j', 'link', 'show', 'type', 'veth']).stdout)
+  return links.map(link => link.ifname).sort()
+}
+
+test('links are removed together, and no others', () => {
+  withNet((net, box) => {
+    const add = (name: string): number =>
+      net.links.add({ name, kind: { kind: 'veth', peer: { name: `far-${name}` } } }).index
+    const [kept, ...gone] = ['kept', 'one', 'two', 'three'].map(add)
+    net.links.removeTogether([...gone, 4711])
+    assert.equal(namesOf(box), ['far-kept', 'kept'])
+    assert.is(net.links.get('kept').index, kept)
+    net.links.removeTogether([4711])
+  })
+})
+
 test('links are changed in one request', () => {
   withNets(2, ([net, other], [box, otherBox]) => {
     if (net === undefined || other === undefined || box === undefined || otherBox === undefined) return
