@@ -51,6 +51,8 @@ export interface AttachmentPlugin {
   readonly removeRules: (session: Session, entry: Json | undefined) => void
   /** Removes links, or gives them back what they had. Likewise. */
   readonly removeLinks: (session: Session, entry: Json | undefined) => void
+  /** GC: removes what it can of many attachments' links at once; each is asked about by `removeLinks` all the same. */
+  readonly removeLinksTogether: (session: Session, gone: readonly Attachment[]) => void
   /** Removes what is written down, once nothing of it is left: `forget`, unless more goes with it. */
   readonly forget: (session: Session, entry: Json) => void
   /** GC: removes what belongs to no valid attachment of the network and is written down nowhere. */
@@ -58,6 +60,9 @@ export interface AttachmentPlugin {
   /** Throws CniError code 50 or 51 when an ADD could not succeed now. IPAM's is asked afterwards. */
   readonly status: (session: Session) => void
 }
+
+/** For links that are removed one by one. */
+export function oneByOne(_session: Session, _gone: readonly Attachment[]): void {}
 
 /** What the entries of GC's other attachments are removed without. */
 export function nothing(_session: Session): void {}
@@ -104,7 +109,7 @@ function rollback(session: Session, own: AttachmentPlugin, cause: Error): Error 
   const forgetEntry = own.forget
   let error = cause
   try {
-    exclusively(session, own, () => {
+    withLock(session, own, () => {
       error = session.rollback(cause, entry => forgetEntry(session, entry))
     })
     return error
@@ -113,7 +118,7 @@ function rollback(session: Session, own: AttachmentPlugin, cause: Error): Error 
   }
 }
 
-function exclusively(session: Session, own: AttachmentPlugin, work: () => void): void {
+function withLock(session: Session, own: AttachmentPlugin, work: () => void): void {
   if (own.isExclusive) session.host.withLock(work)
   else work()
 }
@@ -152,7 +157,7 @@ function remove(session: Session, own: AttachmentPlugin): void {
   }
   // Without an entry there is nothing that others could make again.
   if (entry === undefined) removeAll()
-  else session.attempt(() => exclusively(session, own, removeAll))
+  else session.attempt(() => withLock(session, own, removeAll))
 }
 
 /** Not what a living container may use. That is no failure: DEL would fail for as long as the container of a recycled path lives. */
@@ -202,7 +207,7 @@ function gc(kernel: Kernel, asked: Request, own: AttachmentPlugin): void {
     const isEarly = own.hasAddresses && leasesOverInterface(request)
     if (isEarly) session.attempt(() => request.ipam.gc(living))
     const left = removeStale(session, own, entries)
-    session.attempt(() => exclusively(session, own, () => collectStrays(session)))
+    session.attempt(() => withLock(session, own, () => collectStrays(session)))
     if (own.hasAddresses && !isEarly) session.attempt(() => request.ipam.gc(living.concat(left)))
   } finally {
     session.close()
@@ -213,12 +218,15 @@ function gc(kernel: Kernel, asked: Request, own: AttachmentPlugin): void {
 /** @returns those of which something is left, which must keep their addresses */
 function removeStale(session: Session, own: AttachmentPlugin, entries: readonly Recorded[]): readonly Attachment[] {
   const left: Attachment[] = []
-  for (const { attachment, entry } of entries) {
-    if (isAttachmentIn(attachment, session.request.validAttachments)) continue
+  const stale = entries.filter(({ attachment }) => !isAttachmentIn(attachment, session.request.validAttachments))
+  const { removeLinksTogether } = own
+  const all = stale.map(({ attachment }) => attachment)
+  session.attempt(() => withLock(session, own, () => removeLinksTogether(session, all)))
+  for (const { attachment, entry } of stale) {
     const gone = session.about(attachment)
     let isLeft = true
     gone.attempt(() =>
-      exclusively(gone, own, () => {
+      withLock(gone, own, () => {
         removeMade(gone, entry, own)
         // What is written down about nothing any more keeps no address.
         isLeft = !gone.steps.isClean()
