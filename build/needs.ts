@@ -37,6 +37,7 @@ const NEEDS: ReadonlyMap<string, { readonly path?: string; readonly debianPackag
   ['fish', { debianPackage: 'fish' }],
   ['dhcpd', { debianPackage: 'isc-dhcp-server' }],
   ['busybox', { debianPackage: 'busybox-static' }],
+  ['chromium', { debianPackage: 'chromium' }],
   ['reference-plugins', { path: '/usr/lib/cni/bridge', debianPackage: 'containernetworking-plugins' }]
 ])
 

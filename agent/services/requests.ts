@@ -35,9 +35,19 @@ export const SERVICE_REQUESTS: ReadonlyMap<string, Carry<ServiceParts>> = new Ma
   ['service-inspect', inspect]
 ])
 
-function list({ services }: ServiceParts): Json {
+/** @param request with `members`: who they are, too, without the traffic that `service-inspect` counts first */
+function list({ host, services }: ServiceParts, request: DaemonRequest): Json {
+  const withMembers = request.members.boolean('members', false)
+  request.members.finish()
+  const one = (record: ServiceRecord): Json => {
+    const members = services.membersOf(record)
+    const short = summary(record, members)
+    return withMembers
+      ? withMember(short, 'members', jsonArray(members.map(member => memberToJson(member, [], host))))
+      : short
+  }
   return jsonObject([
-    ['services', jsonArray(services.list().map(one => summary(one, services.membersOf(one))))],
+    ['services', jsonArray(services.list().map(one))],
     ['problems', jsonArray(services.problems().map(jsonString))]
   ])
 }
