@@ -8,7 +8,8 @@
  */
 
 import type { Attachment } from '../lib/attachment.ts'
-import { type Json, jsonArray, jsonObject, jsonString, jsonText, parseJson } from '../lib/config/json.ts'
+import { type Json, jsonText, parseJson } from '../lib/config/json.ts'
+import { jsonOf } from '../lib/config/plain-json.ts'
 import { Section } from '../lib/config/section.ts'
 import { attachmentKey, attachmentToJson, isSameAttachment } from '../lib/daemon/attachment.ts'
 import { tunnelFromJson, tunnelToJson } from '../lib/overlay/tunnel-json.ts'
@@ -74,10 +75,7 @@ export class LocalStore implements EtcdLeaseStore {
   }
 
   write(ids: EtcdLeases): void {
-    const json = jsonObject([
-      ['presence', jsonString(String(ids.presence))],
-      ['records', jsonString(String(ids.records))]
-    ])
+    const json = jsonOf({ presence: String(ids.presence), records: String(ids.records) })
     writeAtomic(`${this.#directory}/leases.json`, `${jsonText(json)}\n`, 0o600, false)
   }
 
@@ -104,25 +102,21 @@ function heldKey(held: HeldAddresses): string {
 }
 
 function endpointToJson(endpoint: LocalEndpoint): Json {
-  return jsonObject([
-    ['attachment', attachmentToJson(endpoint)],
-    ['mac', jsonString(endpoint.mac)],
-    ['ips', jsonArray(endpoint.ips.map(jsonString))],
-    ['vtep', jsonString(endpoint.vtep)],
-    ['netns', jsonString(endpoint.netns)],
-    ['hostEnd', jsonString(endpoint.hostEnd)],
-    ['tunnel', tunnelToJson(endpoint.tunnel)],
-    ['gateways', jsonArray(endpoint.gateways.map(jsonString))],
-    ['stateDir', jsonString(endpoint.stateDir)]
-  ])
+  return jsonOf({
+    attachment: attachmentToJson(endpoint),
+    mac: endpoint.mac,
+    ips: endpoint.ips,
+    vtep: endpoint.vtep,
+    netns: endpoint.netns,
+    hostEnd: endpoint.hostEnd,
+    tunnel: tunnelToJson(endpoint.tunnel),
+    gateways: endpoint.gateways,
+    stateDir: endpoint.stateDir
+  })
 }
 
 function heldToJson(held: HeldAddresses): Json {
-  return jsonObject([
-    ['attachment', attachmentToJson(held)],
-    ['pool', jsonString(held.pool)],
-    ['ips', jsonArray(held.ips.map(jsonString))]
-  ])
+  return jsonOf({ attachment: attachmentToJson(held), pool: held.pool, ips: held.ips })
 }
 
 /** undefined for a file that is torn, or of another version. */

@@ -7,7 +7,14 @@ import type { Kernel } from '../lib/net/kernel.ts'
 import type { Link } from '../lib/net/links.ts'
 import type { Net } from '../lib/net/net.ts'
 import { pinGateway } from '../lib/overlay/peers.ts'
-import { ensureTunnel, inPlace, type Tunnel, type TunnelPlace, tunnelProblems } from '../lib/overlay/tunnel.ts'
+import {
+  ensureTunnel,
+  inPlace,
+  LEAST_IPV6_MTU,
+  type Tunnel,
+  type TunnelPlace,
+  tunnelProblems
+} from '../lib/overlay/tunnel.ts'
 import { withNamedLock } from '../lib/state/lock.ts'
 import { isHeld, isHostsOwn, type LocalEndpoint } from './endpoint.ts'
 
@@ -56,16 +63,17 @@ function repair(place: TunnelPlace, tunnel: Tunnel, locals: readonly LocalEndpoi
     if (link.masterIndex === bridge.index || !ends.has(link.name)) continue
     host.links.set(link.index, { masterIndex: bridge.index, up: true })
   }
-  ensureAddresses(host, bridge, locals)
+  ensureAddresses(host, bridge, tunnel, locals)
   return problems
 }
 
-function ensureAddresses(host: Net, bridge: Link, locals: readonly LocalEndpoint[]): void {
-  const gateways = gatewaysOf(locals)
+function ensureAddresses(host: Net, bridge: Link, tunnel: Tunnel, locals: readonly LocalEndpoint[]): void {
+  const fits = ({ family }: IpAddress): boolean => family === 4 || tunnel.mtu >= LEAST_IPV6_MTU
+  const gateways = gatewaysOf(locals).filter(({ address }) => fits(address))
   for (const prefix of gateways) host.addresses.ensure(bridge.index, [{ prefix, noDad: true }])
   for (const text of locals.filter(isHostsOwn).flatMap(local => local.ips)) {
     const own = parseAddress(text)
-    if (own !== undefined) ensureOwnAddress(host, bridge, own, gateways)
+    if (own !== undefined && fits(own)) ensureOwnAddress(host, bridge, own, gateways)
   }
 }
 

@@ -10,7 +10,7 @@ import { formatMac } from '../lib/ip/mac.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
 import type { Request } from '../lib/netlink/conn.ts'
 import type { NeighbourMessage } from '../lib/netlink/rt/neighbour.ts'
-import { type Tunnel, tunnelMac } from '../lib/overlay/tunnel.ts'
+import { LEAST_IPV6_MTU, type Tunnel, tunnelMac } from '../lib/overlay/tunnel.ts'
 import { errnoOf, messageOf } from '../lib/sys/errors.ts'
 import { Announcements } from './announcements.ts'
 import type { Endpoint, LocalEndpoint } from './endpoint.ts'
@@ -72,6 +72,7 @@ export class Overlay {
     this.#locals = locals
     this.table = new EndpointTable(context.host, formatAddress(tunnel.local))
     this.#following = this.#follow()
+    this.#tellOfIpv6()
   }
 
   #follow(): Following {
@@ -101,7 +102,10 @@ export class Overlay {
   /** The underlay has another address or MTU now. */
   retarget(tunnel: Tunnel): void {
     const isOfOtherFamily = tunnel.local.family !== this.#tunnel.local.family
+    // What did not fit is missing.
+    if (tunnel.mtu !== this.#tunnel.mtu) this.#isSuspect = true
     this.#tunnel = tunnel
+    this.#tellOfIpv6()
     this.table.moveTo(formatAddress(tunnel.local))
     // It is encrypted now, or no more: hosts whose addresses were of no use are.
     if (isOfOtherFamily) {
@@ -110,6 +114,24 @@ export class Overlay {
       this.#following = this.#follow()
     }
     this.devicesChanged()
+  }
+
+  /** The kernel takes IPv6 away from interfaces with too small an MTU, and refuses what belongs to it. */
+  #hasIpv6(): boolean {
+    return this.#tunnel.mtu >= LEAST_IPV6_MTU
+  }
+
+  #tellOfIpv6(): void {
+    const { vni, mtu } = this.#tunnel
+    if (this.#hasIpv6() || !this.#locals().some(local => local.ips.some(isIpv6))) return
+    this.#context.log(
+      `overlay ${vni}: without IPv6, which needs an MTU of ${LEAST_IPV6_MTU}, and the underlay leaves ${mtu}: containers have lost their IPv6 addresses, and get them back by DEL and ADD`
+    )
+  }
+
+  /** Neither an address of this host's own, which an endpoint elsewhere must not get, nor one of a family that there is not. */
+  #isNeighbour(ip: string, own: ReadonlySet<string>): boolean {
+    return !own.has(ip) && (this.#hasIpv6() || !isIpv6(ip))
   }
 
   /**
@@ -319,7 +341,7 @@ export class Overlay {
       else requests.push(sendTo(this.#tunnelIndex, mac, vtep))
     }
     for (const ip of ips) {
-      if (own.has(ip)) continue
+      if (!this.#isNeighbour(ip, own)) continue
       const mac = this.table.macOf(ip)
       requests.push(
         mac === undefined ? removeNeighbour(this.#bridgeIndex, ip) : setNeighbour(this.#bridgeIndex, ip, mac)
@@ -348,7 +370,7 @@ export class Overlay {
       if (!isThere) yield sendTo(this.#tunnelIndex, mac, vtep)
     }
     for (const ip of this.table.ips()) {
-      const mac = own.has(ip) ? undefined : this.table.macOf(ip)
+      const mac = this.#isNeighbour(ip, own) ? this.table.macOf(ip) : undefined
       if (mac !== undefined && present.neighbours.get(ip) !== mac) yield setNeighbour(this.#bridgeIndex, ip, mac)
     }
     for (const vtep of this.table.vteps()) {
@@ -385,6 +407,10 @@ function placed(entry: Entry, family: number): readonly (readonly [string, Place
   if (endpoint === undefined) return []
   const host = entry.name.split('/')[0] ?? ''
   return [[entry.name, { host, ...endpoint, revision: entry.revision }]]
+}
+
+function isIpv6(ip: string): boolean {
+  return ip.includes(':')
 }
 
 function pause(milliseconds: number): Promise<void> {

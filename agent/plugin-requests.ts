@@ -1,7 +1,8 @@
 /** What plugins ask of the agent: each request read, carried out, and its result as JSON. */
 import { CniError, INVALID_CONFIG } from '../lib/cni/error.ts'
 import { readAddress } from '../lib/config/addresses.ts'
-import { type Json, jsonArray, jsonBoolean, jsonNull, jsonNumber, jsonObject, jsonString } from '../lib/config/json.ts'
+import { type Json, jsonNull } from '../lib/config/json.ts'
+import { jsonOf } from '../lib/config/plain-json.ts'
 import type { Section } from '../lib/config/section.ts'
 import type { DaemonRequest } from '../lib/daemon/request.ts'
 import type { Tunnel } from '../lib/overlay/tunnel.ts'
@@ -26,7 +27,7 @@ export const PLUGIN_REQUESTS: ReadonlyMap<string, Carry<Agent>> = new Map<string
 
 async function join(agent: Agent, request: DaemonRequest): Promise<Json> {
   const learning = await agent.join(readTunnel(request), request.milliseconds)
-  return jsonObject([['learning', jsonBoolean(learning)]])
+  return jsonOf({ learning })
 }
 
 async function publish(agent: Agent, request: DaemonRequest): Promise<undefined> {
@@ -35,7 +36,8 @@ async function publish(agent: Agent, request: DaemonRequest): Promise<undefined>
     ...request.attachment(),
     mac: request.text('mac'),
     ips: members.textList('ips'),
-    netns: request.text('netns'),
+    // An older plugin, which runs while a host is upgraded, does not tell it.
+    netns: members.text('netns') ?? '',
     hostEnd: request.text('hostEnd'),
     tunnel: readTunnel(request),
     gateways: members.textList('gateways'),
@@ -66,18 +68,12 @@ async function usage(agent: Agent, request: DaemonRequest): Promise<Json> {
   const sets = readSets(request)
   agent.refuseWhenInTrouble()
   const counted = await agent.addresses.usage(pool, sets, request.milliseconds)
-  const rows = counted.map(one =>
-    jsonObject([
-      ['path', jsonString(one.path)],
-      ['taken', jsonNumber(one.taken)],
-      ['size', jsonNumber(one.size)]
-    ])
-  )
-  return jsonObject([['sets', jsonArray(rows)]])
+  const rows = counted.map(one => jsonOf({ path: one.path, taken: one.taken, size: one.size }))
+  return jsonOf({ sets: rows })
 }
 
 function addressList(ips: readonly string[]): Json {
-  return jsonObject([['ips', jsonArray(ips.map(jsonString))]])
+  return jsonOf({ ips })
 }
 
 function readTunnel(request: DaemonRequest): Tunnel {

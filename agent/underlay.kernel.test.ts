@@ -60,6 +60,36 @@ test("the underlay's MTU changes: tunnel, bridge and containers follow, down and
   })
 })
 
+test('an MTU too small for IPv6 is told once: IPv4 goes on, new containers are refused, and it comes back', async () => {
+  await inSite({ members: 1, hosts: 2, agent: { compareSeconds: 1 } }, async site => {
+    const [a, b] = await twoContainers(site)
+    const setMtu = (mtu: number): void => {
+      for (const { namespace } of site.lab.hosts) ok(namespace, `ip link set eth0 mtu ${mtu}`)
+    }
+    setMtu(1329)
+    for (const box of [a, b])
+      await until(`${box.id} has it`, () => ok(box.netns, 'ip link show eth0').includes('mtu 1279 '))
+    assert.ok(pings(a.netns, b.ips[0] ?? '', 1279 - 28), 'frames of full size')
+    const refused = await site.refused(0, 'late')
+    assert.is(refused.json.code, 7)
+    assert.match(refused.json.msg, /give address fd42::\S+: the network has an MTU of 1279, and IPv6 needs 1280/)
+    const comparisons = await site.agent(0).metric('patchbay_agent_comparisons_total')
+    await until('all was compared again', async () => {
+      return (await site.agent(0).metric('patchbay_agent_comparisons_total')) >= comparisons + 2
+    })
+    const told = site
+      .agent(0)
+      .log.split('\n')
+      .filter(line => /IPv6|EINVAL/.test(line))
+    assert.is(told.length, 1, told.join('\n'))
+    assert.match(told[0] ?? '', /overlay 42: without IPv6, which needs an MTU of 1280, and the underlay leaves 1279/)
+
+    setMtu(1330)
+    const [c, d] = [await site.add(0, 'c3'), await site.add(1, 'c4')]
+    for (const ip of d.ips) await reached(c, ip)
+  })
+})
+
 test("a floating address that is listed first is not the tunnel's", async () => {
   await inSite({ members: 1, hosts: 2, ...QUIET }, async site => {
     const host = site.lab.host(0).namespace

@@ -11,8 +11,9 @@ Exit status: 0 done, 1 failed, 2 used wrongly (nothing was done). With \`--json\
 standard error as \`{"error": {"message", "plugin", "command", "code", "advice"}}\`, of which all but the message may be absent.
 
 \`-o json\` is a list with an object for each row, whose members are the fields that \`--format\` takes; members are added, never
-renamed or taken away. Whatever writes shows with \`--dry-run\` what it would do. Nothing is coloured. Networks, containers and the
-state of both are shown to everybody who may read the files and namespaces; whoever may not is told so in one sentence.
+renamed or taken away. Whatever writes shows with \`--dry-run\` what it would do. Colours are for terminals alone, and not with
+\`NO_COLOR\`. Networks, containers and the state of both are shown to everybody who may read the files and namespaces; whoever
+may not is told so in one sentence.
 [from-docker.md](from-docker.md) has the command for each of Docker's.
 `
 

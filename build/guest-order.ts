@@ -11,8 +11,4 @@ export interface Order {
 }
 
 /** A line of JSON that comes back. */
-export type Message =
-  | { readonly begin: TestRun }
-  /** Of a file that failed and is tried again. */
-  | { readonly first: TestResult }
-  | { readonly end: TestResult }
+export type Message = { readonly begin: TestRun } | { readonly end: TestResult }

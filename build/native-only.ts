@@ -5,14 +5,22 @@
  * executable is how it starts, what its bundle has in it, and the C library over node:ffi. That is judged on both engines
  * by all other black-box files: bytes and exit status for any input (fuzz/engines, lib/cni/protocol, lib/cni/reference,
  * build/injection, lib/sys/directories, conformance), and a plugin of each sort at work (bridge, host-local, host-device,
- * tuning, tap, vxlan, dhcp). A start of it costs twenty of the native one, so files that call plugins often are not
- * repeated to show the same logic again.
+ * tuning, tap, vxlan, dhcp, and in the guest those of conformance/link-kinds). A start of it costs twenty of the native one,
+ * so files that call plugins often are not repeated to show the same logic again.
  */
 export const NATIVE_ONLY: ReadonlyMap<string, string> = new Map([
   ['build/instructions.blackbox.test.ts', 'what Node computes at its start would be counted, for minutes'],
   ['build/recording.blackbox.test.ts', 'judges what is written about the command, which is the same on both'],
   ['conformance/bench.blackbox.test.ts', 'judges the benchmark, not the plugins that it times'],
   ['conformance/mutations.blackbox.test.ts', 'judges the conformance suite, with scripts in place of plugins'],
+  [
+    'plugins/bridge/vlan.blackbox.guest.test.ts',
+    'its logic: bridge.test.ts, lib/net/kernel-net.guest.test.ts; emulated, each start takes Node seconds'
+  ],
+  [
+    'plugins/vlan/vlan.blackbox.guest.test.ts',
+    'its logic: vlan.guest.test.ts, ipvlan.guest.test.ts, dummy.guest.test.ts; emulated, as above'
+  ],
   ['plugins/bandwidth/bandwidth.blackbox.test.ts', 'its logic: bandwidth.test.ts, bandwidth.kernel.test.ts'],
   ['plugins/removal.recycled.blackbox.test.ts', 'its logic: attachment.test.ts, vrf.test.ts, tuning.test.ts'],
   ['plugins/removal.kills.blackbox.test.ts', 'its logic: removal.test.ts, lib/sys'],

@@ -30,6 +30,7 @@ const NEEDS: ReadonlyMap<string, { readonly path?: string; readonly debianPackag
   ['perl', { debianPackage: 'perl-base' }],
   ['drill', { debianPackage: 'ldnsutils' }],
   ['dnsperf', { debianPackage: 'dnsperf' }],
+  ['resperf', { debianPackage: 'dnsperf' }],
   ['jq', { debianPackage: 'jq' }],
   ['wg', { debianPackage: 'wireguard-tools' }],
   ['bash', { debianPackage: 'bash' }],

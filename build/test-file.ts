@@ -132,18 +132,3 @@ function runProcess(run: TestRun, program: string, seconds: number): Promise<End
   })
   return promise
 }
-
-/**
- * Runs the file, and once more where a busy machine or the emulator can spoil it: packets, daemons, time-outs of the kernel.
- * A second failure counts; a first one is never hidden: `tell` hears of it. Pure tests have one try.
- */
-export async function runTwice(
-  run: TestRun,
-  attempt: () => Promise<TestResult>,
-  tell: (first: TestResult) => void
-): Promise<TestResult> {
-  const first = await attempt()
-  if (first.problems.length === 0 || run.suite === 'pure') return first
-  tell(first)
-  return attempt()
-}

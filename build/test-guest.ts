@@ -4,6 +4,7 @@
  * The processor in there is emulated, and starting a test file from source takes it ten to twenty seconds: Node's stripper
  * of types is itself a large program. So the files are bundled outside, and what is left of TypeScript in there is nothing.
  */
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
@@ -21,7 +22,7 @@ const BOOT_SECONDS = 60
  * V8 without a compiler: emulated, it is as fast (what it compiles has to be translated again), and its record of compiled
  * code, which it sometimes finds wrong in there and aborts (`Check failed: it->second.Size() > offset`), stays empty.
  */
-const GUEST_ENV = { NODE_OPTIONS: '--jitless' }
+export const GUEST_ENV = { NODE_OPTIONS: '--jitless', PATCHBAY_SLOWNESS: String(SLOWNESS) }
 
 /** Runs the files in the guest, telling of each as it begins and ends. */
 export async function runGuestFiles(report: Report, runs: readonly TestRun[], strict: boolean): Promise<void> {
@@ -38,10 +39,6 @@ export async function runGuestFiles(report: Report, runs: readonly TestRun[], st
     if (message === undefined) return
     if ('begin' in message) {
       report.begin(nameOf(message.begin))
-      return
-    }
-    if ('first' in message) {
-      report.firstTry(message.first)
       return
     }
     told.add(nameOf(message.end.run))
@@ -69,15 +66,17 @@ async function prepare(runs: readonly TestRun[], strict: boolean): Promise<reado
   const runner = 'build/test-in-guest.ts'
   const bundleOf = (path: string) => join(folder, path.replace(/\.ts$/, '.mjs'))
   await Promise.all([...new Set([runner, ...runs.map(({ path }) => path)])].map(path => bundle(path, bundleOf(path))))
-  // The command, which the conformance suite is part of, is found by the test file that starts it.
-  patchbayProgram()
+  // The command, which the conformance suite is part of, is found by the test files that start it, with its compiled code.
+  const [node, ...command] = patchbayProgram()
+  spawnSync(node, [...command, 'agent', '--help'], { env: { ...process.env, ...GUEST_ENV } })
   const order: Order = { strict, runs: runs.map(run => ({ run, bundle: bundleOf(run.path) })) }
   const orderPath = join(folder, 'order.json')
   writeFileSync(orderPath, JSON.stringify(order))
   return [NODE_BIN, '--no-warnings', bundleOf(runner), orderPath]
 }
 
-async function bundle(path: string, outfile: string): Promise<void> {
+/** @param path of a source file, from the root */
+export async function bundle(path: string, outfile: string): Promise<void> {
   mkdirSync(dirname(outfile), { recursive: true })
   await build({
     entryPoints: [join(ROOT, path)],
@@ -120,5 +119,5 @@ function secondsOf(path: string): number {
 }
 
 function messageOf(line: string): Message | undefined {
-  return /^\{"(?:begin|first|end)":/.test(line) ? JSON.parse(line) : undefined
+  return /^\{"(?:begin|end)":/.test(line) ? JSON.parse(line) : undefined
 }

@@ -54,11 +54,6 @@ export class Report {
     if (problem !== '') this.#print(indent(problem))
   }
 
-  /** A file that is about to be run once more. */
-  firstTry({ run, problems, output }: TestResult): void {
-    this.#print(`failed at first: ${nameOf(run)}\n${indent(`${problems.join('\n')}\n\n${output}`)}`)
-  }
-
   file(result: TestResult): void {
     const { run, passed, failed, skipped, problems, output } = result
     this.#passed += passed

@@ -4,7 +4,7 @@
  *     node build/test.ts [--suites=pure,kernel,blackbox,guest] [--engines=node,native] [--no-checks] [--jobs=N] [FILE...]
  *
  * What this machine lacks for a suite is named in a `not run:` line; with CI=true or PATCHBAY_STRICT=1 each such line
- * is a failure, and so is every skipped test. A file that fails is run once more and both outcomes are shown; pure ones have one try.
+ * is a failure, and so is every skipped test. Nothing is tried twice.
  */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -15,12 +15,12 @@ import { CLANG_ADVICE, findClang } from './native-toolchain.ts'
 import { missingNeeds, needsOf } from './needs.ts'
 import { inPool } from './pool.ts'
 import { ENGINES, type Engine, NODE_BIN, ROOT, sourceFiles } from './project.ts'
-import { isAlone, runTestFile, runTwice, timeoutOf } from './test-file.ts'
+import { isAlone, runTestFile, timeoutOf } from './test-file.ts'
 import { runGuestFiles } from './test-guest.ts'
-import { SUITES, type Suite, suiteOf, type TestResult, type TestRun } from './test-kinds.ts'
+import { SUITES, type Suite, suiteOf, type TestRun } from './test-kinds.ts'
 import { nameOf, Report } from './test-report.ts'
 
-/** As many as there are processors: more of them starve the emulated guest, whose tests then run out of time. */
+/** As many as there are processors, and the guest beside them, which goes before them. */
 const JOBS = availableParallelism()
 
 interface Options {
@@ -60,8 +60,8 @@ function readOptions(args: readonly string[], env: NodeJS.ProcessEnv): Options {
 /** A part of the gate: a check, a build, a test file, or all files of the guest. */
 interface Job {
   readonly run: () => Promise<void>
-  /** Nothing may run beside it. */
-  readonly isAlone: boolean
+  /** One of as many at a time as may run; beside those; or after all others, with nothing beside it. */
+  readonly place: 'pool' | 'beside' | 'alone'
 }
 
 /** A script of this repository as one step. @returns whether it succeeded */
@@ -95,7 +95,7 @@ const CHECKS: readonly (readonly [what: string, ...args: string[]])[] = [
 
 function checks(report: Report): readonly Job[] {
   return CHECKS.map(([what, ...args]) => ({
-    isAlone: false,
+    place: 'pool',
     run: async () => {
       await runStep(report, what, args)
     }
@@ -116,7 +116,7 @@ class Builds {
     const built = this.engines.map(engine => ({ engine, ...Promise.withResolvers<boolean>() }))
     // The native build takes longest and uses one processor: it comes first.
     this.jobs = built.toReversed().map(({ engine, resolve }) => ({
-      isAlone: false,
+      place: 'pool',
       run: async () =>
         resolve(await runStep(report, `build of the ${engine} engine`, ['build/build.ts', engine, '--if-stale']))
     }))
@@ -156,20 +156,19 @@ function listRuns(options: Options, engines: readonly Engine[]): readonly TestRu
 /** Test files as jobs: pure ones first, which need no build; then the guest, and the rest by how long they may take. */
 function testJobs(report: Report, runs: readonly TestRun[], builds: Builds, strict: boolean): readonly Job[] {
   const one = (run: TestRun): Job => ({
-    isAlone: isAlone(sourceOf(run.path)),
+    place: isAlone(sourceOf(run.path)) ? 'alone' : 'pool',
     run: async () => {
       if (run.suite !== 'pure' && !(await isBuilt(run, builds))) {
         report.notRun(nameOf(run), 'its engine could not be built')
         return
       }
       report.begin(nameOf(run))
-      const attempt = (): Promise<TestResult> => runTestFile(run, strict)
-      report.file(await runTwice(run, attempt, first => report.firstTry(first)))
+      report.file(await runTestFile(run, strict))
     }
   })
   const inGuest = runs.filter(run => run.suite === 'guest')
   const guest: Job = {
-    isAlone: false,
+    place: 'beside',
     run: async () => {
       const engines = await builds.done
       const runnable = inGuest.filter(run => run.engine === undefined || engines.includes(run.engine))
@@ -205,17 +204,14 @@ async function main(options: Options): Promise<number> {
   report.expect(jobs.length + runs.filter(run => run.suite === 'guest').length)
   const beat = setInterval(() => report.beat(), 1000)
   await inScratch(async () => {
-    const start = (job: Job) => job.run()
-    await inPool(
-      jobs.filter(job => !job.isAlone),
-      options.jobs,
-      start
-    )
-    await inPool(
-      jobs.filter(job => job.isAlone),
-      1,
-      start
-    )
+    const run = (place: Job['place'], atOnce: number) =>
+      inPool(
+        jobs.filter(job => job.place === place),
+        atOnce,
+        job => job.run()
+      )
+    await Promise.all([run('pool', options.jobs), run('beside', 1)])
+    await run('alone', 1)
   })
   clearInterval(beat)
   return report.close()

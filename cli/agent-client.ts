@@ -1,7 +1,9 @@
 /** The agent of this host, as far as the command asks it: by the socket that plugins use, in their one-line requests. */
 import { existsSync } from 'node:fs'
+import type { NetworkContainer } from '../agent/networks/containers.ts'
 import { CniError } from '../lib/cni/error.ts'
-import { type Json, jsonObject, jsonString, jsonText } from '../lib/config/json.ts'
+import { type Json, jsonText } from '../lib/config/json.ts'
+import { jsonOf, type PlainObject } from '../lib/config/plain-json.ts'
 import { askAgent, DEFAULT_SOCKET } from '../lib/overlay/agent-call.ts'
 import { CommandError } from './output.ts'
 
@@ -22,17 +24,6 @@ export interface AgentNetwork {
   }
 }
 
-/** A container on a network of the cluster. */
-export interface AgentContainer {
-  readonly host: string
-  readonly containerId: string
-  readonly ifName: string
-  readonly mac: string
-  readonly ips: readonly string[]
-  readonly vtep: string
-  readonly names: readonly string[]
-}
-
 /** What a look may take, and what a change, ms. */
 const LOOK_MS = 3000
 const CHANGE_MS = 15_000
@@ -51,7 +42,7 @@ export class AgentClient {
 
   /** @throws {CommandError} as all of these: the agent's own reason, or that no agent is there */
   networks(): readonly AgentNetwork[] {
-    const answer: { readonly networks: readonly AgentNetwork[] } = this.ask('networks', [], LOOK_MS)
+    const answer: { readonly networks: readonly AgentNetwork[] } = this.ask('networks', {}, LOOK_MS)
     return answer.networks
   }
 
@@ -67,10 +58,10 @@ export class AgentClient {
   }
 
   /** On all hosts. */
-  containers(name: string): readonly AgentContainer[] {
-    const answer: { readonly containers: readonly AgentContainer[] } = this.ask(
+  containers(name: string): readonly NetworkContainer[] {
+    const answer: { readonly containers: readonly NetworkContainer[] } = this.ask(
       'network-containers',
-      [['name', jsonString(name)]],
+      { name },
       LOOK_MS
     )
     return answer.containers
@@ -78,23 +69,16 @@ export class AgentClient {
 
   /** @param network a record without what the agent gives it (agent/networks/record.ts) */
   create(name: string, network: Json): AgentNetwork & { readonly isAlone: boolean } {
-    return this.ask(
-      'network-create',
-      [
-        ['name', jsonString(name)],
-        ['network', network]
-      ],
-      CHANGE_MS
-    )
+    return this.ask('network-create', { name, network }, CHANGE_MS)
   }
 
   remove(name: string): void {
-    this.ask('network-remove', [['name', jsonString(name)]], CHANGE_MS)
+    this.ask('network-remove', { name }, CHANGE_MS)
   }
 
   /** Any request of its. @throws {CommandError} */
-  ask<T>(what: string, members: readonly (readonly [string, Json | undefined])[], milliseconds: number): T {
-    const request = jsonObject([['do', jsonString(what)], ...members])
+  ask<T>(what: string, members: PlainObject, milliseconds: number): T {
+    const request = jsonOf({ do: what, ...members })
     try {
       return JSON.parse(jsonText(askAgent({ socket: this.#socket, milliseconds }, request)))
     } catch (error) {

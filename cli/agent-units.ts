@@ -45,8 +45,10 @@ StateDirectory=patchbay
 StateDirectoryMode=0700
 # confDir: made if it is missing, and the one place below /etc that it writes to.
 ConfigurationDirectory=cni/net.d
-# Ports below 1024 and /proc/PID/ns/net are those of containers. Encryption has its namespace mounted among the mounts of the host,
-# where it outlives the service.
+# NET_ADMIN: devices, entries, rules, WireGuard, whose module the kernel loads by itself. NET_RAW: announcements of addresses.
+# NET_BIND_SERVICE: ports of services. SYS_ADMIN: containers' namespaces; SYS_PTRACE: /proc/PID/ns/net of other users.
+# SYS_CHROOT: encryption has its namespace mounted among the mounts of the host, where it outlives the service.
+# DAC_OVERRIDE: files of runtimes.
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE CAP_SYS_ADMIN CAP_SYS_PTRACE CAP_SYS_CHROOT CAP_DAC_OVERRIDE
 NoNewPrivileges=yes
 ProtectSystem=strict
@@ -54,7 +56,17 @@ ProtectHome=yes
 PrivateTmp=yes
 ReadWritePaths=/run/patchbay /etc/cni/net.d
 ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
 ProtectClock=yes
+# Only these kinds, for the engine compiles to machine code as it runs, and sysctls of interfaces are written.
+LockPersonality=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RestrictNamespaces=net mnt uts
+SystemCallArchitectures=native
+SystemCallFilter=~@clock @cpu-emulation @module @obsolete @raw-io @reboot @swap
+UMask=0077
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_PACKET
 LimitNOFILE=65536
 

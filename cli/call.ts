@@ -19,6 +19,11 @@ export class Call {
     this.#known = known
   }
 
+  /** The same call, with its answers elsewhere. */
+  writingTo(output: Output): Call {
+    return new Call(this.words, this.#values, this.#known, output)
+  }
+
   /** An argument that the table requires. */
   word(index: number): string {
     const word = this.words[index]

@@ -2,8 +2,10 @@
 
 import { COMMANDS, GROUPS, PROGRAMS } from './commands.ts'
 import { DRY_RUN } from './common-options.ts'
+import { withoutContainer } from './docker-words.ts'
 import { type Output, processOutput, reportError, UsageError } from './output.ts'
 import { parse, showHelp } from './parser.ts'
+import { seesContainers } from './rights.ts'
 import type { CommandSpec, Grammar, ProgramSpec } from './spec.ts'
 
 const MAN: CommandSpec = {
@@ -44,7 +46,12 @@ async function run(argv: readonly string[], output: Output): Promise<number> {
   const program = PROGRAMS.find(one => one.name === name)
   if (program !== undefined) return runProgram(program, rest, output)
   const asked = parse(GRAMMAR, argv, output)
-  return asked.kind === 'helped' ? 0 : asked.spec.run(asked.call)
+  if (asked.kind === 'helped') return 0
+  const { spec, call } = asked
+  seesContainers(spec, call)
+  if (spec.mayTakeLong !== true) return spec.run(call)
+  const { withProgress } = await import('./progress.ts')
+  return withProgress(`patchbay ${spec.name}`, output, shown => spec.run(call.writingTo(shown)))
 }
 
 async function runProgram(program: ProgramSpec, argv: readonly string[], output: Output): Promise<number> {
@@ -53,11 +60,11 @@ async function runProgram(program: ProgramSpec, argv: readonly string[], output:
   return 0
 }
 
-/** `help X` is `X --help`, `--version` is `version`. */
+/** `help X` is `X --help`, `--version` is `version`, `container X` is `X`. */
 function customary(argv: readonly string[]): readonly string[] {
   const [name, ...rest] = argv
   if (name === 'help') return [...rest, '--help']
-  return name === '--version' || name === '-V' ? ['version', ...rest] : argv
+  return name === '--version' || name === '-V' ? ['version', ...rest] : withoutContainer(argv)
 }
 
 function beforeProgram(argv: readonly string[]): readonly string[] {

@@ -37,6 +37,7 @@ const HOST = 'This host'
 export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'network create',
+    mayTakeLong: true,
     heading: NETWORKS,
     summary: 'make a network',
     description:
@@ -87,6 +88,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'network ls',
     aliases: ['list'],
+    containers: 'shown',
     heading: NETWORKS,
     summary: 'show the networks',
     options: [
@@ -115,6 +117,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'network inspect',
+    containers: 'shown',
     heading: NETWORKS,
     summary: 'show everything about networks and who is on them',
     arguments: [{ ...NETWORK, isMany: true }],
@@ -137,6 +140,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'network connect',
+    containers: 'needed',
+    mayTakeLong: true,
     heading: NETWORKS,
     summary: 'attach a running container to one more network',
     description: CONTAINER_WORDS,
@@ -170,6 +175,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'network disconnect',
+    containers: 'needed',
+    mayTakeLong: true,
     heading: NETWORKS,
     summary: 'take a container off a network',
     description: CONTAINER_WORDS,
@@ -189,6 +196,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'network rm',
     aliases: ['remove'],
+    containers: 'needed',
+    mayTakeLong: true,
     heading: NETWORKS,
     summary: 'remove networks that no container is on',
     arguments: [{ ...NETWORK, isMany: true }],
@@ -204,6 +213,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'network prune',
+    containers: 'needed',
     heading: NETWORKS,
     summary: 'remove the networks made here that no container is on',
     options: [
@@ -225,6 +235,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...CONTAINER_COMMANDS,
   {
     name: 'attach',
+    containers: 'needed',
+    mayTakeLong: true,
     heading: ATTACHMENTS,
     summary: 'attach a container to a network',
     description: `As a runtime does it, with the arguments that plugins take. ${CONTAINER_WORDS}`,
@@ -242,6 +254,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'detach',
+    containers: 'needed',
+    mayTakeLong: true,
     heading: ATTACHMENTS,
     summary: 'detach it; repeating is no error',
     description: CONTAINER_WORDS,
@@ -255,6 +269,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'check',
+    containers: 'needed',
+    mayTakeLong: true,
     heading: ATTACHMENTS,
     summary: 'compare an attachment with what it should be',
     description: CONTAINER_WORDS,
@@ -265,6 +281,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'status',
+    mayTakeLong: true,
     heading: ATTACHMENTS,
     summary: 'ask whether a container could be attached now',
     arguments: [NETWORK],
@@ -274,6 +291,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'gc',
+    containers: 'needed',
+    mayTakeLong: true,
     heading: ATTACHMENTS,
     summary: 'remove what is left of containers that are gone',
     description:
@@ -293,6 +312,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...LOOKING_COMMANDS,
   {
     name: 'install',
+    mayTakeLong: true,
     heading: HOST,
     summary: 'put the plugins where runtimes look for them',
     arguments: [{ name: 'DIR', isOptional: true, words: 'directory' }],
@@ -309,6 +329,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--unit-dir DIR', summary: 'where the units go (/etc/systemd/system)', words: 'directory' },
       { flags: '--engine ENGINE', summary: 'which build (native where there is one)', choices: ['native', 'node'] },
       { flags: '--force', summary: "replace somebody else's files, which are kept in .before-patchbay" },
+      { flags: '--verify', summary: 'compare what is there by checksum instead; 1 when something differs' },
       DRY_RUN,
       JSON_OUT,
       CONF_DIR
@@ -319,6 +340,36 @@ export const COMMANDS: readonly CommandSpec[] = [
       { line: 'patchbay install /usr/lib/cni', effect: 'the plugins alone, somewhere else' }
     ],
     run: async call => (await import('./install.ts')).install(call)
+  },
+  {
+    name: 'uninstall',
+    heading: HOST,
+    summary: 'take away what install has put there, and put back what that replaced',
+    description:
+      'Refused while containers are attached, which these plugins alone can detach, and while the agent runs. What was changed ' +
+      'since stays.',
+    arguments: [{ name: 'DIR', isOptional: true, words: 'directory' }],
+    options: [
+      {
+        flags: '--runtime NAME',
+        summary: "this runtime's places alone",
+        choices: ['containerd', 'kubelet', 'nerdctl', 'podman']
+      },
+      {
+        flags: '--purge',
+        summary: 'with state, keys, the configuration of the agent, and networks that were made here'
+      },
+      { flags: '--unit-dir DIR', summary: "where the agent's units are (/etc/systemd/system)", words: 'directory' },
+      { flags: '--force', summary: 'although containers are attached, or the agent runs' },
+      DRY_RUN,
+      JSON_OUT,
+      CONF_DIR
+    ],
+    examples: [
+      { line: 'patchbay uninstall --dry-run', effect: 'what would be removed, restored and left' },
+      { line: 'patchbay uninstall --purge', effect: 'nothing of it is left on this host' }
+    ],
+    run: async call => (await import('./uninstall.ts')).uninstall(call)
   },
   {
     name: 'completion',

@@ -11,6 +11,7 @@ import type { AttachmentCache, CachedAttachment } from '../lib/runtime/cache.ts'
 import { Namespaces } from '../lib/runtime/namespaces.ts'
 import { errnoOf } from '../lib/sys/errors.ts'
 import { inodeOf, netnsIdentity } from '../lib/sys/netns-identity.ts'
+import { didYouMean } from './nearest.ts'
 import { CommandError, UsageError } from './output.ts'
 import { type ContainerState, ContainerStore, isRunning } from './run/store.ts'
 import type { RuntimeContainer } from './runtimes/runtime-container.ts'
@@ -31,11 +32,14 @@ export class Containers {
   readonly namespaces = new Namespaces()
   readonly #cached: readonly CachedAttachment[]
   readonly #started: readonly ContainerState[]
+  readonly #ended: readonly ContainerState[]
 
   /** @param runDir where `run` keeps its containers, which may be on no network yet */
   constructor(cache: AttachmentCache, runDir: string) {
     this.#cached = cache.list()
-    this.#started = new ContainerStore(runDir).list().filter(isRunning)
+    const all = new ContainerStore(runDir).list()
+    this.#started = all.filter(isRunning)
+    this.#ended = all.filter(one => !isRunning(one))
   }
 
   /**
@@ -97,7 +101,14 @@ export class Containers {
       )
     }
     if (only !== undefined) return only.container
-    const why = [absence(word), ...problems].join('; ')
+    if (this.#ended.some(one => one.name === word)) {
+      throw new CommandError(
+        `find container ${JSON.stringify(word)}: it has ended`,
+        `see: patchbay ps --all, patchbay logs ${word}`
+      )
+    }
+    const near = didYouMean(word, this.#ids())
+    const why = [`${absence(word)}${near}`, ...problems].join('; ')
     throw new CommandError(`find container ${JSON.stringify(word)}: ${why}`, WHAT_TO_NAME)
   }
 

@@ -6,10 +6,8 @@
  *     --static      without etcd: the hosts know each other from a file
  *     --encrypted   by WireGuard, where the kernel has it
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { CARRIER_FILE } from '../agent/encryption/carrier.ts'
 import { formatAddress } from '../lib/ip/address.ts'
 import { formatMac } from '../lib/ip/mac.ts'
@@ -17,17 +15,15 @@ import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { errnoOf } from '../lib/sys/errors.ts'
 import { unpinNetns } from '../lib/sys/pinned-netns.ts'
 import { Cluster, ETCD_URL } from './demo/cluster.ts'
-import { Site, type SiteHost } from './demo/site.ts'
-import { connectFrom, makeNamespace, type Namespace, startEcho } from './demo/world.ts'
+import type { Site, SiteHost } from './demo/site.ts'
+import { BIN_DIR, hasEtcd, NAMES, obstacleTo, onStage, PATCHBAY } from './demo/stage.ts'
+import { becomeHost, connectFrom, makeNamespace, type Namespace, startEcho } from './demo/world.ts'
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const PATCHBAY = join(ROOT, 'dist/node/patchbay')
 const NETWORK = 'blue'
 const VNI = 42
 const ECHO_PORT = 7
 const LEASE_SECONDS = 3
 const WIREGUARD_PORT = 51_830
-const NAMES: readonly string[] = ['amsterdam', 'berlin', 'copenhagen']
 
 interface Container {
   readonly host: SiteHost
@@ -45,33 +41,18 @@ interface CniResult {
 
 async function main(args: readonly string[]): Promise<number> {
   const wish: Wish = { isStatic: args.includes('--static'), isEncrypted: args.includes('--encrypted') }
-  const obstacle = obstacleTo(wish)
+  const obstacle = whyNot(wish)
   if (obstacle !== undefined) {
     process.stderr.write(`${obstacle}\n`)
     return 1
   }
-  const directory = mkdtempSync(join(tmpdir(), 'patchbay-overlay-'))
-  const site = Site.create(NAMES)
-  const cleanUp = (): void => {
-    site.stop()
-    for (const name of NAMES) unpinNetns(join(directory, name, 'agent', CARRIER_FILE))
-    rmSync(directory, { recursive: true, force: true })
-  }
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      cleanUp()
-      process.exit(130)
+  return onStage(async ({ site, directory, atEnd }) => {
+    // The carriers' namespaces hang on files, which are unmounted once nobody is in them.
+    atEnd(() => {
+      for (const name of NAMES) unpinNetns(join(directory, name, 'agent', CARRIER_FILE))
     })
-  }
-  try {
-    if (wish.isEncrypted && !hasWireGuard()) {
-      process.stderr.write(`${NO_WIREGUARD}\n`)
-      return 1
-    }
-    return await new Demo(site, directory, wish).run()
-  } finally {
-    cleanUp()
-  }
+    return new Demo(site, directory, wish).run()
+  })
 }
 
 interface Wish {
@@ -79,11 +60,13 @@ interface Wish {
   readonly isEncrypted: boolean
 }
 
-const NO_WIREGUARD =
-  'this kernel has no WireGuard, which encryption needs: modprobe wireguard (Linux 5.6 or newer), or see the same in clear: npm run demo:overlay'
+const NO_WIREGUARD = `this kernel has no WireGuard, which encryption needs: modprobe wireguard (Linux 5.6 or newer)
+  or see it in an emulated machine whose kernel has it: npm run in-guest -- cli/demo-overlay.ts --encrypted
+  or see the same in clear: npm run demo:overlay`
 
-/** Tried in this process's own namespace. */
+/** Tried in a namespace of this process's own. */
 function hasWireGuard(): boolean {
+  becomeHost()
   const host = new LinuxKernel().host()
   try {
     host.links.removeByIndex(host.links.add({ name: 'probe', kind: { kind: 'wireguard' } }).index)
@@ -96,13 +79,12 @@ function hasWireGuard(): boolean {
   }
 }
 
-function obstacleTo({ isStatic, isEncrypted }: Wish): string | undefined {
-  if (process.getuid?.() !== 0)
-    return 'npm run demo:overlay needs root, because it makes network namespaces: sudo npm run demo:overlay'
-  if (!existsSync(PATCHBAY)) return 'no executables in dist: npm run build'
+function whyNot({ isStatic, isEncrypted }: Wish): string | undefined {
   if (isStatic && isEncrypted) return '--static and --encrypted exclude each other: a file of hosts knows no keys'
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/bin', '/usr/sbin']
-  if (isStatic || folders.some(folder => existsSync(join(folder, 'etcd')))) return undefined
+  const obstacle = obstacleTo('demo:overlay')
+  if (obstacle !== undefined) return obstacle
+  if (isEncrypted && !hasWireGuard()) return NO_WIREGUARD
+  if (isStatic || hasEtcd()) return undefined
   return 'etcd is not installed: apt-get install etcd-server, or see the same without it: npm run demo:overlay -- --static'
 }
 
@@ -111,7 +93,6 @@ class Demo {
   readonly #directory: string
   readonly #isStatic: boolean
   readonly #isEncrypted: boolean
-  readonly #binDir: string
   readonly #cluster: Cluster
   readonly #agents = new Map<string, { readonly kill: (signal: NodeJS.Signals) => boolean }>()
 
@@ -121,7 +102,6 @@ class Demo {
     this.#cluster = new Cluster(PATCHBAY, site, directory)
     this.#isStatic = isStatic
     this.#isEncrypted = isEncrypted
-    this.#binDir = ['native', 'node'].map(engine => join(ROOT, 'dist', engine, 'bin')).find(existsSync) ?? ''
   }
 
   async run(): Promise<number> {
@@ -196,7 +176,7 @@ class Demo {
 
   #patchbay(host: SiteHost, args: readonly string[]): string {
     const directory = this.#cluster.place(host)
-    const flags = ['--conf-dir', directory, '--bin-dir', this.#binDir, '--cache-dir', join(directory, 'cache')]
+    const flags = ['--conf-dir', directory, '--bin-dir', BIN_DIR, '--cache-dir', join(directory, 'cache')]
     const answer = this.#site.run(host, PATCHBAY, [...args, ...flags])
     if (answer.status === 0) return answer.stdout
     throw new Error(`patchbay ${args[0]}: ${answer.stderr.trim() || answer.stdout.trim()}\n${this.#cluster.log}`)

@@ -4,25 +4,23 @@
  * network namespaces of this process, so nothing of the machine's own network is touched, and nothing is left behind.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { PUBLISHED_TABLE } from '../lib/nft/service-ports.ts'
 import { inNamespace } from '../lib/sys/netns.ts'
 import { Cluster, ETCD_URL } from './demo/cluster.ts'
 import { drawServices } from './demo/services-picture.ts'
-import { Site, type SiteHost } from './demo/site.ts'
+import type { Site, SiteHost } from './demo/site.ts'
 import { pause } from './demo/site-agent.ts'
+import { BIN_DIR, hasEtcd, obstacleTo, onStage, PATCHBAY } from './demo/stage.ts'
 import { makeNamespace, type Namespace, run } from './demo/world.ts'
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const PATCHBAY = join(ROOT, 'dist/node/patchbay')
 const STORY = fileURLToPath(new URL('./demo/story.ts', import.meta.url))
 const NETWORK = 'blue'
 const PORT = 8001
-const NAMES: readonly string[] = ['amsterdam', 'berlin', 'copenhagen']
+const NO_ETCD = 'etcd is not installed: apt-get install etcd-server'
 
 interface Container {
   readonly host: SiteHost
@@ -39,51 +37,26 @@ interface Load {
 }
 
 async function main(): Promise<number> {
-  const obstacle = obstacleTo()
+  const obstacle = obstacleTo('demo:services') ?? (hasEtcd() ? undefined : NO_ETCD)
   if (obstacle !== undefined) {
     process.stderr.write(`${obstacle}\n`)
     return 1
   }
-  const directory = mkdtempSync(join(tmpdir(), 'patchbay-services-'))
-  const site = Site.create(NAMES)
-  const demo = new Demo(site, directory)
-  const cleanUp = (): void => {
-    demo.stop()
-    site.stop()
-    rmSync(directory, { recursive: true, force: true })
-  }
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      cleanUp()
-      process.exit(130)
-    })
-  }
-  try {
-    return await demo.run()
-  } finally {
-    cleanUp()
-  }
-}
-
-function obstacleTo(): string | undefined {
-  if (process.getuid?.() !== 0)
-    return 'npm run demo:services needs root, because it makes network namespaces: sudo npm run demo:services'
-  if (!existsSync(PATCHBAY)) return 'no executables in dist: npm run build'
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/bin', '/usr/sbin']
-  if (folders.some(folder => existsSync(join(folder, 'etcd')))) return undefined
-  return 'etcd is not installed: apt-get install etcd-server'
+  return onStage(({ site, directory, atEnd }) => {
+    const demo = new Demo(site, directory)
+    atEnd(() => demo.stop())
+    return demo.run()
+  })
 }
 
 class Demo {
   readonly #site: Site
-  readonly #binDir: string
   readonly #programs: ChildProcess[] = []
   readonly #cluster: Cluster
 
   constructor(site: Site, directory: string) {
     this.#site = site
     this.#cluster = new Cluster(PATCHBAY, site, directory)
-    this.#binDir = ['native', 'node'].map(engine => join(ROOT, 'dist', engine, 'bin')).find(existsSync) ?? ''
   }
 
   stop(): void {
@@ -171,7 +144,7 @@ class Demo {
 
   #flags(host: SiteHost): readonly string[] {
     const directory = this.#cluster.place(host)
-    return ['--conf-dir', directory, '--bin-dir', this.#binDir, '--cache-dir', join(directory, 'cache')]
+    return ['--conf-dir', directory, '--bin-dir', BIN_DIR, '--cache-dir', join(directory, 'cache')]
   }
 
   #serve(namespace: Namespace, what: string, name: string): Promise<ChildProcess> {

@@ -40,15 +40,16 @@ export function planPlugins(directory: string, names: readonly string[]): readon
 }
 
 /** A link to our file, or a copy of it where the file system has no links. */
-function isSameProgram(own: string, path: string): boolean {
+export function isSameProgram(own: string, path: string): boolean {
   const a = statSync(own, { throwIfNoEntry: false })
   const b = statSync(path, { throwIfNoEntry: false })
   if (a === undefined || b === undefined) return false
   if (a.dev === b.dev && a.ino === b.ino) return true
-  return a.isFile() && b.isFile() && a.size === b.size && digest(own) === digest(path)
+  return a.isFile() && b.isFile() && a.size === b.size && digestOf(own) === digestOf(path)
 }
 
-function digest(path: string): string {
+/** SHA-256, in hexadecimal. */
+export function digestOf(path: string): string {
   return createHash('sha256').update(readFileSync(path)).digest('hex')
 }
 

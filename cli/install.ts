@@ -35,6 +35,7 @@ import {
   type Step,
   stepText
 } from './install-plan.ts'
+import { verify } from './install-verify.ts'
 import { adviceFor, CommandError, jsonLine, type Output, UsageError } from './output.ts'
 import { RUNTIMES, type RuntimeTarget, withNames } from './runtime-config.ts'
 
@@ -67,6 +68,8 @@ export async function install(call: Call): Promise<number> {
   const named = call.text('runtime')
   const runtime = named === undefined ? undefined : runtimeNamed(named)
   if (call.has('names')) refuseNames(runtime)
+  if (call.has('verify') && (call.has('force') || call.has('dry-run')))
+    throw new UsageError('read --verify: it changes nothing, so that neither --force nor --dry-run goes with it')
   const chosen: Options = {
     directory: resolve(call.words[0] ?? runtime?.binDir ?? '/opt/cni/bin'),
     source: executableOf(call.text('engine')),
@@ -74,6 +77,7 @@ export async function install(call: Call): Promise<number> {
     network: runtime && networkOf(call, runtime),
     units: call.has('names') ? unitsBelow(resolve(call.text('unit-dir') ?? UNIT_DIR)) : []
   }
+  if (call.has('verify')) return verify(chosen, call.output, call.asJson)
   const isDry = call.has('dry-run')
   const isForced = isDry || call.has('force')
   const steps = planOf(chosen)
@@ -86,7 +90,8 @@ export async function install(call: Call): Promise<number> {
   return 0
 }
 
-function runtimeNamed(name: string): RuntimeTarget {
+/** @throws {UsageError} */
+export function runtimeNamed(name: string): RuntimeTarget {
   const runtime = RUNTIMES.find(one => one.name === name)
   if (runtime !== undefined) return runtime
   const known = RUNTIMES.map(one => one.name).join(', ')
@@ -112,7 +117,7 @@ function unitsBelow(directory: string): readonly TextFile[] {
 }
 
 /** Where the command that is running now is found again. */
-function commandPath(): string {
+export function commandPath(): string {
   return isSea() ? process.execPath : join(distOf(), 'node', 'patchbay')
 }
 
@@ -249,7 +254,7 @@ function linkOrCopy(file: string, fresh: string): void {
   }
 }
 
-function syncDirectory(directory: string): void {
+export function syncDirectory(directory: string): void {
   const fd = openSync(directory, 'r')
   try {
     fsyncSync(fd)

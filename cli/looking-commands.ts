@@ -1,5 +1,5 @@
 /** The commands that look at the host and at what is wrong with it: rows of the table of commands. */
-import { AGENT_SOCKET, CACHE_DIR, CONF_DIR, DRY_RUN, JSON_OUT, PLACE, STATE_DIR } from './common-options.ts'
+import { AGENT_SOCKET, CACHE_DIR, CONF_DIR, DRY_RUN, JSON_OUT, PLACE, RUN_DIR, STATE_DIR } from './common-options.ts'
 import type { CommandSpec } from './spec.ts'
 import { SORT_KEYS } from './top/sort-keys.ts'
 
@@ -97,6 +97,44 @@ export const LOOKING_COMMANDS: readonly CommandSpec[] = [
       { line: 'patchbay doctor --fix', effect: 'and mend what is safe to mend' }
     ],
     run: async call => (await import('./doctor/doctor.ts')).doctor(call)
+  },
+  {
+    name: 'trace',
+    heading: LOOKING,
+    summary: 'send one packet, tell its way, where it ended and why',
+    description:
+      'FROM and TO: a container by name, id, process or namespace; `host`; an address. Without a port it is a ping, with one ' +
+      'a TCP SYN. From an address that nobody here has, the packet is put in at the interface that leads there, as if it had ' +
+      'come from outside. Every interface that sees it is told, every rule that judges it, every translation, and the way of ' +
+      'the answer. Nothing is left behind. Exit status: 0 reached, 1 not.',
+    arguments: [
+      { name: 'FROM', words: 'container' },
+      { name: 'TO[:PORT]', words: 'container' }
+    ],
+    options: [
+      { flags: '--udp', summary: 'a UDP datagram instead of a TCP SYN' },
+      {
+        flags: '--count N',
+        summary: 'so many packets, each a connection of its own; those that go one way are told once'
+      },
+      { flags: '--size BYTES', summary: 'how large the packet is, with its IP header; it must not be fragmented' },
+      { flags: '--wait SECONDS', summary: 'how long nothing may happen before it counts as lost (1)' },
+      { flags: '--in INTERFACE', summary: 'where a packet from outside comes in', words: 'interface' },
+      { ...DRY_RUN, summary: 'say what would be sent, and send nothing' },
+      { flags: '-o, --output FORMAT', summary: 'how it is shown', choices: ['text', 'json'] },
+      JSON_OUT,
+      NETNS,
+      ...PLACE,
+      STATE_DIR,
+      RUN_DIR
+    ],
+    examples: [
+      { line: 'patchbay trace web db:5432', effect: 'may web connect to port 5432 of db?' },
+      { line: 'patchbay trace web 1.1.1.1', effect: 'does web get out?' },
+      { line: 'patchbay trace 198.51.100.7 host:8080', effect: 'does a published port get in?' },
+      { line: 'patchbay trace web db --size 1500', effect: 'do large packets arrive?' }
+    ],
+    run: async call => (await import('./trace/trace.ts')).trace(call)
   },
   {
     name: 'top',

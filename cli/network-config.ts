@@ -77,7 +77,11 @@ export function networkConfig(wish: NetworkWish, around: Surroundings): { readon
 function unknownDriver(driver: string, around: Surroundings): UsageError {
   const have = DRIVER_NAMES.filter(name => around.plugins.includes(name === 'overlay' ? 'vxlan' : name))
   const message = `create network: there is no driver ${JSON.stringify(driver)}${didYouMean(driver, have)}`
-  return new UsageError(message, `drivers are ${have.join(', ')}`)
+  const isBuiltIn = ['host', 'none', 'null'].includes(driver)
+  const advice = isBuiltIn
+    ? 'networks host and none are there: patchbay run --network host'
+    : `drivers are ${have.join(', ')}`
+  return new UsageError(message, advice)
 }
 
 function bridgeChain(wish: NetworkWish, around: Surroundings, options: OptionReader): Chain {

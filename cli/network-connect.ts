@@ -1,6 +1,7 @@
 /** `patchbay network connect` and `disconnect`: one more network for a running container, or one less. */
 import { jsonText } from '../lib/config/json.ts'
 import type { AttachmentCache } from '../lib/runtime/cache.ts'
+import { Namespaces } from '../lib/runtime/namespaces.ts'
 import { loadNetwork, type Network } from '../lib/runtime/network.ts'
 import { attachTo, checkedIfName, detachFrom, resultTable, type Wanted } from './attachment.ts'
 import type { Call } from './call.ts'
@@ -26,6 +27,7 @@ export async function connect(call: Call): Promise<number> {
   const network = loadNetwork(place.confDir, name)
   const { cache } = runtimeAt(place, output)
   const container = await new Containers(cache, call.runDir).living(call.word(1), call.text('container-id'))
+  refuseSecond(cache, network, container, wish)
   const wanted = await wantedOf(call, wish, network, container)
   if (call.has('dry-run')) {
     output.out(call.asJson ? jsonLine(planOf(name, wanted)) : `would connect ${container.containerId} to ${name}\n`)
@@ -36,6 +38,19 @@ export async function connect(call: Call): Promise<number> {
   if ([...priorities.values()].some(one => one !== 0)) orderGateways(container.netns, priorities)
   output.out(call.asJson ? `${jsonText(result, 2)}\n` : resultTable(result, attaching, name))
   return 0
+}
+
+/** One more interface on the same network is nobody's habit: it is made where its name is given. */
+function refuseSecond(cache: AttachmentCache, network: Network, container: Container, wish: EndpointWish): void {
+  const namespaces = new Namespaces()
+  const present = cache
+    .list(network.name)
+    .find(one => one.containerId === container.containerId && !namespaces.isGone(one))
+  if (present === undefined || wish.ifName !== undefined) return
+  throw new CommandError(
+    `connect ${JSON.stringify(container.containerId)} to ${JSON.stringify(network.name)}: it is on it already, as ${present.ifName}`,
+    'for one more interface there, name it: --ifname'
+  )
 }
 
 async function wantedOf(call: Call, wish: EndpointWish, network: Network, container: Container): Promise<Wanted> {

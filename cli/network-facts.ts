@@ -25,7 +25,9 @@ export function optionsOf(network: Network): Readonly<Record<string, string>> {
   const plugin = network.plugins[0]
   if (plugin === undefined) return {}
   const pairs = Object.entries(OPTIONS).flatMap(([key, option]) => {
-    const value = memberOf(plugin, key)?.text
+    const json = memberOf(plugin, key)
+    // "encrypted" may say where the agent is.
+    const value = json?.type === 'object' ? 'true' : json?.text
     return value === undefined || value === '' ? [] : [[option, value]]
   })
   return Object.fromEntries(pairs)

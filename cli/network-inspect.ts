@@ -1,12 +1,13 @@
 /** `patchbay network inspect`: everything about networks and who is on them, on all hosts. */
 import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
+import type { NetworkContainer } from '../agent/networks/containers.ts'
 import { type Json, jsonText, memberOf } from '../lib/config/json.ts'
 import type { CachedAttachment } from '../lib/runtime/cache.ts'
 import { Namespaces } from '../lib/runtime/namespaces.ts'
 import { loadNetworks, type Network, pluginType } from '../lib/runtime/network.ts'
 import { rangesOf } from '../lib/runtime/network-ranges.ts'
-import { AgentClient, type AgentContainer } from './agent-client.ts'
+import { AgentClient } from './agent-client.ts'
 import type { Call } from './call.ts'
 import { expandedOver } from './format.ts'
 import { type LiveInterface, liveInterface } from './live-interface.ts'
@@ -30,8 +31,7 @@ export async function inspect(call: Call): Promise<number> {
     try {
       const network = findNetwork(place.confDir, name)
       const services = call.has('verbose') ? { Services: shownServices(call, network.name) } : {}
-      const containers = containersOf(call, network)
-      shown.push({ ...inspected(network), Containers: containers, ...services, ...filed(network) })
+      shown.push(networkShown(call, network, services))
     } catch (error) {
       reportError(output, error, call.asJson)
     }
@@ -45,6 +45,11 @@ export async function inspect(call: Call): Promise<number> {
       reportError(output, problem, call.asJson)
   }
   return shown.length === call.words.length ? 0 : 1
+}
+
+/** @param more what else is shown of it */
+export function networkShown(call: Call, network: Network, more: object = {}): object {
+  return { ...inspected(network), Containers: containersOf(call, network), ...more, ...filed(network) }
 }
 
 function inspected(one: Network): object {
@@ -137,7 +142,7 @@ function containersOf(call: Call, network: Network): Readonly<Record<string, Sho
 }
 
 /** Containers of all hosts. Those of this one are known without the agent. */
-function elsewhere(call: Call, name: string): readonly AgentContainer[] {
+function elsewhere(call: Call, name: string): readonly NetworkContainer[] {
   try {
     return new AgentClient(call.text('agent-socket')).containers(name)
   } catch (error) {
@@ -147,7 +152,7 @@ function elsewhere(call: Call, name: string): readonly AgentContainer[] {
   }
 }
 
-function remoteContainer(network: string, one: AgentContainer): ShownContainer {
+function remoteContainer(network: string, one: NetworkContainer): ShownContainer {
   return {
     Name: one.names[0] ?? one.containerId,
     Names: one.names,
@@ -161,7 +166,7 @@ function remoteContainer(network: string, one: AgentContainer): ShownContainer {
 
 function localContainer(
   cached: CachedAttachment,
-  published: AgentContainer | undefined,
+  published: NetworkContainer | undefined,
   namespaces: Namespaces
 ): ShownContainer {
   interface Shown {
@@ -193,12 +198,12 @@ function addressesOf(all: readonly string[]): Pick<ShownContainer, 'IPv4Address'
 }
 
 /** As the endpoint of Docker's network model: of one container's interface on one network. */
-function endpointId(...parts: readonly string[]): string {
+export function endpointId(...parts: readonly string[]): string {
   return createHash('sha256').update(parts.join('/')).digest('hex')
 }
 
 /** What it was called when it was attached. */
-function namesOf({ args, capabilityArgs }: CachedAttachment): readonly string[] {
+export function namesOf({ args, capabilityArgs }: CachedAttachment): readonly string[] {
   const name = args.find(([key]) => key === 'K8S_POD_NAME')?.[1]
   const aliases = (capabilityArgs === undefined ? undefined : memberOf(capabilityArgs, 'aliases'))?.items ?? []
   return [...(name === undefined ? [] : [name]), ...aliases.map(alias => alias.text)]

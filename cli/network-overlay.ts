@@ -1,7 +1,8 @@
 /** `patchbay network create --driver overlay`: the agent makes it, on every host of the cluster. */
 import { dirname, resolve } from 'node:path'
 import { LARGEST_VNI, rangeToJson } from '../agent/networks/record.ts'
-import { type Json, jsonArray, jsonBoolean, jsonNumber, jsonObject, jsonString, jsonText } from '../lib/config/json.ts'
+import { type Json, jsonText } from '../lib/config/json.ts'
+import { jsonOf } from '../lib/config/plain-json.ts'
 import { networkOf, parsePrefix, prefixesOverlap } from '../lib/ip/prefix.ts'
 import { loadNetworks } from '../lib/runtime/network.ts'
 import { AgentClient, type AgentNetwork } from './agent-client.ts'
@@ -114,19 +115,17 @@ function readVni(text: string | undefined): number | undefined {
 
 /** As agent/networks/record.ts has it, without what the agent gives it. */
 function recordOf(wish: NetworkWish, pools: readonly Pool[], settings: Settings): Json {
-  const optional = (value: number | undefined): Json | undefined =>
-    value === undefined ? undefined : jsonNumber(value)
   const ranges = pools.map(({ subnet, gateway, range, excluded }) =>
     rangeToJson({ subnet, gateway, span: range, exclude: excluded })
   )
-  return jsonObject([
-    ['vni', optional(settings.vni)],
-    ['ranges', jsonArray(ranges)],
-    ['internal', jsonBoolean(wish.internal)],
-    ['masquerade', jsonBoolean(settings.masquerade)],
-    ['names', jsonBoolean(wish.names)],
-    ['encrypted', settings.encrypted ? jsonBoolean(true) : undefined],
-    ['mtu', optional(settings.mtu)],
-    ['labels', jsonObject([...wish.labels].map(([key, text]) => [key, jsonString(text)]))]
-  ])
+  return jsonOf({
+    vni: settings.vni,
+    ranges,
+    internal: wish.internal,
+    masquerade: settings.masquerade,
+    names: wish.names,
+    encrypted: settings.encrypted ? true : undefined,
+    mtu: settings.mtu,
+    labels: wish.labels
+  })
 }

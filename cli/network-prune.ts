@@ -23,7 +23,7 @@ export async function prune(call: Call): Promise<number> {
 
 /** On all hosts, if it is on several. What cannot be told stays. */
 function isUnused(call: Call, network: Network): boolean {
-  if (livingIds(call, network.name).length > 0) return false
+  if (livingIds(call, network.name, network).length > 0) return false
   if (clusterNetworkOf(network) === undefined) return true
   try {
     return elsewhere(call, network.name, new AgentClient(call.text('agent-socket'))).length === 0

@@ -1,12 +1,15 @@
 /** `patchbay network rm`: networks go, with what is left of their containers. */
-import { rmSync } from 'node:fs'
+import { rmSync, statSync } from 'node:fs'
+import type { NetworkContainer } from '../agent/networks/containers.ts'
+import { NETNS_ID } from '../lib/attach/recorded-netns.ts'
 import { isOwnMaster } from '../lib/attach/vlan-master.ts'
-import { memberOf } from '../lib/config/json.ts'
+import { type Json, memberOf } from '../lib/config/json.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import type { Net } from '../lib/net/net.ts'
 import { Namespaces } from '../lib/runtime/namespaces.ts'
 import { loadNetworks, type Network, NetworkError } from '../lib/runtime/network.ts'
-import { AgentClient, type AgentContainer } from './agent-client.ts'
+import { journalEntries } from '../lib/state/journal.ts'
+import { AgentClient } from './agent-client.ts'
 import type { Call } from './call.ts'
 import { bridgeName } from './network-config.ts'
 import { clusterNetworkOf, findNetwork } from './network-find.ts'
@@ -47,7 +50,7 @@ async function removeOne(call: Call, word: string): Promise<string> {
   refuseUsed(name, attached, '')
   // Those of a network of the cluster the agent asks the registry for.
   if (!isCluster) refuseServed(name, servicesOn(call, name))
-  const ids = livingIds(call, name)
+  const ids = livingIds(call, name, network)
   if (!call.has('force')) refuseUsed(name, ids, ', or add --force')
   if (call.has('dry-run')) return name
   if (network !== undefined) await release(call, network)
@@ -89,17 +92,38 @@ function refuseServed(name: string, services: readonly Summary[]): void {
 /** Containers of a network of the cluster that nobody has recorded here: those of other hosts, and of other runtimes. */
 export function elsewhere(call: Call, name: string, agent: AgentClient): readonly string[] {
   const own = runtimeAt(call.place, call.output).cache.list(name)
-  const isOwn = (one: AgentContainer): boolean =>
+  const isOwn = (one: NetworkContainer): boolean =>
     own.some(cached => cached.containerId === one.containerId && cached.ifName === one.ifName)
   const others = agent.containers(name).filter(one => !isOwn(one))
   return others.map(one => `${JSON.stringify(one.names[0] ?? one.containerId)} on host ${JSON.stringify(one.host)}`)
 }
 
-/** Containers that are still there: what is recorded of others is removed with the network. */
-export function livingIds({ place, output }: Call, name: string): readonly string[] {
+/**
+ * Containers that are still there: what is recorded of others is removed with the network. Those that a runtime with a cache of
+ * its own has attached are known by what the plugins wrote down.
+ */
+export function livingIds({ place, output }: Call, name: string, network?: Network): readonly string[] {
   const namespaces = new Namespaces()
   const cached = runtimeAt(place, output).cache.list(name)
-  return [...new Set(cached.filter(one => !namespaces.isGone(one)).map(one => one.containerId))]
+  const own = cached.filter(one => !namespaces.isGone(one)).map(one => one.containerId)
+  return [...new Set([...own, ...(network === undefined ? [] : journaledIds(network))])]
+}
+
+function journaledIds({ name, plugins }: Network): readonly string[] {
+  const directories = new Set(plugins.map(plugin => memberOf(plugin, 'stateDir')?.text ?? ''))
+  const entries = [...directories].flatMap(directory => journalEntries(directory, name))
+  return entries.filter(({ entry }) => isThere(entry)).map(one => one.attachment.containerId)
+}
+
+/** Whether the path that ADD was given leads to the namespace that it led to then. */
+function isThere(entry: Json): boolean {
+  const [path = '', id] = ['netns', NETNS_ID].map(key => memberOf(entry, key)?.text)
+  try {
+    const { dev, ino } = statSync(path)
+    return `${String(dev)}:${String(ino)}` === id
+  } catch {
+    return false
+  }
 }
 
 /** Leases and rules have the network's name: while the file is there the plugins can still be asked to remove them. */

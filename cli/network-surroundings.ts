@@ -11,13 +11,20 @@ import type { Surroundings } from './network-config.ts'
 import { CommandError } from './output.ts'
 
 /** Words that are networks in other places of the command. */
-const RESERVED: readonly string[] = ['host', 'none', 'container', 'default']
+const RESERVED: ReadonlyMap<string, string> = new Map([
+  ['host', "the host's own network"],
+  ['none', 'no network'],
+  ['container', "another container's network"],
+  ['default', 'the network of containers that name none']
+])
 
 /** @throws {CommandError} when a network has the name */
 export function refuseTakenName(name: string, networks: readonly Network[]): void {
   const there = networks.find(one => one.name === name)
   const what = `create network ${JSON.stringify(name)}`
-  if (RESERVED.includes(name)) throw new CommandError(`${what}: the name means something else`, 'choose another name')
+  const meaning = RESERVED.get(name)
+  if (meaning !== undefined)
+    throw new CommandError(`${what}: the name means something else: ${meaning}`, 'choose another name')
   if (there === undefined) return
   throw new CommandError(
     `${what}: it exists already, in ${JSON.stringify(there.path)}`,

@@ -1,5 +1,5 @@
 /** The verbs of networks over plugins that are shell scripts. */
-import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type CommandStage, withCommandStage } from '../lib/testing/command-stage.ts'
 import { assert, suite } from '../lib/testing/suite.ts'
@@ -26,6 +26,10 @@ test('networks: create, ls, inspect, connect, disconnect, rm', () =>
     assert.is(
       calls(),
       ['one', 'two'].map(one => `${one} ADD ${id} eth0 IgnoreUnknown=1;IP=10.0.0.2;MAC=02:00:00:00:00:01`).join('; ')
+    )
+    assert.match(
+      (await run('network', 'connect', 'blue', pid)).err,
+      /it is on it already, as eth0\n.*name it: --ifname/
     )
     await run('network', 'connect', 'blue', pid, '--ifname', 'eth1')
     assert.is(calls(), `one ADD ${id} eth1 IgnoreUnknown=1; two ADD ${id} eth1 IgnoreUnknown=1`)
@@ -65,7 +69,10 @@ test('two commands at once do not choose the same name or subnet', () =>
       `#!/bin/sh\n[ $CNI_COMMAND = ADD ] && ${making}; cat "\${0%/*}/result"\n`
     )
     process.env['CNI_PID'] = String(box.pid)
-    await Promise.all([1, 2, 3].map(() => run('network', 'connect', 'blue', netns)))
+    const file = (name: string): string => join(directory, 'net.d', `${name}.conflist`)
+    const blue = readFileSync(file('blue'), 'utf8')
+    for (const name of ['red', 'grey']) writeFileSync(file(name), blue.replace('"blue"', `"${name}"`))
+    await Promise.all(['blue', 'red', 'grey'].map(name => run('network', 'connect', name, netns)))
     const names = box.run('ip', ['-j', 'link']).stdout
     assert.equal(
       JSON.parse(names)
@@ -76,7 +83,7 @@ test('two commands at once do not choose the same name or subnet', () =>
     )
     await Promise.all(['n1', 'n2', 'n3', 'n4', 'n5', 'n6'].map(name => run('network', 'create', name)))
     const rows: { Name: string; Subnets: string[] }[] = JSON.parse((await run('network', 'ls', '--json')).out)
-    const subnets = rows.filter(row => row.Name !== 'blue').flatMap(row => row.Subnets)
+    const subnets = rows.filter(row => row.Name.startsWith('n') && row.Name !== 'none').flatMap(row => row.Subnets)
     assert.is(new Set(subnets).size, 6, subnets.join(' '))
   }))
 

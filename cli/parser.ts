@@ -1,8 +1,9 @@
 /** Reads a command line by the table of commands: commander does the reading, this gives it the table. */
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { Call } from './call.ts'
+import { answerTo, answerToOption } from './docker-words.ts'
 import { didYouMean } from './nearest.ts'
-import { type Output, UsageError } from './output.ts'
+import { type Output, terminalWidth, UsageError } from './output.ts'
 import { type CommandSpec, type Grammar, type OptionSpec, optionName, usageLine, valueName } from './spec.ts'
 
 /** What a command line asks for. */
@@ -10,9 +11,6 @@ export type Asked =
   | { readonly kind: 'call'; readonly spec: CommandSpec; readonly call: Call }
   /** The help that was asked for has been printed. */
   | { readonly kind: 'helped' }
-
-/** Columns of help where the terminal does not say how many it has. */
-const WIDTH = 80
 
 /** @throws UsageError for what the table does not allow */
 export function parse(grammar: Grammar, argv: readonly string[], output: Output): Asked {
@@ -39,7 +37,12 @@ function programOf(grammar: Grammar, output: Output, choose: (asked: Asked) => v
   const program = new Command('patchbay')
   program.description('Container networks by CNI plugins')
   program.enablePositionalOptions().exitOverride().helpCommand(false).helpOption('-h, --help', 'show this help')
-  program.configureOutput({ writeOut: output.out, writeErr: () => {}, outputError: () => {}, getOutHelpWidth })
+  program.configureOutput({
+    writeOut: output.out,
+    writeErr: () => {},
+    outputError: () => {},
+    getOutHelpWidth: terminalWidth
+  })
   program.configureHelp({ commandUsage, subcommandTerm, argumentTerm: argument => argument.name() })
   const parents = new Map<string, Command>()
   program.usage('COMMAND [options]')
@@ -57,10 +60,6 @@ function programOf(grammar: Grammar, output: Output, choose: (asked: Asked) => v
 function namedCommand(program: Command, one: Grammar['groups'][number]): Command {
   const command = program.command(one.name).summary(one.summary).description(sentenceOf(one.summary))
   return command.helpGroup(`${one.heading}:`).helpCommand(false)
-}
-
-function getOutHelpWidth(): number {
-  return process.stdout.isTTY ? process.stdout.columns : WIDTH
 }
 
 /** Without aliases, in the form in which the man pages and the documents have it too. */
@@ -83,12 +82,12 @@ function addCommand(command: Command, spec: CommandSpec, output: Output, choose:
     const made = new Argument(argument.isOptional === true ? `[${nameOf(argument)}]` : `<${nameOf(argument)}>`)
     command.addArgument(argument.choices === undefined ? made : made.argParser(judge(argument.choices)))
   }
-  for (const option of spec.options ?? []) command.addOption(commanderOption(option))
+  for (const option of spec.options ?? []) for (const made of commanderOptions(option)) command.addOption(made)
   command.addHelpText('after', examplesText(spec))
   command.action(() => {
     const words = command.args
     const known = new Set((spec.options ?? []).map(optionName))
-    choose({ kind: 'call', spec, call: new Call(words, valuesOf(command), known, output) })
+    choose({ kind: 'call', spec, call: new Call(words, valuesOf(command, spec.options ?? []), known, output) })
   })
 }
 
@@ -108,6 +107,13 @@ function sentenceOf(summary: string): string {
 function examplesText(spec: CommandSpec): string {
   const lines = spec.examples.flatMap(({ line, effect }) => [`  # ${effect}`, `  ${line}`])
   return `\nExamples:\n${lines.join('\n')}`
+}
+
+/** The option, and for each other name of it one that help does not show. */
+function commanderOptions(spec: OptionSpec): readonly Option[] {
+  const value = valueName(spec)
+  const others = (spec.alsoCalled ?? []).map(name => ({ ...spec, flags: value === '' ? name : `${name} ${value}` }))
+  return [commanderOption(spec), ...others.map(one => commanderOption(one).hideHelp())]
 }
 
 function commanderOption(spec: OptionSpec): Option {
@@ -130,16 +136,20 @@ function judge(choices: readonly string[]): (text: string) => string {
   }
 }
 
-function valuesOf(command: Command): Map<string, true | string | readonly string[]> {
+function valuesOf(command: Command, options: readonly OptionSpec[]): Map<string, true | string | readonly string[]> {
   const values = new Map<string, true | string | readonly string[]>()
+  const mainNames = new Map(options.flatMap(one => (one.alsoCalled ?? []).map(name => [name, optionName(one)])))
   for (const option of command.options) {
     const value: unknown = command.getOptionValue(option.attributeName())
-    const name = (option.long ?? '').replace(/^--/, '')
+    const name = mainNames.get(option.long ?? '') ?? (option.long ?? '').replace(/^--/, '')
     // Of `--no-x` commander makes an x that is true until the option is given.
     if (option.negate) {
       if (value === false) values.set(name, true)
     } else if (value === true || typeof value === 'string') values.set(name, value)
-    else if (Array.isArray(value)) values.set(name, value.map(String))
+    else if (Array.isArray(value)) {
+      const before = values.get(name)
+      values.set(name, [...(Array.isArray(before) ? before : []), ...value.map(String)])
+    }
   }
   return values
 }
@@ -151,6 +161,10 @@ function usageError(grammar: Grammar, argv: readonly string[], error: CommanderE
   const [message = '', ...hints] = error.message.replace(/^error: /, '').split('\n')
   const nearest = hints.map(hint => / mean (?:one of )?(.*)\?\)$/.exec(hint)?.[1] ?? '').filter(hint => hint !== '')
   const near = nearest.length === 0 ? '' : `; did you mean ${nearest.join(', ')}?`
+  const option = /^unknown option '(--?[\w-]+)/.exec(message)?.[1]
+  const answer =
+    option === undefined ? error.code === 'commander.unknownCommand' && answerTo(argv) : answerToOption(option)
+  if (typeof answer === 'string') return new UsageError(`read the command: ${message}`, answer)
   if (error.code === 'commander.help') {
     return new UsageError(`read the command: ${argv.join(' ')} needs a verb`, `patchbay ${argv.join(' ')} --help`)
   }

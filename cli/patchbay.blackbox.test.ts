@@ -103,6 +103,22 @@ test('two containers come and go; the network goes with the last', () => {
   })
 })
 
+test('a network stays while a container that its cache does not know is on it', () => {
+  withHost(1, (stage, host, red) => {
+    if (red === undefined) return
+    createNetwork(stage)
+    assert.is(stage.run('attach', 'blue', red.path).status, 0)
+    // As where another runtime has made the attachment, which keeps its cache somewhere else.
+    rmSync(join(stage.directory, 'cache', 'results'), { recursive: true })
+    const refused = stage.run('network', 'rm', 'blue')
+    assert.match(refused.stderr, `remove network "blue": pid-${red.pid}.${hostname()} attached`)
+    assert.is(stage.run('network', 'prune', '--dry-run').stdout, '')
+    assert.equal([links(red), leases(stage)], [['lo', 'eth0'], ['10.99.0.2']])
+    assert.is(stage.run('network', 'rm', '--force', 'blue').status, 0)
+    assert.equal([links(red), links(host)], [['lo'], ['lo']])
+  })
+})
+
 test('gc gives back what a dead container held', () => {
   withHost(2, (stage, _host, dead, alive) => {
     if (dead === undefined || alive === undefined) return

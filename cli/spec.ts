@@ -21,6 +21,8 @@ export interface OptionSpec {
   /** As help shows it: `-d, --driver NAME`; without a value's name it is a switch. */
   readonly flags: string
   readonly summary: string
+  /** Other names that Docker takes for it, which help does not show: `--net`. */
+  readonly alsoCalled?: readonly string[]
   /** May be given more than once. */
   readonly isMany?: boolean
   readonly choices?: readonly string[]
@@ -52,6 +54,10 @@ export interface CommandSpec {
   readonly examples: readonly Example[]
   /** Everything after the first argument belongs to the program that is started: it is not read as options. */
   readonly passesThrough?: boolean
+  /** On a terminal a bar shows that it goes on. */
+  readonly mayTakeLong?: boolean
+  /** Who is attached is root's to know: the command is nothing without it, or shows the rest. */
+  readonly containers?: 'needed' | 'shown'
   readonly run: (call: Call) => Promise<number>
 }
 
@@ -86,7 +92,7 @@ export function optionName(option: OptionSpec): string {
 
 /** The name of an option's value, '' of a switch. */
 export function valueName(option: OptionSpec): string {
-  return / ([A-Z][A-Z0-9_=:[\]|.,-]*)$/.exec(option.flags)?.[1] ?? ''
+  return / ([A-Z]\S*)$/.exec(option.flags)?.[1] ?? ''
 }
 
 /** How an argument is written in a usage line. */

@@ -38,6 +38,16 @@ test('wrong use is status 2 and explained, with the form of the command; nothing
     [['run', '--network', 'blue', '--network', 'red', '--ip', '10.0.0.1', 'true'], /which network are address/],
     [['run', '--network', 'host', '--network-alias', 'x', 'true'], /takes no address and no name/],
     [['run', '--link', 'a:b c', 'true'], /--link "a:b c": alias "b c": must be of letters/],
+    [['pull', 'alpine'], /unknown command 'pull'\n.*images are nerdctl's and podman's/],
+    [['service', 'scale', 'web=3'], /unknown command 'scale'\n.*start or stop some of them/],
+    [['service', 'create', 'web', '--replicas', '3'], /unknown option '--replicas'\n.*start or stop some of them/],
+    [['service', 'create', '--network', 'blue'], /the name is missing/],
+    [['service', 'create', '--name', 'web', '--network', 'blue', 'nginx'], /"nginx" is one word too many\n.*no image/],
+    [['run', '-v', '/a:/b', 'true'], /unknown option '-v'\n.*sees its files/],
+    [['network', 'create', 'x', '-d', 'host'], /no driver "host"\n.*patchbay run --network host/],
+    [['ps', '-n', 'x'], /--last "x": must be a number/],
+    [['ps', '-f', 'statsu=running'], /did you mean "status"\?/],
+    [['kill', '-s', 'HUPP', 'c1'], /no such signal; did you mean "SIGHUP"\?/],
     [['gc'], /missing required argument 'NETWORK'/],
     [['install', '--engine', 'fast'], /must be one of native, node/]
   ]
@@ -49,6 +59,27 @@ test('wrong use is status 2 and explained, with the form of the command; nothing
     assert.match(answer.err, message)
   }
   assert.not.ok(existsSync('/nonexistent'))
+})
+
+test('what Docker calls otherwise is taken, too', async () => {
+  const plan = async (...argv: string[]): Promise<unknown> =>
+    JSON.parse((await command('run', '--dry-run', '--json', ...argv, 'true')).out).networks
+  assert.equal(await plan('--net', 'blue', '--network', 'green'), ['green', 'blue'])
+  assert.equal(await plan('-dit', '--net=default'), ['bridge'])
+  const service = JSON.parse(
+    (
+      await command(
+        ...['service', 'create', '--name', 'web', '--network', 'blue', '--endpoint-mode', 'vip', '--dry-run'],
+        ...['--publish', 'published=8001,target=80', '-p', '53:53/udp']
+      )
+    ).out
+  )
+  assert.equal([service.name, service.service.mode], ['web', 'vip'])
+  assert.equal(service.service.publish, [
+    { port: 8001, target: 80, protocol: 'tcp' },
+    { port: 53, target: 53, protocol: 'udp' }
+  ])
+  assert.is((await command('container', 'ls', '--help')).out, (await command('ps', '--help')).out)
 })
 
 test('help and version', async () => {
@@ -78,7 +109,7 @@ test('the help of a verb is its own, with examples, within 80 columns, and every
 
 /** What these do is shown or printed, or it is a program's that they start; everything else can be asked what it would do. */
 const WRITES_NOTHING =
-  /^((network|service) (ls|inspect|ps)|ps|map|ui|top|exec|logs|port|check|status|completion|version)$/
+  /^((network|service) (ls|inspect|ps)|ps|inspect|map|ui|top|exec|logs|port|check|status|completion|version)$/
 
 test('whatever writes can be asked what it would do', () => {
   for (const spec of GRAMMAR.commands) {

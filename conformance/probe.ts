@@ -47,6 +47,8 @@ export class Server {
   }
 }
 
+const SEEN_PORT = 8080
+
 /** How long an answer that has to come is waited for: a machine that does other work is slow, not closed. */
 const HOPE_MS = 10_000
 
@@ -59,6 +61,26 @@ const DOUBT_MS = 1000
  */
 export function ask(transport: Transport, host: string, port: number): string | undefined {
   return askFor(HOPE_MS, transport, host, port)
+}
+
+/** Two namespaces; whoever asks is seen by the server under some address. */
+export interface Ends {
+  readonly asker: Netns
+  readonly server: Netns
+}
+
+/** As whom a server sees the asker, for each of its addresses that is asked; undefined where no answer comes. */
+export function seenAs(
+  world: World,
+  { asker, server }: Ends,
+  addresses: readonly string[]
+): readonly (string | undefined)[] {
+  const running = Server.start(world, server, 'tcp', SEEN_PORT)
+  try {
+    return asker.inside(() => addresses.map(address => ask('tcp', address, SEEN_PORT)))
+  } finally {
+    running.stop()
+  }
 }
 
 /** The same where no answer is hoped for: a second has to do. */

@@ -3,7 +3,8 @@
 import { parseJson } from '../lib/config/json.ts'
 import { formatAddress, type IpAddress, parseAddress } from '../lib/ip/address.ts'
 import { assert, rejectsLike, suite } from '../lib/testing/suite.ts'
-import { acquire, type Client, type Patience, release, renew } from './exchange.ts'
+import type { Patience } from './acquisition.ts'
+import { acquire, type Client, release, renew } from './exchange.ts'
 import {
   ACK,
   ANY_ADDRESS,

@@ -10,7 +10,7 @@
 import { randomBytes } from 'node:crypto'
 import { formatAddress, type IpAddress } from '../lib/ip/address.ts'
 import { formatMac } from '../lib/ip/mac.ts'
-import { errnoOf } from '../lib/sys/errors.ts'
+import { Acquisition, type Listener, type Patience } from './acquisition.ts'
 import { type Grant, grantOf, isUsable } from './grant.ts'
 import {
   ACK,
@@ -36,7 +36,7 @@ import {
 import { addressOf } from './option-values.ts'
 import type { OptionsConfig } from './options-config.ts'
 import { ALL_SERVERS, type Destination, type DhcpSocket, type Reply } from './socket.ts'
-import { clock, jittered, pause } from './time.ts'
+import { clock } from './time.ts'
 import { BROADCAST_MAC } from './udp-frame.ts'
 
 /** Who asks, and for what. */
@@ -47,16 +47,6 @@ export interface Client {
   readonly broadcast: boolean
 }
 
-/** How patiently, in milliseconds. */
-export interface Patience {
-  /** The longest wait for the answer to one message. */
-  readonly answer: number
-  /** The longest pause between two messages. */
-  readonly pause: number
-  /** For the whole. */
-  readonly total: number
-}
-
 /** A grant with what renewing it needs. */
 export interface Granted extends Grant {
   /** Where the server's answers come from: its MAC, or the last router's. */
@@ -65,28 +55,11 @@ export interface Granted extends Grant {
   readonly askedAt: number
 }
 
-/** No lease came of it; `message` tells how far it got. */
-export class NoLease extends Error {
-  constructor(message: string) {
-    super(message)
-    this.name = 'NoLease'
-  }
-}
-
-/** RFC 2131 section 4.1 begins with 4 seconds for networks of its days. */
-const FIRST_PAUSE = 1000
-export const REQUEST_TRIES = 4
 const LARGEST_MESSAGE = 1500
-/** After an address that somebody has: a server that gives it again shall not be asked all the time. @source RFC 2131 section 3.1 */
-export const DECLINE_PAUSE = 10_000
-
 /** A conversation on one interface. */
-export interface Conversation {
+export interface Conversation extends Listener {
   readonly socket: DhcpSocket
   readonly client: Client
-  readonly signal: AbortSignal
-  /** Hears what of a server's messages cannot be used, and why. */
-  readonly log: (message: string) => void
 }
 
 /**
@@ -96,86 +69,55 @@ export interface Conversation {
  * @throws {NoLease} when the time is over
  */
 export async function acquire(talk: Conversation, patience: Patience, wanted?: IpAddress): Promise<Granted> {
-  return new Acquisition(talk, patience, wanted).run()
+  return new Acquisition4(talk, patience, wanted).run()
 }
 
-/** How long to wait for the answer before the next message, after so many tries. */
-export function pauseBefore(tries: number, { answer, pause: longest }: Patience): number {
-  return jittered(Math.min(FIRST_PAUSE * 2 ** tries, answer, longest))
-}
-
-class Acquisition {
+class Acquisition4 extends Acquisition<Granted> {
   readonly #talk: Conversation
-  readonly #patience: Patience
   readonly #wanted: IpAddress | undefined
-  readonly #began = clock()
   readonly #xid = newXid()
-  /** How far it got. */
-  #note = 'no DHCP server answered'
-  #sent = 0
 
   constructor(talk: Conversation, patience: Patience, wanted: IpAddress | undefined) {
+    super(talk, patience, 'no DHCP server answered')
     this.#talk = talk
-    this.#patience = patience
     this.#wanted = wanted
   }
 
-  get #deadline(): number {
-    return this.#began + this.#patience.total
-  }
-
-  async run(): Promise<Granted> {
-    for (let tries = 0; clock() < this.#deadline; tries += 1) {
-      const until = Math.min(this.#deadline, clock() + pauseBefore(tries, this.#patience))
-      const offer = await this.#discover(until)
-      const grant = offer === undefined ? undefined : await this.#request(offer)
-      if (grant !== undefined) {
-        if (await this.#isFree(grant)) return grant
-        await pause(Math.min(DECLINE_PAUSE, this.#patience.pause), this.#talk.signal)
-        continue
-      }
-      // A refusal comes at once: the next question waits for its time all the same.
-      const left = until - clock()
-      if (left > 0) await pause(left, this.#talk.signal)
-    }
-    const seconds = Math.round((clock() - this.#began) / 1000)
-    throw new NoLease(`${this.#note}, in ${seconds} s and with ${this.#sent} messages sent`)
+  protected override async attempt(until: number): Promise<Granted | undefined> {
+    const offer = await this.#discover(until)
+    const answer = offer === undefined ? undefined : await this.#requestOffer(offer)
+    return answer === 'refused' ? undefined : answer
   }
 
   async #discover(until: number): Promise<Reply | undefined> {
-    const options = this.#wanted === undefined ? [] : [option(REQUESTED_ADDRESS, this.#wanted.bytes)]
-    this.#send(DISCOVER, options)
+    this.#say(DISCOVER, this.#wanted === undefined ? [] : [option(REQUESTED_ADDRESS, this.#wanted.bytes)])
     for (;;) {
       const reply = await this.#next(until)
       if (reply === undefined) return undefined
       if (typeIn(reply.message) !== OFFER) continue
       if (isUsable(reply.message.yiaddr) && serverOf(reply.message) !== undefined) return reply
-      this.#refuse(`a server offers ${formatAddress(reply.message.yiaddr)}, which is no host's address`)
+      this.refuse(`a server offers ${formatAddress(reply.message.yiaddr)}, which is no host's address`)
     }
   }
 
-  async #request(offer: Reply): Promise<Granted | undefined> {
+  #requestOffer(offer: Reply): Promise<Granted | 'refused' | undefined> {
     const server = serverOf(offer.message) ?? ANY_ADDRESS
     const address = offer.message.yiaddr
-    const options = [option(REQUESTED_ADDRESS, address.bytes), option(SERVER_ID, server.bytes)]
-    for (let tries = 0; tries < REQUEST_TRIES && clock() < this.#deadline; tries += 1) {
+    return this.request(async until => {
       const askedAt = clock()
-      this.#note = `server ${formatAddress(server)} offered ${formatAddress(address)} and then was silent`
-      this.#send(REQUEST, options)
-      const until = Math.min(this.#deadline, askedAt + pauseBefore(tries, this.#patience))
+      this.note(`server ${formatAddress(server)} offered ${formatAddress(address)} and then was silent`)
+      this.#say(REQUEST, [option(REQUESTED_ADDRESS, address.bytes), option(SERVER_ID, server.bytes)])
       for (;;) {
         const reply = await this.#next(until)
-        if (reply === undefined) break
+        if (reply === undefined) return undefined
         if (!isSame(serverOf(reply.message), server)) continue
         const type = typeIn(reply.message)
-        if (type === NAK) {
-          this.#note = refusal(reply.message, server)
-          return undefined
-        }
-        if (type === ACK) return this.#granted(reply, askedAt)
+        if (type === ACK) return this.#granted(reply, askedAt) ?? 'refused'
+        if (type !== NAK) continue
+        this.note(refusal(reply.message, server))
+        return 'refused'
       }
-    }
-    return undefined
+    })
   }
 
   #granted(reply: Reply, askedAt: number): Granted | undefined {
@@ -183,28 +125,22 @@ class Acquisition {
       return { ...grantOf(reply.message, this.#talk.client.options), serverMac: reply.mac, askedAt }
     } catch (error) {
       if (!(error instanceof DhcpDecodeError)) throw error
-      this.#refuse(`the server's lease cannot be used: ${error.message}`)
+      this.refuse(`the server's lease cannot be used: ${error.message}`)
       return undefined
     }
   }
 
   /** Declines an address that somebody on the link has: the server gives it to nobody for a while. */
-  async #isFree({ address: { address }, server }: Granted): Promise<boolean> {
+  protected override async isFree({ address: { address }, server }: Granted): Promise<boolean> {
     const { socket, client, signal } = this.#talk
     const { probe } = client.options
     const holder = probe === 0 ? undefined : await socket.holderOf(address, probe, signal)
     if (holder === undefined) return true
-    this.#refuse(
+    this.refuse(
       `server ${formatAddress(server)} gave ${formatAddress(address)}, which ${formatMac(holder)} has already`
     )
-    this.#send(DECLINE, [option(REQUESTED_ADDRESS, address.bytes), option(SERVER_ID, server.bytes)])
+    this.#say(DECLINE, [option(REQUESTED_ADDRESS, address.bytes), option(SERVER_ID, server.bytes)])
     return false
-  }
-
-  /** The same as before is said once. */
-  #refuse(reason: string): void {
-    if (reason !== this.#note) this.#talk.log(reason)
-    this.#note = reason
   }
 
   async #next(until: number): Promise<Reply | undefined> {
@@ -214,17 +150,10 @@ class Acquisition {
     }
   }
 
-  /** An interface that is still coming up loses its first messages, as a network would. */
-  #send(type: number, options: readonly (readonly [number, Uint8Array])[]): void {
-    const seconds = Math.floor((clock() - this.#began) / 1000)
-    try {
-      this.#talk.socket.send(messageOf(this.#talk, { type, xid: this.#xid, options, seconds }), ALL_SERVERS)
-      this.#sent += 1
-    } catch (error) {
-      const errno = errnoOf(error)
-      if (errno !== 'ENETDOWN' && errno !== 'ENOBUFS' && errno !== 'EAGAIN') throw error
-      this.#note = errno === 'ENETDOWN' ? 'the interface is down' : `the interface takes no messages (${errno})`
-    }
+  #say(type: number, options: readonly (readonly [number, Uint8Array])[]): void {
+    const seconds = Math.floor(this.elapsed / 1000)
+    const message = messageOf(this.#talk, { type, xid: this.#xid, options, seconds })
+    this.send(() => this.#talk.socket.send(message, ALL_SERVERS))
   }
 }
 

@@ -9,17 +9,8 @@
 import { createHash } from 'node:crypto'
 import type { Attachment } from '../lib/attachment.ts'
 import { readAddress, readMac, readPrefix } from '../lib/config/addresses.ts'
-import {
-  type Json,
-  jsonArray,
-  jsonBoolean,
-  jsonNull,
-  jsonNumber,
-  jsonObject,
-  jsonString,
-  jsonText,
-  parseJson
-} from '../lib/config/json.ts'
+import { type Json, jsonText, parseJson } from '../lib/config/json.ts'
+import { jsonOf, type PlainObject } from '../lib/config/plain-json.ts'
 import { Section } from '../lib/config/section.ts'
 import { attachmentKey, attachmentToJson } from '../lib/daemon/attachment.ts'
 import { formatAddress, type IpAddress } from '../lib/ip/address.ts'
@@ -91,50 +82,40 @@ export class LeaseStore {
 /** The file's content. Never-ending times are null in JSON. */
 export function leaseToText(lease: Lease, boot: string): string {
   const { moments } = lease
-  return jsonText(
-    jsonObject([
-      ['boot', jsonString(boot)],
-      ['attachment', attachmentToJson(lease.attachment)],
-      ['netns', jsonString(lease.netns)],
-      ['netnsId', jsonString(lease.netnsId)],
-      ['mac', jsonString(formatMac(lease.mac))],
-      ['address', jsonString(formatPrefix(lease.address))],
-      ...termsToJson(lease.terms),
-      ['renewAt', momentToJson(moments.renewAt)],
-      ['rebindAt', momentToJson(moments.rebindAt)],
-      ['expireAt', momentToJson(moments.expireAt)],
-      ['result', lease.result],
-      ['isLost', jsonBoolean(lease.isLost)]
-    ])
-  )
+  const file = {
+    boot,
+    attachment: attachmentToJson(lease.attachment),
+    netns: lease.netns,
+    netnsId: lease.netnsId,
+    mac: formatMac(lease.mac),
+    address: formatPrefix(lease.address),
+    ...plainTerms(lease.terms),
+    renewAt: plainMoment(moments.renewAt),
+    rebindAt: plainMoment(moments.rebindAt),
+    expireAt: plainMoment(moments.expireAt),
+    result: lease.result,
+    isLost: lease.isLost
+  }
+  return jsonText(jsonOf(file))
 }
 
-function termsToJson(terms: Terms): readonly (readonly [string, Json | undefined])[] {
+function plainTerms(terms: Terms): PlainObject {
   if (terms.family === 6) {
     const { duid, iaid, hostName, probe } = terms.client
-    return [
-      ['duid', jsonString(hex(duid))],
-      ['iaid', jsonNumber(iaid)],
-      ['hostName', jsonString(hostName)],
-      ['probe', jsonNumber(probe)],
-      ['serverDuid', jsonString(hex(terms.held.server))]
-    ]
+    return { duid: hex(duid), iaid, hostName, probe, serverDuid: hex(terms.held.server) }
   }
   const { client, held } = terms
-  const { priority } = client.options
-  const provide = [...client.options.provide].map(([code, value]) =>
-    jsonArray([jsonNumber(code), jsonString(hex(value))])
-  )
-  return [
-    ['clientId', jsonString(hex(client.clientId))],
-    ['request', jsonArray(client.options.request.map(jsonNumber))],
-    ['provide', jsonArray(provide)],
-    ['priority', priority === undefined ? undefined : jsonNumber(priority)],
-    ['probe', jsonNumber(client.options.probe)],
-    ['broadcast', jsonBoolean(client.broadcast)],
-    ['server', jsonString(formatAddress(held.server))],
-    ['serverMac', jsonString(formatMac(held.serverMac))]
-  ]
+  const { request, provide, priority, probe } = client.options
+  return {
+    clientId: hex(client.clientId),
+    request,
+    provide: [...provide].map(([code, value]) => [code, hex(value)]),
+    priority,
+    probe,
+    broadcast: client.broadcast,
+    server: formatAddress(held.server),
+    serverMac: formatMac(held.serverMac)
+  }
 }
 
 /** undefined for what is no lease of this boot, torn or of another version. */
@@ -213,8 +194,8 @@ function bytesOf(text: string | undefined): Uint8Array {
   return new Uint8Array(Buffer.from(required(text), 'hex'))
 }
 
-function momentToJson(moment: number): Json {
-  return Number.isFinite(moment) ? jsonNumber(moment) : jsonNull
+function plainMoment(moment: number): number | null {
+  return Number.isFinite(moment) ? moment : null
 }
 
 /** Absent is as good as null: for ever. */

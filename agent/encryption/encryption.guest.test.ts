@@ -2,7 +2,7 @@
  * Encrypted overlays on a kernel that has WireGuard: hosts with their agents on an etcd, and a wire on which everything is written
  * down from before the first container comes. Judged by tcpdump, `wg`, `ip` and `bridge`.
  */
-// needs: bridge ping etcd etcdctl tcpdump wg
+// needs: bridge ping etcd etcdctl tcpdump wg busybox nft setpriv
 // time-out: 300 s
 import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -12,6 +12,7 @@ import type { Namespace } from '../../lib/testing/namespace.ts'
 import { carrierOf, isUnreachable, type LabHost, type OverlayLab, ok, pings } from '../../lib/testing/overlay-lab.ts'
 import { type Box, inSite, type OverlaySite, reached } from '../../lib/testing/overlay-site.ts'
 import { patchbayProgram } from '../../lib/testing/program.ts'
+import { attach, detach, makeServiceNetwork, service } from '../../lib/testing/service-site.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { transferSeconds } from '../../lib/testing/transfer.ts'
 import { Wire } from '../../lib/testing/wire.ts'
@@ -61,17 +62,13 @@ function inject(lab: OverlayLab, number: number, vni: number, target: string): s
 }
 
 test('hosts reach each other; the wire has nothing but WireGuard, whatever happens to device, agent and underlay', async () => {
-  await inSite({ members: 1, hosts: 3, etcd: { leaseSeconds: 20, addressLeaseSeconds: 30 } }, async site => {
+  await inSite({ members: 1, hosts: 3 }, async site => {
     const { lab } = site
     const wire = await Wire.tap(lab)
-    const [a, b, c] = [await site.add(0, 'a', SECRET), await site.add(1, 'b', SECRET), await site.add(2, 'c', SECRET)]
-    for (const [from, to] of [
-      [a, b],
-      [b, c],
-      [c, a]
-    ] as const) {
-      for (const ip of to.ips) await reached(from, ip)
-    }
+    await refusedWithoutWireGuard(site, wire)
+    const [a, b, c] = await Promise.all([site.add(0, 'a', SECRET), site.add(1, 'b', SECRET), site.add(2, 'c', SECRET)])
+    const ways = [a, b, c].flatMap((from, i) => [b, c, a][i]?.ips.map(ip => reached(from, ip)) ?? [])
+    await Promise.all(ways)
     // 1500 less 60 for WireGuard over IPv4, less 70 for VXLAN over IPv6, less IP and ICMP.
     assert.ok(pings(a.netns, b.ips[0] ?? '', 1500 - 60 - 70 - 28), 'frames of full size')
     assert.equal(peersOf(a.host), ['192.0.2.2', '192.0.2.3'])
@@ -88,17 +85,18 @@ test('hosts reach each other; the wire has nothing but WireGuard, whatever happe
     assert.ok(pings(a.netns, b.ips[1] ?? ''))
     for (const number of [0, 1]) site.agent(number).restart()
     await Promise.all([0, 1].map(number => site.agent(number).whenReady()))
-    // Host 2 dies with its agent, and is forgotten in the end.
-    lab.setPort(3, false)
     assert.ok(inCarrier(a.host, 'wg show wg0 peers').includes(keyOf(b.host)))
 
     // The device is taken away, then the whole namespace: both come back, and meanwhile nothing leaves.
+    const keys = [keyOf(a.host), keyOf(b.host)]
     inCarrier(a.host, 'ip link del wg0')
     speak(a, b.ips[0] ?? '', 'decade01')
     await reached(a, b.ips[0] ?? '')
     assert.is(spawnSync('umount', [carrierOf(b.host)]).status, 0)
     speak(a, b.ips[0] ?? '', 'decade02')
     await reached(a, b.ips[0] ?? '')
+    // As after a reboot: what is on disk is what a host is known by.
+    assert.equal([keyOf(a.host), keyOf(b.host)], keys)
 
     await followsUnderlay(site, a, b)
     assert.equal(wire.strangers(PORT), [])
@@ -106,9 +104,35 @@ test('hosts reach each other; the wire has nothing but WireGuard, whatever happe
 
     await sideBySide(site, wire, a)
 
-    await until('host 2 is no peer', () => !peersOf(a.host).includes('192.0.2.3'), 120_000)
+    // Host 2 is dead since: its lease ends.
+    site.etcd.ctl('lease', 'revoke', leaseOf(site, 'h2'))
+    await until('host 2 is no peer', () => !peersOf(a.host).includes('192.0.2.3'))
   })
 })
+
+/** What all that a host has told the registry hangs on, in hexadecimal. */
+function leaseOf(site: OverlaySite, host: string): string {
+  const { records } = JSON.parse(site.etcd.ctl('get', '--print-value-only', `/patchbay/hosts/${host}`))
+  return BigInt(records).toString(16)
+}
+
+const MODPROBE = '/proc/sys/kernel/modprobe'
+
+/** Until the module can be loaded, which the next ADD brings about by itself. */
+async function refusedWithoutWireGuard(site: OverlaySite, wire: Wire): Promise<void> {
+  spawnSync('modprobe', ['-r', 'wireguard'])
+  const former = readFileSync(MODPROBE, 'utf8')
+  writeFileSync(MODPROBE, '/bin/false')
+  try {
+    const refused = await site.refused(0, 'early', SECRET)
+    assert.is(refused.json.code, 50)
+    assert.match(refused.json.msg, /modprobe wireguard/)
+  } finally {
+    writeFileSync(MODPROBE, former)
+  }
+  assert.equal(site.lab.links(site.lab.host(0).namespace), ['eth0', 'lo'])
+  assert.equal(wire.strangers(), [])
+}
 
 async function followsUnderlay(site: OverlaySite, a: Box, b: Box): Promise<void> {
   const host = b.host.namespace
@@ -125,7 +149,7 @@ async function followsUnderlay(site: OverlaySite, a: Box, b: Box): Promise<void>
 
 /** A network that is not encrypted goes on as ever, and shows that what was looked for can be found. */
 async function sideBySide(site: OverlaySite, wire: Wire, a: Box): Promise<void> {
-  const plain = [await site.add(0, 'p0', PLAIN), await site.add(1, 'p1', PLAIN)] as const
+  const plain = await Promise.all([site.add(0, 'p0', PLAIN), site.add(1, 'p1', PLAIN)])
   await reached(plain[0], plain[1].ips[0] ?? '')
   speak(plain[0], plain[1].ips[0] ?? '', 'decade03')
   await until('the plain one is seen', () => wire.carried(marked('decade03')))
@@ -156,14 +180,19 @@ function otherwise(host: LabHost): object {
   return { underlay: { local: host.address6 }, encryption }
 }
 
-/** As systemd starts a service that has any protection of its files. */
-const OWN_MOUNTS = ['unshare', '--mount', '--propagation', 'slave']
+/** As systemd starts the agent: with mounts of its own, and no more than the capabilities that its unit names. */
+function asService(): readonly string[] {
+  const unit = readFileSync(join(import.meta.dirname, '..', 'systemd', 'patchbay-agent.service'), 'utf8')
+  const names = /^CapabilityBoundingSet=(.+)$/m.exec(unit)?.[1]?.toLowerCase().split(' ') ?? []
+  const bounding = ['-all', ...names.map(name => name.replace('cap_', '+'))].join()
+  return ['unshare', '--mount', '--propagation', 'slave', 'setpriv', '--no-new-privs', `--bounding-set=${bounding}`]
+}
 
 /** A network in clear becomes an encrypted one with the next container of each host; those that are there go with it. */
 async function becomesEncrypted(site: OverlaySite, wire: Wire, from: Box, to: Box): Promise<void> {
   const more = { ...PLAIN, encrypted: true }
   assert.match((await site.check(from, more)).json.msg, /link "vx43": it is not encrypted/)
-  for (const number of [0, 1]) await site.add(number, `more${number}`, more)
+  await Promise.all([0, 1].map(number => site.add(number, `more${number}`, more)))
   await until('host 0 has it anew', () => ok(from.host.namespace, 'ip -d link show vx43').includes('link-netns'))
   await reached(from, to.ips[0] ?? '')
   // Those who had injected frames go on looking for routers.
@@ -176,9 +205,9 @@ async function becomesEncrypted(site: OverlaySite, wire: Wire, from: Box, to: Bo
 }
 
 test('another key under a known name is refused until somebody says so', async () => {
-  await inSite({ members: 1, hosts: 2, agent: otherwise, launcher: OWN_MOUNTS }, async site => {
+  await inSite({ members: 1, hosts: 2, agent: otherwise, launcher: asService() }, async site => {
     const wire = await Wire.tap(site.lab)
-    const [a, b] = [await site.add(0, 'a', SECRET), await site.add(1, 'b', SECRET)]
+    const [a, b] = await Promise.all([site.add(0, 'a', SECRET), site.add(1, 'b', SECRET)])
     for (const ip of b.ips) await reached(a, ip)
     // 1500 less 80 for WireGuard over IPv6, less 50 for VXLAN over IPv4, less IP and ICMP.
     assert.ok(pings(a.netns, b.ips[0] ?? '', 1500 - 80 - 50 - 28), 'frames of full size')
@@ -203,6 +232,7 @@ test('another key under a known name is refused until somebody says so', async (
     assert.match(trust(site, 0, 'h1').stdout, /^h1 is known by .*, no longer by /)
     await reached(a, b.ips[0] ?? '')
     assert.is((await site.check(b, SECRET)).stdout, '')
+    await publishesService(site)
     assert.equal(wire.strangers(4000, 4001), [])
 
     for (const box of [a, b]) {
@@ -211,6 +241,23 @@ test('another key under a known name is refused until somebody says so', async (
     }
   })
 })
+
+/** A host without a container takes part in an encrypted network for a port that leads to a service there. */
+async function publishesService(site: OverlaySite): Promise<void> {
+  const { namespace } = site.lab.host(1)
+  await makeServiceNetwork(site, { encrypted: true })
+  const box = attach(site, 0, 'web1', 'web')
+  site.lab.run(box.netns, 'busybox', ['nc', '-ll', '-p', '80', '-e', 'echo', 'web1'])
+  const made = service(site, 1, 'create', 'web', '--network', 'blue', '-p', '8001:80')
+  assert.is(made.status, 0, made.stderr)
+  await until('host 1 answers', () => ok(namespace, 'busybox nc -w 5 127.0.0.1 8001') === 'web1\n')
+  const tunnels = ok(namespace, 'ip -o -d link show type vxlan').trim().split('\n')
+  assert.is(tunnels.length, 2)
+  for (const tunnel of tunnels) assert.match(tunnel, /link-netns/)
+  assert.ok((await site.agent(1).ask({ do: 'service-remove', name: 'web' })).ok)
+  detach(site, box)
+  await until('host 1 has let go of it', () => site.lab.links(namespace).filter(name => /^vx/.test(name)).length === 1)
+}
 
 /** The private key is the host's own, and stays at home. */
 function judgeKeyFiles(site: OverlaySite, host: LabHost): void {

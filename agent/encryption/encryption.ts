@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { CniError, INVALID_CONFIG, NOT_AVAILABLE, TRY_AGAIN_LATER } from '../../lib/cni/error.ts'
 import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import { overheadOf, type Tunnel } from '../../lib/overlay/tunnel.ts'
+import { LEAST_IPV6_MTU, overheadOf, type Tunnel } from '../../lib/overlay/tunnel.ts'
 import { findUnderlay } from '../../lib/overlay/underlay.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
 import type { Metrics } from '../metrics.ts'
@@ -30,8 +30,6 @@ const REST_MS = 60_000
 const PUBLISH_MS = 10_000
 /** As the configuration has it; it is shown on terminals. */
 const HOST_NAME = /^[^\s/:\p{Cc}\p{Cf}]{1,253}$/u
-/** A device with an IPv6 address has at least this. @source RFC 8200 section 5 */
-const LEAST_IPV6_MTU = 1280
 
 export interface EncryptionOptions {
   readonly host: string

@@ -1,5 +1,6 @@
 /** What the plugin vxlan and `patchbay agent trust` ask about encryption. */
-import { type Json, jsonArray, jsonNumber, jsonObject, jsonString } from '../../lib/config/json.ts'
+import type { Json } from '../../lib/config/json.ts'
+import { jsonOf } from '../../lib/config/plain-json.ts'
 import type { DaemonRequest } from '../../lib/daemon/request.ts'
 import { formatAddress } from '../../lib/ip/address.ts'
 import type { Carry } from '../requests.ts'
@@ -13,30 +14,23 @@ export const ENCRYPTION_REQUESTS: ReadonlyMap<string, Carry<Encryption>> = new M
 
 async function underlay(encryption: Encryption, request: DaemonRequest): Promise<Json> {
   const { carrier, local, mtu } = await encryption.underlay(request.milliseconds)
-  return jsonObject([
-    ['carrier', jsonString(carrier)],
-    ['local', jsonString(formatAddress(local))],
-    ['mtu', jsonNumber(mtu)]
-  ])
+  return jsonOf({ carrier, local: formatAddress(local), mtu })
 }
 
 function hostKeys(encryption: Encryption): Json {
-  return jsonObject([
-    ['own', jsonString(encryption.publicKey)],
-    ['hosts', jsonArray(encryption.hosts().map(hostToJson))]
-  ])
+  return jsonOf({ own: encryption.publicKey, hosts: encryption.hosts().map(hostToJson) })
 }
 
 function hostToJson({ host, key, refused, endpoint, state }: HostKey): Json {
-  return jsonObject([
-    ['host', jsonString(host)],
-    ['key', jsonString(key)],
-    ['endpoint', jsonString(endpoint)],
-    ['refused', refused === '' ? undefined : jsonString(refused)],
-    ['lastHandshake', state === undefined ? undefined : jsonNumber(state.lastHandshake)],
-    ['receivedBytes', state === undefined ? undefined : jsonNumber(state.receivedBytes)],
-    ['sentBytes', state === undefined ? undefined : jsonNumber(state.sentBytes)]
-  ])
+  return jsonOf({
+    host,
+    key,
+    endpoint,
+    refused: refused === '' ? undefined : refused,
+    lastHandshake: state?.lastHandshake,
+    receivedBytes: state?.receivedBytes,
+    sentBytes: state?.sentBytes
+  })
 }
 
 function trust(encryption: Encryption, request: DaemonRequest): Json {
@@ -44,9 +38,5 @@ function trust(encryption: Encryption, request: DaemonRequest): Json {
   const wanted = request.members.text('key') ?? ''
   request.members.finish()
   const { key, before } = encryption.trust(host, wanted)
-  return jsonObject([
-    ['host', jsonString(host)],
-    ['key', jsonString(key)],
-    ['before', jsonString(before)]
-  ])
+  return jsonOf({ host, key, before })
 }

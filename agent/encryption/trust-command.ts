@@ -1,6 +1,7 @@
 /** `patchbay agent trust`: who the agent of this host has the keys of, and who it is to believe. */
 import { parseArgs } from 'node:util'
-import { type Json, jsonObject, jsonString, jsonText, memberOf } from '../../lib/config/json.ts'
+import { type Json, jsonText, memberOf } from '../../lib/config/json.ts'
+import { jsonOf } from '../../lib/config/plain-json.ts'
 import { askAgent } from '../../lib/overlay/agent-call.ts'
 import { textOf } from '../../lib/overlay/tunnel-json.ts'
 
@@ -41,11 +42,7 @@ export function parseTrust(args: readonly string[]): TrustCall {
  */
 export function trustHosts({ host, key, asJson }: TrustCall, socket: string): string {
   const agent = { socket, milliseconds: MILLISECONDS }
-  const call = jsonObject([
-    ['do', jsonString(host === '' ? 'host-keys' : 'trust')],
-    ['host', host === '' ? undefined : jsonString(host)],
-    ['key', key === '' ? undefined : jsonString(key)]
-  ])
+  const call = jsonOf({ do: host === '' ? 'host-keys' : 'trust', host: given(host), key: given(key) })
   const answer = askAgent(agent, call)
   if (asJson) return `${jsonText(answer, 2)}\n`
   if (host === '') return listText(answer)
@@ -77,4 +74,8 @@ function stateOf(host: Json): string {
   if (refused !== '') return `not believed: it ${refused}`
   const seconds = Number(textOf(host, 'lastHandshake'))
   return seconds > 0 ? `heard of ${new Date(seconds * 1000).toISOString()}` : 'never heard of yet'
+}
+
+function given(text: string): string | undefined {
+  return text === '' ? undefined : text
 }

@@ -8,7 +8,7 @@ import { randomInt } from 'node:crypto'
 import { type Answer, decode, encode, type OptAnswer, type Packet, type Question, TRUNCATED_RESPONSE } from 'dns-packet'
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { canonicalName } from '../../lib/names/host-name.ts'
-import { HEADER, questionBytes, viewOf } from './question-bytes.ts'
+import { endOfName, HEADER, questionBytes, TYPE_AND_CLASS, viewOf } from './question-bytes.ts'
 import type { Named, Zone } from './zone.ts'
 
 /** Seconds that an answer may be kept: a container that comes or goes is noticed about then. */
@@ -18,6 +18,9 @@ const PLAIN_BYTES = 512
 const EDNS_BYTES = 1232
 /** Questions are short: what is longer is no question. */
 const LONGEST_QUESTION = 4096
+
+/** Type, class and TTL, between a record's name and the length of its data. @source RFC 1035 section 3.2.1 */
+const BEFORE_LENGTH = 8
 
 const FORMERR = 1
 const SERVFAIL = 2
@@ -106,25 +109,30 @@ function answersTo(asked: Asked, asker: readonly Named[], zone: Zone): readonly 
   if (String(question.type) === 'ANY') return REFUSED
   const family = question.type === 'A' ? 4 : question.type === 'AAAA' ? 6 : 0
   // The name is there, if not with what was asked for: no data. NXDOMAIN would make clients give the name up.
-  return shuffled(addresses.filter(address => address.family === family)).map(address => ({
-    type: address.family === 4 ? 'A' : 'AAAA',
-    name: question.name,
-    ttl: TTL_SECONDS,
-    data: formatAddress(address)
-  }))
+  return addresses
+    .filter(address => address.family === family)
+    .map(address => ({
+      type: address.family === 4 ? 'A' : 'AAAA',
+      name: question.name,
+      ttl: TTL_SECONDS,
+      data: formatAddress(address)
+    }))
 }
 
-/** Round robin without a memory: each order is as likely as any other. */
-function shuffled(addresses: readonly IpAddress[]): readonly IpAddress[] {
-  const list = [...addresses]
-  for (let i = list.length - 1; i > 0; i -= 1) {
-    const j = randomInt(i + 1)
-    const [a, b] = [list[i], list[j]]
-    if (a === undefined || b === undefined) continue
-    list[i] = b
-    list[j] = a
+/** Round robin without a memory: each order of an answer's records, which are all of one size, is as likely as any other. */
+export function shuffleRecords(answer: Uint8Array): void {
+  const view = viewOf(answer)
+  const count = view.getUint16(6)
+  if (count < 2) return
+  const first = (endOfName(answer) ?? HEADER) + TYPE_AND_CLASS
+  const length = (endOfName(answer, first) ?? first) + BEFORE_LENGTH
+  const size = length + 2 + view.getUint16(length) - first
+  for (let i = count - 1; i > 0; i -= 1) {
+    const [a, b] = [first + i * size, first + randomInt(i + 1) * size]
+    const record = Uint8Array.from(answer.subarray(a, a + size))
+    answer.copyWithin(a, b, b + size)
+    answer.set(record, b)
   }
-  return list
 }
 
 /** The address that `5.0.4.10.in-addr.arpa` or the nibbles of ip6.arpa stand for. */
@@ -149,6 +157,7 @@ function encodeAnswer(asked: Asked, code: number, answers: readonly Answer[], tr
   const additionals = options === undefined ? [] : [ownOptions(code >> 4)]
   const response: Packet = { type: 'response', id: asked.packet.id ?? 0, flags: flags | (code & 15), additionals }
   const bytes = withQuestion(encode({ ...response, answers: [...answers] }), asked.bytes)
+  shuffleRecords(bytes)
   const room = options === undefined ? PLAIN_BYTES : Math.min(Math.max(options.udpPayloadSize, PLAIN_BYTES), EDNS_BYTES)
   if (transport === 'tcp' || bytes.length <= room) return bytes
   return withQuestion(encode({ ...response, flags: flags | TRUNCATED_RESPONSE }), asked.bytes)

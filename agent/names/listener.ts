@@ -32,8 +32,9 @@ const LOOPBACK = 'lo'
 /** Bytes of answers that wait for a container to read them. */
 const MOST_UNREAD = 262_144
 
-/** Answers a question; undefined says nothing. */
-export type Respond = (question: Uint8Array, transport: Transport) => Promise<Uint8Array | undefined>
+/** An answer, at once or later; undefined says nothing. */
+export type Response = Uint8Array | undefined | Promise<Uint8Array | undefined>
+type Respond = (question: Buffer, transport: Transport) => Response
 
 export class Listener {
   readonly #udp: UdpSocket
@@ -46,10 +47,16 @@ export class Listener {
     this.#tcp = tcp
     this.#respond = respond
     udp.on('message', (message, from) => {
-      void this.#respond(message, 'udp').then(answer => {
-        // Whoever has gone meanwhile gets none.
-        if (answer !== undefined) udp.send(answer, from.port, from.address, () => undefined)
-      })
+      // What a raw socket sends may come from port 0. Nothing can be sent there, and who tries throws.
+      if (from.port === 0) return
+      // Without a callback nobody hears that it could not be sent: whoever has gone meanwhile gets none.
+      const send = (answer: Uint8Array | undefined): void => {
+        if (answer !== undefined) udp.send(answer, from.port, from.address)
+      }
+      const response = this.#respond(message, 'udp')
+      // A promise costs a turn of the event loop's queue, and garbage.
+      if (response instanceof Promise) void response.then(send)
+      else send(response)
     })
     udp.on('error', () => undefined)
     tcp.on('connection', socket => this.#serve(socket))
@@ -109,22 +116,24 @@ export class Listener {
           return
         }
         if (bytes.length < 2 || bytes.length < 2 + length) return
-        const question = Uint8Array.from(bytes.subarray(2, 2 + length))
+        const question = Buffer.from(bytes.subarray(2, 2 + length))
         bytes = bytes.subarray(2 + length)
-        void this.#respond(question, 'tcp').then(answer => {
-          if (answer === undefined || socket.destroyed) return
-          // It asks and does not read.
-          if (socket.writableLength > MOST_UNREAD) {
-            socket.destroy()
-            return
-          }
-          const head = Buffer.alloc(2)
-          head.writeUInt16BE(answer.length)
-          socket.write(Buffer.concat([head, answer]))
-        })
+        void Promise.resolve(this.#respond(question, 'tcp')).then(answer => write(socket, answer))
       }
     })
   }
+}
+
+function write(socket: TcpSocket, answer: Uint8Array | undefined): void {
+  if (answer === undefined || socket.destroyed) return
+  // It asks and does not read.
+  if (socket.writableLength > MOST_UNREAD) {
+    socket.destroy()
+    return
+  }
+  const head = Buffer.alloc(2)
+  head.writeUInt16BE(answer.length)
+  socket.write(Buffer.concat([head, answer]))
 }
 
 interface Sockets {
@@ -163,7 +172,8 @@ async function bindIn(container: Net, ports: Ports): Promise<Sockets> {
       throw error
     }
   })
-  const udp = createSocket('udp4')
+  // Answers go to addresses, which need not be looked up.
+  const udp = createSocket({ type: 'udp4', lookup: (address, _options, done) => done(null, address, 4) })
   const tcp = createServer()
   await Promise.all([
     new Promise<void>((resolve, reject) => {

@@ -1,4 +1,4 @@
-// needs: dig dnsperf drill nft
+// needs: dig dnsperf drill nft resperf
 /** Containers that ask each other’s names, with dig as the judge; no daemon but this process. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
@@ -119,27 +119,29 @@ async function withLab(body: (lab: Lab) => Promise<void>): Promise<void> {
   }
 }
 
-/** dig inside a container. It must not block this process, which answers. */
-function dig(where: Namespace, ...args: readonly string[]): Promise<string> {
-  const child = spawn('nsenter', [`--net=${where.path}`, 'dig', '@127.0.0.11', '+time=2', '+tries=1', ...args], {
-    stdio: ['ignore', 'pipe', 'inherit']
-  })
-  let output = ''
+/** What a command inside a container says. It must not block this process, which answers. */
+function output(where: Namespace, ...command: readonly string[]): Promise<string> {
+  const child = spawn('nsenter', [`--net=${where.path}`, ...command], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let said = ''
   child.stdout.on('data', chunk => {
-    output += String(chunk)
+    said += String(chunk)
   })
-  return new Promise(resolve => child.on('close', () => resolve(output.trim())))
+  return new Promise(resolve => child.on('close', () => resolve(said.trim())))
+}
+
+function dig(where: Namespace, ...args: readonly string[]): Promise<string> {
+  return output(where, 'dig', '@127.0.0.11', '+time=2', '+tries=1', ...args)
 }
 
 async function short(where: Namespace, ...args: readonly string[]): Promise<readonly string[]> {
-  const output = await dig(where, '+short', ...args)
-  return output === '' ? [] : output.split('\n').sort()
+  const said = await dig(where, '+short', ...args)
+  return said === '' ? [] : said.split('\n').sort()
 }
 
 /** `NOERROR 0`: the response code and how many answers came with it. */
 async function outcome(where: Namespace, ...args: readonly string[]): Promise<string> {
-  const output = await dig(where, ...args)
-  return `${/status: (\w+)/.exec(output)?.[1]} ${/ANSWER: (\d+)/.exec(output)?.[1]}`
+  const said = await dig(where, ...args)
+  return `${/status: (\w+)/.exec(said)?.[1]} ${/ANSWER: (\d+)/.exec(said)?.[1]}`
 }
 
 /** A program of the container that runs until the test ends it. */
@@ -290,6 +292,27 @@ test('who asks from one socket for ever is answered: by a resolver that comes la
   })
 })
 
+test('a question from port 0, which nothing can be answered to, is nobody’s end', async () => {
+  await withLab(async lab => {
+    const [a, b] = [lab.container(), lab.container()]
+    await lab.add('blue', 'c1', { netns: a.path, names: ['one'], addresses: ONE })
+    await lab.add('blue', 'c2', { netns: b.path, names: ['two'], addresses: TWO })
+    // As root of the container has it: whatever its programs ask comes from port 0.
+    const rules = [
+      'table ip own {',
+      'chain output {',
+      'type filter hook output priority 200',
+      'ip daddr 127.0.0.11 meta l4proto udp counter udp sport set 0',
+      '}',
+      '}'
+    ]
+    assert.is(a.run('sh', ['-c', `echo '${rules.join('\n')}' | nft -f -`]).status, 0)
+    assert.match((await short(a, 'two', '+time=1')).join(), /timed out/)
+    assert.match(a.run('nft', ['list', 'table', 'ip', 'own']).stdout, /counter packets [1-9]/)
+    assert.equal(await short(b, 'one'), ['10.4.0.2'])
+  })
+})
+
 test('2,000 TCP connections of a container: the newest are answered, the quietest closed, the others not disturbed', async () => {
   await withLab(async lab => {
     const [a, b] = [lab.container(), lab.container()]
@@ -361,15 +384,7 @@ test('drill reads the answers as dig does', async () => {
     const a = lab.container()
     await lab.add('blue', 'c1', { netns: a.path, names: ['one', 'web'], addresses: ONE })
     await lab.add('blue', 'c2', { netns: a.path, names: ['two', 'web'], addresses: TWO })
-    const drill = async (...args: readonly string[]): Promise<string> => {
-      const child = spawn('nsenter', [`--net=${a.path}`, 'drill', ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
-      let output = ''
-      child.stdout.on('data', chunk => {
-        output += String(chunk)
-      })
-      await new Promise(resolve => child.on('close', resolve))
-      return output
-    }
+    const drill = (...args: readonly string[]): Promise<string> => output(a, 'drill', ...args)
     const web = await drill('web.blue', '@127.0.0.11', 'AAAA')
     assert.match(web, /rcode: NOERROR/)
     assert.equal([...web.matchAll(/^web\.blue\.\s+5\s+IN\s+AAAA\s+(\S+)$/gm)].map(one => one[1]).sort(), [
@@ -389,15 +404,24 @@ test('dnsperf: 6,000 questions from 40 sockets, each answered, by UDP and TCP', 
     writeFileSync(questions, 'one A\none.blue AAAA\nnobody.blue A\n')
     for (const mode of ['udp', 'tcp']) {
       const load = ['-m', mode, '-s', '127.0.0.11', '-d', questions, '-n', '2000', '-c', '20', '-q', '40', '-t', '60']
-      const child = spawn('nsenter', [`--net=${a.path}`, 'dnsperf', ...load], { stdio: ['ignore', 'pipe', 'inherit'] })
-      let said = ''
-      child.stdout.on('data', chunk => {
-        said += String(chunk)
-      })
-      await new Promise(resolve => child.on('close', resolve))
+      const said = await output(a, 'dnsperf', ...load)
       assert.match(said, /Queries completed: +6000 \(100\.00%\)/, said)
       assert.match(said, /Response codes: +NOERROR 4000 \(66\.67%\), NXDOMAIN 2000 \(33\.33%\)/, said)
     }
+  })
+})
+
+test('resperf: a rate that rises to 500 a second, each question answered', async () => {
+  await withLab(async lab => {
+    const a = lab.container()
+    await lab.add('blue', 'c1', { netns: a.path, names: ['one'], addresses: ONE })
+    const questions = join(lab.stateDir, 'questions')
+    writeFileSync(questions, 'one A\none.blue AAAA\nnobody.blue A\n')
+    const load = ['-s', '127.0.0.11', '-d', questions, '-R', '-C', '20', '-m', '500', '-r', '2', '-F', '0']
+    const plot = ['-P', join(lab.stateDir, 'plot')]
+    const said = await output(a, 'resperf', ...load, ...plot)
+    assert.match(said, /Queries sent: +[1-9]\d\d\n.*\n +Queries lost: +0\n/, said)
+    assert.match(said, /Response codes: +NOERROR \d+ \(66\.\d+%\), NXDOMAIN \d+ \(33\.\d+%\)/, said)
   })
 })
 

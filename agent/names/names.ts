@@ -17,11 +17,12 @@ import type { Kernel } from '../../lib/net/kernel.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Registry } from '../registry.ts'
-import { failure, type Transport, verdictOn } from './answer.ts'
+import { type Asked, failure, type Transport, verdictOn } from './answer.ts'
 import { ClusterNames } from './cluster-names.ts'
+import type { Response } from './listener.ts'
 import { NameFiles } from './name-files.ts'
 import { HostResolvers } from './resolv-conf.ts'
-import { Resolvers } from './resolvers.ts'
+import { type Asker, Resolvers } from './resolvers.ts'
 import { Forwarder, type Upstream } from './upstream.ts'
 import { type Named, Zone } from './zone.ts'
 
@@ -204,22 +205,29 @@ export class Names {
     this.#resolvers.delete(named)
   }
 
-  async #answer(
-    id: string,
-    asker: readonly Named[],
-    question: Uint8Array,
-    transport: Transport
-  ): Promise<Uint8Array | undefined> {
+  #answer(asker: Asker, question: Buffer, transport: Transport): Response {
     this.#queries += 1
-    const verdict = verdictOn(question, transport, asker, this.zone)
-    if (verdict.do === 'answer') return verdict.bytes
+    const known = asker.answers.find(question, transport, this.zone.revision)
+    if (known !== undefined) return known
+    const verdict = verdictOn(question, transport, asker.attachments, this.zone)
     if (verdict.do === 'ignore') return undefined
+    if (verdict.do === 'forward') return this.#forward(asker, question, verdict.asked, transport)
+    asker.answers.keep(question, transport, verdict.bytes)
+    return verdict.bytes
+  }
+
+  async #forward(
+    { id, attachments }: Asker,
+    question: Buffer,
+    asked: Asked,
+    transport: Transport
+  ): Promise<Uint8Array> {
     // An upstream that is the resolver itself would never end.
-    const named = asker.flatMap(one => one.record.upstreams).filter(address => formatAddress(address) !== RESOLVER)
+    const named = attachments.flatMap(one => one.record.upstreams).filter(one => formatAddress(one) !== RESOLVER)
     const own = named.slice(0, MOST_UPSTREAMS).map(address => ({ address }))
     const upstreams = own.length > 0 ? own : this.#upstreams()
     const answer = await this.#forwarder.ask(question, upstreams, transport, id)
-    return answer ?? failure(verdict.asked, transport)
+    return answer ?? failure(asked, transport)
   }
 }
 

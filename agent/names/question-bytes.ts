@@ -9,12 +9,13 @@ const LONGEST_LABEL = 63
 const LONGEST_NAME = 255
 
 /**
- * Where the name of the first question ends, behind its root label.
+ * Where a name ends, behind its root label.
  *
- * @returns undefined for what is no name, ends too soon, or is compressed, as nothing before it could be
+ * @param start where it begins; the first question's unless told otherwise
+ * @returns undefined for what is no name, ends too soon, or is compressed, as nothing before a first question could be
  */
-export function endOfName(bytes: Uint8Array): number | undefined {
-  for (let at = HEADER; at < bytes.length && at < HEADER + LONGEST_NAME; ) {
+export function endOfName(bytes: Uint8Array, start = HEADER): number | undefined {
+  for (let at = start; at < bytes.length && at < start + LONGEST_NAME; ) {
     const length = bytes[at] ?? 0
     if (length === 0) return at + 1
     if (length > LONGEST_LABEL) return undefined

@@ -8,19 +8,23 @@ import type { Net } from '../../lib/net/net.ts'
 import type { Nft } from '../../lib/nft/nft.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
 import type { Transport } from './answer.ts'
-import { Listener } from './listener.ts'
+import { KnownAnswers } from './known-answers.ts'
+import { Listener, type Response } from './listener.ts'
 import type { Named } from './zone.ts'
 
 /** A container that could not be answered is tried again after this, ms. */
 const AGAIN_MS = 2000
 
-/** A container asks: the namespace's identity, what it is called on each of its networks, the bytes. */
-type Answer = (
-  id: string,
-  asker: readonly Named[],
-  question: Uint8Array,
-  transport: Transport
-) => Promise<Uint8Array | undefined>
+/** A container that asks. */
+export interface Asker {
+  /** Of its namespace. */
+  readonly id: string
+  /** What it is called on each of its networks. */
+  readonly attachments: readonly Named[]
+  readonly answers: KnownAnswers
+}
+
+type Answer = (asker: Asker, question: Buffer, transport: Transport) => Response
 
 /** A container: everything that shares a network namespace. */
 interface Container {
@@ -29,8 +33,8 @@ interface Container {
   readonly net: Net
   readonly nft: Nft
   readonly attachments: Map<string, Named>
-  /** The attachments, as a question finds them. */
-  asker: readonly Named[]
+  /** Another one with each change of its attachments. */
+  asker: Asker
   listener: Promise<Listener | CniError>
   /** When it could not be answered the last time: told once, tried again later. */
   failedAt: number | undefined
@@ -72,8 +76,8 @@ export class Resolvers {
   delete(named: Named): void {
     const container = this.#containers.get(named.record.netnsId)
     if (container?.attachments.delete(attachmentKey(named)) !== true) return
-    container.asker = [...container.attachments.values()]
-    if (container.asker.length === 0) this.#close(container)
+    container.asker = askerOf(container)
+    if (container.attachments.size === 0) this.#close(container)
   }
 
   /** Resolves when the container is answered. @throws {CniError} code 50 when it cannot be */
@@ -106,12 +110,13 @@ export class Resolvers {
     }
     const nft = this.#kernel.nft(net)
     const opening = Promise.withResolvers<Listener | CniError>()
+    const attachments = new Map<string, Named>()
     const container: Container = {
       id,
       net,
       nft,
-      attachments: new Map(),
-      asker: [],
+      attachments,
+      asker: askerOf({ id, attachments }),
       listener: opening.promise,
       failedAt: undefined
     }
@@ -125,8 +130,7 @@ export class Resolvers {
     await this.#closing.get(id)
     const path = JSON.stringify(net.path())
     try {
-      const respond = (question: Uint8Array, transport: Transport) =>
-        this.#answer(id, container.asker, question, transport)
+      const respond = (question: Buffer, transport: Transport) => this.#answer(container.asker, question, transport)
       const listener = await Listener.open(net, nft, respond, log)
       container.failedAt = undefined
       return listener
@@ -162,5 +166,9 @@ function attach(container: Container, named: Named): void {
   const key = attachmentKey(named)
   if (container.attachments.get(key) === named) return
   container.attachments.set(key, named)
-  container.asker = [...container.attachments.values()]
+  container.asker = askerOf(container)
+}
+
+function askerOf({ id, attachments }: Pick<Container, 'id' | 'attachments'>): Asker {
+  return { id, attachments: [...attachments.values()], answers: new KnownAnswers() }
 }

@@ -46,6 +46,12 @@ export class Zone {
   readonly #services = new Map<string, Map<string, ServiceName>>()
   /** Hears of each change on a network. */
   changed: (network: string) => void = () => undefined
+  #revision = 0
+
+  /** Another one after each change: what was answered before may be wrong. */
+  get revision(): number {
+    return this.#revision
+  }
 
   get size(): number {
     return this.#all.size
@@ -69,7 +75,7 @@ export class Zone {
     for (const name of named.record.names) childOf(names, name).set(key, named)
     const addresses = childOf(this.#byAddress, named.network)
     for (const address of named.record.addresses) addresses.set(formatAddress(address), named)
-    this.changed(named.network)
+    this.#change(named.network)
   }
 
   /** Whoever is called so on a network. */
@@ -79,10 +85,12 @@ export class Zone {
 
   setService(network: string, name: string, service: ServiceName): void {
     childOf(this.#services, network).set(name, service)
+    this.#revision += 1
   }
 
   deleteService(network: string, name: string): void {
     this.#services.get(network)?.delete(name)
+    this.#revision += 1
   }
 
   delete(place: Place): void {
@@ -103,7 +111,12 @@ export class Zone {
       if (addresses?.get(formatAddress(address)) === known) addresses.delete(formatAddress(address))
     }
     if (addresses?.size === 0) this.#byAddress.delete(known.network)
-    this.changed(known.network)
+    this.#change(known.network)
+  }
+
+  #change(network: string): void {
+    this.#revision += 1
+    this.changed(network)
   }
 
   /**

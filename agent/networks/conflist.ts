@@ -10,18 +10,8 @@
  * The digest is that of the file without it: a file that somebody has edited since is that person's.
  */
 import { createHash } from 'node:crypto'
-import {
-  type Json,
-  jsonArray,
-  jsonBoolean,
-  jsonNumber,
-  jsonObject,
-  jsonString,
-  jsonText,
-  memberOf,
-  parseJson,
-  withMember
-} from '../../lib/config/json.ts'
+import { type Json, jsonText, memberOf, parseJson, withMember } from '../../lib/config/json.ts'
+import { jsonOf, type Plain, type PlainObject } from '../../lib/config/plain-json.ts'
 import { Section } from '../../lib/config/section.ts'
 import { DEFAULT_SOCKET } from '../../lib/overlay/agent-call.ts'
 import { OFFERED_VERSIONS } from '../../lib/runtime/network.ts'
@@ -51,19 +41,16 @@ const LARGEST_REVISION = Number.MAX_SAFE_INTEGER
 /** The text of the file. */
 export function conflistOf({ record, revision }: KnownNetwork, settings: HostSettings): string {
   const { labels } = record
-  const mark = jsonObject([
-    ['network', recordToJson(record)],
-    ['revision', jsonNumber(revision)]
-  ])
-  const config = jsonObject([
-    ['cniVersion', jsonString(OFFERED_VERSIONS[0])],
-    ['cniVersions', jsonArray(OFFERED_VERSIONS.map(jsonString))],
-    ['name', jsonString(record.name)],
-    ['labels', labels.size === 0 ? undefined : jsonObject([...labels].map(([key, text]) => [key, jsonString(text)]))],
-    ['plugins', jsonArray(chainOf(record, settings))],
-    [MARK, mark]
-  ])
-  return fileText(withMember(config, MARK, withMember(mark, DIGEST, jsonString(digestOf(config)))))
+  const mark = jsonOf({ network: recordToJson(record), revision })
+  const config = jsonOf({
+    cniVersion: OFFERED_VERSIONS[0],
+    cniVersions: OFFERED_VERSIONS,
+    name: record.name,
+    labels: labels.size === 0 ? undefined : labels,
+    plugins: chainOf(record, settings),
+    [MARK]: mark
+  })
+  return fileText(withMember(config, MARK, withMember(mark, DIGEST, jsonOf(digestOf(config)))))
 }
 
 /** @returns the network of a file that is the agent's, as it left it; undefined for any other text */
@@ -94,50 +81,43 @@ function digestOf(config: Json): string {
 function withoutDigest(config: Json): Json {
   const mark = memberOf(config, MARK)
   const members = (mark?.keys ?? []).map((key, i) => [key, mark?.items[i]] as const)
-  return withMember(config, MARK, jsonObject(members.filter(([key]) => key !== DIGEST)))
+  return withMember(config, MARK, jsonOf(new Map(members.filter(([key]) => key !== DIGEST))))
 }
 
 function chainOf(record: NetworkRecord, settings: HostSettings): readonly Json[] {
   const leadsOut = !record.internal
-  const capabilities = (...names: readonly string[]): Json =>
-    jsonObject(names.map(name => [name, jsonBoolean(true)] as const))
-  const registry = jsonObject([
-    ['socket', settings.socket === DEFAULT_SOCKET ? undefined : jsonString(settings.socket)]
-  ])
-  const given = (text: string): Json | undefined => (text === '' ? undefined : jsonString(text))
-  const stateDir = settings.stateDir === DEFAULT_STATE_DIR ? undefined : jsonString(settings.stateDir)
-  const plugin = (type: string, members: readonly (readonly [string, Json | undefined])[]): Json =>
-    jsonObject([['type', jsonString(type)], ...members, ['stateDir', stateDir]])
+  const capabilities = (...names: readonly string[]): Plain => new Map(names.map(name => [name, true]))
+  const registry = { socket: settings.socket === DEFAULT_SOCKET ? undefined : settings.socket }
+  const given = (text: string): string | undefined => (text === '' ? undefined : text)
+  const stateDir = settings.stateDir === DEFAULT_STATE_DIR ? undefined : settings.stateDir
+  const plugin = (type: string, members: PlainObject): Json => jsonOf({ type, ...members, stateDir })
   const isRanged = record.ranges.some(range => range.span !== undefined)
-  const ipam = jsonObject([
-    ['type', jsonString('cluster')],
+  const ipam = {
+    type: 'cluster',
     // As with Docker, --ip-range is where addresses are chosen, not where they may be asked for.
-    ['requestedFrom', isRanged ? jsonString('subnet') : undefined],
-    ['ranges', jsonArray(record.ranges.map(range => jsonArray([rangeToJson(range)])))]
-  ])
-  const vxlan = plugin('vxlan', [
-    ['vni', jsonNumber(record.vni)],
+    requestedFrom: isRanged ? 'subnet' : undefined,
+    ranges: record.ranges.map(range => [rangeToJson(range)])
+  }
+  const vxlan = plugin('vxlan', {
+    vni: record.vni,
     // What carries an encrypted one is the agent's matter.
-    ['dev', record.encrypted ? undefined : given(settings.underlay.dev)],
-    ['local', record.encrypted ? undefined : given(settings.underlay.local)],
-    ['isDefaultGateway', jsonBoolean(leadsOut)],
-    ['ipMasq', jsonBoolean(leadsOut && record.masquerade)],
-    ['hairpinMode', jsonBoolean(true)],
-    ['encrypted', record.encrypted ? jsonBoolean(true) : undefined],
-    ['mtu', record.mtu === undefined ? undefined : jsonNumber(record.mtu)],
-    ['registry', registry],
-    ['capabilities', capabilities('ips', 'mac')],
-    ['ipam', ipam]
-  ])
-  const dns = plugin('dns', [
-    ['internal', record.internal ? jsonBoolean(true) : undefined],
-    ['registry', registry],
-    ['capabilities', capabilities('aliases')]
-  ])
+    dev: record.encrypted ? undefined : given(settings.underlay.dev),
+    local: record.encrypted ? undefined : given(settings.underlay.local),
+    isDefaultGateway: leadsOut,
+    ipMasq: leadsOut && record.masquerade,
+    hairpinMode: true,
+    mtu: record.mtu,
+    // An older plugin knows no encryption, and would have the network in clear: without "registry" it refuses it.
+    [record.encrypted ? 'encrypted' : 'registry']: registry,
+    capabilities: capabilities('ips', 'mac'),
+    ipam
+  })
+  const internal = record.internal ? true : undefined
+  const dns = plugin('dns', { internal, registry, capabilities: capabilities('aliases') })
   return [
     vxlan,
-    ...(leadsOut ? [plugin('portmap', [['capabilities', capabilities('portMappings')]])] : []),
-    plugin('firewall', [['ingressPolicy', jsonString('same-bridge')]]),
+    ...(leadsOut ? [plugin('portmap', { capabilities: capabilities('portMappings') })] : []),
+    plugin('firewall', { ingressPolicy: 'same-bridge' }),
     ...(record.names ? [dns] : [])
   ]
 }

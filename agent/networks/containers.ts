@@ -4,6 +4,7 @@ import { isHostsOwn } from '../endpoint.ts'
 import { type Entry, endpointPrefix, namePrefix, type Registry } from '../registry.ts'
 import { endpointFromValue, nameFromValue } from '../registry-value.ts'
 
+/** A container on a network of the cluster; the agent answers it as it is. */
 export interface NetworkContainer {
   readonly host: string
   readonly containerId: string

@@ -12,16 +12,8 @@
  */
 import { isName } from '../../lib/cni/env.ts'
 import { readAddress, readPrefix } from '../../lib/config/addresses.ts'
-import {
-  type Json,
-  jsonArray,
-  jsonBoolean,
-  jsonNumber,
-  jsonObject,
-  jsonString,
-  jsonText,
-  parseJson
-} from '../../lib/config/json.ts'
+import { type Json, jsonText, parseJson } from '../../lib/config/json.ts'
+import { jsonOf } from '../../lib/config/plain-json.ts'
 import { Section } from '../../lib/config/section.ts'
 import { compareAddresses, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import {
@@ -33,6 +25,7 @@ import {
   prefixesEqual,
   prefixesOverlap
 } from '../../lib/ip/prefix.ts'
+import { LEAST_IPV6_MTU } from '../../lib/overlay/tunnel.ts'
 
 /** The addresses of one subnet; a container gets one of each. */
 export interface NetworkRange {
@@ -128,6 +121,9 @@ export function readRecord(name: string, section: Section): NetworkRecord {
     mtu: section.integer('mtu', 68, 65_535),
     labels: readLabels(section)
   }
+  const { mtu, ranges } = record
+  if (mtu !== undefined && mtu < LEAST_IPV6_MTU && ranges.some(({ subnet }) => subnet.address.family === 6))
+    section.problem('mtu', `must be at least ${LEAST_IPV6_MTU} where a subnet is of IPv6`)
   refuseUnknownKeys(section)
   section.finish()
   return record
@@ -225,34 +221,30 @@ function isPlain(text: string): boolean {
 
 /** As the registry has it, without the name. */
 export function recordToJson(record: NetworkRecord): Json {
-  const optional = <T>(value: T | undefined, json: (value: T) => Json): Json | undefined =>
-    value === undefined ? undefined : json(value)
-  return jsonObject([
-    ['id', jsonString(record.id)],
-    ['vni', jsonNumber(record.vni)],
-    ['created', jsonString(record.created)],
-    ['ranges', jsonArray(record.ranges.map(rangeToJson))],
-    ['internal', jsonBoolean(record.internal)],
-    ['masquerade', jsonBoolean(record.masquerade)],
-    ['names', jsonBoolean(record.names)],
+  return jsonOf({
+    id: record.id,
+    vni: record.vni,
+    created: record.created,
+    ranges: record.ranges.map(rangeToJson),
+    internal: record.internal,
+    masquerade: record.masquerade,
+    names: record.names,
     // Agents that do not know the key refuse the network for it: they would have it in clear.
-    ['encrypted', record.encrypted ? jsonBoolean(true) : undefined],
-    ['mtu', optional(record.mtu, jsonNumber)],
-    ['labels', jsonObject([...record.labels].map(([key, text]) => [key, jsonString(text)]))]
-  ])
+    encrypted: record.encrypted ? true : undefined,
+    mtu: record.mtu,
+    labels: record.labels
+  })
 }
 
 /** As an IPAM plugin reads it, too. */
 export function rangeToJson({ subnet, gateway, span, exclude }: NetworkRange): Json {
-  const address = (one: IpAddress | undefined): Json | undefined =>
-    one === undefined ? undefined : jsonString(formatAddress(one))
-  return jsonObject([
-    ['subnet', jsonString(formatPrefix(subnet))],
-    ['gateway', address(gateway)],
-    ['rangeStart', address(span?.first)],
-    ['rangeEnd', address(span?.last)],
-    ['exclude', exclude.length === 0 ? undefined : jsonArray(exclude.map(one => jsonString(formatAddress(one))))]
-  ])
+  return jsonOf({
+    subnet: formatPrefix(subnet),
+    gateway: formatAddress(gateway),
+    rangeStart: span && formatAddress(span.first),
+    rangeEnd: span && formatAddress(span.last),
+    exclude: exclude.length === 0 ? undefined : exclude.map(formatAddress)
+  })
 }
 
 export function recordToValue(record: NetworkRecord): string {

@@ -1,23 +1,14 @@
 /** What `patchbay network` asks of the agent about networks of the cluster. */
-import {
-  type Json,
-  jsonArray,
-  jsonBoolean,
-  jsonNull,
-  jsonNumber,
-  jsonObject,
-  jsonString,
-  withMember
-} from '../../lib/config/json.ts'
+import { type Json, jsonNull, withMember } from '../../lib/config/json.ts'
+import { jsonOf } from '../../lib/config/plain-json.ts'
 import { Section } from '../../lib/config/section.ts'
 import type { DaemonRequest } from '../../lib/daemon/request.ts'
 import type { Carry } from '../requests.ts'
-import type { NetworkContainer } from './containers.ts'
 import type { HostNetwork, Networks, NewNetwork } from './networks.ts'
 import { isNetworkName, LONGEST_NAME, readRecord, recordToJson } from './record.ts'
 
 export const NETWORK_REQUESTS: ReadonlyMap<string, Carry<Networks>> = new Map<string, Carry<Networks>>([
-  ['networks', networks => jsonObject([['networks', jsonArray(networks.list().map(networkToJson))]])],
+  ['networks', networks => jsonOf({ networks: networks.list().map(networkToJson) })],
   ['network-create', create],
   ['network-remove', remove],
   ['network-containers', containers]
@@ -25,7 +16,7 @@ export const NETWORK_REQUESTS: ReadonlyMap<string, Carry<Networks>> = new Map<st
 
 async function create(networks: Networks, request: DaemonRequest): Promise<Json> {
   const made = networkToJson(await networks.create(readNew(request), request.milliseconds))
-  return withMember(made, 'isAlone', jsonBoolean(networks.isAlone))
+  return withMember(made, 'isAlone', jsonOf(networks.isAlone))
 }
 
 /** `network` is a record without what the agent gives it. @throws {ConfigError} */
@@ -37,9 +28,9 @@ function readNew(request: DaemonRequest): NewNetwork {
   members.finish()
   const hasVni = new Section(json).has('vni')
   // In the place of what is not decided yet; the record is judged as a whole.
-  let whole = withMember(json, 'id', jsonString('0'.repeat(64)))
-  whole = withMember(whole, 'created', jsonString(new Date(0).toISOString()))
-  if (!hasVni) whole = withMember(whole, 'vni', jsonNumber(1))
+  let whole = withMember(json, 'id', jsonOf('0'.repeat(64)))
+  whole = withMember(whole, 'created', jsonOf(new Date(0).toISOString()))
+  if (!hasVni) whole = withMember(whole, 'vni', jsonOf(1))
   const record = readRecord(name, new Section(whole))
   return { ...record, vni: hasVni ? record.vni : undefined }
 }
@@ -62,27 +53,10 @@ async function containers(networks: Networks, request: DaemonRequest): Promise<J
   const name = request.name('name')
   request.members.finish()
   const all = await networks.containers(name, request.milliseconds)
-  return jsonObject([['containers', jsonArray(all.map(containerToJson))]])
+  return jsonOf({ containers: all.map(one => ({ ...one })) })
 }
 
 /** `{ "name", "path", "problem", "network": record }` */
 function networkToJson({ record, path, problem }: HostNetwork): Json {
-  return jsonObject([
-    ['name', jsonString(record.name)],
-    ['path', jsonString(path)],
-    ['problem', jsonString(problem)],
-    ['network', recordToJson(record)]
-  ])
-}
-
-function containerToJson(one: NetworkContainer): Json {
-  return jsonObject([
-    ['host', jsonString(one.host)],
-    ['containerId', jsonString(one.containerId)],
-    ['ifName', jsonString(one.ifName)],
-    ['mac', jsonString(one.mac)],
-    ['ips', jsonArray(one.ips.map(jsonString))],
-    ['vtep', jsonString(one.vtep)],
-    ['names', jsonArray(one.names.map(jsonString))]
-  ])
+  return jsonOf({ name: record.name, path, problem, network: recordToJson(record) })
 }

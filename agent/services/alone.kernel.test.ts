@@ -58,6 +58,19 @@ test('made, leased, kept over a garbage collection and a restart, removed; wrong
     const [shown] = JSON.parse(service('inspect', 'web').stdout)
     assert.equal(shown.VirtualIPs, ['10.44.0.14', 'fd44::ff'])
     for (const vip of shown.VirtualIPs) assert.ok(existsSync(join(leases, vip)), vip)
+    const mapped = namespace.run(node, [...first, 'map', '--json', '--agent-socket', agent.socket])
+    assert.equal(JSON.parse(mapped.stdout).services, [
+      {
+        name: 'web',
+        network: 'green',
+        alias: 'web',
+        mode: 'vip',
+        addresses: ['10.44.0.14', 'fd44::ff'],
+        isSticky: false,
+        ports: [],
+        members: []
+      }
+    ])
     rmSync(join(leases, '10.44.0.14'))
     await until('it is leased again', () => existsSync(join(leases, '10.44.0.14')))
 

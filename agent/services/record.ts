@@ -9,16 +9,8 @@
  * leases on `leaseHost`. What other hosts' agents wrote is judged field by field; of a value that is wrong in one of them nothing is used.
  */
 import { isName } from '../../lib/cni/env.ts'
-import {
-  type Json,
-  jsonArray,
-  jsonBoolean,
-  jsonNumber,
-  jsonObject,
-  jsonString,
-  jsonText,
-  parseJson
-} from '../../lib/config/json.ts'
+import { type Json, jsonText, parseJson } from '../../lib/config/json.ts'
+import { jsonOf } from '../../lib/config/plain-json.ts'
 import { Section } from '../../lib/config/section.ts'
 import {
   formatAddress,
@@ -106,27 +98,23 @@ export function serviceToValue(record: ServiceRecord): string {
 
 export function serviceToJson(record: ServiceRecord): Json {
   const { vips, pool, leases, leaseHost, published } = record
-  return jsonObject([
-    ['id', jsonString(record.id)],
-    ['created', jsonString(record.created)],
-    ['network', jsonString(record.network)],
-    ['alias', jsonString(record.alias)],
-    ['mode', jsonString(record.mode)],
-    ['vips', jsonArray(vips.map(one => jsonString(formatAddress(one))))],
-    ['pool', pool === '' ? undefined : jsonString(pool)],
-    ['leases', leases === '' ? undefined : jsonString(leases)],
-    ['leaseHost', leaseHost === '' ? undefined : jsonString(leaseHost)],
-    ['sticky', record.isSticky ? jsonBoolean(true) : undefined],
-    ['publish', published.length === 0 ? undefined : jsonArray(published.map(publishedToJson))]
-  ])
+  return jsonOf({
+    id: record.id,
+    created: record.created,
+    network: record.network,
+    alias: record.alias,
+    mode: record.mode,
+    vips: vips.map(formatAddress),
+    pool: pool === '' ? undefined : pool,
+    leases: leases === '' ? undefined : leases,
+    leaseHost: leaseHost === '' ? undefined : leaseHost,
+    sticky: record.isSticky ? true : undefined,
+    publish: published.length === 0 ? undefined : published.map(publishedToJson)
+  })
 }
 
 function publishedToJson({ port, target, protocol }: Published): Json {
-  return jsonObject([
-    ['port', jsonNumber(port)],
-    ['target', jsonNumber(target)],
-    ['protocol', jsonString(protocolName(protocol))]
-  ])
+  return jsonOf({ port, target, protocol: protocolName(protocol) })
 }
 
 /** @throws {ConfigError} naming every wrong key */

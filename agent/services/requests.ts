@@ -1,14 +1,6 @@
 /** What `patchbay service` asks of the agent. */
-import {
-  type Json,
-  jsonArray,
-  jsonBoolean,
-  jsonNull,
-  jsonNumber,
-  jsonObject,
-  jsonString,
-  withMember
-} from '../../lib/config/json.ts'
+import { type Json, jsonNull, withMember } from '../../lib/config/json.ts'
+import { jsonOf } from '../../lib/config/plain-json.ts'
 import { Section } from '../../lib/config/section.ts'
 import type { DaemonRequest } from '../../lib/daemon/request.ts'
 import { formatAddress } from '../../lib/ip/address.ts'
@@ -42,14 +34,10 @@ function list({ host, services }: ServiceParts, request: DaemonRequest): Json {
   const one = (record: ServiceRecord): Json => {
     const members = services.membersOf(record)
     const short = summary(record, members)
-    return withMembers
-      ? withMember(short, 'members', jsonArray(members.map(member => memberToJson(member, [], host))))
-      : short
+    if (!withMembers) return short
+    return withMember(short, 'members', jsonOf(members.map(member => memberToJson(member, [], host))))
   }
-  return jsonObject([
-    ['services', jsonArray(services.list().map(one))],
-    ['problems', jsonArray(services.problems().map(jsonString))]
-  ])
+  return jsonOf({ services: services.list().map(one), problems: services.problems() })
 }
 
 /** `service` is a record without what the agent gives it. */
@@ -58,7 +46,7 @@ async function create({ services, registrar }: ServiceParts, request: DaemonRequ
   const json = request.members.json('service') ?? jsonNull
   request.members.finish()
   // In the place of what is not decided yet; the record is judged as a whole.
-  const record = readService(name, new Section(withMember(json, 'id', jsonString('0'.repeat(64)))))
+  const record = readService(name, new Section(withMember(json, 'id', jsonOf('0'.repeat(64)))))
   const made = await registrar.create(record, request.milliseconds)
   services.learn(made)
   return summary(made, services.membersOf(made))
@@ -91,38 +79,34 @@ function inspect({ host, services }: ServiceParts, request: DaemonRequest): Json
   if (record === undefined) throw unknownService('inspect', name)
   const traffic = services.trafficOf(name)
   const members = services.membersOf(record)
-  return withMember(
-    summary(record, members),
-    'members',
-    jsonArray(members.map(one => memberToJson(one, traffic, host)))
-  )
+  return withMember(summary(record, members), 'members', jsonOf(members.map(one => memberToJson(one, traffic, host))))
 }
 
 function summary(record: ServiceRecord, members: readonly Member[]): Json {
-  return jsonObject([
-    ['name', jsonString(record.name)],
-    ['service', serviceToJson(record)],
-    ['running', jsonNumber(members.filter(one => !one.isAway).length)]
-  ])
+  return jsonOf({
+    name: record.name,
+    service: serviceToJson(record),
+    running: members.filter(one => !one.isAway).length
+  })
 }
 
 function memberToJson(member: Member, traffic: readonly MemberTraffic[], host: string): Json {
   const addresses = member.addresses.map(formatAddress)
   const own = traffic.filter(one => addresses.includes(one.member))
-  return jsonObject([
-    ['host', jsonString(member.host === '' ? host : member.host)],
-    ['containerId', jsonString(member.containerId)],
-    ['name', jsonString(member.name)],
-    ['addresses', jsonArray(addresses.map(jsonString))],
-    ['away', jsonBoolean(member.isAway)],
-    ['sent', counterToJson(own.map(one => one.sent))],
-    ['received', counterToJson(own.map(one => one.received))]
-  ])
+  return jsonOf({
+    host: member.host === '' ? host : member.host,
+    containerId: member.containerId,
+    name: member.name,
+    addresses,
+    away: member.isAway,
+    sent: counterToJson(own.map(one => one.sent)),
+    received: counterToJson(own.map(one => one.received))
+  })
 }
 
 function counterToJson(all: readonly NfCounter[]): Json {
-  return jsonObject([
-    ['packets', jsonNumber(all.reduce((sum, one) => sum + one.packets, 0))],
-    ['bytes', jsonNumber(all.reduce((sum, one) => sum + one.bytes, 0))]
-  ])
+  return jsonOf({
+    packets: all.reduce((sum, one) => sum + one.packets, 0),
+    bytes: all.reduce((sum, one) => sum + one.bytes, 0)
+  })
 }

@@ -1,78 +1,20 @@
 /** The unit files, and the socket that systemd opens: it is served, outlives the agent, and keeps callers waiting meanwhile. */
 // needs: systemd-analyze
 // time-out: 300 s
-import { type ChildProcess, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DEFAULT_SOCKET } from '../../lib/overlay/agent-call.ts'
-import { until } from '../../lib/testing/lab-agent.ts'
-import { inLab, type LabHost, type LabReply, type OverlayLab } from '../../lib/testing/overlay-lab.ts'
+import { inLab, type LabReply, type OverlayLab } from '../../lib/testing/overlay-lab.ts'
 import { BIN_DIR } from '../../lib/testing/overlay-site.ts'
-import { patchbayProgram } from '../../lib/testing/program.ts'
+import { SocketUnit } from '../../lib/testing/socket-unit.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { DEFAULT_CONFIG, parseConfig } from '../config.ts'
 
 const test = suite('agent/systemd')
 
 const UNITS: readonly string[] = ['patchbay-agent.service', 'patchbay-agent.socket']
-
-/**
- * Stands for systemd between two starts of a service: systemd's own tool has opened the socket as descriptor 3, nobody
- * accepts; for each line read, the service is started with it, and LISTEN_PID is what `$1` makes of it.
- */
-const STARTER = `
-listen_pid=$1
-shift
-while read -r line; do
-  sh -c "LISTEN_PID=$listen_pid"' exec "$@"' sh "$@" </dev/null &
-  echo started $!
-  wait $!
-  echo ended
-done
-`
-
-class SocketUnit {
-  readonly socket: string
-  said = ''
-  readonly #child: ChildProcess
-  #starts = 0
-
-  /** @param listenPid what LISTEN_PID says; a shell's expression */
-  constructor(lab: OverlayLab, host: LabHost, listenPid: string) {
-    const file = join(lab.directory, 'hosts.json')
-    const config = join(host.directory, 'agent.json')
-    this.socket = join(host.directory, 'agent.sock')
-    mkdirSync(host.directory, { recursive: true })
-    writeFileSync(file, '{"hosts": []}')
-    const stateDir = join(host.directory, 'agent')
-    writeFileSync(config, JSON.stringify({ host: 'h0', socket: this.socket, stateDir, confDir: stateDir, file }))
-    const agent = [...patchbayProgram(), 'agent', '--config', config]
-    const starter = ['sh', '-c', STARTER, 'sh', listenPid, ...agent]
-    const args = [`--listen=${this.socket}`, ...starter]
-    this.#child = lab.run(host.namespace, 'systemd-socket-activate', args, 'pipe')
-    for (const stream of [this.#child.stdout, this.#child.stderr]) {
-      stream?.on('data', chunk => {
-        this.said += String(chunk)
-      })
-    }
-  }
-
-  async whenSaid(pattern: RegExp): Promise<void> {
-    await until(String(pattern), () => pattern.test(this.said)).catch(error => {
-      throw new Error(`${error.message}\n${this.said}`)
-    })
-  }
-
-  /** @returns the service's process */
-  async start(): Promise<number> {
-    this.#child.stdin?.write('start\n')
-    this.#starts += 1
-    const all = (): readonly RegExpMatchArray[] => [...this.said.matchAll(/^started ([0-9]+)$/gm)]
-    await until('the service is started', () => all().length === this.#starts)
-    return Number(all().at(-1)?.[1])
-  }
-}
 
 test('the unit files are right by systemd itself, and name the same places as the agent', () => {
   const directory = mkdtempSync(join(tmpdir(), 'patchbay-units-'))
@@ -87,6 +29,10 @@ test('the unit files are right by systemd itself, and name the same places as th
     // Complaints about other units of this machine are not ours.
     const ours = `${stdout}${stderr}`.split('\n').filter(line => line.includes('patchbay'))
     assert.equal({ status, ours }, { status: 0, ours: [] })
+    // Out of 100, by systemd's own weights: 44 as it is, 68 without the restrictions.
+    const judged = ['security', '--offline=yes', '--threshold=45', '--no-pager', join(directory, UNITS[0] ?? '')]
+    const security = spawnSync('systemd-analyze', judged, { encoding: 'utf8' })
+    assert.is(security.status, 0, `${security.stdout}${security.stderr}`)
     assert.match(text('patchbay-agent.socket'), new RegExp(`^ListenStream=${DEFAULT_SOCKET}$`, 'm'))
     assert.match(text('patchbay-agent.socket'), /^SocketMode=0600$/m)
     assert.match(text('patchbay-agent.service'), /^ExecStart=\/usr\/local\/bin\/patchbay agent$/m)
@@ -111,7 +57,7 @@ function status(lab: OverlayLab, socket: string, timeout: number): Promise<LabRe
 
 test('a socket that systemd has opened is served; while no agent runs, a plugin waits for the next one', async () => {
   await inLab(1, { binDir: BIN_DIR }, async lab => {
-    const unit = new SocketUnit(lab, lab.host(0), '$$')
+    const unit = new SocketUnit(lab, lab.host(0))
     await unit.whenSaid(/Listening on /)
     // Asked before the agent is there, as the first call of a boot is.
     const early = status(lab, unit.socket, 60)

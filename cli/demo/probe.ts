@@ -2,8 +2,8 @@
  * The smallest proof that two namespaces reach each other: a TCP server that tells every client by which address it
  * sees it, and the client that asks.
  *
- *     node probe.ts serve PORT
- *     node probe.ts connect ADDRESS PORT
+ *     node --eval PROBE -- serve PORT
+ *     node --eval PROBE -- connect ADDRESS PORT
  */
 import { connect, createServer } from 'node:net'
 
@@ -45,7 +45,7 @@ function answer(address: string, port: number): Promise<string> {
   })
 }
 
-const [what, ...rest] = process.argv.slice(2)
+const [what, ...rest] = process.argv.slice(1)
 if (what === 'serve') serve(Number(rest[0]))
 else {
   await ask(rest[0] ?? '', Number(rest[1])).catch((error: Error) => {

@@ -1,6 +1,7 @@
 /** Every check, in the order in which findings are shown: what breaks most comes first. */
 import { agent } from './checks/agent.ts'
 import { brNetfilter } from './checks/br-netfilter.ts'
+import { clock } from './checks/clock.ts'
 import { conflists } from './checks/conflists.ts'
 import { duplicates } from './checks/duplicates.ts'
 import { etcd } from './checks/etcd.ts'
@@ -21,6 +22,7 @@ import { rpFilter } from './checks/rp-filter.ts'
 import { rules } from './checks/rules.ts'
 import { staleRules } from './checks/stale-rules.ts'
 import { subnetOverlap } from './checks/subnet-overlap.ts'
+import { traces } from './checks/traces.ts'
 import type { Check } from './finding.ts'
 
 export const CHECKS: readonly Check[] = [
@@ -42,7 +44,9 @@ export const CHECKS: readonly Check[] = [
   pools,
   gone,
   staleRules,
+  traces,
   limits,
+  clock,
   agent,
   etcd,
   names

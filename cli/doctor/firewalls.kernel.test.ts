@@ -8,7 +8,6 @@ import { withFindings } from './doctor.ts'
 const test = suite('cli/doctor: firewalls and ports')
 
 const nft = (site: Site, line: string): string => site.sh(site.host, `nft '${line}'`)
-const flush = (site: Site): string => nft(site, 'flush ruleset')
 const DROP = 'type filter hook forward priority 0; policy drop;'
 
 const FIREWALLS: readonly BrokenWorld[] = [
@@ -39,8 +38,30 @@ const FIREWALLS: readonly BrokenWorld[] = [
     },
     says: /chain FORWARD of table ip filter drops .*; Docker set it$/,
     shows: /nft list chain ip filter FORWARD/,
+    // By the remedy: Docker keeps what is in that chain.
     mends: site => {
-      flush(site)
+      nft(site, 'add rule ip filter FORWARD jump DOCKER-USER; add rule ip filter DOCKER-USER iifname "patch0" accept')
+    }
+  },
+  {
+    name: 'Docker accepts its own bridge alone',
+    check: 'forward-policy',
+    severity: 'warning',
+    breaks: site => {
+      nft(site, `add table ip filter; add chain ip filter FORWARD { ${DROP} }; add chain ip filter DOCKER-USER`)
+      nft(
+        site,
+        'add rule ip filter FORWARD iifname "docker0" accept; add rule ip filter FORWARD ip saddr 10.77.1.0/24 accept'
+      )
+      nft(
+        site,
+        'add rule ip filter FORWARD ct state established accept; add rule ip filter DOCKER-USER ip saddr 10.77.0.0/24 accept'
+      )
+    },
+    says: /chain FORWARD of table ip filter drops .*; Docker set it$/,
+    shows: /^2 containers are on patch0, which no rule accepts$/m,
+    mends: site => {
+      nft(site, 'add rule ip filter FORWARD ip saddr 10.77.0.0/24 accept')
     }
   },
   {
@@ -53,23 +74,30 @@ const FIREWALLS: readonly BrokenWorld[] = [
     says: /iptables-legacy filter drops .*; ufw set it$/,
     shows: /policy drop/,
     mends: site => {
-      site.sh(site.host, 'iptables-legacy -P FORWARD ACCEPT')
+      // As `ufw route allow in on patch0` does.
+      site.sh(site.host, 'iptables-legacy -A FORWARD -j ufw-before-forward')
+      site.sh(site.host, 'iptables-legacy -A ufw-before-forward -i patch0 -j ACCEPT')
     }
   },
   {
-    name: 'firewalld does not know the bridge',
+    name: 'firewalld has the bridge in a zone that does not forward',
     check: 'forward-policy',
     severity: 'warning',
     breaks: site => {
       nft(
         site,
-        'add table inet firewalld; add chain inet firewalld filter_FORWARD { type filter hook forward priority 10; }'
+        'add table inet firewalld; add chain inet firewalld filter_FORWARD { type filter hook forward priority 10; }; add chain inet firewalld filter_FWD_public; add chain inet firewalld filter_FWD_trusted'
+      )
+      nft(
+        site,
+        'add rule inet firewalld filter_FORWARD iifname "patch0" goto filter_FWD_public; add rule inet firewalld filter_FWD_trusted accept; add rule inet firewalld filter_FORWARD reject'
       )
     },
     says: /; firewalld set it$/,
     shows: /2 containers/,
     mends: site => {
-      nft(site, 'delete table inet firewalld')
+      // As --zone=trusted --add-interface=patch0 does.
+      nft(site, 'insert rule inet firewalld filter_FORWARD iifname "patch0" goto filter_FWD_trusted')
     }
   },
   {
@@ -122,6 +150,18 @@ const FIREWALLS: readonly BrokenWorld[] = [
     mends: site => {
       nft(site, 'delete element ip patchbay-masquerade sources { 10.77.0.66 }')
     }
+  },
+  {
+    name: 'a trace was killed on an old kernel',
+    check: 'traces',
+    severity: 'note',
+    // No process has this number: it is the first above the highest that there can be.
+    breaks: site => {
+      nft(site, 'add table ip patchbay-trace-4194305')
+    },
+    says: /^the host has rules of a trace that was killed$/,
+    shows: /^table patchbay-trace-4194305$/,
+    mends: 'fix'
   },
   {
     name: 'two containers publish one port',

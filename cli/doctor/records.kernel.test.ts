@@ -1,5 +1,7 @@
 /** Configurations, records and daemons, as people complain of them (docs/complaints.md). Each is found in words, and not found once it is mended. */
 import { spawn } from 'node:child_process'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { attachment, type BrokenWorld, netnsId, network, PLUGIN, testWorlds } from '../../lib/testing/broken-worlds.ts'
 import { NSENTER } from '../../lib/testing/namespace.ts'
 import type { Site } from '../../lib/testing/site.ts'
@@ -7,6 +9,8 @@ import { suite } from '../../lib/testing/suite.ts'
 import { withFindings } from './doctor.ts'
 
 const test = suite('cli/doctor: records and daemons')
+
+let server: Server | undefined
 
 const RECORDS: readonly BrokenWorld[] = [
   {
@@ -125,6 +129,41 @@ const RECORDS: readonly BrokenWorld[] = [
     says: /^the registry of the cluster cannot be read/,
     shows: /127\.0\.0\.1:9/,
     mends: site => site.remove('agent.json')
+  },
+  {
+    name: 'the clock went back',
+    check: 'clock',
+    severity: 'warning',
+    breaks: site => {
+      site.file('state/web/c1:eth0.bridge.json', {})
+      site.sh(site.host, `touch -d '2 hours' '${site.directory}/state/web/c1:eth0.bridge.json'`)
+    },
+    says: /^the clock has gone back: records are 7[12]\d\d seconds ahead of it$/,
+    shows: /c1:eth0\.bridge\.json is of /,
+    mends: site => {
+      site.sh(site.host, `touch '${site.directory}/state/web/c1:eth0.bridge.json'`)
+    }
+  },
+  {
+    name: 'the hosts of a cluster have different clocks',
+    check: 'clock',
+    severity: 'warning',
+    breaks: async site => {
+      // All that etcd says here is its date: an hour ago.
+      server = createServer((_, answer) => {
+        answer.setHeader('date', new Date(Date.now() - 3_600_000).toUTCString())
+        answer.end()
+      })
+      await new Promise<void>(resolve => server?.listen(0, '127.0.0.1', resolve))
+      const { port } = server.address() as AddressInfo
+      site.file('agent.json', { etcd: { endpoints: [`http://127.0.0.1:${String(port)}`] } })
+    },
+    says: /^the clocks of this host and of etcd differ$/,
+    shows: /^http:\/\/127\.0\.0\.1:\d+: 36\d\d seconds behind this host$/,
+    mends: site => {
+      server?.close()
+      site.remove('agent.json')
+    }
   },
   {
     name: 'containers ask for names, and nobody answers',

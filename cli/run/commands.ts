@@ -1,5 +1,6 @@
 /** The part of the table that is about containers which `run` starts. */
 import {
+  AGENT_SOCKET,
   CONTAINER_WORDS,
   DRY_RUN,
   ENDPOINT,
@@ -11,13 +12,22 @@ import {
   QUIET,
   RUN_DIR
 } from '../common-options.ts'
-import type { CommandSpec } from '../spec.ts'
+import type { CommandSpec, OptionSpec } from '../spec.ts'
 
 const CONTAINERS = 'Containers'
+
+/** Docker's tutorials give both to every shell. */
+const TERMINAL: readonly OptionSpec[] = [
+  { flags: '-i, --interactive', summary: 'its standard input stays open, in the background too' },
+  { flags: '-t, --tty', summary: 'accepted for compatibility: it has the terminal that it is started from' }
+]
+const ENV: OptionSpec = { flags: '-e, --env KEY=VALUE', summary: 'an environment variable', isMany: true }
+const WORKDIR: OptionSpec = { flags: '-w, --workdir DIR', summary: 'where it starts', words: 'directory' }
 
 export const CONTAINER_COMMANDS: readonly CommandSpec[] = [
   {
     name: 'run',
+    containers: 'needed',
     heading: CONTAINERS,
     summary: 'start a command of this host in a network of its own',
     description:
@@ -28,15 +38,22 @@ export const CONTAINER_COMMANDS: readonly CommandSpec[] = [
     options: [
       { flags: '--name NAME', summary: 'how it is called (made up otherwise)' },
       { flags: '-d, --detach', summary: 'in the background; its output goes to its log' },
+      ...TERMINAL,
       {
         flags: '--network NET[,ip=A]',
+        alsoCalled: ['--net'],
         summary:
           'a network, host, none, or container:NAME (bridge); also ip6=, mac-address=, alias=, ifname=, gw-priority=',
         isMany: true,
         words: 'network'
       },
       ...ENDPOINT,
-      { flags: '--network-alias NAME', summary: 'another name for it on its network', isMany: true },
+      {
+        flags: '--network-alias NAME',
+        alsoCalled: ['--net-alias'],
+        summary: 'another name for it on its network',
+        isMany: true
+      },
       { flags: '-p, --publish PORTS', summary: 'publish ports: [[ADDRESS:]HOSTPORT:]PORT[/udp]', isMany: true },
       { flags: '-P, --publish-all', summary: 'publish what --expose names on free ports' },
       { flags: '--expose PORT', summary: 'a port that the command listens on', isMany: true },
@@ -44,11 +61,11 @@ export const CONTAINER_COMMANDS: readonly CommandSpec[] = [
       { flags: '--domainname NAME', summary: 'the domain behind its host name' },
       { flags: '--dns ADDRESS', summary: 'a name server', isMany: true },
       { flags: '--dns-search DOMAIN', summary: 'a domain that names are looked for in', isMany: true },
-      { flags: '--dns-option OPTION', summary: 'an option of resolv.conf', isMany: true },
+      { flags: '--dns-option OPTION', alsoCalled: ['--dns-opt'], summary: 'an option of resolv.conf', isMany: true },
       { flags: '--add-host NAME:ADDRESS', summary: 'a name that it knows; host-gateway is the host', isMany: true },
       LINK,
-      { flags: '-e, --env KEY=VALUE', summary: 'an environment variable', isMany: true },
-      { flags: '-w, --workdir DIR', summary: 'where it starts', words: 'directory' },
+      ENV,
+      WORKDIR,
       { flags: '--rm', summary: 'keep nothing of it when it has ended' },
       DRY_RUN,
       JSON_OUT,
@@ -56,7 +73,7 @@ export const CONTAINER_COMMANDS: readonly CommandSpec[] = [
       RUN_DIR
     ],
     examples: [
-      { line: 'patchbay run --network blue ip address', effect: 'what a container there has' },
+      { line: 'patchbay run --rm --network blue ip address', effect: 'what a container there has' },
       {
         line: 'patchbay run -d --name web --network blue -p 8080:80 python3 -m http.server 80',
         effect: 'a server whose port 80 is the host’s 8080'
@@ -67,10 +84,19 @@ export const CONTAINER_COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'ps',
+    containers: 'needed',
     heading: CONTAINERS,
     summary: 'show the containers that run has started',
     options: [
       { flags: '-a, --all', summary: 'those that have ended too' },
+      { flags: '-l, --latest', summary: 'the one that was started last, running or not' },
+      { flags: '-n, --last N', summary: 'as many that were started last, running or not' },
+      {
+        flags: '-f, --filter KEY=VALUE',
+        summary:
+          'only those with this name or its beginning (id), network, status (running, exited), exited=STATUS or publish=PORT',
+        isMany: true
+      },
       { flags: '--no-trunc', summary: 'whole commands' },
       QUIET,
       FORMAT,
@@ -80,10 +106,11 @@ export const CONTAINER_COMMANDS: readonly CommandSpec[] = [
       RUN_DIR
     ],
     examples: [{ line: "patchbay ps -a --format '{{.Name}} {{.Status}}'", effect: 'all, as you like it' }],
-    run: async call => (await import('./verbs.ts')).ps(call)
+    run: async call => (await import('./ps.ts')).ps(call)
   },
   {
     name: 'exec',
+    containers: 'needed',
     heading: CONTAINERS,
     summary: 'start one more command in the network of a container',
     description: `In a container of run with its files and host name, too. ${CONTAINER_WORDS}`,
@@ -92,21 +119,64 @@ export const CONTAINER_COMMANDS: readonly CommandSpec[] = [
       { name: 'COMMAND', isMany: true }
     ],
     passesThrough: true,
-    options: [{ flags: '-e, --env KEY=VALUE', summary: 'an environment variable', isMany: true }, ...PLACE, RUN_DIR],
-    examples: [{ line: 'patchbay exec web ip route', effect: 'its routes' }],
+    options: [
+      ...TERMINAL,
+      { flags: '-d, --detach', summary: 'without waiting for its end; its output is dropped' },
+      ENV,
+      WORKDIR,
+      ...PLACE,
+      RUN_DIR
+    ],
+    examples: [
+      { line: 'patchbay exec web ip route', effect: 'its routes' },
+      { line: 'patchbay exec -it web sh', effect: 'a shell in its network' }
+    ],
     run: async call => (await import('./verbs.ts')).exec(call)
   },
   {
+    name: 'inspect',
+    containers: 'shown',
+    heading: CONTAINERS,
+    summary: 'show everything about the network of containers',
+    description: `In the words of docker inspect. A word that is no container's may be a network's. ${CONTAINER_WORDS}`,
+    arguments: [{ name: 'CONTAINER', isMany: true, words: 'container' }],
+    options: [
+      {
+        flags: '-f, --format TEMPLATE',
+        summary: "a template, such as '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'"
+      },
+      { flags: '--type TYPE', summary: 'which of the two', choices: ['container', 'network'] },
+      { flags: '-o, --output FORMAT', summary: 'how it is shown', choices: ['json', 'yaml'] },
+      JSON_OUT,
+      ...PLACE,
+      RUN_DIR,
+      AGENT_SOCKET
+    ],
+    examples: [
+      { line: 'patchbay inspect web', effect: 'its state, networks, addresses and ports' },
+      { line: "patchbay inspect -f '{{json .NetworkSettings.Ports}}' web", effect: 'its published ports' }
+    ],
+    run: async call => (await import('../container-inspect.ts')).inspect(call)
+  },
+  {
     name: 'logs',
+    containers: 'needed',
     heading: CONTAINERS,
     summary: 'show what a container in the background has written',
     arguments: [{ name: 'CONTAINER', words: 'container' }],
-    options: [{ flags: '-f, --follow', summary: 'and what it writes until it ends' }, ...PLACE, RUN_DIR],
+    options: [
+      { flags: '-f, --follow', summary: 'and what it writes until it ends' },
+      { flags: '-n, --tail LINES', summary: 'only the last lines (all)' },
+      ...PLACE,
+      RUN_DIR
+    ],
     examples: [{ line: 'patchbay logs -f web', effect: 'as it comes' }],
     run: async call => (await import('./verbs.ts')).logs(call)
   },
   {
     name: 'stop',
+    containers: 'needed',
+    mayTakeLong: true,
     heading: CONTAINERS,
     summary: 'end containers of run',
     arguments: [{ name: 'CONTAINER', isMany: true, words: 'container' }],
@@ -121,7 +191,19 @@ export const CONTAINER_COMMANDS: readonly CommandSpec[] = [
     run: async call => (await import('./verbs.ts')).stop(call)
   },
   {
+    name: 'kill',
+    containers: 'needed',
+    heading: CONTAINERS,
+    summary: 'send a signal to containers of run',
+    arguments: [{ name: 'CONTAINER', isMany: true, words: 'container' }],
+    options: [{ flags: '-s, --signal SIGNAL', summary: 'which (KILL)' }, DRY_RUN, JSON_OUT, ...PLACE, RUN_DIR],
+    examples: [{ line: 'patchbay kill -s HUP web', effect: 'it reads its configuration again' }],
+    run: async call => (await import('./verbs.ts')).kill(call)
+  },
+  {
     name: 'rm',
+    containers: 'needed',
+    mayTakeLong: true,
     heading: CONTAINERS,
     summary: 'forget containers of run that have ended',
     arguments: [{ name: 'CONTAINER', isMany: true, words: 'container' }],
@@ -131,6 +213,7 @@ export const CONTAINER_COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'port',
+    containers: 'needed',
     heading: CONTAINERS,
     summary: 'show the published ports of a container',
     description: CONTAINER_WORDS,

@@ -169,18 +169,22 @@ async function start(wish: RunWish, made: Made, store: ContainerStore, streams: 
   const view = { hostname, files: hasOwnFiles ? writeNames(store.directoryOf(wish.name), names) : [] }
   const env = { ...process.env, ...Object.fromEntries(wish.env) }
   const log = streams === 'log' ? openSync(store.logOf(wish.name), 'a', 0o600) : undefined
-  const stdio: StdioOptions = log === undefined ? 'inherit' : ['ignore', log, log]
+  const stdio: StdioOptions = log === undefined ? 'inherit' : [wish.interactive ? 'pipe' : 'ignore', log, log]
   const begin = (): ChildProcess => withOwnView(view, () => spawn(program, args, { stdio, env, cwd: wish.workdir }))
   const child = made.netns === undefined ? begin() : inNamespace(made.netns, begin)
   if (log !== undefined) closeSync(log)
   if (child.pid === undefined) {
-    const error = await new Promise(resolve => child.once('error', resolve))
-    throw new CommandError(
-      `start ${JSON.stringify(program)}: ${errnoOf(error)}`,
-      'the command must be on this host, and executable'
-    )
+    throw notStarted(program, await new Promise(resolve => child.once('error', resolve)))
   }
   return child
+}
+
+/** Who has typed the name of an image is told whose matter images are. */
+export function notStarted(program: string, error: unknown): CommandError {
+  return new CommandError(
+    `start ${JSON.stringify(program)}: ${errnoOf(error)}`,
+    'it must be a program of this host, and executable; images are for nerdctl and podman to run'
+  )
 }
 
 function stateOf(wish: RunWish, made: Made, pid: number): ContainerState {

@@ -21,7 +21,7 @@ export interface NetworkWish extends EndpointWish {
  * @throws UsageError
  */
 export function parseNetworks(texts: readonly string[], otherwise: string): Mode {
-  const words = texts.length === 0 ? [otherwise] : texts
+  const words = texts.length === 0 ? [otherwise] : texts.map(text => (text === 'default' ? otherwise : text))
   const alone = words.find(word => word === 'host' || word === 'none' || word.startsWith('container:'))
   if (alone === undefined) return { kind: 'networks', wishes: words.map(parseWish) }
   if (words.length > 1) throw new UsageError(`read --network ${alone}: it goes with no other network`)

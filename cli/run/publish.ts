@@ -2,7 +2,8 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { type Json, jsonArray, jsonNumber, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
+import { type Json, memberOf } from '../../lib/config/json.ts'
+import { jsonOf } from '../../lib/config/plain-json.ts'
 import type { CachedAttachment } from '../../lib/runtime/cache.ts'
 import { capabilitiesOf, type Network } from '../../lib/runtime/network.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
@@ -27,14 +28,9 @@ export function nobodyPublishes(networks: readonly Network[]): CommandError {
 export function portArgs(ports: readonly Port[]): Json | undefined {
   if (ports.length === 0) return undefined
   const mappings = ports.map(({ hostIP, hostPort, containerPort, protocol }) =>
-    jsonObject([
-      ['hostIP', hostIP === '' ? undefined : jsonString(hostIP)],
-      ['hostPort', jsonNumber(hostPort)],
-      ['containerPort', jsonNumber(containerPort)],
-      ['protocol', jsonString(protocol)]
-    ])
+    jsonOf({ hostIP: hostIP === '' ? undefined : hostIP, hostPort, containerPort, protocol })
   )
-  return jsonObject([[CAPABILITY, jsonArray(mappings)]])
+  return jsonOf({ [CAPABILITY]: mappings })
 }
 
 /**

@@ -3,14 +3,12 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { binDir, ENGINE } from '../../lib/testing/blackbox.ts'
 import { type Namespace, type Outcome, withNamespaces } from '../../lib/testing/namespace.ts'
+import { patchbayProgram } from '../../lib/testing/program.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 
 const test = suite(`cli/run ${ENGINE}`)
-
-const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
 
 interface Stage {
   readonly host: Namespace
@@ -42,8 +40,9 @@ function withStage(body: (stage: Stage) => void): void {
         '--run-dir',
         own('run')
       ]
+      const [node, ...program] = patchbayProgram()
       const run = (verb: string, ...rest: string[]): Outcome =>
-        host.run(process.execPath, ['--no-warnings', MAIN, ...verb.split(' '), ...place, ...rest])
+        host.run(node, [...program, ...verb.split(' '), ...place, ...rest])
       body({ host, directory, run })
     })
   } finally {
@@ -99,12 +98,40 @@ test('a server in the background: its port, its log, a command beside it, its en
     assert.match(twice.stderr, /a container has this name already/)
     assert.match(run('rm', 'web').stderr, /it is running/)
     const [row] = JSON.parse(run('ps', '--json').stdout)
-    assert.equal([row.Name, row.Status, row.Ports], ['web', 'running', ['0.0.0.0:8080->80/tcp']])
+    assert.equal([row.Name, row.State, row.Ports], ['web', 'running', ['0.0.0.0:8080->80/tcp']])
     assert.is(run('network disconnect', 'bridge', 'web').status, 0)
     assert.match(run('network connect', 'bridge', 'web').stdout, /\beth0\b/)
     assert.is(run('stop', '-t', '5', 'web').status, 0)
     assert.match(run('ps', '-a').stdout, /web .* exited \(143\) /)
     assert.is(run('rm', 'web').status, 0)
+    isClean(stage)
+  })
+})
+
+test('a shell in the background waits for input; inspect, ps, logs and kill as with Docker', () => {
+  withStage(stage => {
+    const { host, run } = stage
+    assert.is(run('run', '-dit', '--name', 'sh1', '-p', '8080:80', 'sh').status, 0)
+    const shown = (template: string): string => run('inspect', '-f', template, 'sh1').stdout.trim()
+    assert.is(shown('{{range .NetworkSettings.Networks}}{{.IPAddress}}/{{.IPPrefixLen}}{{end}}'), '10.99.0.2/24')
+    assert.is(shown('{{range $p, $c := .NetworkSettings.Ports}}{{$p}} {{(index $c 0).HostPort}}{{end}}'), '80/tcp 8080')
+    const pid = shown('{{.State.Pid}}')
+    const [address] = JSON.parse(host.run('nsenter', ['-t', pid, '-n', 'ip', '-j', 'address', 'show', 'eth0']).stdout)
+    assert.equal([address.addr_info[0].local, address.address], ['10.99.0.2', shown('{{.NetworkSettings.MacAddress}}')])
+    assert.match(run('network connect', 'bridge', 'sh1').stderr, /it is on it already, as eth0/)
+    assert.is(run('exec', '-it', '-w', '/', 'sh1', 'pwd').stdout, '/\n')
+    assert.is(run('run', '-d', '--name', 'three', '--network', 'none', '--', 'seq', '3').status, 0)
+    const last = (): string => run('ps', '-l', '--format', '{{.Names}} {{.State}}').stdout
+    for (let i = 0; i < 500 && last() === 'three running\n'; i += 1);
+    assert.is(last(), 'three exited\n')
+    assert.is(run('logs', '--tail', '2', 'three').stdout, '2\n3\n')
+    assert.is(run('ps', '-q', '-f', 'status=exited').stdout, 'three\n')
+    assert.is(run('ps', '-q', '-f', 'publish=8080').stdout, 'sh1\n')
+    for (const line of run('ps', '-a').stdout.split('\n')) assert.ok(line.length <= 80, line)
+    assert.is(run('kill', '-s', 'TERM', 'sh1').status, 0)
+    assert.is(run('rm', '-f', 'sh1').status, 0)
+    assert.match(run('exec', 'three', 'true').stderr, /find container "three": it has ended/)
+    assert.is(run('rm', 'three').status, 0)
     isClean(stage)
   })
 })
@@ -138,7 +165,7 @@ test('what a killed keeper leaves is found by stop', () => {
     assert.is(stage.run('run', '-d', '--name', 'web', 'sleep', '600').status, 0)
     const state = JSON.parse(readFileSync(join(stage.directory, 'run', 'web', 'state.json'), 'utf8'))
     process.kill(state.keeper, 'SIGKILL')
-    assert.match(stage.run('ps').stdout, /web .* running /)
+    assert.match(stage.run('ps').stdout, /web .* up \d+ seconds? /)
     assert.is(stage.run('stop', 'web').status, 0)
     isClean(stage)
     assert.match(stage.run('ps', '-a').stdout, /web .* ended /)

@@ -35,7 +35,8 @@ async function detached(wish: RunWish): Promise<void> {
   child.unref()
   const said = (await text(child.stdout)).trim()
   if (said === STARTED) return
-  throw new CommandError(said === '' ? `run ${wish.name}: the process that keeps it ended at once` : said)
+  const [message = '', advice = ''] = said.split('\n  what to do: ')
+  throw new CommandError(message === '' ? `run ${wish.name}: the process that keeps it ended at once` : message, advice)
 }
 
 const STARTED = 'started'

@@ -70,9 +70,9 @@ export class ContainerStore {
   }
 }
 
-/** Whether its first process is there still. */
+/** Whether its first process is there still. One that had ended before its start time could be read has none. */
 export function isRunning(state: ContainerState): boolean {
-  return state.pid > 0 && startTimeOf(state.pid) === state.startTime
+  return state.pid > 0 && state.startTime !== '' && startTimeOf(state.pid) === state.startTime
 }
 
 /** '' when there is no such process, or only its remains. @source man 5 proc_pid_stat, fields 3 and 22 */

@@ -1,84 +1,19 @@
-/** `patchbay ps`, `exec`, `logs`, `stop`, `rm` and `port`: the containers that `patchbay run` started. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, readSync } from 'node:fs'
+/** `patchbay exec`, `logs`, `stop`, `kill`, `rm` and `port`: the containers that `patchbay run` started. */
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 import { constants } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
-import { memberOf } from '../../lib/config/json.ts'
-import { AttachmentCache, type CachedAttachment } from '../../lib/runtime/cache.ts'
 import { inNamespace, openNetns } from '../../lib/sys/netns.ts'
 import { inViewOf } from '../../lib/sys/sandbox.ts'
 import type { Call } from '../call.ts'
 import { Containers } from '../container.ts'
-import { formatted, type Row } from '../format.ts'
 import { didYouMean } from '../nearest.ts'
 import { CommandError, jsonLine, reportError, UsageError } from '../output.ts'
 import { runtimeAt } from '../place.ts'
-import { leaveNetworks } from './keep.ts'
-import { hostText, portText } from './ports.ts'
+import { leaveNetworks, notStarted } from './keep.ts'
+import { hostText } from './ports.ts'
 import { portsOf } from './publish.ts'
 import { type ContainerState, ContainerStore, isRunning } from './store.ts'
-
-const COLUMNS = ['Name', 'Command', 'Created', 'Status', 'Networks', 'Addresses', 'Ports']
-const FIELDS = [...COLUMNS, 'Pid', 'Running', 'ExitStatus']
-
-/** Letters of a command that `ps` shows. */
-const SHOWN = 40
-
-/** `ps` */
-export async function ps(call: Call): Promise<number> {
-  const all = new ContainerStore(call.runDir).list()
-  const cached = new AttachmentCache(call.place.cacheDir).list()
-  const rows = all
-    .map(state => rowOf(state, cached, call.has('no-trunc') ? Number.POSITIVE_INFINITY : SHOWN))
-    .filter(row => call.has('all') || row['Running'] === true)
-  call.output.out(await formatted(call, rows, { columns: COLUMNS, key: 'Name', fields: FIELDS }))
-  return 0
-}
-
-function rowOf(state: ContainerState, cached: readonly CachedAttachment[], shown: number): Row {
-  const running = isRunning(state)
-  // One that runs may have been connected to more networks since, or taken off some.
-  const own = cached.filter(one => one.containerId === state.name)
-  return {
-    Name: state.name,
-    Command: shortened(state.command.join(' ').replaceAll(/\s+/g, ' '), shown),
-    Created: `${ago(state.created)} ago`,
-    Status: running ? 'running' : endText(state),
-    Networks: own.length === 0 ? state.networks : [...new Set(own.map(one => one.network))],
-    Addresses: own.length === 0 ? state.addresses : own.flatMap(addressesOf),
-    Ports: own.flatMap(portsOf).map(portText),
-    Pid: running ? state.pid : 0,
-    Running: running,
-    ExitStatus: state.exitStatus ?? null
-  }
-}
-
-function shortened(text: string, length: number): string {
-  return text.length <= length ? text : `${text.slice(0, length - 3)}...`
-}
-
-function addressesOf({ result }: CachedAttachment): readonly string[] {
-  const ips = result === undefined ? undefined : memberOf(result, 'ips')
-  return (ips?.items ?? []).map(ip => memberOf(ip, 'address')?.text ?? '')
-}
-
-/** Without a status where what waited for it was killed. */
-function endText({ exitStatus }: ContainerState): string {
-  return exitStatus === undefined ? 'ended' : `exited (${String(exitStatus)})`
-}
-
-/** `5 minutes` */
-function ago(time: string): string {
-  const seconds = Math.max(0, Math.round((Date.now() - Date.parse(time)) / 1000))
-  const units = [
-    [86_400, 'day'],
-    [3600, 'hour'],
-    [60, 'minute']
-  ] as const
-  const [size, unit] = units.find(([least]) => seconds >= least) ?? [1, 'second']
-  const count = Math.floor(seconds / size)
-  return `${String(count)} ${unit}${count === 1 ? '' : 's'}`
-}
 
 /** A container by its name, or the beginning of one. @throws CommandError, UsageError */
 function stateNamed(store: ContainerStore, word: string): ContainerState {
@@ -114,15 +49,23 @@ export async function exec(call: Call): Promise<number> {
   const pid = started !== undefined && isRunning(started) ? started.pid : undefined
   const [program = '', ...args] = call.words.slice(1)
   const env = { ...process.env, ...Object.fromEntries(call.texts('env').map(text => text.split(/=(.*)/s).slice(0, 2))) }
-  const start = (): ChildProcess => spawn(program, args, { stdio: 'inherit', env })
+  const detached = call.has('detach')
+  const options: SpawnOptions = { stdio: detached ? 'ignore' : 'inherit', env, cwd: call.text('workdir'), detached }
+  const start = (): ChildProcess => spawn(program, args, options)
   const netns = openNetns(path)
   const child = inNamespace(netns, () => (pid === undefined ? start() : inViewOf(pid, start)))
   closeSync(netns)
+  if (detached && child.pid !== undefined) {
+    child.unref()
+    return 0
+  }
   return new Promise((resolve, reject) => {
-    child.on('error', error => reject(new CommandError(`start ${JSON.stringify(program)}: ${error.message}`)))
+    child.on('error', error => reject(notStarted(program, error)))
     child.on('exit', (status, signal) => resolve(status ?? 128 + (signal === null ? 0 : constants.signals[signal])))
   })
 }
+
+const NEWLINE = 0x0a
 
 /** How often `logs -f` looks for more. */
 const FOLLOW_MS = 200
@@ -131,6 +74,7 @@ const FOLLOW_MS = 200
 export async function logs(call: Call): Promise<number> {
   const store = new ContainerStore(call.runDir)
   const state = stateNamed(store, call.word(0))
+  const tail = tailOf(call)
   let fd: number
   try {
     fd = openSync(store.logOf(state.name), 'r')
@@ -140,16 +84,58 @@ export async function logs(call: Call): Promise<number> {
       'run it with --detach'
     )
   }
+  let place = tail === undefined ? 0 : startOfTail(readFileSync(fd), tail)
   const buffer = new Uint8Array(65_536)
   const decoder = new TextDecoder()
+  const readAt = (): number => readSync(fd, buffer, { position: place })
   for (;;) {
     const wasRunning = isRunning(state)
-    for (let count = readSync(fd, buffer); count > 0; count = readSync(fd, buffer)) {
+    for (let count = readAt(); count > 0; count = readAt()) {
+      place += count
       call.output.out(decoder.decode(buffer.subarray(0, count), { stream: true }))
     }
     if (!call.has('follow') || !wasRunning) return 0
     await pause(FOLLOW_MS)
   }
+}
+
+/** undefined for all lines */
+function tailOf(call: Call): number | undefined {
+  const text = call.text('tail') ?? 'all'
+  if (text === 'all') return undefined
+  if (/^[0-9]{1,9}$/.test(text)) return Number(text)
+  throw new UsageError(`read --tail ${JSON.stringify(text)}: must be a number of lines, or all`)
+}
+
+/** @returns the place at which the last `lines` lines of `bytes` begin */
+function startOfTail(bytes: Uint8Array, lines: number): number {
+  const end = bytes.at(-1) === NEWLINE ? bytes.length - 1 : bytes.length
+  let place = lines === 0 ? bytes.length : end
+  for (let count = 0; count < lines && place >= 0; count += 1) place = bytes.lastIndexOf(NEWLINE, place - 1)
+  return lines === 0 ? place : place + 1
+}
+
+/** `kill CONTAINER…` */
+export async function kill(call: Call): Promise<number> {
+  const store = new ContainerStore(call.runDir)
+  const signal = signalOf(call.text('signal') ?? 'KILL')
+  return each(call, 'signalled', async word => {
+    const state = stateNamed(store, word)
+    if (!isRunning(state)) throw new CommandError(`signal container ${JSON.stringify(state.name)}: it has ended`)
+    if (!call.has('dry-run')) process.kill(state.pid, signal)
+    return state.name
+  })
+}
+
+/** @param text `HUP`, `SIGHUP` or `1` */
+function signalOf(text: string): number {
+  const known: Readonly<Record<string, number>> = constants.signals
+  const name = `SIG${text.toUpperCase().replace(/^SIG/, '')}`
+  const number = Object.values(known).includes(Number(text)) ? Number(text) : known[name]
+  if (number !== undefined) return number
+  throw new UsageError(
+    `read --signal ${JSON.stringify(text)}: there is no such signal${didYouMean(name, Object.keys(known))}`
+  )
 }
 
 /** `stop CONTAINER…` */

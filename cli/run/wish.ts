@@ -27,6 +27,8 @@ export interface RunWish {
   readonly addHosts: readonly string[]
   readonly env: readonly (readonly [string, string])[]
   readonly workdir: string
+  /** In the background its standard input is a pipe that stays open; else it has ended. */
+  readonly interactive: boolean
   /** Nothing is kept of it when it has ended. */
   readonly remove: boolean
   readonly place: Place
@@ -70,6 +72,7 @@ export function wishOf(call: Call): RunWish {
     addHosts: call.texts('add-host'),
     env: call.texts('env').map(splitEnv),
     workdir: call.text('workdir') ?? process.cwd(),
+    interactive: call.has('interactive'),
     remove: call.has('rm'),
     place: call.place,
     runDir: call.runDir

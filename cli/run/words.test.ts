@@ -2,8 +2,22 @@ import { assert, suite, throwsLike } from '../../lib/testing/suite.ts'
 import { addHost } from './files.ts'
 import { parseNetworks } from './network-words.ts'
 import { type Port, parsePorts, portText } from './ports.ts'
+import { type ContainerState, isRunning, startTimeOf } from './store.ts'
 
 const test = suite('cli/run words')
+
+const ENDED: ContainerState = {
+  name: 'c1',
+  command: ['true'],
+  created: '2026-01-01T00:00:00Z',
+  networks: [],
+  addresses: [],
+  ports: [],
+  pid: 0,
+  startTime: '',
+  keeper: 0,
+  exitStatus: undefined
+}
 
 function port(hostIP: string, hostPort: number, containerPort: number, protocol = 'tcp'): Port {
   return { hostIP, hostPort, containerPort, protocol }
@@ -71,6 +85,13 @@ test('names that a container knows', () => {
   assert.equal(addHost('db:[fd00::1]'), { name: 'db', address: 'fd00::1' })
   assert.equal(addHost('host:host-gateway'), { name: 'host', address: 'host-gateway' })
   for (const text of ['db', ':10.0.0.1', 'db:x']) throwsLike(() => addHost(text), { name: 'UsageError' })
+})
+
+test('a command that had ended before anybody looked at its process is not running', () => {
+  const state = { ...ENDED, pid: process.pid, startTime: '' }
+  assert.is(isRunning({ ...state, startTime: startTimeOf(process.pid) }), true)
+  assert.is(isRunning(state), false)
+  assert.is(isRunning({ ...state, pid: 4_194_305 }), false, 'above the kernel’s largest number (PID_MAX_LIMIT)')
 })
 
 test.run()

@@ -1,5 +1,5 @@
 /** The agent of this host, asked about services. */
-import { type Json, jsonString } from '../../lib/config/json.ts'
+import type { PlainObject } from '../../lib/config/plain-json.ts'
 import { AgentClient } from '../agent-client.ts'
 import type { Call } from '../call.ts'
 import { CommandError } from '../output.ts'
@@ -39,7 +39,7 @@ export interface MemberAnswer {
 const PATIENCE_MS = 15_000
 
 /** @throws {CommandError} the agent's own reason, or that no agent is there */
-export function ask<T>(call: Call, what: string, members: readonly (readonly [string, Json | undefined])[]): T {
+export function ask<T>(call: Call, what: string, members: PlainObject): T {
   return new AgentClient(call.text('agent-socket')).ask<T>(what, members, PATIENCE_MS)
 }
 
@@ -47,7 +47,7 @@ export function ask<T>(call: Call, what: string, members: readonly (readonly [st
 export function servicesOn(call: Call, network: string): readonly Summary[] {
   if (!new AgentClient(call.text('agent-socket')).isThere) return []
   try {
-    const { services } = ask<{ readonly services: readonly Summary[] }>(call, 'services', [])
+    const { services } = ask<{ readonly services: readonly Summary[] }>(call, 'services', {})
     return services.filter(one => one.service.network === network)
   } catch (error) {
     if (error instanceof CommandError) return []
@@ -56,5 +56,5 @@ export function servicesOn(call: Call, network: string): readonly Summary[] {
 }
 
 export function inspected(call: Call, name: string): Summary & { readonly members: readonly MemberAnswer[] } {
-  return ask(call, 'service-inspect', [['name', jsonString(name)]])
+  return ask(call, 'service-inspect', { name })
 }

@@ -1,13 +1,6 @@
 /** `patchbay service create`, `update` and `rm`. */
-import {
-  type Json,
-  jsonArray,
-  jsonBoolean,
-  jsonNumber,
-  jsonObject,
-  jsonString,
-  jsonText
-} from '../../lib/config/json.ts'
+import { jsonText } from '../../lib/config/json.ts'
+import { jsonOf, type Plain, type PlainObject } from '../../lib/config/plain-json.ts'
 import type { Call } from '../call.ts'
 import { jsonLine, reportError, UsageError } from '../output.ts'
 import { parsePorts } from '../run/ports.ts'
@@ -16,7 +9,7 @@ import { rowOf } from './show.ts'
 
 /** `service create NAME` */
 export async function create(call: Call): Promise<number> {
-  const name = call.word(0)
+  const name = newName(call)
   const network = call.text('network')
   if (network === undefined) {
     const advice = 'it says whose containers the members are: patchbay network ls shows them'
@@ -33,18 +26,29 @@ export async function create(call: Call): Promise<number> {
     }
   }
   const vips = call.texts('vip')
-  const service = jsonObject([
-    ['network', jsonString(network)],
-    ['alias', textOf(call, 'alias')],
-    ['mode', textOf(call, 'mode')],
-    ['vips', vips.length === 0 ? undefined : jsonArray(vips.map(jsonString))],
-    ['sticky', stickyOf(call)],
-    ['publish', publishedOf(call)]
-  ])
-  return change(call, 'service-create', [
-    ['name', jsonString(name)],
-    ['service', service]
-  ])
+  const service = {
+    network,
+    alias: call.text('alias'),
+    mode: call.text('mode'),
+    vips: vips.length === 0 ? undefined : vips,
+    sticky: stickyOf(call),
+    publish: publishedOf(call)
+  }
+  return change(call, 'service-create', { name, service })
+}
+
+/** NAME, or as Docker has it `--name`. @throws UsageError */
+function newName(call: Call): string {
+  const [word] = call.words
+  const name = call.text('name') ?? word
+  if (name === undefined) {
+    throw new UsageError('create service: the name is missing', 'patchbay service create web --network blue')
+  }
+  if (word === undefined || word === name) return name
+  throw new UsageError(
+    `create service ${JSON.stringify(name)}: ${JSON.stringify(word)} is one word too many`,
+    'a service has no image: its members are the containers called so, whoever starts them'
+  )
 }
 
 /** `service update SERVICE` */
@@ -54,18 +58,18 @@ export async function update(call: Call): Promise<number> {
     throw new UsageError(`update service ${JSON.stringify(name)}: --publish and --no-publish exclude each other`)
   if (!['alias', 'publish', 'no-publish', 'sticky'].some(one => call.has(one)))
     throw new UsageError(`update service ${JSON.stringify(name)}: nothing to change is given`)
-  return change(call, 'service-update', [
-    ['name', jsonString(name)],
-    ['alias', textOf(call, 'alias')],
-    ['sticky', stickyOf(call)],
-    ['publish', call.has('no-publish') ? jsonArray([]) : publishedOf(call)]
-  ])
+  return change(call, 'service-update', {
+    name,
+    alias: call.text('alias'),
+    sticky: stickyOf(call),
+    publish: call.has('no-publish') ? [] : publishedOf(call)
+  })
 }
 
 /** Asks the agent, or shows what would be asked. */
-function change(call: Call, what: string, members: readonly (readonly [string, Json | undefined])[]): number {
+function change(call: Call, what: string, members: PlainObject): number {
   if (call.has('dry-run')) {
-    call.output.out(`${jsonText(jsonObject(members), 2)}\n`)
+    call.output.out(`${jsonText(jsonOf(members), 2)}\n`)
     return 0
   }
   const made = ask<Summary>(call, what, members)
@@ -79,7 +83,7 @@ export async function remove(call: Call): Promise<number> {
   for (const name of call.words) {
     try {
       const isDry = call.has('dry-run')
-      ask(call, isDry ? 'service-inspect' : 'service-remove', [['name', jsonString(name)]])
+      ask(call, isDry ? 'service-inspect' : 'service-remove', { name })
       removed.push(name)
       if (!call.asJson) call.output.out(`${isDry ? 'would remove ' : ''}${name}\n`)
     } catch (error) {
@@ -90,33 +94,33 @@ export async function remove(call: Call): Promise<number> {
   return removed.length === call.words.length ? 0 : 1
 }
 
-function textOf(call: Call, option: string): Json | undefined {
-  const text = call.text(option)
-  return text === undefined ? undefined : jsonString(text)
+function stickyOf(call: Call): boolean | undefined {
+  const by = call.text('sticky')
+  return by === undefined ? undefined : by === 'source'
 }
 
-function stickyOf(call: Call): Json | undefined {
-  const by = call.text('sticky')
-  return by === undefined ? undefined : jsonBoolean(by === 'source')
+/** `published=8001,target=80,protocol=udp` is `8001:80/udp`. @throws UsageError for a key that says something else */
+function shortForm(text: string): string {
+  if (!text.includes('=')) return text
+  const pairs = new Map(text.split(',').map(pair => pair.split(/=(.*)/s).slice(0, 2) as [string, string]))
+  const { published, target, protocol = 'tcp', mode = 'ingress', ...others } = Object.fromEntries(pairs)
+  const [strange] = Object.keys(others)
+  if (strange === undefined && published !== undefined && target !== undefined && mode === 'ingress')
+    return `${published}:${target}/${protocol}`
+  const why =
+    mode === 'ingress' ? 'published and target are needed, and protocol may be given' : 'every host publishes it'
+  throw new UsageError(`read --publish ${JSON.stringify(text)}: ${why}`, 'as in published=8001,target=80,protocol=udp')
 }
 
 /** @throws UsageError */
-function publishedOf(call: Call): Json | undefined {
+function publishedOf(call: Call): readonly Plain[] | undefined {
   const ports = call.texts('publish').flatMap(text => {
-    const parsed = parsePorts(text)
+    const parsed = parsePorts(shortForm(text))
     const strange = parsed.find(one => one.hostIP !== '' || one.hostPort === 0)
     if (strange === undefined) return parsed
     const why = strange.hostIP === '' ? 'the port of the hosts is missing' : 'it is every address of every host'
     throw new UsageError(`read --publish ${JSON.stringify(text)}: ${why}`, 'as in 8001:80, 53:53/udp')
   })
   if (ports.length === 0) return undefined
-  return jsonArray(
-    ports.map(({ hostPort, containerPort, protocol }) =>
-      jsonObject([
-        ['port', jsonNumber(hostPort)],
-        ['target', jsonNumber(containerPort)],
-        ['protocol', jsonString(protocol)]
-      ])
-    )
-  )
+  return ports.map(({ hostPort, containerPort, protocol }) => ({ port: hostPort, target: containerPort, protocol }))
 }

@@ -7,7 +7,7 @@ export const SERVICES = 'Services'
 const SERVICE = { name: 'SERVICE' } as const
 const PUBLISH: OptionSpec = {
   flags: '-p, --publish PORT:TARGET',
-  summary: 'a port of every host, and the members’: 8001:80, 53:53/udp',
+  summary: 'a port of every host, and the members’: 8001:80, 53:53/udp, published=8001,target=80',
   isMany: true
 }
 const STICKY: OptionSpec = {
@@ -19,13 +19,15 @@ const STICKY: OptionSpec = {
 export const SERVICE_COMMANDS: readonly CommandSpec[] = [
   {
     name: 'service create',
+    mayTakeLong: true,
     heading: SERVICES,
     summary: 'make a service: one name and address for all containers of a network with an alias',
     description:
       'Members are the containers called NAME, or as --alias says, on any host, those to come included. Every port of the ' +
       'address leads to the same port of a member. patchbay agent must run.',
-    arguments: [{ name: 'NAME' }],
+    arguments: [{ name: 'NAME', isOptional: true }],
     options: [
+      { flags: '--name NAME', summary: 'the name, as Docker has it' },
       { flags: '--network NETWORK', summary: 'whose containers they are (required)', words: 'network' },
       { flags: '--alias NAME', summary: 'what the members are called (NAME)' },
       {
@@ -37,6 +39,7 @@ export const SERVICE_COMMANDS: readonly CommandSpec[] = [
       STICKY,
       {
         flags: '--mode MODE',
+        alsoCalled: ['--endpoint-mode'],
         summary: 'vip: an address of its own; dnsrr: the name stands for the members’ addresses (vip)',
         choices: ['vip', 'dnsrr']
       },
@@ -87,6 +90,7 @@ export const SERVICE_COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'service update',
+    mayTakeLong: true,
     heading: SERVICES,
     summary: 'change a service',
     description: 'What is not given stays as it is. Connections to members that go on to be members are not disturbed.',
@@ -108,6 +112,7 @@ export const SERVICE_COMMANDS: readonly CommandSpec[] = [
   {
     name: 'service rm',
     aliases: ['remove'],
+    mayTakeLong: true,
     heading: SERVICES,
     summary: 'remove services; containers stay as they are',
     arguments: [{ ...SERVICE, isMany: true }],

@@ -14,7 +14,7 @@ export async function list(call: Call): Promise<number> {
   const { services, problems } = ask<{
     readonly services: readonly Summary[]
     readonly problems: readonly string[]
-  }>(call, 'services', [])
+  }>(call, 'services', {})
   const rows = services.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map(rowOf)
   call.output.out(await formatted(call, rows, { columns: COLUMNS, key: 'Name', fields: FIELDS }))
   for (const problem of problems) reportError(call.output, new Error(problem), call.asJson)

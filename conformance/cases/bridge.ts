@@ -3,7 +3,7 @@ import { type Behaviour, behaviour } from '../behaviour.ts'
 import type { Attachment, Context } from '../case.ts'
 import { isObject, type JsonObject, objects, stable } from '../json.ts'
 import { describeOutcome, succeeded } from '../plugin-call.ts'
-import { ask, Server } from '../probe.ts'
+import { seenAs } from '../probe.ts'
 
 const BRIDGE = 'judge0'
 
@@ -195,12 +195,9 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
     (context, say) => {
       const one = add(context, {}).attachment
       const other = add(context, {}).attachment
-      const server = Server.start(context.world, one.netns, 'tcp', 8080)
-      const seen = other.netns.inside(() => ask('tcp', '10.77.0.5', 8080))
+      const [seen, v6] = seenAs(context.world, { asker: other.netns, server: one.netns }, ['10.77.0.5', 'fd77::5'])
       say(seen === '10.77.0.6', 'an answer to 10.77.0.6', () => String(seen))
-      const v6 = other.netns.inside(() => ask('tcp', 'fd77::5', 8080))
       say(v6 === 'fd77::6', 'an answer to fd77::6', () => String(v6))
-      server.stop()
     }
   ),
   behaviour(
@@ -211,13 +208,11 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
       const attachment = context.attachment()
       const routes = [{ dst: '0.0.0.0/0' }, { dst: '::/0' }]
       context.mustAdd({ ...attachment, parts: { ...attachment.parts, routes } }, { config: { ipMasq: true } })
-      const server = Server.start(context.world, outside, 'tcp', 8080)
-      const seen = attachment.netns.inside(() => ask('tcp', '192.0.2.1', 8080))
+      const ends = { asker: attachment.netns, server: outside }
+      // A gateway's address may still be checked for duplicates when ADD is over: the answer is waited for.
+      const [seen, v6] = seenAs(context.world, ends, ['192.0.2.1', '2001:db8:0:2::1'])
       say(seen === '192.0.2.2', 'the world sees 192.0.2.2', () => String(seen))
-      // A gateway's address may still be checked for duplicates when ADD is over: the first attempt may fail.
-      const v6 = attachment.netns.inside(() => ask('tcp', '2001:db8:0:2::1', 8080))
       say(v6 === '2001:db8:0:2::2', 'the world sees 2001:db8:0:2::2', () => String(v6))
-      server.stop()
     }
   ),
   behaviour(
@@ -232,10 +227,8 @@ export const BRIDGE_BEHAVIOURS: readonly Behaviour[] = [
       const parts = { ...second.parts, routes: [] }
       context.mustAdd({ ...second, parts }, { config })
       context.must('DEL', second, { config })
-      const server = Server.start(context.world, outside, 'tcp', 8080)
-      const seen = first.netns.inside(() => ask('tcp', '192.0.2.1', 8080))
+      const [seen] = seenAs(context.world, { asker: first.netns, server: outside }, ['192.0.2.1'])
       say(seen === '192.0.2.2', 'the world still sees 192.0.2.2', () => String(seen))
-      server.stop()
     }
   ),
   behaviour(

@@ -4,7 +4,7 @@ import type { Attachment, Context } from '../case.ts'
 import type { Level } from '../clauses/clause.ts'
 import { isObject, type JsonObject, objects, stable } from '../json.ts'
 import { describeOutcome, succeeded } from '../plugin-call.ts'
-import { ask, Server } from '../probe.ts'
+import { seenAs } from '../probe.ts'
 import type { World } from '../world.ts'
 
 function added(context: Context, config: JsonObject): Attachment {
@@ -68,12 +68,7 @@ function tooLargeMtu(plugin: string): Behaviour {
 function onTheWire(context: Context, attachment: Attachment): string | undefined {
   const outside = context.world.outside()
   outside.inside(() => context.world.run('ip', 'address', 'add', '10.77.0.200/24', 'dev', 'wire0'))
-  const server = Server.start(context.world, outside, 'tcp', 8080)
-  try {
-    return attachment.netns.inside(() => ask('tcp', '10.77.0.200', 8080))
-  } finally {
-    server.stop()
-  }
+  return seenAs(context.world, { asker: attachment.netns, server: outside }, ['10.77.0.200'])[0]
 }
 
 function reachesTheWire(plugin: string): Behaviour {
@@ -134,10 +129,8 @@ export const LINK_KEY_BEHAVIOURS: readonly Behaviour[] = [
       ])
     )
     const attachment = added(context, { vlanId: 77 })
-    const server = Server.start(context.world, outside, 'tcp', 8080)
-    const seen = attachment.netns.inside(() => ask('tcp', '10.77.0.200', 8080))
+    const [seen] = seenAs(context.world, { asker: attachment.netns, server: outside }, ['10.77.0.200'])
     say(seen === '10.77.0.5', 'an answer from the other end of VLAN 77', () => String(seen))
-    server.stop()
   }),
   behaviour(['tap', 'multi-queue', 'MUST'], 'multiQueue lets a program open several queues.', (context, say) => {
     const data = details(inside(context, added(context, { multiQueue: true })))
@@ -206,10 +199,8 @@ export const LINK_KEY_BEHAVIOURS: readonly Behaviour[] = [
     (context, say) => {
       const one = added(context, {})
       const other = added(context, {})
-      const server = Server.start(context.world, one.netns, 'tcp', 8080)
-      const seen = other.netns.inside(() => ask('tcp', '10.77.0.5', 8080))
+      const [seen] = seenAs(context.world, { asker: other.netns, server: one.netns }, ['10.77.0.5'])
       say(seen === '10.77.0.6', 'an answer to 10.77.0.6', () => String(seen))
-      server.stop()
     }
   ),
   behaviour(['loopback', 'result', 'MUST'], 'Alone it lists lo with its addresses.', (context, say) => {

@@ -3,7 +3,7 @@ import { type Behaviour, behaviour } from '../behaviour.ts'
 import type { Context } from '../case.ts'
 import { isObject, type JsonObject, stable } from '../json.ts'
 import { describeOutcome, succeeded } from '../plugin-call.ts'
-import { ask, Server } from '../probe.ts'
+import { seenAs } from '../probe.ts'
 
 /** ADD with these keys; the link inside with details. */
 function linkInside(context: Context, config: JsonObject): JsonObject {
@@ -158,10 +158,9 @@ export const LINK_BEHAVIOURS: readonly Behaviour[] = [
       context.mustAdd(attachment)
       const routes = context.world.json('ip', '-j', 'route', 'show').map(route => route['dst'])
       say(routes.includes('10.77.0.5'), 'a route to 10.77.0.5', () => routes.join(', '))
-      const server = Server.start(context.world, attachment.netns, 'tcp', 8080)
-      const seen = ask('tcp', '10.77.0.5', 8080)
+      const ends = { asker: context.world.host, server: attachment.netns }
+      const [seen] = seenAs(context.world, ends, ['10.77.0.5'])
       say(seen === '10.77.0.1', 'the host reaches it as 10.77.0.1', () => String(seen))
-      server.stop()
     }
   ),
   behaviour(
@@ -171,10 +170,8 @@ export const LINK_BEHAVIOURS: readonly Behaviour[] = [
       const outside = context.world.outside()
       const attachment = context.attachment()
       context.mustAdd(attachment, { config: { ipMasq: true } })
-      const server = Server.start(context.world, outside, 'tcp', 8080)
-      const seen = attachment.netns.inside(() => ask('tcp', '192.0.2.1', 8080))
+      const [seen] = seenAs(context.world, { asker: attachment.netns, server: outside }, ['192.0.2.1'])
       say(seen === '192.0.2.2', 'the world sees 192.0.2.2', () => String(seen))
-      server.stop()
     }
   ),
   behaviour(['ptp', 'mtu', 'MUST'], 'mtu is set on the interface.', (context, say) => {

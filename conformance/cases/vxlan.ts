@@ -3,7 +3,7 @@ import { type Behaviour, behaviour } from '../behaviour.ts'
 import type { Attachment, Context } from '../case.ts'
 import { isObject, type JsonObject, stable } from '../json.ts'
 import { describeOutcome, succeeded } from '../plugin-call.ts'
-import { ask, Server } from '../probe.ts'
+import { ask, Server, seenAs } from '../probe.ts'
 import { WIRE } from '../world.ts'
 
 const BRIDGE = 'judge0'
@@ -170,10 +170,8 @@ export const VXLAN_BEHAVIOURS: readonly Behaviour[] = [
     (context, say) => {
       const outside = context.world.outside()
       const attachment = added(context, { isGateway: true, ipMasq: true })
-      const server = Server.start(context.world, outside, 'tcp', 8080)
-      const seen = attachment.netns.inside(() => ask('tcp', '192.0.2.1', 8080))
+      const [seen] = seenAs(context.world, { asker: attachment.netns, server: outside }, ['192.0.2.1'])
       say(seen === '192.0.2.2', 'the world sees 192.0.2.2', () => String(seen))
-      server.stop()
     }
   ),
   behaviour(

@@ -46,6 +46,7 @@ const NAMED: readonly Need[] = [
   command('containerd', 'containerd'),
   command('runc', 'runc'),
   command('podman', 'podman'),
+  command('etcd', 'etcd-server'),
   {
     name: 'containerd-2',
     advice: 'it is taken from a newer Debian suite by apt-get; see the message above',

@@ -1,7 +1,7 @@
 /** Conversations with DHCPv6 servers in memory that are silent, contradict themselves or lie. */
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { assert, rejectsLike, suite } from '../../lib/testing/suite.ts'
-import type { Patience } from '../exchange.ts'
+import type { Patience } from '../acquisition.ts'
 import { clock, pause } from '../time.ts'
 import { acquire6, type Conversation6, client6Of, release6, renew6 } from './exchange.ts'
 import {

@@ -13,10 +13,9 @@ import { sameBytes } from '../../lib/bytes/compare.ts'
 import { Writer } from '../../lib/bytes/writer.ts'
 import { formatAddress, type IpAddress } from '../../lib/ip/address.ts'
 import { formatMac, hex } from '../../lib/ip/mac.ts'
-import { errnoOf } from '../../lib/sys/errors.ts'
-import { DECLINE_PAUSE, NoLease, type Patience, pauseBefore, REQUEST_TRIES } from '../exchange.ts'
+import { Acquisition, type Listener, type Patience } from '../acquisition.ts'
 import { DhcpDecodeError } from '../message.ts'
-import { clock, pause } from '../time.ts'
+import { clock } from '../time.ts'
 import { type Grant6, grantOf, Refusal, serverOf } from './grant.ts'
 import {
   ADVERTISE,
@@ -57,12 +56,9 @@ export interface Client6 {
 }
 
 /** A conversation on one interface. */
-export interface Conversation6 {
+export interface Conversation6 extends Listener {
   readonly socket: DhcpSocket6
   readonly client: Client6
-  readonly signal: AbortSignal
-  /** Hears what of a server's messages cannot be used, and why. */
-  readonly log: (message: string) => void
 }
 
 /** A grant, and when it was asked for: the lease counts from there. */
@@ -106,41 +102,23 @@ export async function acquire6(talk: Conversation6, patience: Patience, wanted?:
   return new Acquisition6(talk, patience, wanted).run()
 }
 
-class Acquisition6 {
+class Acquisition6 extends Acquisition<Granted6> {
   readonly #talk: Conversation6
-  readonly #patience: Patience
   readonly #wanted: IpAddress | undefined
-  readonly #began = clock()
-  readonly #deadline: number
   /** Of the question for offers, however often it is asked: a late answer is an answer. */
   readonly #solicited = newXid()
-  /** How far it got. */
-  #note = 'no DHCPv6 server answered'
-  #sent = 0
 
   constructor(talk: Conversation6, patience: Patience, wanted: IpAddress | undefined) {
+    super(talk, patience, 'no DHCPv6 server answered')
     this.#talk = talk
-    this.#patience = patience
     this.#wanted = wanted
-    this.#deadline = this.#began + patience.total
   }
 
-  async run(): Promise<Granted6> {
-    for (let tries = 0; clock() < this.#deadline; tries += 1) {
-      const until = Math.min(this.#deadline, clock() + pauseBefore(tries, this.#patience))
-      const found = await this.#solicit(until, tries === 0)
-      const grant = found === undefined || 'askedAt' in found ? found : await this.#request(found)
-      if (grant !== undefined) {
-        if (await this.#isFree(grant)) return grant
-        await pause(Math.min(DECLINE_PAUSE, this.#patience.pause), this.#talk.signal)
-        continue
-      }
-      // A refusal comes at once: the next question waits for its time all the same.
-      const left = until - clock()
-      if (left > 0) await pause(left, this.#talk.signal)
-    }
-    const seconds = Math.round((clock() - this.#began) / 1000)
-    throw new NoLease(`${this.#note}, in ${seconds} s and with ${this.#sent} messages sent`)
+  protected override async attempt(until: number, isFirst: boolean): Promise<Granted6 | undefined> {
+    const found = await this.#solicit(until, isFirst)
+    if (found === undefined || 'askedAt' in found) return found
+    const answer = await this.#requestOffer(found)
+    return answer === 'refused' ? undefined : answer
   }
 
   /**
@@ -151,7 +129,7 @@ class Acquisition6 {
   async #solicit(until: number, isFirst: boolean): Promise<Grant6 | Granted6 | undefined> {
     const askedAt = clock()
     const xid = this.#solicited
-    this.#send(SOLICIT, { xid, address: this.#wanted, isRapid: true })
+    this.#say(SOLICIT, { xid, address: this.#wanted, isRapid: true })
     let best: { readonly grant: Grant6; readonly preference: number } | undefined
     for (;;) {
       const message = await next(this.#talk, xid, until)
@@ -167,61 +145,44 @@ class Acquisition6 {
     }
   }
 
-  async #request(offer: Grant6): Promise<Granted6 | undefined> {
-    const { address } = offer.address
+  #requestOffer({ address: { address }, server }: Grant6): Promise<Granted6 | 'refused' | undefined> {
     const xid = newXid()
-    for (let tries = 0; tries < REQUEST_TRIES && clock() < this.#deadline; tries += 1) {
+    return this.request(async until => {
       const askedAt = clock()
-      this.#note = `server ${hex(offer.server)} offered ${formatAddress(address)} and then was silent`
-      this.#send(REQUEST, { xid, address, server: offer.server })
-      const until = Math.min(this.#deadline, askedAt + pauseBefore(tries, this.#patience))
+      this.note(`server ${hex(server)} offered ${formatAddress(address)} and then was silent`)
+      this.#say(REQUEST, { xid, address, server })
       for (;;) {
         const message = await next(this.#talk, xid, until)
-        if (message === undefined) break
-        if (message.type !== REPLY || !isFrom(message, offer.server)) continue
+        if (message === undefined) return undefined
+        if (message.type !== REPLY || !isFrom(message, server)) continue
         const grant = this.#read(message)
-        return grant === undefined ? undefined : { ...grant, askedAt }
+        return grant === undefined ? 'refused' : { ...grant, askedAt }
       }
-    }
-    return undefined
+    })
   }
 
   #read(message: Message): Grant6 | undefined {
     try {
       return grantOf(message, this.#talk.client.iaid)
     } catch (error) {
-      this.#refuse(reasonOf(error, message))
+      this.refuse(reasonOf(error, message))
       return undefined
     }
   }
 
   /** Declines an address that somebody on the link has: the server gives it to nobody for a while. */
-  async #isFree({ address: { address }, server }: Granted6): Promise<boolean> {
+  protected override async isFree({ address: { address }, server }: Granted6): Promise<boolean> {
     const { socket, client, signal } = this.#talk
     const holder = client.probe === 0 ? undefined : await socket.holderOf(address, client.probe, signal)
     if (holder === undefined) return true
-    this.#refuse(`server ${hex(server)} gave ${formatAddress(address)}, which ${formatMac(holder)} has already`)
+    this.refuse(`server ${hex(server)} gave ${formatAddress(address)}, which ${formatMac(holder)} has already`)
     await tellSurely(this.#talk, DECLINE, { address, server })
     return false
   }
 
-  /** The same as before is said once. */
-  #refuse(reason: string): void {
-    if (reason !== this.#note) this.#talk.log(reason)
-    this.#note = reason
-  }
-
-  /** An interface that is still coming up loses its first messages, as a network would. */
-  #send(type: number, fields: Fields): void {
-    const message = messageOf(this.#talk.client, type, fields, clock() - this.#began)
-    try {
-      this.#talk.socket.send(message)
-      this.#sent += 1
-    } catch (error) {
-      const errno = errnoOf(error)
-      if (errno !== 'ENETDOWN' && errno !== 'ENOBUFS' && errno !== 'EAGAIN') throw error
-      this.#note = errno === 'ENETDOWN' ? 'the interface is down' : `the interface takes no messages (${errno})`
-    }
+  #say(type: number, fields: Fields): void {
+    const message = messageOf(this.#talk.client, type, fields, this.elapsed)
+    this.send(() => this.#talk.socket.send(message))
   }
 }
 

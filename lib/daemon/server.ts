@@ -5,7 +5,8 @@
 import { chmodSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { toCniError } from '../cni/error.ts'
-import { type Json, jsonBoolean, jsonNumber, jsonObject, jsonString, jsonText } from '../config/json.ts'
+import { type Json, jsonText } from '../config/json.ts'
+import { jsonOf } from '../config/plain-json.ts'
 import { DaemonRequest } from './request.ts'
 
 /** A request that does not end is none. */
@@ -56,18 +57,10 @@ async function answerTo(line: string, handler: RequestHandler, gone: AbortSignal
     what = request.what
     const result = await handler.answer(request, gone)
     isOk = true
-    return jsonObject([
-      ['ok', jsonBoolean(true)],
-      ['result', result]
-    ])
+    return jsonOf({ ok: true, result })
   } catch (error) {
     const { code, message, details } = toCniError(error, 'ADD')
-    return jsonObject([
-      ['ok', jsonBoolean(false)],
-      ['code', jsonNumber(code)],
-      ['msg', jsonString(message)],
-      ['details', jsonString(details)]
-    ])
+    return jsonOf({ ok: false, code, msg: message, details })
   } finally {
     handler.answered?.(what, isOk, performance.now() - began)
   }

@@ -117,7 +117,7 @@ export class KernelFilters extends Filters {
         parent: hookParent(filter.hook),
         info: filterInfo(filter.priority, ETH_P_ALL),
         kind: 'u32',
-        u32: { redirectIndex: filter.redirectIndex }
+        u32: { redirectIndex: filter.redirectIndex, isIngress: filter.isIngress }
       }),
       answer: 'acknowledgement'
     })
@@ -167,6 +167,6 @@ function filterOf(message: TcMessage): Filter {
     kind: message.kind ?? '',
     priority: filterPriority(message.info),
     protocol: filterProtocol(message.info),
-    redirectIndex: message.u32?.redirectIndex
+    redirectIndex: message.u32?.isIngress === true ? undefined : message.u32?.redirectIndex
   }
 }

@@ -37,6 +37,8 @@ export interface RedirectFilter {
   /** 1 to 65535: filters are tried in this order */
   readonly priority: number
   readonly redirectIndex: number
+  /** Into that link, as if it had received them. */
+  readonly isIngress?: boolean | undefined
 }
 
 /** A filter, as listed. */

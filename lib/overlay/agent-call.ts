@@ -12,9 +12,19 @@ const AGENT: Daemon = { name: 'the agent', start: 'start it: patchbay agent (sys
 /** How to reach the agent: the configuration's `registry`. */
 export type AgentAddress = DaemonAddress
 
-/** Reads `registry: {"socket": ..., "timeout": seconds}`; undefined when the configuration has none. */
+/**
+ * The key that names the agent: "encrypted" where it is an object.
+ *
+ * Sequence prevented: a host is set back to a version of the plugin that knows no encryption. It passes over `"encrypted": true` as
+ * over every key that it does not know, and has the network in clear. Without "registry" it finds no other hosts, and refuses.
+ */
+export function agentKeyOf(config: Section): 'encrypted' | 'registry' {
+  return config.json('encrypted')?.type === 'object' ? 'encrypted' : 'registry'
+}
+
+/** Reads `{"socket": ..., "timeout": seconds}` of that key; undefined when the configuration has none. */
 export function readAgentAddress(config: Section): AgentAddress | undefined {
-  const registry = config.section('registry')
+  const registry = config.section(agentKeyOf(config))
   if (registry === undefined) return undefined
   const socket = registry.text('socket') ?? ''
   const seconds = registry.integer('timeout', 1, 120) ?? DEFAULT_TIMEOUT

@@ -98,6 +98,9 @@ export function overheadOf(local: IpAddress): number {
   return local.family === 4 ? 50 : 70
 }
 
+/** The kernel has no IPv6 on an interface with less, and refuses addresses and neighbours with EINVAL. @source RFC 8200 section 5 */
+export const LEAST_IPV6_MTU = 1280
+
 /**
  * The group of links that ours are made in, with the request that makes them: whatever happens afterwards, they can be told
  * from what somebody else has made. The letters "pbov".

@@ -5,7 +5,8 @@
  */
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { type Json, jsonArray, jsonObject, jsonString, jsonText, memberOf, parseJson } from '../config/json.ts'
+import { type Json, jsonText, memberOf, parseJson } from '../config/json.ts'
+import { jsonOf } from '../config/plain-json.ts'
 import { ensureDirectory } from '../sys/files.ts'
 
 const KIND = 'cniCacheV1'
@@ -81,19 +82,18 @@ export class AttachmentCache {
 }
 
 function toJson(one: CachedAttachment): Json {
-  const args = one.args.map(pair => jsonArray(pair.map(jsonString)))
-  return jsonObject([
-    ['kind', jsonString(KIND)],
-    ['containerId', jsonString(one.containerId)],
-    ['config', jsonString(Buffer.from(one.config, 'utf8').toString('base64'))],
-    ['ifName', jsonString(one.ifName)],
-    ['networkName', jsonString(one.network)],
-    ['netns', one.netns === '' ? undefined : jsonString(one.netns)],
-    [IDENTITY, one.netnsIdentity === '' ? undefined : jsonString(one.netnsIdentity)],
-    ['cniArgs', args.length === 0 ? undefined : jsonArray(args)],
-    ['capabilityArgs', one.capabilityArgs],
-    ['result', one.result]
-  ])
+  return jsonOf({
+    kind: KIND,
+    containerId: one.containerId,
+    config: Buffer.from(one.config, 'utf8').toString('base64'),
+    ifName: one.ifName,
+    networkName: one.network,
+    netns: one.netns === '' ? undefined : one.netns,
+    [IDENTITY]: one.netnsIdentity === '' ? undefined : one.netnsIdentity,
+    cniArgs: one.args.length === 0 ? undefined : one.args,
+    capabilityArgs: one.capabilityArgs,
+    result: one.result
+  })
 }
 
 function readObject(path: string): Json | undefined {

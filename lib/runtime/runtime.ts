@@ -6,7 +6,8 @@
 import type { Attachment } from '../attachment.ts'
 import { asSeenIn, resultFromJson, resultToJson } from '../cni/result-json.ts'
 import { isAtLeast, NEWEST_VERSION } from '../cni/version.ts'
-import { type Json, jsonArray, jsonObject, jsonString, jsonText, memberOf, withMember } from '../config/json.ts'
+import { type Json, jsonText, memberOf, withMember } from '../config/json.ts'
+import { jsonOf } from '../config/plain-json.ts'
 import { netnsIdentity } from '../sys/netns-identity.ts'
 import { AttachmentCache, type CachedAttachment } from './cache.ts'
 import { execute, findPlugin, outputOf, PluginError } from './execute.ts'
@@ -78,7 +79,7 @@ export class Runtime {
       const output = await this.#call('ADD', network, plugin, { attaching, prevResult: result })
       result = withVersion(output, network.cniVersion)
     }
-    const whole = result ?? jsonObject([])
+    const whole = result ?? jsonOf({})
     this.cache.write(cachedAttachment(network, attaching, whole))
     return whole
   }
@@ -146,14 +147,7 @@ export class Runtime {
   }
 
   async #collect(network: Network, valid: readonly ContainerInterface[]): Promise<readonly Error[]> {
-    const list = jsonArray(
-      valid.map(one =>
-        jsonObject([
-          ['containerID', jsonString(one.containerId)],
-          ['ifname', jsonString(one.ifName)]
-        ])
-      )
-    )
+    const list = jsonOf(valid.map(one => ({ containerID: one.containerId, ifname: one.ifName })))
     const failures: Error[] = []
     for (const plugin of network.plugins) {
       // The second key is the first one's former name, which libcni still writes.
@@ -174,7 +168,7 @@ export class Runtime {
   /** @throws PluginError */
   async versionsOf(type: string): Promise<PluginVersions> {
     const path = findPlugin(type, this.#options.pluginDirectories, 'VERSION')
-    const stdin = jsonText(jsonObject([['cniVersion', jsonString(NEWEST_VERSION)]]))
+    const stdin = jsonText(jsonOf({ cniVersion: NEWEST_VERSION }))
     // libcni sets the others too: the oldest plugins refuse to answer without them.
     const env = this.#env('VERSION', { containerId: 'dummy', netns: 'dummy', ifName: 'dummy' })
     const execution = await execute(path, env, stdin, this.#options.timeout)
@@ -221,11 +215,9 @@ export class Runtime {
 
 /** libcni takes a result without version for one in the version asked for. */
 function withVersion(result: Json | undefined, cniVersion: string): Json {
-  if (result === undefined || result.type !== 'object') return jsonObject([['cniVersion', jsonString(cniVersion)]])
+  if (result === undefined || result.type !== 'object') return jsonOf({ cniVersion })
   const version = memberOf(result, 'cniVersion')
-  return version === undefined || version.text === ''
-    ? withMember(result, 'cniVersion', jsonString(cniVersion))
-    : result
+  return version === undefined || version.text === '' ? withMember(result, 'cniVersion', jsonOf(cniVersion)) : result
 }
 
 /** A plugin's configuration as it gets it: with the network's name and version, its own arguments, the result so far. */
@@ -235,8 +227,8 @@ function pluginConfig(
   capabilityArgs: Json | undefined,
   prevResult: Json | undefined
 ): Json {
-  let config = withMember(plugin, 'name', jsonString(network.name))
-  config = withMember(config, 'cniVersion', jsonString(network.cniVersion))
+  let config = withMember(plugin, 'name', jsonOf(network.name))
+  config = withMember(config, 'cniVersion', jsonOf(network.cniVersion))
   if (prevResult !== undefined) config = withMember(config, 'prevResult', prevResult)
   const runtimeConfig = argumentsFor(plugin, capabilityArgs)
   return runtimeConfig === undefined ? config : withMember(config, 'runtimeConfig', runtimeConfig)
@@ -248,7 +240,7 @@ function argumentsFor(plugin: Json, capabilityArgs: Json | undefined): Json | un
   const wanted = capabilities.keys.filter((_key, i) => capabilities.items[i]?.text === 'true')
   const given = wanted.filter(key => capabilityArgs.keys.includes(key))
   if (given.length === 0) return undefined
-  return jsonObject(given.map(key => [key, capabilityArgs.items[capabilityArgs.keys.indexOf(key)]] as const))
+  return jsonOf(new Map(given.map(key => [key, capabilityArgs.items[capabilityArgs.keys.indexOf(key)]])))
 }
 
 function cachedAttachment(network: Network, attaching: Attaching, result: Json): CachedAttachment {

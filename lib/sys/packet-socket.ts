@@ -7,6 +7,20 @@
 import { getRawPointer } from 'node:ffi'
 import * as libc from '#libc'
 import { SysError } from './errors.ts'
+import {
+  type Filter,
+  JUMP_IF_ANY,
+  JUMP_IF_EQUAL,
+  JUMP_IF_EQUALS_INDEX,
+  LOAD_BYTE,
+  LOAD_HALF,
+  LOAD_HALF_BEHIND_HEADER,
+  LOAD_HEADER_LENGTH,
+  LOAD_WORD,
+  programOf,
+  RETURN,
+  TO_INDEX
+} from './packet-filter.ts'
 
 const AF_INET = 2
 const AF_INET6 = 10
@@ -23,18 +37,6 @@ const ETH_P_ARP = 0x0806
 const ETH_P_IPV6 = 0x86dd
 const MSG_DONTWAIT = 0x40
 const LARGEST_FRAME = 65_536
-
-/** linux/bpf_common.h: what the filter's lines do. */
-const LOAD_WORD = 0x20
-const LOAD_HALF = 0x28
-const LOAD_BYTE = 0x30
-const LOAD_HEADER_LENGTH = 0xb1
-const LOAD_HALF_BEHIND_HEADER = 0x48
-const TO_INDEX = 0x07
-const JUMP_IF_EQUAL = 0x15
-const JUMP_IF_EQUALS_INDEX = 0x1d
-const JUMP_IF_ANY = 0x45
-const RETURN = 0x06
 
 /**
  * Opens a socket in the namespace the process is in now, for IPv4 datagrams to one UDP port that come in over one
@@ -92,9 +94,6 @@ function openFiltered(index: number, protocol: number, lines: Filter): number {
   }
   return fd
 }
-
-/** Instructions: code, jump if true, jump if false, operand. */
-type Filter = readonly (readonly [number, number, number, number])[]
 
 /** ARP whose sender and target are one address; ICMPv6 of type 136 to a multicast address. */
 const ANNOUNCEMENTS: Filter = [
@@ -158,19 +157,6 @@ function filterFor(port: number): Filter {
     [RETURN, 0, 0, LARGEST_FRAME],
     [RETURN, 0, 0, 0]
   ]
-}
-
-/** Eight bytes for each instruction. */
-function programOf(lines: Filter): Uint8Array {
-  const program = new Uint8Array(lines.length * 8)
-  const view = new DataView(program.buffer)
-  lines.forEach(([code, ifTrue, ifFalse, operand], line) => {
-    view.setUint16(line * 8, code, true)
-    view.setUint8(line * 8 + 2, ifTrue)
-    view.setUint8(line * 8 + 3, ifFalse)
-    view.setUint32(line * 8 + 4, operand, true)
-  })
-  return program
 }
 
 /** struct sockaddr_ll */

@@ -28,11 +28,7 @@ const IFNAMSIZ = 16
 export function createTap(name: string, owner: number, group: number, multiQueue: boolean): void {
   const fd = openTun(name)
   try {
-    const request = new Uint8Array(IFREQ_BYTES)
-    request.set(new TextEncoder().encode(name).subarray(0, IFNAMSIZ - 1))
-    const flags = IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL | (multiQueue ? IFF_MULTI_QUEUE : 0)
-    new DataView(request.buffer).setUint16(IFNAMSIZ, flags, true)
-    check(name, libc.ioctl(fd, TUNSETIFF, request))
+    attach(fd, name, multiQueue ? IFF_MULTI_QUEUE : 0)
     if (owner >= 0) check(name, libc.ioctlNumber(fd, TUNSETOWNER, owner))
     if (group >= 0) check(name, libc.ioctlNumber(fd, TUNSETGROUP, group))
     // Last: until here closing the file removes the interface again, so a failure leaves nothing.
@@ -40,6 +36,32 @@ export function createTap(name: string, owner: number, group: number, multiQueue
   } finally {
     libc.close(fd)
   }
+}
+
+/**
+ * Makes a tap interface that is gone when the file is closed, in whatever way the process ends. What is written to the file is
+ * a frame that the interface receives.
+ *
+ * @param name at most 15 bytes of UTF-8
+ * @returns the file, for the caller to close
+ * @throws {SysError} as createTap
+ */
+export function openTap(name: string): number {
+  const fd = openTun(name)
+  try {
+    attach(fd, name, 0)
+  } catch (error) {
+    libc.close(fd)
+    throw error
+  }
+  return fd
+}
+
+function attach(fd: number, name: string, flags: number): void {
+  const request = new Uint8Array(IFREQ_BYTES)
+  request.set(new TextEncoder().encode(name).subarray(0, IFNAMSIZ - 1))
+  new DataView(request.buffer).setUint16(IFNAMSIZ, IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL | flags, true)
+  check(name, libc.ioctl(fd, TUNSETIFF, request))
 }
 
 function openTun(name: string): number {

@@ -15,7 +15,7 @@ import {
   rmSync,
   writeFileSync
 } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { setPriority, tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -29,6 +29,9 @@ const KERNEL_PACKAGE = 'linux-image-cloud-amd64'
 const EARLY_MODULES: readonly string[] = ['virtio_pci', 'virtiofs', 'overlay']
 
 const MEMORY = '1536M'
+
+/** As `nice` has it: three times the share of what has none. */
+const PRIORITY = -5
 
 interface Tool {
   readonly debianPackage: string
@@ -204,6 +207,15 @@ export async function runInGuest(command: GuestCommand): Promise<GuestOutcome> {
   }
 }
 
+/** Emulated time is worth twenty of the machine's: it is not shared evenly with what else runs. */
+function goFirst(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) setPriority(pid, PRIORITY)
+  } catch {
+    // Without CAP_SYS_NICE it goes no faster than others.
+  }
+}
+
 function emulate(kernel: GuestKernel, scratch: string, command: GuestCommand): Promise<number | undefined> {
   const { promise, resolve } = Promise.withResolvers<number | undefined>()
   const words: readonly (readonly string[])[] = [
@@ -229,6 +241,7 @@ function emulate(kernel: GuestKernel, scratch: string, command: GuestCommand): P
     ['-append', 'console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable']
   ]
   const child = spawn(pathOf(TOOLS.qemu), words.flat(), { stdio: ['ignore', 'pipe', 'ignore'] })
+  goFirst(child.pid)
   const timer = setTimeout(() => child.kill('SIGKILL'), command.seconds * 1000)
   let status: number | undefined
   let rest = ''

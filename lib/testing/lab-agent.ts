@@ -130,6 +130,10 @@ export class LabAgent {
   }
 }
 
+const PAUSE_MS = 10
+/** An emulated machine takes longer for everything: the gate says how much. */
+const PATIENCE_MS = 60_000 * Number(process.env['PATCHBAY_SLOWNESS'] ?? 1)
+
 /**
  * Waits until `isSo` is true; what throws is not so yet. The time it may take says only when waiting is in vain: how fast
  * something is, is judged by what comes back.
@@ -139,16 +143,18 @@ export class LabAgent {
 export async function until(
   what: string,
   isSo: () => boolean | Promise<boolean>,
-  milliseconds = 60_000
+  milliseconds = PATIENCE_MS
 ): Promise<number> {
   const started = performance.now()
   for (;;) {
+    const asked = performance.now()
     try {
       if (await isSo()) return performance.now() - started
     } catch {
       // Not yet.
     }
     if (performance.now() - started > milliseconds) throw new Error(`waited ${milliseconds} ms in vain for: ${what}`)
-    await new Promise(resolve => setTimeout(resolve, 10))
+    // Half of the time at least is for what is waited for: emulated, a look at tables takes a processor a quarter of a second.
+    await new Promise(resolve => setTimeout(resolve, Math.max(PAUSE_MS, performance.now() - asked)))
   }
 }

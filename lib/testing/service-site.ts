@@ -60,9 +60,14 @@ export function detach(site: OverlaySite, { host, id }: ServiceBox): void {
   if (done.status !== 0) throw new Error(`detach ${id}: ${done.stdout}${done.stderr}`)
 }
 
-/** Makes the network, and waits until all hosts have it. */
-export async function makeServiceNetwork(site: OverlaySite): Promise<void> {
-  const made = await site.agent(0).ask({ do: 'network-create', name: SERVICE_NETWORK, network: NETWORK })
+/**
+ * Makes the network, and waits until all hosts have it.
+ *
+ * @param more laid over its record
+ */
+export async function makeServiceNetwork(site: OverlaySite, more: object = {}): Promise<void> {
+  const network = { ...NETWORK, ...more }
+  const made = await site.agent(0).ask({ do: 'network-create', name: SERVICE_NETWORK, network })
   if (!made.ok) throw new Error(made.msg)
   const file = `patchbay-${SERVICE_NETWORK}.conflist`
   await until('all hosts have the network', () =>

@@ -1,6 +1,7 @@
 /** The services of a host, as its agent has them: the rules in each client's namespace are made from the same. */
 import { existsSync } from 'node:fs'
-import { type Json, jsonBoolean, jsonObject, jsonString, memberOf } from '../config/json.ts'
+import { type Json, memberOf } from '../config/json.ts'
+import { jsonOf } from '../config/plain-json.ts'
 import { askAgent } from '../overlay/agent-call.ts'
 import { messageOf } from '../sys/errors.ts'
 import type { ServiceMemberView, ServicePortView, ServiceView } from './model.ts'
@@ -17,14 +18,8 @@ export function readServices(socket: string | undefined): {
 } {
   if (socket === undefined || !existsSync(socket)) return { services: [], problem: '' }
   try {
-    const request = jsonObject([
-      ['do', jsonString('services')],
-      ['members', jsonBoolean(true)]
-    ])
-    return {
-      services: itemsOf(askAgent({ socket, milliseconds: PATIENCE_MS }, request), 'services').map(serviceOf),
-      problem: ''
-    }
+    const answer = askAgent({ socket, milliseconds: PATIENCE_MS }, jsonOf({ do: 'services', members: true }))
+    return { services: itemsOf(answer, 'services').map(serviceOf), problem: '' }
   } catch (error) {
     return { services: [], problem: `read services: ${messageOf(error)}` }
   }

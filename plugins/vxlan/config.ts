@@ -8,7 +8,7 @@ import type { Request } from '../../lib/cni/plugin.ts'
 import { readAddress } from '../../lib/config/addresses.ts'
 import type { Section } from '../../lib/config/section.ts'
 import { type IpAddress, isMulticast, parseAddress } from '../../lib/ip/address.ts'
-import { type AgentAddress, readAgentAddress } from '../../lib/overlay/agent-call.ts'
+import { type AgentAddress, agentKeyOf, readAgentAddress } from '../../lib/overlay/agent-call.ts'
 import type { UnderlayConfig } from '../../lib/overlay/underlay.ts'
 
 export interface VxlanConfig extends GatewayConfig {
@@ -48,13 +48,14 @@ export function readConfig(request: Request): VxlanConfig {
   if (!config.has('vni')) config.problem('vni', `is required: an integer from 1 to ${String(LARGEST_VNI)}`)
   const isDefaultGateway = config.boolean('isDefaultGateway', false)
   const isGateway = config.boolean('isGateway', false) || isDefaultGateway
+  const namesAgent = agentKeyOf(config) === 'encrypted'
   const read: VxlanConfig = {
     vni,
     port: config.integer('port', 1, 65_535) ?? VXLAN_PORT,
     underlay: readUnderlay(config),
     hasPeers: config.has('peers'),
     agent: readAgentAddress(config),
-    encrypted: config.boolean('encrypted', false),
+    encrypted: namesAgent || config.boolean('encrypted', false),
     bridge: readName(config, 'bridge', `br-vx${String(vni)}`),
     tunnel: readName(config, 'tunnel', `vx${String(vni)}`),
     mtu: readMtu(config),
@@ -117,6 +118,9 @@ function refuseContradictions(config: Section, read: VxlanConfig): void {
 
 /** Keys and endpoints of hosts are the agent's matter, and its device is the underlay. */
 function refuseInClear(config: Section, read: VxlanConfig): void {
+  if (agentKeyOf(config) === 'encrypted' && config.has('registry')) {
+    config.problem('registry', 'must not be there where "encrypted" is an object, which takes its place')
+  }
   if (read.agent === undefined) config.problem('encrypted', 'needs "registry": the agent has the keys of the hosts')
   if (read.underlay.dev !== '') config.problem('dev', 'is the agent\'s to know where "encrypted" is (underlay.dev)')
   if (read.underlay.local !== undefined) {

@@ -82,6 +82,9 @@ test('the configuration: every mistake at once, each by its key', () => {
       [{ vni: 1, peers: ['x'], port: 0 }, /port must be .*peers must hold addresses/],
       [{ vni: 1, peers: [], registry: {} }, /exclude each other/],
       [{ vni: 1, peers: [], encrypted: true }, /encrypted needs "registry"/],
+      [{ vni: 1, registry: {}, encrypted: {} }, /registry must not be there where "encrypted" is an object/],
+      [{ vni: 1, peers: [], encrypted: {} }, /exclude each other/],
+      [{ vni: 1, encrypted: { socket: 'x', timeout: 0 } }, /encrypted\.timeout must be .*encrypted\.socket must be/],
       [
         { vni: 1, registry: {}, encrypted: true, dev: 'eth1', local: '192.0.2.1' },
         /dev is the agent's to know .*local is the agent's to know/
@@ -121,9 +124,15 @@ function agentAnswers(underlay: object): object {
   }
 }
 
-function withAgent(underlay: object, body: (attachment: FakeAttachment) => void): Promise<void> {
+/** The two ways to ask for it: a person's, and what agents write. */
+const WAYS: readonly ((agent: object) => object)[] = [
+  registry => ({ encrypted: true, registry }),
+  encrypted => ({ encrypted })
+]
+
+function withAgent(underlay: object, body: (attachment: FakeAttachment) => void, way = WAYS[0]): Promise<void> {
   return new ScriptedDaemon().during(agentAnswers(underlay), ({ socket }) => {
-    const config = { vni: 42, encrypted: true, registry: { socket }, ipam: DUAL_STACK_IPAM }
+    const config = { vni: 42, ...way?.({ socket }), ipam: DUAL_STACK_IPAM }
     withFakeKernel(vxlan, config, attachment => {
       attachment.kernel.addNamespace(CARRIER)
       body(attachment)
@@ -134,15 +143,21 @@ function withAgent(underlay: object, body: (attachment: FakeAttachment) => void)
 const UNDERLAY = { carrier: CARRIER, local: 'fd7c::1', mtu: 1440 }
 
 test('an encrypted tunnel goes through the carrier from the moment that it is there', async () => {
-  await withAgent(UNDERLAY, ({ kernel, caller }) => {
-    const before = kernel.toText()
-    const changes = sweepFailures(kernel, caller, () => caller.call('ADD'))
-    assert.is(changes.filter(change => change === 'add link "vx42"').length, 1)
-    assert.match(kernel.toText(), / vx42 vxlan up mtu 1370 .* through \/run\/patchbay\/agent\/carrier\.netns /)
-    assert.match(kernel.toText(), / vx42 vxlan .* local fd7c::1 /)
-    caller.ok('DEL', { netns: '' })
-    assert.is(kernel.toText(), before)
-  })
+  for (const way of WAYS) {
+    await withAgent(
+      UNDERLAY,
+      ({ kernel, caller }) => {
+        const before = kernel.toText()
+        const changes = sweepFailures(kernel, caller, () => caller.call('ADD'))
+        assert.is(changes.filter(change => change === 'add link "vx42"').length, 1)
+        assert.match(kernel.toText(), / vx42 vxlan up mtu 1370 .* through \/run\/patchbay\/agent\/carrier\.netns /)
+        assert.match(kernel.toText(), / vx42 vxlan .* local fd7c::1 /)
+        caller.ok('DEL', { netns: '' })
+        assert.is(kernel.toText(), before)
+      },
+      way
+    )
+  }
 })
 
 test('CHECK tells a tunnel in clear from an encrypted one, and ADD makes it anew', async () => {

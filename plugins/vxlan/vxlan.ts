@@ -17,13 +17,15 @@ import { effectiveDns } from '../../lib/attach/ipam.ts'
 import { addMasquerade, collectStrayMasquerade, delMasquerade } from '../../lib/attach/masquerade.ts'
 import type { Session } from '../../lib/attach/session.ts'
 import { addVeth, removeHostEnds } from '../../lib/attach/veth.ts'
+import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import { requestedMac } from '../../lib/cni/inputs.ts'
 import type { Plugin } from '../../lib/cni/plugin.ts'
-import type { Result } from '../../lib/cni/result.ts'
+import type { IpConfig, Result } from '../../lib/cni/result.ts'
 import type { Json } from '../../lib/config/json.ts'
+import { formatPrefix } from '../../lib/ip/prefix.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import { readAgentAddress } from '../../lib/overlay/agent-call.ts'
-import { endpointMac } from '../../lib/overlay/tunnel.ts'
+import { endpointMac, LEAST_IPV6_MTU, type Tunnel } from '../../lib/overlay/tunnel.ts'
 import { check, status } from './check.ts'
 import { readConfig } from './config.ts'
 import { agentOf, ensureDevices, planTunnel, removeEntry } from './devices.ts'
@@ -61,6 +63,7 @@ function add(session: Session): Result {
   const leased = session.lease()
   const addressed = withGatewayOf(config, leased, CONTAINER_INDEX)
   const { ips } = addressed
+  refuseIpv6WithoutRoom(tunnel, ips)
 
   const port = addVeth(session, {
     bridgeIndex: bridge.index,
@@ -80,6 +83,18 @@ function add(session: Session): Result {
   addMasquerade(session, config.masquerade, ips)
   const interfaces = [interfaceOf(bridge), interfaceOf(link), interfaceOf(port), interfaceOf(end, request.netns)]
   return { ...addressed, interfaces, dns: effectiveDns(request, leased) }
+}
+
+/** The kernel's own word for it would be EINVAL. */
+function refuseIpv6WithoutRoom({ mtu }: Tunnel, ips: readonly IpConfig[]): void {
+  if (mtu >= LEAST_IPV6_MTU) return
+  const address = ips.find(ip => ip.address.address.family === 6)?.address
+  if (address === undefined) return
+  throw new CniError(
+    INVALID_CONFIG,
+    `give address ${formatPrefix(address)}: the network has an MTU of ${String(mtu)}, and IPv6 needs ${String(LEAST_IPV6_MTU)}`,
+    'raise "mtu", or the MTU of the underlay, or leave the network without IPv6'
+  )
 }
 
 /** Everything but addresses and shared devices. */

@@ -39,7 +39,8 @@ function needsRegistry(network: Network): boolean {
   return network.plugins.some(plugin => {
     const ipam = memberOf(plugin, 'ipam')
     const isCluster = ipam !== undefined && memberOf(ipam, 'type')?.text === 'cluster'
-    return isCluster || (pluginType(plugin) === 'vxlan' && memberOf(plugin, 'registry') !== undefined)
+    const namesAgent = ['registry', 'encrypted'].some(key => memberOf(plugin, key)?.type === 'object')
+    return isCluster || (pluginType(plugin) === 'vxlan' && namesAgent)
   })
 }
 

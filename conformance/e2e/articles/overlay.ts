@@ -1,6 +1,6 @@
 /**
  * The article on overlay networks, on one host: one command makes the network, and every runtime can use it at once. What is
- * seen on the other host is judged by cli/network-cluster.kernel.test.ts, with etcd.
+ * seen on the other host is judged by the suite articles of two hosts.
  */
 import { equal, match, ok } from 'node:assert/strict'
 import { existsSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
  * The article on services: one name and address for several containers, and a port of the host that leads to them. That every
- * host of the network answers on the port is judged by agent/services/, with several hosts.
+ * host of the network answers on the port is judged by the suite articles of two hosts.
  */
 import { deepEqual, equal, match } from 'node:assert/strict'
 import { until } from '../command.ts'

@@ -1,6 +1,7 @@
 /** Every suite. */
 import type { Suite } from '../suite.ts'
 import { articlesSuite } from './articles.ts'
+import { articlesClusterSuite } from './articles-cluster.ts'
 import { criSuite } from './cri.ts'
 import { ctrSuite } from './ctr.ts'
 import { migrationSuite } from './migration.ts'
@@ -13,6 +14,7 @@ export const SUITES: readonly Suite[] = [
   criSuite('containerd-1', 'containerd.conflist', ['native', 'node']),
   criSuite('containerd-2', 'kubelet-dual-stack.conflist', ['native']),
   articlesSuite,
+  articlesClusterSuite,
   nerdctlSuite,
   migrationSuite,
   ctrSuite

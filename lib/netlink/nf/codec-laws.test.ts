@@ -8,6 +8,7 @@ import { decodeRule, encodeRule } from './rule.ts'
 import { decodeSet, encodeSet } from './set.ts'
 import { decodeElements, encodeElements } from './set-element.ts'
 import { decodeTable, encodeTable } from './table.ts'
+import { decodeTrace, encodeTrace } from './trace.ts'
 
 const test = suite('lib/netlink/nf laws')
 
@@ -135,6 +136,42 @@ add({
   encode: tuple => encodeConntrackEntry(4, tuple),
   decode: payload => decodeConntrackEntry(payload).original,
   samples: [TUPLE]
+})
+
+add({
+  name: 'Trace',
+  encode: encodeTrace,
+  decode: decodeTrace,
+  samples: [
+    {
+      family: 2,
+      table: 't',
+      chain: 'c',
+      handle: 7,
+      type: 'rule',
+      verdict: { name: 'goto', chain: 'x' },
+      policy: undefined,
+      id: 0xfedcba98,
+      inputIndex: 2,
+      outputIndex: 3,
+      networkHeader: bytes(69, 0, 0, 21),
+      transportHeader: bytes(1)
+    },
+    {
+      family: 7,
+      table: 't',
+      chain: 'c',
+      handle: 0,
+      type: 'policy',
+      verdict: undefined,
+      policy: 'drop',
+      id: 1,
+      inputIndex: 0,
+      outputIndex: 0,
+      networkHeader: undefined,
+      transportHeader: undefined
+    }
+  ]
 })
 
 add({ name: 'BatchBegin', encode: encodeBatchBegin, decode: decodeBatchBegin, samples: [7, undefined] })

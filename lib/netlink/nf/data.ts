@@ -24,7 +24,7 @@ interface NfConstant {
 }
 
 /** enum nft_verdicts, NF_DROP, NF_ACCEPT, as the unsigned number on the wire */
-const VERDICTS: readonly Choice[] = [
+export const VERDICTS: readonly Choice[] = [
   { value: 0, name: 'drop' },
   { value: 1, name: 'accept' },
   { value: 0xffffffff, name: 'continue' },

@@ -3,6 +3,7 @@
  * nlmsg_type and payload. Of services-nft-1.0.6.nft it has the rules and the set that counts.
  */
 import { readFileSync } from 'node:fs'
+import { readGoldens } from '../../testing/golden.ts'
 import { assert, bytesEqual, suite } from '../../testing/suite.ts'
 import { decodeChain, encodeChain, encodeChainName } from './chain.ts'
 import { decodeConntrackEntry, encodeConntrackEntry, encodeConntrackFilter } from './conntrack.ts'
@@ -20,6 +21,7 @@ import { decodeRule, encodeRule } from './rule.ts'
 import { decodeSet, encodeSet } from './set.ts'
 import { decodeElements, encodeElementKeys, encodeElements } from './set-element.ts'
 import { decodeTable, encodeTable, encodeTableName } from './table.ts'
+import { decodeTrace } from './trace.ts'
 import { decodeComment, encodeComment } from './user-data.ts'
 
 const test = suite('lib/netlink/nf')
@@ -173,5 +175,22 @@ test('conntrack: an entry comes back as it went', () => {
   assert.equal(decodeConntrackEntry(encodeConntrackEntry(6, original)).original, original)
   bytesEqual(encodeConntrackEntry(4, undefined), fromHex('02010000'))
 })
+
+test('trace: what the kernel sends is what nft monitor says of it', () => {
+  const goldens = readGoldens(new URL('testdata/', import.meta.url))
+  assert.is(goldens.length, 6)
+  for (const { title, bytes, json } of goldens) {
+    const { networkHeader, transportHeader, ...trace } = decodeTrace(bytes)
+    const headers =
+      networkHeader === undefined
+        ? {}
+        : { networkHeader: toHex(networkHeader), transportHeader: toHex(transportHeader) }
+    assert.equal(JSON.parse(JSON.stringify({ ...trace, ...headers })), json, title)
+  }
+})
+
+function toHex(bytes: Uint8Array | undefined): string {
+  return Buffer.from(bytes ?? []).toString('hex')
+}
 
 test.run()

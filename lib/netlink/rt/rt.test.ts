@@ -351,6 +351,7 @@ const tcs: Codec<TcMessage> = {
     { ...TC, kind: 'tbf', tbf: { rate: 125000, limit: 30000, buffer: 1562500 } },
     { ...TC, kind: 'tbf', tbf: { rate: 5_000_000_000, limit: 30000, buffer: 15625, burst: 5000 } },
     { ...TC, kind: 'u32', u32: { redirectIndex: 4 } },
+    { ...TC, kind: 'u32', u32: { redirectIndex: 4, isIngress: true } },
     { ...TC, kind: 'ingress' }
   ],
   isPartial: true

@@ -34,6 +34,7 @@ export const ETH_P_ALL = 3
 /** Takes the packet away from the path it was on (linux/pkt_cls.h). */
 const TC_ACT_STOLEN = 4
 const TCA_EGRESS_REDIR = 1
+const TCA_INGRESS_REDIR = 3
 const TC_U32_TERMINAL = 1
 
 /** The payload of every message here. A field that is not for the message's kind is undefined. */
@@ -68,6 +69,8 @@ export interface TbfOptions {
 interface U32Options {
   /** Its action mirred sends the packet out of this link; undefined when reading another action. */
   readonly redirectIndex: number | undefined
+  /** Into that link, as if it had received the packet. */
+  readonly isIngress?: boolean | undefined
   readonly unknown?: readonly Attribute[] | undefined
 }
 
@@ -151,7 +154,7 @@ function u32Rows(rows: Rows, u32: U32Options): U32Options {
   rows.u32(1, 'TCA_U32_CLASSID', 0x10001)
   rows.bytes(5, 'TCA_U32_SEL', matchAll())
   const actions = nest(rows.at(7, 'TCA_U32_ACT'), u32, { redirectIndex: undefined }, actionRows)
-  return { redirectIndex: actions?.redirectIndex, unknown: rows.unknown(u32.unknown) }
+  return { ...targetOf(actions), unknown: rows.unknown(u32.unknown) }
 }
 
 /** struct tc_u32_sel with one key, whose mask of zeros fits everything. */
@@ -165,14 +168,19 @@ function matchAll(): Uint8Array {
 /** The first action of the list. */
 function actionRows(rows: Rows, u32: U32Options): U32Options {
   const first = nest(rows.at(1, 'TCA_ACT_TAB'), u32, { redirectIndex: undefined }, mirredRows)
-  return { redirectIndex: first?.redirectIndex, unknown: rows.unknown(undefined) }
+  return { ...targetOf(first), unknown: rows.unknown(undefined) }
 }
 
 function mirredRows(rows: Rows, u32: U32Options): U32Options {
   const kind = rows.text(1, 'TCA_ACT_KIND', 'mirred', 16)
   const parms =
     kind === 'mirred' ? nest(rows.at(2, 'TCA_ACT_OPTIONS'), u32, { redirectIndex: undefined }, mirredParms) : undefined
-  return { redirectIndex: parms?.redirectIndex, unknown: rows.unknown(undefined) }
+  return { ...targetOf(parms), unknown: rows.unknown(undefined) }
+}
+
+/** What an inner attribute says of it. */
+function targetOf(u32: U32Options | undefined): U32Options {
+  return { redirectIndex: u32?.redirectIndex, isIngress: u32?.isIngress }
 }
 
 const MIRRED_PARMS = 28
@@ -183,13 +191,15 @@ function mirredParms(rows: Rows, u32: U32Options): U32Options {
     .zeros(8)
     .i32(TC_ACT_STOLEN)
     .zeros(8)
-    .i32(TCA_EGRESS_REDIR)
+    .i32(u32.isIngress === true ? TCA_INGRESS_REDIR : TCA_EGRESS_REDIR)
     .u32(u32.redirectIndex ?? 0)
     .finish()
   const shown = rows.bytes(2, 'TCA_MIRRED_PARMS', written, MIRRED_PARMS) ?? new Uint8Array(MIRRED_PARMS)
   const reader = new Reader(shown, 'tc_mirred')
   reader.skip(20)
-  const isRedirect = reader.i32() === TCA_EGRESS_REDIR
+  const action = reader.i32()
   const index = reader.u32()
-  return { redirectIndex: isRedirect ? index : undefined, unknown: rows.unknown(undefined) }
+  const isIngress = action === TCA_INGRESS_REDIR
+  const redirectIndex = isIngress || action === TCA_EGRESS_REDIR ? index : undefined
+  return { redirectIndex, isIngress: isIngress ? true : undefined, unknown: rows.unknown(undefined) }
 }

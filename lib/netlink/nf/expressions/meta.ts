@@ -11,6 +11,7 @@ import type { Rows } from '../../rows.ts'
 export const NFT_META_MARK = 3
 export const NFT_META_IIFNAME = 6
 export const NFT_META_OIFNAME = 7
+export const NFT_META_NFTRACE = 12
 export const NFT_META_L4PROTO = 16
 
 export interface MetaExpression {

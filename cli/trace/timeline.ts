@@ -1,0 +1,59 @@
+/**
+ * Brings what was seen at interfaces and what rules did into the order in which it happened.
+ *
+ * A packet socket tells what passed in its order, and so does the packet filter; but neither knows of the other, nor one
+ * namespace of the next. So rules are put between the interfaces that the kernel names with them, and namespaces behind each
+ * other as the packet went, over the wires that it left by. No clock is asked: the kernel stamps packets only some time after
+ * it was asked to.
+ */
+import type { Judged, Sighting } from './watch.ts'
+
+export type Step = Sighting | Judged
+
+/**
+ * @param from the id of the namespace that the packet starts in
+ * @param steps of each namespace in its order, sightings and rules apart
+ */
+export function inOrder(from: string, steps: readonly Step[]): readonly Step[] {
+  const ids = [...new Set([from, ...steps.map(step => step.namespace.id)])]
+  const waiting = new Map(ids.map(id => [id, withRules(steps.filter(step => step.namespace.id === id))]))
+  const ordered: Step[] = []
+  let current: string | undefined = from
+  while (current !== undefined) {
+    const step = waiting.get(current)?.shift()
+    if (step === undefined) {
+      current = ids.find(id => (waiting.get(id)?.length ?? 0) > 0)
+      continue
+    }
+    ordered.push(step)
+    const next = step.kind === 'seen' && step.direction === 'out' ? step.link.peer : undefined
+    const there = next === undefined ? undefined : waiting.get(next.namespace)
+    if (next !== undefined && there?.some(one => cameInBy(one, next.index, step.packet.role)) === true) {
+      current = next.namespace
+    }
+  }
+  return ordered
+}
+
+function cameInBy(step: Step, index: number, role: Step['packet']['role']): boolean {
+  return step.kind === 'seen' && step.direction !== 'out' && step.link.index === index && step.packet.role === role
+}
+
+/** Of one namespace: each rule behind what the packet came in by, and behind the rule before it. */
+function withRules(steps: readonly Step[]): Step[] {
+  const merged: Step[] = steps.filter(step => step.kind === 'seen')
+  for (const step of steps) {
+    if (step.kind === 'judged') merged.splice(placeFor(step, merged), 0, step)
+  }
+  return merged
+}
+
+function placeFor({ trace, packet }: Judged, merged: readonly Step[]): number {
+  const { role } = packet
+  const afterInterface = merged.findLastIndex(one => cameInBy(one, trace.inputIndex, role)) + 1
+  const afterRule = merged.findLastIndex(one => one.kind === 'judged' && one.packet.role === role) + 1
+  if (afterInterface > 0 || afterRule > 0) return Math.max(afterInterface, afterRule)
+  // What starts here: before it leaves.
+  const leaves = merged.findIndex(one => one.kind === 'seen' && one.direction === 'out' && one.packet.role === role)
+  return leaves < 0 ? merged.length : leaves
+}

@@ -1,0 +1,28 @@
+/** Where the probe ended, and why: what somebody says counts before what is concluded. */
+import type { Journey, Outcome } from './outcome.ts'
+import { refusedAtStart } from './refused.ts'
+import type { Step } from './timeline.ts'
+import { vanished } from './vanished.ts'
+import { answered, dropped, told } from './verdicts.ts'
+import type { Judged, Sighting } from './watch.ts'
+
+export function outcomeOf(journey: Journey): Outcome {
+  const { steps, refusal } = journey
+  const drop = steps.findLast(isDrop)
+  if (drop !== undefined) return dropped(journey, drop)
+  const answer = steps.findLast((step): step is Sighting => isBack(journey, step) && step.packet.role === 'answer')
+  if (answer !== undefined) return answered(journey, answer)
+  if (refusal !== '') return refusedAtStart(journey)
+  const error = steps.findLast((step): step is Sighting => step.kind === 'seen' && step.packet.role === 'error')
+  return error === undefined ? vanished(journey) : told(journey, error)
+}
+
+function isDrop(step: Step): step is Judged {
+  return step.kind === 'judged' && (step.trace.verdict?.name === 'drop' || step.trace.policy === 'drop')
+}
+
+/** Where the probe came from, or by the interface that it came in by. */
+function isBack({ from, entry }: Journey, step: Step): boolean {
+  if (step.kind !== 'seen' || step.namespace.id !== from.id) return false
+  return entry === undefined ? step.direction === 'in' : step.direction === 'out' && step.link.index === entry.index
+}

@@ -1,0 +1,65 @@
+/** A socket that systemd opens for a service, and the service's starts: systemd's own tool stands for it. */
+import type { ChildProcess } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { until } from './lab-agent.ts'
+import type { LabHost, OverlayLab } from './overlay-lab.ts'
+import { patchbayProgram } from './program.ts'
+
+/**
+ * Stands for systemd between two starts of a service: systemd's own tool has opened the socket as descriptor 3, nobody
+ * accepts; for each line read, the service is started with it, and LISTEN_PID is what `$1` makes of it.
+ */
+const STARTER = `
+listen_pid=$1
+shift
+while read -r line; do
+  sh -c "LISTEN_PID=$listen_pid"' exec "$@"' sh "$@" </dev/null &
+  echo started $!
+  wait $!
+  echo ended
+done
+`
+
+/** `patchbay agent` with a file as the registry, which names no other hosts. */
+export class SocketUnit {
+  readonly socket: string
+  said = ''
+  readonly #child: ChildProcess
+  #starts = 0
+
+  /** @param listenPid what LISTEN_PID says; a shell's expression */
+  constructor(lab: OverlayLab, host: LabHost, listenPid = '$$') {
+    const file = join(lab.directory, 'hosts.json')
+    const config = join(host.directory, 'agent.json')
+    this.socket = join(host.directory, 'agent.sock')
+    mkdirSync(host.directory, { recursive: true })
+    writeFileSync(file, '{"hosts": []}')
+    const stateDir = join(host.directory, 'agent')
+    writeFileSync(config, JSON.stringify({ host: 'h0', socket: this.socket, stateDir, confDir: stateDir, file }))
+    const agent = [...patchbayProgram(), 'agent', '--config', config]
+    const starter = ['sh', '-c', STARTER, 'sh', listenPid, ...agent]
+    const args = [`--listen=${this.socket}`, ...starter]
+    this.#child = lab.run(host.namespace, 'systemd-socket-activate', args, 'pipe')
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream?.on('data', chunk => {
+        this.said += String(chunk)
+      })
+    }
+  }
+
+  async whenSaid(pattern: RegExp): Promise<void> {
+    await until(String(pattern), () => pattern.test(this.said)).catch(error => {
+      throw new Error(`${error.message}\n${this.said}`)
+    })
+  }
+
+  /** @returns the service's process */
+  async start(): Promise<number> {
+    this.#child.stdin?.write('start\n')
+    this.#starts += 1
+    const all = (): readonly RegExpMatchArray[] => [...this.said.matchAll(/^started ([0-9]+)$/gm)]
+    await until('the service is started', () => all().length === this.#starts)
+    return Number(all().at(-1)?.[1])
+  }
+}
