@@ -49,4 +49,38 @@ test('tests that documents name exist', () => {
   }
 })
 
+/** Trimmed lines of everything that a contributor writes. */
+function linesOfSource(): ReadonlySet<string> {
+  const paths = globSync('{agent,build,cli,conformance,dhcp,ipam,lib,plugins}/**/*.{ts,golden}', { cwd: ROOT })
+  const texts = paths.map(path => readFileSync(join(ROOT, path), 'utf8'))
+  return new Set(texts.flatMap(text => text.split('\n')).map(line => line.replace(/,$/, '').trim()))
+}
+
+test("CONTRIBUTING.md's examples are lines of the source, and its files are there", () => {
+  const text = readFileSync(join(ROOT, 'CONTRIBUTING.md'), 'utf8')
+  const source = linesOfSource()
+  const examples = [...text.matchAll(/^ *```(?:ts)?\n([\s\S]*?)^ *```$/gm)].flatMap(([, block = '']) =>
+    block.split('\n')
+  )
+  assert.ok(examples.length > 20, String(examples.length))
+  for (const line of examples) assert.ok(source.has(line.replace(/,$/, '').trim()), line)
+  for (const [, path = ''] of text.replaceAll(/```[\s\S]*?```/g, '').matchAll(/`([a-z]+\/[\w./-]*)`/g))
+    assert.ok(existsSync(join(ROOT, path)), path)
+})
+
+test("README.md's drawing of layers shows every folder of the source", () => {
+  const [, section = ''] =
+    /^## How it is built\n([\s\S]*?)^## /m.exec(readFileSync(join(ROOT, 'README.md'), 'utf8')) ?? []
+  const drawn = section.split('\n').filter(line => line.startsWith('    '))
+  const folders = globSync('{agent,build,cli,conformance,dhcp,fuzz,ipam,lib/*,plugins}/', { cwd: ROOT })
+  assert.ok(folders.length > 25, String(folders))
+  for (const folder of folders) {
+    const name = folder.replace(/\/$/, '')
+    assert.ok(
+      drawn.some(line => new RegExp(`(^|[ ]|─)${name}(?![\\w-])`).test(line)),
+      name
+    )
+  }
+})
+
 test.run()

@@ -57,7 +57,7 @@ function inject(lab: OverlayLab, number: number, vni: number, target: string): s
   ok(namespace, `ip link add vx type vxlan id ${vni} dstport 4789 local 192.0.2.${number} remote 192.0.2.1`)
   ok(namespace, 'ip link set vx up')
   ok(namespace, `ip address add ${claimed}/16 dev vx`)
-  namespace.run('ping', ['-c', '3', '-W', '1', target])
+  namespace.run('ping', ['-c', '2', '-i', '0.3', '-W', '1', target])
   return claimed
 }
 

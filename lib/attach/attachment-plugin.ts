@@ -104,7 +104,7 @@ function rollback(session: Session, own: AttachmentPlugin, cause: Error): Error 
   const forgetEntry = own.forget
   let error = cause
   try {
-    exclusively(session, own, () => {
+    withLock(session, own, () => {
       error = session.rollback(cause, entry => forgetEntry(session, entry))
     })
     return error
@@ -113,7 +113,7 @@ function rollback(session: Session, own: AttachmentPlugin, cause: Error): Error 
   }
 }
 
-function exclusively(session: Session, own: AttachmentPlugin, work: () => void): void {
+function withLock(session: Session, own: AttachmentPlugin, work: () => void): void {
   if (own.isExclusive) session.host.withLock(work)
   else work()
 }
@@ -152,7 +152,7 @@ function remove(session: Session, own: AttachmentPlugin): void {
   }
   // Without an entry there is nothing that others could make again.
   if (entry === undefined) removeAll()
-  else session.attempt(() => exclusively(session, own, removeAll))
+  else session.attempt(() => withLock(session, own, removeAll))
 }
 
 /** Not what a living container may use. That is no failure: DEL would fail for as long as the container of a recycled path lives. */
@@ -202,7 +202,7 @@ function gc(kernel: Kernel, asked: Request, own: AttachmentPlugin): void {
     const isEarly = own.hasAddresses && leasesOverInterface(request)
     if (isEarly) session.attempt(() => request.ipam.gc(living))
     const left = removeStale(session, own, entries)
-    session.attempt(() => exclusively(session, own, () => collectStrays(session)))
+    session.attempt(() => withLock(session, own, () => collectStrays(session)))
     if (own.hasAddresses && !isEarly) session.attempt(() => request.ipam.gc(living.concat(left)))
   } finally {
     session.close()
@@ -218,7 +218,7 @@ function removeStale(session: Session, own: AttachmentPlugin, entries: readonly 
     const gone = session.about(attachment)
     let isLeft = true
     gone.attempt(() =>
-      exclusively(gone, own, () => {
+      withLock(gone, own, () => {
         removeMade(gone, entry, own)
         // What is written down about nothing any more keeps no address.
         isLeft = !gone.steps.isClean()
