@@ -173,6 +173,7 @@ function finish<T>({ plan, probe, watches, steps, refusal }: Finished, work: (jo
       steps,
       refusal,
       places: new Map(watches.map(one => [one.namespace.id, new Surroundings(one.namespace, one.net)])),
+      legacy: new Map(watches.map(one => [one.namespace.id, one.legacy.hits()])),
       words: step => {
         const ruleset = rulesets.get(step.namespace.id)
         if (ruleset === undefined) throw new Error('a rule was heard of where nobody listened')

@@ -87,8 +87,20 @@ const WAYS: readonly BrokenWay[] = [
     wait: '--wait=0.3',
     trace: ['c1', OUTSIDE],
     breaks: site => site.sh(site.host, 'iptables-legacy -N ufw-before-forward; iptables-legacy -P FORWARD DROP'),
-    says: /^fails: dropped by .*chain FORWARD of legacy iptables .*; ufw set it$/m,
+    says: /^fails: dropped by policy of chain FORWARD of legacy iptables \(table filter\) in the host; ufw set it$/m,
+    shows: /^ {4}seen: policy DROP: its counter rose meanwhile$/m,
     mends: site => site.sh(site.host, 'iptables-legacy -P FORWARD ACCEPT')
+  },
+  {
+    name: 'a rule of legacy iptables refuses a port, as if nobody listened',
+    trace: ['c1', 'c2:80'],
+    breaks: site => {
+      listen(site, site.box(1), '0.0.0.0', 80)
+      site.sh(site.box(1), 'iptables-legacy -A INPUT -p tcp --dport 80 -j REJECT --reject-with tcp-reset')
+    },
+    says: /^fails: dropped by a rule of chain INPUT of legacy iptables \(table filter\) in c2$/m,
+    shows: /^ {4}seen: -p tcp -m tcp --dport 80 -j REJECT --reject-with tcp-reset: its counter rose meanwhile$/m,
+    mends: site => site.sh(site.box(1), 'iptables-legacy -F INPUT')
   },
   {
     name: 'a rule of iptables drops a port',

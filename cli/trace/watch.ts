@@ -9,6 +9,7 @@ import { NETLINK_NETFILTER } from '../../lib/sys/netlink-socket.ts'
 import { inNamespace } from '../../lib/sys/netns.ts'
 import { type CapturedPacket, PacketCapture } from '../../lib/sys/packet-capture.ts'
 import type { LinkView, NamespaceView } from '../../lib/view/model.ts'
+import { LegacyCounters } from './legacy.ts'
 import { Mark } from './mark.ts'
 import { captureFilter } from './match.ts'
 import type { Probe } from './probe.ts'
@@ -39,6 +40,8 @@ export class Watch {
   readonly namespace: NamespaceView
   readonly net: Net
   readonly #probe: Probe
+  /** Rules of legacy iptables, which no event tells of. */
+  readonly legacy: LegacyCounters
   readonly #capture: PacketCapture
   readonly #events: KernelEvents | undefined
   readonly #mark: Mark | undefined
@@ -51,16 +54,12 @@ export class Watch {
     this.#probe = probe
     this.net = openNet(namespace)
     const fd = this.net.namespaceFd()
+    this.legacy = new LegacyCounters(fd, probe.source.family)
     this.#capture = inNamespace(fd, () => new PacketCapture(captureFilter(probe)))
     this.#mark = orNone(() => new Mark(fd, probe))
     this.#events = orNone(() =>
       inNamespace(fd, () => new KernelEvents(NETLINK_NETFILTER, [NFNLGRP_NFTRACE], EVENT_BYTES))
     )
-  }
-
-  /** Whether the packet filter can be asked: not on kernels without nf_tables. */
-  get hearsRules(): boolean {
-    return this.#mark !== undefined && this.#events !== undefined
   }
 
   /** What has come since the last call. */

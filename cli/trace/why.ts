@@ -3,7 +3,7 @@ import type { Journey, Outcome } from './outcome.ts'
 import { refusedAtStart } from './refused.ts'
 import type { Step } from './timeline.ts'
 import { vanished } from './vanished.ts'
-import { answered, dropped, told } from './verdicts.ts'
+import { answered, dropped, droppedByLegacy, told } from './verdicts.ts'
 import type { Judged, Sighting } from './watch.ts'
 
 export function outcomeOf(journey: Journey): Outcome {
@@ -11,6 +11,8 @@ export function outcomeOf(journey: Journey): Outcome {
   const drop = steps.findLast(isDrop)
   if (drop !== undefined) return dropped(journey, drop)
   const answer = steps.findLast((step): step is Sighting => isBack(journey, step) && step.packet.role === 'answer')
+  const legacy = answer === undefined || answer.packet.isReset ? droppedByLegacy(journey) : undefined
+  if (legacy !== undefined) return legacy
   if (answer !== undefined) return answered(journey, answer)
   if (refusal !== '') return refusedAtStart(journey)
   const error = steps.findLast((step): step is Sighting => step.kind === 'seen' && step.packet.role === 'error')
