@@ -6,6 +6,7 @@ import { Chain, type JsonObject } from './chain.ts'
 import { publishOthers } from './growth.ts'
 import { bridge, PATH, published, VERSION, vxlan } from './networks.ts'
 import { type Contestant, command, line, nameOf, type Stage } from './scenario.ts'
+import { SERVICE } from './service-path.ts'
 
 /** Who sends, who listens where, and the address that the sender connects to. */
 export interface Route {
@@ -239,4 +240,4 @@ const VXLAN: PathScenario = {
   )
 }
 
-export const PATHS: readonly PathScenario[] = [BRIDGE, PORTMAP, MACVLAN, VXLAN, PORTMAP_AMONG_OTHERS]
+export const PATHS: readonly PathScenario[] = [BRIDGE, PORTMAP, MACVLAN, VXLAN, PORTMAP_AMONG_OTHERS, SERVICE]
