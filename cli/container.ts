@@ -6,7 +6,7 @@
 import { statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { basename } from 'node:path'
-import { isName } from '../lib/cni/env.ts'
+import { isName } from '../lib/attachment.ts'
 import type { AttachmentCache, CachedAttachment } from '../lib/runtime/cache.ts'
 import { Namespaces } from '../lib/runtime/namespaces.ts'
 import { errnoOf } from '../lib/sys/errors.ts'

@@ -1,6 +1,6 @@
 /** What `patchbay run` was asked for, as it goes from the command to the process that keeps the container. */
 import { randomBytes } from 'node:crypto'
-import { isName } from '../../lib/cni/env.ts'
+import { isName } from '../../lib/attachment.ts'
 import { parseAddress } from '../../lib/ip/address.ts'
 import type { Call } from '../call.ts'
 import { readEndpoint } from '../endpoint.ts'

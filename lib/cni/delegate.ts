@@ -59,7 +59,7 @@ class Delegate extends Ipam {
     const problems: string[] = []
     const type = new Section(ipam, 'ipam', problems).text('type') ?? ''
     if (problems.length > 0) throw new ConfigError(problems)
-    if (/[/\\]/.test(type) || type === '.' || type === '..') {
+    if (type.indexOf('/') >= 0 || type.indexOf('\\') >= 0 || type === '.' || type === '..') {
       throw new ConfigError([`ipam.type must be the name of a plugin, got ${JSON.stringify(type)}`])
     }
     return type
