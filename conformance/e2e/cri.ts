@@ -120,7 +120,15 @@ export class Cri {
 
   async #startServer(pod_sandbox_id: string, sandbox_config: object): Promise<string> {
     const command = ['/bin/httpd', '-f', '-p', '80', '-h', '/www']
-    const config = { metadata: { name: 'web' }, image: { image: IMAGE }, command, log_path: 'web.log', linux: {} }
+    const labels = { 'io.kubernetes.container.name': 'web' }
+    const config = {
+      metadata: { name: 'web' },
+      labels,
+      image: { image: IMAGE },
+      command,
+      log_path: 'web.log',
+      linux: {}
+    }
     const request = { pod_sandbox_id, config, sandbox_config }
     const { container_id } = await this.#call<{ container_id: string }>('CreateContainer', request)
     await this.#call('StartContainer', { container_id })
@@ -182,6 +190,8 @@ function podConfig(name: string, options: PodOptions): object {
   return {
     metadata: { name, uid: `uid-${name}`, namespace: 'e2e', attempt: 0 },
     hostname: network === 'NODE' ? '' : name,
+    // The kubelet's, by which whoever looks finds a pod.
+    labels: { 'io.kubernetes.pod.name': name, 'io.kubernetes.pod.namespace': 'e2e' },
     log_directory: join(SCRATCH, 'logs', name),
     port_mappings: options.ports ?? [],
     annotations: options.annotations ?? {},
