@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Chain } from './chain.ts'
 import { COMMAND, NamesHost } from './names.ts'
 import { BRIDGE_NEEDS, bridge, PATH, VERSION } from './networks.ts'
-import type { PathScenario, Route } from './paths.ts'
+import type { PathScenario, Route } from './path.ts'
 import { command, type Stage } from './scenario.ts'
 
 const PORT = 80
