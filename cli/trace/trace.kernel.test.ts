@@ -129,6 +129,38 @@ const WAYS: readonly BrokenWay[] = [
     mends: site => nft(site, site.host, 'flush chain bridge guard passed')
   },
   {
+    name: 'a rule of nftables drops the question for the neighbour',
+    wait: '--wait=0.3',
+    trace: ['c1', 'c2'],
+    breaks: site =>
+      nft(
+        site,
+        site.host,
+        'add table bridge guard',
+        'add chain bridge guard passed { type filter hook forward priority 0; policy drop; }'
+      ),
+    says: /^fails: no neighbour 10\.77\.0\.3 on eth0 of c1: the question for it was dropped by policy of chain passed \(table bridge guard\) in the host$/m,
+    shows: /^ {4}seen: hook forward: policy drop$/m,
+    mends: site => nft(site, site.host, 'delete table bridge guard')
+  },
+  {
+    name: 'the same for IPv6',
+    wait: '--wait=0.3',
+    trace: ['c1', 'fd77::3'],
+    breaks: site => {
+      site.ip(site.box(1), 'addr add fd77::3/64 dev eth0 nodad')
+      nft(
+        site,
+        site.host,
+        'add table bridge guard',
+        'add chain bridge guard passed { type filter hook forward priority 0; }',
+        'add rule bridge guard passed iifname "vred" icmpv6 type nd-neighbor-solicit drop'
+      )
+    },
+    says: /^fails: no neighbour fd77::3 on eth0 of c1: the question for it was dropped by a rule of chain passed \(table bridge guard\) in the host$/m,
+    mends: site => nft(site, site.host, 'delete table bridge guard')
+  },
+  {
     name: 'the host does not forward',
     wait: '--wait=0.3',
     trace: ['c1', OUTSIDE],

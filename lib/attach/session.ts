@@ -21,6 +21,7 @@ import type { Nft } from '../nft/nft.ts'
 import type { Records } from '../state/records.ts'
 import { Undo, UndoError } from '../undo.ts'
 import { leasesOverInterface } from './ipam.ts'
+import { refuseNoHosts } from './no-hosts.ts'
 import { withRuntime } from './other-runtimes.ts'
 import { Steps } from './steps.ts'
 
@@ -157,7 +158,7 @@ export class Session {
    * Takes addresses from the network's IPAM plugin.
    *
    * @returns addresses, routes and name servers; nothing of them on a network without IPAM (layer 2 only)
-   * @throws CniError code 7 when the IPAM plugin succeeded without any address
+   * @throws CniError code 7 when the IPAM plugin succeeded without any address, or gave one that no host can have
    */
   lease(): Result {
     const { ipam } = this.request
@@ -168,6 +169,7 @@ export class Session {
     if (leasesOverInterface(this.request)) this.undo.push('address lease', () => this.#giveBack())
     const leased = ipam.add()
     this.#lease = 'taken'
+    for (const { address } of leased.ips) refuseNoHosts(address.address)
     if (leased.ips.length > 0) return leased
     const message = `take addresses from ipam plugin ${JSON.stringify(type)}: it returned none`
     throw new CniError(INVALID_CONFIG, message, 'configure addresses there, or leave out ipam for layer 2 only')

@@ -18,6 +18,15 @@ export function parseMac(text: string): Uint8Array | undefined {
   return bytes
 }
 
+/**
+ * Whether an interface can have it: the lowest bit of the first byte is set in addresses of groups, all zero is no address.
+ *
+ * @source IEEE 802-2014 section 8.2
+ */
+export function isUnicastMac(mac: Uint8Array): boolean {
+  return ((mac[0] ?? 0) & 1) === 0 && hex(mac) !== '000000000000'
+}
+
 /** `0a:58:0a:01:00:05`: lower case with colons. */
 export function formatMac(mac: Uint8Array): string {
   return digitsOf(mac, COLON)

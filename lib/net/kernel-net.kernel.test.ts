@@ -375,6 +375,19 @@ test('refusals carry code and the kernel’s own words', () => {
   })
 })
 
+test('an IPv6 address on a link with an MTU too small for one: the reason is told', () => {
+  withNet((net, box) => {
+    ip(box, 'link add v0 mtu 1279 type veth peer name v1')
+    const index = net.links.get('v0').index
+    const address = { prefix: prefix('2001:db8::2/64') }
+    for (const add of [() => net.addresses.add(index, address), () => net.addresses.ensure(index, [address])]) {
+      throwsLike(add, { errno: 'EINVAL', message: /^add address 2001:db8::2\/64 to link .*IPv6 needs an MTU of 1280/ })
+    }
+    ip(box, 'link set v0 mtu 1280')
+    net.addresses.ensure(index, [address])
+  })
+})
+
 test('addresses', () => {
   withNet((net, box) => {
     ip(box, 'link add v0 type veth peer name v1')
