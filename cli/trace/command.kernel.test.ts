@@ -164,6 +164,7 @@ test('names: of several they are listed, of nobody they are told, and none reach
     const done = run(site, 'c1', OUTSIDE)
     assert.is(done.status, 0, done.stdout)
     assert.match(done.stdout, /out \\u\{1b\}\[2J$/m)
+    assert.is(run(site, '', 'c2').status, 2)
     for (const text of [done.stdout, run(site, 'c1', OUTSIDE, '-o', 'json').stdout]) assert.not.match(text, /\u001b/)
   }))
 

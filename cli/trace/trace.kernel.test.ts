@@ -129,6 +129,38 @@ const WAYS: readonly BrokenWay[] = [
     mends: site => nft(site, site.host, 'flush chain bridge guard passed')
   },
   {
+    name: 'a rule of nftables drops the question for the neighbour',
+    wait: '--wait=0.3',
+    trace: ['c1', 'c2'],
+    breaks: site =>
+      nft(
+        site,
+        site.host,
+        'add table bridge guard',
+        'add chain bridge guard passed { type filter hook forward priority 0; policy drop; }'
+      ),
+    says: /^fails: no neighbour 10\.77\.0\.3 on eth0 of c1: the question for it was dropped by policy of chain passed \(table bridge guard\) in the host$/m,
+    shows: /^ {4}seen: hook forward: policy drop$/m,
+    mends: site => nft(site, site.host, 'delete table bridge guard')
+  },
+  {
+    name: 'the same for IPv6',
+    wait: '--wait=0.3',
+    trace: ['c1', 'fd77::3'],
+    breaks: site => {
+      site.ip(site.box(1), 'addr add fd77::3/64 dev eth0 nodad')
+      nft(
+        site,
+        site.host,
+        'add table bridge guard',
+        'add chain bridge guard passed { type filter hook forward priority 0; }',
+        'add rule bridge guard passed iifname "vred" icmpv6 type nd-neighbor-solicit drop'
+      )
+    },
+    says: /^fails: no neighbour fd77::3 on eth0 of c1: the question for it was dropped by a rule of chain passed \(table bridge guard\) in the host$/m,
+    mends: site => nft(site, site.host, 'delete table bridge guard')
+  },
+  {
     name: 'the host does not forward',
     wait: '--wait=0.3',
     trace: ['c1', OUTSIDE],
@@ -170,6 +202,26 @@ const WAYS: readonly BrokenWay[] = [
       site.ip(site.host, 'link add other0 type bridge', 'link set other0 up', 'link set vblue master other0'),
     says: /^fails: no neighbour .*: they are not on one bridge: vred is on patch0, vblue on other0$/m,
     mends: site => site.ip(site.host, 'link set vblue master patch0')
+  },
+  {
+    name: 'a macvlan, and the host that it hangs over',
+    wait: '--wait=0.3',
+    trace: ['c1', '192.0.2.1'],
+    breaks: site => {
+      const red = String(site.box(0).pid)
+      site.ip(site.box(0), 'link del eth0')
+      site.ip(site.host, `link add link up0 name mv0 netns ${red} type macvlan mode bridge`)
+      site.ip(site.box(0), 'addr add 192.0.2.50/24 dev mv0', 'link set mv0 up')
+    },
+    says: /^fails: no neighbour 192\.0\.2\.1 on mv0 of c1: macvlan mv0 hangs over up0, and the kernel passes nothing between the two$/m,
+    mends: site =>
+      site.ip(
+        site.host,
+        'addr del 192.0.2.1/24 dev up0',
+        'link add link up0 name host0 type macvlan mode bridge',
+        'addr add 192.0.2.1/24 dev host0',
+        'link set host0 up'
+      )
   },
   {
     name: "another program took the bridge's address",

@@ -39,7 +39,7 @@ export function dropped(journey: Journey, step: Judged): Outcome {
     : rule.who === ''
       ? ''
       : `; ${rule.who} set it`
-  const whose = packet.role === 'answer' ? 'the answer was ' : ''
+  const whose = { request: '', error: '', answer: 'the answer was ', question: 'the question for it was ' }[packet.role]
   return lost(
     `${whose}dropped by ${said}${tool} (table ${rule.table}) in ${nameOf(namespace)}${maker}`,
     [

@@ -80,7 +80,7 @@ export class Watch {
       const { index, packet } = one
       const link = this.namespace.links.find(candidate => candidate.index === index)
       const seen = recognise(this.#probe, packet)
-      if (seen === undefined || link === undefined) continue
+      if (seen === undefined || seen.role === 'question' || link === undefined) continue
       const { namespace } = this
       // What passes a bridge is for another MAC address than the port's.
       const direction = one.direction === 'foreign' && link.master !== 0 ? 'in' : one.direction
@@ -96,7 +96,9 @@ export class Watch {
         if (message.type !== nfType(NFNL_SUBSYS_NFTABLES, NFT_MSG_TRACE)) continue
         const trace = decodeTrace(message.payload)
         const packet = this.#packetOf(trace)
-        if (packet !== undefined) all.push({ kind: 'judged', namespace: this.namespace, trace, packet })
+        // Of questions for neighbours only the end is of interest: there are many, for every port of a bridge.
+        if (packet === undefined || (packet.role === 'question' && !isDrop(trace))) continue
+        all.push({ kind: 'judged', namespace: this.namespace, trace, packet })
       }
     }
     return all
@@ -122,6 +124,11 @@ export class Watch {
     else this.#packets.set(id, packet)
     return packet
   }
+}
+
+/** Whether a rule or a policy ended the packet's way. */
+export function isDrop({ verdict, policy }: NfTrace): boolean {
+  return verdict?.name === 'drop' || policy === 'drop'
 }
 
 /** @throws {Error} when it is another one by now */

@@ -1,5 +1,6 @@
 /** The benchmark's outcome as a text for people, as JSON and as Markdown. */
 import type { BenchReport } from './measurements.ts'
+import { DRAWN } from './plot.ts'
 import {
   type Cells,
   callTable,
@@ -194,7 +195,9 @@ export function markdownReport(report: BenchReport, plots: string | undefined): 
   const growth = growthSections(report)
   const plot = (title: string) => {
     const group = growth.find(one => one.title === title)?.group
-    return group === undefined || plots === undefined ? [] : ['', `![${title}](${plots}/${group}.svg)`]
+    return group === undefined || plots === undefined || !DRAWN.includes(group)
+      ? []
+      : ['', `![${title}](${plots}/${group}.svg)`]
   }
   return [
     `${machineLine(report)}. Median (tenth and ninetieth percentile) of ${report.runs} runs, taken in turns; all in ${report.minutes} minutes.`,
