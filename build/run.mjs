@@ -32,9 +32,10 @@ const TASKS = {
   bench: { script: 'conformance/bench.ts', first: ['build:wanted'] },
   conformance: { script: 'conformance/main.ts', first: ['build:wanted'] },
   scoreboard: { script: 'conformance/scoreboard.ts', first: ['build:wanted'] },
-  e2e: { script: 'conformance/e2e.ts', first: ['build:wanted'] },
+  image: { script: 'build/release/release.ts', args: ['--from-dist', '--only', 'image'] },
+  e2e: { script: 'conformance/e2e.ts', first: ['build:wanted', 'image'] },
   fuzz: { script: 'fuzz/main.ts', first: ['build:wanted'] },
-  release: { script: 'build/release.ts' },
+  release: { script: 'build/release/release.ts' },
   'plugins:install': { script: 'cli/main.ts', args: ['install'], first: ['build:wanted'] }
 }
 

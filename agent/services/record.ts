@@ -69,7 +69,7 @@ const PROTOCOLS: ReadonlyMap<string, number> = new Map([
 ])
 
 /** @returns undefined for a protocol that nothing can be published by */
-function protocolNumber(name: string): number | undefined {
+export function protocolNumber(name: string): number | undefined {
   return PROTOCOLS.get(name)
 }
 

@@ -51,8 +51,32 @@ export function stepsOf(journey: Journey): readonly StepView[] {
       told.push(...wayOf(journey, step.namespace, step))
     }
     told.push(seenStep(step))
+    if (isLastIn(journey, step)) told.push(...legacySteps(journey, step))
   }
   return told
+}
+
+/** Behind it the packet is the namespace's: iptables sees it from here on. */
+function isLastIn({ steps }: Journey, step: Sighting): boolean {
+  if (step.direction === 'out' || step.packet.role !== 'request') return false
+  const here = steps.filter(
+    one => one.kind === 'seen' && one.namespace.id === step.namespace.id && one.packet.role === 'request'
+  )
+  return here.findLast(one => one.kind === 'seen' && one.direction !== 'out') === step
+}
+
+function legacySteps({ legacy }: Journey, step: Sighting): readonly StepView[] {
+  const hits = legacy.get(step.namespace.id) ?? []
+  return hits
+    .filter(({ text }) => text !== '')
+    .map(({ table, chain, text }) => ({
+      ...common(step),
+      kind: 'rule',
+      table: `legacy ${table}`,
+      chain,
+      rule: text,
+      text: `legacy ${table} ${chain}: ${text} (its counter rose)`
+    }))
 }
 
 function common({ namespace, packet }: Step): Pick<StepView, 'role' | 'namespace' | 'namespaceId'> {

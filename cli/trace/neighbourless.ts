@@ -3,7 +3,8 @@ import { formatAddress, type IpAddress } from '../../lib/ip/address.ts'
 import type { LinkView, NamespaceView } from '../../lib/view/model.ts'
 import { type Journey, lost, nameOf, type Outcome, placeOf } from './outcome.ts'
 import { linkWith, ownersOf } from './surroundings.ts'
-import type { Sighting } from './watch.ts'
+import { dropped } from './verdicts.ts'
+import type { Judged, Sighting } from './watch.ts'
 
 /** Who has the address that a packet goes to next, and by which port of a bridge it hangs. */
 interface Target {
@@ -27,6 +28,13 @@ export function neighbourless(
   const text = formatAddress(address)
   const evidence = [`ip neigh show ${text} dev ${link.name}: ${state}`]
   const what = `no neighbour ${text} on ${link.name} of ${nameOf(namespace)}`
+  const unasked = journey.steps.find(
+    (step): step is Judged => step.kind === 'judged' && step.packet.role === 'question'
+  )
+  if (unasked !== undefined) {
+    const rule = dropped(journey, unasked)
+    return { ...rule, what: `${what}: ${rule.what}`, evidence: [...evidence, ...rule.evidence] }
+  }
   const target = targetAt(journey, address)
   if (target === undefined)
     return lost(

@@ -218,6 +218,7 @@ function status(session: Session): void {
       config.agent,
       jsonObject([
         ['do', jsonString('name-status')],
+        ['network', jsonString(session.request.network)],
         ['cluster', cluster]
       ])
     )
