@@ -172,6 +172,7 @@ function forgotten(containerId: string): Container {
 
 /** The path that a word stands for, undefined when nothing is there. @throws CommandError when it may not be looked at */
 function pathOf(word: string): string | undefined {
+  if (word === '') return undefined
   const path = /^[0-9]+$/.test(word) ? `/proc/${word}/ns/net` : word.includes('/') ? word : `/run/netns/${word}`
   try {
     statSync(path)

@@ -4,7 +4,7 @@ import { formatMac } from '../../lib/ip/mac.ts'
 import type { NamespaceView } from '../../lib/view/model.ts'
 import type { Journey } from './outcome.ts'
 import type { Recognised } from './recognise.ts'
-import type { Step } from './timeline.ts'
+import { isCarried, type Step } from './timeline.ts'
 import type { Judged, Sighting } from './watch.ts'
 
 /** What happened, in the order in which it did. Texts are as the kernel has them: containers choose many of them. */
@@ -46,7 +46,13 @@ export function stepsOf(journey: Journey): readonly StepView[] {
       told.push({ ...common(step), kind: 'translated', text: `${before} becomes ${now}` })
     ends.set(role, now)
     const key = `${step.namespace.id} ${role}`
-    if (step.direction === 'out' && role === 'request' && !routed.has(key) && !isBridged(journey, step)) {
+    if (
+      step.direction === 'out' &&
+      role === 'request' &&
+      !routed.has(key) &&
+      !isBridged(journey, step) &&
+      !isCarried(journey.steps, step)
+    ) {
       routed.add(key)
       told.push(...wayOf(journey, step.namespace, step))
     }
@@ -87,8 +93,15 @@ function seenStep(step: Sighting): StepView {
   const { link, direction, namespace } = step
   const master = namespace.links.find(one => one.index === link.master)
   const port = master === undefined ? '' : ` (port of ${master.name})`
-  const words = { in: 'in', out: 'out', foreign: 'ignored, for another MAC:' }
-  return { ...common(step), kind: 'seen', link: link.name, direction, text: `${words[direction]} ${link.name}${port}` }
+  // Of what hangs over it (macvlan), or of a neighbour's mistake.
+  const other = direction === 'foreign' ? ', for another MAC address than its own' : ''
+  return {
+    ...common(step),
+    kind: 'seen',
+    link: link.name,
+    direction,
+    text: `${direction === 'out' ? 'out' : 'in'} ${link.name}${port}${other}`
+  }
 }
 
 function ruleStep(journey: Journey, step: Judged): StepView {

@@ -42,7 +42,7 @@ export function neighbourless(
       evidence,
       'is the container gone? Look at patchbay map; if it is on another host, at that host'
     )
-  const cause = whyNotHeard(portOf(journey, namespace, link), target)
+  const cause = overParent(namespace, link, target) ?? whyNotHeard(portOf(journey, namespace, link), target)
   return lost(`${what}: ${cause.what}`, [...evidence, ...cause.evidence], cause.remedy)
 }
 
@@ -95,6 +95,20 @@ function whyNotHeard(asker: Target['port'], { namespace, link, port }: Target): 
       [],
       'look for rules of families arp, bridge and netdev, and for VLAN filtering: nft list ruleset, bridge vlan'
     )
+  )
+}
+
+/** A macvlan or ipvlan and the interface that it hangs over do not hear each other: a rule of the kernel, not a fault. */
+function overParent(namespace: NamespaceView, link: LinkView, target: Target): Cause | undefined {
+  const hangsOver = (child: LinkView, at: NamespaceView, parent: LinkView): boolean =>
+    /^(?:macvlan|ipvlan)$/.test(child.kind) && child.peer?.namespace === at.id && child.peer.index === parent.index
+  const isOver = hangsOver(link, target.namespace, target.link) || hangsOver(target.link, namespace, link)
+  if (!isOver) return undefined
+  const [child, parent] = link.kind.endsWith('vlan') ? [link, target.link] : [target.link, link]
+  return cause(
+    `${child.kind} ${child.name} hangs over ${parent.name}, and the kernel passes nothing between the two`,
+    [`ip -d link show ${child.name}: ${child.kind}, over ${parent.name}`],
+    `give the host a ${child.kind} of its own over ${parent.name} with an address of the network, or use a network of driver bridge`
   )
 }
 

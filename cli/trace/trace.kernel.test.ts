@@ -204,6 +204,26 @@ const WAYS: readonly BrokenWay[] = [
     mends: site => site.ip(site.host, 'link set vblue master patch0')
   },
   {
+    name: 'a macvlan, and the host that it hangs over',
+    wait: '--wait=0.3',
+    trace: ['c1', '192.0.2.1'],
+    breaks: site => {
+      const red = String(site.box(0).pid)
+      site.ip(site.box(0), 'link del eth0')
+      site.ip(site.host, `link add link up0 name mv0 netns ${red} type macvlan mode bridge`)
+      site.ip(site.box(0), 'addr add 192.0.2.50/24 dev mv0', 'link set mv0 up')
+    },
+    says: /^fails: no neighbour 192\.0\.2\.1 on mv0 of c1: macvlan mv0 hangs over up0, and the kernel passes nothing between the two$/m,
+    mends: site =>
+      site.ip(
+        site.host,
+        'addr del 192.0.2.1/24 dev up0',
+        'link add link up0 name host0 type macvlan mode bridge',
+        'addr add 192.0.2.1/24 dev host0',
+        'link set host0 up'
+      )
+  },
+  {
     name: "another program took the bridge's address",
     wait: '--wait=0.3',
     trace: ['c1', OUTSIDE],

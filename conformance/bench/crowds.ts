@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { SCRATCH } from '../sandbox.ts'
 import { type Attachment, Chain, ChainFailure, type JsonObject, sum } from './chain.ts'
 import { outputOf, run, runTogether } from './measure.ts'
-import { BRIDGE_NEEDS, bridge, PATH, STATUS_VERSION, VERSION, vxlan } from './networks.ts'
+import { BRIDGE_NEEDS, bridge, hostLocal, PATH, STATUS_VERSION, VERSION, vxlan } from './networks.ts'
 import { command, type Round, type Scenario, type Stage } from './scenario.ts'
 
 const COUNTS = [10, 100, 1000]
@@ -106,7 +106,8 @@ const AT_ONCE = 16
 function garbage(count: number): Scenario {
   const prepare = (stage: Stage) => {
     const { dir } = stage.contestant
-    const plugin = bridge(stage)
+    // A namespace has one default route: here it would be the first interface's.
+    const plugin = bridge(stage, { ipam: { ...hostLocal(stage), routes: [] } })
     const chain = new Chain(dir, { ...OPTIONS, plugins: [plugin] })
     const collector = new Chain(dir, {
       ...OPTIONS,
