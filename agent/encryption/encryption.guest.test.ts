@@ -235,6 +235,9 @@ test('another key under a known name is refused until somebody says so', async (
     await publishesService(site)
     assert.equal(wire.strangers(4000, 4001), [])
 
+    // Without the registry traffic goes on, and containers can end.
+    await site.etcd.kill(0)
+    assert.ok(pings(a.netns, b.ips[0] ?? ''))
     for (const box of [a, b]) {
       assert.is((await site.call('DEL', box.host.number, box.id, SECRET)).stdout, '')
       assert.equal(site.lab.links(box.host.namespace), ['eth0', 'lo'])
