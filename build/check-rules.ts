@@ -20,6 +20,7 @@ const RULES: readonly Rule[] = [
   { pattern: /\bexport defaul[t]\b/, why: 'exports have names', files: /\.ts$/ },
   { pattern: /^\s*(?:export )?(?:const )?(?:enu[m]|namespac[e]) \w+ \{/, why: 'not erasable', files: /\.ts$/ },
   { pattern: /\/(?:hom[e]|roo[t]|wor[k])\/[a-z]/, why: 'a path of one machine', files: /./ },
+  { pattern: /^(?:<{7}|>{7}) /, why: 'a merge is not finished', files: /./ },
   { pattern: /registry\.np[m]js|registry\.yar[n]pkg|deb\.debia[n]\.org/, why: 'the address of a registry', files: /./ }
 ]
 
