@@ -34,7 +34,7 @@ async function refusal(work: Promise<unknown>): Promise<string> {
   )
 }
 
-test('it serves the networks that are shared in it, and refuses endpoints and addresses of others', () =>
+test('it serves the networks that are shared in it, and refuses endpoints, addresses and names of others', () =>
   inDirectory(async directory => {
     const registry = registryIn(directory)
     assert.is(registry.trouble(), 'the agent has none')
@@ -45,8 +45,10 @@ test('it serves the networks that are shared in it, and refuses endpoints and ad
     assert.is(await refusal(registry.put('endpoints/7/h0/blue/c1/eth0', '{}')), '')
     assert.match(await refusal(registry.put('endpoints/7/h0/red/c1/eth0', '{}')), /registry of network "red"/)
     assert.match(await refusal(registry.claim('addresses/red/10.0.0.2', owner('c1'))), /registry of network "red"/)
-    // Names are anybody's here.
-    assert.is(await registry.claim('name-owners/red/web', owner('c1')), undefined)
+    assert.match(await refusal(registry.claim('name-owners/red/web', owner('c1'))), /registry of network "red"/)
+    assert.match(await refusal(registry.put('names/red/h0/c1/eth0', '{}')), /registry of network "red"/)
+    assert.is(await registry.claim('name-owners/blue/web', owner('c1')), undefined)
+    assert.equal([registry.trouble('blue'), registry.trouble('red')], ['', 'the agent has none'])
   }))
 
 test('what is shared outlives it, with a later revision; conditions hold or nothing is written', () =>

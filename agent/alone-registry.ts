@@ -2,7 +2,7 @@
  * For an agent that is one host's alone: what is shared is kept in a directory, a file for each key, and nobody else is told
  * anything.
  *
- * Endpoints and addresses of other networks than those made here are refused: a configuration that was written for a cluster
+ * Endpoints, addresses and names of other networks than those made here are refused: a configuration that was written for a cluster
  * must not seem to work on a host whose agent has not been told of the others.
  */
 import { statSync } from 'node:fs'
@@ -24,6 +24,8 @@ import {
 import { ownerFromValue, ownerValue } from './registry-value.ts'
 
 const TROUBLE = 'the agent has none'
+/** What keys begin with that are about one network. */
+const OF_NETWORKS: readonly string[] = ['endpoints', 'addresses', 'names', 'name-owners']
 
 export interface AloneOptions {
   /** Of what is shared; made when there is something. */
@@ -62,8 +64,11 @@ export class AloneRegistry implements Registry {
 
   async stop(): Promise<void> {}
 
-  trouble(): string {
-    const isServing = [...this.#entries.keys()].some(key => key.startsWith(NETWORKS))
+  trouble(network?: string): string {
+    const isServing =
+      network === undefined
+        ? [...this.#entries.keys()].some(key => key.startsWith(NETWORKS))
+        : this.#entries.has(`${NETWORKS}${network}`)
     return isServing ? '' : TROUBLE
   }
 
@@ -96,11 +101,16 @@ export class AloneRegistry implements Registry {
   }
 
   async share(all: readonly Shared[], conditions: readonly Unchanged[]): Promise<number | undefined> {
-    const isSo = conditions.every(({ under, since }) => this.#below(under).every(one => one.revision <= since))
-    if (!isSo) return undefined
+    if (!conditions.every(one => this.#holds(one))) return undefined
     for (const { key, value } of all) this.#keep(key, value)
     for (const { key, value } of all) this.#write(key, value)
     return this.#revision
+  }
+
+  #holds(condition: Unchanged): boolean {
+    const { since } = condition
+    if ('key' in condition) return this.#entries.get(condition.key)?.revision === since
+    return this.#below(condition.under).every(one => one.revision <= since)
   }
 
   #keep(key: string, value: string | undefined): void {
@@ -123,10 +133,10 @@ export class AloneRegistry implements Registry {
     return undefined
   }
 
-  /** @throws {CniError} code 50 for an endpoint or address of a network that was not made here */
+  /** @throws {CniError} code 50 for an endpoint, an address or a name of a network that was not made here */
   #refuseForeign(key: string): void {
     const [kind = '', first = '', , network = ''] = key.split('/')
-    if (kind !== 'endpoints' && kind !== 'addresses') return
+    if (!OF_NETWORKS.includes(kind)) return
     const name = kind === 'endpoints' ? network : first
     if (!this.#entries.has(`${NETWORKS}${name}`)) throw none(name)
   }

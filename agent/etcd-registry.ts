@@ -166,7 +166,10 @@ export class EtcdRegistry implements Registry {
     const writes = all.map(({ key, value }) =>
       value === undefined ? remove(this.#key(key)) : put(this.#key(key), value, NO_LEASE)
     )
-    const unchanged = conditions.map(({ under, since }) => ({ under: this.#key(under), since }))
+    const unchanged = conditions.map(one => {
+      const { since } = one
+      return 'key' in one ? { key: this.#key(one.key), since } : { under: this.#key(one.under), since }
+    })
     return this.#retried(milliseconds, async left => {
       const { succeeded, revision } = await this.#etcd.txn(unchanged, writes, [], left)
       return succeeded ? revision : undefined

@@ -35,6 +35,7 @@ import { PLUGIN_REQUESTS } from './plugin-requests.ts'
 import { isClaimOfName, type OwnRecords, type Registry } from './registry.ts'
 import { type Answers, answer, answersOf } from './requests.ts'
 import { HeldNetworks } from './services/held-networks.ts'
+import { PortConflicts } from './services/port-conflicts.ts'
 import { Publisher } from './services/publisher.ts'
 import type { ServiceRecord } from './services/record.ts'
 import { keepLeases, Registrar } from './services/registrar.ts'
@@ -137,11 +138,13 @@ async function serve(config: AgentConfig): Promise<void> {
   const networks = new Networks({ ...networksOf(config, agent, kernel), isAlone, registry, metrics, log })
   const services = servicesOf(config, { ...basis, agent, encryption, names, networks })
   parts.services = services.services
+  parts.conflicts = services.conflicts
   metrics.gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
   // Names first: what they want the registry to have must be known when that compares.
   names.start()
   agent.start()
   networks.start()
+  services.conflicts.start()
   services.publisher.start()
   services.services.start()
   const servers = [await serveRequestsOf({ agent, names, networks, services, encryption }, metrics, socket)]
@@ -160,6 +163,7 @@ async function serve(config: AgentConfig): Promise<void> {
   networks.stop()
   services.services.stop()
   services.publisher.stop()
+  services.conflicts.stop()
   await names.stop()
   await agent.stop()
   await unlock()
@@ -194,16 +198,18 @@ function servicesOf(config: AgentConfig, needs: ServiceNeeds): ServiceParts & { 
   const services = new Services({ registry, kernel, zone, isKnown, keep, compareSeconds, metrics, log })
   const find = (name: string): NetworkRecord | undefined => networks.find(name)?.record
   const held = new HeldNetworks({ agent, encryption, kernel, cluster, services, find, confDir, stateDir })
+  const conflicts = new PortConflicts({ host, registry, log })
   const publisher = new Publisher({
     kernel,
     services,
+    conflicts,
     ownAddresses: network => agent.ownAddresses(network),
     hold: wanted => held.hold(wanted),
     compareSeconds
   })
   const portProblem = (record: ServiceRecord): string => publisher.portProblem(record)
   const registrar = new Registrar({ host, registry, confDir, portProblem })
-  return { host, services, registrar, publisher }
+  return { host, services, registrar, publisher, conflicts }
 }
 
 interface Parts {
@@ -260,6 +266,7 @@ function makeRegistry(config: AgentConfig, store: LocalStore, metrics: Metrics, 
 interface LaterParts {
   names?: Names
   services?: Services
+  conflicts?: PortConflicts
   encryption?: Encryption
 }
 
@@ -268,8 +275,9 @@ function everyRecord(host: string, store: LocalStore, metrics: Metrics, later: L
   const own = ownRecords(host, store)
   return {
     values: () => {
-      const { names, encryption } = later
-      return new Map([...own.values(), ...(names?.cluster.values() ?? []), ...(encryption?.values() ?? [])])
+      const { names, encryption, conflicts } = later
+      const parts = [names?.cluster, encryption, conflicts]
+      return new Map([...own.values(), ...parts.flatMap(one => [...(one?.values() ?? [])])])
     },
     claims: () => new Map([...own.claims(), ...(later.names?.cluster.claims() ?? [])]),
     onConflict: conflictTeller(metrics)

@@ -49,11 +49,13 @@ export interface OwnRecords {
   readonly onConflict: (key: string, owner: AddressOwner) => void
 }
 
-/** A condition: nothing whose key begins so was written after that revision; 0 = nothing is there. */
-export interface Unchanged {
-  readonly under: string
-  readonly since: number
-}
+/**
+ * A condition: nothing whose key begins so was written after that revision (0 = nothing is there), or a key is there as it was
+ * written at that revision.
+ */
+export type Unchanged =
+  | { readonly under: string; readonly since: number }
+  | { readonly key: string; readonly since: number }
 
 /** A value that is no host's: it stays when the host that wrote it goes. */
 export interface Shared {
@@ -67,8 +69,12 @@ export interface Registry {
   readonly learns: boolean
   readonly start: () => void
   readonly stop: () => Promise<void>
-  /** Why it cannot be asked now; '' when it can. */
-  readonly trouble: () => string
+  /**
+   * Why it cannot be asked now; '' when it can.
+   *
+   * @param network about a network: an agent that is alone serves those made on it
+   */
+  readonly trouble: (network?: string) => string
   /** @throws CniError code 11 with the reason when that takes too long */
   readonly whenReady: (milliseconds: number) => Promise<void>
   /** Follows all entries whose key begins so. */
@@ -134,6 +140,9 @@ export function nameClaimKey(network: string, name: string): string {
 
 /** Services, which are shared: see agent/services. */
 export const SERVICES = 'services/'
+
+/** Published ports that hosts do not have: see agent/services/port-conflicts.ts. */
+export const PORT_CONFLICTS = 'port-conflicts/'
 
 export function isClaimOfName(key: string): boolean {
   return key.startsWith(NAME_OWNERS)

@@ -49,6 +49,18 @@ test('tests that documents name exist', () => {
   }
 })
 
+test('the tests that docs/faults.md names are in their files, a row for each fault', () => {
+  const rows = readFileSync(join(ROOT, 'docs', 'faults.md'), 'utf8').matchAll(/^\| [A-Z]\d* \|.*\|$/gm)
+  const named = [...rows].map(([row]) => /\| `([^`]+)`: ([^|]+) \|$/.exec(row) ?? [row])
+  assert.ok(named.length > 70, String(named.length))
+  for (const [row, path = '', name = ''] of named) {
+    assert.ok(name !== '', `no file and name: ${row}`)
+    // Names are written in either kind of quotes, of which one is escaped inside the other.
+    const source = readFileSync(join(ROOT, path), 'utf8').replaceAll("\\'", "'")
+    assert.ok(source.includes(name), `${path} has no test named ${name}`)
+  }
+})
+
 /** Trimmed lines of everything that a contributor writes. */
 function linesOfSource(): ReadonlySet<string> {
   const paths = globSync('{agent,build,cli,conformance,dhcp,ipam,lib,plugins}/**/*.{ts,golden}', { cwd: ROOT })

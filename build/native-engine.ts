@@ -9,7 +9,6 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { sha256 } from './archive.ts'
 import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
 import { licensesOf } from './licenses.ts'
 import { commonSwitches, compileRuntime, LINKED, runClang, runTool } from './native-runtime.ts'
@@ -24,6 +23,7 @@ import {
 } from './native-toolchain.ts'
 import { withProgress } from './progress.ts'
 import { entryPoint, ROOT } from './project.ts'
+import { sha256 } from './release/archive.ts'
 
 /**
  * How the program is compiled: the plugins wait for the kernel, not for their own arithmetic, and a smaller file has fewer

@@ -81,9 +81,9 @@ export interface Toolchain {
 
 const PROCESSORS: Readonly<Record<Arch, string>> = { x64: 'x86_64', arm64: 'aarch64' }
 
-/** Where a musl for another processor is unpacked, since Debian's cannot be installed beside this one's. */
-export function foreignSysroot(arch: Arch): string {
-  return join(ROOT, '.cache', 'musl', arch)
+/** Where a C library for another processor is unpacked, since Debian's cannot be installed beside this one's. */
+export function foreignRoot(arch: Arch, libc: Libc): string {
+  return join(ROOT, '.cache', libc, arch)
 }
 
 /** What the static form needs beside clang, as an advice; undefined when it is all there. */
@@ -101,7 +101,7 @@ export function staticObstacle(clang: Clang): string | undefined {
  */
 export function staticToolchain(clang: Clang, arch: Arch): Toolchain {
   const linker = findLinker(clang)
-  const sysroot = ['', foreignSysroot(arch)].find(root => existsSync(muslLibrary(root, arch)))
+  const sysroot = ['', foreignRoot(arch, 'musl')].find(root => existsSync(muslLibrary(root, arch)))
   if (linker !== undefined && sysroot !== undefined) {
     const triple = `${PROCESSORS[arch]}-linux-musl`
     return { clang, arch, libc: 'musl', triple, linker, sysroot, builtins: builtinsOf(clang, arch, sysroot) }

@@ -37,7 +37,11 @@ const NEEDS: ReadonlyMap<string, { readonly path?: string; readonly debianPackag
   ['zsh', { debianPackage: 'zsh' }],
   ['fish', { debianPackage: 'fish' }],
   ['dhcpd', { debianPackage: 'isc-dhcp-server' }],
+  ['dpkg-deb', { debianPackage: 'dpkg' }],
+  ['rpm', { debianPackage: 'rpm' }],
+  ['lintian', { debianPackage: 'lintian' }],
   ['busybox', { debianPackage: 'busybox-static' }],
+  ['chromium', { debianPackage: 'chromium' }],
   ['reference-plugins', { path: '/usr/lib/cni/bridge', debianPackage: 'containernetworking-plugins' }]
 ])
 

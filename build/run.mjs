@@ -20,7 +20,8 @@ const TASKS = {
   test: { script: 'build/test.ts' },
   'in-guest': { script: 'build/in-guest.ts', first: ['build:wanted'] },
   'test:guest': { script: 'build/test.ts', args: ['--suites=guest'] },
-  check: { script: 'node_modules/typescript/bin/tsc', args: ['-p', '.'] },
+  check: { script: 'node_modules/typescript/bin/tsc', args: ['-p', '.'], first: ['check:page'] },
+  'check:page': { script: 'node_modules/typescript/bin/tsc', args: ['-p', 'cli/ui/page'] },
   lint: { script: 'build/lint.ts' },
   format: { script: 'build/lint.ts', args: ['--write'] },
   demo: { script: 'cli/demo.ts', first: ['build:command'] },
@@ -32,9 +33,10 @@ const TASKS = {
   bench: { script: 'conformance/bench.ts', first: ['build:wanted'] },
   conformance: { script: 'conformance/main.ts', first: ['build:wanted'] },
   scoreboard: { script: 'conformance/scoreboard.ts', first: ['build:wanted'] },
-  e2e: { script: 'conformance/e2e.ts', first: ['build:wanted'] },
+  image: { script: 'build/release/release.ts', args: ['--from-dist', '--only', 'image'] },
+  e2e: { script: 'conformance/e2e.ts', first: ['build:wanted', 'image'] },
   fuzz: { script: 'fuzz/main.ts', first: ['build:wanted'] },
-  release: { script: 'build/release.ts' },
+  release: { script: 'build/release/release.ts' },
   'plugins:install': { script: 'cli/main.ts', args: ['install'], first: ['build:wanted'] }
 }
 

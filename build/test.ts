@@ -84,6 +84,7 @@ async function runStep(report: Report, what: string, args: readonly string[]): P
 
 const CHECKS: readonly (readonly [what: string, ...args: string[]])[] = [
   ['types (tsc)', 'node_modules/typescript/bin/tsc', '-p', '.'],
+  ['types of the page of patchbay ui', 'node_modules/typescript/bin/tsc', '-p', 'cli/ui/page'],
   ['format and lint (biome)', 'node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings', '.'],
   ['layers: who imports whom', 'build/check-layers.ts'],
   ['rules of the tree', 'build/check-rules.ts'],

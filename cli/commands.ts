@@ -322,6 +322,13 @@ export const COMMANDS: readonly CommandSpec[] = [
         summary: 'a network for this runtime too',
         choices: ['containerd', 'kubelet', 'nerdctl', 'podman']
       },
+      { flags: '--conflist FILE', summary: 'this network instead of a ready-made one', words: 'file' },
+      {
+        flags: '--subnet CIDR',
+        summary: "the host's own subnet of that network, one for IPv4 and one for IPv6",
+        isMany: true
+      },
+      { flags: '--subnet-file FILE', summary: 'the same from a file', words: 'file' },
       {
         flags: '--names',
         summary: "with names: the plugin dns in the runtime's network, and the agent's systemd units"
@@ -330,6 +337,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--engine ENGINE', summary: 'which build (native where there is one)', choices: ['native', 'node'] },
       { flags: '--force', summary: "replace somebody else's files, which are kept in .before-patchbay" },
       { flags: '--verify', summary: 'compare what is there by checksum instead; 1 when something differs' },
+      { flags: '--stay', summary: 'run on until stopped, as a container of a DaemonSet must' },
       DRY_RUN,
       JSON_OUT,
       CONF_DIR

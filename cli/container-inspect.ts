@@ -52,7 +52,8 @@ async function containerShown(call: Call, word: string): Promise<object> {
     return shown({ id: word, name: word, netns: '', state: ended, attached: [] })
   const { cache } = runtimeAt(call.place, call.output)
   const { containerId, name, netns } = await new Containers(cache, call.runDir).living(word, undefined)
-  const attached = cache.list().filter(one => one.containerId === containerId)
+  // containerd has its loopback be a network, too.
+  const attached = cache.list().filter(one => one.containerId === containerId && one.ifName !== 'lo')
   const networkIds = new Map(attached.map(one => [one.network, networkId(call, one.network)]))
   return shown({ id: containerId, name, netns, state: store.find(containerId), attached }, networkIds)
 }

@@ -6,7 +6,7 @@
 import { statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { basename } from 'node:path'
-import { isName } from '../lib/cni/env.ts'
+import { isName } from '../lib/attachment.ts'
 import type { AttachmentCache, CachedAttachment } from '../lib/runtime/cache.ts'
 import { Namespaces } from '../lib/runtime/namespaces.ts'
 import { errnoOf } from '../lib/sys/errors.ts'
@@ -84,7 +84,9 @@ export class Containers {
   async #named(word: string): Promise<Container> {
     const { containers, problems, isExact } = await (await import('./runtimes/find.ts')).findInRuntimes(word)
     const candidates = containers.map(one => ({ shown: one.shown, container: this.#ofRuntime(one) }))
-    if (!isExact) {
+    const called = this.#called(word)
+    candidates.push(...called.map(container => ({ shown: container.containerId, container })))
+    if (!isExact && called.length === 0) {
       for (const id of this.#ids().filter(one => one.startsWith(word))) {
         const container = this.#recorded(id)
         if (container !== undefined) candidates.push({ shown: id, container })
@@ -115,6 +117,17 @@ export class Containers {
   #ofRuntime(one: RuntimeContainer): Container {
     const containerId = this.#recordedAt(one.netns)?.containerId ?? checkedId(one.containerId)
     return { netns: one.netns, containerId, name: one.name }
+  }
+
+  /** Those that their runtimes have told the plugins this name of, `NAME` or `NAMESPACE/NAME`: pods of CRI-O, for one. */
+  #called(word: string): readonly Container[] {
+    const names = this.#cached.filter(one => {
+      const of = (key: string): string => one.args.find(pair => pair[0] === key)?.[1] ?? ''
+      const pod = of('K8S_POD_NAME')
+      return pod !== '' && [pod, `${of('K8S_POD_NAMESPACE')}/${pod}`].includes(word)
+    })
+    const ids = [...new Set(names.map(one => one.containerId))]
+    return ids.flatMap(id => this.#recorded(id) ?? []).filter(one => one.netns !== '')
   }
 
   #ids(): readonly string[] {
@@ -159,6 +172,7 @@ function forgotten(containerId: string): Container {
 
 /** The path that a word stands for, undefined when nothing is there. @throws CommandError when it may not be looked at */
 function pathOf(word: string): string | undefined {
+  if (word === '') return undefined
   const path = /^[0-9]+$/.test(word) ? `/proc/${word}/ns/net` : word.includes('/') ? word : `/run/netns/${word}`
   try {
     statSync(path)

@@ -17,7 +17,7 @@ import { unpinNetns } from '../lib/sys/pinned-netns.ts'
 import { Cluster, ETCD_URL } from './demo/cluster.ts'
 import type { Site, SiteHost } from './demo/site.ts'
 import { BIN_DIR, hasEtcd, NAMES, obstacleTo, onStage, PATCHBAY } from './demo/stage.ts'
-import { becomeHost, connectFrom, makeNamespace, type Namespace, startEcho } from './demo/world.ts'
+import { connectFrom, makeNamespace, type Namespace, startEcho } from './demo/world.ts'
 
 const NETWORK = 'blue'
 const VNI = 42
@@ -47,6 +47,10 @@ async function main(args: readonly string[]): Promise<number> {
     return 1
   }
   return onStage(async ({ site, directory, atEnd }) => {
+    if (wish.isEncrypted && !hasWireGuard()) {
+      process.stderr.write(`${NO_WIREGUARD}\n`)
+      return 1
+    }
     // The carriers' namespaces hang on files, which are unmounted once nobody is in them.
     atEnd(() => {
       for (const name of NAMES) unpinNetns(join(directory, name, 'agent', CARRIER_FILE))
@@ -64,9 +68,8 @@ const NO_WIREGUARD = `this kernel has no WireGuard, which encryption needs: modp
   or see it in an emulated machine whose kernel has it: npm run in-guest -- cli/demo-overlay.ts --encrypted
   or see the same in clear: npm run demo:overlay`
 
-/** Tried in a namespace of this process's own. */
+/** Tried in this process's own namespace. */
 function hasWireGuard(): boolean {
-  becomeHost()
   const host = new LinuxKernel().host()
   try {
     host.links.removeByIndex(host.links.add({ name: 'probe', kind: { kind: 'wireguard' } }).index)
@@ -82,9 +85,7 @@ function hasWireGuard(): boolean {
 function whyNot({ isStatic, isEncrypted }: Wish): string | undefined {
   if (isStatic && isEncrypted) return '--static and --encrypted exclude each other: a file of hosts knows no keys'
   const obstacle = obstacleTo('demo:overlay')
-  if (obstacle !== undefined) return obstacle
-  if (isEncrypted && !hasWireGuard()) return NO_WIREGUARD
-  if (isStatic || hasEtcd()) return undefined
+  if (obstacle !== undefined || isStatic || hasEtcd()) return obstacle
   return 'etcd is not installed: apt-get install etcd-server, or see the same without it: npm run demo:overlay -- --static'
 }
 

@@ -23,6 +23,7 @@ import { ensureDirectory, ownFileModes } from '../lib/sys/files.ts'
 import { pluginNames } from '../plugins/start.ts'
 import { agentUnits, UNIT_DIR } from './agent-units.ts'
 import type { Call } from './call.ts'
+import { type InstalledNetwork, networkToInstall, runtimeNamed } from './install-network.ts'
 import {
   filesBefore,
   KEPT,
@@ -37,7 +38,6 @@ import {
 } from './install-plan.ts'
 import { verify } from './install-verify.ts'
 import { adviceFor, CommandError, jsonLine, type Output, UsageError } from './output.ts'
-import { RUNTIMES, type RuntimeTarget, withNames } from './runtime-config.ts'
 
 /** podman puts it into each network that it makes as soon as it is there, and then nothing is resolved without the agent. */
 const DNSNAME = 'dnsname'
@@ -46,16 +46,9 @@ interface Options {
   readonly directory: string
   readonly source: string
   readonly names: readonly string[]
-  readonly network: Network | undefined
+  readonly network: InstalledNetwork | undefined
   /** The agent's, where names are asked for. */
   readonly units: readonly TextFile[]
-}
-
-interface Network {
-  readonly path: string
-  readonly config: RuntimeTarget['config']
-  /** What is left to do by hand. */
-  readonly hints: readonly string[]
 }
 
 interface TextFile {
@@ -67,14 +60,15 @@ interface TextFile {
 export async function install(call: Call): Promise<number> {
   const named = call.text('runtime')
   const runtime = named === undefined ? undefined : runtimeNamed(named)
-  if (call.has('names')) refuseNames(runtime)
-  if (call.has('verify') && (call.has('force') || call.has('dry-run')))
-    throw new UsageError('read --verify: it changes nothing, so that neither --force nor --dry-run goes with it')
+  if (call.has('verify') && (call.has('force') || call.has('dry-run') || call.has('stay')))
+    throw new UsageError(
+      'read --verify: it changes nothing, so that none of --force, --dry-run and --stay goes with it'
+    )
   const chosen: Options = {
     directory: resolve(call.words[0] ?? runtime?.binDir ?? '/opt/cni/bin'),
     source: executableOf(call.text('engine')),
     names: pluginNames().filter(name => name !== DNSNAME || call.has('names')),
-    network: runtime && networkOf(call, runtime),
+    network: networkToInstall(call, runtime),
     units: call.has('names') ? unitsBelow(resolve(call.text('unit-dir') ?? UNIT_DIR)) : []
   }
   if (call.has('verify')) return verify(chosen, call.output, call.asJson)
@@ -87,29 +81,21 @@ export async function install(call: Call): Promise<number> {
   if (clash !== undefined && !isForced) throw new CommandError(`install: ${clash}`, '--force writes it all the same')
   if (!isDry) carryOut(chosen, steps)
   report(call.output, chosen, steps, { isDry, asJson: call.asJson, clash })
+  if (call.has('stay') && !isDry) await untilStopped()
   return 0
 }
 
-/** @throws {UsageError} */
-export function runtimeNamed(name: string): RuntimeTarget {
-  const runtime = RUNTIMES.find(one => one.name === name)
-  if (runtime !== undefined) return runtime
-  const known = RUNTIMES.map(one => one.name).join(', ')
-  throw new UsageError(`read --runtime ${JSON.stringify(name)}: must be one of ${known}`)
-}
-
-/** @throws {UsageError} without a runtime, or for one whose containers could not ask */
-function refuseNames(runtime: RuntimeTarget | undefined): void {
-  if (runtime === undefined) throw new UsageError('read --names: needs --runtime, in whose network they are')
-  if (runtime.namesHint === '')
-    throw new UsageError(`read --names: ${runtime.name} writes resolv.conf by itself, and has cluster DNS for names`)
-}
-
-function networkOf(call: Call, runtime: RuntimeTarget): Network {
-  const path = join(resolve(call.text('conf-dir') ?? runtime.confDir), runtime.fileName)
-  if (!call.has('names')) return { path, config: runtime.config, hints: [runtime.hint] }
-  const agent = 'start what answers: systemctl enable --now patchbay-agent.socket patchbay-agent.service'
-  return { path, config: withNames(runtime.config), hints: [runtime.hint, runtime.namesHint, agent] }
+/** A container that has nothing else to do, such as one of a DaemonSet without the agent. */
+async function untilStopped(): Promise<void> {
+  await new Promise<void>(stop => {
+    // Signals alone keep no process alive.
+    const beat = setInterval(() => {}, 1 << 30)
+    const end = (): void => {
+      clearInterval(beat)
+      stop()
+    }
+    process.once('SIGTERM', end).once('SIGINT', end)
+  })
 }
 
 function unitsBelow(directory: string): readonly TextFile[] {
@@ -146,7 +132,7 @@ function carryOut({ directory, source, names, network, units }: Options, steps: 
   }
 }
 
-function textOf({ path, config }: Network): TextFile {
+function textOf({ path, config }: InstalledNetwork): TextFile {
   return { path, text: `${JSON.stringify(config, undefined, 2)}\n` }
 }
 

@@ -95,7 +95,7 @@ test('one command makes a network on every host, whose containers reach, see and
     assert.equal([web.Name, web.Host, web.State, web.Live.Up], ['web', 'h0', 'running', true])
     assert.equal(web.Live.Addresses[0], `${addressOf(one)}/24`)
     const { db } = seen.Containers
-    assert.equal([db.Name, db.Host, db.Addresses, 'Live' in db], ['db', 'h1', [addressOf(two)], false])
+    assert.equal([db.Name, db.Host, db.Addresses, 'Live' in db], ['db', 'h1', [`${addressOf(two)}/24`], false])
 
     const taken = patchbay(lab, 1, 'network', 'connect', '--name', 'web', 'blue', lab.container().path)
     assert.is(taken.status, 1)

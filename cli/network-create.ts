@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { LONGEST_NAME } from '../agent/networks/record.ts'
-import { isName } from '../lib/cni/env.ts'
+import { isName } from '../lib/attachment.ts'
 import { loadNetworks, type Network } from '../lib/runtime/network.ts'
 import { ensureDirectory, fileError, ownFileModes } from '../lib/sys/files.ts'
 import { AgentClient } from './agent-client.ts'

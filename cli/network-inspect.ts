@@ -3,10 +3,12 @@ import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { NetworkContainer } from '../agent/networks/containers.ts'
 import { type Json, jsonText, memberOf } from '../lib/config/json.ts'
+import { parseAddress } from '../lib/ip/address.ts'
+import { prefixContains } from '../lib/ip/prefix.ts'
 import type { CachedAttachment } from '../lib/runtime/cache.ts'
 import { Namespaces } from '../lib/runtime/namespaces.ts'
 import { loadNetworks, type Network, pluginType } from '../lib/runtime/network.ts'
-import { rangesOf } from '../lib/runtime/network-ranges.ts'
+import { rangesOf, subnetsOf } from '../lib/runtime/network-ranges.ts'
 import { AgentClient } from './agent-client.ts'
 import type { Call } from './call.ts'
 import { expandedOver } from './format.ts'
@@ -136,7 +138,7 @@ function containersOf(call: Call, network: Network): Readonly<Record<string, Sho
   }
   for (const one of everywhere) {
     if (local.some(cached => cached.containerId === one.containerId && cached.ifName === one.ifName)) continue
-    show(one.containerId, remoteContainer(network.name, one))
+    show(one.containerId, remoteContainer(network, one))
   }
   return byId
 }
@@ -152,16 +154,23 @@ function elsewhere(call: Call, name: string): readonly NetworkContainer[] {
   }
 }
 
-function remoteContainer(network: string, one: NetworkContainer): ShownContainer {
+function remoteContainer(network: Network, one: NetworkContainer): ShownContainer {
   return {
     Name: one.names[0] ?? one.containerId,
     Names: one.names,
     Host: one.host,
-    EndpointID: endpointId(network, one.containerId, one.ifName),
+    EndpointID: endpointId(network.name, one.containerId, one.ifName),
     Interface: one.ifName,
     MacAddress: one.mac,
-    ...addressesOf(one.ips)
+    ...addressesOf(one.ips.map(ip => withLength(ip, network)))
   }
+}
+
+/** The registry has addresses alone; a container's own record has the length of its subnet, too. */
+function withLength(ip: string, network: Network): string {
+  const address = parseAddress(ip)
+  const subnet = subnetsOf(network).find(one => address !== undefined && prefixContains(one, address))
+  return subnet === undefined ? ip : `${ip}/${String(subnet.length)}`
 }
 
 function localContainer(

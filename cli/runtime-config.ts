@@ -23,7 +23,7 @@ interface NetworkConfig {
   readonly plugins: readonly object[]
 }
 
-const CONF_DIR = '/etc/cni/net.d'
+export const CONF_DIR = '/etc/cni/net.d'
 const PORTMAP = { type: 'portmap', capabilities: { portMappings: true } }
 const BANDWIDTH = { type: 'bandwidth', capabilities: { bandwidth: true } }
 const DNS = { type: 'dns', capabilities: { aliases: true } }

@@ -1,9 +1,10 @@
 /**
  * `npm run bench`: our plugins and the reference side by side, in one run.
  *
- *     npm run bench -- [--runs N] [--only ID|GROUP...] [--engine native,node] [--reference DIR] [--plugin-dir NAME=DIR]
+ *     npm run bench -- [--runs N] [--only ID|GROUP...] [--engine native,node,floor] [--reference DIR] [--plugin-dir NAME=DIR]
  *                      [--instructions] [--json F] [--markdown F] [--svg DIR] [--list]
  *
+ * The floor is a C program with the kernel's work alone, where a C compiler is.
  * --instructions: what each call computes is counted too, where valgrind is; a second for each.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -11,6 +12,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { findValgrind } from './bench/callgrind.ts'
 import { messageOf } from './bench/failure.ts'
+import { FLOOR, floorIn, makeFloor } from './bench/floor.ts'
 import type { BenchReport } from './bench/measurements.ts'
 import { type PathResult, runPath } from './bench/path-run.ts'
 import { PATHS } from './bench/paths.ts'
@@ -25,6 +27,7 @@ import { PATH_TARGETS } from './bench/targets.ts'
 import { furnish, handOut, isInside, runInside, whyNoSandbox } from './sandbox.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
+const FLOOR_FOLDER = join(ROOT, '.cache', FLOOR)
 const DEFAULT_RUNS = 30
 
 function options(argv: readonly string[]) {
@@ -49,10 +52,10 @@ function options(argv: readonly string[]) {
 /** The reference first, then our engines that are built, then whatever else was named. */
 function contestantsOf(values: ReturnType<typeof options>): readonly Contestant[] {
   const reference = { name: 'reference', dir: resolve(values.reference ?? '/usr/lib/cni') }
-  const engines = (values.engine ?? 'native,node')
+  const engines = (values.engine ?? `native,node,${FLOOR}`)
     .split(',')
     .filter(name => name !== '')
-    .map(name => ({ name, dir: join(ROOT, 'dist', name, 'bin') }))
+    .map(name => (name === FLOOR ? floorIn(FLOOR_FOLDER) : { name, dir: join(ROOT, 'dist', name, 'bin') }))
   const others = (values['plugin-dir'] ?? []).map(text => {
     const [name = '', dir = ''] = text.split('=')
     if (name === '' || dir === '') throw new Error(`read --plugin-dir: NAME=DIR expected, got ${JSON.stringify(text)}`)
@@ -144,7 +147,8 @@ function measure(values: Options): BenchReport {
       why => ({ id, title, subjects: [{ name: 'all', samples: {}, ratios: {}, why }] })
     )
   })
-  const memory = isWhole ? contestants.map(one => [one.name, memoryOf(one)] as const) : []
+  const plugins = contestants.filter(({ takesPart }) => takesPart === undefined)
+  const memory = isWhole ? plugins.map(one => [one.name, memoryOf(one)] as const) : []
   const command = commandStart(join(ROOT, 'dist', 'node', 'patchbay'), runs)
   return rounded({
     machine: machine(),
@@ -188,6 +192,7 @@ function main(argv: readonly string[]): number {
   }
   const why = whyNoSandbox()
   if (why !== undefined) throw new Error(`run the benchmark: ${why}`)
+  if (contestantsOf(values).some(({ name }) => name === FLOOR)) makeFloor(FLOOR_FOLDER)
   const { status, report } = runInside(import.meta.filename, argv)
   // The report comes from this very program, one process further in.
   if (report !== undefined) publish(values, report as BenchReport)

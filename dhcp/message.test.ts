@@ -160,6 +160,13 @@ test('a long value goes into several options and comes back whole; overload read
   assert.is(domainOf(read), 'ok')
 })
 
+test('an option in twenty thousand pieces comes back whole', () => {
+  const head = encodeMessage(ackWith({})).slice(0, 240)
+  const pieces = Array.from({ length: 20_000 }, (_, i) => [43, 1, i & 255]).flat()
+  const value = decodeMessage(Uint8Array.from([...head, ...pieces, 255])).options.get(43)
+  assert.equal([value?.length, value?.[0], value?.[19_999]], [20_000, 0, 19_999 & 255])
+})
+
 test('routes: the example of RFC 3442, on-link ones, what is malformed', () => {
   // RFC 3442: 0.0.0.0/0, 10.0.0.0/8, 10.0.0.0/24, 10.17.0.0/16, 10.27.129.0/24, 10.229.0.128/25, 10.198.122.47/32
   const descriptors = ['00', '080a', '180a0000', '100a11', '180a1b81', '190ae50080', '200ac67a2f']

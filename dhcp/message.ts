@@ -166,7 +166,9 @@ function readField(field: Uint8Array, pieces: Map<number, Uint8Array[]>, needsEn
     if (length === undefined || value === undefined || value.length < length) {
       throw new DhcpDecodeError(`decode message: option ${code} is cut off`)
     }
-    pieces.set(code, [...(pieces.get(code) ?? []), value])
+    const known = pieces.get(code)
+    if (known === undefined) pieces.set(code, [value])
+    else known.push(value)
     at += 1 + length
   }
   if (needsEnd) throw new DhcpDecodeError('decode message: the options do not end')

@@ -70,6 +70,7 @@ async function work(run: Run, order: Order): Promise<void> {
   let heard = Date.now()
   const watch = setInterval(() => {
     if (Date.now() - heard < PATIENCE * 1000) return
+    clearInterval(watch)
     const why = `no answer within ${PATIENCE} s, in the thousand inputs behind this one`
     run.add({ target: current.target, input: current.input, why })
     void worker.terminate()

@@ -1,11 +1,23 @@
 /** One interface of one container on one network, and how the kernel's tables name it. */
 import { createHash } from 'node:crypto'
+import { consistsOf, isDigit, isLetter } from './bytes/characters.ts'
 
 /** What every call of the protocol is about: CNI spec, section 2, "Attachment". */
 export interface Attachment {
   readonly network: string
   readonly containerId: string
   readonly ifName: string
+}
+
+/** Whether `text` can be a container id or the name of a network: file names are made of both. */
+export function isName(text: string): boolean {
+  const first = text.charCodeAt(0)
+  return (isLetter(first) || isDigit(first)) && consistsOf(text, isNameByte)
+}
+
+function isNameByte(byte: number): boolean {
+  // "_", ".", "-"
+  return isLetter(byte) || isDigit(byte) || byte === 0x5f || byte === 0x2e || byte === 0x2d
 }
 
 export function isSameAttachment(a: Attachment, b: Attachment): boolean {

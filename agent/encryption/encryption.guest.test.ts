@@ -57,7 +57,7 @@ function inject(lab: OverlayLab, number: number, vni: number, target: string): s
   ok(namespace, `ip link add vx type vxlan id ${vni} dstport 4789 local 192.0.2.${number} remote 192.0.2.1`)
   ok(namespace, 'ip link set vx up')
   ok(namespace, `ip address add ${claimed}/16 dev vx`)
-  namespace.run('ping', ['-c', '3', '-W', '1', target])
+  namespace.run('ping', ['-c', '2', '-i', '0.3', '-W', '1', target])
   return claimed
 }
 
@@ -235,6 +235,9 @@ test('another key under a known name is refused until somebody says so', async (
     await publishesService(site)
     assert.equal(wire.strangers(4000, 4001), [])
 
+    // Without the registry traffic goes on, and containers can end.
+    await site.etcd.kill(0)
+    assert.ok(pings(a.netns, b.ips[0] ?? ''))
     for (const box of [a, b]) {
       assert.is((await site.call('DEL', box.host.number, box.id, SECRET)).stdout, '')
       assert.equal(site.lab.links(box.host.namespace), ['eth0', 'lo'])

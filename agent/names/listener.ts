@@ -15,11 +15,11 @@ import { parseAddress } from '../../lib/ip/address.ts'
 import { RESOLVER } from '../../lib/names/record.ts'
 import type { Net } from '../../lib/net/net.ts'
 import type { Nft } from '../../lib/nft/nft.ts'
-import { messageOf } from '../../lib/sys/errors.ts'
+import { errnoOf, messageOf } from '../../lib/sys/errors.ts'
 import { bindLoopback } from '../../lib/sys/loopback-sockets.ts'
 import { inNamespace } from '../../lib/sys/netns.ts'
 import type { Transport } from './answer.ts'
-import { DNS_PORT, formerPorts, type Ports, removeTranslation, translate } from './translation.ts'
+import { DNS_PORT, forgetQuestions, formerTable, type Ports, removeTranslation, translate } from './translation.ts'
 
 /** The kernel chooses. */
 const ANY: Ports = { udp: 0, tcp: 0 }
@@ -28,7 +28,6 @@ const MOST_CONNECTIONS = 32
 /** ms without a question on a connection (RFC 7766 section 6.2.3 leaves it to the server). */
 const IDLE_MS = 10_000
 const LONGEST_QUESTION = 4096
-const LOOPBACK = 'lo'
 /** Bytes of answers that wait for a container to read them. */
 const MOST_UNREAD = 262_144
 
@@ -41,6 +40,7 @@ export class Listener {
   readonly #tcp: Server
   readonly #connections = new Set<TcpSocket>()
   readonly #respond: Respond
+  #isOpen = true
 
   private constructor(udp: UdpSocket, tcp: Server, respond: Respond) {
     this.#udp = udp
@@ -69,15 +69,19 @@ export class Listener {
    * @param nft of the container's namespace
    * @param log hears what falls short: port 53 itself where there is no nf_tables
    * @throws {SysError} EADDRINUSE when the container's kernel has no nf_tables and the container its own server at port 53
-   * @throws {Error} while its lo is down
+   * @throws {SysError} EADDRNOTAVAIL while its lo is down: a socket that was bound all the same would answer from
+   *   127.0.0.1 when it is up, which nobody has asked
    */
   static async open(container: Net, nft: Nft, respond: Respond, log: (message: string) => void): Promise<Listener> {
-    // A socket that is bound meanwhile would answer from 127.0.0.1 when it is up, which nobody has asked.
-    if (!container.links.get(LOOPBACK).isUp) throw new Error('its lo is down')
     try {
-      const high = await bindTranslated(container, nft)
-      return new Listener(high.udp, high.tcp, respond)
+      const { udp, tcp, isMoved } = await bindTranslated(container, nft)
+      const listener = new Listener(udp, tcp, respond)
+      // Whoever has asked before can wait for that, a container that is being started need not.
+      if (isMoved) setImmediate(() => (listener.#isOpen ? forgetQuestions(nft) : undefined))
+      return listener
     } catch (error) {
+      // Its lo is down: the address is not there, whatever the port.
+      if (errnoOf(error) === 'EADDRNOTAVAIL') throw error
       log(`${JSON.stringify(container.path())}: ${messageOf(error)}; its resolver has port ${DNS_PORT} itself`)
     }
     const low = await bindIn(container, { udp: DNS_PORT, tcp: DNS_PORT })
@@ -86,6 +90,7 @@ export class Listener {
 
   /** Closes it; what it put into the container's nf_tables goes too. */
   close(nft: Nft | undefined): void {
+    this.#isOpen = false
     this.#udp.close()
     this.#tcp.close()
     for (const socket of this.#connections) socket.destroy()
@@ -141,18 +146,18 @@ interface Sockets {
   readonly tcp: Server
 }
 
-/** Sockets at high ports, to which port 53 leads. */
-async function bindTranslated(container: Net, nft: Nft): Promise<Sockets> {
+/** Sockets at high ports, to which port 53 leads; `isMoved` when questions have gone elsewhere until now. */
+async function bindTranslated(container: Net, nft: Nft): Promise<Sockets & { readonly isMoved: boolean }> {
   // Those of the agent before us, so that programs that ask from one socket for hours go on to be translated to where
   // somebody listens. The container may have taken them meanwhile.
-  const former = formerPorts(nft)
-  const sockets = await (former === undefined
+  const former = formerTable(nft)
+  const sockets = await (former?.ports === undefined
     ? bindIn(container, ANY)
-    : bindIn(container, former).catch(() => bindIn(container, ANY)))
+    : bindIn(container, former.ports).catch(() => bindIn(container, ANY)))
   try {
     const ports = { udp: sockets.udp.address().port, tcp: portOf(sockets.tcp) }
     translate(nft, ports, former)
-    return sockets
+    return { ...sockets, isMoved: former?.ports?.udp !== ports.udp }
   } catch (error) {
     sockets.udp.close()
     sockets.tcp.close()

@@ -417,7 +417,7 @@ test('resperf: a rate that rises to 500 a second, each question answered', async
     await lab.add('blue', 'c1', { netns: a.path, names: ['one'], addresses: ONE })
     const questions = join(lab.stateDir, 'questions')
     writeFileSync(questions, 'one A\none.blue AAAA\nnobody.blue A\n')
-    const load = ['-s', '127.0.0.11', '-d', questions, '-R', '-C', '20', '-m', '500', '-r', '2', '-F', '0']
+    const load = ['-s', '127.0.0.11', '-d', questions, '-R', '-C', '20', '-m', '500', '-r', '2', '-F', '0', '-q', '50']
     const plot = ['-P', join(lab.stateDir, 'plot')]
     const said = await output(a, 'resperf', ...load, ...plot)
     assert.match(said, /Queries sent: +[1-9]\d\d\n.*\n +Queries lost: +0\n/, said)

@@ -140,9 +140,9 @@ export class Names {
   }
 
   /** @throws {CniError} code 51 when names of cluster networks cannot be published */
-  status(isCluster: boolean): void {
+  status(network: string | undefined, isCluster: boolean): void {
     const { registry } = this.#options
-    const trouble = isCluster && !registry.learns ? registry.trouble() : ''
+    const trouble = isCluster && !registry.learns ? registry.trouble(network) : ''
     if (trouble === '') return
     throw new CniError(
       LIMITED_CONNECTIVITY,

@@ -8,8 +8,13 @@ export const NAME_REQUESTS: ReadonlyMap<string, Carry<Names>> = new Map<string, 
   ['name-arrived', (names, request) => nothing(() => arrived(names, request))],
   ['name-left', (names, request) => nothing(() => names.left(request.attachment()))],
   ['name-check', (names, request) => nothing(() => names.check(request.attachment()))],
-  ['name-status', (names, request) => nothing(() => names.status(request.members.boolean('cluster', false)))]
+  ['name-status', (names, request) => nothing(() => status(names, request))]
 ])
+
+/** A plugin of before names no network. */
+function status(names: Names, { members }: DaemonRequest): void {
+  names.status(members.text('network'), members.boolean('cluster', false))
+}
 
 async function arrived(names: Names, request: DaemonRequest): Promise<void> {
   const stateDir = request.members.text('stateDir') ?? ''

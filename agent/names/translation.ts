@@ -1,7 +1,15 @@
 /** Port 53 of 127.0.0.11 in a container leads to the resolver's own ports, by nf_tables of the container's own. */
 import { parseAddress } from '../../lib/ip/address.ts'
 import { RESOLVER } from '../../lib/names/record.ts'
-import { addressField, concatenate, type Nft, NftBatch, portField, protocolField } from '../../lib/nft/nft.ts'
+import {
+  addressField,
+  concatenate,
+  type Nft,
+  NftBatch,
+  type NftElement,
+  portField,
+  protocolField
+} from '../../lib/nft/nft.ts'
 import { rule, translateFrom } from '../../lib/nft/rule.ts'
 
 export const DNS_PORT = 53
@@ -18,6 +26,12 @@ export interface Ports {
   readonly tcp: number
 }
 
+/** What is there of an agent before us, or of the container itself. */
+export interface FormerTable {
+  /** Where port 53 leads; undefined for a table of another kind. */
+  readonly ports: Ports | undefined
+}
+
 /**
  *     table ip patchbay-dns {
  *       map resolver { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service
@@ -25,14 +39,14 @@ export interface Ports {
  *       chain output { type nat hook output priority -100; dnat ip to ip daddr . meta l4proto . th dport map @resolver }
  *     }
  *
- * @param former where port 53 has led until now
+ * @param former what is replaced
  * @throws {KernelError} EPROTONOSUPPORT, EOPNOTSUPP or ENOENT of a kernel without nf_tables or its NAT
  */
-export function translate(nft: Nft, ports: Ports, former: Ports | undefined): void {
+export function translate(nft: Nft, ports: Ports, former: FormerTable | undefined): void {
   const batch = new NftBatch()
   // What an agent before us has left goes in the same transaction. A removal is waited for when the connection is closed,
   // so a container's first resolver is made without.
-  if (nft.findTable('ip', TABLE) !== undefined) batch.removeTable('ip', TABLE)
+  if (former !== undefined) batch.removeTable('ip', TABLE)
   batch.createTable('ip', TABLE)
   const key = ['ipv4_addr', 'inet_proto', 'inet_service'] as const
   batch.addSet('ip', TABLE, { name: MAP, key, data: ['ipv4_addr', 'inet_service'], isInterval: false })
@@ -47,25 +61,25 @@ export function translate(nft: Nft, ports: Ports, former: Ports | undefined): vo
   batch.addChain('ip', TABLE, 'output', { type: 'nat', hook: 'output', priority: PRIORITY, policy: undefined })
   batch.addRule('ip', TABLE, 'output', rule([translateFrom('ip', ['daddr', 'l4proto', 'dport'], MAP, true)]))
   nft.commit(batch, undefined)
-  if (former?.udp !== ports.udp) forgetQuestions(nft)
 }
 
-/** Where port 53 leads now; undefined when nothing of ours is there. */
-export function formerPorts(nft: Nft): Ports | undefined {
-  const [udp, tcp] = [IPPROTO_UDP, IPPROTO_TCP].map(protocol => {
-    const data = elementData(nft, keyOf(protocol))
+/** undefined when there is none, as in a namespace that was just made. */
+export function formerTable(nft: Nft): FormerTable | undefined {
+  if (nft.findTable('ip', TABLE) === undefined) return undefined
+  const [udp, tcp] = elementsOf(nft).map(one => {
+    const data = one?.data
     // An address, and a port in the first half of four bytes.
     return data?.length === 8 ? ((data[4] ?? 0) << 8) | (data[5] ?? 0) : undefined
   })
-  return udp === undefined || tcp === undefined ? undefined : { udp, tcp }
+  return { ports: udp === undefined || tcp === undefined ? undefined : { udp, tcp } }
 }
 
 /** The container may have made a table of this name with a map of another kind, which is replaced. */
-function elementData(nft: Nft, key: Uint8Array): Uint8Array | undefined {
+function elementsOf(nft: Nft): readonly (NftElement | undefined)[] {
   try {
-    return nft.findElement('ip', TABLE, MAP, key)?.data
+    return nft.findElements('ip', TABLE, MAP, [keyOf(IPPROTO_UDP), keyOf(IPPROTO_TCP)])
   } catch {
-    return undefined
+    return []
   }
 }
 
@@ -80,7 +94,7 @@ export function removeTranslation(nft: Nft): void {
  * A program that asked before the rules were there, and asks on from the same socket, would be sent where the kernel sent
  * its first question for as long as it asks.
  */
-function forgetQuestions(nft: Nft): void {
+export function forgetQuestions(nft: Nft): void {
   const address = parseAddress(RESOLVER)
   const [lastPort, replySource] = [undefined, undefined]
   try {

@@ -1,5 +1,5 @@
 /** Who is on a network of the cluster, on every host, as the registry has it. */
-import { isName } from '../../lib/cni/env.ts'
+import { isName } from '../../lib/attachment.ts'
 import { isHostsOwn } from '../endpoint.ts'
 import { type Entry, endpointPrefix, namePrefix, type Registry } from '../registry.ts'
 import { endpointFromValue, nameFromValue } from '../registry-value.ts'

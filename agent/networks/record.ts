@@ -10,7 +10,7 @@
  * What the other hosts' agents wrote is judged field by field before it gets anywhere: of a value that is wrong in one of
  * them nothing is used. A record is never changed: a network that is made again has another id.
  */
-import { isName } from '../../lib/cni/env.ts'
+import { isName } from '../../lib/attachment.ts'
 import { readAddress, readPrefix } from '../../lib/config/addresses.ts'
 import { type Json, jsonText, parseJson } from '../../lib/config/json.ts'
 import { jsonOf } from '../../lib/config/plain-json.ts'

@@ -14,7 +14,7 @@ const FAMILIES: readonly NftFamily[] = ['ip', 'ip6']
 const PORT_BYTES = 8
 
 /** @returns the owner as its elements name it, `<network> <containerID> <ifname>`; '' when the port is free */
-export function portOwner(nft: Nft, { protocol, port }: Published): string {
+export function portOwner(nft: Nft, { protocol, port }: Pick<Published, 'port' | 'protocol'>): string {
   const key = concatenate(portKey(protocol, port))
   for (const family of FAMILIES) {
     const owner =

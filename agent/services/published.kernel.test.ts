@@ -104,4 +104,34 @@ test('a port is one service’s or one container’s, and the owner is named', a
   })
 })
 
+test('a port that a container of another host has is seen on every host, until it is free', async () => {
+  await inSite({ members: 1, hosts: 2, agent: { compareSeconds: 1 } }, async site => {
+    await makeServiceNetwork(site)
+    const box = attach(site, 1, 'web1', 'web')
+    const portmap = (command: string) => {
+      const interfaces = [{ name: 'eth0', sandbox: box.netns.path }]
+      const ips = [{ address: `${box.address}/24`, interface: 0 }]
+      const runtimeConfig = { portMappings: [{ hostPort: 8001, containerPort: 80, protocol: 'tcp' }] }
+      const prevResult = { cniVersion: '1.1.0', interfaces, ips }
+      const config = { type: 'portmap', name: 'blue', runtimeConfig, prevResult }
+      return site.lab.call(site.lab.host(1), command, config, { id: 'c7', netns: box.netns.path })
+    }
+    assert.is(portmap('ADD').status, 0)
+    assert.is(service(site, 0, 'create', 'web', '--network', 'blue', '-p', '8001:80', '-p', '8002:80').status, 0)
+    const unpublished = (host: number) => JSON.parse(service(site, host, 'inspect', 'web').stdout)[0].Unpublished
+    const there = [{ Host: `h${site.lab.host(1).number}`, Port: '8001/tcp', Owner: 'blue c7 eth0' }]
+    for (const host of [0, 1])
+      await until(`host ${host} tells`, () => JSON.stringify(unpublished(host)) === JSON.stringify(there))
+    const listed = service(site, 0, 'ls')
+    assert.match(listed.stdout, /\*:8001->80\/tcp/)
+    assert.match(
+      listed.stderr,
+      /publish port 8001\/tcp of service "web": container "blue c7 eth0" has it on host ".+"\n/
+    )
+    assert.is(portmap('DEL').status, 0)
+    for (const host of [0, 1]) await until(`host ${host} is content`, () => unpublished(host).length === 0)
+    assert.is(service(site, 0, 'ls').stderr, '')
+  })
+})
+
 test.run()

@@ -9,9 +9,13 @@ import type { Balanced, BalanceTable, Traffic } from './balance-table.ts'
 import { cutConnections } from './connections.ts'
 import { hostTable, publishedAt } from './host-rules.ts'
 import { openLinks } from './localhost.ts'
+import { conflictText, type PortConflict, type PortConflicts } from './port-conflicts.ts'
 import { portOwner } from './port-owners.ts'
 import { type Published, portText, type ServiceRecord } from './record.ts'
 import type { Services } from './services.ts'
+
+/** In what this host says of itself. */
+const HERE = 'this host'
 
 export interface PublisherOptions {
   readonly kernel: Kernel
@@ -20,6 +24,8 @@ export interface PublisherOptions {
   readonly ownAddresses: (network: string) => readonly string[]
   /** Takes part in these networks, whether or not a container here does. */
   readonly hold: (networks: ReadonlySet<string>) => void
+  /** Hears of ports that are somebody else's here. */
+  readonly conflicts: PortConflicts
   readonly compareSeconds: number
 }
 
@@ -60,11 +66,8 @@ export class Publisher {
 
   /** Why this host cannot publish the service's ports; '' when it can. */
   portProblem(record: ServiceRecord): string {
-    for (const one of record.published) {
-      const owner = portOwner(this.#nft, one)
-      if (owner !== '') return taken(record, one, owner)
-    }
-    return ''
+    const [first] = this.#conflictsOf(record)
+    return first === undefined ? '' : conflictText(record.name, first, HERE)
   }
 
   /** Brings the rules of this host up to date. */
@@ -87,14 +90,18 @@ export class Publisher {
     const { services } = this.#options
     const links = new Set<string>()
     const wanted: Balanced[] = []
+    const conflicts = new Map<string, readonly PortConflict[]>()
     for (const record of published) {
+      const taken = this.#conflictsOf(record)
       for (const vip of record.vips) {
         const link = this.#linkTo(vip)
         if (link === undefined) continue
         if (vip.family === 4) links.add(link)
-        wanted.push(...this.#balanced(record, vip.family))
+        wanted.push(...this.#balanced(record, vip.family, taken))
+        conflicts.set(record.name, taken)
       }
     }
+    this.#tell(published, conflicts)
     this.#made = new Map(wanted.map(one => [nameOf(one), one]))
     // The guard is there before the first packet can be translated.
     openLinks(this.#host, this.#nft, links)
@@ -112,7 +119,26 @@ export class Publisher {
     }
   }
 
-  #balanced(record: ServiceRecord, family: 4 | 6): readonly Balanced[] {
+  #conflictsOf({ published }: ServiceRecord): readonly PortConflict[] {
+    return published.flatMap(({ port, protocol }) => {
+      const owner = portOwner(this.#nft, { port, protocol })
+      return owner === '' ? [] : [{ port, protocol, owner }]
+    })
+  }
+
+  #tell(published: readonly ServiceRecord[], conflicts: ReadonlyMap<string, readonly PortConflict[]>): void {
+    const { services } = this.#options
+    for (const { name, published: ports } of published) {
+      const taken = conflicts.get(name) ?? []
+      for (const one of ports) {
+        const conflict = taken.find(other => isSamePort(other, one))
+        services.tell(`${name} ${portText(one)}`, conflict === undefined ? '' : conflictText(name, conflict, HERE))
+      }
+    }
+    this.#options.conflicts.set(conflicts)
+  }
+
+  #balanced(record: ServiceRecord, family: 4 | 6, taken: readonly PortConflict[]): readonly Balanced[] {
     const { services, ownAddresses } = this.#options
     const members = services
       .membersOf(record)
@@ -121,9 +147,7 @@ export class Publisher {
     const own = ownAddresses(record.network).flatMap(text => parseAddress(text) ?? [])
     const source = own.find(one => one.family === family)
     return record.published.flatMap(one => {
-      const owner = portOwner(this.#nft, one)
-      services.tell(`${record.name} ${portText(one)}`, owner === '' ? '' : taken(record, one, owner))
-      if (owner !== '') return []
+      if (taken.some(other => isSamePort(other, one))) return []
       const now = publishedAt(record, one, { family, members, source })
       const before = this.#made.get(nameOf(now))
       return [before !== undefined && textOf(before) === textOf(now) ? before : now]
@@ -154,8 +178,8 @@ export class Publisher {
   }
 }
 
-function taken({ name }: ServiceRecord, one: Published, owner: string): string {
-  return `publish port ${portText(one)} of service ${JSON.stringify(name)}: container ${JSON.stringify(owner)} has it on this host`
+function isSamePort(a: Pick<Published, 'port' | 'protocol'>, b: Pick<Published, 'port' | 'protocol'>): boolean {
+  return a.port === b.port && a.protocol === b.protocol
 }
 
 function nameOf({ service, name, family }: Balanced): string {

@@ -8,7 +8,7 @@
  * `pool` is the one of ipam cluster that the addresses are of; with host-local `leases` stands in its place, the directory of its
  * leases on `leaseHost`. What other hosts' agents wrote is judged field by field; of a value that is wrong in one of them nothing is used.
  */
-import { isName } from '../../lib/cni/env.ts'
+import { isName } from '../../lib/attachment.ts'
 import { type Json, jsonText, parseJson } from '../../lib/config/json.ts'
 import { jsonOf } from '../../lib/config/plain-json.ts'
 import { Section } from '../../lib/config/section.ts'
@@ -69,7 +69,7 @@ const PROTOCOLS: ReadonlyMap<string, number> = new Map([
 ])
 
 /** @returns undefined for a protocol that nothing can be published by */
-function protocolNumber(name: string): number | undefined {
+export function protocolNumber(name: string): number | undefined {
   return PROTOCOLS.get(name)
 }
 

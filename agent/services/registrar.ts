@@ -7,10 +7,19 @@ import { CniError, INVALID_CONFIG, TRY_AGAIN_LATER } from '../../lib/cni/error.t
 import { addToAddress, compareAddresses, formatAddress, type IpAddress } from '../../lib/ip/address.ts'
 import { type RangeSet, setText, spanOf } from '../../lib/ranges/range-set.ts'
 import { type Claim, LeaseDirectory } from '../../lib/state/leases.ts'
-import { addressKey, addressPrefix, type Entry, type Registry, SERVICES, type Shared } from '../registry.ts'
+import {
+  addressKey,
+  addressPrefix,
+  type Entry,
+  NETWORKS,
+  type Registry,
+  SERVICES,
+  type Shared,
+  type Unchanged
+} from '../registry.ts'
 import { ownerFromValue, ownerValue } from '../registry-value.ts'
 import { portText, type ServiceRecord, serviceFromValue, serviceToValue } from './record.ts'
-import { type ServiceNetwork, serviceNetwork } from './service-network.ts'
+import { refuseWithoutNames, type ServiceNetwork, serviceNetwork } from './service-network.ts'
 
 /** A service that is to be made: the agent gives it an id, and an address of each family of its network. */
 export type NewService = Omit<ServiceRecord, 'id' | 'created' | 'vips' | 'pool' | 'leases' | 'leaseHost'> & {
@@ -54,6 +63,8 @@ export class Registrar {
     const { registry, confDir, host } = this.#options
     const deadline = Date.now() + milliseconds
     const network = wish.mode === 'vip' ? serviceNetwork(confDir, wish.network) : undefined
+    if (network === undefined) refuseWithoutNames(confDir, wish.network)
+    let isOfCluster = false
     const id = randomBytes(32).toString('hex')
     const created = new Date().toISOString()
     for (;;) {
@@ -62,6 +73,11 @@ export class Registrar {
       // The answer to our own transaction got lost.
       if (own !== undefined) return own
       if (all.entries.some(one => one.name === wish.name)) throw nameTaken(wish.name, all.entries)
+      const networks = await registry.read(NETWORKS, deadline - Date.now())
+      const itsNetwork = networks.entries.find(one => one.name === wish.network)
+      // This host's configuration of it may go a moment later.
+      if (isOfCluster && itsNetwork === undefined) throw networkGone(wish)
+      isOfCluster = itsNetwork !== undefined
       const leases = network?.leases ?? ''
       const leaseHost = leases === '' ? '' : host
       const plain = { ...wish, id, created, vips: [], pool: network?.pool ?? '', leases, leaseHost }
@@ -70,7 +86,8 @@ export class Registrar {
       const taken = pool === '' ? undefined : await registry.read(addressPrefix(pool), deadline - Date.now())
       const vips = network === undefined ? [] : addressesFor(network, wish, taken?.entries ?? [])
       const record = { ...plain, vips }
-      const conditions = [{ under: SERVICES, since: all.revision }]
+      const conditions: Unchanged[] = [{ under: SERVICES, since: all.revision }]
+      if (itsNetwork !== undefined) conditions.push({ key: `${NETWORKS}${wish.network}`, since: itsNetwork.revision })
       if (taken !== undefined) conditions.push({ under: addressPrefix(pool), since: taken.revision })
       const revision = await registry.share(sharedOf(record), conditions, deadline - Date.now())
       if (revision !== undefined) return record
@@ -160,6 +177,13 @@ function nameTaken(name: string, entries: readonly Entry[]): CniError {
     INVALID_CONFIG,
     `create service ${JSON.stringify(name)}: there is a service of this name${since}`,
     'choose another name, or change that one: patchbay service update'
+  )
+}
+
+function networkGone({ name, network }: NewService): CniError {
+  return new CniError(
+    INVALID_CONFIG,
+    `create service ${JSON.stringify(name)}: network ${JSON.stringify(network)} was removed meanwhile`
   )
 }
 

@@ -6,7 +6,8 @@ import type { DaemonRequest } from '../../lib/daemon/request.ts'
 import { formatAddress } from '../../lib/ip/address.ts'
 import type { NfCounter } from '../../lib/netlink/nf/set-element.ts'
 import type { Carry } from '../requests.ts'
-import { readPublished, readService, type ServiceRecord, serviceToJson } from './record.ts'
+import { conflictText, type PortConflicts } from './port-conflicts.ts'
+import { portText, readPublished, readService, type ServiceRecord, serviceToJson } from './record.ts'
 import { type Registrar, unknownService } from './registrar.ts'
 import type { Member, Services } from './services.ts'
 import type { MemberTraffic } from './traffic.ts'
@@ -17,6 +18,7 @@ export interface ServiceParts {
   readonly host: string
   readonly services: Services
   readonly registrar: Registrar
+  readonly conflicts: PortConflicts
 }
 
 export const SERVICE_REQUESTS: ReadonlyMap<string, Carry<ServiceParts>> = new Map<string, Carry<ServiceParts>>([
@@ -27,11 +29,23 @@ export const SERVICE_REQUESTS: ReadonlyMap<string, Carry<ServiceParts>> = new Ma
   ['service-inspect', inspect]
 ])
 
-function list({ services }: ServiceParts): Json {
-  return jsonOf({
-    services: services.list().map(one => summary(one, services.membersOf(one))),
-    problems: services.problems()
-  })
+/** @param request with `members`: who they are, too, without the traffic that `service-inspect` counts first */
+function list({ host, services, conflicts }: ServiceParts, request: DaemonRequest): Json {
+  const withMembers = request.members.boolean('members', false)
+  request.members.finish()
+  const one = (record: ServiceRecord): Json => {
+    const members = services.membersOf(record)
+    const short = summary(record, members)
+    if (!withMembers) return short
+    return withMember(short, 'members', jsonOf(members.map(member => memberToJson(member, [], host))))
+  }
+  const elsewhere = services.list().flatMap(({ name }) =>
+    conflicts
+      .of(name)
+      .filter(conflict => conflict.host !== host)
+      .map(conflict => conflictText(name, conflict, `host ${JSON.stringify(conflict.host)}`))
+  )
+  return jsonOf({ services: services.list().map(one), problems: [...services.problems(), ...elsewhere] })
 }
 
 /** `service` is a record without what the agent gives it. */
@@ -66,14 +80,17 @@ async function remove({ services, registrar }: ServiceParts, request: DaemonRequ
   return undefined
 }
 
-function inspect({ host, services }: ServiceParts, request: DaemonRequest): Json {
+function inspect({ host, services, conflicts }: ServiceParts, request: DaemonRequest): Json {
   const name = request.text('name')
   request.members.finish()
   const record = services.find(name)
   if (record === undefined) throw unknownService('inspect', name)
   const traffic = services.trafficOf(name)
   const members = services.membersOf(record)
-  return withMember(summary(record, members), 'members', jsonOf(members.map(one => memberToJson(one, traffic, host))))
+  const told = members.map(one => memberToJson(one, traffic, host))
+  const unpublished = conflicts.of(name).map(one => ({ host: one.host, port: portText(one), owner: one.owner }))
+  const json = withMember(summary(record, members), 'members', jsonOf(told))
+  return withMember(json, 'unpublished', jsonOf(unpublished))
 }
 
 function summary(record: ServiceRecord, members: readonly Member[]): Json {

@@ -27,12 +27,8 @@ export interface ServiceNetwork {
  * @throws {CniError} code 7 when there is none of that name, its containers have no names, or its ipam is another one
  */
 export function serviceNetwork(confDir: string, name: string): ServiceNetwork {
-  const network = load(confDir, name)
-  const what = `make a service on network ${JSON.stringify(name)}`
-  if (!network.plugins.some(plugin => ['dns', 'dnsname'].includes(pluginType(plugin)))) {
-    const details = 'members are found by name: add {"type": "dns"} at the end of its plugins'
-    throw new CniError(INVALID_CONFIG, `${what}: its containers have no names`, details)
-  }
+  const network = refuseWithoutNames(confDir, name)
+  const what = purpose(name)
   const plugin = network.plugins.find(one => memberOf(one, 'ipam') !== undefined)
   const ipam = plugin === undefined ? undefined : new Section(plugin).section('ipam')
   const type = ipam?.text('type') ?? ''
@@ -53,6 +49,18 @@ export function serviceNetwork(confDir: string, name: string): ServiceNetwork {
     leases: type === 'cluster' ? '' : leases,
     sets
   }
+}
+
+/** @throws {CniError} code 7 when there is none of that name, or its containers have no names */
+export function refuseWithoutNames(confDir: string, name: string): Network {
+  const network = load(confDir, name)
+  if (network.plugins.some(plugin => ['dns', 'dnsname'].includes(pluginType(plugin)))) return network
+  const details = 'members are found by name: add {"type": "dns"} at the end of its plugins'
+  throw new CniError(INVALID_CONFIG, `${purpose(name)}: its containers have no names`, details)
+}
+
+function purpose(name: string): string {
+  return `make a service on network ${JSON.stringify(name)}`
 }
 
 function load(confDir: string, name: string): Network {

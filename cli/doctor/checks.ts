@@ -4,6 +4,7 @@ import { brNetfilter } from './checks/br-netfilter.ts'
 import { clock } from './checks/clock.ts'
 import { conflists } from './checks/conflists.ts'
 import { duplicates } from './checks/duplicates.ts'
+import { encryption } from './checks/encryption.ts'
 import { etcd } from './checks/etcd.ts'
 import { forwardPolicy } from './checks/forward-policy.ts'
 import { forwarding } from './checks/forwarding.ts'
@@ -49,5 +50,6 @@ export const CHECKS: readonly Check[] = [
   clock,
   agent,
   etcd,
+  encryption,
   names
 ]

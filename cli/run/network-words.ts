@@ -26,7 +26,9 @@ export function parseNetworks(texts: readonly string[], otherwise: string): Mode
   if (alone === undefined) return { kind: 'networks', wishes: words.map(parseWish) }
   if (words.length > 1) throw new UsageError(`read --network ${alone}: it goes with no other network`)
   if (alone === 'host' || alone === 'none') return { kind: alone }
-  return { kind: 'container', word: alone.slice('container:'.length) }
+  const word = alone.slice('container:'.length)
+  if (word === '') throw new UsageError(`read --network ${alone}: which container?`, 'name it: --network container:web')
+  return { kind: 'container', word }
 }
 
 function parseWish(text: string): NetworkWish {

@@ -1,9 +1,10 @@
 /** What `patchbay run` was asked for, as it goes from the command to the process that keeps the container. */
 import { randomBytes } from 'node:crypto'
-import { isName } from '../../lib/cni/env.ts'
+import { isName } from '../../lib/attachment.ts'
 import { parseAddress } from '../../lib/ip/address.ts'
 import type { Call } from '../call.ts'
 import { readEndpoint } from '../endpoint.ts'
+import { checkedName } from '../names.ts'
 import { UsageError } from '../output.ts'
 import type { Place } from '../place.ts'
 import { addHost } from './files.ts'
@@ -63,8 +64,8 @@ export function wishOf(call: Call): RunWish {
     mode,
     networks: mode.kind === 'networks' ? mode.wishes.map(one => one.name) : networks,
     ports,
-    hostname: call.text('hostname') ?? '',
-    domain: call.text('domainname') ?? '',
+    hostname: hostName(call, 'hostname'),
+    domain: hostName(call, 'domainname'),
     dns: call.texts('dns').map(checkedServer),
     dnsSearch: call.texts('dns-search'),
     dnsOptions: call.texts('dns-option'),
@@ -77,6 +78,13 @@ export function wishOf(call: Call): RunWish {
     place: call.place,
     runDir: call.runDir
   }
+}
+
+/** As written; '' where it is not given. @throws UsageError for what is no name of a host */
+function hostName(call: Call, option: string): string {
+  const text = call.text(option)
+  if (text !== undefined) checkedName(`--${option}`, text)
+  return text ?? ''
 }
 
 /** In the order in which they are joined: the first one's default route counts. */

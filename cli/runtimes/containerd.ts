@@ -5,7 +5,7 @@
  */
 import type { Client as GrpcClient, ServiceError } from '@grpc/grpc-js'
 import type { AnyDefinition } from '@grpc/proto-loader'
-import { isName } from '../../lib/cni/env.ts'
+import { isName } from '../../lib/attachment.ts'
 import { ANSWER_MS, type RuntimeContainer, RuntimeUnknown } from './runtime-container.ts'
 
 /** Labels by which the runtimes above containerd name their containers. */

@@ -35,6 +35,19 @@ export interface MemberAnswer {
   readonly received: Counter
 }
 
+/** A host that does not publish a port, because a container there has it. */
+interface UnpublishedAnswer {
+  readonly host: string
+  /** `8001/tcp` */
+  readonly port: string
+  readonly owner: string
+}
+
+export interface Inspected extends Summary {
+  readonly members: readonly MemberAnswer[]
+  readonly unpublished: readonly UnpublishedAnswer[]
+}
+
 /** What one request may take, ms. */
 const PATIENCE_MS = 15_000
 
@@ -55,6 +68,6 @@ export function servicesOn(call: Call, network: string): readonly Summary[] {
   }
 }
 
-export function inspected(call: Call, name: string): Summary & { readonly members: readonly MemberAnswer[] } {
+export function inspected(call: Call, name: string): Inspected {
   return ask(call, 'service-inspect', { name })
 }

@@ -41,7 +41,8 @@ export async function inspect(call: Call): Promise<number> {
   const shown = each(call, name => {
     const one = inspected(call, name)
     const { Address, Members, Ports, ...rest } = rowOf(one)
-    return { ...rest, VirtualIPs: Address, Running: Members, Ports, Members: one.members.map(shownMember) }
+    const Unpublished = one.unpublished.map(({ host, port, owner }) => ({ Host: host, Port: port, Owner: owner }))
+    return { ...rest, VirtualIPs: Address, Running: Members, Ports, Unpublished, Members: one.members.map(shownMember) }
   })
   const template = call.text('format')
   const { out } = call.output

@@ -117,6 +117,32 @@ test('UDP, IPv6, and what would be sent', () =>
     assert.is(dry.stdout, 'would send: TCP SYN from c1, 10.77.0.2, to 10.77.0.3 port 80\n')
   }))
 
+test('out of sight: with which address it left', () =>
+  withUplink(site => {
+    site.ip(
+      site.host,
+      'link add wan0 type ifb',
+      'addr add 203.0.113.1/24 dev wan0',
+      'link set wan0 up',
+      'route add default dev wan0'
+    )
+    const words = ['c1', '198.51.100.9', '--wait', '0.3']
+    assert.match(
+      run(site, ...words).stdout,
+      /^fails: it left the host by wan0 as 10\.77\.0\.2, and no answer came: nothing masquerades it/m
+    )
+    site.sh(
+      site.host,
+      "nft 'add table ip nat; add chain ip nat post { type nat hook postrouting priority 100; }; add rule ip nat post oifname wan0 masquerade'"
+    )
+    const masqueraded = run(site, ...words).stdout
+    assert.match(
+      masqueraded,
+      /^ {4}translated: 10\.77\.0\.2 -> 198\.51\.100\.9 becomes 203\.0\.113\.1 -> 198\.51\.100\.9$/m
+    )
+    assert.match(masqueraded, /^fails: it left this host by wan0 towards 198\.51\.100\.9, and no answer came$/m)
+  }))
+
 test('names: of several they are listed, of nobody they are told, and none reaches the terminal as it is', () =>
   withUplink(site => {
     for (const [id, box] of [
@@ -138,6 +164,7 @@ test('names: of several they are listed, of nobody they are told, and none reach
     const done = run(site, 'c1', OUTSIDE)
     assert.is(done.status, 0, done.stdout)
     assert.match(done.stdout, /out \\u\{1b\}\[2J$/m)
+    assert.is(run(site, '', 'c2').status, 2)
     for (const text of [done.stdout, run(site, 'c1', OUTSIDE, '-o', 'json').stdout]) assert.not.match(text, /\u001b/)
   }))
 

@@ -4,7 +4,7 @@ import { formatMac } from '../../lib/ip/mac.ts'
 import type { NamespaceView } from '../../lib/view/model.ts'
 import type { Journey } from './outcome.ts'
 import type { Recognised } from './recognise.ts'
-import type { Step } from './timeline.ts'
+import { isCarried, type Step } from './timeline.ts'
 import type { Judged, Sighting } from './watch.ts'
 
 /** What happened, in the order in which it did. Texts are as the kernel has them: containers choose many of them. */
@@ -37,7 +37,7 @@ export function stepsOf(journey: Journey): readonly StepView[] {
     const { role } = step.packet
     if (step.kind === 'judged') {
       // A chain that came to its end says nothing.
-      if (step.trace.type !== 'return') told.push(ruleStep(journey, step))
+      if (step.trace.type === 'policy' || step.trace.handle !== 0) told.push(ruleStep(journey, step))
       continue
     }
     const before = ends.get(role)
@@ -46,13 +46,43 @@ export function stepsOf(journey: Journey): readonly StepView[] {
       told.push({ ...common(step), kind: 'translated', text: `${before} becomes ${now}` })
     ends.set(role, now)
     const key = `${step.namespace.id} ${role}`
-    if (step.direction === 'out' && role === 'request' && !routed.has(key) && !isBridged(journey, step)) {
+    if (
+      step.direction === 'out' &&
+      role === 'request' &&
+      !routed.has(key) &&
+      !isBridged(journey, step) &&
+      !isCarried(journey.steps, step)
+    ) {
       routed.add(key)
       told.push(...wayOf(journey, step.namespace, step))
     }
     told.push(seenStep(step))
+    if (isLastIn(journey, step)) told.push(...legacySteps(journey, step))
   }
   return told
+}
+
+/** Behind it the packet is the namespace's: iptables sees it from here on. */
+function isLastIn({ steps }: Journey, step: Sighting): boolean {
+  if (step.direction === 'out' || step.packet.role !== 'request') return false
+  const here = steps.filter(
+    one => one.kind === 'seen' && one.namespace.id === step.namespace.id && one.packet.role === 'request'
+  )
+  return here.findLast(one => one.kind === 'seen' && one.direction !== 'out') === step
+}
+
+function legacySteps({ legacy }: Journey, step: Sighting): readonly StepView[] {
+  const hits = legacy.get(step.namespace.id) ?? []
+  return hits
+    .filter(({ text }) => text !== '')
+    .map(({ table, chain, text }) => ({
+      ...common(step),
+      kind: 'rule',
+      table: `legacy ${table}`,
+      chain,
+      rule: text,
+      text: `legacy ${table} ${chain}: ${text} (its counter rose)`
+    }))
 }
 
 function common({ namespace, packet }: Step): Pick<StepView, 'role' | 'namespace' | 'namespaceId'> {
@@ -63,8 +93,15 @@ function seenStep(step: Sighting): StepView {
   const { link, direction, namespace } = step
   const master = namespace.links.find(one => one.index === link.master)
   const port = master === undefined ? '' : ` (port of ${master.name})`
-  const words = { in: 'in', out: 'out', foreign: 'ignored, for another MAC:' }
-  return { ...common(step), kind: 'seen', link: link.name, direction, text: `${words[direction]} ${link.name}${port}` }
+  // Of what hangs over it (macvlan), or of a neighbour's mistake.
+  const other = direction === 'foreign' ? ', for another MAC address than its own' : ''
+  return {
+    ...common(step),
+    kind: 'seen',
+    link: link.name,
+    direction,
+    text: `${direction === 'out' ? 'out' : 'in'} ${link.name}${port}${other}`
+  }
 }
 
 function ruleStep(journey: Journey, step: Judged): StepView {

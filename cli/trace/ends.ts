@@ -3,7 +3,7 @@ import { statSync } from 'node:fs'
 import { type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import type { NamespaceView, View } from '../../lib/view/model.ts'
 import type { Call } from '../call.ts'
-import { Containers } from '../container.ts'
+import { Containers, WHAT_TO_NAME } from '../container.ts'
 import { CommandError, UsageError } from '../output.ts'
 import { runtimeAt } from '../place.ts'
 
@@ -32,6 +32,7 @@ export function splitPort(text: string): { readonly word: string; readonly port:
  * @throws CommandError for one that nobody has
  */
 export async function endOf(word: string, near: View, view: View, call: Call): Promise<End> {
+  if (word === '') throw new UsageError('find container "": a name is missing', WHAT_TO_NAME)
   const address = parseAddress(word)
   if (address !== undefined) return { namespace: onlyOwner(near, word), address }
   const host = near.namespaces.find(one => one.isHost)

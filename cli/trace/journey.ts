@@ -16,7 +16,7 @@ import { buildProbe, type Probe, type Protocol } from './probe.ts'
 import { Ruleset } from './ruleset.ts'
 import { ownersOf, Surroundings } from './surroundings.ts'
 import { inOrder, type Step } from './timeline.ts'
-import { NamespaceGone, Watch } from './watch.ts'
+import { isDrop, NamespaceGone, Watch } from './watch.ts'
 
 /** What is asked for. */
 export interface Plan {
@@ -141,7 +141,7 @@ function send({ entry, from }: Plan, probe: Probe, watches: readonly Watch[]): s
 
 /** After it nothing new is expected. */
 function isEnd({ from, entry }: Plan, step: Step): boolean {
-  if (step.kind === 'judged') return step.trace.verdict?.name === 'drop' || step.trace.policy === 'drop'
+  if (step.kind === 'judged') return isDrop(step.trace) && step.packet.role !== 'question'
   if (step.packet.role === 'request' || step.namespace.id !== from.id) return false
   return entry === undefined ? step.direction === 'in' : step.direction === 'out' && step.link.index === entry.index
 }
@@ -149,7 +149,7 @@ function isEnd({ from, entry }: Plan, step: Step): boolean {
 /** Namespaces at the other end of what the packet left by, and those with its addresses: translated ones most of all. */
 function entered({ view }: Plan, steps: readonly Step[]): readonly NamespaceView[] {
   return steps.flatMap(step => {
-    const addressed = step.packet.role === 'error' ? [] : ownersOf(view, step.packet.destination)
+    const addressed = ['error', 'question'].includes(step.packet.role) ? [] : ownersOf(view, step.packet.destination)
     if (step.kind === 'judged' || step.direction !== 'out') return addressed
     const peer = view.namespaces.find(one => one.id === step.link.peer?.namespace)
     return peer === undefined ? addressed : [...addressed, peer]
@@ -173,6 +173,7 @@ function finish<T>({ plan, probe, watches, steps, refusal }: Finished, work: (jo
       steps,
       refusal,
       places: new Map(watches.map(one => [one.namespace.id, new Surroundings(one.namespace, one.net)])),
+      legacy: new Map(watches.map(one => [one.namespace.id, one.legacy.hits()])),
       words: step => {
         const ruleset = rulesets.get(step.namespace.id)
         if (ruleset === undefined) throw new Error('a rule was heard of where nobody listened')

@@ -34,7 +34,7 @@ import { encodeRule } from '../../lib/netlink/nf/rule.ts'
 import { decodeTable, encodeTable, encodeTableName } from '../../lib/netlink/nf/table.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
 import { NETLINK_NETFILTER } from '../../lib/sys/netlink-socket.ts'
-import { traceRules } from './match.ts'
+import { questionRules, traceRules } from './match.ts'
 import type { Probe } from './probe.ts'
 
 const PREFIX = 'patchbay-trace-'
@@ -59,7 +59,7 @@ export class Mark {
     try {
       const rules = traceRules(probe)
       this.#add(probe.source.family === 4 ? NFPROTO_IPV4 : NFPROTO_IPV6, rules)
-      this.#addForBridges(rules)
+      this.#addForBridges([...rules, ...questionRules(probe)])
     } catch (error) {
       this.close()
       throw error

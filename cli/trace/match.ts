@@ -1,8 +1,8 @@
 /** The same test as recognise.ts in the kernel's two languages: of packet sockets, and of nf_tables. */
 import type { Expression } from '../../lib/netlink/nf/expression.ts'
 import { NFT_CMP_EQ } from '../../lib/netlink/nf/expressions/cmp.ts'
-import { NFT_META_L4PROTO, NFT_META_NFTRACE } from '../../lib/netlink/nf/expressions/meta.ts'
-import { NFT_PAYLOAD_TRANSPORT_HEADER } from '../../lib/netlink/nf/expressions/payload.ts'
+import { NFT_META_L4PROTO, NFT_META_NFTRACE, NFT_META_PROTOCOL } from '../../lib/netlink/nf/expressions/meta.ts'
+import { NFT_PAYLOAD_NETWORK_HEADER, NFT_PAYLOAD_TRANSPORT_HEADER } from '../../lib/netlink/nf/expressions/payload.ts'
 import { NFT_REG_1 } from '../../lib/netlink/nf/nf-tables.ts'
 import {
   AND,
@@ -87,16 +87,48 @@ function loadOf(family: 4 | 6, { at, length, mask }: Field): Filter {
 /** `meta l4proto tcp @th,32,32 0x12345678 meta nftrace set 1`, a rule for each of them. */
 export function traceRules(probe: Probe): readonly (readonly Expression[])[] {
   return fieldsOf(probe).map(({ protocol, at, length, mask, value }) => [
-    { kind: 'meta', key: NFT_META_L4PROTO, register: NFT_REG_1, isStore: false },
+    load(NFT_META_L4PROTO),
     equals(new Uint8Array([protocol])),
     { kind: 'payload', register: NFT_REG_1, base: NFT_PAYLOAD_TRANSPORT_HEADER, offset: at, length },
     ...((mask ?? ALL) === ALL
       ? []
       : [{ kind: 'bitwise', register: NFT_REG_1, mask: bytesOf(mask ?? ALL, 4), xor: bytesOf(0, 4) } as const]),
     equals(bytesOf(value, length)),
-    { kind: 'immediate', register: NFT_REG_1, value: new Uint8Array([1]), verdict: undefined },
-    { kind: 'meta', key: NFT_META_NFTRACE, register: NFT_REG_1, isStore: true }
+    ...SET_NFTRACE
   ])
+}
+
+/**
+ * `ether type arp arp daddr ip 10.0.0.2 meta nftrace set 1`; of IPv6 neighbour discovery. For tables of family bridge: a rule
+ * that drops the question for a neighbour drops everything.
+ */
+export function questionRules({ source, destination }: Probe): readonly (readonly Expression[])[] {
+  const places = source.family === 4 ? [ARP_SENDER, ARP_TARGET] : [DISCOVERY_TARGET]
+  const base = source.family === 4 ? NFT_PAYLOAD_NETWORK_HEADER : NFT_PAYLOAD_TRANSPORT_HEADER
+  const kind: readonly Expression[] =
+    source.family === 4
+      ? [load(NFT_META_PROTOCOL), equals(bytesOf(ETH_P_ARP, 2))]
+      : [load(NFT_META_L4PROTO), equals(new Uint8Array([ICMP[6]]))]
+  return [source, destination].flatMap(({ bytes }) =>
+    places.map(offset => [
+      ...kind,
+      { kind: 'payload', register: NFT_REG_1, base, offset, length: bytes.length } as const,
+      equals(bytes),
+      ...SET_NFTRACE
+    ])
+  )
+}
+
+const ETH_P_ARP = 0x0806
+const [ARP_SENDER, ARP_TARGET] = [14, 24]
+const DISCOVERY_TARGET = 8
+const SET_NFTRACE: readonly Expression[] = [
+  { kind: 'immediate', register: NFT_REG_1, value: new Uint8Array([1]), verdict: undefined },
+  { kind: 'meta', key: NFT_META_NFTRACE, register: NFT_REG_1, isStore: true }
+]
+
+function load(key: number): Expression {
+  return { kind: 'meta', key, register: NFT_REG_1, isStore: false }
 }
 
 function equals(value: Uint8Array): Expression {

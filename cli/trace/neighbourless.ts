@@ -3,7 +3,8 @@ import { formatAddress, type IpAddress } from '../../lib/ip/address.ts'
 import type { LinkView, NamespaceView } from '../../lib/view/model.ts'
 import { type Journey, lost, nameOf, type Outcome, placeOf } from './outcome.ts'
 import { linkWith, ownersOf } from './surroundings.ts'
-import type { Sighting } from './watch.ts'
+import { dropped } from './verdicts.ts'
+import type { Judged, Sighting } from './watch.ts'
 
 /** Who has the address that a packet goes to next, and by which port of a bridge it hangs. */
 interface Target {
@@ -27,6 +28,13 @@ export function neighbourless(
   const text = formatAddress(address)
   const evidence = [`ip neigh show ${text} dev ${link.name}: ${state}`]
   const what = `no neighbour ${text} on ${link.name} of ${nameOf(namespace)}`
+  const unasked = journey.steps.find(
+    (step): step is Judged => step.kind === 'judged' && step.packet.role === 'question'
+  )
+  if (unasked !== undefined) {
+    const rule = dropped(journey, unasked)
+    return { ...rule, what: `${what}: ${rule.what}`, evidence: [...evidence, ...rule.evidence] }
+  }
   const target = targetAt(journey, address)
   if (target === undefined)
     return lost(
@@ -34,7 +42,7 @@ export function neighbourless(
       evidence,
       'is the container gone? Look at patchbay map; if it is on another host, at that host'
     )
-  const cause = whyNotHeard(portOf(journey, namespace, link), target)
+  const cause = overParent(namespace, link, target) ?? whyNotHeard(portOf(journey, namespace, link), target)
   return lost(`${what}: ${cause.what}`, [...evidence, ...cause.evidence], cause.remedy)
 }
 
@@ -87,6 +95,20 @@ function whyNotHeard(asker: Target['port'], { namespace, link, port }: Target): 
       [],
       'look for rules of families arp, bridge and netdev, and for VLAN filtering: nft list ruleset, bridge vlan'
     )
+  )
+}
+
+/** A macvlan or ipvlan and the interface that it hangs over do not hear each other: a rule of the kernel, not a fault. */
+function overParent(namespace: NamespaceView, link: LinkView, target: Target): Cause | undefined {
+  const hangsOver = (child: LinkView, at: NamespaceView, parent: LinkView): boolean =>
+    /^(?:macvlan|ipvlan)$/.test(child.kind) && child.peer?.namespace === at.id && child.peer.index === parent.index
+  const isOver = hangsOver(link, target.namespace, target.link) || hangsOver(target.link, namespace, link)
+  if (!isOver) return undefined
+  const [child, parent] = link.kind.endsWith('vlan') ? [link, target.link] : [target.link, link]
+  return cause(
+    `${child.kind} ${child.name} hangs over ${parent.name}, and the kernel passes nothing between the two`,
+    [`ip -d link show ${child.name}: ${child.kind}, over ${parent.name}`],
+    `give the host a ${child.kind} of its own over ${parent.name} with an address of the network, or use a network of driver bridge`
   )
 }
 

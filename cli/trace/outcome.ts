@@ -1,5 +1,6 @@
 /** What became of a probe: its form, shared by those who find out and those who tell. */
 import type { LinkView, NamespaceView, View } from '../../lib/view/model.ts'
+import type { LegacyHit } from './legacy.ts'
 import type { Probe } from './probe.ts'
 import type { RuleWords } from './ruleset.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -29,6 +30,8 @@ export interface Journey {
   readonly refusal: string
   /** Of every namespace that was watched, by its id. */
   readonly places: ReadonlyMap<string, Surroundings>
+  /** Of legacy iptables, by namespace: what counted something meanwhile. */
+  readonly legacy: ReadonlyMap<string, readonly LegacyHit[]>
   readonly words: (step: Judged) => RuleWords
 }
 

@@ -84,6 +84,16 @@ test('errors quote what they are about', () => {
   assert.is(recognise(SYN, hex(`${outer} 03040000 00000578 ${other}`)), undefined)
 })
 
+test('questions for neighbours: of ARP and of neighbour discovery, as far as a trace shows them', () => {
+  const arp = hex('00010800 06040001 020000000001 0a000001 000000000000 0a000002')
+  assert.is(recognise(PING, arp)?.role, 'question')
+  assert.is(recognise({ ...PING, source: address('10.9.9.1'), destination: address('10.9.9.2') }, arp), undefined)
+  const solicitation = 'fd000000000000000000000000000001 ff0200000000000000000001ff000002 87000000 00000000'
+  const header = '60000000 00203aff'
+  assert.is(recognise(PING6, hex(`${header} ${solicitation} fd0000000000000000000000`))?.role, 'question')
+  assert.is(recognise(PING6, hex(`${header} ${solicitation} fd1100000000000000000000`)), undefined)
+})
+
 test('bytes that end anywhere are recognised or not, and nothing is thrown', () => {
   for (const probe of [PING, SYN, DATAGRAM, PING6]) {
     const whole = buildProbe(probe)

@@ -9,9 +9,12 @@ export interface IcmpError {
   readonly mtu: number
 }
 
-/** What a packet is to the probe: itself, what its target says to it, what somebody on the way says about it. */
+/**
+ * What a packet is to the probe: itself, what its target says to it, what somebody on the way says about it; a question for a
+ * neighbour at one of its ends (ARP, neighbour discovery), or the answer to it.
+ */
 export interface Recognised {
-  readonly role: 'request' | 'answer' | 'error'
+  readonly role: 'request' | 'answer' | 'error' | 'question'
   readonly source: IpAddress
   readonly destination: IpAddress
   /** 0 for ICMP. */
@@ -55,6 +58,8 @@ class Bytes {
 export function recognise(probe: Probe, packet: Uint8Array): Recognised | undefined {
   const { family } = probe.source
   const ip = new Bytes(packet)
+  if (ip.u32(0) === ETHERNET_IPV4)
+    return isArpAbout(probe, packet) ? { ...QUESTION, source: probe.source, destination: probe.destination } : undefined
   if (ip.u8(0) >> 4 !== family || packet.length < IP_HEADER[family]) return undefined
   const start = family === 4 ? (ip.u8(0) & 0x0f) * 4 : IP_HEADER[6]
   const width = family === 4 ? 4 : 16
@@ -71,6 +76,12 @@ export function recognise(probe: Probe, packet: Uint8Array): Recognised | undefi
   }
   const protocol = family === 4 ? ip.u8(9) : ip.u8(6)
   if (protocol === ICMP[family]) {
+    const isNeighbours = [NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT].includes(body.u8(0)) && family === 6
+    const target = packet.subarray(start + 8)
+    if (isNeighbours)
+      return [probe.source, probe.destination].some(one => startsSo(target, one.bytes))
+        ? { ...common, role: 'question' }
+        : undefined
     const seen = recogniseIcmp(probe, body)
     return seen === undefined ? undefined : { ...common, ...seen }
   }
@@ -79,6 +90,32 @@ export function recognise(probe: Probe, packet: Uint8Array): Recognised | undefi
   if (role === undefined) return undefined
   const isReset = probe.protocol === 'tcp' && (body.u8(13) & 0x04) !== 0
   return { ...common, role, sourcePort: body.u16(0), destinationPort: body.u16(2), isReset }
+}
+
+/** Of ARP: hardware Ethernet, protocol IPv4. */
+const ETHERNET_IPV4 = 0x00010800
+const [ARP_SENDER, ARP_TARGET] = [14, 24]
+const NEIGHBOUR_SOLICITATION = 135
+const NEIGHBOUR_ADVERTISEMENT = 136
+const QUESTION = {
+  role: 'question',
+  sourcePort: 0,
+  destinationPort: 0,
+  ttl: 0,
+  isReset: false,
+  error: undefined
+} as const
+
+function isArpAbout({ source, destination }: Probe, arp: Uint8Array): boolean {
+  return [source, destination].some(({ bytes }) =>
+    [ARP_SENDER, ARP_TARGET].some(at => startsSo(arp.subarray(at), bytes))
+  )
+}
+
+/** Of what is there: a trace holds only the beginning. */
+function startsSo(seen: Uint8Array, wanted: Uint8Array): boolean {
+  const length = Math.min(seen.length, wanted.length)
+  return length >= 4 && wanted.subarray(0, length).every((byte, at) => seen[at] === byte)
 }
 
 function roleOfTcp(probe: Probe, tcp: Bytes): Recognised['role'] | undefined {

@@ -17,7 +17,12 @@ const LABELS: Readonly<Record<StepView['kind'], string>> = {
   neighbour: 'neighbour ',
   translated: 'translated: '
 }
-const HEADINGS = { request: '', answer: 'the answer', error: 'an error about it' } as const
+const HEADINGS = {
+  request: '',
+  answer: 'the answer',
+  error: 'an error about it',
+  question: 'the question for a neighbour'
+} as const
 
 /** @param title what was sent from where to where */
 export function report(title: string, ways: readonly WayView[]): string {

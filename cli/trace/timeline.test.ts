@@ -99,6 +99,16 @@ test('namespaces behind each other as the packet went, rules between their inter
   ])
 })
 
+test('a macvlan goes out over its parent, and the answer comes in by both', () => {
+  const parent = namespace('host', [link(5, 'up0')])
+  const child = namespace('red', [{ ...link(7, 'mv0', { namespace: 'host', index: 5 }), kind: 'macvlan' }])
+  const steps = [
+    ...[seen(child, 'out', 'mv0'), seen(child, 'in', 'mv0', 'answer')],
+    ...[seen(parent, 'out', 'up0'), seen(parent, 'in', 'up0', 'answer')]
+  ]
+  assert.equal(names(inOrder('red', steps)), ['red out mv0', 'host out up0', 'host in up0', 'red in mv0'])
+})
+
 test('what never leaves, and what nobody sees', () => {
   assert.equal(names(inOrder('red', [rule(RED, 'output', 0)])), ['red output'])
   assert.equal(inOrder('red', []), [])

@@ -6,6 +6,7 @@
  * other as the packet went, over the wires that it left by. No clock is asked: the kernel stamps packets only some time after
  * it was asked to.
  */
+import type { LinkPlace } from '../../lib/view/model.ts'
 import type { Judged, Sighting } from './watch.ts'
 
 export type Step = Sighting | Judged
@@ -26,13 +27,29 @@ export function inOrder(from: string, steps: readonly Step[]): readonly Step[] {
       continue
     }
     ordered.push(step)
-    const next = step.kind === 'seen' && step.direction === 'out' ? step.link.peer : undefined
-    const there = next === undefined ? undefined : waiting.get(next.namespace)
-    if (next !== undefined && there?.some(one => cameInBy(one, next.index, step.packet.role)) === true) {
-      current = next.namespace
-    }
+    const following = ids.find(id => id !== current && waiting.get(id)?.some(one => isNext(step, one)) === true)
+    if (following !== undefined) current = following
   }
   return ordered
+}
+
+/** Whether a packet that was seen here is seen there next: at the other end of a veth pair, below a macvlan, above its parent. */
+function isNext(here: Step, there: Step): boolean {
+  if (here.kind !== 'seen' || there.kind !== 'seen' || here.packet.role !== there.packet.role) return false
+  const isOut = there.direction === 'out'
+  if (here.direction !== 'out') return !isOut && there.link.kind !== 'veth' && isAt(here, there.link.peer)
+  return isAt(there, here.link.peer) && isOut === (here.link.kind !== 'veth')
+}
+
+function isAt({ namespace, link }: Sighting, place: LinkPlace | undefined): boolean {
+  return place !== undefined && namespace.id === place.namespace && link.index === place.index
+}
+
+/** Sent by an interface of another namespace that hangs over this one, such as a macvlan: nothing is routed here. */
+export function isCarried(steps: readonly Step[], step: Sighting): boolean {
+  return steps.some(
+    one => one.kind === 'seen' && one.direction === 'out' && one.link.kind !== 'veth' && isNext(one, step)
+  )
 }
 
 function cameInBy(step: Step, index: number, role: Step['packet']['role']): boolean {

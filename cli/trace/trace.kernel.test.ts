@@ -87,8 +87,20 @@ const WAYS: readonly BrokenWay[] = [
     wait: '--wait=0.3',
     trace: ['c1', OUTSIDE],
     breaks: site => site.sh(site.host, 'iptables-legacy -N ufw-before-forward; iptables-legacy -P FORWARD DROP'),
-    says: /^fails: dropped by .*chain FORWARD of legacy iptables .*; ufw set it$/m,
+    says: /^fails: dropped by policy of chain FORWARD of legacy iptables \(table filter\) in the host; ufw set it$/m,
+    shows: /^ {4}seen: policy DROP: its counter rose meanwhile$/m,
     mends: site => site.sh(site.host, 'iptables-legacy -P FORWARD ACCEPT')
+  },
+  {
+    name: 'a rule of legacy iptables refuses a port, as if nobody listened',
+    trace: ['c1', 'c2:80'],
+    breaks: site => {
+      listen(site, site.box(1), '0.0.0.0', 80)
+      site.sh(site.box(1), 'iptables-legacy -A INPUT -p tcp --dport 80 -j REJECT --reject-with tcp-reset')
+    },
+    says: /^fails: dropped by a rule of chain INPUT of legacy iptables \(table filter\) in c2$/m,
+    shows: /^ {4}seen: -p tcp -m tcp --dport 80 -j REJECT --reject-with tcp-reset: its counter rose meanwhile$/m,
+    mends: site => site.sh(site.box(1), 'iptables-legacy -F INPUT')
   },
   {
     name: 'a rule of iptables drops a port',
@@ -115,6 +127,38 @@ const WAYS: readonly BrokenWay[] = [
     says: /^fails: dropped by a rule of chain passed \(table bridge guard\) in the host$/m,
     shows: /^ {4}seen: hook forward: iifname vred oifname vblue meta protocol ip ip protocol icmp counter drop$/m,
     mends: site => nft(site, site.host, 'flush chain bridge guard passed')
+  },
+  {
+    name: 'a rule of nftables drops the question for the neighbour',
+    wait: '--wait=0.3',
+    trace: ['c1', 'c2'],
+    breaks: site =>
+      nft(
+        site,
+        site.host,
+        'add table bridge guard',
+        'add chain bridge guard passed { type filter hook forward priority 0; policy drop; }'
+      ),
+    says: /^fails: no neighbour 10\.77\.0\.3 on eth0 of c1: the question for it was dropped by policy of chain passed \(table bridge guard\) in the host$/m,
+    shows: /^ {4}seen: hook forward: policy drop$/m,
+    mends: site => nft(site, site.host, 'delete table bridge guard')
+  },
+  {
+    name: 'the same for IPv6',
+    wait: '--wait=0.3',
+    trace: ['c1', 'fd77::3'],
+    breaks: site => {
+      site.ip(site.box(1), 'addr add fd77::3/64 dev eth0 nodad')
+      nft(
+        site,
+        site.host,
+        'add table bridge guard',
+        'add chain bridge guard passed { type filter hook forward priority 0; }',
+        'add rule bridge guard passed iifname "vred" icmpv6 type nd-neighbor-solicit drop'
+      )
+    },
+    says: /^fails: no neighbour fd77::3 on eth0 of c1: the question for it was dropped by a rule of chain passed \(table bridge guard\) in the host$/m,
+    mends: site => nft(site, site.host, 'delete table bridge guard')
   },
   {
     name: 'the host does not forward',
@@ -158,6 +202,26 @@ const WAYS: readonly BrokenWay[] = [
       site.ip(site.host, 'link add other0 type bridge', 'link set other0 up', 'link set vblue master other0'),
     says: /^fails: no neighbour .*: they are not on one bridge: vred is on patch0, vblue on other0$/m,
     mends: site => site.ip(site.host, 'link set vblue master patch0')
+  },
+  {
+    name: 'a macvlan, and the host that it hangs over',
+    wait: '--wait=0.3',
+    trace: ['c1', '192.0.2.1'],
+    breaks: site => {
+      const red = String(site.box(0).pid)
+      site.ip(site.box(0), 'link del eth0')
+      site.ip(site.host, `link add link up0 name mv0 netns ${red} type macvlan mode bridge`)
+      site.ip(site.box(0), 'addr add 192.0.2.50/24 dev mv0', 'link set mv0 up')
+    },
+    says: /^fails: no neighbour 192\.0\.2\.1 on mv0 of c1: macvlan mv0 hangs over up0, and the kernel passes nothing between the two$/m,
+    mends: site =>
+      site.ip(
+        site.host,
+        'addr del 192.0.2.1/24 dev up0',
+        'link add link up0 name host0 type macvlan mode bridge',
+        'addr add 192.0.2.1/24 dev host0',
+        'link set host0 up'
+      )
   },
   {
     name: "another program took the bridge's address",

@@ -1,12 +1,13 @@
 /** Outcomes that nobody says: the packet was seen somewhere, and nowhere behind. What is there tells why. */
 import { formatAddress, type IpAddress, isLoopback } from '../../lib/ip/address.ts'
+import { parsePrefix, prefixContains } from '../../lib/ip/prefix.ts'
 import type { LinkView, NamespaceView } from '../../lib/view/model.ts'
-import { readBaseChains } from '../doctor/base-chains.ts'
-import { makerOf } from '../doctor/makers.ts'
+import { socketText } from './listeners.ts'
 import { lostOnBridge, neighbourless } from './neighbourless.ts'
 import { type Journey, lost, nameOf, type Outcome, placeOf, reached } from './outcome.ts'
 import type { Recognised } from './recognise.ts'
 import { returnPath, wayless } from './refused.ts'
+import { linkWith, ownersOf } from './surroundings.ts'
 import { answered } from './verdicts.ts'
 import type { Sighting } from './watch.ts'
 
@@ -60,7 +61,7 @@ function neverLeft(journey: Journey, namespace: NamespaceView): Outcome {
     lost(
       `it never left ${nameOf(namespace)}`,
       [],
-      'look for rules there that the kernel does not tell of: legacy iptables, family netdev, eBPF'
+      'look for rules there that the kernel does not tell of: family netdev, tc, eBPF'
     )
   )
 }
@@ -82,7 +83,7 @@ function down(namespace: NamespaceView, link: LinkView): Outcome {
 
 /** It left by an interface, and did not come in anywhere. */
 function lostBehind(journey: Journey, last: Sighting): Outcome {
-  const { namespace, link, packet } = last
+  const { namespace, link } = last
   if (link.kind === 'bridge') return lostOnBridge(journey, last, nextHop(journey, last))
   const far = journey.view.namespaces.find(one => one.id === link.peer?.namespace)
   const other = far?.links.find(one => one.index === link.peer?.index)
@@ -94,6 +95,33 @@ function lostBehind(journey: Journey, last: Sighting): Outcome {
       'look for filters of tc and XDP on both: tc filter show, ip link'
     )
   }
+  return untranslated(journey, last) ?? outOfSight(last)
+}
+
+/** RFC 1918, RFC 6598, RFC 4193 */
+const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7'].flatMap(
+  text => parsePrefix(text) ?? []
+)
+
+/** It went out with an address that only this host knows a way to. */
+function untranslated(journey: Journey, { namespace, link, packet }: Sighting): Outcome | undefined {
+  const { source } = packet
+  const isKnownOutside = linkWith(namespace, source) !== undefined || ownersOf(journey.view, source).length === 0
+  if (
+    packet.role !== 'request' ||
+    isKnownOutside ||
+    !PRIVATE.some(prefix => prefix.address.family === source.family && prefixContains(prefix, source))
+  )
+    return undefined
+  const text = formatAddress(source)
+  return lost(
+    `it left ${nameOf(namespace)} by ${link.name} as ${text}, and no answer came: nothing masquerades it, and who is outside knows no way back`,
+    [`${link.name} sent it as ${text}`, 'no rule of hook postrouting has translated it'],
+    `masquerade the network (ipMasq: true; patchbay network create does), or tell the routers outside a way to ${text}`
+  )
+}
+
+function outOfSight({ namespace, link, packet }: Sighting): Outcome {
   const to = formatAddress(packet.destination)
   return lost(
     `it left this host by ${link.name} towards ${to}, and no answer came`,
@@ -134,7 +162,6 @@ function lostInside(journey: Journey, last: Sighting): Outcome {
     wayless(journey, namespace, last) ??
     waiting(journey, namespace, packet.destination) ??
     tooLarge(journey, last) ??
-    legacyPolicy(journey, namespace) ??
     unknown(last)
   )
 }
@@ -149,25 +176,11 @@ function tooLarge(journey: Journey, { namespace, packet, length }: Sighting): Ou
   )
 }
 
-/** Of legacy iptables nothing is told; but its policies can be read. */
-function legacyPolicy(journey: Journey, namespace: NamespaceView): Outcome | undefined {
-  const chain = readBaseChains(placeOf(journey, namespace).namespaceFd).find(
-    one => one.family.endsWith('-legacy') && one.isForward && one.drops
-  )
-  if (chain === undefined) return undefined
-  const { who, remedy } = makerOf(chain)
-  return lost(
-    `dropped by chain ${chain.name} of legacy iptables (table ${chain.table}) in ${nameOf(namespace)}${who === '' ? '' : `; ${who} set it`}`,
-    [`${chain.family} -S ${chain.name}: policy DROP`],
-    remedy
-  )
-}
-
 function unknown({ namespace, link }: Sighting): Outcome {
   return lost(
     `it came in by ${link.name} of ${nameOf(namespace)}, and left by nothing`,
     [],
-    'look for rules that the kernel does not tell of: legacy iptables, family netdev, eBPF; and at nstat -az'
+    'look for rules that the kernel does not tell of: family netdev, tc, eBPF; and at nstat -az'
   )
 }
 
@@ -197,13 +210,10 @@ function ignored(journey: Journey, { namespace, packet }: Sighting): Outcome {
   const listeners = place.listeners(protocol, packet.destinationPort)
   const port = `${protocol} port ${String(packet.destinationPort)}`
   if (protocol === 'udp' && listeners.length > 0)
-    return reached(
-      `${where} has a program on ${port}, which has it now and did not answer`,
-      listeners.map(one => `a socket of ${formatAddress(one.address)}:${String(one.port)}`)
-    )
+    return reached(`${where} has a program on ${port}, which has it now and did not answer`, listeners.map(socketText))
   return lost(
     `it arrived at ${where}, and nothing answers on ${port}`,
-    listeners.map(one => `a socket of ${formatAddress(one.address)}:${String(one.port)}`),
-    'is the program there overloaded (ss -lnt: Recv-Q)? Rules of legacy iptables are not told either'
+    listeners.map(socketText),
+    'is the program there overloaded (ss -lnt: Recv-Q)?'
   )
 }

@@ -1,7 +1,11 @@
 /** Outcomes that somebody says: the answer, a refusal, a rule that drops, an error on the way. */
-import { formatAddress, isLoopback, isUnspecified } from '../../lib/ip/address.ts'
+import { formatAddress } from '../../lib/ip/address.ts'
+import type { NamespaceView } from '../../lib/view/model.ts'
 import { visible } from '../../lib/view/visible.ts'
-import { type Journey, lost, nameOf, type Outcome, placeOf, portText, reached } from './outcome.ts'
+import { makerOf } from '../doctor/makers.ts'
+import { isLegacyDrop, type LegacyHit } from './legacy.ts'
+import { nobodyListens } from './listeners.ts'
+import { type Journey, lost, nameOf, type Outcome, portText, reached } from './outcome.ts'
 import type { IcmpError } from './recognise.ts'
 import { returnPath, wayless } from './refused.ts'
 import { ownersOf } from './surroundings.ts'
@@ -23,47 +27,6 @@ function outside({ entry, probe }: Journey): readonly string[] {
   return entry === undefined ? [] : [`the answer goes to ${formatAddress(probe.source)} by ${entry.name}`]
 }
 
-/** The packet arrived, and the kernel there says that no program wants it. */
-function nobodyListens(journey: Journey): Outcome {
-  const { probe, view } = journey
-  const last = journey.steps.findLast(step => step.kind === 'seen' && step.packet.role === 'request')
-  const target = last?.namespace
-  const where = target === undefined ? formatAddress(probe.destination) : nameOf(target)
-  const port = last?.packet.destinationPort ?? probe.port
-  const what = `reached, but nobody listens on ${probe.protocol} port ${String(port)} of ${where}`
-  const published = view.networks
-    .flatMap(network => network.attachments.flatMap(one => one.ports.map(port => ({ one, port }))))
-    .find(
-      ({ port }) =>
-        port.hostPort <= probe.port && probe.port < port.hostPort + port.count && port.protocol === probe.protocol
-    )
-  if (target?.isHost === true && published !== undefined && published.port.hostAddress !== '') {
-    const { hostAddress } = published.port
-    return lost(
-      `port ${String(probe.port)} is published on ${hostAddress} only`,
-      [
-        `container ${published.one.containerId} publishes ${hostAddress}:${String(probe.port)}`,
-        `asked for: ${formatAddress(probe.destination)}`
-      ],
-      `publish it on every address (without ${hostAddress}: in front), or ask at ${hostAddress}`
-    )
-  }
-  if (target === undefined || probe.protocol === 'icmp') return lost(what, [], 'start the service')
-  const others = placeOf(journey, target).listeners(probe.protocol, port)
-  const loopback = others.find(one => isLoopback(one.address))
-  if (loopback === undefined)
-    return lost(
-      what,
-      others.map(one => `there is ${formatAddress(one.address)}`),
-      'start the service there, or name the port that it has'
-    )
-  return lost(
-    `the service on port ${String(port)} of ${where} listens on ${formatAddress(loopback.address)} only`,
-    others.map(one => `a socket of ${formatAddress(one.address)}:${String(one.port)}`),
-    `have the program listen on ${others.some(one => isUnspecified(one.address)) ? 'that address' : '0.0.0.0 or ::'} inside the container`
-  )
-}
-
 /** A rule or a policy ended it. */
 export function dropped(journey: Journey, step: Judged): Outcome {
   const rule = journey.words(step)
@@ -76,13 +39,35 @@ export function dropped(journey: Journey, step: Judged): Outcome {
     : rule.who === ''
       ? ''
       : `; ${rule.who} set it`
-  const whose = packet.role === 'answer' ? 'the answer was ' : ''
+  const whose = { request: '', error: '', answer: 'the answer was ', question: 'the question for it was ' }[packet.role]
   return lost(
     `${whose}dropped by ${said}${tool} (table ${rule.table}) in ${nameOf(namespace)}${maker}`,
     [
       `${rule.hook === '' ? '' : `hook ${rule.hook}: `}${rule.text === '' ? `rule ${String(step.trace.handle)}` : rule.text}`
     ],
     ownRemedy(table) ?? (namespace.isHost && rule.hook !== 'input' ? rule.remedy : 'accept it there, before that')
+  )
+}
+
+/** A rule of legacy iptables dropped or rejected something where the packet was seen last. */
+export function droppedByLegacy(journey: Journey): Outcome | undefined {
+  const ends = (['answer', 'request'] as const).flatMap(role => {
+    const last = journey.steps.findLast(
+      one => one.kind === 'seen' && one.packet.role === role && one.direction !== 'out'
+    )
+    return last === undefined ? [] : [last.namespace]
+  })
+  const dropIn = (one: NamespaceView): LegacyHit | undefined => journey.legacy.get(one.id)?.find(isLegacyDrop)
+  const namespace = [...ends, journey.from].find(one => dropIn(one) !== undefined)
+  const hit = namespace === undefined ? undefined : dropIn(namespace)
+  if (namespace === undefined || hit === undefined) return undefined
+  const { table, chain, text, siblings } = hit
+  const { who, remedy } = makerOf({ table, siblings })
+  const said = text.startsWith('policy') ? 'policy' : 'a rule'
+  return lost(
+    `dropped by ${said} of chain ${chain} of legacy iptables (table ${table}) in ${nameOf(namespace)}${who === '' ? '' : `; ${who} set it`}`,
+    [`${text}: its counter rose meanwhile`],
+    chain === 'INPUT' ? 'accept it there, before that' : remedy
   )
 }
 

@@ -9,6 +9,7 @@ import { NETLINK_NETFILTER } from '../../lib/sys/netlink-socket.ts'
 import { inNamespace } from '../../lib/sys/netns.ts'
 import { type CapturedPacket, PacketCapture } from '../../lib/sys/packet-capture.ts'
 import type { LinkView, NamespaceView } from '../../lib/view/model.ts'
+import { LegacyCounters } from './legacy.ts'
 import { Mark } from './mark.ts'
 import { captureFilter } from './match.ts'
 import type { Probe } from './probe.ts'
@@ -39,6 +40,8 @@ export class Watch {
   readonly namespace: NamespaceView
   readonly net: Net
   readonly #probe: Probe
+  /** Rules of legacy iptables, which no event tells of. */
+  readonly legacy: LegacyCounters
   readonly #capture: PacketCapture
   readonly #events: KernelEvents | undefined
   readonly #mark: Mark | undefined
@@ -51,16 +54,12 @@ export class Watch {
     this.#probe = probe
     this.net = openNet(namespace)
     const fd = this.net.namespaceFd()
+    this.legacy = new LegacyCounters(fd, probe.source.family)
     this.#capture = inNamespace(fd, () => new PacketCapture(captureFilter(probe)))
     this.#mark = orNone(() => new Mark(fd, probe))
     this.#events = orNone(() =>
       inNamespace(fd, () => new KernelEvents(NETLINK_NETFILTER, [NFNLGRP_NFTRACE], EVENT_BYTES))
     )
-  }
-
-  /** Whether the packet filter can be asked: not on kernels without nf_tables. */
-  get hearsRules(): boolean {
-    return this.#mark !== undefined && this.#events !== undefined
   }
 
   /** What has come since the last call. */
@@ -81,7 +80,7 @@ export class Watch {
       const { index, packet } = one
       const link = this.namespace.links.find(candidate => candidate.index === index)
       const seen = recognise(this.#probe, packet)
-      if (seen === undefined || link === undefined) continue
+      if (seen === undefined || seen.role === 'question' || link === undefined) continue
       const { namespace } = this
       // What passes a bridge is for another MAC address than the port's.
       const direction = one.direction === 'foreign' && link.master !== 0 ? 'in' : one.direction
@@ -97,7 +96,9 @@ export class Watch {
         if (message.type !== nfType(NFNL_SUBSYS_NFTABLES, NFT_MSG_TRACE)) continue
         const trace = decodeTrace(message.payload)
         const packet = this.#packetOf(trace)
-        if (packet !== undefined) all.push({ kind: 'judged', namespace: this.namespace, trace, packet })
+        // Of questions for neighbours only the end is of interest: there are many, for every port of a bridge.
+        if (packet === undefined || (packet.role === 'question' && !isDrop(trace))) continue
+        all.push({ kind: 'judged', namespace: this.namespace, trace, packet })
       }
     }
     return all
@@ -123,6 +124,11 @@ export class Watch {
     else this.#packets.set(id, packet)
     return packet
   }
+}
+
+/** Whether a rule or a policy ended the packet's way. */
+export function isDrop({ verdict, policy }: NfTrace): boolean {
+  return verdict?.name === 'drop' || policy === 'drop'
 }
 
 /** @throws {Error} when it is another one by now */

@@ -47,7 +47,7 @@ export class Chain {
     const plugin = plugins[index] ?? {}
     const input = JSON.stringify({ cniVersion, name, ...plugin, ...(prevResult === undefined ? {} : { prevResult }) })
     const netns = attachment.netns?.path ?? ''
-    const key = `${index} ${verb} ${attachment.containerId} ${netns}`
+    const key = `${index} ${verb} ${attachment.containerId} ${attachment.ifName} ${netns}`
     const known = this.#calls.get(key)
     if (known !== undefined) {
       writeFileSync(known.outputPath.replace(/out$/, 'in'), input)

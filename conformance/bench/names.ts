@@ -6,7 +6,7 @@ import { Chain, type JsonObject, sum } from './chain.ts'
 import { BRIDGE_NEEDS, bridge, PATH, published, VERSION } from './networks.ts'
 import { command, type Round, type Scenario, type Stage } from './scenario.ts'
 
-const COMMAND = join(import.meta.dirname, '..', '..', 'dist', 'node', 'patchbay')
+export const COMMAND = join(import.meta.dirname, '..', '..', 'dist', 'node', 'patchbay')
 const READY_MS = 20_000
 /** Where plugins ask unless told otherwise; the directory is the stage's own. */
 const SOCKET = '/run/patchbay/agent.sock'
@@ -21,8 +21,9 @@ const DNSMASQ = '127.0.0.53'
 const RESOLVER = '127.0.0.11'
 
 /** An agent of this host, on the first processor alone; ends with the stage. */
-class NamesHost {
+export class NamesHost {
   readonly directory: string
+  readonly socket = SOCKET
   readonly #stage: Stage
 
   constructor(stage: Stage) {
@@ -30,11 +31,11 @@ class NamesHost {
     this.directory = `/run/names-${stage.id}`
     for (const path of [this.directory, dirname(SOCKET)]) mkdirSync(path, { recursive: true })
     const config = join(this.directory, 'agent.json')
-    const { stateDir } = this
+    const { stateDir, confDir } = this
     const registryDir = join(this.directory, 'registry')
     writeFileSync(
       config,
-      JSON.stringify({ socket: SOCKET, stateDir: this.directory, registryDir, pluginStateDir: stateDir })
+      JSON.stringify({ socket: SOCKET, stateDir: this.directory, registryDir, pluginStateDir: stateDir, confDir })
     )
     this.run(COMMAND, ['agent', '--config', config])
     waitFor('the agent', () => existsSync(SOCKET))
@@ -43,6 +44,11 @@ class NamesHost {
 
   get stateDir(): string {
     return join(this.directory, 'state')
+  }
+
+  /** Where the agent looks for networks. */
+  get confDir(): string {
+    return join(this.directory, 'net.d')
   }
 
   get plugin(): JsonObject {
@@ -67,7 +73,10 @@ function waitFor(what: string, isThere: () => boolean): void {
   }
 }
 
-/** A whole container start of nerdctl's, with and without names, in turns on one host. */
+/**
+ * A whole container start of nerdctl's, with and without names, in turns on one host. One more plugin that does nothing tells what of
+ * the difference is any fifth program's.
+ */
 const CHAIN_WITH_NAMES: Scenario = {
   id: 'names-chain',
   title: 'bridge ipMasq + portmap + firewall + tuning, with and without dns, in turns',
@@ -83,18 +92,22 @@ const CHAIN_WITH_NAMES: Scenario = {
       { type: 'tuning' }
     ]
     const options = { name: 'bench', cniVersion: VERSION, env: { PATH } }
-    const chains = [plain, [...plain, plugin]].map(plugins => new Chain(stage.contestant.dir, { ...options, plugins }))
+    const variants = [
+      ['with names', [...plain, plugin]],
+      ['without names', plain],
+      ['without names, with one that does nothing', [...plain, { type: 'tuning' }]]
+    ] as const
+    const chains = variants.map(
+      ([name, plugins]) => [name, new Chain(stage.contestant.dir, { ...options, plugins })] as const
+    )
     let turn = 0
     return (): Round => {
       const round: Record<string, number> = {}
       turn += 1
-      for (const at of turn % 2 === 0 ? [0, 1] : [1, 0]) {
-        const chain = chains[at]
-        if (chain === undefined) continue
+      for (const [name, chain] of [...chains.slice(turn % 3), ...chains.slice(0, turn % 3)]) {
         const attachment = { containerId: 'bench-1', ifName: 'eth0', netns: stage.container('c1') }
-        const name = at === 0 ? 'without' : 'with'
-        round[`ADD ${name} names`] = sum(chain.add(attachment), chain.all)
-        round[`DEL ${name} names`] = sum(chain.del(attachment), chain.all)
+        round[`ADD ${name}`] = sum(chain.add(attachment), chain.all)
+        round[`DEL ${name}`] = sum(chain.del(attachment), chain.all)
         stage.forget('c1')
       }
       return round

@@ -5,32 +5,9 @@ import type { Netns } from '../netns.ts'
 import { Chain, type JsonObject } from './chain.ts'
 import { publishOthers } from './growth.ts'
 import { bridge, PATH, published, VERSION, vxlan } from './networks.ts'
+import type { PathScenario, Route } from './path.ts'
 import { type Contestant, command, line, nameOf, type Stage } from './scenario.ts'
-
-/** Who sends, who listens where, and the address that the sender connects to. */
-export interface Route {
-  readonly from: Netns
-  readonly to: Netns
-  readonly listen: readonly [address: string, port: number]
-  readonly connect: readonly [address: string, port: number]
-}
-
-/** One way to make a path. */
-export interface Subject {
-  readonly name: string
-  readonly contestant: Contestant
-  /** Called inside the stage's host. */
-  readonly build: (stage: Stage) => Route
-}
-
-export interface PathScenario {
-  readonly id: string
-  readonly title: string
-  /** The kind of link that the kernel must have. */
-  readonly kind?: string
-  /** The first is what the others are compared with. */
-  readonly subjects: (contestants: readonly Contestant[]) => readonly Subject[]
-}
+import { SERVICE } from './service-path.ts'
 
 const BY_HAND = 'by hand'
 const HAND: Contestant = { name: BY_HAND, dir: '' }
@@ -239,4 +216,4 @@ const VXLAN: PathScenario = {
   )
 }
 
-export const PATHS: readonly PathScenario[] = [BRIDGE, PORTMAP, MACVLAN, VXLAN, PORTMAP_AMONG_OTHERS]
+export const PATHS: readonly PathScenario[] = [BRIDGE, PORTMAP, MACVLAN, VXLAN, PORTMAP_AMONG_OTHERS, SERVICE]

@@ -155,6 +155,9 @@ const PLOTS: readonly (PlotTexts & { readonly group: string })[] = [
   }
 ]
 
+/** Groups of scenarios that have a plot. */
+export const DRAWN: readonly string[] = PLOTS.map(({ group }) => group)
+
 /** File names and contents of the plots that the report has data for. */
 export function plots(report: BenchReport): readonly (readonly [string, string])[] {
   return PLOTS.flatMap(({ group, ...texts }) => {

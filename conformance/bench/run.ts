@@ -55,6 +55,9 @@ function whyNot(scenario: Scenario, { name, dir }: Contestant): ContestantResult
   if (scenario.withoutReference === true && name === 'reference') {
     return { state: 'absent', why: 'takes minutes to prepare' }
   }
+  if (scenario.onlyNative === true && (name === 'reference' || name === 'node')) {
+    return { state: 'absent', why: 'has no GC, or takes minutes' }
+  }
   const why = scenario.kind === undefined ? undefined : whyNoKind(scenario.kind)
   return why === undefined ? undefined : { state: 'not measurable', why }
 }
@@ -69,9 +72,10 @@ interface Runner {
 
 export function runScenario(
   scenario: Scenario,
-  contestants: readonly Contestant[],
+  all: readonly Contestant[],
   { runs, strace, valgrind }: RunOptions
 ): ScenarioResult {
+  const contestants = all.filter(({ takesPart }) => takesPart?.(scenario.id) ?? true)
   const results: Record<string, ContestantResult> = {}
   const runners: Runner[] = []
   /** A failure ends one contestant's part and nobody else's. */

@@ -8,6 +8,8 @@ import { Netns } from '../netns.ts'
 export interface Contestant {
   readonly name: string
   readonly dir: string
+  /** Which scenarios it can do, by their ids; all when left out. */
+  readonly takesPart?: (id: string) => boolean
 }
 
 /** Where plugins keep what they must know later, unless a configuration says otherwise. */
@@ -130,4 +132,6 @@ export interface Scenario {
   readonly slow?: boolean
   /** The reference would take minutes to prepare it; what it shows is how the others grow. */
   readonly withoutReference?: boolean
+  /** Another than the native engine lacks the verb, or would take minutes. */
+  readonly onlyNative?: boolean
 }

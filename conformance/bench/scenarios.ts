@@ -1,13 +1,21 @@
 /** The benchmark's scenarios, but for those that load a path with traffic (paths.ts). */
 import { type Attachment, Chain } from './chain.ts'
 import { CHAINS, chainScenario } from './chains.ts'
+import { AMONG_MANY } from './crowds.ts'
 import { GROWTH } from './growth.ts'
 import { NAMES } from './names.ts'
 import { PATH, VERSION } from './networks.ts'
 import type { Scenario, Stage } from './scenario.ts'
 import { BARE, SEQUENCES } from './sequences.ts'
 
-export const SCENARIOS: readonly Scenario[] = [BARE, ...CHAINS.map(chainScenario), ...SEQUENCES, ...NAMES, ...GROWTH]
+export const SCENARIOS: readonly Scenario[] = [
+  BARE,
+  ...CHAINS.map(chainScenario),
+  ...SEQUENCES,
+  ...NAMES,
+  ...GROWTH,
+  ...AMONG_MANY
+]
 
 /** Plugins whose size and peak memory are shown: those with a scenario of their own name. */
 export const PLUGINS: readonly string[] = CHAINS.filter(({ id, needs }) => needs.includes(id)).map(({ id }) => id)

@@ -16,8 +16,16 @@ const REFERENCE = 'reference'
 export const GROWTH_GROUPS: readonly { readonly group: string; readonly title: string; readonly counted: string }[] = [
   { group: 'leases', title: 'host-local', counted: 'leases present' },
   { group: 'mappings', title: 'portmap, one port', counted: 'mappings of another container present' },
-  { group: 'parallel', title: 'bridge + host-local, until the last is done', counted: 'calls at once' }
+  { group: 'parallel', title: 'bridge + host-local, until the last is done', counted: 'calls at once' },
+  { group: 'ports', title: 'bridge + host-local', counted: 'other ports of the bridge' },
+  { group: 'routes', title: 'bridge + host-local', counted: 'other routes of the host' },
+  { group: 'rules', title: 'bridge with ipMasq', counted: 'iptables rules of others' },
+  { group: 'hosts', title: 'vxlan', counted: 'other hosts of the overlay' },
+  { group: 'gc', title: 'bridge + host-local', counted: 'attachments to collect' }
 ]
+
+/** The measures of growth, in the order of their rows. */
+const GROWING = ['ADD', 'DEL', 'GC']
 
 /** Milliseconds with three significant digits. */
 export function milliseconds(value: number): string {
@@ -56,7 +64,7 @@ function measuresOf(result: ScenarioResult): readonly string[] {
 }
 
 function timeCell(result: ContestantResult | undefined, measure: string): string {
-  if (result === undefined) return 'absent'
+  if (result === undefined) return '-'
   if (result.state !== 'measured') return result.state
   const sample = result.samples[measure]
   return sample === undefined ? 'failed' : spread(sample, milliseconds)
@@ -133,8 +141,10 @@ export function countOf({ id }: ScenarioResult): number {
 /** Medians, a column for each number of others. */
 export function growthTable(report: BenchReport, { group, title, counted }: (typeof GROWTH_GROUPS)[number]): Table {
   const results = report.results.filter(result => result.group === group)
+  const isMeasured = (measure: string) =>
+    report.contestants.some(({ name }) => results.some(({ id }) => sampleIn(results, id, name, measure) !== undefined))
   const rows = report.contestants.flatMap(({ name }) =>
-    ['ADD', 'DEL'].map(measure => {
+    GROWING.filter(isMeasured).map(measure => {
       const samples = results.map(result => sampleIn(report.results, result.id, name, measure))
       const cells = results.map((result, index) => {
         const sample = samples[index]

@@ -59,8 +59,8 @@ export class Containerd {
     return outcomeOf(join(this.#bin, 'ctr'), ['-a', this.socket, '-n', namespace, ...args])
   }
 
-  loadImages(namespace: string): void {
-    for (const archive of [IMAGE_ARCHIVE, PAUSE_ARCHIVE]) {
+  loadImages(namespace: string, ...more: readonly string[]): void {
+    for (const archive of [IMAGE_ARCHIVE, PAUSE_ARCHIVE, ...more]) {
       run(join(this.#bin, 'ctr'), ['-a', this.socket, '-n', namespace, 'images', 'import', archive])
     }
   }

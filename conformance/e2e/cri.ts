@@ -24,6 +24,22 @@ export interface PodOptions {
   readonly dns?: string
 }
 
+/** A container of a pod, as the kubelet asks for it. @source ContainerConfig */
+export interface ContainerConfig {
+  readonly metadata: { readonly name: string }
+  readonly image: { readonly image: string }
+  readonly command?: readonly string[]
+  readonly args?: readonly string[]
+  readonly mounts?: readonly object[]
+  readonly log_path: string
+  readonly linux: object
+}
+
+interface ContainerStatus {
+  readonly state: 'CONTAINER_CREATED' | 'CONTAINER_RUNNING' | 'CONTAINER_EXITED' | 'CONTAINER_UNKNOWN'
+  readonly exit_code: number
+}
+
 /** A running pod. */
 export interface Pod {
   readonly id: string
@@ -120,11 +136,31 @@ export class Cri {
 
   async #startServer(pod_sandbox_id: string, sandbox_config: object): Promise<string> {
     const command = ['/bin/httpd', '-f', '-p', '80', '-h', '/www']
-    const config = { metadata: { name: 'web' }, image: { image: IMAGE }, command, log_path: 'web.log', linux: {} }
+    const labels = { 'io.kubernetes.container.name': 'web' }
+    const image = { image: IMAGE }
+    const config = { metadata: { name: 'web' }, labels, image, command, log_path: 'web.log', linux: {} }
+    return this.#start(pod_sandbox_id, sandbox_config, config)
+  }
+
+  async #start(pod_sandbox_id: string, sandbox_config: object, config: ContainerConfig): Promise<string> {
     const request = { pod_sandbox_id, config, sandbox_config }
     const { container_id } = await this.#call<{ container_id: string }>('CreateContainer', request)
     await this.#call('StartContainer', { container_id })
     return container_id
+  }
+
+  /** Starts a container in a pod that was run without one. */
+  async startContainer(pod: Pod, options: PodOptions, config: ContainerConfig): Promise<string> {
+    return this.#start(pod.id, podConfig(pod.name, options), config)
+  }
+
+  async containerStatus(container_id: string): Promise<ContainerStatus> {
+    return (await this.#call<{ status: ContainerStatus }>('ContainerStatus', { container_id })).status
+  }
+
+  /** @param timeout seconds until it is killed */
+  async stopContainer(container_id: string, timeout: number): Promise<void> {
+    await this.#call('StopContainer', { container_id, timeout })
   }
 
   async status(
@@ -182,6 +218,8 @@ function podConfig(name: string, options: PodOptions): object {
   return {
     metadata: { name, uid: `uid-${name}`, namespace: 'e2e', attempt: 0 },
     hostname: network === 'NODE' ? '' : name,
+    // The kubelet's, by which whoever looks finds a pod.
+    labels: { 'io.kubernetes.pod.name': name, 'io.kubernetes.pod.namespace': 'e2e' },
     log_directory: join(SCRATCH, 'logs', name),
     port_mappings: options.ports ?? [],
     annotations: options.annotations ?? {},

@@ -46,6 +46,7 @@ const MS_REC = 16384
 
 /** Makes directories and network; the first thing to do inside the sandbox. */
 export function furnish(): void {
+  unmountBelowRun()
   mount('tmpfs', '/run', { data: 'mode=755' })
   for (const target of ['/etc', '/var', '/opt', '/tmp', '/root']) coverWithOverlay(target)
   freshSysfs()
@@ -53,6 +54,17 @@ export function furnish(): void {
   for (const folder of [CONF_DIR, BIN_DIR, CACHE_DIR, '/run/cni']) emptyFolder(folder)
   process.env['HOME'] = '/root'
   makeNetwork()
+}
+
+/**
+ * A runtime that looks up how /run/netns is mounted must not find the machine's, which our /run would hide. Only this mount
+ * namespace changes.
+ */
+function unmountBelowRun(): void {
+  const points = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map(line => line.split(' ')[1] ?? '')
+  for (const path of points.filter(one => one.startsWith('/run/')).reverse()) unmount(path)
 }
 
 /** What is written below `target` lands in memory; what is there stays readable. */

@@ -2,20 +2,18 @@
  * A container image out of nothing but a busybox: no registry is asked. The archive is an OCI layout and a Docker archive
  * in one, so that containerd and podman both load it.
  */
-import { createHash } from 'node:crypto'
 import {
   chmodSync,
   copyFileSync,
   mkdirSync,
   mkdtempSync,
-  readFileSync,
   renameSync,
   rmSync,
-  statSync,
   symlinkSync,
   writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
+import { LAYOUT_MEMBERS, writeImageLayout } from '../../lib/runtime/oci-image.ts'
 import { run } from './command.ts'
 import { SCRATCH, STORE } from './host.ts'
 
@@ -70,9 +68,10 @@ function makeImage(archive: string, name: string, command: readonly string[]): v
     const root = makeRoot(join(work, 'root'))
     tar(root, join(work, 'layer.tar'), ['.'])
     const layout = join(work, 'layout')
-    mkdirSync(join(layout, 'blobs', 'sha256'), { recursive: true })
-    writeLayout(layout, join(work, 'layer.tar'), name, command)
-    tar(layout, `${archive}.new`, ['oci-layout', 'index.json', 'manifest.json', 'blobs'])
+    const config = { Env: ['PATH=/bin'], Cmd: command, WorkingDir: '/' }
+    const layer = join(work, 'layer.tar')
+    writeImageLayout(layout, name, [{ arch: process.arch, layer, config, created: 0, createdBy: 'patchbay e2e' }])
+    tar(layout, `${archive}.new`, LAYOUT_MEMBERS)
     renameSync(`${archive}.new`, archive)
   } finally {
     rmSync(work, { recursive: true })
@@ -96,58 +95,4 @@ function makeRoot(root: string): string {
   for (const name of COMMANDS) symlinkSync('busybox', join(root, 'bin', name))
   writeFileSync(join(root, 'etc', 'passwd'), 'root:x:0:0:root:/:/bin/sh\n')
   return root
-}
-
-interface Blob {
-  readonly digest: string
-  readonly size: number
-}
-
-function writeLayout(layout: string, layer: string, name: string, command: readonly string[]): void {
-  const tag = name.slice(name.lastIndexOf(':') + 1)
-  const architecture = process.arch === 'x64' ? 'amd64' : process.arch
-  const layerBlob = keepBlob(layout, layer)
-  const config = keepJson(layout, {
-    created: '1970-01-01T00:00:00Z',
-    architecture,
-    os: 'linux',
-    config: { Env: ['PATH=/bin'], Cmd: command, WorkingDir: '/' },
-    rootfs: { type: 'layers', diff_ids: [layerBlob.digest] },
-    history: [{ created: '1970-01-01T00:00:00Z', created_by: 'patchbay e2e' }]
-  })
-  const manifest = keepJson(layout, {
-    schemaVersion: 2,
-    mediaType: 'application/vnd.oci.image.manifest.v1+json',
-    config: { mediaType: 'application/vnd.oci.image.config.v1+json', ...config },
-    layers: [{ mediaType: 'application/vnd.oci.image.layer.v1.tar', ...layerBlob }]
-  })
-  const described = {
-    mediaType: 'application/vnd.oci.image.manifest.v1+json',
-    ...manifest,
-    platform: { architecture, os: 'linux' },
-    annotations: { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': tag }
-  }
-  const index = { schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: [described] }
-  writeFileSync(join(layout, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
-  writeFileSync(join(layout, 'index.json'), JSON.stringify(index))
-  const docker = { Config: pathOf(config), RepoTags: [name], Layers: [pathOf(layerBlob)] }
-  writeFileSync(join(layout, 'manifest.json'), JSON.stringify([docker]))
-}
-
-function pathOf(blob: Blob): string {
-  return `blobs/sha256/${blob.digest.slice('sha256:'.length)}`
-}
-
-function keepJson(layout: string, value: object): Blob {
-  const file = join(layout, 'blob')
-  writeFileSync(file, JSON.stringify(value))
-  return keepBlob(layout, file)
-}
-
-/** Moves a file to where its digest says. */
-function keepBlob(layout: string, file: string): Blob {
-  const hex = createHash('sha256').update(readFileSync(file)).digest('hex')
-  const blob = { digest: `sha256:${hex}`, size: statSync(file).size }
-  renameSync(file, join(layout, pathOf(blob)))
-  return blob
 }

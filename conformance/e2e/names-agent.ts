@@ -1,12 +1,19 @@
 /** The agent that answers containers' questions, as it is started on a host of its own. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { until } from './command.ts'
 import { ROOT, SCRATCH } from './host.ts'
 
 const SOCKET = '/run/patchbay/agent.sock'
 const READY_MS = 20_000
+
+/** A mount of ctr's: the container's resolv.conf, as nerdctl writes it for `--dns`. */
+export function resolvConfMount(server: string): string {
+  const path = join(SCRATCH, 'resolv.conf')
+  writeFileSync(path, `nameserver ${server}\noptions timeout:2 attempts:2\n`)
+  return `type=bind,src=${path},dst=/etc/resolv.conf,options=rbind:ro`
+}
 
 /** Runs `body` while an agent without configuration runs on this host. */
 export async function withAgent(body: () => unknown): Promise<void> {

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { SECOND_BIN } from './containerd.ts'
+import { imageArchives } from './daemon-set.ts'
 import { type PluginSet, REFERENCE_DIR, ROOT } from './host.ts'
 
 interface Need {
@@ -47,6 +48,7 @@ const NAMED: readonly Need[] = [
   command('runc', 'runc'),
   command('podman', 'podman'),
   command('etcd', 'etcd-server'),
+  { name: 'image', advice: 'npm run image', isMet: () => imageArchives().length === 1 },
   {
     name: 'containerd-2',
     advice: 'it is taken from a newer Debian suite by apt-get; see the message above',

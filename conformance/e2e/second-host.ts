@@ -98,9 +98,7 @@ export class ClusterPrograms {
     args.push('--listen-client-urls', ETCD, '--advertise-client-urls', ETCD, '--listen-peer-urls', peer)
     args.push('--initial-advertise-peer-urls', peer, '--initial-cluster', `default=${peer}`)
     this.#start('nsenter', [`--net=${OUTSIDE}`, 'etcd', ...args])
-    await until('etcd', READY_MS, () =>
-      runIn(OUTSIDE, 'busybox', ['nc', '-z', OUTSIDE_IPV4, '2379']).status === 0 ? true : undefined
-    )
+    await until('etcd', READY_MS, () => runIn(OUTSIDE, 'ss', ['-Hltn']).stdout.includes(':2379 ') || undefined)
   }
 
   /** @param enter what leads to its host */

@@ -25,7 +25,8 @@ export function leasesLeft(): readonly string[] {
 
 /** What the runtime remembers of attachments, and what our plugins do. */
 export function recordsLeft(): readonly string[] {
-  const journal = filesBelow('/run/patchbay').filter(path => path.endsWith('.json'))
+  // What the agent notes for itself stays as long as it runs.
+  const journal = filesBelow('/run/patchbay').filter(path => path.endsWith('.json') && !path.includes('/agent/'))
   const tuning = filesBelow('/run/cni').filter(path => path.endsWith('.json'))
   return [...journal, ...tuning, ...filesBelow(join(CACHE_DIR, 'results'))].map(path => `record ${path}`)
 }

@@ -5,7 +5,7 @@
  *
  *     ipam.addresses + CNI_ARGS IP, GATEWAY   unless there is   args.cni.ips   unless there is   runtimeConfig.ips
  */
-import { isName } from '../../lib/cni/env.ts'
+import { isName } from '../../lib/attachment.ts'
 import { CniError, INVALID_ENVIRONMENT } from '../../lib/cni/error.ts'
 import { cniArgsSection, requiredPrevResult, runtimeConfig } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'

@@ -7,7 +7,7 @@ import { jsonObject } from '../config/json.ts'
 import { FakeKernel } from '../testing/fake-kernel/fake-kernel.ts'
 import { FIXED_IPAM, PluginCaller } from '../testing/plugin-caller.ts'
 import { assert, suite } from '../testing/suite.ts'
-import { attachmentPlugin, forget, inJournal } from './attachment-plugin.ts'
+import { attachmentPlugin, forget, inJournal, oneByOne } from './attachment-plugin.ts'
 import type { Session } from './session.ts'
 
 const test = suite('lib/attach: attachment-plugin')
@@ -44,6 +44,7 @@ function inFrame(body: (frame: Frame) => void, isExclusive = false): void {
     check: () => [],
     removeRules: session => step(`rules ${session.request.containerId}`),
     removeLinks: session => step(`links ${session.request.containerId}`),
+    removeLinksTogether: oneByOne,
     forget: (session, entry) => {
       step(`forget ${session.request.containerId}`)
       forget(session, entry)

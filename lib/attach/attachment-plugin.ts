@@ -51,6 +51,8 @@ export interface AttachmentPlugin {
   readonly removeRules: (session: Session, entry: Json | undefined) => void
   /** Removes links, or gives them back what they had. Likewise. */
   readonly removeLinks: (session: Session, entry: Json | undefined) => void
+  /** GC: removes what it can of many attachments' links at once; each is asked about by `removeLinks` all the same. */
+  readonly removeLinksTogether: (session: Session, gone: readonly Attachment[]) => void
   /** Removes what is written down, once nothing of it is left: `forget`, unless more goes with it. */
   readonly forget: (session: Session, entry: Json) => void
   /** GC: removes what belongs to no valid attachment of the network and is written down nowhere. */
@@ -58,6 +60,9 @@ export interface AttachmentPlugin {
   /** Throws CniError code 50 or 51 when an ADD could not succeed now. IPAM's is asked afterwards. */
   readonly status: (session: Session) => void
 }
+
+/** For links that are removed one by one. */
+export function oneByOne(_session: Session, _gone: readonly Attachment[]): void {}
 
 /** What the entries of GC's other attachments are removed without. */
 export function nothing(_session: Session): void {}
@@ -213,8 +218,11 @@ function gc(kernel: Kernel, asked: Request, own: AttachmentPlugin): void {
 /** @returns those of which something is left, which must keep their addresses */
 function removeStale(session: Session, own: AttachmentPlugin, entries: readonly Recorded[]): readonly Attachment[] {
   const left: Attachment[] = []
-  for (const { attachment, entry } of entries) {
-    if (isAttachmentIn(attachment, session.request.validAttachments)) continue
+  const stale = entries.filter(({ attachment }) => !isAttachmentIn(attachment, session.request.validAttachments))
+  const { removeLinksTogether } = own
+  const all = stale.map(({ attachment }) => attachment)
+  session.attempt(() => withLock(session, own, () => removeLinksTogether(session, all)))
+  for (const { attachment, entry } of stale) {
     const gone = session.about(attachment)
     let isLeft = true
     gone.attempt(() =>

@@ -149,7 +149,8 @@ function hasAddress(container: Net, link: Link, addresses: readonly IpAddress[])
 export function mayUseAddresses(session: Session, entry: Json | undefined): boolean {
   const { request } = session
   const container = session.findContainer(entry)
-  const link = container?.links.find(request.ifName)
+  const { left } = session.seen
+  const link = left === undefined ? container?.links.find(request.ifName) : left.link
   if (container === undefined || link === undefined || !link.isUp) return false
   if (isMarked(link) || isKnownLink(link, request)) return false
   if (entry !== undefined && !isRecordedNetns(container, entry)) return false
@@ -165,6 +166,7 @@ export function mayUseAddresses(session: Session, entry: Json | undefined): bool
 export function removeFromContainer(session: Session, kind: string, entry: Json | undefined): void {
   const container = session.findContainer(entry)
   const link = container?.links.find(session.request.ifName)
-  if (container === undefined || link === undefined) return
-  if (isOwnLink(session, container, link, { kind, entry })) container.links.removeByIndex(link.index)
+  const isOwn = container !== undefined && link !== undefined && isOwnLink(session, container, link, { kind, entry })
+  if (container !== undefined && link !== undefined && isOwn) container.links.removeByIndex(link.index)
+  session.seen.left = { link: isOwn ? undefined : link }
 }

@@ -7,7 +7,7 @@ import type { Result } from '../cni/result.ts'
 import type { Json } from '../config/json.ts'
 import type { Kernel } from '../net/kernel.ts'
 import type { Records } from '../state/records.ts'
-import { attachmentPlugin, forget, nothing } from './attachment-plugin.ts'
+import { attachmentPlugin, forget, nothing, oneByOne } from './attachment-plugin.ts'
 import type { Session } from './session.ts'
 
 /** As AttachmentPlugin has it. */
@@ -35,6 +35,7 @@ export function chainedPlugin(kernel: Kernel, own: ChainedPlugin): Plugin {
     check: own.check,
     removeRules: own.remove,
     removeLinks: nothing,
+    removeLinksTogether: oneByOne,
     forget,
     collectStrays: own.collectStrays,
     status: own.status

@@ -1,15 +1,7 @@
 /** A network's gateway address on the host, and the routes that lead containers to it. */
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { IpConfig, Result, Route } from '../cni/result.ts'
-import {
-  addressesEqual,
-  formatAddress,
-  type IpAddress,
-  isLinkLocal,
-  isLoopback,
-  isMulticast,
-  isUnspecified
-} from '../ip/address.ts'
+import { addressesEqual, isLinkLocal } from '../ip/address.ts'
 import { firstAddress, formatPrefix, type IpPrefix, prefixesEqual, prefixesOverlap } from '../ip/prefix.ts'
 import { ensureForwarding } from '../net/forwarding.ts'
 import type { Link } from '../net/links.ts'
@@ -17,6 +9,7 @@ import type { Net } from '../net/net.ts'
 import { errnoOf, messageOf } from '../sys/errors.ts'
 import { refuseConnected } from './connected.ts'
 import { ipsOnInterface } from './interface.ts'
+import { refuseNoHosts } from './no-hosts.ts'
 
 /** What a network's configuration says about its gateway. */
 export interface GatewayConfig {
@@ -46,25 +39,12 @@ export function withGatewayOf(config: GatewayConfig, leased: Result, index: numb
 export function withGateways(ips: readonly IpConfig[]): readonly IpConfig[] {
   const all = ips.map(withGateway)
   for (const { address, gateway } of all) {
-    refuseNoHosts(address.address)
     if (gateway !== undefined) refuseNoHosts(gateway)
     if (all.some(one => one.gateway !== undefined && addressesEqual(one.gateway, address.address))) {
       throw gatewaysOwn(address)
     }
   }
   return all
-}
-
-/** The host would have 127.0.0.1 on a bridge, or a route for broadcasts to one container. */
-function refuseNoHosts(address: IpAddress): void {
-  const isBroadcast = formatAddress(address) === '255.255.255.255'
-  const isNothing = isUnspecified(address) || (address.family === 4 && address.bytes[0] === 0)
-  if (!isLoopback(address) && !isMulticast(address) && !isBroadcast && !isNothing) return
-  throw new CniError(
-    INVALID_CONFIG,
-    `use address ${formatAddress(address)} of IPAM: no host can have it in a network`,
-    'correct addresses and gateways of ipam'
-  )
 }
 
 /** Both ends would answer for it, and nothing that the container sends to its gateway would leave it. */

@@ -9,7 +9,7 @@ import type { Section } from '../config/section.ts'
 import type { Kernel } from '../net/kernel.ts'
 import type { Link } from '../net/links.ts'
 import { refuseTakenName, removeFromContainer, withNetns } from './attachment.ts'
-import { attachmentPlugin, forget, inJournal, nothing } from './attachment-plugin.ts'
+import { attachmentPlugin, forget, inJournal, nothing, oneByOne } from './attachment-plugin.ts'
 import {
   type AttachmentOptions,
   attachmentProblems,
@@ -59,6 +59,7 @@ export function interfacePlugin(kernel: Kernel, what: InterfaceKind, read: (requ
     check: session => check(session, kind, read(session.request)),
     removeRules: nothing,
     removeLinks: (session, entry) => removeFromContainer(session, kind, entry),
+    removeLinksTogether: oneByOne,
     forget,
     collectStrays: nothing,
     status: session => status(session, read(session.request))

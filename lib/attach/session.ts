@@ -15,11 +15,13 @@ import type { Request } from '../cni/plugin.ts'
 import { EMPTY_RESULT, type Result } from '../cni/result.ts'
 import { type Json, memberOf, withMember } from '../config/json.ts'
 import type { Kernel } from '../net/kernel.ts'
+import type { Link } from '../net/links.ts'
 import type { Net } from '../net/net.ts'
 import type { Nft } from '../nft/nft.ts'
 import type { Records } from '../state/records.ts'
 import { Undo, UndoError } from '../undo.ts'
 import { leasesOverInterface } from './ipam.ts'
+import { refuseNoHosts } from './no-hosts.ts'
 import { withRuntime } from './other-runtimes.ts'
 import { Steps } from './steps.ts'
 
@@ -46,6 +48,19 @@ class HostSide {
   }
 }
 
+/** `undefined`: nobody has looked yet. */
+class Seen {
+  /** The host's end of its pair, before anything was removed. */
+  hostEnd: Sight | undefined
+  /** The link of its name in the container, once its own is removed. */
+  left: Sight | undefined
+}
+
+/** What there was to see. */
+interface Sight {
+  readonly link: Link | undefined
+}
+
 export class Session {
   readonly request: Request
   readonly host: Net
@@ -54,6 +69,8 @@ export class Session {
   readonly undo = new Undo()
   /** What DEL and GC could not do. */
   readonly steps: Steps
+  /** What DEL and GC saw of the attachment's own, so that they ask once. */
+  readonly seen = new Seen()
   readonly #side: HostSide
   #container: Net | undefined
   #entry: Json | undefined
@@ -141,7 +158,7 @@ export class Session {
    * Takes addresses from the network's IPAM plugin.
    *
    * @returns addresses, routes and name servers; nothing of them on a network without IPAM (layer 2 only)
-   * @throws CniError code 7 when the IPAM plugin succeeded without any address
+   * @throws CniError code 7 when the IPAM plugin succeeded without any address, or gave one that no host can have
    */
   lease(): Result {
     const { ipam } = this.request
@@ -152,9 +169,10 @@ export class Session {
     if (leasesOverInterface(this.request)) this.undo.push('address lease', () => this.#giveBack())
     const leased = ipam.add()
     this.#lease = 'taken'
+    for (const { address } of leased.ips) refuseNoHosts(address.address)
     if (leased.ips.length > 0) return leased
     const message = `take addresses from ipam plugin ${JSON.stringify(type)}: it returned none`
-    throw new CniError(INVALID_CONFIG, message, 'configure addresses there, or leave out ipam for layer 2 only')
+    throw new CniError(INVALID_CONFIG, message, 'configure addresses there, or leave ipam out where it may be absent')
   }
 
   /**

@@ -3,6 +3,7 @@
  * is found again when only the attachment's names are known.
  */
 import type { Attachment } from '../attachment.ts'
+import { consistsOf, isHexDigit } from '../bytes/characters.ts'
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { Request } from '../cni/plugin.ts'
 import type { Interface } from '../cni/result.ts'
@@ -92,13 +93,30 @@ export function findHostEnd(session: Session): Link | undefined {
 /** Removes the host's end, ours and what prevResult lists as one, and with it the pair. What is no veth is left alone. */
 export function removeHostEnds(session: Session): void {
   const { host, request } = session
-  session.attempt(() => removeVeth(host, host.links.find(hostEndName(request))))
+  session.attempt(() => removeVeth(host, ownHostEnd(session)))
   for (const theirs of referenceHostEnds(request)) {
     session.attempt(() => {
       const link = host.links.find(theirs.name)
       // The name was chosen at random, and may be another container's by now.
       if (link?.mac !== undefined && theirs.mac === formatMac(link.mac)) removeVeth(host, link)
     })
+  }
+}
+
+/**
+ * GC: the host's ends of many attachments with one request, since each would wait for the kernel on its own. What is left
+ * is removed one by one afterwards, which says what is wrong.
+ */
+export function removeHostEndsTogether(session: Session, gone: readonly Attachment[]): void {
+  if (gone.length < 2) return
+  const { host } = session
+  const names = new Set<string>()
+  for (const attachment of gone) names.add(hostEndName(attachment))
+  const ends = host.links.list().filter(link => link.kind === 'veth' && names.has(link.name))
+  try {
+    if (ends.length > 1) host.links.removeTogether(ends.map(end => end.index))
+  } catch (error) {
+    if (errnoOf(error) === '') throw error
   }
 }
 
@@ -110,9 +128,12 @@ function removeVeth(host: Net, link: Link | undefined): void {
 function referenceHostEnds(request: Request): readonly Interface[] {
   const interfaces = request.prevResult?.interfaces ?? []
   const own = hostEndName(request)
-  return interfaces.filter(
-    one => (one.sandbox ?? '') === '' && /^veth[0-9a-f]{8,11}$/.test(one.name) && one.name !== own
-  )
+  return interfaces.filter(one => (one.sandbox ?? '') === '' && isReferenceName(one.name) && one.name !== own)
+}
+
+function isReferenceName(name: string): boolean {
+  const digits = name.slice(4)
+  return name.startsWith('veth') && digits.length >= 8 && digits.length <= 11 && consistsOf(digits, isHexDigit)
 }
 
 /**
@@ -127,5 +148,13 @@ export function mayHaveRules(session: Session): boolean {
   const name = hostEndName(session.request)
   const result = session.request.prevResult
   if (result !== undefined && !result.interfaces.some(one => one.name === name)) return true
-  return session.host.links.find(name) !== undefined
+  return ownHostEnd(session) !== undefined
+}
+
+/** Whatever has the name of our own end, as it was when first asked for. */
+function ownHostEnd(session: Session): Link | undefined {
+  const { seen, host, request } = session
+  const sight = seen.hostEnd ?? { link: host.links.find(hostEndName(request)) }
+  seen.hostEnd = sight
+  return sight.link
 }

@@ -70,10 +70,11 @@ function checkVersion(plugin: Plugin, call: Invocation, command: Command): void 
 function requestOf(call: Invocation, command: Command): Request {
   const environment = call.environment
   const attached = command === 'ADD' || command === 'DEL' || command === 'CHECK'
+  const netns = attached ? netnsFor(environment, command) : ''
   return {
     command,
     containerId: attached ? environment.containerId : '',
-    netns: attached ? netnsFor(environment, command) : '',
+    netns,
     ifName: attached ? environment.ifName : '',
     network: call.network,
     cniVersion: call.cniVersion,
@@ -81,8 +82,13 @@ function requestOf(call: Invocation, command: Command): Request {
     config: new Section(call.config),
     prevResult: attached ? prevResultOf(call, command) : undefined,
     validAttachments: command === 'GC' ? validAttachmentsOf(call) : [],
-    ipam: delegateFor(call, command, dispatch)
+    ipam: delegateFor(attached ? judged(call, netns) : call, command, dispatch)
   }
+}
+
+/** The same call for a delegate in this process, which need not look at the namespace again. */
+function judged(call: Invocation, netns: string): Invocation {
+  return { ...call, environment: { ...call.environment, netns, allowOwnNetns: true } }
 }
 
 /**

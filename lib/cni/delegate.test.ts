@@ -206,6 +206,14 @@ test('a delegate is a file name, and not the plugin itself', () => {
   }
 })
 
+test('DEL succeeds where no plugin can have given an address: a runtime would repeat it for ever', () => {
+  for (const ipam of [{ type: '../inner' }, { type: 'outer' }, { type: 7 }, 7]) {
+    const answer = callInMemory(outer(), { env: callEnv('DEL'), stdin: { ...CONFIG, ipam } })
+    assert.equal([answer.status, answer.stdout], [0, ''], JSON.stringify(ipam))
+    assert.match(answer.stderr, /^give no address back: ipam(\.type)? must be /)
+  }
+})
+
 test('a delegate in the process does not delegate further', () => {
   withBin(bin => {
     linkSync(join(bin, 'patchbay'), join(bin, 'inner'))

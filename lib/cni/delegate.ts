@@ -15,7 +15,7 @@ import {
   withMember
 } from '../config/json.ts'
 import { ConfigError, Section } from '../config/section.ts'
-import { errnoOf } from '../sys/errors.ts'
+import { errnoOf, messageOf } from '../sys/errors.ts'
 import type { Finished } from '../sys/exec.ts'
 import { isSameFile } from '../sys/file-status.ts'
 import { sleepMilliseconds } from '../sys/stdio.ts'
@@ -53,13 +53,28 @@ class Delegate extends Ipam {
     this.#dispatch = dispatch
   }
 
+  /** Why no plugin can have given an address; '' when one can. */
+  #typeProblem(): string {
+    try {
+      const type = this.type()
+      return type !== '' && this.#isOwn(type) ? notForAddresses(type) : ''
+    } catch (error) {
+      return messageOf(error)
+    }
+  }
+
+  /** `"ipam": { "type": "bridge" }` would have bridge call itself until the stack ends. */
+  #isOwn(type: string): boolean {
+    return this.#call.delegated || type === ownType(this.#call)
+  }
+
   override type(): string {
     const ipam = memberOf(this.#call.config, 'ipam')
     if (ipam === undefined || ipam.type === 'null') return ''
     const problems: string[] = []
     const type = new Section(ipam, 'ipam', problems).text('type') ?? ''
     if (problems.length > 0) throw new ConfigError(problems)
-    if (/[/\\]/.test(type) || type === '.' || type === '..') {
+    if (type.indexOf('/') >= 0 || type.indexOf('\\') >= 0 || type === '.' || type === '..') {
       throw new ConfigError([`ipam.type must be the name of a plugin, got ${JSON.stringify(type)}`])
     }
     return type
@@ -69,8 +84,11 @@ class Delegate extends Ipam {
     return this.#run('ADD') ?? EMPTY_RESULT
   }
 
+  /** A DEL that fails is repeated for as long as the container is known, and its ADD was refused for the same reason. */
   override del(): void {
-    this.#run('DEL')
+    const problem = this.#typeProblem()
+    if (problem === '') this.#run('DEL')
+    else process.stderr.write(`give no address back: ${problem}\n`)
   }
 
   override check(): void {
@@ -88,10 +106,7 @@ class Delegate extends Ipam {
   #run(command: Command, call = this.#call): Result | undefined {
     const type = this.type()
     if (type === '') return undefined
-    // "ipam": { "type": "bridge" } would have bridge call itself until the stack ends.
-    if (call.delegated || type === ownType(call)) {
-      throw new ConfigError([`ipam.type must be a plugin that hands out addresses, got ${JSON.stringify(type)}`])
-    }
+    if (this.#isOwn(type)) throw new ConfigError([notForAddresses(type)])
     const file = findPlugin(type, call.environment.path, this.#command)
     const builtin = call.builtins.find(one => one.name === type)
     if (builtin === undefined || !isSameFile(file, call.io.executable)) return execute(call, command, type, file)
@@ -127,6 +142,10 @@ function validAttachment(one: Attachment): Json {
 export function validAttachmentsKey(config: Json): string {
   if (memberOf(config, 'cni.dev/valid-attachments') !== undefined) return 'cni.dev/valid-attachments'
   return memberOf(config, 'cni.dev/attachments') === undefined ? '' : 'cni.dev/attachments'
+}
+
+function notForAddresses(type: string): string {
+  return `ipam.type must be a plugin that hands out addresses, got ${JSON.stringify(type)}`
 }
 
 function ownType(call: Invocation): string {

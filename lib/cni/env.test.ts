@@ -1,5 +1,6 @@
+import { isName } from '../attachment.ts'
 import { assert, suite, throwsLike } from '../testing/suite.ts'
-import { ifNameFault, isName, readEnvironment } from './env.ts'
+import { ifNameFault, readEnvironment } from './env.ts'
 import { CniError } from './error.ts'
 
 const test = suite('lib/cni/env')

@@ -2,6 +2,8 @@
  * The variables that a runtime calls a plugin with: one table says which verb needs which, and what a value must be.
  * @source CNI specification 1.1.0, "Parameters"; libcni's rules for container ids and interface names
  */
+import { isName } from '../attachment.ts'
+import { hasSpaceOr } from '../bytes/characters.ts'
 import { CniError, INVALID_ENVIRONMENT } from './error.ts'
 import type { Command } from './plugin.ts'
 
@@ -85,13 +87,6 @@ function noFault(_value: string): string {
   return ''
 }
 
-const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
-
-/** Whether `text` can be a container id or the name of a network: file names are made of both. */
-export function isName(text: string): boolean {
-  return NAME.test(text)
-}
-
 function nameFault(text: string): string {
   return isName(text) ? '' : 'must begin with a letter or digit and hold only letters, digits and "_.-"'
 }
@@ -119,7 +114,7 @@ export function ifNameFault(name: string): string {
   if (name === '.' || name === '..') return 'must not be "." or ".."'
   // net.ipv4.conf has entries of these names already: the kernel makes no such link (sysctl_dev_name_is_allowed).
   if (name === 'all' || name === 'default') return 'must not be "all" or "default"'
-  if (/[/:%\s\0]/.test(name)) return 'must hold no "/", ":", "%" or white space'
+  if (hasSpaceOr(name, '/:%\0')) return 'must hold no "/", ":", "%" or white space'
   return ''
 }
 

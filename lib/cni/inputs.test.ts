@@ -50,6 +50,8 @@ test('several addresses in one variable', () => {
 test('wrong values are refused with the place they came from', () => {
   const cases: readonly (readonly [string, object, number, RegExp])[] = [
     ['MAC=zz', {}, 4, /CNI_ARGS: MAC must be .*, got "zz"/],
+    ['MAC=01:00:5e:00:00:01', {}, 4, /CNI_ARGS: MAC must be a unicast MAC address, got "01:00:5e:00:00:01"/],
+    ['', { runtimeConfig: { mac: '00:00:00:00:00:00' } }, 7, /runtimeConfig\.mac must be a unicast MAC address, got/],
     ['IP=10.0.0.300', {}, 4, /CNI_ARGS: IP must be .*, got "10\.0\.0\.300"/],
     ['', { args: { cni: { mac: 'zz' } } }, 7, /args\.cni\.mac must be/],
     ['', { runtimeConfig: { ips: ['x'] } }, 7, /runtimeConfig\.ips must hold/],

@@ -5,7 +5,7 @@
 import { readMac } from '../config/addresses.ts'
 import type { Section } from '../config/section.ts'
 import { addressesEqual, type IpAddress, parseAddress } from '../ip/address.ts'
-import { parseMac } from '../ip/mac.ts'
+import { isUnicastMac, parseMac } from '../ip/mac.ts'
 import { parsePrefix } from '../ip/prefix.ts'
 import { CniError, INVALID_CONFIG, INVALID_ENVIRONMENT } from './error.ts'
 import type { Request } from './plugin.ts'
@@ -38,6 +38,7 @@ function macOfVariable(request: Request): Uint8Array | undefined {
   if (text === undefined) return undefined
   const mac = parseMac(text)
   if (mac === undefined) throw badArgument('MAC', 'a MAC address of six bytes', text)
+  if (!isUnicastMac(mac)) throw badArgument('MAC', 'a unicast MAC address', text)
   return mac
 }
 

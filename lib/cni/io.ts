@@ -52,6 +52,8 @@ function variable(name: string): string {
       return process.env.CNI_ARGS ?? ''
     case 'CNI_PATH':
       return process.env.CNI_PATH ?? ''
+    case 'CNI_NETNS_OVERRIDE':
+      return process.env.CNI_NETNS_OVERRIDE ?? ''
     default:
       return process.env[name] ?? ''
   }

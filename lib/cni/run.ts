@@ -3,9 +3,10 @@
  * Standard output carries exactly one JSON object or nothing; everything else goes to standard error.
  * @source CNI specification 1.1.0, "Execution Protocol"
  */
+import { isName } from '../attachment.ts'
 import { type Json, jsonArray, jsonObject, jsonString, jsonText, memberOf, parseJson } from '../config/json.ts'
 import { dispatch } from './call.ts'
-import { type Environment, isName, readEnvironment } from './env.ts'
+import { type Environment, readEnvironment } from './env.ts'
 import { CniError, DECODE_FAILURE, errorToJson, INVALID_CONFIG, IO_FAILURE, toCniError } from './error.ts'
 import type { Invocation } from './invocation.ts'
 import type { Io } from './io.ts'

@@ -3,6 +3,8 @@
  * @source CNI specification 1.1.0, "Version"
  */
 
+import { consistsOf, isDigit } from '../bytes/characters.ts'
+
 /** Every version that Patchbay speaks, oldest first. */
 export const KNOWN_VERSIONS: readonly string[] = ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0']
 
@@ -21,11 +23,10 @@ export const REFERENCE_LEVEL = '1.9.1'
 /** Patchbay's own version; a test compares it with package.json. */
 export const PATCHBAY_VERSION = '0.1.0'
 
-const SHAPE = /^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$/
-
 /** Whether `text` has the shape of a version, known or not. */
 export function isVersion(text: string): boolean {
-  return SHAPE.test(text)
+  const parts = text.split('.')
+  return parts.length === 3 && parts.every(part => part.length <= 9 && consistsOf(part, isDigit))
 }
 
 /** Whether Patchbay speaks exactly this version. */
@@ -44,7 +45,7 @@ export function isAtLeast(version: string, oldest: string): boolean {
   return true
 }
 
-/** The versions spoken by a plugin that is no older than `since`, oldest first. */
+/** The versions spoken by a plugin that is no older than `since`, one of them; oldest first. */
 export function versionsSince(since: string): readonly string[] {
-  return KNOWN_VERSIONS.filter(version => isAtLeast(version, since))
+  return KNOWN_VERSIONS.slice(KNOWN_VERSIONS.indexOf(since))
 }

@@ -3,7 +3,7 @@
  * empty one counts as absent, because runtimes send fields they have no value for as "".
  */
 import { type IpAddress, parseAddress } from '../ip/address.ts'
-import { parseMac } from '../ip/mac.ts'
+import { isUnicastMac, parseMac } from '../ip/mac.ts'
 import { type IpPrefix, parsePrefix } from '../ip/prefix.ts'
 import type { Section } from './section.ts'
 
@@ -23,10 +23,12 @@ export function readPrefix(section: Section, key: string): IpPrefix | undefined 
   return prefix
 }
 
-/** `0a:58:0a:01:00:05`. */
+/** `0a:58:0a:01:00:05`, of an interface: no group's, and not all zero. */
 export function readMac(section: Section, key: string): Uint8Array | undefined {
   const text = section.text(key) ?? ''
   const mac = parseMac(text)
   if (mac === undefined && text !== '') section.problem(key, 'must be a MAC address of six bytes')
-  return mac
+  if (mac === undefined || isUnicastMac(mac)) return mac
+  section.problem(key, 'must be a unicast MAC address')
+  return undefined
 }

@@ -25,15 +25,46 @@ export function jsonText(json: Json, indent?: number): string {
  * Runtimes written in Go send `HostPort` for `hostPort`, because Go's reader does not care.
  */
 export function memberOf(json: Json, key: string): Json | undefined {
-  let similar: Json | undefined
-  for (let i = json.keys.length - 1; i >= 0; i -= 1) {
-    const name = json.keys[i] ?? ''
-    if (name === key) return json.items[i]
-    // Our keys are plain letters: what has them as its small letters is as long. It spares nearly all the work.
-    if (similar !== undefined || name.length !== key.length) continue
-    if (name.toLowerCase() === key.toLowerCase()) similar = json.items[i]
+  const exact = lastPlace(json.keys, key)
+  const at = exact >= 0 ? exact : similarPlace(json.keys, key)
+  return at < 0 ? undefined : json.items[at]
+}
+
+/** -1 when there is none. */
+function lastPlace(keys: readonly string[], key: string): number {
+  const first = keys.indexOf(key)
+  if (first < 0 || keys.slice(first + 1).indexOf(key) < 0) return first
+  let last = first
+  let at = 0
+  for (const name of keys) {
+    if (name === key) last = at
+    at += 1
   }
-  return similar
+  return last
+}
+
+/** The last key that differs in case only; -1 when there is none. */
+function similarPlace(keys: readonly string[], key: string): number {
+  const wanted = key.toLowerCase()
+  const size = key.length
+  let found = -1
+  let at = 0
+  for (const name of keys) {
+    // Our keys are plain letters: what has them as its small letters is as long. It spares nearly all the work.
+    if (name.length === size && name.toLowerCase() === wanted) found = at
+    at += 1
+  }
+  return found
+}
+
+/** All keys in small letters, a line for each, for `mayHave`. */
+export function foldedKeys(json: Json): string {
+  return `\n${json.keys.join('\n')}\n`.toLowerCase()
+}
+
+/** Whether `memberOf` can find the key: most that are asked for are not there, and a look at one text tells. */
+export function mayHave(folded: string, key: string): boolean {
+  return folded.includes(`\n${key.toLowerCase()}\n`)
 }
 
 /**

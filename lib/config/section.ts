@@ -7,7 +7,8 @@
  *     const isGateway = config.boolean('isGateway', false)
  *     config.finish()
  */
-import { type Json, jsonText, memberOf } from './json.ts'
+import { consistsOf, isDigit } from '../bytes/characters.ts'
+import { foldedKeys, type Json, jsonText, mayHave, memberOf } from './json.ts'
 
 /** The configuration cannot be used. Each problem names the key, what it must be, and the value found. */
 export class ConfigError extends Error {
@@ -34,6 +35,8 @@ export class Section {
   readonly #json: Json
   readonly #path: string
   readonly #problems: string[]
+  /** `foldedKeys`, made when the first is asked for. */
+  #folded = ''
 
   /** @param problems the list to add to; sections made by this one share it */
   constructor(json: Json, path = '', problems: string[] = []) {
@@ -60,7 +63,7 @@ export class Section {
   integer(key: string, min: number, max: number): number | undefined {
     const json = this.json(key)
     if (json === undefined) return undefined
-    const value = json.type === 'number' && /^-?[0-9]+$/.test(json.text) ? Number(json.text) : NaN
+    const value = json.type === 'number' && isInteger(json.text) ? Number(json.text) : NaN
     if (value >= min && value <= max) return value
     this.#wrong(key, `an integer from ${String(min)} to ${String(max)}`, json)
     return undefined
@@ -120,7 +123,8 @@ export class Section {
 
   /** The member as it is; undefined when absent or null. */
   json(key: string): Json | undefined {
-    const json = memberOf(this.#json, key)
+    if (this.#folded === '') this.#folded = foldedKeys(this.#json)
+    const json = mayHave(this.#folded, key) ? memberOf(this.#json, key) : undefined
     return json === undefined || json.type === 'null' ? undefined : json
   }
 
@@ -196,6 +200,10 @@ export class Section {
     }
     return sections
   }
+}
+
+function isInteger(text: string): boolean {
+  return consistsOf(text.startsWith('-') ? text.slice(1) : text, isDigit)
 }
 
 function textOf(json: Json): string {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { assert, suite } from '../testing/suite.ts'
-import { formatMac, hex, parseMac, stableMac } from './mac.ts'
+import { formatMac, hex, isUnicastMac, parseMac, stableMac } from './mac.ts'
 
 const test = suite('lib/ip/mac')
 
@@ -14,6 +14,14 @@ test('parseMac and formatMac: either case, colons or dashes', () => {
   const wrong = ['', '0a:58:0a:01:00', '0a:58:0a:01:00:05:06', '0a:58-0a:01:00:05', '0a580a010005', 'a:58:0a:01:00:05']
   for (const text of [...wrong, '0g:58:0a:01:00:05', ' 0a:58:0a:01:00:05', '0a:58:0a:01:00:05\n'])
     assert.is(parseMac(text), undefined, JSON.stringify(text))
+})
+
+test('isUnicastMac: no group, not everybody, not nobody', () => {
+  const isUnicast = (text: string) => isUnicastMac(parseMac(text) ?? new Uint8Array(6))
+  for (const text of ['02:00:00:00:00:00', '00:00:00:00:00:01', 'fe:ff:ff:ff:ff:ff']) assert.ok(isUnicast(text), text)
+  for (const text of ['01:00:5e:00:00:01', '33:33:00:00:00:01', 'ff:ff:ff:ff:ff:ff', '00:00:00:00:00:00']) {
+    assert.not.ok(isUnicast(text), text)
+  }
 })
 
 test('stableMac: the first bytes of sha256 as sha256sum prints them, local and unicast', () => {

@@ -1,6 +1,7 @@
 /**
  * Address and prefix length, `10.1.2.3/24`: an interface's address or, with its host bits cleared, a network.
  */
+import { consistsOf, isDigit } from '../bytes/characters.ts'
 import { addressesEqual, addToAddress, formatAddress, type IpAddress, parseAddress } from './address.ts'
 
 /** Host bits of `address` are kept as given. `length` is 0 to 32 for IPv4, 0 to 128 for IPv6. */
@@ -21,7 +22,7 @@ export function parsePrefix(text: string): IpPrefix | undefined {
   const address = parseAddress(text.slice(0, slash))
   if (address === undefined) return undefined
   const digits = text.slice(slash + 1)
-  if (!/^(0|[1-9][0-9]{0,2})$/.test(digits)) return undefined
+  if (digits.length > 3 || !consistsOf(digits, isDigit) || (digits !== '0' && digits.startsWith('0'))) return undefined
   const written = Number(digits)
   // ::ffff:10.0.0.0/104 is 10.0.0.0/8 written as IPv6.
   const length = address.family === 4 && text.indexOf(':') >= 0 ? written - 96 : written

@@ -6,7 +6,7 @@ import { type IpAddress, isLinkLocal } from '../ip/address.ts'
 import { formatPrefix, type IpPrefix, networkOf } from '../ip/prefix.ts'
 import { errnoOf } from '../sys/errors.ts'
 import type { Net } from './net.ts'
-import { byPlace, familyOf, isAsWanted, metricOf, placeOf, sameGateway } from './route-match.ts'
+import { byPlace, familyOf, hasGateway, isAsWanted, metricOf, placeOf, sameGateway } from './route-match.ts'
 import type { NextHop, Route } from './routes.ts'
 
 /** What an interface is to have. */
@@ -129,10 +129,6 @@ function groupsOf(routes: readonly Route[]): readonly Route[][] {
 
 function hasGatewayOf(group: readonly Route[], route: Route): boolean {
   return group.some(other => sameGateway(other.gateway, route.gateway))
-}
-
-function hasGateway(route: Route): boolean {
-  return route.gateway !== undefined || route.nextHops !== undefined
 }
 
 function multipath(first: Route, group: readonly Route[], onLink: OnLink): Route {

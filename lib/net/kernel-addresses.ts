@@ -55,7 +55,8 @@ export class KernelAddresses extends Addresses {
   }
 
   override add(index: number, address: NewAddress): void {
-    this.#conn.execute(addRequest(index, address))
+    const answer = this.#conn.attempt(addRequest(index, address))
+    if (answer.errno !== '') throw explainedRefusal(answer, address)
   }
 
   /** All in one send; those that are there already are compared afterwards, by one dump. */
@@ -66,7 +67,7 @@ export class KernelAddresses extends Addresses {
       const answer = answers[i]
       const wanted = addresses[i]
       if (answer === undefined || answer.errno === '' || wanted === undefined) continue
-      if (answer.errno !== 'EEXIST') throw refusal(answer)
+      if (answer.errno !== 'EEXIST') throw explainedRefusal(answer, wanted)
       present = present ?? this.list(index)
       explainDifference(answer, wanted, present)
     }
@@ -156,6 +157,18 @@ function addRequest(index: number, address: NewAddress): Request {
     payload: encodeAddress(addressMessage(index, address)),
     answer: 'acknowledgement'
   }
+}
+
+/** A link whose MTU is too small has no IPv6 at all, of which the kernel says EINVAL alone. @source RFC 8200 section 5 */
+function explainedRefusal(answer: Answer, wanted: NewAddress): KernelError {
+  if (answer.errno !== 'EINVAL' || wanted.prefix.address.family === 4) return refusal(answer)
+  const { operation, object } = answer.request
+  return new KernelError(
+    operation,
+    object,
+    answer.errno,
+    'IPv6 needs an MTU of 1280 bytes or more: see that of the link'
+  )
 }
 
 /** An IPv6 address has one prefix length per link, so the kernel takes another length for a duplicate. */

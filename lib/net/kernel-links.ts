@@ -25,6 +25,7 @@ import {
 } from '../netlink/rt/link.ts'
 import { errnoOf } from '../sys/errors.ts'
 import { inNamespace } from '../sys/netns.ts'
+import { randomU32 } from '../sys/random.ts'
 import { createTap } from '../sys/tap.ts'
 import {
   type BridgeInfo,
@@ -201,6 +202,27 @@ export class KernelLinks extends Links {
   override removeByIndex(index: number): boolean {
     return removeBy(this.#conn, linkNumber(index), { ...EMPTY_LINK, index })
   }
+
+  /** A request names one link or a group of them: they are put into one of their own. */
+  override removeTogether(indices: readonly number[]): void {
+    // 0 is the group of all that are in none.
+    const groupId = Math.max(1, randomU32())
+    const answers = this.#conn.batch(indices.map(index => groupRequest(index, groupId)))
+    for (const answer of answers) if (answer.errno !== '' && answer.errno !== 'ENODEV') throw refusal(answer)
+    removeBy(this.#conn, `links of group ${String(groupId)}`, { ...EMPTY_LINK, groupId })
+  }
+}
+
+function groupRequest(index: number, groupId: number): Request {
+  const payload = encodeLink({ ...EMPTY_LINK, index, groupId })
+  return {
+    operation: 'set group of',
+    object: linkNumber(index),
+    type: RTM_NEWLINK,
+    flags: 0,
+    payload,
+    answer: 'acknowledgement'
+  }
 }
 
 function getRequest(operation: string, object: string, by: LinkMessage): Request {
@@ -241,7 +263,7 @@ function linkRefusal(answer: Answer, kind: LinkKind): KernelError {
   const { operation, object } = answer.request
   const what = kind.vlanFiltering === true ? 'VLANs of bridges need' : `links of kind ${quoted(kind.kind)} need`
   const need = kind.vlanFiltering === true ? VLAN_FILTERING : kernelOption(kind.kind)
-  return new KernelError(operation, object, answer.errno, `${what} ${need}; ${answer.explanation}`)
+  return new KernelError(operation, object, answer.errno, `${what} ${need}; ${answer.explain()}`)
 }
 
 /** A bridge as such is there wherever this is refused (net/bridge/br_netlink.c br_changelink). */

@@ -308,6 +308,24 @@ test('a tap belongs to whom it was given', () => {
   })
 })
 
+/** Of the veth pairs that iproute2 sees. */
+function namesOf(box: Namespace): readonly string[] {
+  const links: { readonly ifname: string }[] = JSON.parse(box.run('ip', ['-j', 'link', 'show', 'type', 'veth']).stdout)
+  return links.map(link => link.ifname).sort()
+}
+
+test('links are removed together, and no others', () => {
+  withNet((net, box) => {
+    const add = (name: string): number =>
+      net.links.add({ name, kind: { kind: 'veth', peer: { name: `far-${name}` } } }).index
+    const [kept, ...gone] = ['kept', 'one', 'two', 'three'].map(add)
+    net.links.removeTogether([...gone, 4711])
+    assert.equal(namesOf(box), ['far-kept', 'kept'])
+    assert.is(net.links.get('kept').index, kept)
+    net.links.removeTogether([4711])
+  })
+})
+
 test('links are changed in one request', () => {
   withNets(2, ([net, other], [box, otherBox]) => {
     if (net === undefined || other === undefined || box === undefined || otherBox === undefined) return
@@ -354,6 +372,19 @@ test('refusals carry code and the kernel’s own words', () => {
       message: /^add route default \(IPv4\) via 192\.0\.2\.1: ENETUNREACH \(.*; Nexthop has invalid gateway\)$/
     })
     assert.is(net.links.findByIndex(0), undefined)
+  })
+})
+
+test('an IPv6 address on a link with an MTU too small for one: the reason is told', () => {
+  withNet((net, box) => {
+    ip(box, 'link add v0 mtu 1279 type veth peer name v1')
+    const index = net.links.get('v0').index
+    const address = { prefix: prefix('2001:db8::2/64') }
+    for (const add of [() => net.addresses.add(index, address), () => net.addresses.ensure(index, [address])]) {
+      throwsLike(add, { errno: 'EINVAL', message: /^add address 2001:db8::2\/64 to link .*IPv6 needs an MTU of 1280/ })
+    }
+    ip(box, 'link set v0 mtu 1280')
+    net.addresses.ensure(index, [address])
   })
 })
 

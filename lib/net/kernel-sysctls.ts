@@ -18,7 +18,8 @@ const ROOT = '/proc/sys/net/'
  * @throws {KernelError} EINVAL for anything that would lead out of /proc/sys/net
  */
 export function sysctlPath(path: string): string {
-  const bad = path.split('/').some(part => part === '' || part === '.' || part === '..') || path.indexOf('\0') >= 0
+  const inSlashes = `/${path}/`
+  const bad = ['//', '/./', '/../', '\0'].some(part => inSlashes.includes(part))
   if (bad) throw new KernelError('open sysctl', JSON.stringify(path), 'EINVAL', 'not a path below /proc/sys/net')
   return ROOT + path
 }

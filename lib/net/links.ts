@@ -219,4 +219,11 @@ export abstract class Links {
   abstract remove(name: string): boolean
   /** @returns false when there was none */
   abstract removeByIndex(index: number): boolean
+  /**
+   * Removes all of them at once: the kernel takes 15 ms and more to let go of a link, or of as many as one request removes.
+   * What is gone already is no failure.
+   *
+   * @throws {KernelError} EOPNOTSUPP when one of them cannot be removed; then none is
+   */
+  abstract removeTogether(indices: readonly number[]): void
 }

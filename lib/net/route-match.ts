@@ -12,6 +12,11 @@ export function familyOf(route: Route): 4 | 6 {
   return route.dst?.address.family ?? route.family ?? route.gateway?.family ?? 4
 }
 
+/** Whether it leads to its destination by way of another host. */
+export function hasGateway(route: Route): boolean {
+  return route.gateway !== undefined || route.nextHops !== undefined
+}
+
 export function describeRoute(route: Route): string {
   const dst = route.dst === undefined ? `default (IPv${String(familyOf(route))})` : formatPrefix(route.dst)
   const via = route.gateway === undefined ? '' : ` via ${formatAddress(route.gateway)}`

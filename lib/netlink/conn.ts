@@ -54,8 +54,8 @@ export interface Answer {
   readonly request: Request
   /** Empty when done. */
   readonly errno: string
-  /** In words, and the kernel's own sentence (NETLINK_EXT_ACK) where it gave one. */
-  readonly explanation: string
+  /** Puts it in words, with the kernel's own sentence (NETLINK_EXT_ACK) where it gave one. */
+  readonly explain: () => string
   readonly payloads: readonly Uint8Array[]
 }
 
@@ -70,7 +70,7 @@ export interface Refused {
 /** The error that a refused request becomes. */
 export function refusal(answer: Answer): KernelError {
   const { operation, object } = answer.request
-  return new KernelError(operation, object, answer.errno, answer.explanation)
+  return new KernelError(operation, object, answer.errno, answer.explain())
 }
 
 /**
@@ -376,9 +376,13 @@ class Pending {
 
   answer(): Answer {
     const { request, payloads, verdict } = this
-    if (verdict === undefined || verdict.errno === 0) return { request, errno: '', explanation: '', payloads }
-    return { request, errno: errnoSymbol(verdict.errno), explanation: explain(verdict), payloads }
+    if (verdict === undefined || verdict.errno === 0) return { request, errno: '', explain: nothing, payloads }
+    return { request, errno: errnoSymbol(verdict.errno), explain: () => explain(verdict), payloads }
   }
+}
+
+function nothing(): string {
+  return ''
 }
 
 /** As people read it; the kernel's own sentence last. */
@@ -390,7 +394,7 @@ function explain(verdict: Verdict): string {
 
 /** For a list of requests that was empty. */
 function unanswered(request: Request): Answer {
-  return { request, errno: 'EIO', explanation: 'the kernel did not answer', payloads: [] }
+  return { request, errno: 'EIO', explain: () => 'the kernel did not answer', payloads: [] }
 }
 
 function openIn(protocol: number, namespaceFd: number): number {

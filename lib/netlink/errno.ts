@@ -151,9 +151,14 @@ export function errnoText(errno: number): string {
   return line.slice(line.indexOf(' ') + 1)
 }
 
+/** More than any line has. */
+const LONGEST = 100
+
 /** Symbol and text; empty for a number that is not known. */
 function lineOf(errno: number): string {
   const key = `\n${String(errno)} `
   const at = ERRNO.indexOf(key)
-  return at < 0 ? '' : ERRNO.slice(at + key.length, ERRNO.indexOf('\n', at + 1))
+  if (at < 0) return ''
+  const line = ERRNO.slice(at + key.length, at + LONGEST)
+  return line.slice(0, line.indexOf('\n'))
 }

@@ -27,7 +27,8 @@ export class Lookup {
   /** The element with this key; of a set of ranges, the one whose range begins with it. */
   find(set: string, key: Uint8Array): NftElement | undefined {
     if (this.#isFew) return this.#nft.findElement(this.#family, this.#table, set, key)
-    this.list(set)
+    // Most often nobody has anything, and then a key need not even be made into text.
+    if (this.list(set).length === 0) return undefined
     return this.#elements.get(`${set} ${hex(key)}`)
   }
 

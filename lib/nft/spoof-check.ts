@@ -101,7 +101,7 @@ function allowedKey(port: CheckedPort): Uint8Array {
 function memberOf(port: CheckedPort, comment: string): Member {
   return {
     table: TABLE,
-    group: GROUP,
+    group: ownGroup(),
     element: gotoElement(nameField(port.name), CHECK, comment),
     addMore: (batch: NftBatch): void => {
       batch.addElements(FAMILY, NAME, ALLOWED, [keyElement(allowedKey(port), comment)])
@@ -113,7 +113,7 @@ function foundMember(nft: Nft, element: NftElement): FoundMember {
   const allowed = nft.listElements(FAMILY, NAME, ALLOWED).filter(one => startsWith(one.key, element.key))
   return {
     table: TABLE,
-    group: GROUP,
+    group: ownGroup(),
     element,
     removeMore: (batch: NftBatch): void => {
       batch.removeElements(FAMILY, NAME, ALLOWED, allowed)
@@ -128,12 +128,15 @@ function startsWith(key: Uint8Array, beginning: Uint8Array): boolean {
 
 const TABLE: GroupTable = { family: FAMILY, table: NAME, map: PORTS, baseUse: 3, addBase }
 
-const GROUP: Group = {
-  chain: CHECK,
-  // iifname . ether saddr != @allowed drop
-  rules: [rule([matchSet(FAMILY, ['iifname', 'ether saddr'], ALLOWED, true), verdict('drop')])],
-  addMore: nothingMore,
-  removeMore: nothingMore
+/** No constant: that would be made at the start of every plugin. */
+function ownGroup(): Group {
+  return {
+    chain: CHECK,
+    // iifname . ether saddr != @allowed drop
+    rules: [rule([matchSet(FAMILY, ['iifname', 'ether saddr'], ALLOWED, true), verdict('drop')])],
+    addMore: nothingMore,
+    removeMore: nothingMore
+  }
 }
 
 function addBase(batch: NftBatch): void {

@@ -4,8 +4,8 @@
  */
 import { sameBytes } from '../bytes/compare.ts'
 import { addressesEqual, formatAddress, type IpAddress } from '../ip/address.ts'
+import { hex } from '../ip/mac.ts'
 import type { Link } from '../net/links.ts'
-import type { FdbEntry } from '../net/neighbours.ts'
 import type { Net } from '../net/net.ts'
 import { bridgeMac, type Tunnel } from './tunnel.ts'
 
@@ -19,15 +19,15 @@ export function othersOf(own: readonly IpAddress[], peers: readonly IpAddress[])
 
 /** Makes the tunnel send to exactly these. */
 export function ensurePeers(host: Net, link: Link, peers: readonly IpAddress[]): void {
-  const flooding = host.fdb.list(link.index).filter(isFlooding)
+  const present = floodedHosts(host, link)
+  const there = keysOf(present)
   for (const peer of peers) {
-    if (!flooding.some(entry => leadsTo(entry, peer))) {
-      host.fdb.append(link.index, { mac: ALL_ZEROS, dst: peer, self: true, permanent: true })
-    }
+    if (there.has(keyOf(peer))) continue
+    host.fdb.append(link.index, { mac: ALL_ZEROS, dst: peer, self: true, permanent: true })
   }
-  for (const entry of flooding) {
-    if (!peers.some(peer => leadsTo(entry, peer)))
-      host.fdb.remove(link.index, { mac: ALL_ZEROS, dst: entry.dst, self: true })
+  const wanted = keysOf(peers)
+  for (const dst of present) {
+    if (!wanted.has(keyOf(dst))) host.fdb.remove(link.index, { mac: ALL_ZEROS, dst, self: true })
   }
 }
 
@@ -43,16 +43,28 @@ export function pinGateway(host: Net, link: Link, tunnel: Tunnel): void {
 
 /** What CHECK finds wrong with the list. */
 export function peerProblems(host: Net, link: Link, peers: readonly IpAddress[]): readonly string[] {
-  const flooding = host.fdb.list(link.index).filter(isFlooding)
+  const there = keysOf(floodedHosts(host, link))
   return peers
-    .filter(peer => !flooding.some(entry => leadsTo(entry, peer)))
+    .filter(peer => !there.has(keyOf(peer)))
     .map(peer => `link ${JSON.stringify(link.name)} does not send to peer ${formatAddress(peer)}`)
 }
 
-function isFlooding(entry: FdbEntry): boolean {
-  return entry.self === true && sameBytes(entry.mac, ALL_ZEROS)
+/** Whom the tunnel sends to what is for many. */
+function floodedHosts(host: Net, link: Link): readonly IpAddress[] {
+  const hosts: IpAddress[] = []
+  for (const { self, mac, dst } of host.fdb.list(link.index)) {
+    if (self === true && dst !== undefined && sameBytes(mac, ALL_ZEROS)) hosts.push(dst)
+  }
+  return hosts
 }
 
-function leadsTo(entry: FdbEntry, host: IpAddress): boolean {
-  return entry.dst !== undefined && addressesEqual(entry.dst, host)
+/** By which a thousand hosts are found among a thousand without comparing each with each. */
+function keysOf(addresses: readonly IpAddress[]): Set<string> {
+  const keys = new Set<string>()
+  for (const address of addresses) keys.add(keyOf(address))
+  return keys
+}
+
+function keyOf(address: IpAddress): string {
+  return hex(address.bytes)
 }

@@ -5,7 +5,7 @@
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { isName } from '../cni/env.ts'
+import { isName } from '../attachment.ts'
 import { IMPLIED_VERSION, isAtLeast, isKnownVersion, isVersion, KNOWN_VERSIONS } from '../cni/version.ts'
 import { type Json, memberOf, parseJson } from '../config/json.ts'
 

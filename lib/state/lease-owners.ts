@@ -17,7 +17,8 @@
  */
 import { createHash } from 'node:crypto'
 import { statSync } from 'node:fs'
-import type { Attachment } from '../attachment.ts'
+import { type Attachment, isName } from '../attachment.ts'
+import { hasSpaceOr } from '../bytes/characters.ts'
 import { hex } from '../ip/mac.ts'
 import { ensureDirectory, listDirectory, overwrite, readText, removeFile, setModified } from '../sys/files.ts'
 
@@ -32,7 +33,7 @@ const SEAL = 'seal'
 
 /** Whether a runtime can ask for this owner, whose `ifName` is '' in leases of the oldest format. Other texts in leases, made by hand, must not become file names. */
 export function isAttachment(owner: Attachment): boolean {
-  return /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(owner.containerId) && !/[/:\s\0]/.test(owner.ifName)
+  return isName(owner.containerId) && !hasSpaceOr(owner.ifName, '/:\0')
 }
 
 /** The owner files of one network. */

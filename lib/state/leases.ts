@@ -160,7 +160,7 @@ export class LeaseDirectory {
       const lease = address === undefined ? undefined : this.find(address)
       if (lease !== undefined) leases.push(lease)
       // Under the lock nobody is between writing and linking: this is what a kill left.
-      if (/^\..*\.tmp$/.test(name)) removeFile(`${this.#path}/${name}`)
+      if (name.length > 4 && name.startsWith('.') && name.endsWith('.tmp')) removeFile(`${this.#path}/${name}`)
     }
     return leases
   }

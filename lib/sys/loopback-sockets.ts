@@ -7,9 +7,13 @@ const SOCK_STREAM = 1
 const SOCK_DGRAM = 2
 const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
-const SOL_IP = 0
-/** linux/in.h: bind to an address that is not there yet, since `lo` may still be down. */
-const IP_FREEBIND = 15
+/** linux/sockios.h */
+const SIOCGIFFLAGS = 0x8913
+/** net/if.h */
+const IFF_UP = 1
+/** struct ifreq: a name, and flags behind it. */
+const IFREQ_SIZE = 40
+const IFNAMSIZ = 16
 const SOL_SOCKET = 1
 /** asm-generic/socket.h: a listening socket's former connections must not keep its port. */
 const SO_REUSEADDR = 2
@@ -19,15 +23,19 @@ const SO_REUSEADDR = 2
  *
  * @param port 0 = the kernel chooses
  * @returns its descriptor, non-blocking and close-on-exec
- * @throws {SysError} EADDRINUSE when somebody has the port
+ * @throws {SysError} EADDRINUSE when somebody has the port, EADDRNOTAVAIL while `lo` is down
  * @source man 7 ip
  */
 export function bindLoopback(kind: 'udp' | 'tcp', address: Uint8Array, port: number): number {
   const type = kind === 'udp' ? SOCK_DGRAM : SOCK_STREAM
   const fd = libc.socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
   if (fd < 0) throw new SysError('socket', kind, libc.errnoName(), '')
+  // The kernel lets a socket have any address of a namespace that has never had one.
+  if (!isLoopbackUp(fd)) {
+    libc.close(fd)
+    throw new SysError('bind', `${kind} port ${String(port)}`, 'EADDRNOTAVAIL', 'its lo is down')
+  }
   const one = new Uint8Array([1, 0, 0, 0])
-  libc.setsockopt(fd, SOL_IP, IP_FREEBIND, one)
   if (kind === 'tcp') libc.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, one)
   // struct sockaddr_in: family in the machine's byte order, port in the network's
   const place = new Uint8Array(16)
@@ -39,4 +47,12 @@ export function bindLoopback(kind: 'udp' | 'tcp', address: Uint8Array, port: num
   const errno = libc.errnoName()
   libc.close(fd)
   throw new SysError('bind', `${kind} port ${String(port)}`, errno, '')
+}
+
+/** Asked of a socket that is there anyway. @source man 7 netdevice */
+function isLoopbackUp(fd: number): boolean {
+  const request = new Uint8Array(IFREQ_SIZE)
+  request.set(new TextEncoder().encode('lo'))
+  if (libc.ioctl(fd, SIOCGIFFLAGS, request) < 0) return false
+  return (new DataView(request.buffer).getUint16(IFNAMSIZ, true) & IFF_UP) !== 0
 }

@@ -18,7 +18,7 @@ class FailingConn extends Conn {
     return requests.map(request => {
       const errno = isChange(request) ? this.#refused.note(request.operation, request.object) : ''
       if (errno === '') return this.#conn.attempt(request)
-      return { request, errno, explanation: 'as the test asked for', payloads: [] }
+      return { request, errno, explain: () => 'as the test asked for', payloads: [] }
     })
   }
 

@@ -133,6 +133,24 @@ test('DEL tries every step and keeps the journal entry while something is left',
   })
 })
 
+test('GC removes the pairs of several attachments with one request; one by one where that is refused', () => {
+  for (const isRefused of [false, true]) {
+    withFakeKernel(bridge, { bridge: 'br7' }, ({ kernel, caller, box }) => {
+      for (const ifName of ['eth0', 'eth1', 'eth2']) caller.ok('ADD', { ifName })
+      kernel.failAt(isRefused ? 1 : 100, 'EOPNOTSUPP')
+      assert.is(caller.gc([{ containerID: 'c1', ifname: 'eth1' }]).status, 0)
+      const removals = kernel.changes()
+      assert.match(removals[0] ?? '', /^remove links [0-9]+, [0-9]+$/)
+      assert.is(removals.length, isRefused ? 3 : 1)
+      assert.equal(
+        box().flatMap(line => /^ {2}(eth[0-9]) veth/.exec(line)?.[1] ?? []),
+        ['eth1']
+      )
+      assert.is(caller.journal().length, 1)
+    })
+  }
+})
+
 test('a DEL for an attachment that was refused leaves the interface of another network', () => {
   withFakeKernel(bridge, CONFIG, ({ caller, box, kernel }) => {
     kernel.open('/run/netns/box').links.add({ name: 'eth0', kind: { kind: 'dummy' } })

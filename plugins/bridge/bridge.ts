@@ -17,7 +17,7 @@ import { configureAttachment, interfaceOf } from '../../lib/attach/interface.ts'
 import { effectiveDns, leasesOverInterface } from '../../lib/attach/ipam.ts'
 import { addMasquerade, collectStrayMasquerade, delMasquerade, knownOwners } from '../../lib/attach/masquerade.ts'
 import type { Session } from '../../lib/attach/session.ts'
-import { addVeth, hostEndName, mayHaveRules, removeHostEnds } from '../../lib/attach/veth.ts'
+import { addVeth, hostEndName, mayHaveRules, removeHostEnds, removeHostEndsTogether } from '../../lib/attach/veth.ts'
 import { requestedMac } from '../../lib/cni/inputs.ts'
 import type { Plugin } from '../../lib/cni/plugin.ts'
 import { EMPTY_RESULT, type Result } from '../../lib/cni/result.ts'
@@ -46,6 +46,7 @@ export function bridge(kernel: Kernel): Plugin {
     check,
     removeRules,
     removeLinks,
+    removeLinksTogether: removeHostEndsTogether,
     forget: removeEntry,
     collectStrays,
     status

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { until } from '../../lib/testing/lab-agent.ts'
-import type { Namespace } from '../../lib/testing/namespace.ts'
+import type { Namespace, Outcome } from '../../lib/testing/namespace.ts'
 import { patchbayProgram } from '../../lib/testing/program.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { inWorld, type World } from '../../lib/testing/world.ts'
@@ -45,6 +45,12 @@ class Agent {
     const all = [`--net=${this.#world.host.path}`, node, ...args, 'agent', '--config', this.#config]
     this.#process = spawn('nsenter', all, { stdio: 'ignore' })
     await until('the agent answers', () => answers(this.socket))
+  }
+
+  makeNetwork(name: string, subnet: string): Outcome {
+    const [node, ...args] = patchbayProgram()
+    const create = ['network', 'create', '-d', 'overlay', '--subnet', subnet, name, '--agent-socket', this.socket]
+    return this.#world.host.run(node, [...args, ...create])
   }
 
   async kill(): Promise<void> {
@@ -117,6 +123,19 @@ test('glibc, musl and busybox find each other both ways; an agent that is killed
     const agent = new Agent(world)
     await agent.start()
     try {
+      // What was written for several hosts is not one host's alone, unless it was made there.
+      const foreign = [
+        world.call('dns', 'ADD', config(world, 0), { container: world.container(0), containerId: 'c0' }),
+        world.call('dns', 'STATUS', config(world, 0))
+      ].map(({ json }) => [json.code, json.msg])
+      assert.equal(foreign, [
+        [50, 'reach the registry of network "blue": the agent has none'],
+        [51, 'reach the registry: the agent has none']
+      ])
+      assert.equal(files(world), [])
+      const made = agent.makeNetwork('blue', '10.4.0.0/16')
+      assert.is(made.status, 0, made.stderr)
+      assert.is(world.call('dns', 'STATUS', config(world, 0)).status, 0)
       for (const index of [0, 1]) {
         // glibc asks for no family that the container has no address of.
         for (const address of [`10.4.0.${index + 2}/32`, `fd00::${index + 2}/128`]) {
@@ -128,9 +147,6 @@ test('glibc, musl and busybox find each other both ways; an agent that is killed
         assert.equal([reply.status, reply.stderr], [0, ''], reply.stdout)
         assert.is(world.call('dns', 'CHECK', config(world, index), options).status, 0)
       }
-      // It answers, but what was written for several hosts is one host's alone with this agent.
-      const status = world.call('dns', 'STATUS', config(world, 0))
-      assert.equal([status.json.code, status.json.msg], [51, 'reach the registry: the agent has none'])
       const [one, two] = [world.container(0), world.container(1)]
       assert.match(ask(world, one, 'getent', 'ahostsv4', 'ubuntu3'), /^10\.4\.0\.3 +STREAM ubuntu3/)
       assert.match(ask(world, two, 'getent', 'ahostsv6', 'ubuntu2.blue'), /^fd00::2 /)

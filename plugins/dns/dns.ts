@@ -6,7 +6,7 @@
  * The file is all that the agent needs: an ADD without one loses nothing, and is answered when it is there again.
  */
 
-import { type AttachmentPlugin, attachmentPlugin, nothing } from '../../lib/attach/attachment-plugin.ts'
+import { type AttachmentPlugin, attachmentPlugin, nothing, oneByOne } from '../../lib/attach/attachment-plugin.ts'
 import { ATTACHMENT_CHANGED, ipsOf } from '../../lib/attach/interface.ts'
 import { journalOf } from '../../lib/attach/journal.ts'
 import type { Session } from '../../lib/attach/session.ts'
@@ -57,6 +57,7 @@ function own(name: string): AttachmentPlugin {
     check,
     removeRules: nothing,
     removeLinks: nothing,
+    removeLinksTogether: oneByOne,
     forget,
     collectStrays: nothing,
     status
@@ -217,6 +218,7 @@ function status(session: Session): void {
       config.agent,
       jsonObject([
         ['do', jsonString('name-status')],
+        ['network', jsonString(session.request.network)],
         ['cluster', cluster]
       ])
     )

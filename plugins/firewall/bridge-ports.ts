@@ -32,7 +32,7 @@ export function portMember(port: string, comment: string): Member {
   const key = nameField(port)
   return {
     table: BRIDGE_TABLE,
-    group: GROUP,
+    group: ownGroup(),
     element: gotoElement(key, ISOLATED, comment),
     addMore: (batch: NftBatch): void => {
       batch.addElements(FAMILY, TABLE, MEMBERS, [keyElement(key, comment)])
@@ -49,7 +49,7 @@ export function portProblems(nft: Nft, port: string, comment: string): readonly 
     problems.push(`bridge port ${JSON.stringify(port)} is not isolated`)
   }
   const rules = nft.listRules(FAMILY, TABLE, ISOLATED).length
-  if (rules !== GROUP.rules.length || nft.listRules(FAMILY, TABLE, 'forward').length !== 1) {
+  if (rules !== ownGroup().rules.length || nft.listRules(FAMILY, TABLE, 'forward').length !== 1) {
     problems.push(`table ${FAMILY} ${TABLE} has lost rules`)
   }
   return problems
@@ -70,7 +70,7 @@ function foundMember(nft: Nft, element: NftElement): FoundMember {
   const isMember = nft.findElement(FAMILY, TABLE, MEMBERS, element.key) !== undefined
   return {
     table: BRIDGE_TABLE,
-    group: GROUP,
+    group: ownGroup(),
     element,
     removeMore: (batch: NftBatch): void => {
       if (isMember) batch.removeElements(FAMILY, TABLE, MEMBERS, [keyElement(element.key, '')])
@@ -80,16 +80,19 @@ function foundMember(nft: Nft, element: NftElement): FoundMember {
 
 const BRIDGE_TABLE: GroupTable = { family: FAMILY, table: TABLE, map: PORTS, baseUse: 3, addBase }
 
-const GROUP: Group = {
-  chain: ISOLATED,
-  rules: [
-    // meta mark & 0x800 == 0x800 accept
-    rule([matchMark(PUBLISHED_MARK), verdict('accept')]),
-    // oifname @members drop
-    rule([matchSet(FAMILY, ['oifname'], MEMBERS), verdict('drop')])
-  ],
-  addMore: nothingMore,
-  removeMore: nothingMore
+/** No constant: that would be made at the start of every plugin. */
+function ownGroup(): Group {
+  return {
+    chain: ISOLATED,
+    rules: [
+      // meta mark & 0x800 == 0x800 accept
+      rule([matchMark(PUBLISHED_MARK), verdict('accept')]),
+      // oifname @members drop
+      rule([matchSet(FAMILY, ['oifname'], MEMBERS), verdict('drop')])
+    ],
+    addMore: nothingMore,
+    removeMore: nothingMore
+  }
 }
 
 function addBase(batch: NftBatch): void {

@@ -6,7 +6,7 @@
  *       eth2  <--- comes home ----   DEL, or the namespace's end
  */
 import { refuseTakenName, takenName, withNetns } from '../../lib/attach/attachment.ts'
-import { attachmentPlugin, forget, inJournal, nothing } from '../../lib/attach/attachment-plugin.ts'
+import { attachmentPlugin, forget, inJournal, nothing, oneByOne } from '../../lib/attach/attachment-plugin.ts'
 import { everyEntry } from '../../lib/attach/every-entry.ts'
 import {
   attachmentProblems,
@@ -55,6 +55,7 @@ export function hostDevice(kernel: Kernel, sysfs = '/sys'): Plugin {
     check: session => check(session, sysfs),
     removeRules: nothing,
     removeLinks,
+    removeLinksTogether: oneByOne,
     forget,
     collectStrays,
     status: session => status(session, sysfs)

@@ -10,7 +10,7 @@
  * The interface is always `lo`, whatever CNI_IFNAME says: a namespace has no other of its kind.
  */
 import { ownerMark } from '../../lib/attach/attachment.ts'
-import { attachmentPlugin, forget, nothing } from '../../lib/attach/attachment-plugin.ts'
+import { attachmentPlugin, forget, nothing, oneByOne } from '../../lib/attach/attachment-plugin.ts'
 import type { Session } from '../../lib/attach/session.ts'
 import { CniError, INTERNAL } from '../../lib/cni/error.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
@@ -36,6 +36,7 @@ export function loopback(kernel: Kernel): Plugin {
     check,
     removeRules: nothing,
     removeLinks: setDown,
+    removeLinksTogether: oneByOne,
     forget,
     // lo ends with its namespace: nothing of it can be left over, and nothing can keep an ADD from working.
     collectStrays: nothing,

@@ -161,7 +161,11 @@ test('what cannot be is refused by code and word, and leaves nothing behind', ()
     { config: { mtu: 1401 }, code: 7, message: /mtu must be at most 1400, that of master "eth1", got 1401/ },
     { config: { mtu: 40 }, code: 7, message: /mtu must be 0 or at least 68, got 40/ },
     { config: { mode: 'bridges' }, code: 7, message: /mode must be one of/ },
-    { config: { mac: '03:00:00:00:00:01' }, code: 7, message: /mac must be a unicast address/ },
+    {
+      config: { mac: '03:00:00:00:00:01' },
+      code: 7,
+      message: /mac must be a unicast MAC address, got "03:00:00:00:00:01"/
+    },
     { config: { mac: 'nonsense' }, code: 7, message: /mac must be a MAC address/ },
     { config: { sourceMacs: ['02:00:00:00:00:01'] }, code: 7, message: /sourceMacs is for mode "source" only/ },
     { config: { master: 7, mtu: '9' }, code: 7, message: /master must be a string, got 7; mtu must be an integer/ }

@@ -17,7 +17,7 @@ import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import { requestedMac } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import { readMac } from '../../lib/config/addresses.ts'
-import { formatMac, parseMac } from '../../lib/ip/mac.ts'
+import { parseMac } from '../../lib/ip/mac.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Link, LinkKind, MacvlanMode } from '../../lib/net/links.ts'
 import type { KernelError } from '../../lib/netlink/kernel-error.ts'
@@ -34,13 +34,6 @@ function readConfig(request: Request): OwnLink {
   const configuredMode = section.oneOf('mode', MODES.concat([''])) ?? ''
   const configuredMac = readMac(section, 'mac')
   const mac = requestedMac(request) ?? configuredMac
-  if (mac !== undefined && isGroupMac(mac)) {
-    throw new CniError(
-      INVALID_CONFIG,
-      `mac must be a unicast address, got ${formatMac(mac)}`,
-      'pass another MAC address'
-    )
-  }
   const options = readAttachmentOptions(section)
   const bcQueueLength = section.integer('bcqueuelen', 0, 4_294_967_295)
   const sourceMacs = readSourceMacs(request, configuredMode)
@@ -74,11 +67,6 @@ function kindOn(
     bcQueueLength: bcQueueLength === 0 ? undefined : bcQueueLength,
     macs: sourceMacs.length === 0 ? undefined : sourceMacs
   }
-}
-
-/** IEEE 802: the lowest bit of the first byte is set in addresses of groups, all zero is no address. */
-function isGroupMac(mac: Uint8Array): boolean {
-  return ((mac[0] ?? 0) & 1) === 1 || formatMac(mac) === '00:00:00:00:00:00'
 }
 
 /** The senders that mode `source` lets in. */

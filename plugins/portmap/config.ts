@@ -190,11 +190,9 @@ function readMapping(section: Section): Mapping | undefined {
 }
 
 function readPort(section: Section, key: string): number | undefined {
-  if (!section.has(key)) {
-    section.problem(key, 'is missing: a port from 1 to 65535')
-    return undefined
-  }
-  return section.integer(key, 1, 65_535)
+  const port = section.integer(key, 1, 65_535)
+  if (port === undefined && !section.has(key)) section.problem(key, 'is missing: a port from 1 to 65535')
+  return port
 }
 
 /** @throws {ConfigError} when a mapping asks for an address of the host in a family that the container has not */

@@ -40,6 +40,14 @@ function ownersInWay(lookup: Lookup, ranges: Ranges, mapping: Mapping): readonly
   for (const range of ranges.meeting(mapping)) addOwner(owners, range)
   const { protocol } = mapping
   const specific = specificAddress(mapping)
+  if (isWide(mapping, lookup, [PORTS, ADDRESS_PORTS])) {
+    for (const element of lookup.list(PORTS)) if (meetsRange(element, mapping)) addOwner(owners, element)
+    for (const element of lookup.list(ADDRESS_PORTS)) {
+      const isOther = specific !== undefined && !sameBytes(addressOf(element.key), specific.bytes)
+      if (!isOther && meetsRange(element, mapping)) addOwner(owners, element)
+    }
+    return owners
+  }
   for (let port = mapping.first; port <= mapping.last; port += 1) {
     const key = portKey(protocol, port)
     addOwner(owners, lookup.find(PORTS, key))
@@ -53,14 +61,25 @@ function ownersInWay(lookup: Lookup, ranges: Ranges, mapping: Mapping): readonly
 }
 
 /** A service is published at every address of every host. */
-function servicesInWay(services: Lookup, { protocol, first, last }: Mapping): readonly string[] {
+function servicesInWay(services: Lookup, mapping: Mapping): readonly string[] {
   const owners: string[] = []
-  for (let port = first; port <= last; port += 1) {
-    const key = portKey(protocol, port)
-    addOwner(owners, services.find(PUBLISHED_PORTS, key))
-    addOwner(owners, services.find(REFUSED_PORTS, key))
+  const { protocol, first, last } = mapping
+  for (const set of [PUBLISHED_PORTS, REFUSED_PORTS]) {
+    if (isWide(mapping, services, [set])) {
+      for (const element of services.list(set)) if (meetsRange(element, mapping)) addOwner(owners, element)
+      continue
+    }
+    for (let port = first; port <= last; port += 1) addOwner(owners, services.find(set, portKey(protocol, port)))
   }
   return owners
+}
+
+/** Whether there are more ports in the mapping than are taken: then these are gone through, and not those. */
+function isWide({ first, last }: Mapping, lookup: Lookup, sets: readonly string[]): boolean {
+  if (last === first) return false
+  let taken = 0
+  for (const set of sets) taken += lookup.list(set).length
+  return last - first >= taken
 }
 
 function addOwner(owners: string[], element: NftElement | undefined): void {

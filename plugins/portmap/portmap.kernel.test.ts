@@ -155,6 +155,14 @@ test('a taken port is refused, its owner named, and nothing changed', () =>
     refused('c[12]', { ...single, hostPort: 8081 })
     refused('c2', { ...single, hostPort: 8081, hostIP: '127.0.0.2' })
     refused('c1', ...[0, 1, 2].map(i => ({ hostPort: 8079 + i, containerPort: 8079 + i })))
+    // More ports than are taken.
+    const wide = (first: number, hostIP: string) =>
+      Array.from({ length: 12 }, (_, i) => ({ hostPort: first + i, containerPort: first + i, hostIP }))
+    refused('c1', ...wide(8070, ''))
+    refused('c[12]', ...wide(8081, ''))
+    refused('c2', ...wide(8081, '127.0.0.2'))
+    ours.ok('ADD', 'c4', mapped(4, ...wide(8081, '127.0.0.3')), lab.second.path)
+    ours.ok('DEL', 'c4', {})
     // Other protocols, other addresses and other ports are free.
     ours.ok('ADD', 'c3', mapped(3, { ...single, protocol: 'udp' }), lab.second.path)
     ours.ok('ADD', 'c4', mapped(4, { ...single, hostPort: 8081, hostIP: '127.0.0.3' }), lab.second.path)

@@ -28,7 +28,7 @@ import {
 } from '../../lib/attach/masquerade.ts'
 import { readMtu } from '../../lib/attach/parent.ts'
 import type { Session } from '../../lib/attach/session.ts'
-import { addVeth, hostEndName, removeHostEnds } from '../../lib/attach/veth.ts'
+import { addVeth, hostEndName, removeHostEnds, removeHostEndsTogether } from '../../lib/attach/veth.ts'
 import { requestedMac } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { Result } from '../../lib/cni/result.ts'
@@ -58,6 +58,7 @@ export function ptp(kernel: Kernel): Plugin {
     check,
     removeRules: delMasquerade,
     removeLinks,
+    removeLinksTogether: removeHostEndsTogether,
     forget,
     collectStrays: collectStrayMasquerade,
     status

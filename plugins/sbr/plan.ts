@@ -5,7 +5,7 @@
 import type { IpConfig } from '../../lib/cni/result.ts'
 import { addressesEqual, type IpAddress, isLinkLocal } from '../../lib/ip/address.ts'
 import { hostPrefix, networkOf, prefixContains, prefixesEqual } from '../../lib/ip/prefix.ts'
-import { familyOf } from '../../lib/net/route-match.ts'
+import { familyOf, hasGateway } from '../../lib/net/route-match.ts'
 import { type Route, SCOPE_LINK, TABLE_MAIN } from '../../lib/net/routes.ts'
 import type { Rule } from '../../lib/net/rules.ts'
 import type { SbrConfig } from './config.ts'
@@ -120,10 +120,6 @@ function hintRoute(ip: IpConfig, main: readonly Route[], index: number): Route {
 
 export function isDefault(route: Route): boolean {
   return route.dst === undefined || route.dst.length === 0
-}
-
-export function hasGateway(route: Route): boolean {
-  return route.gateway !== undefined || route.nextHops !== undefined
 }
 
 function isLinkLocalRoute(route: Route): boolean {

@@ -75,6 +75,14 @@ function rules(world: World): readonly string[] {
   return all.filter(rule => rule.src !== 'all').map(rule => `${rule.src} ${rule.table}`)
 }
 
+/** The ways of the default routes in the main table, of each family. */
+function mainDefaults(box: Namespace): readonly (readonly string[])[] {
+  return ['-4', '-6'].map(family => {
+    const lines = box.run('ip', [family, 'route', 'show', 'default']).stdout
+    return [...lines.matchAll(/via (\S+) dev (\S+)/g)].map(([, gateway, name]) => `${gateway} ${name}`).sort()
+  })
+}
+
 /** Everything that routing in the container consists of. */
 function routing(world: World): string {
   const box = world.container()
@@ -106,6 +114,25 @@ test('what is sent from an address leaves by its interface and its gateway, in b
     for (let i = 0; i < 2; i += 1) world.del('sbr', network(world, 'net1'), { ifName: 'net1' })
     assert.equal(rules(world), [])
     assert.not.match(routing(world), /table 10[01]/)
+  })
+})
+
+test('of a default route that interfaces share each keeps its own part', async () => {
+  await inWorld(1, world => {
+    prepare(world)
+    const box = world.container()
+    sh(
+      box,
+      `ip route replace default nexthop via 10.1.0.1 dev eth0 nexthop via 10.2.0.1 dev net1
+      ip -6 route append default via fd00:2::1 dev net1`
+    )
+    assert.is(mainDefaults(box).flat().length, 4)
+    world.add('sbr', network(world, 'net1'), { ifName: 'net1' })
+    assert.equal(mainDefaults(box), [['10.1.0.1 eth0'], ['fd00:1::1 eth0']])
+    assert.is(way(world, '10.2.0.5', '192.0.2.1'), 'net1 10.2.0.1')
+    assert.is(way(world, 'fd00:2::5', '2001:db8::1'), 'net1 fd00:2::1')
+    assert.is(way(world, '10.1.0.5', '192.0.2.1'), 'eth0 10.1.0.1')
+    assert.is(world.call('sbr', 'CHECK', network(world, 'net1'), { ifName: 'net1' }).status, 0)
   })
 })
 

@@ -22,13 +22,15 @@ import { addressesEqual, formatAddress, type IpAddress } from '../../lib/ip/addr
 import { prefixesEqual } from '../../lib/ip/prefix.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Net } from '../../lib/net/net.ts'
+import { hasGateway } from '../../lib/net/route-match.ts'
 import type { Route } from '../../lib/net/routes.ts'
 import type { Rule } from '../../lib/net/rules.ts'
+import { besideLink, throughLink } from '../../lib/net/shared-route.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
 import { checkSources } from './check.ts'
 import { readConfig, type SbrConfig, sourceIps } from './config.ts'
 import { entryOf, type RecordedSource, sourcesIn } from './entry.ts'
-import { freeTables, hasGateway, hintRoutes, movedRoutes, type SourceTable, sourceRule, tableRoutes } from './plan.ts'
+import { freeTables, hintRoutes, movedRoutes, type SourceTable, sourceRule, tableRoutes } from './plan.ts'
 
 export function sbr(kernel: Kernel): Plugin {
   return chainedPlugin(kernel, {
@@ -73,7 +75,8 @@ function moveRoutes(session: Session, index: number, sources: readonly SourceTab
   const { undo } = session
   const container = session.container()
   const ips = sources.map(source => source.ip)
-  const main = routesOf(container, index)
+  const listed = routesOf(container, index)
+  const main = listed.map(route => throughLink(route, index))
   for (const source of sources) {
     for (const route of tableRoutes(source, { index, main, ips }, config)) {
       undo.push(routeName(route), () => removeRoute(container, route))
@@ -85,9 +88,18 @@ function moveRoutes(session: Session, index: number, sources: readonly SourceTab
     undo.push(routeName(route), () => restoreRoute(container, route, before))
     container.routes.replace(route)
   }
-  for (const route of movedRoutes(main, config)) {
-    undo.push(routeName(route), () => container.routes.ensure([route]))
+  for (const route of movedRoutes(listed, config)) takeOut(session, route, besideLink(route, index))
+}
+
+/** @param rest what other interfaces have of the route, such as their share of a default route */
+function takeOut(session: Session, route: Route, rest: Route | undefined): void {
+  const container = session.container()
+  if (rest === undefined) {
+    session.undo.push(routeName(route), () => container.routes.ensure([route]))
     removeRoute(container, route)
+  } else {
+    session.undo.push(routeName(route), () => container.routes.replace(route))
+    container.routes.replace(rest)
   }
 }
 

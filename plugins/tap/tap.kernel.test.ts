@@ -96,7 +96,7 @@ test('a name that is taken, an MTU that the kernel refuses, a failing pool: noth
     caller.ok('DEL')
     assert.equal(linkNames(box), ['eth0', 'other'])
     ip(box, 'link del eth0')
-    assert.match(caller.fails('ADD', { config: { mtu: 65_535, mac: '01:00:00:00:00:01' } }).msg, /E[A-Z]+/)
+    assert.match(caller.fails('ADD', { config: { mtu: 65_535 } }).msg, /E[A-Z]+/)
     assert.equal([...linkNames(box), ...caller.leases, ...caller.journal()], [])
     caller.failIpam = true
     assert.match(caller.fails('ADD').msg, /pool is empty/)

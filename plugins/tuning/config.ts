@@ -5,7 +5,7 @@ import type { Request } from '../../lib/cni/plugin.ts'
 import { readMac } from '../../lib/config/addresses.ts'
 import type { Section } from '../../lib/config/section.ts'
 import type { LinkChange } from '../../lib/net/links.ts'
-import { type Sysctl, sysctlPath } from './sysctl.ts'
+import { isValue, type Sysctl, sysctlPath } from './sysctl.ts'
 
 export interface TuningConfig {
   readonly sysctls: readonly Sysctl[]
@@ -79,6 +79,8 @@ function sysctlsIn(parent: Section, ifName: string): readonly Sysctl[] {
       section.memberProblem(member, `must not name a sysctl that another key names (/proc/sys/net/${path})`)
     } else if (json.type !== 'string') {
       section.memberProblem(member, 'must be a string')
+    } else if (!isValue(json.text)) {
+      section.memberProblem(member, 'must be a value in one line')
     } else {
       named.add(path)
       sysctls.push({ key, path, value: json.text })

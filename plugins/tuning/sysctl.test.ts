@@ -1,5 +1,5 @@
 import { assert, suite } from '../../lib/testing/suite.ts'
-import { isSameValue, sysctlPath } from './sysctl.ts'
+import { holdsValue, isValue, sysctlPath } from './sysctl.ts'
 
 const test = suite('plugins/tuning/sysctl')
 
@@ -44,11 +44,19 @@ test('path: what is none of the network, or would lead elsewhere, has none', () 
   for (const key of keys) assert.is(sysctlPath(key, 'eth0'), undefined, JSON.stringify(key))
 })
 
-test('values are the same whatever space is between their numbers', () => {
-  assert.ok(isSameValue('4096\t131072\t6291456', '4096 131072 6291456'))
-  assert.ok(isSameValue('1\n', '1'))
-  assert.not.ok(isSameValue('4096 131072', '4096131072'))
-  assert.not.ok(isSameValue('1', '0'))
+test('values are the same whatever space is between their numbers; of a list the first are compared', () => {
+  assert.ok(holdsValue('4096\t131072\t6291456', '4096 131072 6291456'))
+  assert.ok(holdsValue('4096\t131072\t6291456', '4096 131072'))
+  assert.ok(holdsValue('1\n', '1'))
+  assert.not.ok(holdsValue('4096\t131072\t6291456', '4096 6291456'))
+  assert.not.ok(holdsValue('4096\t131072', '4096 131072 6291456'))
+  assert.not.ok(holdsValue('4096 131072', '4096131072'))
+  assert.not.ok(holdsValue('10', '1'))
+})
+
+test('what is no value: nothing, several lines, what no text has', () => {
+  for (const text of ['1', ' 1\n', '4096\t8192', 'cubic', '-1']) assert.ok(isValue(text), JSON.stringify(text))
+  for (const text of ['', ' \n', '1\n2', '1\0', '\x1b[1m']) assert.not.ok(isValue(text), JSON.stringify(text))
 })
 
 test.run()

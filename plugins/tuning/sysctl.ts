@@ -42,7 +42,20 @@ export function sysctlPath(key: string, ifName: string): string | undefined {
   return at < 0 ? path : path.slice(0, at) + ifName + path.slice(at + 6)
 }
 
-/** Whether both are the same but for the space between numbers, which the kernel writes as tabs. */
-export function isSameValue(a: string, b: string): boolean {
-  return a.trim().split(/\s+/).join(' ') === b.trim().split(/\s+/).join(' ')
+/**
+ * Whether the sysctl has the value, whatever space is between the numbers of either. Of a list the kernel sets as many as
+ * are given.
+ */
+export function holdsValue(present: string, wanted: string): boolean {
+  const [has, asked] = [wordsOf(present), wordsOf(wanted)]
+  return asked.every((word, i) => word === has[i])
+}
+
+/** Whether the kernel can take it for one value: it reads up to the first line end, and of nothing it makes nothing. */
+export function isValue(text: string): boolean {
+  return /^[^\0-\x08\x0a-\x1f\x7f]+$/.test(text.trim())
+}
+
+function wordsOf(text: string): readonly string[] {
+  return text.trim().split(/\s+/)
 }

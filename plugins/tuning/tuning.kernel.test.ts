@@ -62,10 +62,10 @@ function withBox(ifName: string, body: (box: Box) => void): void {
 test('what the kernel refuses is not said to be left: nothing changed', () => {
   withBox('eth0', ({ caller, config, state, dataDir }) => {
     const before = state()
-    // A group address can be nobody's own: EADDRNOTAVAIL, before anything else of the request is set or after.
-    for (const more of [{ mac: '01:00:5e:00:00:01' }, { mac: '01:00:5e:00:00:01', mtu: 1400, promisc: true }]) {
+    // More than a veth takes: EINVAL, before anything else of the request is set or after.
+    for (const more of [{ mtu: 65_536 }, { mac: '02:11:22:33:44:55', mtu: 65_536, promisc: true }]) {
       const error = caller.fails('ADD', { config: config(more) })
-      assert.match(error.msg, /^set link [0-9]+: EADDRNOTAVAIL \([^;]*\)$/)
+      assert.match(error.msg, /^set link [0-9]+: EINVAL \([^()]*\)$/)
       assert.equal(state(), before)
       assert.equal(existsSync(dataDir) ? readdirSync(dataDir) : [], [])
     }
@@ -110,9 +110,9 @@ test('interface names with dots, by IFNAME and as they are', () => {
 test('a failing attribute: the ones before it are as they were, and so are the sysctls', () => {
   withBox('eth0', ({ caller, dataDir, config, sysctl, state }) => {
     const before = [state(), sysctl('core/somaxconn')]
-    // A multicast address is none for an interface: the kernel refuses it, after the sysctls are written.
-    const error = caller.fails('ADD', { config: config({ ...ALL, mac: '01:00:5e:00:00:01' }) })
-    assert.match(error.msg, /EADDRNOTAVAIL/)
+    // More than a veth takes: the kernel refuses it after the MAC is set, and the sysctls are written.
+    const error = caller.fails('ADD', { config: config({ ...ALL, mtu: 65_536 }) })
+    assert.match(error.msg, /^set link [0-9]+: EINVAL/)
     assert.equal([state(), sysctl('core/somaxconn')], before)
     assert.equal(readdirSync(dataDir), [])
     assert.match(caller.fails('ADD', { config: config({ mtu: 1400 }), ifName: 'eth7' }).msg, /"eth7": ENODEV/)
@@ -143,6 +143,33 @@ test('the MAC of lo, which cannot be set back', () => {
     const lo = { config: config({ mac: '02:11:22:33:44:55', prevResult }), ifName: 'lo' }
     if (caller.call('ADD', lo).status === 0) caller.ok('DEL', lo)
     assert.equal(existsSync(dataDir) ? readdirSync(dataDir) : [], [])
+  })
+})
+
+test('a sysctl that the kernel refuses: the key, the reason and what to do; nothing is said to be left', () => {
+  withBox('eth0', ({ caller, config }) => {
+    const refused: readonly (readonly [string, string, RegExp])[] = [
+      ['net.core.somaxconn', 'blue', /^set sysctl "net\.core\.somaxconn" to "blue": EINVAL$/],
+      ['net.ipv4.no_such', '1', /^set sysctl "net\.ipv4\.no_such" to "1": ENOENT$/],
+      // One of the machine, which only the first namespace may change.
+      ['net.netfilter.nf_conntrack_max', '100', /^set sysctl "net\.netfilter\.nf_conntrack_max" to "100": E[A-Z]+$/]
+    ]
+    for (const [key, value, message] of refused) {
+      const error = caller.fails('ADD', { config: config({ sysctl: { [key]: value } }) })
+      assert.is(error.code, 7)
+      assert.match(error.msg, message)
+      assert.ok((error.details ?? '') !== '')
+    }
+  })
+})
+
+test('a list of numbers of which only the first are given', () => {
+  withBox('eth0', ({ caller, config, sysctl }) => {
+    const last = sysctl('ipv4/tcp_rmem').split('\t')[2]
+    const some = config({ sysctl: { 'net.ipv4.tcp_rmem': '4096 8192' } })
+    caller.ok('ADD', { config: some })
+    assert.is(sysctl('ipv4/tcp_rmem'), `4096\t8192\t${last}`)
+    caller.ok('CHECK', { config: some })
   })
 })
 

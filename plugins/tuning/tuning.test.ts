@@ -220,7 +220,7 @@ test('ten thousand sysctls are judged in one pass', () => {
       return { sysctl: { ...Object.fromEntries(keys.map(key => [key, '1'])), ...more } }
     }
     // None of them exists, which is found at the first; that each is a key of its own is found for all before.
-    assert.match(caller.fails('ADD', config(many(10_000))).msg, /"ipv4\/conf\/link0\/arp_filter" = "1": ENOENT/)
+    assert.match(caller.fails('ADD', config(many(10_000))).msg, /"net\.ipv4\.conf\.link0\.arp_filter" to "1": ENOENT/)
     const error = caller.fails('ADD', config(many(10_000, { 'net/ipv4/conf/link7/arp_filter': '2' })))
     assert.match(error.msg, /arp_filter must not name a sysctl that another key names .*link7/)
     assert.is(kernel.toText(), before)
@@ -231,7 +231,7 @@ test('a sysctl that does not exist: the error names it, and what was written bef
   withInterface(({ kernel, caller, config }) => {
     const before = kernel.toText()
     const error = caller.fails('ADD', config({ sysctl: { 'net.core.somaxconn': '9', 'net.ipv4.conf.nope.x': '1' } }))
-    assert.match(error.msg, /write sysctl "ipv4\/conf\/nope\/x" = "1": ENOENT/)
+    assert.match(error.msg, /set sysctl "net\.ipv4\.conf\.nope\.x" to "1": ENOENT/)
     assert.is(kernel.toText(), before)
   })
 })

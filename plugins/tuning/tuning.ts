@@ -16,7 +16,7 @@ import { chainedPlugin } from '../../lib/attach/chained-plugin.ts'
 import { directoryOf } from '../../lib/attach/journal.ts'
 import { isRecordedNetns } from '../../lib/attach/recorded-netns.ts'
 import type { Session } from '../../lib/attach/session.ts'
-import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
+import { CniError, INVALID_CONFIG, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import { requiredPrevResult } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { Interface, Result } from '../../lib/cni/result.ts'
@@ -27,11 +27,11 @@ import type { Link, LinkChange } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
 import { NoRecords, type Records } from '../../lib/state/records.ts'
 import { SavedFiles } from '../../lib/state/saved.ts'
-import { errnoOf } from '../../lib/sys/errors.ts'
+import { errnoOf, messageOf } from '../../lib/sys/errors.ts'
 import { ALLOWLIST, checkAllowed } from './allowlist.ts'
 import { readConfig } from './config.ts'
 import { attributesBefore, differingFrom, indexIn, restoringChanges, savedToJson } from './saved.ts'
-import { isSameValue, type Sysctl } from './sysctl.ts'
+import { holdsValue, type Sysctl } from './sysctl.ts'
 
 /** @param allowlist for tests */
 export function tuning(kernel: Kernel, allowlist = ALLOWLIST): Plugin {
@@ -72,9 +72,42 @@ function writeSysctl(session: Session, sysctl: Sysctl): void {
   const container = session.container()
   const before = readableSysctl(container, sysctl.path)
   if (before !== undefined) {
-    session.undo.push(`sysctl ${JSON.stringify(sysctl.key)}`, () => container.sysctls.write(sysctl.path, before))
+    // Pushed first: of a list the kernel may have set the first numbers when it refuses a later one.
+    session.undo.push(`sysctl ${JSON.stringify(sysctl.key)}`, () => restoreSysctl(container, sysctl.path, before))
   }
-  container.sysctls.write(sysctl.path, sysctl.value)
+  try {
+    container.sysctls.write(sysctl.path, sysctl.value)
+  } catch (error) {
+    throw refusedSysctl(error, sysctl)
+  }
+}
+
+/** What was refused is as it was before, and putting it back would be refused as well. */
+function restoreSysctl(container: Net, path: string, before: string): void {
+  if (container.sysctls.read(path) !== before) container.sysctls.write(path, before)
+}
+
+/** What the kernel says of a sysctl or value that it does not have, or that is not the namespace's. */
+const SYSCTL_ADVICE: ReadonlyMap<string, string> = sysctlAdvice()
+
+function sysctlAdvice(): ReadonlyMap<string, string> {
+  const advice = new Map<string, string>()
+  advice.set('ENOENT', 'leave it out: the namespaces of this kernel have none of that name')
+  advice.set('EACCES', 'set it on the host: it is one of the whole machine')
+  advice.set('EPERM', 'set it on the host: it is one of the whole machine')
+  for (const errno of ['EINVAL', 'ERANGE', 'EDOM']) advice.set(errno, 'correct the value')
+  return advice
+}
+
+function refusedSysctl(error: unknown, { key, value }: Sysctl): Error {
+  const errno = errnoOf(error)
+  const details = SYSCTL_ADVICE.get(errno)
+  if (details === undefined) return error instanceof Error ? error : new Error(messageOf(error))
+  return new CniError(
+    INVALID_CONFIG,
+    `set sysctl ${JSON.stringify(key)} to ${JSON.stringify(value)}: ${errno}`,
+    details
+  )
 }
 
 /** undefined for those that are only to be written, such as `net.ipv4.route.flush`: there is nothing to put back. */
@@ -135,7 +168,7 @@ function sysctlProblems(container: Net, sysctls: readonly Sysctl[]): readonly st
   const problems: string[] = []
   for (const { key, path, value } of sysctls) {
     const present = readableSysctl(container, path)
-    if (present === undefined || isSameValue(present, value)) continue
+    if (present === undefined || holdsValue(present, value)) continue
     problems.push(`sysctl ${JSON.stringify(key)} is ${JSON.stringify(present)}, not ${JSON.stringify(value)}`)
   }
   return problems

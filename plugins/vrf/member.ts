@@ -5,7 +5,9 @@ import { prefixesEqual } from '../../lib/ip/prefix.ts'
 import type { Address } from '../../lib/net/addresses.ts'
 import type { Link } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
+import { hasGateway } from '../../lib/net/route-match.ts'
 import { type Route, SCOPE_GLOBAL, TABLE_DEFAULT, TABLE_LOCAL } from '../../lib/net/routes.ts'
+import { besideLink, throughLink } from '../../lib/net/shared-route.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
 
 /** Made by the kernel itself (linux/rtnetlink.h RTPROT_KERNEL): it makes them again in the VRF's table. */
@@ -47,17 +49,26 @@ export function enslave(session: Session, link: Link, master: Link): void {
   const addresses = globalAddresses(container, link)
   const routes = addedRoutes(container, link)
   const table = master.info.kind === 'vrf' ? master.info.table : undefined
+  const { index } = link
   session.undo.push(`link ${JSON.stringify(link.name)}`, () => leave(container, link, addresses, routes))
-  container.links.set(link.index, { masterIndex: master.index })
+  container.links.set(index, { masterIndex: master.index })
   restoreAddresses(container, link, addresses)
-  for (const route of routes) container.routes.replace({ ...route, table })
+  for (const route of routes) {
+    const rest = besideLink(route, index)
+    if (rest !== undefined) container.routes.replace(rest)
+    const own = throughLink(route, index)
+    container.routes.replace({ ...own, table })
+  }
 }
 
 /** Out of the VRF, with addresses and routes as they were. */
 function leave(container: Net, link: Link, addresses: readonly Address[], routes: readonly Route[]): void {
   container.links.set(link.index, { masterIndex: 0 })
   restoreAddresses(container, link, addresses)
-  for (const route of routes) container.routes.ensure([route])
+  for (const route of routes) {
+    if (besideLink(route, link.index) === undefined) container.routes.ensure([route])
+    else container.routes.replace(route)
+  }
 }
 
 function globalAddresses(container: Net, link: Link): readonly Address[] {
@@ -71,7 +82,7 @@ function isGlobal6(address: Address): boolean {
 /** The routes of the main table that somebody added; those to gateways after those to neighbours. */
 function addedRoutes(container: Net, link: Link): readonly Route[] {
   const added = container.routes.list({ index: link.index }).filter(isAdded)
-  return added.filter(route => route.gateway === undefined).concat(added.filter(route => route.gateway !== undefined))
+  return added.filter(route => !hasGateway(route)).concat(added.filter(hasGateway))
 }
 
 function isAdded(route: Route): boolean {

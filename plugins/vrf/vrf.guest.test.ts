@@ -125,6 +125,26 @@ test('a table in use is not taken, a fixed one is', () => {
   })
 })
 
+test('of a default route that interfaces share each keeps its own part', () => {
+  withInterfaces(({ box, caller }) => {
+    ip(box, 'addr add 10.9.0.5/24 dev net1')
+    ip(box, 'addr add fd09::5/64 dev net1 nodad')
+    ip(box, 'route add default nexthop via 10.9.0.1 dev net1 nexthop via 10.0.0.1 dev eth0')
+    ip(box, '-6 route add default via fd09::1 dev net1 metric 1024')
+    ip(box, '-6 route append default via fd00::1 dev eth0 metric 1024')
+    const ways = (id: string) =>
+      ['-4', '-6'].flatMap(family => {
+        const lines = must(box, 'ip', family, 'route', 'show', 'table', id, 'default')
+        return [...lines.matchAll(/via (\S+) dev (\S+)/g)].map(([, gateway, name]) => `${gateway} ${name}`).sort()
+      })
+    const shared = ways('main')
+    assert.equal(shared, ['10.0.0.1 eth0', '10.9.0.1 net1', 'fd00::1 eth0', 'fd09::1 net1'])
+    caller.ok('ADD', { config: { table: 10 } })
+    assert.equal(ways('main'), ['10.9.0.1 net1', 'fd09::1 net1'])
+    assert.equal(ways('10'), ['10.0.0.1 eth0', 'fd00::1 eth0'])
+  })
+})
+
 test('a failed ADD leaves interface, routes and links as they were', () => {
   withInterfaces(({ box, caller }) => {
     ip(box, 'link add blue type vrf table 9')

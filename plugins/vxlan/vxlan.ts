@@ -16,7 +16,7 @@ import { configureAttachment, interfaceOf } from '../../lib/attach/interface.ts'
 import { effectiveDns } from '../../lib/attach/ipam.ts'
 import { addMasquerade, collectStrayMasquerade, delMasquerade } from '../../lib/attach/masquerade.ts'
 import type { Session } from '../../lib/attach/session.ts'
-import { addVeth, removeHostEnds } from '../../lib/attach/veth.ts'
+import { addVeth, removeHostEnds, removeHostEndsTogether } from '../../lib/attach/veth.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import { requestedMac } from '../../lib/cni/inputs.ts'
 import type { Plugin } from '../../lib/cni/plugin.ts'
@@ -45,6 +45,7 @@ export function vxlan(kernel: Kernel): Plugin {
     check,
     removeRules: delMasquerade,
     removeLinks,
+    removeLinksTogether: removeHostEndsTogether,
     forget: removeEntry,
     collectStrays,
     status

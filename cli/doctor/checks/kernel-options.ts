@@ -16,7 +16,9 @@ const KINDS: Readonly<Record<string, LinkKind>> = {
   macvlan: { kind: 'macvlan', parentIndex: 1, mode: 'bridge' },
   vlan: { kind: 'vlan', parentIndex: 1, id: 1 },
   vrf: { kind: 'vrf', table: 1 },
-  vxlan: { kind: 'vxlan', id: 1, port: 4789 }
+  vxlan: { kind: 'vxlan', id: 1, port: 4789 },
+  // No plugin of that name: what encryption needs.
+  wireguard: { kind: 'wireguard' }
 }
 
 export const kernelOptions: Check = {
@@ -42,7 +44,7 @@ export const kernelOptions: Check = {
 }
 
 /** @returns the kernel's refusal of the kind; '' for any other, such as that lo cannot be a parent */
-function tryKind(type: string): string {
+export function tryKind(type: string): string {
   const kind = KINDS[type]
   if (kind === undefined) return ''
   const fd = newNetns()

@@ -89,10 +89,8 @@ async function takenName(hosts: Hosts): Promise<void> {
   await withNetwork(hosts, async () => {
     first.run('run -d --name c1 --network demo busybox sleep 600')
     // $ docker run -d --name c1 --net demo busybox: endpoint with name c1 already exists in network demo
-    await until('the name to be refused', PATIENCE_MS, () => {
-      const { status, stderr } = second.outcome('run --name c1 --network demo true')
-      return status === 1 && stderr.includes(`on host "${firstName}" has this name`) ? true : undefined
-    })
+    const refused = second.refused('run --name c1 --network demo true')
+    match(refused, new RegExp(`container "c1" on network "demo": host "${firstName}" has it`))
     equal(second.run('ps -a -q'), '', 'nothing is left of it')
     match(second.refused('network create -d overlay demo'), /"demo"/)
   })

@@ -10,9 +10,11 @@ import { macvlan } from '../articles/macvlan.ts'
 import { names } from '../articles/names.ts'
 import { overlay } from '../articles/overlay.ts'
 import { ownNetworks, type Runtimes } from '../articles/own-networks.ts'
+import { pods } from '../articles/pods.ts'
 import { services } from '../articles/services.ts'
 import { until } from '../command.ts'
 import { Containerd } from '../containerd.ts'
+import { Cri } from '../cri.ts'
 import { installPlugins } from '../host.ts'
 import { IMAGE_ARCHIVE, makeWeb, WEB } from '../image.ts'
 import { PATCHBAY, Patchbay } from '../patchbay.ts'
@@ -29,7 +31,9 @@ export const articlesSuite: Suite = {
     makeWeb(WEB)
     const containerd = new Containerd('containerd-1')
     await containerd.start()
-    containerd.loadImages('default')
+    for (const namespace of ['default', 'k8s.io']) containerd.loadImages(namespace)
+    const cri = new Cri(containerd.socket)
+    await cri.ready()
     const podman = new Podman()
     podman.run('load', '-i', IMAGE_ARCHIVE)
     const patchbay = new Patchbay({ CONTAINERD_ADDRESS: containerd.socket })
@@ -39,6 +43,7 @@ export const articlesSuite: Suite = {
       cases: [
         ...defaultBridge(patchbay),
         ...ownNetworks(all),
+        ...pods(patchbay, cri),
         ...names(all),
         ...macvlan(patchbay),
         ...overlay(all),
@@ -49,6 +54,7 @@ export const articlesSuite: Suite = {
       warmUp: async () => undefined,
       close: async () => {
         agent.kill('SIGTERM')
+        cri.close()
         podman.outcome('rm', '-f', '-a', '-t', '0')
         await until('conmon to end', 10_000, () => (processes().some(one => one.includes('conmon')) ? undefined : true))
         await containerd.stop('SIGTERM')

@@ -5,6 +5,7 @@ import { run, until } from '../command.ts'
 import { Containerd } from '../containerd.ts'
 import { configure, installPlugins, ROOT, shippedConfig } from '../host.ts'
 import { IMAGE } from '../image.ts'
+import { resolvConfMount, withAgent } from '../names-agent.ts'
 import { who } from '../reach.ts'
 import { type Case, expectNone, type Suite } from '../suite.ts'
 import { left } from '../traces.ts'
@@ -41,8 +42,8 @@ function foreground(containerd: Containerd, name: string): string {
 }
 
 /** @returns the path of its network namespace */
-function detached(containerd: Containerd, name: string): string {
-  const made = containerd.ctr(['run', '-d', '--env', `NAME=${name}`, '--cni', IMAGE, name])
+function detached(containerd: Containerd, name: string, ...more: readonly string[]): string {
+  const made = containerd.ctr(['run', '-d', '--env', `NAME=${name}`, '--cni', ...more, IMAGE, name])
   if (made.status !== 0) throw new Error(`ctr run: ${made.stderr}`)
   const line = containerd
     .ctr(['task', 'ls'])
@@ -67,22 +68,47 @@ function casesOf(containerd: Containerd): readonly Case[] {
         expectNone(left())
       }
     },
-    { name: 'two containers talk; what ctr forgets to remove, gc removes', body: () => talkAndForget(containerd) }
+    { name: 'two containers talk; what ctr forgets to remove, gc removes', body: () => talkAndForget(containerd) },
+    { name: 'two containers find each other by name', body: () => names(containerd) }
   ]
 }
 
-/** ctr never calls DEL for a container that it started with -d. */
 async function talkAndForget(containerd: Containerd): Promise<void> {
   const [a, b] = ['d1', 'd2'].map(name => detached(containerd, name))
   try {
     const address = addressOf(b ?? '')
     equal((await until('d2', 5000, () => who(a ?? '', address, 80))).name, 'd2')
   } finally {
-    for (const name of ['d1', 'd2']) {
-      containerd.ctr(['task', 'kill', '-s', 'SIGKILL', name])
-      await until(name, 5000, () => (containerd.ctr(['task', 'rm', '-f', name]).status === 0 ? true : undefined))
-      containerd.ctr(['container', 'rm', name])
-    }
+    await remove(containerd, ['d1', 'd2'])
+  }
+}
+
+/** ctr writes no resolv.conf, and its ids have containerd's namespace before them. */
+async function names(containerd: Containerd): Promise<void> {
+  configure('10-patchbay.conflist', shippedConfig('containerd-names.conflist'))
+  const ping = (from: string, name: string): number =>
+    containerd.ctr(['task', 'exec', '--exec-id', 'ping', from, '/bin/ping', '-c1', '-W2', name]).status
+  try {
+    await withAgent(async () => {
+      try {
+        for (const name of ['d1', 'd2']) detached(containerd, name, '--mount', resolvConfMount('127.0.0.11'))
+        equal(ping('d1', 'default-d2'), 0)
+        equal(ping('d2', 'default-d1'), 0)
+      } finally {
+        await remove(containerd, ['d1', 'd2'])
+      }
+    })
+  } finally {
+    configure('10-patchbay.conflist', shippedConfig('containerd.conflist'))
+  }
+}
+
+/** ctr never calls DEL for a container that it started with -d. */
+async function remove(containerd: Containerd, all: readonly string[]): Promise<void> {
+  for (const name of all) {
+    containerd.ctr(['task', 'kill', '-s', 'SIGKILL', name])
+    await until(name, 5000, () => (containerd.ctr(['task', 'rm', '-f', name]).status === 0 ? true : undefined))
+    containerd.ctr(['container', 'rm', name])
   }
   run(join(ROOT, 'dist', 'node', 'patchbay'), ['gc', NETWORK, '--all'])
   // The loopback interface, which is a network of its own to ctr, went with its namespace.

@@ -1,6 +1,6 @@
 /** nerdctl's calls for containers of a real containerd. */
 import { equal, match, ok, throws } from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run, until } from '../command.ts'
 import { Containerd } from '../containerd.ts'
@@ -11,12 +11,11 @@ import {
   installPlugins,
   OUTSIDE,
   OUTSIDE_IPV4,
-  SCRATCH,
   shippedConfig,
   UPLINK
 } from '../host.ts'
 import { IMAGE } from '../image.ts'
-import { withAgent } from '../names-agent.ts'
+import { resolvConfMount, withAgent } from '../names-agent.ts'
 import { bridgeNetwork, type Conflist, macvlanNetwork, Nerdctl, type RunOptions } from '../nerdctl.ts'
 import { HERE, pings, who } from '../reach.ts'
 import { type Case, expectNone, type Suite } from '../suite.ts'
@@ -81,8 +80,7 @@ class Lab {
 
   /** @returns the process of a new container that has a network namespace and nothing in it */
   launch(name: string, dns?: string): number {
-    const resolv =
-      dns === undefined ? [] : ['--mount', `type=bind,src=${resolvConf(dns)},dst=/etc/resolv.conf,options=rbind:ro`]
+    const resolv = dns === undefined ? [] : ['--mount', resolvConfMount(dns)]
     const made = this.containerd.ctr(['run', '-d', '--env', `NAME=${name}`, ...resolv, IMAGE, name])
     if (made.status !== 0) throw new Error(`ctr run: ${made.stderr}`)
     const line = this.containerd
@@ -324,13 +322,6 @@ async function macvlan(lab: Lab): Promise<void> {
   await lab.withNetwork(macvlanNetwork('wire', UPLINK, [[range]]), () =>
     lab.with(['wire'], {}, container => equal(who(OUTSIDE, container.addresses[0] ?? '', 80)?.name, container.name))
   )
-}
-
-/** What nerdctl writes for `--dns`. */
-function resolvConf(server: string): string {
-  const path = join(SCRATCH, 'resolv.conf')
-  writeFileSync(path, `nameserver ${server}\noptions timeout:2 attempts:2\n`)
-  return path
 }
 
 async function names(lab: Lab): Promise<void> {

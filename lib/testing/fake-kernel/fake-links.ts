@@ -106,6 +106,11 @@ export class FakeLinks extends Links {
     return this.#unlink(this.#place.namespace.links.find(one => one.index === index))
   }
 
+  override removeTogether(indices: readonly number[]): void {
+    this.#place.step('remove', `links ${indices.join(', ')}`)
+    for (const index of indices) this.#unlink(this.#place.namespace.links.find(one => one.index === index))
+  }
+
   #make(link: NewLink, home: FakeNamespace): FakeLink {
     const what = JSON.stringify(link.name)
     this.#place.step('add link', what)

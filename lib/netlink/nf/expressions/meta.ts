@@ -8,6 +8,7 @@
  */
 import type { Rows } from '../../rows.ts'
 
+export const NFT_META_PROTOCOL = 1
 export const NFT_META_MARK = 3
 export const NFT_META_IIFNAME = 6
 export const NFT_META_OIFNAME = 7

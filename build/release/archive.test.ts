@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, linkSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { assert, suite } from '../lib/testing/suite.ts'
+import { assert, suite } from '../../lib/testing/suite.ts'
 import { pack, sha256 } from './archive.ts'
 import { billOfMaterials } from './sbom.ts'
 
@@ -32,9 +32,10 @@ test('the same files give the same bits', () =>
   withDirectory(directory => {
     tree(join(directory, '1'), ['a', 'b'], 0o700, 1_000_000)
     tree(join(directory, '2'), ['b', 'a'], 0o755, 2_000_000)
-    for (const n of ['1', '2']) pack(join(directory, n), join(directory, `${n}.tar.gz`), 12_345, 'top')
+    for (const n of ['1', '2'])
+      pack(join(directory, n), join(directory, `${n}.tar.gz`), { seconds: 12_345, prefix: 'top' }, 9)
     assert.is(sha256(join(directory, '1.tar.gz')), sha256(join(directory, '2.tar.gz')))
-    pack(join(directory, '1'), join(directory, '3.tar.gz'), 12_346, 'top')
+    pack(join(directory, '1'), join(directory, '3.tar.gz'), { seconds: 12_346, prefix: 'top' }, 9)
     assert.is.not(sha256(join(directory, '3.tar.gz')), sha256(join(directory, '1.tar.gz')))
     const listed = spawnSync('tar', ['-tvzf', join(directory, '1.tar.gz')], {
       encoding: 'utf8',

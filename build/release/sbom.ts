@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ROOT } from './project.ts'
+import { ROOT } from '../project.ts'
 
 /** Something that is in a released file. */
 export interface Component {
