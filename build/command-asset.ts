@@ -23,6 +23,9 @@ export const PROGRAM_ASSETS: readonly Asset[] = [
   { name: 'conformance.cjs', module: 'conformance/main.ts' }
 ]
 
+/** The page of `patchbay ui`, which no code cache is made of: a browser runs it. */
+export const PAGE_ASSET: Asset = { name: 'ui.html', module: 'cli/ui/page/bundle.ts' }
+
 /** What the code of an asset is given. */
 const NAMES: readonly string[] = ['exports', 'require', 'module', '__filename', '__dirname']
 
@@ -62,6 +65,12 @@ start(exports, process.getBuiltinModule, module, process.execPath, '/')
 `
 }
 
+/** Has the same function as the module that makes the page from source. */
+const PAGE_LOADER = `
+const { getAsset } = require('node:sea')
+exports.pageText = async () => getAsset(${JSON.stringify(PAGE_ASSET.name)}, 'utf8')
+`
+
 /** For esbuild: `import()` of the module becomes the asset. */
 export function fromAsset({ name, module }: Asset): Plugin {
   const file = module.slice(module.lastIndexOf('/') + 1)
@@ -74,7 +83,7 @@ export function fromAsset({ name, module }: Asset): Plugin {
           : undefined
       )
       build.onLoad({ filter: /./, namespace: name }, () => ({
-        contents: loaderOf(name),
+        contents: name === PAGE_ASSET.name ? PAGE_LOADER : loaderOf(name),
         resolveDir: join(ROOT, 'cli'),
         loader: 'js'
       }))

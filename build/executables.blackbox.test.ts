@@ -1,8 +1,9 @@
 /** Every name in an engine's bin directory is a plugin that answers, however it is started. */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { linkSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { pageText } from '../cli/ui/page/bundle.ts'
 import { assert, suite } from '../lib/testing/suite.ts'
 import { pluginFolders } from './project.ts'
 
@@ -63,6 +64,22 @@ if (process.env['PATCHBAY_ENGINE'] === 'native') {
       assert.match(child.stderr, new RegExp(basename(stranger)))
     } finally {
       rmSync(folder, { recursive: true, force: true })
+    }
+  })
+}
+
+if (process.env['PATCHBAY_ENGINE'] === 'node') {
+  test('the page of patchbay ui is inside, as it is made from source', async () => {
+    const args = ['ui', '--listen', '127.0.0.1:0', '--json']
+    const child = spawn(join(BIN, '..', 'patchbay'), args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    try {
+      const url = await new Promise<string>((resolve, reject) => {
+        child.stdout.on('data', chunk => resolve(JSON.parse(String(chunk)).url))
+        child.on('close', () => reject(new Error('patchbay ui has ended')))
+      })
+      assert.ok((await (await fetch(url)).text()) === (await pageText()))
+    } finally {
+      child.kill('SIGKILL')
     }
   })
 }

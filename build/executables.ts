@@ -35,7 +35,8 @@ export function inputsDigest(engine: Engine, toolchain: string): string {
   const isInput = (path: string) =>
     !path.endsWith('.test.ts') && (engine === 'node' || !path.startsWith('lib/testing/'))
   const code = sourceFiles('.ts', FOLDERS[engine]).filter(isInput)
-  const files = [...code, 'package.json', 'package-lock.json']
+  const page = engine === 'node' ? ['.html', '.css'].flatMap(ending => sourceFiles(ending, ['cli/ui/page'])) : []
+  const files = [...code, ...page, 'package.json', 'package-lock.json']
   for (const path of [
     `build/${engine}-engine.ts`,
     ...(engine === 'native' ? NATIVE_INPUTS : []),

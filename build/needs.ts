@@ -41,6 +41,7 @@ const NEEDS: ReadonlyMap<string, { readonly path?: string; readonly debianPackag
   ['rpm', { debianPackage: 'rpm' }],
   ['lintian', { debianPackage: 'lintian' }],
   ['busybox', { debianPackage: 'busybox-static' }],
+  ['chromium', { debianPackage: 'chromium' }],
   ['reference-plugins', { path: '/usr/lib/cni/bridge', debianPackage: 'containernetworking-plugins' }]
 ])
 

@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } f
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
+import { bundledPage } from '../cli/ui/page/bundle.ts'
 import {
   type Asset,
   COMMAND_ASSET,
@@ -10,6 +11,7 @@ import {
   codeCacheOf,
   fromAsset,
   GRPC_ASSET,
+  PAGE_ASSET,
   PROGRAM_ASSETS
 } from './command-asset.ts'
 import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
@@ -77,7 +79,7 @@ export async function makeNodeExecutable(wanted: NodeExecutable): Promise<readon
   const assets = new Map<string, string | Uint8Array>()
   for (const [{ name }, text] of parts) {
     assets.set(name, text)
-    if (useCodeCache) assets.set(cacheName(name), codeCacheOf(text, name))
+    if (useCodeCache && name !== PAGE_ASSET.name) assets.set(cacheName(name), codeCacheOf(text, name))
   }
   const pathOf = (name: string): string => `${script}.${name}`
   try {
@@ -159,10 +161,13 @@ async function bundles(): Promise<Bundles> {
     parts.set(asset, made.text)
     files.push(...made.files)
   }
-  await add(COMMAND_ASSET, [...[GRPC_ASSET, ...PROGRAM_ASSETS].map(fromAsset), lazyBuiltins()])
+  await add(COMMAND_ASSET, [...[GRPC_ASSET, PAGE_ASSET, ...PROGRAM_ASSETS].map(fromAsset), lazyBuiltins()])
   for (const asset of PROGRAM_ASSETS) await add(asset, [fromAsset(GRPC_ASSET), lazyBuiltins()])
   // The packages call what they take from node:crypto as it is.
   await add(GRPC_ASSET, [])
+  const page = await bundledPage()
+  parts.set(PAGE_ASSET, page.text)
+  files.push(...page.files)
   return { plugins: plugins.text, parts, files: [...new Set(files)] }
 }
 

@@ -17,6 +17,8 @@ const AGENT_CONFIG = {
   words: 'file'
 } as const
 
+const INTERVAL = '--interval SECONDS'
+
 const RECORDS = [CONF_DIR, CACHE_DIR, STATE_DIR]
 
 export const LOOKING_COMMANDS: readonly CommandSpec[] = [
@@ -36,6 +38,7 @@ export const LOOKING_COMMANDS: readonly CommandSpec[] = [
       { ...JSON_OUT, summary: 'everything that was read, as docs/view.schema.json describes it' },
       { flags: '--cluster', summary: 'also what etcd knows of the other hosts' },
       AGENT_CONFIG,
+      AGENT_SOCKET,
       NETNS,
       ...RECORDS
     ],
@@ -45,6 +48,29 @@ export const LOOKING_COMMANDS: readonly CommandSpec[] = [
       { line: 'patchbay map --dot | dot -Tpdf > networks.pdf', effect: 'by Graphviz' }
     ],
     run: async call => (await import('./map/map.ts')).map(call)
+  },
+  {
+    name: 'ui',
+    heading: LOOKING,
+    summary: 'show the same map live, in a browser',
+    description:
+      'Containers as they come and go, traffic, ports, names, services, and what doctor finds. It changes nothing. The address that ' +
+      'it prints has a secret in it: who knows it may look. It goes on until Ctrl-C.',
+    options: [
+      { flags: '--listen WHERE', summary: 'ADDRESS:PORT or unix:PATH (127.0.0.1:4878)' },
+      { flags: INTERVAL, summary: 'between two readings (1)' },
+      { ...JSON_OUT, summary: 'the address as JSON' },
+      NETNS,
+      AGENT_CONFIG,
+      AGENT_SOCKET,
+      ...PLACE,
+      STATE_DIR
+    ],
+    examples: [
+      { line: 'patchbay ui', effect: 'for a browser of this host' },
+      { line: 'patchbay ui --listen unix:/run/patchbay/ui.sock', effect: 'for root alone, and for ssh -L' }
+    ],
+    run: async call => (await import('./ui/ui.ts')).ui(call)
   },
   {
     name: 'doctor',
@@ -120,7 +146,7 @@ export const LOOKING_COMMANDS: readonly CommandSpec[] = [
     options: [
       { flags: '--by WHAT', summary: 'what a line is (container)', choices: ['container', 'network', 'port'] },
       { flags: '--sort COLUMN', summary: 'by which column (rx)', choices: SORT_KEYS },
-      { flags: '--interval SECONDS', summary: 'over how long rates are taken (1)' },
+      { flags: INTERVAL, summary: 'over how long rates are taken (1)' },
       { flags: '--once', summary: 'one table' },
       { flags: '-o, --output FORMAT', summary: 'how it is shown; json is once', choices: ['text', 'json'] },
       JSON_OUT,

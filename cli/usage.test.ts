@@ -114,7 +114,7 @@ test('the help of a verb is its own, with examples, within 80 columns, and every
 
 /** What these do is shown or printed, or it is a program's that they start; everything else can be asked what it would do. */
 const WRITES_NOTHING =
-  /^((network|service) (ls|inspect|ps)|ps|inspect|map|top|exec|logs|port|check|status|completion|version)$/
+  /^((network|service) (ls|inspect|ps)|ps|inspect|map|ui|top|exec|logs|port|check|status|completion|version)$/
 
 test('whatever writes can be asked what it would do', () => {
   for (const spec of GRAMMAR.commands) {

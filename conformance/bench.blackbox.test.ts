@@ -6,19 +6,32 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert, suite } from '../lib/testing/suite.ts'
+import { makeFloor } from './bench/floor.ts'
 import type { BenchReport } from './bench/measurements.ts'
 
 const test = suite('conformance/bench')
 const bin = process.env['PATCHBAY_BIN_DIR'] ?? ''
 
 /** Runs the benchmark, in which only `ours` and `broken` take part. */
-function bench(directory: string, only: string): BenchReport {
+function bench(directory: string, only: string, engine = ''): BenchReport {
   const broken = join(directory, 'static')
   writeFileSync(broken, '#!/bin/sh\necho \'{"code": 11, "msg": "not today"}\'\nexit 1\n')
   chmodSync(broken, 0o755)
   const json = join(directory, 'report.json')
   const sets = ['--plugin-dir', `ours=${bin}`, '--plugin-dir', `broken=${directory}`]
-  const argv = ['--runs', '1', '--engine', '', '--reference', '/nonexistent', ...sets, '--only', only, '--json', json]
+  const argv = [
+    '--runs',
+    '1',
+    '--engine',
+    engine,
+    '--reference',
+    '/nonexistent',
+    ...sets,
+    '--only',
+    only,
+    '--json',
+    json
+  ]
   const script = join(import.meta.dirname, 'bench.ts')
   const child = spawnSync(process.execPath, ['--no-warnings', script, ...argv], { encoding: 'utf8' })
   assert.is(child.status, 0, child.stderr)
@@ -51,6 +64,28 @@ test('a call is timed and its system calls and programs counted; who fails is sa
       why: 'static ADD: exit 1: {"code": 11, "msg": "not today"}'
     })
   }))
+
+function whyNoFloor(): string | undefined {
+  const directory = mkdtempSync(join(tmpdir(), 'patchbay-floor-'))
+  try {
+    return makeFloor(directory) === undefined ? 'install clang 15 or newer or another C compiler' : undefined
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+test.unless(whyNoFloor(), 'the floor does what ADD and DEL do, with fewer calls', () =>
+  inDirectory(directory => {
+    const [result] = bench(directory, 'bridge', 'floor').results
+    const { floor, ours } = result?.contestants ?? {}
+    assert.ok(floor?.state === 'measured' && ours?.state === 'measured', JSON.stringify({ floor, ours }))
+    assert.equal(Object.keys(floor.samples), ['ADD', 'DEL', 'DEL again'])
+    for (const verb of ['ADD', 'DEL']) {
+      const [least, own] = [floor.calls[verb]?.systemCalls ?? 0, ours.calls[verb]?.systemCalls ?? 0]
+      assert.ok(least > 20 && least < own, `${verb}: ${String(least)}, ours ${String(own)}`)
+    }
+  })
+)
 
 test('a bridge of ours and one made by hand carry traffic', () =>
   inDirectory(directory => {

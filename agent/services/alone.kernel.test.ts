@@ -26,6 +26,18 @@ function writeNetwork(lab: OverlayLab, socket: string): void {
   )
 }
 
+/** As `map --json` has it. */
+const SHOWN = {
+  name: 'web',
+  network: 'green',
+  alias: 'web',
+  mode: 'vip',
+  addresses: ['10.44.0.14', 'fd44::ff'],
+  isSticky: false,
+  ports: [],
+  members: []
+}
+
 test('made, leased, kept over a garbage collection and a restart, removed; wrong wishes are refused', async () => {
   await inLab(1, { binDir: BIN_DIR }, async lab => {
     const { namespace, directory } = lab.host(0)
@@ -58,6 +70,8 @@ test('made, leased, kept over a garbage collection and a restart, removed; wrong
     const [shown] = JSON.parse(service('inspect', 'web').stdout)
     assert.equal(shown.VirtualIPs, ['10.44.0.14', 'fd44::ff'])
     for (const vip of shown.VirtualIPs) assert.ok(existsSync(join(leases, vip)), vip)
+    const mapped = namespace.run(node, [...first, 'map', '--json', '--agent-socket', agent.socket])
+    assert.equal(JSON.parse(mapped.stdout).services, [SHOWN])
     rmSync(join(leases, '10.44.0.14'))
     await until('it is leased again', () => existsSync(join(leases, '10.44.0.14')))
 

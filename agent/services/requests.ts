@@ -29,17 +29,23 @@ export const SERVICE_REQUESTS: ReadonlyMap<string, Carry<ServiceParts>> = new Ma
   ['service-inspect', inspect]
 ])
 
-function list({ host, services, conflicts }: ServiceParts): Json {
+/** @param request with `members`: who they are, too, without the traffic that `service-inspect` counts first */
+function list({ host, services, conflicts }: ServiceParts, request: DaemonRequest): Json {
+  const withMembers = request.members.boolean('members', false)
+  request.members.finish()
+  const one = (record: ServiceRecord): Json => {
+    const members = services.membersOf(record)
+    const short = summary(record, members)
+    if (!withMembers) return short
+    return withMember(short, 'members', jsonOf(members.map(member => memberToJson(member, [], host))))
+  }
   const elsewhere = services.list().flatMap(({ name }) =>
     conflicts
       .of(name)
-      .filter(one => one.host !== host)
-      .map(one => conflictText(name, one, `host ${JSON.stringify(one.host)}`))
+      .filter(conflict => conflict.host !== host)
+      .map(conflict => conflictText(name, conflict, `host ${JSON.stringify(conflict.host)}`))
   )
-  return jsonOf({
-    services: services.list().map(one => summary(one, services.membersOf(one))),
-    problems: [...services.problems(), ...elsewhere]
-  })
+  return jsonOf({ services: services.list().map(one), problems: [...services.problems(), ...elsewhere] })
 }
 
 /** `service` is a record without what the agent gives it. */

@@ -20,7 +20,7 @@ interface Found extends Finding {
 const STATUS: Readonly<Record<Severity, number>> = { note: 0, warning: 1, error: 2 }
 
 /** @source containers.conf(5), cni_plugin_dirs */
-const PODMAN_BIN_DIRS = [
+export const PODMAN_BIN_DIRS = [
   '/usr/local/libexec/cni',
   '/usr/libexec/cni',
   '/usr/local/lib/cni',

@@ -103,7 +103,6 @@ function show(id) {
 for (const card of cards) {
   card.setAttribute('tabindex', '0')
   card.setAttribute('role', 'button')
-  card.setAttribute('aria-label', (card.querySelector('.name') || card).textContent)
   card.addEventListener('click', () => show(card.dataset.namespace))
   card.addEventListener('keydown', event => { if (event.key === 'Enter' || event.key === ' ') { event.preventDefault(); show(card.dataset.namespace) } })
 }

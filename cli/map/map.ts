@@ -1,6 +1,7 @@
 /** `patchbay map`: the host's networks as a drawing. */
 import { writeFileSync } from 'node:fs'
 import { DEFAULT_CONFIG, parseConfig } from '../../agent/config.ts'
+import { DEFAULT_SOCKET } from '../../lib/overlay/agent-call.ts'
 import { DEFAULT_STATE_DIR } from '../../lib/state/journal.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
 import { readText } from '../../lib/sys/files.ts'
@@ -31,7 +32,8 @@ export async function map(call: Call): Promise<number> {
 export function viewFor(call: Call): View {
   const { confDir, cacheDir } = call.place
   const stateDir = call.text('state-dir') ?? DEFAULT_STATE_DIR
-  return readView({ confDir, cacheDir, stateDir, netns: call.text('netns'), withRoutes: true })
+  const agentSocket = call.text('agent-socket') ?? DEFAULT_SOCKET
+  return readView({ confDir, cacheDir, stateDir, agentSocket, netns: call.text('netns'), withRoutes: true })
 }
 
 /** @throws CommandError where there is no registry that knows all hosts */

@@ -1,7 +1,7 @@
 /** What every drawing consists of: the host, then panels, each a title with the things that hang on it. */
 import type { ClusterHostView, LinkView, NamespaceView, View } from '../../lib/view/model.ts'
 import { type Member, type Segment, segmentsOf } from '../../lib/view/segments.ts'
-import { addressesOf, linkText, portText, routesBy, type Signs, stateText, uplinksOf } from './texts.ts'
+import { addressesOf, linkText, portText, routesBy, type Signs, serviceText, stateText, uplinksOf } from './texts.ts'
 
 export interface Panel {
   readonly title: string
@@ -53,6 +53,7 @@ export function drawingOf(view: View, signs: Signs): Drawing {
     apart,
     notes: [
       ...(segments.length === 0 ? ['No container is connected to this host.'] : []),
+      ...view.services.map(service => serviceText(service, signs)),
       ...gone.map(
         ({ network, attachment }) => `gone: ${attachment.containerId} (${attachment.ifName}) of network ${network}`
       ),
@@ -71,13 +72,13 @@ function segmentPanel(segment: Segment, signs: Signs): Panel {
 }
 
 /** `bridge patch0`, `macvlan on eth0` */
-function segmentTitle({ kind, link }: Segment): string {
+export function segmentTitle({ kind, link }: Segment): string {
   if (kind === 'wire') return 'veth pairs'
   if (kind === 'device') return 'devices moved into containers'
   return link?.kind === kind ? `${kind} ${link.name}` : `${kind} on ${link?.name ?? ''}`
 }
 
-function segmentFacts({ link, ports, networks }: Segment): readonly string[] {
+export function segmentFacts({ link, ports, networks }: Segment): readonly string[] {
   const state = link === undefined ? '' : stateText(link)
   return [
     ...(networks.length === 0 ? [] : [`network ${networks.join(', ')}`]),

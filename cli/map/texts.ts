@@ -1,5 +1,5 @@
 /** What drawings say of a port, an interface, the host, in words. */
-import type { LinkView, NamespaceView, PortView } from '../../lib/view/model.ts'
+import type { LinkView, NamespaceView, PortView, ServiceView } from '../../lib/view/model.ts'
 
 /** Signs that not every terminal has. */
 export interface Signs {
@@ -48,4 +48,17 @@ export function routesBy(link: LinkView, host: NamespaceView): readonly string[]
   return host.routes
     .filter(route => route.link === link.name && route.dst === 'default')
     .map(route => `default${route.gateway === '' ? '' : ` via ${route.gateway}`}`)
+}
+
+/** `8001→80/tcp`, for each of its ports */
+export function servicePortTexts({ ports }: ServiceView, signs: Signs): readonly string[] {
+  return ports.map(port => portText({ ...port, hostAddress: '', count: 1 }, signs))
+}
+
+/** `service front: 10.77.0.254, 8001→80/tcp, 1 of 2 members on network shop` */
+export function serviceText(service: ServiceView, signs: Signs): string {
+  const { name, network, addresses, members } = service
+  const running = members.filter(one => !one.isAway).length
+  const count = `${String(running)} of ${String(members.length)} members on network ${network}`
+  return `service ${name}: ${[...addresses, ...servicePortTexts(service, signs), count].join(', ')}`
 }

@@ -3,8 +3,9 @@
  * back as it was: the first screen, its cursor, and its way of reading lines.
  */
 import type { Rated } from '../../lib/view/traffic.ts'
+import type { By } from './reading.ts'
 import { SORT_KEYS, type SortKey } from './sort-keys.ts'
-import { type By, topTable } from './table.ts'
+import { topTable } from './table.ts'
 
 /** @source xterm control sequences, DECSET 1049 and 25 */
 const OTHER_SCREEN = '\x1b[?1049h\x1b[?25l'

@@ -3,7 +3,8 @@ import { assert, suite } from '../../lib/testing/suite.ts'
 import { NO_COUNTERS } from '../../lib/view/model.ts'
 import type { Rated } from '../../lib/view/traffic.ts'
 import { after } from './live.ts'
-import { sizeText, sorted, topTable } from './table.ts'
+import { sizeText } from './size-text.ts'
+import { sorted, topTable } from './table.ts'
 
 const test = suite('cli/top: table')
 

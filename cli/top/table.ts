@@ -2,9 +2,9 @@
 import stringWidth from 'string-width'
 import type { Rated } from '../../lib/view/traffic.ts'
 import { visible } from '../../lib/view/visible.ts'
+import type { By } from './reading.ts'
+import { sizeText } from './size-text.ts'
 import type { SortKey } from './sort-keys.ts'
-
-export type By = 'container' | 'network' | 'port'
 
 interface Column {
   readonly name: SortKey
@@ -35,18 +35,6 @@ function number(
   return { name, heading, value, text: row => text(value(row)) }
 }
 
-/** In 1024s: `1.5Ki` */
-export function sizeText(bytes: number): string {
-  const units = ['', 'Ki', 'Mi', 'Gi', 'Ti']
-  let value = bytes
-  let unit = 0
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024
-    unit += 1
-  }
-  return unit === 0 ? String(value) : `${value.toFixed(value < 10 ? 1 : 0)}${units[unit] ?? ''}`
-}
-
 /** Numbers from above, names from A to Z. */
 export function sorted(rows: readonly Rated[], key: SortKey): readonly Rated[] {
   const column = [...TEXTS, ...NUMBERS].find(one => one.name === key)
@@ -66,10 +54,9 @@ export interface Page {
   readonly height: number | undefined
 }
 
-/** Headings and rows, each line as wide as the page at most. Ports have no rates: the kernel does not count them. */
+/** Headings and rows, each line as wide as the page at most. */
 export function topTable(rows: readonly Rated[], { by, sort, width, height }: Page): readonly string[] {
   const detail = { container: 'INTERFACE', network: 'ON IT', port: 'LEADS TO' }[by]
-  const numbers = by === 'port' ? NUMBERS.filter(one => one.name === 'connections') : NUMBERS
   const names = by === 'network' ? TEXTS.slice(0, 1) : TEXTS
   const mark = (column: Column): string => `${column.heading}${column.name === sort ? '*' : ''}`
   const texts = [
@@ -79,10 +66,10 @@ export function topTable(rows: readonly Rated[], { by, sort, width, height }: Pa
       .map(row => [...names.map(column => visible(column.text(row)) || '-'), visible(row.detail)])
   ]
   const values = [
-    numbers.map(mark),
+    NUMBERS.map(mark),
     ...sorted(rows, sort)
       .slice(0, height)
-      .map(row => numbers.map(one => one.text(row)))
+      .map(row => NUMBERS.map(one => one.text(row)))
   ]
   const right = aligned(values, 'right').map(line => line.join('  '))
   const room = Math.max(0, width - Math.max(...right.map(line => line.length)) - 2)

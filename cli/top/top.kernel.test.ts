@@ -1,4 +1,4 @@
-// needs: ping script
+// needs: ping script nft bash
 /** `patchbay top` and the agent's metrics of the same, against what `ip -s` counts. */
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
@@ -59,8 +59,40 @@ test('by network, by port with the connections that the host follows', () =>
     const run = (by: string): string =>
       site.patchbay(['top', '--once', '--interval', '0.1', '--by', by, ...site.places()]).stdout
     assert.match(run('network'), /^NAME +ON IT +RX\/s\*.*\nweb +2 interfaces/)
-    const before = run('port')
-    assert.match(before, /^NAME +NETWORK +LEADS TO +CONNECTIONS\*\n8080\/udp +web +\S.*:80 +0\n$/)
+    assert.match(run('port'), /^NAME .*CONNECTIONS\*\n8080\/udp +web +\S.*:80 +0 +0 +0 +0 +0\n$/)
+  }))
+
+/** Datagrams of 100 bytes over one socket, which is one connection. @source IPv4: 20 bytes, UDP: 8 bytes */
+function sendThree(site: Site): void {
+  site.sh(site.box(1), "exec bash -c 'exec 3>/dev/udp/10.77.0.1/8080; for i in 1 2 3; do printf %0100d 0 >&3; done'")
+}
+
+test('by port, bytes: what the connections that lead there have carried, where the kernel counts it', () =>
+  withSite(2, site => {
+    quietSite(site)
+    const ports = [{ hostPort: 8080, containerPort: 80, protocol: 'udp' }]
+    attachment(site, 'web', 'c1', { box: site.box(0), ips: [], ports })
+    // Connections are followed where a rule asks for them. Nobody listens: a refusal would make the sender's next datagram fail.
+    const rules = [
+      'add table ip t',
+      'add chain ip t in { type filter hook input priority 0; }',
+      'add chain ip t out { type filter hook output priority 0; }',
+      'add rule ip t in ct state new accept',
+      'add rule ip t out icmp type destination-unreachable drop'
+    ]
+    site.sh(site.host, `nft '${rules.join('; ')}'`)
+    const run = (...args: readonly string[]) =>
+      site.patchbay(['top', '--once', '--interval', '0.1', '--by', 'port', ...args, ...site.places()])
+    const row = (): Parsed => JSON.parse(run('-o', 'json').stdout)[0]
+
+    sendThree(site)
+    assert.match(run().stderr, /sysctl -w net\.netfilter\.nf_conntrack_acct=1/)
+    assert.equal([row().connections, row().counters.rxBytes], [1, 0])
+    set(site, site.host, 'netfilter/nf_conntrack_acct', '1')
+    assert.is(run().stderr, '')
+    sendThree(site)
+    const { connections, counters } = row()
+    assert.equal([connections, counters.rxPackets, counters.rxBytes, counters.txBytes], [2, 3, 3 * (20 + 8 + 100), 0])
   }))
 
 test('live: it ends with q, by a signal, and gives the terminal back', () =>

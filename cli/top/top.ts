@@ -1,21 +1,13 @@
 /** `patchbay top`: who receives and sends how much, now. */
-import { LinuxKernel } from '../../lib/net/kernel-net.ts'
-import type { ConntrackEntry } from '../../lib/netlink/nf/conntrack.ts'
 import { DEFAULT_STATE_DIR } from '../../lib/state/journal.ts'
-import { errnoOf } from '../../lib/sys/errors.ts'
+import { readText } from '../../lib/sys/files.ts'
 import { readView } from '../../lib/view/read.ts'
-import { byContainer, byNetwork, byPort, type Rated, rated, type Traffic } from '../../lib/view/traffic.ts'
 import type { Call } from '../call.ts'
 import { jsonLine, UsageError } from '../output.ts'
 import { showLive } from './live.ts'
+import { type By, type Reading, ratedBetween, readingOf } from './reading.ts'
 import type { SortKey } from './sort-keys.ts'
-import { type By, sorted, topTable } from './table.ts'
-
-/** All that is counted at a moment, in seconds of any clock that only goes forward. */
-interface Reading {
-  readonly at: number
-  readonly by: Readonly<Record<By, readonly Traffic[]>>
-}
+import { sorted, topTable } from './table.ts'
 
 export async function top(call: Call): Promise<number> {
   const { output } = call
@@ -39,10 +31,19 @@ export async function top(call: Call): Promise<number> {
   const rows = sorted(ratedBetween(before, take(), by), sort)
   if (asJson) output.out(jsonLine(rows.map(({ key: _key, ...row }) => row)))
   else output.out(`${topTable(rows, { by, sort, width: 100, height: undefined }).join('\n')}\n`)
+  if (by === 'port' && !asJson && !countsBytes()) output.err(NOT_COUNTED)
   return 0
 }
 
-function intervalOf(text: string | undefined): number {
+const ACCOUNTING = 'net.netfilter.nf_conntrack_acct'
+const NOT_COUNTED = `patchbay: note: the kernel counts no bytes of connections: sysctl -w ${ACCOUNTING}=1 has it count those to come\n`
+
+function countsBytes(): boolean {
+  return readText(`/proc/sys/${ACCOUNTING.replaceAll('.', '/')}`)?.trim() === '1'
+}
+
+/** @throws {UsageError} */
+export function intervalOf(text: string | undefined): number {
   const seconds = Number(text ?? '1')
   if (seconds >= 0.1 && seconds <= 3600) return seconds
   throw new UsageError(`read --interval ${JSON.stringify(text)}: must be seconds, from 0.1 to 3600`)
@@ -51,31 +52,5 @@ function intervalOf(text: string | undefined): number {
 function reading(call: Call): Reading {
   const { confDir, cacheDir } = call.place
   const stateDir = call.text('state-dir') ?? DEFAULT_STATE_DIR
-  const view = readView({ confDir, cacheDir, stateDir, withRoutes: false })
-  const connections = followed()
-  const containers = byContainer(view, connections)
-  return {
-    at: performance.now() / 1000,
-    by: { container: containers, network: byNetwork(containers), port: byPort(view, connections) }
-  }
-}
-
-function ratedBetween(before: Reading, after: Reading, by: By): readonly Rated[] {
-  return rated(before.by[by], after.by[by], after.at - before.at)
-}
-
-/** None without root, or where the kernel follows none. */
-function followed(): readonly ConntrackEntry[] {
-  const kernel = new LinuxKernel()
-  const host = kernel.host()
-  const nft = kernel.nft(host)
-  try {
-    return ([4, 6] as const).flatMap(family => nft.listConntrack(family))
-  } catch (error) {
-    if (errnoOf(error) === '') throw error
-    return []
-  } finally {
-    nft.close()
-    host.close()
-  }
+  return readingOf(readView({ confDir, cacheDir, stateDir, withRoutes: false }))
 }

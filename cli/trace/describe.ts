@@ -37,7 +37,7 @@ export function stepsOf(journey: Journey): readonly StepView[] {
     const { role } = step.packet
     if (step.kind === 'judged') {
       // A chain that came to its end says nothing.
-      if (step.trace.type !== 'return') told.push(ruleStep(journey, step))
+      if (step.trace.type === 'policy' || step.trace.handle !== 0) told.push(ruleStep(journey, step))
       continue
     }
     const before = ends.get(role)

@@ -71,7 +71,7 @@ const rowOf = (text: string, beginning: string) => text.split('\n').find(line =>
 
 test('markdownReport: ratio and target beside the time; what failed and what the kernel lacks is said', () => {
   const text = markdownReport(REPORT, undefined)
-  const row = '| title of bridge | ADD | 10.1 (9.11-11.1) | 3.00 (2.70-3.30) | 0.30 (<= 0.4) |'
+  const row = '| title of bridge | ADD | 10.1 (9.11-11.1) | 3.00 (2.70-3.30) | 0.30 (MISSED 0.2) |'
   assert.is(rowOf(text, '| title of bridge'), row)
   assert.ok(text.includes('|  | STATUS | failed | 1.00 (0.90-1.10) | - |'))
   assert.ok(text.includes('| title of ptp | ADD | 10.0 (9.00-11.0) | 5.00 (4.50-5.50) | 0.50 (MISSED 0.4) |'))

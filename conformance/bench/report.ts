@@ -19,8 +19,8 @@ import {
   ABSOLUTE_TARGETS,
   COMMAND_OWN_WORK_MS,
   INNER_TARGETS,
-  NATIVE_FILE_BYTES,
-  NATIVE_PEAK_KIB,
+  NATIVE_FILE_MIB,
+  NATIVE_PEAK_MIB,
   NODE_OWN_WORK_MS,
   PATH_TARGETS
 } from './targets.ts'
@@ -83,10 +83,10 @@ export function verdicts(report: BenchReport): readonly string[] {
   innerVerdicts(report, say)
   absoluteVerdicts(report, say)
   pathVerdicts(report, say)
-  const peak = Math.max(...Object.values(report.memory['native'] ?? {}))
-  if (peak > 0) say(peak <= NATIVE_PEAK_KIB, `native peak memory ${(peak / 1024).toFixed(1)} MiB (at most 5)`)
-  const file = report.contestants.find(({ name }) => name === 'native')?.largestFile ?? 0
-  if (file > 0) say(file <= NATIVE_FILE_BYTES, `native plugin file ${(file / 1048576).toFixed(2)} MiB (at most 2)`)
+  const peak = Math.max(...Object.values(report.memory['native'] ?? {})) / 1024
+  if (peak > 0) say(peak <= NATIVE_PEAK_MIB, `native peak memory ${peak.toFixed(1)} MiB (at most ${NATIVE_PEAK_MIB})`)
+  const file = (report.contestants.find(({ name }) => name === 'native')?.largestFile ?? 0) / 1048576
+  if (file > 0) say(file <= NATIVE_FILE_MIB, `native plugin file ${file.toFixed(2)} MiB (at most ${NATIVE_FILE_MIB})`)
   const add = sampleIn(report.results, 'bridge', 'node', 'ADD')
   if (add !== undefined) {
     const own = add.median - report.bareNode.median

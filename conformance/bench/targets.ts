@@ -17,17 +17,18 @@ const native = (scenario: string, measure: string, ratio: number): Target => ({
 })
 
 export const TARGETS: readonly Target[] = [
-  native('bridge', 'ADD', 0.4),
+  native('bridge', 'ADD', 0.2),
   native('bridge', 'DEL', 1),
-  native('bridge-masq', 'ADD', 0.25),
-  native('portmap', 'ADD', 0.15),
+  native('bridge-masq', 'ADD', 0.12),
+  native('portmap', 'ADD', 0.07),
   native('portmap', 'DEL', 0.25),
   // Portmap's DEL with nothing there costs the reference a dozen processes; a bare DEL of bridge only its own start.
-  native('portmap', 'DEL again', 0.1),
-  native('nerdctl', 'start', 0.25),
+  native('portmap', 'DEL again', 0.08),
+  native('tuning', 'ADD', 0.18),
+  native('nerdctl', 'start', 0.06),
   // A whole chain with nothing to delete.
-  native('nerdctl', 'start: DEL part', 0.1),
-  native('nerdctl', 'stop', 0.35),
+  native('nerdctl', 'start: DEL part', 0.08),
+  native('nerdctl', 'stop', 0.19),
   ...['macvlan', 'ptp', 'ipvlan', 'vlan'].flatMap(id => [native(id, 'ADD', 0.4), native(id, 'DEL', 1)])
 ]
 
@@ -90,9 +91,9 @@ export const PATH_TARGETS: readonly PathTarget[] = [
   { path: 'path-service', subject: 'native', measure: 'latency', ratio: 1.05 }
 ]
 
-export const NATIVE_PEAK_KIB = 5 * 1024
-export const NATIVE_FILE_BYTES = 2 * 1024 * 1024
+export const NATIVE_PEAK_MIB = 2.5
+export const NATIVE_FILE_MIB = 1.6
 /** The Node engine's own work in a bridge ADD beyond the bare start of Node, ms. */
-export const NODE_OWN_WORK_MS = 12
+export const NODE_OWN_WORK_MS = 8
 /** The same of `patchbay network ls`, ms: 120 where bare Node takes 20. */
 export const COMMAND_OWN_WORK_MS = 100

@@ -172,7 +172,7 @@ export class Session {
     for (const { address } of leased.ips) refuseNoHosts(address.address)
     if (leased.ips.length > 0) return leased
     const message = `take addresses from ipam plugin ${JSON.stringify(type)}: it returned none`
-    throw new CniError(INVALID_CONFIG, message, 'configure addresses there, or leave out ipam for layer 2 only')
+    throw new CniError(INVALID_CONFIG, message, 'configure addresses there, or leave ipam out where it may be absent')
   }
 
   /**

@@ -61,15 +61,17 @@ interface Attached {
   readonly box: Namespace | undefined
   readonly ips: readonly string[]
   readonly ports?: readonly object[]
+  /** eth0 when absent. */
+  readonly ifName?: string
 }
 
 /** As libcni remembers it. */
-export function attachment(site: Site, name: string, id: string, { box, ips, ports }: Attached): void {
-  site.file(`cache/results/${name}-${id}-eth0`, {
+export function attachment(site: Site, name: string, id: string, { box, ips, ports, ifName = 'eth0' }: Attached): void {
+  site.file(`cache/results/${name}-${id}-${ifName}`, {
     kind: 'cniCacheV1',
     containerId: id,
     networkName: name,
-    ifName: 'eth0',
+    ifName,
     netns: box === undefined ? '/proc/4194304/ns/net' : box.path,
     config: Buffer.from(JSON.stringify({ cniVersion: '1.0.0', name, plugins: [{ type: 'bridge' }] })).toString(
       'base64'

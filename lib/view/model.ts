@@ -16,6 +16,8 @@ export interface View {
   readonly namespaces: readonly NamespaceView[]
   /** By name; also those that are only known by what is left of their containers. */
   readonly networks: readonly NetworkView[]
+  /** By name; those that the agent of this host knows, none where there is no agent. */
+  readonly services: readonly ServiceView[]
   /** All hosts, where a registry that knows them was asked. */
   readonly cluster?: readonly ClusterHostView[]
   /** What could not be read, a sentence each. */
@@ -187,6 +189,39 @@ export interface LeaseView {
   readonly address: string
   readonly containerId: string
   readonly ifName: string
+}
+
+/** One name for several containers of a network. */
+export interface ServiceView {
+  readonly name: string
+  readonly network: string
+  /** Whoever is called so on the network is a member. */
+  readonly alias: string
+  /** `vip`: it has addresses of its own; `dnsrr`: the name stands for the members' addresses. */
+  readonly mode: 'vip' | 'dnsrr'
+  readonly addresses: readonly string[]
+  /** A source stays with its member. */
+  readonly isSticky: boolean
+  /** Ports of every host. */
+  readonly ports: readonly ServicePortView[]
+  /** On all hosts. */
+  readonly members: readonly ServiceMemberView[]
+}
+
+export interface ServicePortView {
+  readonly protocol: string
+  readonly hostPort: number
+  /** The members'. */
+  readonly containerPort: number
+}
+
+export interface ServiceMemberView {
+  readonly host: string
+  readonly containerId: string
+  readonly name: string
+  readonly addresses: readonly string[]
+  /** Its host has not been heard of: it gets no new connections. */
+  readonly isAway: boolean
 }
 
 /** A host as the registry of a cluster knows it. */

@@ -15,12 +15,15 @@ import type { AttachmentView, LinkView, NamespaceView, NetworkView, OwnerView, V
 import { Peers } from './peers.ts'
 import { OpenNamespace, type ReadLink, type ReadNamespace } from './read-namespace.ts'
 import { type Recorded, type RecordPlaces, readRecords } from './records.ts'
+import { readServices } from './services.ts'
 
 export interface ViewOptions extends RecordPlaces {
   /** Without it the rates of links would cost as much as the whole map. */
   readonly withRoutes: boolean
   /** The namespace whose networks they are, by its path; the process's own when absent. */
   readonly netns?: string | undefined
+  /** The agent's, which is asked for services; nobody is when absent. */
+  readonly agentSocket?: string | undefined
 }
 
 const OWN = '/proc/self/ns/net'
@@ -43,13 +46,15 @@ export function readView(options: ViewOptions): View {
   askFurther(peers, visits)
   const parts: Parts = { host, recorded, owners, peers, stores: new ContainerNames(STORES) }
   const namespaces = visits.map(visit => namespaceView(visit, parts))
+  const { services, problem } = readServices(options.agentSocket)
   return {
     version: 1,
     host: hostname(),
     readAt: new Date().toISOString(),
     namespaces: hostEndsOwned(namespaces).sort(byName),
     networks: recorded.networks,
-    problems: recorded.problems
+    services,
+    problems: [...recorded.problems, ...(problem === '' ? [] : [problem])]
   }
 }
 

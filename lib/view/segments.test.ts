@@ -40,7 +40,7 @@ function namespace(id: string, links: readonly LinkView[]): NamespaceView {
 }
 
 function view(namespaces: readonly NamespaceView[]): View {
-  return { version: 1, host: 'h', readAt: '2026-01-01T00:00:00Z', namespaces, networks: [], problems: [] }
+  return { version: 1, host: 'h', readAt: '2026-01-01T00:00:00Z', namespaces, networks: [], services: [], problems: [] }
 }
 
 /** `kind link: namespace.interface via end` */

@@ -23,6 +23,16 @@ test('what is new, or began anew, has no rate yet', () => {
   assert.equal([reset?.rates.rxBytes, reset?.rates.rxPackets, fresh?.rates.rxBytes], [0, 1, 0])
 })
 
+test('of parts that come and go, the rate is what they have added', () => {
+  const part = (rxBytes: number): CountersView => ({ ...NO_COUNTERS, rxBytes })
+  const port = (...parts: readonly (readonly [string, number])[]): Traffic => ({
+    ...traffic('8080/tcp', 'web', { rxBytes: parts.reduce((all, [, bytes]) => all + bytes, 0) }),
+    parts: new Map(parts.map(([id, bytes]) => [id, part(bytes)]))
+  })
+  const [one] = rated([port(['a', 1000], ['gone', 90_000])], [port(['a', 1600], ['new', 400])], 2)
+  assert.is(one?.rates.rxBytes, (600 + 400) / 2)
+})
+
 test('a network is the sum of its interfaces', () => {
   const rows = byNetwork([
     traffic('a', 'web', { rxBytes: 1, txDropped: 2 }, 3),

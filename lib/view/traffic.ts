@@ -1,7 +1,8 @@
 /** Who receives and sends how much: counters by container, network and published port, and rates from two readings. */
 import { formatAddress } from '../ip/address.ts'
 import type { ConntrackEntry } from '../netlink/nf/conntrack.ts'
-import { type CountersView, NO_COUNTERS, type View } from './model.ts'
+import type { Connection } from './connections.ts'
+import { type CountersView, NO_COUNTERS, type PortView, type View } from './model.ts'
 import { segmentsOf } from './segments.ts'
 
 /** What a thing has received and sent since it is there, as itself sees it. */
@@ -16,6 +17,8 @@ export interface Traffic {
   readonly counters: CountersView
   /** That the host follows now; of both directions. */
   readonly connections: number
+  /** What the counters are the sum of, where parts come and go: its rate is what the parts have added. */
+  readonly parts?: ReadonlyMap<string, CountersView>
 }
 
 /** Per second; of counters that began anew meanwhile, as of a link that was made again, 0. */
@@ -57,40 +60,44 @@ export function byNetwork(containers: readonly Traffic[]): readonly Traffic[] {
       name: network === '' ? '(no record)' : network,
       network,
       detail: `${String(own.length)} interfaces`,
-      counters: own.map(one => one.counters).reduce((a, b) => combined(a, b, (x, y) => x + y), NO_COUNTERS),
+      counters: sum(own.map(one => one.counters)),
       connections: own.reduce((sum, one) => sum + one.connections, 0)
     }
   })
 }
 
-/** Connections to published ports. The kernel counts their bytes only with nf_conntrack_acct, so those are not shown. */
-export function byPort(view: View, connections: readonly ConntrackEntry[]): readonly Traffic[] {
+/** By published port: the connections that lead there now, and what those have carried where the kernel counts it. */
+export function byPort(view: View, connections: readonly Connection[]): readonly Traffic[] {
   return view.networks.flatMap(({ name: network, attachments }) =>
     attachments
       .filter(one => one.namespace !== '')
       .flatMap(one =>
         one.ports.map(port => {
-          const number = PROTOCOLS[port.protocol] ?? 0
           const last = port.hostPort + port.count - 1
           const range = port.count === 1 ? '' : `-${String(last)}`
           const to = view.namespaces.find(candidate => candidate.id === one.namespace)?.name ?? one.containerId
           const host = port.hostAddress.includes(':') ? `[${port.hostAddress}]` : port.hostAddress
+          const own = connections.filter(connection => isTo(port, connection))
           return {
             key: `${network} ${one.containerId} ${port.protocol} ${port.hostAddress} ${String(port.hostPort)}`,
             name: `${host === '' ? '' : `${host}:`}${String(port.hostPort)}${range}/${port.protocol}`,
             network,
             detail: `${to}:${String(port.containerPort)}`,
-            counters: NO_COUNTERS,
-            connections: connections.filter(
-              ({ original }) =>
-                original.protocol === number &&
-                original.destinationPort >= port.hostPort &&
-                original.destinationPort <= last &&
-                (port.hostAddress === '' || addressText(original.destination) === port.hostAddress)
-            ).length
+            counters: sum(own.map(connection => connection.counters)),
+            connections: own.length,
+            parts: new Map(own.map(({ id, counters }) => [id, counters]))
           }
         })
       )
+  )
+}
+
+function isTo({ protocol, hostPort, count, hostAddress }: PortView, { original }: Connection): boolean {
+  return (
+    original.protocol === PROTOCOLS[protocol] &&
+    original.destinationPort >= hostPort &&
+    original.destinationPort < hostPort + count &&
+    (hostAddress === '' || addressText(original.destination) === hostAddress)
   )
 }
 
@@ -113,15 +120,25 @@ function connectionsByAddress(connections: readonly ConntrackEntry[]): ReadonlyM
 
 /** @param seconds between the two */
 export function rated(before: readonly Traffic[], after: readonly Traffic[], seconds: number): readonly Rated[] {
-  const earlier = new Map(before.map(one => [one.key, one.counters]))
+  const earlier = new Map(before.map(one => [one.key, one]))
   return after.map(one => {
     const then = earlier.get(one.key)
-    const rates =
-      then === undefined
-        ? NO_COUNTERS
-        : combined(one.counters, then, (now, past) => (now < past ? 0 : Math.round((now - past) / seconds)))
-    return { ...one, rates }
+    const added = then === undefined ? NO_COUNTERS : addedSince(then, one)
+    return { ...one, rates: combined(added, NO_COUNTERS, bytes => Math.round(bytes / seconds)) }
   })
+}
+
+/** Of parts that have gone nothing is known any more; all that a new one has came meanwhile. */
+function addedSince(before: Traffic, after: Traffic): CountersView {
+  const { parts } = after
+  if (parts === undefined) return combined(after.counters, before.counters, (now, then) => Math.max(0, now - then))
+  return sum(
+    [...parts].map(([id, now]) => combined(now, before.parts?.get(id) ?? NO_COUNTERS, (a, b) => Math.max(0, a - b)))
+  )
+}
+
+function sum(all: readonly CountersView[]): CountersView {
+  return all.reduce((a, b) => combined(a, b, (x, y) => x + y), NO_COUNTERS)
 }
 
 function combined(a: CountersView, b: CountersView, join: (a: number, b: number) => number): CountersView {
