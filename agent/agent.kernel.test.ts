@@ -1,6 +1,7 @@
 /** Hosts as namespaces, each with an agent of its own, on a real etcd: what goes on while nothing fails. */
 // needs: bridge ping tcpdump etcd etcdctl
 // time-out: 900 s
+// waits: for etcd and the other hosts
 import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,6 +1,7 @@
 /** Hosts as namespaces, each with an agent of its own, on a real etcd: what goes on when something dies or is cut off. */
 // needs: bridge ping etcd etcdctl
 // time-out: 900 s
+// waits: for leases to end
 import { join } from 'node:path'
 import { until } from '../lib/testing/lab-agent.ts'
 import { ok, pings } from '../lib/testing/overlay-lab.ts'

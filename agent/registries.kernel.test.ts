@@ -1,6 +1,7 @@
 /** The agent's registries beyond the ordinary case: etcd with certificates and passwords, and the file. */
 // needs: bridge ping etcd etcdctl openssl
 // time-out: 600 s
+// waits: for leases to end, and files to be looked at
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { assert, suite } from '../lib/testing/suite.ts'
 import { ROOT } from './project.ts'
-import { countsOf, isAlone, runProblems, runTestFile, sourceProblems, timeoutOf } from './test-file.ts'
+import { countsOf, placeOf, runProblems, runTestFile, sourceProblems, timeoutOf } from './test-file.ts'
 
 const test = suite('build/test-file')
 
@@ -52,10 +52,11 @@ test('a file may ask for more time', () => {
   assert.is(timeoutOf('const x = 1'), 300)
 })
 
-test('a file that must run alone says why', () => {
-  assert.is(isAlone('// time-out: 60 s\n// alone: it measures\n'), true)
-  assert.is(isAlone('// alone:\n'), false)
-  assert.is(isAlone('const x = 1 // alone: no'), false)
+test('a file that must run alone, or waits most of the time, says why', () => {
+  assert.is(placeOf('// time-out: 60 s\n// alone: it measures\n'), 'alone')
+  assert.is(placeOf('/**\n * Leases.\n * waits: for servers\n */'), 'beside')
+  assert.is(placeOf('// alone:\n'), 'pool')
+  assert.is(placeOf('const x = 1 // alone: no'), 'pool')
 })
 
 test('a failing file is run once, however it fails', async () => {

@@ -15,9 +15,17 @@ export function timeoutOf(source: string): number {
   return match === null ? DEFAULT_SECONDS : Number(match[1])
 }
 
-/** Whether the file says in its first lines that nothing may run beside it: `// alone: WHY`. */
-export function isAlone(source: string): boolean {
-  return /^(?:\/\/| \*|\/\*\*) alone: \S/m.test(source.slice(0, 2000))
+/** Where a file runs: one of as many at a time as there are processors; beside those; or when nothing else runs. */
+export type Place = 'pool' | 'beside' | 'alone'
+
+/**
+ * A file that is not one of the pool says so in its first lines: `// alone: WHY`, or `// waits: FOR WHAT` when it leaves the
+ * processor to others for most of its time.
+ */
+export function placeOf(source: string): Place {
+  const match = /^(?:\/\/| \*|\/\*\*) (alone|waits): \S/m.exec(source.slice(0, 2000))
+  if (match === null) return 'pool'
+  return match[1] === 'alone' ? 'alone' : 'beside'
 }
 
 /** What is wrong with a test file before it is run. */

@@ -15,12 +15,14 @@ import { CLANG_ADVICE, findClang } from './native-toolchain.ts'
 import { missingNeeds, needsOf } from './needs.ts'
 import { inPool } from './pool.ts'
 import { ENGINES, type Engine, NODE_BIN, ROOT, sourceFiles } from './project.ts'
-import { isAlone, runTestFile, timeoutOf } from './test-file.ts'
+import { type Place, placeOf, runTestFile, timeoutOf } from './test-file.ts'
 import { runGuestFiles } from './test-guest.ts'
 import { SUITES, type Suite, suiteOf, type TestRun } from './test-kinds.ts'
 import { nameOf, Report } from './test-report.ts'
 
-/** As many as there are processors, and the guest beside them, which goes before them. */
+/** The guest, which goes before all others, and one file that waits. */
+const BESIDE = 2
+/** As many as there are processors, and beside them what the line above says. */
 const JOBS = availableParallelism()
 
 interface Options {
@@ -60,8 +62,7 @@ function readOptions(args: readonly string[], env: NodeJS.ProcessEnv): Options {
 /** A part of the gate: a check, a build, a test file, or all files of the guest. */
 interface Job {
   readonly run: () => Promise<void>
-  /** One of as many at a time as may run; beside those; or after all others, with nothing beside it. */
-  readonly place: 'pool' | 'beside' | 'alone'
+  readonly place: Place
 }
 
 /** A script of this repository as one step. @returns whether it succeeded */
@@ -156,7 +157,7 @@ function listRuns(options: Options, engines: readonly Engine[]): readonly TestRu
 /** Test files as jobs: pure ones first, which need no build; then the guest, and the rest by how long they may take. */
 function testJobs(report: Report, runs: readonly TestRun[], builds: Builds, strict: boolean): readonly Job[] {
   const one = (run: TestRun): Job => ({
-    place: isAlone(sourceOf(run.path)) ? 'alone' : 'pool',
+    place: placeOf(sourceOf(run.path)),
     run: async () => {
       if (run.suite !== 'pure' && !(await isBuilt(run, builds))) {
         report.notRun(nameOf(run), 'its engine could not be built')
@@ -204,13 +205,13 @@ async function main(options: Options): Promise<number> {
   report.expect(jobs.length + runs.filter(run => run.suite === 'guest').length)
   const beat = setInterval(() => report.beat(), 1000)
   await inScratch(async () => {
-    const run = (place: Job['place'], atOnce: number) =>
+    const run = (place: Place, atOnce: number) =>
       inPool(
         jobs.filter(job => job.place === place),
         atOnce,
         job => job.run()
       )
-    await Promise.all([run('pool', options.jobs), run('beside', 1)])
+    await Promise.all([run('pool', options.jobs), run('beside', BESIDE)])
     await run('alone', 1)
   })
   clearInterval(beat)

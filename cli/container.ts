@@ -93,7 +93,9 @@ export class Containers {
       }
     }
     // A pod's containers share their namespace, and what was attached is known by its record, too.
-    const all = new Map(candidates.map(one => [one.container.containerId, one]))
+    // The runtime's answer, which comes first, has the name too.
+    const all = new Map<string, (typeof candidates)[number]>()
+    for (const one of candidates) if (!all.has(one.container.containerId)) all.set(one.container.containerId, one)
     const [only, second] = [...all.values()]
     if (second !== undefined) {
       const names = [...all.values()].map(one => JSON.stringify(one.shown).slice(1, -1))

@@ -1,6 +1,7 @@
 /** The daemon against a real DHCP server, on the kernel: busybox udhcpd on a bridge with the containers' interfaces. */
 // needs: busybox nft
 // time-out: 600 s
+// waits: for leases to end
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type DhcpLab, inDhcpLab, run, until } from '../lib/testing/dhcp-lab.ts'

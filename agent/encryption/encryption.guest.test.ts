@@ -62,7 +62,9 @@ function inject(lab: OverlayLab, number: number, vni: number, target: string): s
 }
 
 test('hosts reach each other; the wire has nothing but WireGuard, whatever happens to device, agent and underlay', async () => {
-  await inSite({ members: 1, hosts: 3 }, async site => {
+  // Longer than all of this takes: a lease ends when it is revoked.
+  const etcd = { leaseSeconds: 600, addressLeaseSeconds: 600 }
+  await inSite({ members: 1, hosts: 3, etcd }, async site => {
     const { lab } = site
     const wire = await Wire.tap(lab)
     await refusedWithoutWireGuard(site, wire)
@@ -104,7 +106,7 @@ test('hosts reach each other; the wire has nothing but WireGuard, whatever happe
 
     await sideBySide(site, wire, a)
 
-    // Host 2 is dead since: its lease ends.
+    // Host 2 has been dead since: its lease ends.
     site.etcd.ctl('lease', 'revoke', leaseOf(site, 'h2'))
     await until('host 2 is no peer', () => !peersOf(a.host).includes('192.0.2.3'))
   })

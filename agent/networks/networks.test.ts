@@ -7,6 +7,7 @@ import { parsePrefix } from '../../lib/ip/prefix.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { AloneRegistry } from '../alone-registry.ts'
 import { Metrics } from '../metrics.ts'
+import type { Follower, Registry } from '../registry.ts'
 import { ConfDir } from './conf-dir.ts'
 import { conflistOf } from './conflist.ts'
 import { Networks, type NewNetwork } from './networks.ts'
@@ -32,12 +33,12 @@ class Host {
   readonly logged: string[] = []
   clash = ''
 
-  start(): Networks {
+  start(registry?: Registry): Networks {
     const own = { values: () => new Map(), claims: () => new Map() }
     const networks = new Networks({
-      registry: new AloneRegistry({ directory: join(this.directory, 'registry'), own }),
+      registry: registry ?? new AloneRegistry({ directory: join(this.directory, 'registry'), own }),
       confDir: this.confDir,
-      isAlone: true,
+      isAlone: registry === undefined,
       isUsed: name => this.used.has(name),
       clashOf: () => this.clash,
       release: name => this.released.push(name),
@@ -118,6 +119,95 @@ test('an agent that is alone leaves the files of a cluster as they are', () =>
     assert.equal([other.list(), host.released], [[], []])
     assert.match(host.logged.join(), /"blue" is left out: it is a cluster's, and this agent is alone/)
     other.stop()
+  }))
+
+/** A registry that says what it is told to; its transactions are answered when it is told to. */
+function scripted() {
+  const followers: Follower[] = []
+  const asked: { readonly value: string; readonly answer: (revision: number) => void }[] = []
+  const unused = (): never => {
+    throw new Error('not asked here')
+  }
+  const registry: Registry = {
+    learns: false,
+    start: () => undefined,
+    stop: async () => undefined,
+    trouble: () => '',
+    whenReady: async () => undefined,
+    follow: (_prefix, follower) => {
+      followers.push(follower)
+      return { whenSynced: async () => undefined, stop: () => undefined }
+    },
+    read: async () => ({ entries: [], revision: 1 }),
+    share: ([one]) => new Promise(answer => asked.push({ value: one?.value ?? '', answer })),
+    put: unused,
+    forget: unused,
+    value: unused,
+    claim: unused
+  }
+  const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
+  return {
+    registry,
+    turn,
+    hear: async (name: string, value: string | undefined, revision: number): Promise<void> => {
+      for (const one of followers) {
+        one.change(name, value, revision)
+        one.settled()
+      }
+      await turn()
+    },
+    reset: async (revision: number): Promise<void> => {
+      for (const one of followers) {
+        one.reset([], false, revision)
+        one.settled()
+      }
+      await turn()
+    },
+    /** The transaction that waits for its answer. */
+    next: async () => {
+      await turn()
+      const one = asked.shift()
+      if (one === undefined) throw new Error('no transaction')
+      return one
+    }
+  }
+}
+
+test('a network that was removed before the answer to its own transaction came stays removed', () =>
+  onHost(async host => {
+    const { registry, reset, hear, next, turn } = scripted()
+    const networks = host.start(registry)
+    await reset(1)
+    const making = networks.create(wish('blue', 61), 5000)
+    const { value, answer } = await next()
+    await hear('blue', value, 2)
+    assert.equal(host.files(), ['patchbay-blue.conflist'])
+    await hear('blue', undefined, 3)
+    answer(2)
+    await making
+    await turn()
+    assert.equal([host.files(), networks.list()], [[], []])
+    networks.stop()
+  }))
+
+test('a removal counts in a registry that has lost its memory, whatever revisions it had come to before', () =>
+  onHost(async host => {
+    const { registry, reset, hear, next, turn } = scripted()
+    const networks = host.start(registry)
+    await reset(49)
+    const making = networks.create(wish('blue', 61), 5000)
+    ;(await next()).answer(50)
+    await making
+    // It comes up without its memory, and has the network back.
+    await reset(2)
+    const { value, answer } = await next()
+    answer(3)
+    await turn()
+    await hear('blue', value, 3)
+    assert.equal(host.files(), ['patchbay-blue.conflist'])
+    await hear('blue', undefined, 4)
+    assert.equal([host.files(), networks.list()], [[], []])
+    networks.stop()
   }))
 
 test.run()

@@ -76,6 +76,10 @@ export class Networks {
   /** Those that are gone, with files that are still there. */
   #leaving: ReadonlySet<string> = new Set()
   #following: Following | undefined
+  /** The revision up to which everything has been heard. */
+  #heard = 0
+  /** Kept while the registry has lost them: their revisions are those of its former history. */
+  readonly #lost = new Set<string>()
   #timers: readonly NodeJS.Timeout[] = []
 
   constructor(options: NetworksOptions) {
@@ -86,8 +90,14 @@ export class Networks {
     const { registry, confDir, compareSeconds, metrics } = this.#options
     this.#known = new Map(confDir.own())
     this.#following = registry.follow(NETWORKS, {
-      reset: (entries, keepRest, revision) => this.#reset({ entries, revision }, keepRest),
-      change: (name, value, revision) => this.#change({ name, value: value ?? '', revision }, value === undefined),
+      reset: (entries, keepRest, revision) => {
+        this.#heard = revision
+        this.#reset({ entries, revision }, keepRest)
+      },
+      change: (name, value, revision) => {
+        this.#heard = revision
+        this.#change({ name, value: value ?? '', revision }, value === undefined)
+      },
       settled: () => this.#settle()
     })
     this.#timers = [
@@ -228,9 +238,13 @@ export class Networks {
     }
   }
 
-  /** What this agent has written itself it need not wait to hear of. */
+  /**
+   * What this agent has written itself it need not wait to hear of. On a busy host the answer can come later than the news that
+   * somebody has removed it since: then it stays removed.
+   */
   #learn(known: KnownNetwork): KnownNetwork {
     const { name } = known.record
+    if (known.revision <= this.#heard && !this.#known.has(name)) return known
     this.#change({ name, value: recordToValue(known.record), revision: known.revision }, false)
     this.#settle()
     return known
@@ -240,6 +254,7 @@ export class Networks {
     const before = this.#known
     this.#known = new Map()
     this.#unreadable.clear()
+    this.#lost.clear()
     for (const entry of entries) this.#change(entry, false)
     const names = new Set(entries.map(one => one.name))
     for (const [name, known] of before) {
@@ -252,6 +267,7 @@ export class Networks {
       // A registry whose history is shorter than what was read of it has lost its memory: this is no removal.
       if (!keepRest && known.revision <= revision) continue
       this.#known.set(name, known)
+      this.#lost.add(name)
       this.#restore(known)
     }
   }
@@ -282,7 +298,9 @@ export class Networks {
   #change({ name, value, revision }: Entry, isGone: boolean): void {
     const known = this.#known.get(name)
     // What was heard of by the answer to a transaction is heard of again.
-    if (known !== undefined && known.revision > revision && this.#following !== undefined) return
+    const isLater = known !== undefined && known.revision > revision && !this.#lost.has(name)
+    if (isLater && this.#following !== undefined) return
+    this.#lost.delete(name)
     this.#unreadable.delete(name)
     if (isGone) {
       this.#known.delete(name)

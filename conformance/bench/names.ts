@@ -14,8 +14,6 @@ const CONTAINERS = 20
 /** Questions a second that latency is measured at. */
 const RATE = 20_000
 const SECONDS = 3
-/** What resperf's rate rises to within them. */
-const HIGHEST_RATE = 100_000
 /** Where dnsmasq answers, in the same container as the agent does. */
 const DNSMASQ = '127.0.0.53'
 const RESOLVER = '127.0.0.11'
@@ -132,7 +130,7 @@ function namedContainers(stage: Stage, names: NamesHost): string {
   return stage.container('c0').path
 }
 
-/** dnsperf and resperf in a container, on the second processor. What they say goes to a file: who reads a pipe disturbs them. */
+/** dnsperf in a container, on the second processor. What it says goes to a file: who reads a pipe disturbs it. */
 class Judge {
   readonly #directory: string
   readonly #where: string
@@ -147,14 +145,6 @@ class Judge {
     return Number(/Queries per second:\s+([\d.]+)/.exec(this.#dnsperf(server))?.[1])
   }
 
-  /** Questions a second of a rate that rises, up to which no answer is missing. */
-  rateWithoutLoss(server: string): number {
-    const plot = join(this.#directory, 'plot')
-    const rising = ['-R', '-F', '0', '-L', '0.1', '-m', String(HIGHEST_RATE), '-r', String(SECONDS), '-t', '1']
-    const said = this.#run('resperf', '-s', server, '-C', '20', '-P', plot, ...rising)
-    return Number(/Maximum throughput:\s+([\d.]+)/.exec(said)?.[1])
-  }
-
   /** ms at RATE, of the line for each answer: `> NOERROR w1 A 0.000123` */
   percentile99(server: string): number {
     const said = this.#dnsperf(server, '-v', '-Q', String(RATE))
@@ -163,14 +153,10 @@ class Judge {
   }
 
   #dnsperf(server: string, ...more: readonly string[]): string {
-    return this.#run('dnsperf', '-s', server, '-l', String(SECONDS), '-c', '20', ...more)
-  }
-
-  #run(program: string, ...args: readonly string[]): string {
     const [questions, said] = [join(this.#directory, 'questions'), join(this.#directory, 'said')]
     const script = 'said=$1; shift; exec "$@" >"$said" 2>&1'
-    const pinned = ['taskset', '-c', '1', program, '-d', questions, ...args]
-    command('nsenter', `--net=${this.#where}`, 'sh', '-c', script, 'sh', said, ...pinned)
+    const pinned = ['taskset', '-c', '1', 'dnsperf', '-d', questions, '-s', server, '-l', String(SECONDS), '-c', '20']
+    command('nsenter', `--net=${this.#where}`, 'sh', '-c', script, 'sh', said, ...pinned, ...more)
     return readFileSync(said, 'utf8')
   }
 }
@@ -206,7 +192,6 @@ const QUESTIONS: Scenario = {
       ] as const) {
         // ms for a thousand of them: 50 are 20,000 a second.
         round[`1,000 questions, ${name}`] = 1e6 / judge.rate(server)
-        round[`1,000 questions without one lost, by resperf, ${name}`] = 1e6 / judge.rateWithoutLoss(server)
         round[`99 of 100 questions within, ${name}`] = judge.percentile99(server)
       }
       return round

@@ -1,6 +1,7 @@
 /** The daemon against a real DHCPv6 server, on the kernel: ISC dhcpd on a bridge with the containers' interfaces. */
 // needs: busybox dhcpd
 // time-out: 300 s
+// waits: for leases to end
 import { type DhcpLab, inDhcpLab, run, until } from '../../lib/testing/dhcp-lab.ts'
 import type { Namespace } from '../../lib/testing/namespace.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'

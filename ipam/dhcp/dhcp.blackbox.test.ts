@@ -1,6 +1,7 @@
 /** The built plugin under macvlan and bridge, beside the real daemon and real servers (busybox udhcpd, ISC dhcpd). */
 // needs: busybox dhcpd
 // time-out: 480 s
+// waits: for servers and leases
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type DhcpLab, type DhcpLabOptions, inDhcpLab, run, until } from '../../lib/testing/dhcp-lab.ts'

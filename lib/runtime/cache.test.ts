@@ -114,4 +114,18 @@ test('removing twice is no error, nor is listing nothing', () => {
   })
 })
 
+test('a namespace that libcni did not write down is where the result has the interface', () => {
+  withCache((cache, directory) => {
+    mkdirSync(join(directory, 'results'), { recursive: true })
+    const { netns: _netns, ...older } = FILE
+    const host = { name: 'eth0', mac: '02:00:00:00:00:01' }
+    const own = { name: 'eth0', sandbox: '/var/run/netns/cni-1' }
+    const written = { ...older, result: { ...RESULT, interfaces: [host, { name: 'lo', sandbox: '/x' }, own] } }
+    writeFileSync(join(directory, 'results', 'blue-c1-eth0'), JSON.stringify(written))
+    assert.is(cache.find('blue', 'c1', 'eth0')?.netns, '/var/run/netns/cni-1')
+    writeFileSync(join(directory, 'results', 'blue-c1-eth0'), JSON.stringify(older))
+    assert.is(cache.find('blue', 'c1', 'eth0')?.netns, '')
+  })
+})
+
 test.run()

@@ -106,17 +106,30 @@ function readObject(path: string): Json | undefined {
 
 function attachmentFromJson(json: Json | undefined): CachedAttachment | undefined {
   if (json === undefined || memberOf(json, 'kind')?.text !== KIND) return undefined
+  const ifName = memberOf(json, 'ifName')?.text ?? ''
+  const result = objectOrNothing(memberOf(json, 'result'))
   return {
     network: memberOf(json, 'networkName')?.text ?? '',
     containerId: memberOf(json, 'containerId')?.text ?? '',
-    ifName: memberOf(json, 'ifName')?.text ?? '',
-    netns: memberOf(json, 'netns')?.text ?? '',
+    ifName,
+    netns: memberOf(json, 'netns')?.text ?? sandboxIn(result, ifName),
     netnsIdentity: memberOf(json, IDENTITY)?.text ?? '',
     config: Buffer.from(memberOf(json, 'config')?.text ?? '', 'base64').toString('utf8'),
     args: (memberOf(json, 'cniArgs')?.items ?? []).map(pair => [pair.items[0]?.text ?? '', pair.items[1]?.text ?? '']),
     capabilityArgs: objectOrNothing(memberOf(json, 'capabilityArgs')),
-    result: objectOrNothing(memberOf(json, 'result'))
+    result
   }
+}
+
+/** Where the interface is, by the result of ADD: not every libcni writes the namespace down. '' where the result has none. */
+function sandboxIn(result: Json | undefined, ifName: string): string {
+  const interfaces = result === undefined ? [] : (memberOf(result, 'interfaces')?.items ?? [])
+  return (
+    interfaces
+      .filter(one => memberOf(one, 'name')?.text === ifName)
+      .map(one => memberOf(one, 'sandbox')?.text ?? '')
+      .find(path => path !== '') ?? ''
+  )
 }
 
 function objectOrNothing(json: Json | undefined): Json | undefined {

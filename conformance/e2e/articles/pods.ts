@@ -46,6 +46,7 @@ function onePod(patchbay: Patchbay, cri: Cri): Promise<void> {
       ok(!runIn(pod.netns, 'ip', ['-o', 'link']).stdout.includes('eth1'))
     } finally {
       patchbay.outcome('rm -f c1')
+      patchbay.outcome(`network disconnect blue ${pod.name}`)
       patchbay.run('network rm blue')
     }
   })
