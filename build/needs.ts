@@ -23,6 +23,7 @@ const NEEDS: ReadonlyMap<string, { readonly path?: string; readonly debianPackag
   ['etcd', { debianPackage: 'etcd-server' }],
   ['etcdctl', { debianPackage: 'etcd-client' }],
   ['systemd-analyze', { debianPackage: 'systemd' }],
+  ['systemd-socket-activate', { debianPackage: 'systemd' }],
   ['flock', { debianPackage: 'util-linux' }],
   ['script', { debianPackage: 'bsdutils' }],
   ['setpriv', { debianPackage: 'util-linux' }],
