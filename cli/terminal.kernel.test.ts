@@ -21,7 +21,8 @@ interface Seen {
 /** Runs a command line at a terminal, and without one. */
 function seen(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Seen {
   const words = [...patchbayProgram(), ...argv]
-  const { NO_COLOR: _no, FORCE_COLOR: _force, ...rest } = process.env
+  // Node takes the terminal of a machine that says CI for one without colours.
+  const { NO_COLOR: _no, FORCE_COLOR: _force, CI: _ci, ...rest } = process.env
   const options = { encoding: 'utf8', env: { ...rest, TERM: 'xterm', ...env } } as const
   const [program = '', ...args] = words
   const piped = spawnSync(program, args, options)

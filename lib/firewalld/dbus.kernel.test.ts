@@ -1,9 +1,9 @@
 // needs: dbus-daemon
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FakeFirewalld } from '../testing/fake-firewalld.ts'
-import { Helper } from '../testing/helper.ts'
+import { Helper, isListening } from '../testing/helper.ts'
 import { assert, suite, throwsLike } from '../testing/suite.ts'
 import { Dbus } from './dbus.ts'
 import { addToZone, areInZone, isFirewalldRunning, removeFromZone } from './firewalld.ts'
@@ -26,7 +26,7 @@ function onRealBus(body: () => void): void {
   const config = `<busconfig><type>system</type><listen>unix:path=${socket}</listen><auth>EXTERNAL</auth>${policy}</busconfig>`
   writeFileSync(join(directory, 'conf'), config)
   const command = [DAEMON, `--config-file=${join(directory, 'conf')}`, '--nofork', '--nopidfile']
-  const daemon = Helper.start('dbus-daemon', command, () => existsSync(socket))
+  const daemon = Helper.start('dbus-daemon', command, () => isListening(socket))
   try {
     process.env['DBUS_SYSTEM_BUS_ADDRESS'] = `unix:path=${socket}`
     body()

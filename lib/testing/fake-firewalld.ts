@@ -4,12 +4,12 @@
  *
  * @source D-Bus specification, "Message Protocol"; firewalld.dbus(5)
  */
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Helper } from './helper.ts'
+import { Helper, isListening } from './helper.ts'
 
 const PROGRAM = fileURLToPath(import.meta.url)
 
@@ -23,7 +23,7 @@ export class FakeFirewalld {
     this.address = `unix:path=${socket}`
     writeFileSync(join(this.#directory, 'log'), '')
     const command = [process.execPath, '--no-warnings', PROGRAM, socket, join(this.#directory, 'log')]
-    this.#helper = Helper.start('fake firewalld', command, () => existsSync(socket))
+    this.#helper = Helper.start('fake firewalld', command, () => isListening(socket))
   }
 
   /** Calls so far: `addSource trusted 10.4.0.2/32`. */

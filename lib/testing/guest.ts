@@ -18,6 +18,7 @@ import {
 import { setPriority, tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isListening } from './helper.ts'
 
 const HERE = join(import.meta.dirname, 'guest')
 const CACHE = join(import.meta.dirname, '..', '..', '.cache', 'guest')
@@ -195,8 +196,8 @@ export async function runInGuest(command: GuestCommand): Promise<GuestOutcome> {
   const sharing = ['-o', 'source=/', '-o', 'cache=always', '-o', 'sandbox=chroot', '--thread-pool-size=2']
   const files = spawn(pathOf(TOOLS.virtiofsd), [`--socket-path=${socket}`, ...sharing], { stdio: 'ignore' })
   try {
-    for (let waited = 0; !existsSync(socket); waited += 1) {
-      if (waited > 250 || files.exitCode !== null) throw new Error('start virtiofsd: it did not open its socket')
+    for (let waited = 0; !isListening(socket); waited += 1) {
+      if (waited > 1500 || files.exitCode !== null) throw new Error('start virtiofsd: it did not open its socket')
       await sleep(20)
     }
     const status = await emulate(kernel, scratch, command)

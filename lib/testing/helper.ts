@@ -53,6 +53,17 @@ export class Helper {
   }
 }
 
+/**
+ * Whether a program of this network namespace listens on a unix socket: the file is there as soon as it is bound, when nobody is
+ * heard yet.
+ *
+ * @source net/unix/af_unix.c, unix_seq_show: __SO_ACCEPTCON among the flags
+ */
+export function isListening(path: string): boolean {
+  const lines = readFileSync('/proc/net/unix', 'latin1').split('\n')
+  return lines.some(line => line.endsWith(` ${path}`) && line.includes(' 00010000 '))
+}
+
 /** @throws Error when it does not end */
 export function waitForEnd(pid: number): void {
   if (!waited(() => hasEnded(pid), END_MS)) throw new Error(`process ${pid} does not end`)
