@@ -1,7 +1,7 @@
 /** A bridge on the host: made once, shared by all containers of its networks. */
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import { formatMac } from '../ip/mac.ts'
-import { distrustNeighbours, listensToRouters } from '../net/configure-interface.ts'
+import { distrustNeighbours, listensToRouters, writeIfPresent } from '../net/configure-interface.ts'
 import type { Link, LinkKind } from '../net/links.ts'
 import type { Net } from '../net/net.ts'
 import { errnoOf } from '../sys/errors.ts'
@@ -35,10 +35,21 @@ export function ensureBridgeDevice(host: Net, wanted: BridgeDevice): Link {
   if (bridge.info.kind !== 'bridge') throw notABridge(wanted.name, bridge)
   if (existing === undefined || !hasUplink(host, bridge)) distrustNeighbours(host, bridge.name)
   if (existing === undefined) {
+    beHeardAtOnce(host, bridge.name)
     const tell = wanted.made
     tell(bridge)
   }
   return reconcile(host, bridge, wanted)
+}
+
+/**
+ * Before the first port is up. The bridge's link-local address is what a container's MAC is asked for with when a packet is forwarded
+ * to it (net/ipv6/ndisc.c, ndisc_send_ns). As long as that is being checked for duplicates, up to two seconds, nothing is asked, and
+ * the first connection to a published port of IPv6 waits for its second try. The MAC is made for this bridge, so that no other has it;
+ * that of an overlay is on every host on purpose, and another owner would be found.
+ */
+function beHeardAtOnce(host: Net, name: string): void {
+  writeIfPresent(host, `ipv6/conf/${name}/accept_dad`, '0')
 }
 
 /**

@@ -199,8 +199,6 @@ function ensureOverlayBridge(host: Net, tunnel: Tunnel): Link {
   const mac = bridgeMac(tunnel)
   const made = (bridge: Link): void => {
     host.links.set(bridge.index, { alias: tunnelMark(tunnel.network) })
-    // The gateway's link-local address is on every host: to look for another owner of it would find one.
-    writeIfPresent(host, `ipv6/conf/${tunnel.bridge}/accept_dad`, '0')
   }
   const wanted = {
     name: tunnel.bridge,

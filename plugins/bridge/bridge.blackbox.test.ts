@@ -55,6 +55,8 @@ test('ADD makes bridge, pair, addresses and routes as its result says, and DEL t
     assert.is(world.sh(box, 'cat', '/proc/sys/net/ipv6/conf/eth0/accept_dad'), '0\n')
     assert.is(containerEnd.sandbox, box.path)
 
+    // Packets of IPv6 are forwarded at once: what asks for the container's MAC is never a tentative address.
+    assert.is(world.sh(world.host, 'cat', '/proc/sys/net/ipv6/conf/br7/accept_dad'), '0\n')
     const port = world.ip(world.host, 'link', 'show', 'dev', hostEnd.name)[0]
     assert.is(port.master, 'br7')
     assert.is(port.linkinfo.info_slave_data.hairpin, false)

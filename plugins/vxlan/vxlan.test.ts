@@ -34,8 +34,8 @@ test('an ADD that fails at any step leaves nothing', () => {
     const changes = sweepFailures(kernel, caller, () => caller.call('ADD'))
     assert.equal(changes, [
       'add link "br-vx42"',
-      'set link',
       'write sysctl "ipv6/conf/br-vx42/accept_dad" = "0"',
+      'set link',
       'set link',
       'add link "vx42"',
       'write sysctl "ipv6/conf/vx42/disable_ipv6" = "1"',
