@@ -10,6 +10,9 @@ import { patchbayProgram, programFromText } from './program.ts'
 const SERVICE_NETWORK = 'blue'
 const NETWORK = { ranges: [{ subnet: '10.43.0.0/24', gateway: '10.43.0.1' }] }
 export const VIP = '10.43.0.254'
+/** Containers have addresses by number: where they would get one of the pool's choice, it was VIP in one run of 253. */
+const FIRST_ADDRESS = 10
+let attached = 0
 
 export interface ServiceBox {
   readonly host: number
@@ -48,7 +51,9 @@ interface Running {
 
 /** The same for a container that runs already. */
 export function attachRunning(site: OverlaySite, host: number, { id, aliases, netns }: Running): ServiceBox {
-  const names = ['--container-id', id, '--name', id, ...aliases.flatMap(one => ['--alias', one])]
+  const ip = `10.43.0.${FIRST_ADDRESS + attached}`
+  attached += 1
+  const names = ['--container-id', id, '--name', id, ...aliases.flatMap(one => ['--alias', one]), '--args', `IP=${ip}`]
   const done = patchbay(site, host, 'attach', SERVICE_NETWORK, netns.path, ...names, '--json', ...place(site, host))
   if (done.status !== 0) throw new Error(`attach ${id}: ${done.stdout}${done.stderr}${site.agent(host).log}`)
   const address: string = JSON.parse(done.stdout).ips[0].address.split('/')[0]
