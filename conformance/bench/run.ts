@@ -156,7 +156,7 @@ function countCalls(runner: Runner, strace: string, valgrind: string | undefined
   const systemCalls = rounds(systemCallMeter(strace), SYSTEM_CALL_ROUNDS)
   const programs = rounds(programMeter(strace), PROGRAM_ROUNDS)
   const isCounted = valgrind !== undefined && contestant.name !== WITHOUT_INSTRUCTIONS
-  const instructions = isCounted ? rounds(instructionMeter(valgrind), INSTRUCTION_ROUNDS) : []
+  const instructions = isCounted ? wherePossible(() => rounds(instructionMeter(valgrind), INSTRUCTION_ROUNDS)) : []
   const counts: Record<string, Counts> = {}
   for (const measure of Object.keys(systemCalls[0] ?? {})) {
     const ofCalls = collected(systemCalls, measure).numbers
@@ -170,6 +170,15 @@ function countCalls(runner: Runner, strace: string, valgrind: string | undefined
     }
   }
   return counts
+}
+
+/** Go's programs do not run under valgrind: they have times and no instructions, instead of nothing at all. */
+function wherePossible(count: () => readonly Round[]): readonly Round[] {
+  try {
+    return count()
+  } catch {
+    return []
+  }
 }
 
 /** Peak memory of the plugin process itself in ADD, KiB, by plugin; the highest of three runs. */
