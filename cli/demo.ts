@@ -2,13 +2,14 @@
  * `npm run demo`: two containers on a bridge network, wired by the built executables as a runtime would do it, in a
  * throw-away host. Leaves nothing behind.
  */
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { formatPrefix, parsePrefix } from '../lib/ip/prefix.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
-import { agentSocket, resolveIn, startAgent } from './demo/names.ts'
+import { resolveIn, startAgent } from './demo/names.ts'
 import { picture } from './demo/picture.ts'
 import { becomeHost, connectFrom, makeNamespace, type Namespace, type Reached, run, startEcho } from './demo/world.ts'
 
@@ -40,11 +41,31 @@ interface CniResult {
   readonly ips: readonly { readonly address: string; readonly gateway?: string }[]
 }
 
+const OWN_MOUNTS = 'PATCHBAY_DEMO_OWN_MOUNTS'
+
+/** Runs this again with mounts of its own: its agent is where plugins look for one, and that is not the machine's /run. */
+function withOwnRun(): number {
+  const args = [
+    '--mount',
+    '--propagation',
+    'private',
+    process.execPath,
+    '--no-warnings',
+    fileURLToPath(import.meta.url)
+  ]
+  const child = spawnSync('unshare', args, { stdio: 'inherit', env: { ...process.env, [OWN_MOUNTS]: '1' } })
+  if (child.error !== undefined) throw new Error(`run unshare: ${child.error.message}`)
+  return child.status ?? 1
+}
+
 async function main(): Promise<number> {
   if (process.getuid?.() !== 0) {
     process.stderr.write('npm run demo needs root, because it makes network namespaces: sudo npm run demo\n')
     return 1
   }
+  if (process.env[OWN_MOUNTS] !== '1') return withOwnRun()
+  run('mount', ['-t', 'tmpfs', 'tmpfs', '/run'])
+  mkdirSync('/run/patchbay', { mode: 0o700 })
   const directory = mkdtempSync(join(tmpdir(), 'patchbay-demo-'))
   try {
     const host = becomeHost()
@@ -122,7 +143,7 @@ function network(directory: string): object {
         }
       },
       { type: 'portmap', capabilities: { portMappings: true }, stateDir },
-      { type: 'dns', capabilities: { aliases: true }, registry: { socket: agentSocket(directory) }, stateDir }
+      { type: 'dns', capabilities: { aliases: true }, stateDir }
     ]
   }
 }
