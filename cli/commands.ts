@@ -26,6 +26,7 @@ import {
 import { DRIVER_NAMES, IPAM_DRIVERS } from './driver-names.ts'
 import { LOOKING_COMMANDS } from './looking-commands.ts'
 import { CONTAINER_COMMANDS } from './run/commands.ts'
+import { RUNTIMES } from './runtime-config.ts'
 import { SERVICE_COMMANDS, SERVICES } from './service/commands.ts'
 import type { CommandSpec, ProgramSpec } from './spec.ts'
 
@@ -320,7 +321,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       {
         flags: '--runtime NAME',
         summary: 'a network for this runtime too',
-        choices: ['containerd', 'kubelet', 'nerdctl', 'podman']
+        choices: RUNTIMES.map(one => one.name)
       },
       { flags: '--conflist FILE', summary: 'this network instead of a ready-made one', words: 'file' },
       {
@@ -361,7 +362,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       {
         flags: '--runtime NAME',
         summary: "this runtime's places alone",
-        choices: ['containerd', 'kubelet', 'nerdctl', 'podman']
+        choices: RUNTIMES.map(one => one.name)
       },
       {
         flags: '--purge',

@@ -33,8 +33,8 @@ export function networkToInstall(call: Call, runtime: RuntimeTarget | undefined)
   if (runtime !== undefined && conflist !== undefined)
     throw new UsageError('read --conflist: --runtime brings a network of its own, so that one of the two is enough')
   if (call.has('names')) refuseNames(runtime)
-  const network = conflist === undefined ? ofRuntime(call, runtime) : ofFile(call, conflist)
   const subnets = subnetsOf(call)
+  const network = conflist === undefined ? ofRuntime(call, runtime, subnets.length > 0) : ofFile(call, conflist)
   if (subnets.length === 0) return network
   if (network === undefined)
     throw new UsageError('read --subnet: needs --runtime or --conflist, in whose network it is')
@@ -48,12 +48,13 @@ function refuseNames(runtime: RuntimeTarget | undefined): void {
     throw new UsageError(`read --names: ${runtime.name} writes resolv.conf by itself, and has cluster DNS for names`)
 }
 
-function ofRuntime(call: Call, runtime: RuntimeTarget | undefined): InstalledNetwork | undefined {
+function ofRuntime(call: Call, runtime: RuntimeTarget | undefined, hasSubnets: boolean): InstalledNetwork | undefined {
   if (runtime === undefined) return undefined
   const path = join(resolve(call.text('conf-dir') ?? runtime.confDir), runtime.fileName)
-  if (!call.has('names')) return { path, config: runtime.config, hints: [runtime.hint] }
+  const hints = [runtime.hint, hasSubnets ? '' : runtime.subnetHint].filter(hint => hint !== '')
+  if (!call.has('names')) return { path, config: runtime.config, hints }
   const agent = 'start what answers: systemctl enable --now patchbay-agent.socket patchbay-agent.service'
-  return { path, config: withNames(runtime.config), hints: [runtime.hint, runtime.namesHint, agent] }
+  return { path, config: withNames(runtime.config), hints: [...hints, runtime.namesHint, agent] }
 }
 
 /** It keeps its name, by which runtimes order them. */
@@ -115,7 +116,5 @@ function withSubnets(network: InstalledNetwork, subnets: readonly string[]): Ins
     throw new UsageError(
       `read --subnet: no plugin of ${JSON.stringify(network.config.name)} has host-local as its ipam`
     )
-  // The hint of a network without subnets of its own.
-  const hints = network.hints.filter(hint => !hint.startsWith('give each node its own subnets'))
-  return { ...network, config: { ...network.config, plugins }, hints }
+  return { ...network, config: { ...network.config, plugins } }
 }

@@ -17,6 +17,9 @@ const AGENT_CONFIG = {
   words: 'file'
 } as const
 
+/** Where everything is that the whole of a host's networks is read from. */
+const EVERYWHERE = [NETNS, AGENT_CONFIG, AGENT_SOCKET, ...PLACE, STATE_DIR]
+
 const INTERVAL = '--interval SECONDS'
 
 const RECORDS = [CONF_DIR, CACHE_DIR, STATE_DIR]
@@ -60,11 +63,7 @@ export const LOOKING_COMMANDS: readonly CommandSpec[] = [
       { flags: '--listen WHERE', summary: 'ADDRESS:PORT or unix:PATH (127.0.0.1:4878)' },
       { flags: INTERVAL, summary: 'between two readings (1)' },
       { ...JSON_OUT, summary: 'the address as JSON' },
-      NETNS,
-      AGENT_CONFIG,
-      AGENT_SOCKET,
-      ...PLACE,
-      STATE_DIR
+      ...EVERYWHERE
     ],
     examples: [
       { line: 'patchbay ui', effect: 'for a browser of this host' },
@@ -85,11 +84,7 @@ export const LOOKING_COMMANDS: readonly CommandSpec[] = [
       { flags: '--check NAME', summary: 'only this check', isMany: true },
       { flags: '-o, --output FORMAT', summary: 'how it is shown', choices: ['text', 'json'] },
       JSON_OUT,
-      NETNS,
-      AGENT_CONFIG,
-      AGENT_SOCKET,
-      ...PLACE,
-      STATE_DIR
+      ...EVERYWHERE
     ],
     examples: [
       { line: 'patchbay doctor', effect: 'everything' },

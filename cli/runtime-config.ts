@@ -11,8 +11,10 @@ export interface RuntimeTarget {
   /** The file of docs/runtimes. */
   readonly document: string
   readonly config: NetworkConfig
-  /** What is left to do by hand. */
+  /** What is left to do by hand; '' for nothing. */
   readonly hint: string
+  /** The same where the network has no subnets of this host's own; '' for nothing. */
+  readonly subnetHint: string
   /** How its containers come to ask the agent's resolver; '' where they cannot. */
   readonly namesHint: string
 }
@@ -130,6 +132,7 @@ export const RUNTIMES: readonly RuntimeTarget[] = [
     document: 'containerd.conflist',
     config: CONTAINERD,
     hint: 'containerd reads it at once; running pods keep the network they have',
+    subnetHint: '',
     namesHint:
       'ctr writes no resolv.conf: mount one with "nameserver 127.0.0.11"; of pods kubelet or the CRI client writes it'
   },
@@ -140,7 +143,9 @@ export const RUNTIMES: readonly RuntimeTarget[] = [
     fileName: '10-pod-network.conflist',
     document: 'kubelet-dual-stack.conflist',
     config: KUBELET,
-    hint: "give each node its own subnets: write the node's podCIDRs in place of 10.244.0.0/24 and fd50:6174:6368:244::/64",
+    hint: '',
+    subnetHint:
+      "give each node its own subnets: write the node's podCIDRs in place of 10.244.0.0/24 and fd50:6174:6368:244::/64",
     namesHint: ''
   },
   {
@@ -151,6 +156,7 @@ export const RUNTIMES: readonly RuntimeTarget[] = [
     document: 'nerdctl.conflist',
     config: NERDCTL,
     hint: 'nerdctl uses it with the next container',
+    subnetHint: '',
     namesHint: 'run containers with --dns 127.0.0.11: nerdctl does not look at what a network says of it'
   },
   {
@@ -161,6 +167,7 @@ export const RUNTIMES: readonly RuntimeTarget[] = [
     document: 'podman.conflist',
     config: PODMAN,
     hint: 'podman 4 uses CNI when containers.conf says network_backend = "cni"; podman 5 no longer can',
+    subnetHint: '',
     namesHint: 'podman writes the containers’ resolv.conf from it'
   }
 ]

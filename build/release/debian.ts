@@ -4,8 +4,8 @@
  * @source Debian policy 4.6: 5 (control), 6 (maintainer scripts), 12 (documentation)
  */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { DEBIAN_ARCHITECTURES } from '../foreign-packages.ts'
 import type { Arch } from '../native-toolchain.ts'
@@ -33,13 +33,15 @@ export async function packDebian(
   { version, seconds, gzipLevel }: SystemPacking,
   { directory, output }: { readonly directory: string; readonly output: string }
 ): Promise<void> {
-  const tree = together(await wanted.tree(built, 'debian'), documents(wanted, built, version, seconds))
+  const tree = together(
+    await wanted.tree(built, 'debian'),
+    documents(wanted, wanted.linked(built), { version, seconds })
+  )
   const control = new Map<string, Entry>([
     ['DEBIAN/control', text(controlOf(wanted, { version, arch: built.arch, size: sizeOf(tree) }))],
     ...scriptsOf(wanted)
   ])
   writeTree(together(tree, control), directory)
-  mkdirSync(dirname(output), { recursive: true })
   const child = spawnSync(
     'dpkg-deb',
     ['--root-owner-group', '-Zgzip', `-z${String(gzipLevel)}`, '--build', directory, output],
@@ -85,7 +87,11 @@ function sizeOf(tree: Tree): number {
 }
 
 /** What Debian wants to be told about every package. */
-function documents({ name }: SystemPackage, built: Built, version: string, seconds: number): Tree {
+function documents(
+  { name }: SystemPackage,
+  linked: string | undefined,
+  { version, seconds }: Pick<SystemPacking, 'version' | 'seconds'>
+): Tree {
   const folder = `usr/share/doc/${name}`
   const date = new Date(seconds * 1000).toUTCString().replace('GMT', '+0000')
   const changes = `${name} (${version}-${REVISION}) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- ${MAINTAINER}  ${date}\n`
@@ -99,13 +105,12 @@ function documents({ name }: SystemPackage, built: Built, version: string, secon
     ' On Debian systems the whole text is in /usr/share/common-licenses/Apache-2.0.',
     ''
   ]
-  const linked = name === 'patchbay' ? [] : [[`${folder}/THIRD_PARTY_LICENSES`, text(built.native.licenses)] as const]
   const overrides = OVERRIDES[name] ?? []
   return new Map<string, Entry>([
     [`${folder}/copyright`, text(copyright.join('\n'))],
     [`${folder}/changelog.Debian.gz`, text(gzipSync(changes, { level: 9 }))],
     [`${folder}/changelog.gz`, text(gzipSync(readFileSync(join(ROOT, 'CHANGELOG.md')), { level: 9 }))],
-    ...linked,
+    ...(linked === undefined ? [] : [[`${folder}/THIRD_PARTY_LICENSES`, text(linked)] as const]),
     [`usr/share/lintian/overrides/${name}`, text(overrides.map(line => `${line}\n`).join(''))]
   ])
 }

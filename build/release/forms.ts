@@ -1,6 +1,6 @@
 /** What a release consists of: the one table of its files. */
 
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { constants } from 'node:zlib'
 import { ROOT } from '../project.ts'
@@ -12,7 +12,17 @@ import { commandNpmTree, nativeNpmTree, npmFile, npmPackage, packNpm } from './n
 import { packRpm, rpmFile } from './rpm.ts'
 import type { Component, Released } from './sbom.ts'
 import { SYSTEM_PACKAGES } from './system-packages.ts'
-import { below, documentTree, helpTree, pluginTree, programTree, type Tree, text, together, writeTree } from './tree.ts'
+import {
+  below,
+  documentTree,
+  helpTree,
+  licenseTree,
+  pluginTree,
+  programTree,
+  type Tree,
+  together,
+  writeTree
+} from './tree.ts'
 
 export interface Target {
   readonly version: string
@@ -71,8 +81,7 @@ function formsOfProcessor(built: Built, target: Target, gzipLevel: number): read
     }
   }
   const full = `patchbay-${version}-linux-${arch}`
-  const plugins = (): Tree =>
-    together(pluginTree(built), licenses(built), new Map([...documentTree()].filter(([path]) => path === 'LICENSE')))
+  const plugins = (): Tree => together(pluginTree(built), licenseTree(built.native.licenses))
   const whole = async (): Promise<Tree> =>
     together(programTree(built), documentTree(), below('share', await helpTree('plain')))
   return [
@@ -101,10 +110,6 @@ function formsOfProcessor(built: Built, target: Target, gzipLevel: number): read
   ]
 }
 
-function licenses({ native }: Built): Tree {
-  return new Map([['THIRD_PARTY_LICENSES', text(native.licenses)]])
-}
-
 /**
  * Packs a release.
  *
@@ -121,7 +126,6 @@ export async function packAll(
     process.stderr.write(`packing ${form.file} ...\n`)
     const directory = mkdtempSync(join(ROOT, '.cache', 'release-'))
     const output = join(target.output, form.file)
-    mkdirSync(target.output, { recursive: true })
     try {
       await form.pack(directory, output)
     } finally {

@@ -11,7 +11,7 @@ import { type Arch, foreignRoot } from '../native-toolchain.ts'
 import { packPlain } from './archive.ts'
 import type { Built } from './executables.ts'
 import type { Component } from './sbom.ts'
-import { below, type Entry, programTree, type Tree, together, writeTree } from './tree.ts'
+import { type Entry, programTree, systemTree, type Tree, together, writeTree } from './tree.ts'
 
 interface Libraries {
   /** Debian's name of the processor's folder. */
@@ -82,11 +82,7 @@ export function packImage(
 }
 
 function imageTree(built: Built): Tree {
-  return together(
-    below('usr/lib/patchbay', programTree(built)),
-    below('usr/bin', new Map([['patchbay', { kind: 'symlink', to: '../lib/patchbay/node/patchbay' }]])),
-    librariesOf(built.arch)
-  )
+  return together(systemTree(programTree(built)), librariesOf(built.arch))
 }
 
 /** Libraries, of this machine or of Debian's packages where it is another processor's, and their licences, the same for both. */

@@ -6,11 +6,11 @@
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { Arch } from '../native-toolchain.ts'
 import { ROOT } from '../project.ts'
 import type { Built } from './executables.ts'
-import { type Entry, programTree, type Tree, text, together, writeTree } from './tree.ts'
+import { type Entry, licenseTree, programTree, type Tree, text, together, writeTree } from './tree.ts'
 
 export function npmPackage(arch: Arch): string {
   return `@patchbay/linux-${arch}`
@@ -55,7 +55,7 @@ function documents(manifest: object): Tree {
   return new Map<string, Entry>([
     ['package.json', text(`${JSON.stringify(manifest, undefined, 2)}\n`)],
     ['README.md', text(readFileSync(join(ROOT, 'README.md')))],
-    ['LICENSE', text(readFileSync(join(ROOT, 'LICENSE')))]
+    ...licenseTree()
   ])
 }
 
@@ -105,6 +105,5 @@ export function packNpm(
   const child = spawnSync('npm', args, { cwd: stage, encoding: 'utf8' })
   const [made] = readdirSync(packed)
   if (child.status !== 0 || made === undefined) throw new Error(`npm pack: ${child.error?.message ?? child.stderr}`)
-  mkdirSync(dirname(output), { recursive: true })
   renameSync(join(packed, made), output)
 }

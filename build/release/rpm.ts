@@ -5,11 +5,11 @@
  */
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { Arch } from '../native-toolchain.ts'
 import type { Built } from './executables.ts'
 import type { SystemPackage, SystemPacking } from './system-packages.ts'
-import { type Tree, writeTree } from './tree.ts'
+import { below, licenseTree, type Tree, together, writeTree } from './tree.ts'
 
 /** As rpm names processors. */
 const ARCHITECTURES: Readonly<Record<Arch, string>> = { x64: 'x86_64', arm64: 'aarch64' }
@@ -27,7 +27,8 @@ export async function packRpm(
   { version, seconds, gzipLevel }: SystemPacking,
   { directory, output }: { readonly directory: string; readonly output: string }
 ): Promise<void> {
-  const tree = await wanted.tree(built, 'rpm')
+  const licenses = below(`usr/share/licenses/${wanted.name}`, licenseTree(wanted.linked(built)))
+  const tree = together(await wanted.tree(built, 'rpm'), licenses)
   const [root, top] = [join(directory, 'root'), join(directory, 'top')]
   writeTree(tree, root)
   mkdirSync(top)
@@ -44,7 +45,6 @@ export async function packRpm(
   const folder = join(top, 'RPMS', ARCHITECTURES[built.arch])
   const [made] = readdirSync(folder)
   if (made === undefined) throw new Error(`rpmbuild: nothing in ${folder}`)
-  mkdirSync(dirname(output), { recursive: true })
   copyFileSync(join(folder, made), output)
 }
 

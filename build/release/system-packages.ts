@@ -5,9 +5,6 @@
  * lives beside any other CNI plugins. `patchbay-cni` puts the plugins where the distribution's runtimes look for them, in place of
  * containernetworking-plugins: a directory of plugins has one `bridge`.
  */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { ROOT } from '../project.ts'
 import type { Built } from './executables.ts'
 import {
   below,
@@ -15,8 +12,8 @@ import {
   pluginTree,
   programPluginTree,
   programTree,
+  systemTree,
   type Tree,
-  text,
   together,
   UNITS,
   unitTree
@@ -34,7 +31,10 @@ export interface SystemPackage {
   readonly standsFor: readonly string[]
   /** Shell commands; for whom the units are known to the running systemd. */
   readonly scripts: Scripts
+  /** All but its documents, which each family has elsewhere. */
   readonly tree: (built: Built, family: Family) => Tree | Promise<Tree>
+  /** The licences of what is linked into its executables, for its documents. */
+  readonly linked: (built: Built) => string | undefined
 }
 
 export interface SystemPacking {
@@ -87,15 +87,14 @@ export const SYSTEM_PACKAGES: readonly SystemPackage[] = [
       removing: [`systemctl --no-reload disable --now ${UNITS.join(' ')}`],
       purged: ['rm -rf /var/lib/patchbay']
     },
-    tree: async (built, family) =>
+    tree: async built =>
       together(
-        below('usr/lib/patchbay', together(programTree(built), programPluginTree())),
-        below('usr/bin', new Map([['patchbay', { kind: 'symlink', to: '../lib/patchbay/node/patchbay' }]])),
+        systemTree(together(programTree(built), programPluginTree())),
         below('usr/lib/systemd/system', unitTree('/usr/bin/patchbay')),
-        below('usr/share', await helpTree('gzip')),
-        // dpkg's part of the tree is written with the rest of it.
-        family === 'rpm' ? below('usr/share/licenses/patchbay', licenseTree()) : new Map()
-      )
+        below('usr/share', await helpTree('gzip'))
+      ),
+    // They lie beside the executables.
+    linked: () => undefined
   },
   {
     name: 'patchbay-cni',
@@ -110,16 +109,7 @@ export const SYSTEM_PACKAGES: readonly SystemPackage[] = [
     depends: { debian: [], rpm: [] },
     standsFor: ['containernetworking-plugins'],
     scripts: NOTHING,
-    tree: (built, family) =>
-      together(
-        below(PLUGIN_DIR[family], pluginTree(built)),
-        family === 'rpm' ? below('usr/share/licenses/patchbay-cni', licenseTree(built.native.licenses)) : new Map()
-      )
+    tree: (built, family) => below(PLUGIN_DIR[family], pluginTree(built)),
+    linked: built => built.native.licenses
   }
 ]
-
-/** @param linked the licences of what is linked into the executables, unless they lie beside them */
-function licenseTree(linked?: string): Tree {
-  const own = text(readFileSync(join(ROOT, 'LICENSE')))
-  return new Map([['LICENSE', own], ...(linked === undefined ? [] : [['THIRD_PARTY_LICENSES', text(linked)] as const])])
-}

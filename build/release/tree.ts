@@ -77,6 +77,12 @@ export function pluginTree(built: Built): Tree {
   return new Map<string, Entry>([['patchbay-cni', { kind: 'file', from: built.native.file, mode: 0o755 }], ...names])
 }
 
+/** Ours, and those of what is linked into the executables where they lie alone. */
+export function licenseTree(linked?: string): Tree {
+  const own: [string, Entry] = ['LICENSE', { kind: 'file', from: join(ROOT, 'LICENSE'), mode: 0o644 }]
+  return new Map([own, ...(linked === undefined ? [] : [['THIRD_PARTY_LICENSES', text(linked)] as const])])
+}
+
 /** The command with both engines: it looks for the native one beside its own directory. */
 export function programTree(built: Built): Tree {
   const packages = [`node-linux-${process.arch}`, ...built.bundled]
@@ -86,6 +92,12 @@ export function programTree(built: Built): Tree {
     ['native/patchbay-cni', { kind: 'file', from: built.native.file, mode: 0o755 }],
     ['native/THIRD_PARTY_LICENSES', text(built.native.licenses)]
   ])
+}
+
+/** The command where a system has it. */
+export function systemTree(program: Tree): Tree {
+  const command: Tree = new Map([['patchbay', { kind: 'symlink', to: '../lib/patchbay/node/patchbay' }]])
+  return together(below('usr/lib/patchbay', program), below('usr/bin', command))
 }
 
 /** The plugins of programTree by their names: a directory of plugins, for hosts on which nothing else is installed. */
@@ -116,18 +128,19 @@ export async function helpTree(form: 'plain' | 'gzip'): Promise<Tree> {
   return new Map([...manuals, ...completions])
 }
 
+const DHCP_UNITS: readonly string[] = ['patchbay-dhcp.socket', 'patchbay-dhcp.service']
+
+/** Sockets first: one that still listens when its service is stopped starts it again. */
+export const UNITS: readonly string[] = ['.socket', '.service'].flatMap(kind =>
+  [...agentUnits('').map(unit => unit.name), ...DHCP_UNITS].filter(name => name.endsWith(kind))
+)
+
 /** The units of agent and DHCP daemon. @param program the `patchbay` command that they start */
 export function unitTree(program: string): Tree {
   const agent = agentUnits(program).map((unit): [string, Entry] => [unit.name, text(unit.text)])
-  const dhcp = ['patchbay-dhcp.service', 'patchbay-dhcp.socket'].map((name): [string, Entry] => {
+  const dhcp = DHCP_UNITS.map((name): [string, Entry] => {
     const unit = readFileSync(join(ROOT, 'dhcp', 'systemd', name), 'utf8')
     return [name, text(unit.replace('/usr/local/bin/patchbay', program))]
   })
   return new Map([...agent, ...dhcp])
 }
-
-/** Names of the units, services last: a socket is there before what it starts. */
-export const UNITS: readonly string[] = [
-  ...['patchbay-agent.socket', 'patchbay-dhcp.socket'],
-  ...['patchbay-agent.service', 'patchbay-dhcp.service']
-]

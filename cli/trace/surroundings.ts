@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { connectToKernel } from '../../lib/net/kernel-net.ts'
+import { ROUTE_TYPES } from '../../lib/net/kernel-routes.ts'
 import type { NeighbourState } from '../../lib/net/neighbours.ts'
 import type { Net } from '../../lib/net/net.ts'
 import { AF_INET, AF_INET6 } from '../../lib/netlink/rt/link.ts'
@@ -22,19 +23,6 @@ export interface Way {
   /** Why the kernel refuses: ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL; '' when it does not. */
   readonly errno: string
 }
-
-/** linux/rtnetlink.h RTN_* */
-const TYPES = [
-  'unspec',
-  'unicast',
-  'local',
-  'broadcast',
-  'anycast',
-  'multicast',
-  'blackhole',
-  'unreachable',
-  'prohibit'
-]
 
 /** A packet that has come in: from where, and by which interface. */
 interface Incoming {
@@ -89,7 +77,7 @@ export class Surroundings {
       if (answer.errno !== '' || bytes === undefined) return { ...NO_WAY, errno: answer.errno }
       const { type, index, gateway, via, source } = decodeRoute(bytes)
       const link = this.view.links.find(one => one.index === index)
-      return { type: TYPES[type] ?? String(type), link, gateway: gateway ?? via, source, errno: '' }
+      return { type: ROUTE_TYPES[type] ?? String(type), link, gateway: gateway ?? via, source, errno: '' }
     } finally {
       conn.close()
     }

@@ -37,7 +37,7 @@ import {
 } from './routes.ts'
 
 /** linux/rtnetlink.h RTN_*, by number */
-const TYPES: readonly (RouteType | 'unspec')[] = [
+export const ROUTE_TYPES: readonly (RouteType | 'unspec')[] = [
   'unspec',
   'unicast',
   'local',
@@ -84,7 +84,7 @@ function routeMessage(route: Route): RouteMessage {
     shortTable: table < 256 ? table : 0,
     protocol: route.protocol ?? PROTOCOL_BOOT,
     scope: route.scope ?? defaultScope(route, family),
-    type: TYPES.indexOf(route.type ?? 'unicast'),
+    type: ROUTE_TYPES.indexOf(route.type ?? 'unicast'),
     flags: route.onlink === true ? RTNH_F_ONLINK : 0,
     dst: route.dst === undefined ? undefined : networkOf(route.dst).address,
     index: route.index,
@@ -111,7 +111,7 @@ function nextHopMessage(family: 4 | 6, hop: NextHop): NextHopMessage {
 
 function routeOf(message: RouteMessage): Route {
   const family = message.family === AF_INET ? 4 : 6
-  const type = TYPES[message.type] ?? 'unspec'
+  const type = ROUTE_TYPES[message.type] ?? 'unspec'
   return {
     family,
     dst: message.dst === undefined ? undefined : { address: message.dst, length: message.dstLength },
