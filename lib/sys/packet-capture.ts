@@ -4,20 +4,18 @@
  *
  * @source man 7 packet; linux/if_packet.h struct sockaddr_ll
  */
-import { dlopen, getRawPointer } from 'node:ffi'
+import { dlopen } from 'node:ffi'
 import * as libc from '#libc'
 import { SysError } from './errors.ts'
-import { type Filter, programOf } from './packet-filter.ts'
+import type { Filter } from './packet-filter.ts'
+import { openFilteredSocket } from './packet-socket.ts'
 
 const { functions: c } = dlopen('libc.so.6', {
   recvfrom: { arguments: ['i32', 'buffer', 'u64', 'i32', 'buffer', 'buffer'], return: 'i64' }
 })
 
-const AF_PACKET = 17
 const SOCK_DGRAM = 2
-const SOCK_CLOEXEC = 0o2000000
 const SOL_SOCKET = 1
-const SO_ATTACH_FILTER = 26
 const SO_RCVBUFFORCE = 33
 const ETH_P_ALL = 0x0003
 const MSG_DONTWAIT = 0x40
@@ -47,23 +45,10 @@ export class PacketCapture {
    * @throws {SysError} EPERM without CAP_NET_RAW
    */
   constructor(filter: Filter) {
-    // Protocol 0: nothing arrives before the filter is in place.
-    this.#fd = libc.socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0)
-    if (this.#fd < 0) throw new SysError('socket', 'AF_PACKET', libc.errnoName(), '')
+    this.#fd = openFilteredSocket(SOCK_DGRAM, 0, ETH_P_ALL, filter)
     const room = new Uint8Array(4)
     new DataView(room.buffer).setUint32(0, BUFFER_BYTES, true)
     libc.setsockopt(this.#fd, SOL_SOCKET, SO_RCVBUFFORCE, room)
-    const program = programOf(filter)
-    const description = new Uint8Array(16)
-    const view = new DataView(description.buffer)
-    view.setUint16(0, program.length / 8, true)
-    view.setBigUint64(8, BigInt(getRawPointer(program)), true)
-    const attached = libc.setsockopt(this.#fd, SOL_SOCKET, SO_ATTACH_FILTER, description)
-    if (attached < 0 || libc.bind(this.#fd, everyInterface()) < 0) {
-      const errno = libc.errnoName()
-      libc.close(this.#fd)
-      throw new SysError(attached < 0 ? 'attach filter to' : 'bind', 'packet socket', errno, '')
-    }
   }
 
   /** The next one, in the order in which they passed. @returns undefined when nothing is waiting */
@@ -89,13 +74,4 @@ export class PacketCapture {
   close(): void {
     libc.close(this.#fd)
   }
-}
-
-/** struct sockaddr_ll of no interface in particular */
-function everyInterface(): Uint8Array {
-  const address = new Uint8Array(SOCKADDR_LL)
-  const view = new DataView(address.buffer)
-  view.setUint16(0, AF_PACKET, true)
-  view.setUint16(2, ETH_P_ALL, false)
-  return address
 }

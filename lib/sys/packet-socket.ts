@@ -46,7 +46,7 @@ const LARGEST_FRAME = 65_536
  * @throws {SysError} EPERM without CAP_NET_RAW, ENODEV when the interface is gone
  */
 export function openPacketSocket(index: number, port: number): number {
-  return openFiltered(index, ETH_P_IP, filterFor(port))
+  return openFilteredSocket(SOCK_RAW, index, ETH_P_IP, filterFor(port))
 }
 
 /**
@@ -55,7 +55,7 @@ export function openPacketSocket(index: number, port: number): number {
  * @throws {SysError} as openPacketSocket
  */
 export function openIpv6PacketSocket(index: number, port: number): number {
-  return openFiltered(index, ETH_P_IPV6, ipv6FilterFor(port))
+  return openFilteredSocket(SOCK_RAW, index, ETH_P_IPV6, ipv6FilterFor(port))
 }
 
 /**
@@ -64,7 +64,7 @@ export function openIpv6PacketSocket(index: number, port: number): number {
  * @throws {SysError} as openPacketSocket
  */
 export function openNeighbourSocket(index: number): number {
-  return openFiltered(index, ETH_P_ALL, NEIGHBOURS)
+  return openFilteredSocket(SOCK_RAW, index, ETH_P_ALL, NEIGHBOURS)
 }
 
 /**
@@ -74,12 +74,20 @@ export function openNeighbourSocket(index: number): number {
  * @throws {SysError} as openPacketSocket
  */
 export function openAnnouncementSocket(index: number): number {
-  return openFiltered(index, ETH_P_ALL, ANNOUNCEMENTS)
+  return openFilteredSocket(SOCK_RAW, index, ETH_P_ALL, ANNOUNCEMENTS)
 }
 
-function openFiltered(index: number, protocol: number, lines: Filter): number {
-  // Protocol 0: nothing arrives before the filter is in place.
-  const fd = libc.socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)
+/**
+ * Opens a packet socket that hears what the filter lets through and nothing else, not even before it is in place.
+ *
+ * @param type SOCK_RAW: whole frames; SOCK_DGRAM: from the IP header on
+ * @param index of the interface; 0 for all of the namespace the process is in now
+ * @param protocol ETH_P_*
+ * @throws {SysError} EPERM without CAP_NET_RAW, ENODEV when the interface is gone
+ */
+export function openFilteredSocket(type: number, index: number, protocol: number, lines: Filter): number {
+  // Protocol 0: nothing arrives.
+  const fd = libc.socket(AF_PACKET, type | SOCK_CLOEXEC, 0)
   if (fd < 0) throw new SysError('socket', 'AF_PACKET', libc.errnoName(), '')
   const program = programOf(lines)
   const description = new Uint8Array(16)
@@ -90,7 +98,8 @@ function openFiltered(index: number, protocol: number, lines: Filter): number {
   if (attached < 0 || libc.bind(fd, linkAddress(index, protocol)) < 0) {
     const errno = libc.errnoName()
     libc.close(fd)
-    throw new SysError(attached < 0 ? 'attach filter to' : 'bind', `packet socket on interface ${index}`, errno, '')
+    const object = index === 0 ? 'packet socket' : `packet socket on interface ${index}`
+    throw new SysError(attached < 0 ? 'attach filter to' : 'bind', object, errno, '')
   }
   return fd
 }
