@@ -6,7 +6,11 @@ import { join } from 'node:path'
 import { type Answer, binDir, builtPlugins, callPlugin, ENGINE, runProgram } from '../testing/blackbox.ts'
 import { callEnv } from '../testing/memory-io.ts'
 import { withNamespaces } from '../testing/namespace.ts'
+import { withPrivateMounts } from '../testing/private-mounts.ts'
 import { assert, suite } from '../testing/suite.ts'
+
+// Configurations without a stateDir.
+withPrivateMounts(import.meta.filename)
 
 const test = suite(`lib/cni/protocol ${ENGINE}`)
 

@@ -12,6 +12,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   writeFileSync
 } from 'node:fs'
@@ -21,6 +22,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isListening } from './helper.ts'
 
 const HERE = join(import.meta.dirname, 'guest')
+const VIRTIOFSD_LOCKS = '/run/virtiofsd'
 const CACHE = join(import.meta.dirname, '..', '..', '.cache', 'guest')
 
 /** The package that always depends on the newest cloud kernel. */
@@ -205,6 +207,17 @@ export async function runInGuest(command: GuestCommand): Promise<GuestOutcome> {
   } finally {
     files.kill('SIGKILL')
     rmSync(scratch, { recursive: true, force: true })
+    forgetVirtiofsd(socket)
+  }
+}
+
+/** Wherever its socket is, virtiofsd keeps a file with its number in /run. @source qemu tools/virtiofsd/fuse_virtio.c, fv_socket_lock */
+function forgetVirtiofsd(socket: string): void {
+  rmSync(join(VIRTIOFSD_LOCKS, `${socket.replaceAll('/', '.')}.pid`), { force: true })
+  try {
+    rmdirSync(VIRTIOFSD_LOCKS)
+  } catch {
+    // It isn't there, or has others' files in it.
   }
 }
 
