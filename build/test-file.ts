@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { withOwnDirectories } from '../lib/testing/private-mounts.ts'
 import { ALLOWED_SKIPS } from './allowed-skips.ts'
 import { binDir, ENGINES, ROOT } from './project.ts'
 import type { TestResult, TestRun } from './test-kinds.ts'
@@ -102,13 +103,23 @@ interface Ended {
   readonly output: string
 }
 
+/**
+ * Whatever a test's stateDir is, plugins lock network namespaces and iptables below /run/patchbay, where all of a host find each
+ * other: that of this machine is not for tests. A guest is a machine of its own.
+ */
+function leavesLocks({ suite }: TestRun): boolean {
+  return (suite === 'kernel' || suite === 'blackbox') && process.getuid?.() === 0
+}
+
 function runProcess(run: TestRun, program: string, seconds: number): Promise<Ended> {
   const { promise, resolve } = Promise.withResolvers<Ended>()
   const engineEnv =
     run.engine === undefined ? {} : { PATCHBAY_ENGINE: run.engine, PATCHBAY_BIN_DIR: binDir(run.engine) }
   const built = Object.fromEntries(ENGINES.map(engine => [`PATCHBAY_${engine.toUpperCase()}_BIN_DIR`, binDir(engine)]))
   // A group of its own: a test that hangs in a child is killed with the child.
-  const child = spawn(process.execPath, ['--no-warnings', program], {
+  const command = [process.execPath, '--no-warnings', program]
+  const [first = '', ...args] = leavesLocks(run) ? withOwnDirectories(['/run'], command) : command
+  const child = spawn(first, args, {
     cwd: ROOT,
     env: { ...process.env, ...built, ...engineEnv, NO_COLOR: '1', FORCE_COLOR: '0' },
     stdio: ['ignore', 'pipe', 'pipe'],
