@@ -88,7 +88,7 @@ attach blue 1
 detach blue c1
 check blue c1
 gc --dry-run blue
-exec c1 true
+exec -- c1 true
 logs c1
 stop c1
 kill c1
