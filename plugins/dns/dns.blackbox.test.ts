@@ -104,7 +104,7 @@ test('without an agent: what is written down, what is said, DEL by ids alone, ST
     const args = 'IgnoreUnknown=1;K8S_POD_NAME=ubuntu2'
     const reply = world.call('dns', 'ADD', config(world, 0, { runtimeConfig: { aliases: ['web'] } }), { args })
     assert.is(reply.status, 0, reply.stdout)
-    assert.equal(reply.json.dns, { nameservers: ['127.0.0.11'], search: ['example.org'] })
+    assert.equal(reply.json.dns, { nameservers: ['127.0.0.11'], search: ['example.org'], options: ['ndots:0'] })
     assert.match(reply.stderr, /^dns: reach the agent: .* answered as soon as it runs\n$/)
     const [, file = ''] = files(world)
     const { names, addresses, internal } = JSON.parse(readFileSync(join(world.stateDir, file), 'utf8'))
