@@ -215,10 +215,21 @@ export class World {
       // Learned from traffic: the kernel forgets it by itself.
       .filter(one => one['state'] !== '')
       .map(one => `fdb ${stable(one)}`)
-    const qdiscs = this.json('tc', '-j', 'qdisc', 'show')
-      .filter(one => one['kind'] !== 'noqueue' && one['kind'] !== 'mq' && one['kind'] !== 'pfifo_fast')
-      .map(one => `qdisc ${one['kind']} on ${one['dev']}`)
-    return [...fdb, ...qdiscs]
+    const made = this.json('tc', '-j', 'qdisc', 'show').filter(
+      one => one['kind'] !== 'noqueue' && one['kind'] !== 'mq' && one['kind'] !== 'pfifo_fast'
+    )
+    const qdiscs = made.map(one => `qdisc ${one['kind']} on ${one['dev']}`)
+    return [...fdb, ...qdiscs, ...made.flatMap(one => this.#filterLines(one))]
+  }
+
+  /** Filters of a queue: those of an interface that several attachments share outlive its queue. */
+  #filterLines(qdisc: JsonObject): readonly string[] {
+    const dev = String(qdisc['dev'])
+    const sides = ['clsact', 'ingress'].includes(String(qdisc['kind'])) ? ['ingress', 'egress'] : ['root']
+    return sides
+      .flatMap(side => this.json('tc', '-j', 'filter', 'show', 'dev', dev, side))
+      .filter(one => one['options'] !== undefined)
+      .map(one => `filter on ${dev} ${stable(without(one, ['chain']))}`)
   }
 
   /** Lines of the ruleset, each with the table and chain it stands in. */
@@ -253,8 +264,16 @@ function linkFacts(link: JsonObject): JsonObject {
     mtu: link['mtu'],
     alias: link['ifalias'],
     // Ports come and go with it by themselves.
-    promiscuity: kind === 'veth' && link['master'] === undefined ? link['promiscuity'] : undefined
+    ...(kind === 'veth' && link['master'] === undefined
+      ? { promiscuity: link['promiscuity'], mac: link['address'], flags: flagsOf(link) }
+      : {})
   }
+}
+
+/** Flags that somebody sets; the others follow from what happens. */
+function flagsOf(link: JsonObject): readonly unknown[] {
+  const flags = Array.isArray(link['flags']) ? link['flags'] : []
+  return flags.filter(flag => ['UP', 'NOARP', 'ALLMULTI', 'PROMISC'].includes(String(flag)))
 }
 
 function without(value: JsonObject, keys: readonly string[]): JsonObject {

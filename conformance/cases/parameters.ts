@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import type { Case, Context } from '../case.ts'
 import { isObject, type JsonObject, parsed } from '../json.ts'
-import { describeOutcome, errorCode, type Outcome, printed, succeeded } from '../plugin-call.ts'
+import { describeOutcome, errorBody, errorCode, type Outcome, printed, succeeded } from '../plugin-call.ts'
 import { addressesOf } from '../result-form.ts'
 import { atLeast } from '../versions.ts'
 
@@ -51,7 +51,7 @@ function judgeRefusal(
   const code = errorCode(outcome)
   context.judgeOutcome('env.code', code === 4, `${what} fails with code 4`, outcome)
   if (code !== 4) return
-  const body = printed(outcome)
+  const body = errorBody(outcome)
   const words = `${body?.['msg']} ${body?.['details']}`
   const named = variables.every(name => words.includes(name) || NAMES[name]?.test(words) === true)
   context.judgeOutcome('env.missing-named', named, `${what}: the message names ${variables.join(', ')}`, outcome)
@@ -85,12 +85,15 @@ export const PARAMETER_CASES: readonly Case[] = [
     part: 'protocol',
     clauses: ['env.command', 'env.code', 'env.missing-named', 'env.command-case'],
     run: context => {
-      for (const verb of ['REMOVE', 'ADD ', 'ADD\n']) {
+      for (const verb of ['REMOVE', 'UPDATE']) {
         const outcome = context.call(verb, context.attachment())
-        judgeRefusal(context, 'env.command', JSON.stringify(verb), { outcome, variables: ['CNI_COMMAND'] })
+        judgeRefusal(context, 'env.command', verb, { outcome, variables: ['CNI_COMMAND'] })
       }
-      const lower = context.call('add', context.attachment())
-      context.judgeOutcome('env.command-case', !succeeded(lower), '`add` fails', lower)
+      // A plugin that reads these as ADD breaks no sentence of the text.
+      for (const verb of ['add', 'ADD ', 'ADD\n']) {
+        const outcome = context.call(verb, context.attachment())
+        context.judgeOutcome('env.command-case', !succeeded(outcome), `${JSON.stringify(verb)} fails`, outcome)
+      }
     }
   },
   missing('CNI_CONTAINERID', 'env.container-id', containerVerbs),

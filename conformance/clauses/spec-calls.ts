@@ -68,7 +68,7 @@ const CONFIGURATION: readonly Clause[] = [
     'stdin.large',
     'MUST',
     ['Overview', 210],
-    'Configurations larger than a pipe or a page (5 KB, 70 KB, 300 KB) are read whole.'
+    'Configurations larger than a pipe or a page (5 KB, 70 KB) are read whole.'
   ),
   spec(
     'stdin.reserved-keys',

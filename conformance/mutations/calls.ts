@@ -129,6 +129,21 @@ export const CALL_MUTATIONS: readonly Mutation[] = [
     '"$real"; status=$?; [ "$CNI_COMMAND" = DEL ] && echo "{}"; exit $status'
   ),
   mutation(['out.exit', 'output-errors'], 'exits 0 after errors', '"$real"; exit 0'),
+  mutation(
+    ['out.exit', 'output-errors'],
+    'dies of bad input',
+    'in=$(cat); case "$in" in "{") kill -SEGV $$;; esac\nprintf %s "$in" | "$real"'
+  ),
+  mutation(
+    ['out.closed', 'output-success'],
+    'leaves a process that holds its output',
+    '"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && { sleep 30 & }; exit $status'
+  ),
+  mutation(
+    ['error.version', 'output-errors'],
+    'errors in another version than that of the configuration',
+    edited('s/"cniVersion": *"1.1.0", *("code")/"cniVersion":"0.3.1",\\1/', '*')
+  ),
   mutation(['error.object', 'output-errors'], 'errors without msg', edited('s/"msg"/"message"/', '*')),
   mutation(
     ['error.version', 'output-errors'],
@@ -196,6 +211,17 @@ export const CALL_MUTATIONS: readonly Mutation[] = [
     ['result.prev', 'result-prev-passed-on'],
     'forgets what came before',
     edited('s/"routes"/"roads"/'),
+    'tuning'
+  ),
+  mutation(
+    ['result.prev', 'result-prev-of-interface'],
+    'makes its interface and forgets what came before',
+    edited('s/"name": *"uplink"/"name":"down"/')
+  ),
+  mutation(
+    ['result.all-interfaces', 'result-host-interfaces'],
+    'makes an interface of its own and does not say so',
+    '"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && ip link add "x$$" type bridge; exit $status',
     'tuning'
   ),
   mutation(
