@@ -3,7 +3,7 @@
  * It is made anew for every case, so that no case can disturb another.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isObject, type JsonObject, objects, parsed, stable } from './json.ts'
 import { Netns } from './netns.ts'
@@ -38,7 +38,7 @@ export class World {
     serial += 1
     this.#serial = serial
     this.#home = home
-    for (const folder of STATE_FOLDERS) rmSync(folder, { recursive: true, force: true })
+    for (const folder of STATE_FOLDERS) empty(folder)
     rmSync('/run/xtables.lock', { force: true })
     this.folder = join(SCRATCH, `case-${serial}`)
     this.scriptDir = join(this.folder, 'bin')
@@ -246,6 +246,12 @@ export class World {
     }
     return found
   }
+}
+
+/** The folder itself may be a place that something is mounted on. */
+function empty(folder: string): void {
+  const names = existsSync(folder) ? readdirSync(folder) : []
+  for (const name of names) rmSync(join(folder, name), { recursive: true, force: true })
 }
 
 /** Whether somebody made the route, not the kernel by itself. */

@@ -65,7 +65,7 @@ function addressesInside(result: JsonObject, attachment: Attachment): readonly s
       const entry = typeof index === 'number' ? interfaces[index] : undefined
       return entry !== undefined && placeOf(entry, attachment) === 'host'
     })
-    .map(ip => ip['address'])
+    .map(ip => canonical(String(ip['address'])))
   return addressesOf(result).filter(address => !outside.includes(address))
 }
 

@@ -6,6 +6,7 @@ import { isObject, type JsonObject, parsed } from '../json.ts'
 import { describeOutcome, errorBody, errorCode, type Outcome, printed, succeeded } from '../plugin-call.ts'
 import { addressesOf } from '../result-form.ts'
 import { atLeast } from '../versions.ts'
+import { givesOneToAll } from './crowds.ts'
 
 const PAUSE = new Int32Array(new SharedArrayBuffer(4))
 
@@ -120,13 +121,14 @@ export const PARAMETER_CASES: readonly Case[] = [
     roles: ['interface', 'ipam', 'chained'],
     when: ({ type }) => type !== 'host-device',
     run: context => {
+      const isShared = context.profile.role === 'ipam' && givesOneToAll(context, {})
       const one = context.attachment()
       const other = context.attachment()
       const given = addressesOf(context.mustAdd(one))
       const add = context.call('ADD', other)
       context.judgeOutcome('env.container-id-long', succeeded(add), 'ADD of the second succeeds', add)
       if (!succeeded(add)) return
-      if (context.profile.role === 'ipam' && context.profile.type !== 'static') {
+      if (context.profile.role === 'ipam' && !isShared) {
         const second = addressesOf(printed(add) ?? {})
         const differ = second.every(address => !given.includes(address))
         context.judge('env.container-id-long', differ, 'addresses of their own', () => `${given}, ${second}`)
@@ -156,11 +158,13 @@ export const PARAMETER_CASES: readonly Case[] = [
     clauses: ['env.ifname-form', 'env.ifname-checked', 'env.code', 'env.missing-named'],
     run: context => {
       const attachment = context.attachment()
-      const clause = context.profile.role === 'interface' ? 'env.ifname-form' : 'env.ifname-checked'
       for (const name of BAD_NAMES) {
         const outcome = context.call('ADD', attachment, { env: { CNI_IFNAME: name } })
         const what = `ADD of interface ${JSON.stringify(name)}`
-        judgeRefusal(context, clause, what, { outcome, variables: ['CNI_IFNAME'] })
+        // To those that make no interface it is one that is not there.
+        if (context.profile.role === 'interface')
+          judgeRefusal(context, 'env.ifname-form', what, { outcome, variables: ['CNI_IFNAME'] })
+        else context.judgeOutcome('env.ifname-checked', !succeeded(outcome), `${what} fails`, outcome)
       }
     }
   },

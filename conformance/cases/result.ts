@@ -274,14 +274,13 @@ export const RESULT_CASES: readonly Case[] = [
       }))
       const prevResult = { ...usual, interfaces, routes }
       const result = context.mustAdd(attachment, { version: '1.1.0', prevResult })
+      // What the plugin changed else is for result.prev to say.
       for (const [key, wanted] of [
-        ['interfaces', interfaces],
-        ['routes', routes]
+        ['interfaces', interfaces[1]],
+        ['routes', routes[1]]
       ] as const) {
-        const kept = wanted.every(one => objects(result[key]).some(other => includes(other, one)))
-        context.judge('result.prev-newest', kept, `${key} as before: ${stable(wanted)}`, () =>
-          stable(result[key] ?? null)
-        )
+        const kept = wanted !== undefined && objects(result[key]).some(other => includes(other, wanted))
+        context.judge('result.prev-newest', kept, `${key} with ${stable(wanted)}`, () => stable(result[key] ?? null))
       }
     }
   },
