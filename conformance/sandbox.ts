@@ -144,6 +144,8 @@ export function furnish(keep: readonly string[]): void {
   else if (overlay && canCover('/tmp', needed)) cover('/tmp')
   freshSysfs()
   for (const folder of [SCRATCH, '/run/netns']) if (!existsSync(folder)) mkdirSync(folder, { recursive: true })
+  // `ip netns add` makes it one when it is none, with all that is mounted below mounted once more.
+  mount('none', '/run/netns', { source: '/run/netns', flags: MS_BIND })
 }
 
 /** Makes /sys show the network namespace that this thread is in. */

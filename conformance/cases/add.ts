@@ -46,9 +46,9 @@ export function isShared(line: string): boolean {
   )
 }
 
-/** An empty file to lock on says nothing of anybody, and there may be one for each of many. */
+/** A file to lock on that names nobody; there may be one for each of many. */
 export function isLock(line: string): boolean {
-  return /^file \S*lock/i.test(line) && line.endsWith(' ""')
+  return /^file \S*lock/i.test(line) && line.endsWith(' []')
 }
 
 /** Files for a whole network: neither named after a container or an address, nor speaking of one. */
@@ -70,6 +70,27 @@ function addressesInside(result: JsonObject, attachment: Attachment): readonly s
 }
 
 export const ADD_CASES: readonly Case[] = [
+  {
+    id: 'add-other-names',
+    title: 'interface names of every form that the kernel takes',
+    part: 'protocol',
+    clauses: ['env.ifname-used'],
+    roles: ['interface', 'meta'],
+    when: ({ type }) => type !== 'host-device',
+    run: context => {
+      context.requireKernel()
+      // The last has as many bytes as a name can have.
+      for (const ifName of ['net1', 'a.b-c_0', 'judge-net-12345']) {
+        const attachment = context.attachment({ ifName })
+        // A plugin that cannot use the name may say so.
+        if (!succeeded(context.call('ADD', attachment))) continue
+        const names = attachment.netns.inside(() => context.world.links().map(link => link['ifname']))
+        context.judge('env.ifname-used', names.includes(ifName), `an interface ${ifName}`, () => names.join(', '))
+        context.call('DEL', attachment)
+      }
+      context.judge('env.ifname-used', true, '', () => '')
+    }
+  },
   {
     id: 'add-makes-the-interface',
     title: 'the interface is there, up, with its addresses and routes',

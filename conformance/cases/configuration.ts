@@ -80,6 +80,22 @@ export const CONFIGURATION_CASES: readonly Case[] = [
     }
   },
   {
+    id: 'stdin-name-chars',
+    title: 'network names of every form that there is',
+    part: 'protocol',
+    clauses: ['stdin.name-chars'],
+    run: context => {
+      context.requireKernel()
+      for (const name of ['My.judge_net-1', '7']) {
+        const attachment = context.attachment()
+        for (const verb of ['ADD', 'DEL']) {
+          const outcome = context.call(verb, attachment, { config: { name } })
+          context.judgeOutcome('stdin.name-chars', succeeded(outcome), `${verb} on network ${name} succeeds`, outcome)
+        }
+      }
+    }
+  },
+  {
     id: 'stdin-keys-of-others',
     title: 'keys that are meant for others',
     part: 'protocol',

@@ -114,6 +114,23 @@ export const PARAMETER_CASES: readonly Case[] = [
     }
   },
   {
+    id: 'env-container-id-chars',
+    title: 'container IDs of every form that there is',
+    part: 'protocol',
+    clauses: ['env.container-id-chars'],
+    when: ({ type }) => type !== 'host-device',
+    run: context => {
+      context.requireKernel()
+      for (const containerId of ['Judge.box_1-x', '7', `judge-${'Z'.repeat(58)}`]) {
+        const attachment = context.attachment({ containerId })
+        const add = context.call('ADD', attachment)
+        context.judgeOutcome('env.container-id-chars', succeeded(add), `ADD of ${containerId} succeeds`, add)
+        const del = context.call('DEL', attachment)
+        context.judgeOutcome('env.container-id-chars', succeeded(del), `DEL of ${containerId} succeeds`, del)
+      }
+    }
+  },
+  {
     id: 'env-container-id-long',
     title: 'two containers whose IDs of 64 characters differ in the last one',
     part: 'protocol',

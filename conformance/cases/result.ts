@@ -51,9 +51,14 @@ function judgeForm(context: Context, version: Version, result: JsonObject): void
 /** Judges what one entry of `interfaces` says of the link that it means. */
 function judgeListed(context: Context, attachment: Attachment, entry: JsonObject): void {
   const place = placeOf(entry, attachment)
-  // The sandbox of something else than this container cannot be looked into.
-  if (place === 'elsewhere' && entry['name'] !== attachment.ifName) return
   const name = String(entry['name'])
+  if (place === 'elsewhere') {
+    // A sandbox that leads nowhere from here is no lie by itself: it is one if the interface is the host's.
+    const hosts = context.world.link(name)
+    const isHosts = hosts !== undefined && String(entry['mac']).toLowerCase() === hosts['address']
+    context.judge('result.host-interface', !isHosts, `${name} of the host has no sandbox`, () => stable(entry))
+    return
+  }
   const link = linkOf(context.world, entry, attachment)
   const where = place === 'host' ? 'on the host' : 'in the container'
   context.judge('result.host-interface', link !== undefined, `${name} is ${where} and says so`, () => stable(entry))

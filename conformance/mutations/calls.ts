@@ -19,6 +19,21 @@ export const CALL_MUTATIONS: readonly Mutation[] = [
     'host-local'
   ),
   mutation(
+    ['env.container-id-chars', 'env-container-id-chars'],
+    'knows IDs of small letters alone',
+    `case "$CNI_CONTAINERID" in *[A-Z._]*) echo '{"code":4,"msg":"CNI_CONTAINERID"}'; exit 1;; esac\nexec "$real"`
+  ),
+  mutation(
+    ['stdin.name-chars', 'stdin-name-chars'],
+    'makes a chain of the name of the network',
+    `in=$(cat); case "$in" in *My.judge*) echo '{"code":100,"msg":"no such chain"}'; exit 1;; esac\nprintf %s "$in" | "$real"`
+  ),
+  mutation(
+    ['env.ifname-used', 'add-other-names'],
+    'cuts the name to make room for a suffix of its own',
+    'CNI_IFNAME=$(printf %s "$CNI_IFNAME" | cut -c1-12) exec "$real"'
+  ),
+  mutation(
     ['env.netns-of-process', 'env-netns-of-process'],
     'takes named namespaces only',
     `case "$CNI_COMMAND:$CNI_NETNS" in ADD:/proc/*) echo '{"code":4,"msg":"CNI_NETNS"}'; exit 1;; esac\nexec "$real"`
