@@ -24,14 +24,10 @@ function isSameFile(a: string, b: string): boolean {
   }
 }
 
-/** Runs `look` where the interface is. */
-export function lookThere<T>(place: Place, attachment: Attachment, look: () => T): T {
-  return place === 'container' ? attachment.netns.inside(look) : look()
-}
-
 /** The link that the entry means, as `ip` shows it; undefined when there is none. */
 export function linkOf(world: World, entry: JsonObject, attachment: Attachment): JsonObject | undefined {
   const place = placeOf(entry, attachment)
   if (place === 'elsewhere') return undefined
-  return lookThere(place, attachment, () => world.link(String(entry['name'])))
+  const look = () => world.link(String(entry['name']))
+  return place === 'container' ? attachment.netns.inside(look) : look()
 }
