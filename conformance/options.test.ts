@@ -186,7 +186,7 @@ test('the action calls the suite by options that there are, with the programs th
     readFileSync(join(folder, 'action.yml'), 'utf8')
   )
   const [install = '', judge = ''] = action.runs.steps.map(({ run }) => run)
-  const options = judge.slice(judge.indexOf('main.ts')).match(/--[a-z-]+/g) ?? []
+  const options: readonly string[] = judge.slice(judge.indexOf('main.ts')).match(/--[a-z-]+/g) ?? []
   assert.ok(options.includes('--plugin-dir'))
   for (const option of options) assert.ok(USAGE.includes(`${option} `), option)
   const image = readFileSync(join(folder, 'Containerfile'), 'utf8')
