@@ -118,7 +118,12 @@ test('a daemon says what it lacks before it makes anything, also where it could 
   try {
     chmodSync(directory, 0o777)
     const own = (name: string): string => join(directory, name)
-    const agent = { stateDir: own('agent'), socket: own('agent.sock'), pluginStateDir: own('run'), confDir: own('net.d') }
+    const agent = {
+      stateDir: own('agent'),
+      socket: own('agent.sock'),
+      pluginStateDir: own('run'),
+      confDir: own('net.d')
+    }
     writeFileSync(own('open.json'), JSON.stringify(agent))
     writeFileSync(own('closed.json'), '{}', { mode: 0o600 })
     const lines: readonly (readonly [string, RegExp])[] = [
