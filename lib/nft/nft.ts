@@ -272,14 +272,21 @@ export function keyElement(key: Uint8Array, comment: string): NftElement {
 /** The key of a concatenation: each field padded to a multiple of 4 bytes. A single field is not padded: pass it alone. */
 export function concatenate(fields: readonly Uint8Array[]): Uint8Array {
   let length = 0
-  for (const field of fields) length += (field.length + 3) & ~3
+  for (const field of fields) length += padded(field)
   const key = new Uint8Array(length)
   let start = 0
-  for (const field of fields) {
-    key.set(field, start)
-    start += (field.length + 3) & ~3
-  }
+  for (const field of fields) start = put(key, start, field)
   return key
+}
+
+function padded(field: Uint8Array): number {
+  return (field.length + 3) & ~3
+}
+
+/** @returns where the next field begins */
+function put(key: Uint8Array, start: number, field: Uint8Array): number {
+  key.set(field, start)
+  return start + padded(field)
 }
 
 export function protocolField(protocol: number): Uint8Array {
