@@ -21,7 +21,7 @@ import { writeNames } from './files.ts'
 import { linkArgs, type ResolvedLink, resolveLinks } from './links.ts'
 import type { NetworkWish } from './network-words.ts'
 import type { Port } from './ports.ts'
-import { nobodyPublishes, portArgs, publishes, withHostPort } from './publish.ts'
+import { absentAddresses, nobodyPublishes, portArgs, publishes, withHostPort } from './publish.ts'
 import { withResolvers } from './resolvers.ts'
 import { type ContainerState, ContainerStore, startTimeOf } from './store.ts'
 import { type RunWish, withNetworks } from './wish.ts'
@@ -98,6 +98,7 @@ async function makeNetwork(wish: RunWish, output: Output): Promise<Made> {
   setLoopbackUp(path)
   if (wish.mode.kind === 'none') return { ...nothing, netns }
   const ports = await Promise.all(wish.ports.map(withHostPort))
+  for (const line of absentAddresses(ports)) output.err(line)
   return { netns, ports, ...(await joinNetworks({ ...wish, ports }, wish.mode.wishes, path, output)) }
 }
 
