@@ -12,7 +12,7 @@ const ANSWERS: ReadonlyMap<string, string> = new Map([
   ),
   ...['service scale', 'service rollback', 'service logs'].map((word): [string, string] => [word, MEMBERS]),
   ...['swarm', 'node'].map((word): [string, string] => [word, HOSTS]),
-  ...['start', 'restart', 'create', 'rename'].map((word): [string, string] => [word, ANEW]),
+  ...['create', 'rename'].map((word): [string, string] => [word, ANEW]),
   ['stats', 'patchbay top shows who sends and receives how much'],
   ['compose', "a container's networks and names are options of patchbay run"],
   ['stack', MEMBERS],
