@@ -2,6 +2,7 @@ import { assert, suite, throwsLike } from '../../lib/testing/suite.ts'
 import { addHost } from './files.ts'
 import { parseNetworks } from './network-words.ts'
 import { type Port, parsePorts, portText } from './ports.ts'
+import { absentAddresses } from './publish.ts'
 import { resolverOf, searchAndOptionsOf } from './resolvers.ts'
 import { type ContainerState, isRunning, startTimeOf } from './store.ts'
 
@@ -17,6 +18,7 @@ const ENDED: ContainerState = {
   pid: 0,
   startTime: '',
   keeper: 0,
+  keeperStartTime: '',
   exitStatus: undefined
 }
 
@@ -120,6 +122,15 @@ test('resolv.conf as Docker writes it: the resolver of names alone, search domai
   })
   assert.equal(resolverOf(asked, [{ nameservers: ['192.0.2.53'] }], host), asked)
   assert.equal(resolverOf(nothing, [], host), nothing)
+})
+
+test('ports at addresses of nobody are told, each address once', () => {
+  const at = (hostIP: string) => ({ hostIP, hostPort: 80, containerPort: 80, protocol: 'tcp' })
+  assert.equal(absentAddresses(['', '127.0.0.1', '127.8.8.8', '0.0.0.0', '::', '::1'].map(at)), [])
+  assert.equal(absentAddresses(['203.0.113.9', '203.0.113.9', '2001:db8::9'].map(at)), [
+    'patchbay: this host does not have 203.0.113.9: nobody reaches what is published there\n',
+    'patchbay: this host does not have 2001:db8::9: nobody reaches what is published there\n'
+  ])
 })
 
 test.run()

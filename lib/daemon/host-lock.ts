@@ -13,7 +13,7 @@ const PATIENCE_MS = 1000
  *
  * @param what the daemon is, in messages: `agent`
  * @returns gives it back
- * @throws Error naming the process that has it
+ * @throws Error naming the process that has it; {SysError} where it cannot be made
  */
 export function lockHost(stateDir: string, what: string): () => void {
   const lock = lockOf(stateDir, what)
