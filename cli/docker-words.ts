@@ -24,8 +24,6 @@ const NO_LIMITS = 'run gives it a network, and no more: limits and rights are fo
 
 const OPTION_ANSWERS: ReadonlyMap<string, string> = new Map([
   ['--replicas', MEMBERS],
-  ['--publish-add', '--publish gives all its ports anew, those that stay included'],
-  ['--publish-rm', '--publish gives all its ports anew, those that stay included; --no-publish none'],
   ['--ingress', 'every host of a network publishes the ports of its services: no network is needed for that'],
   ['--config-only', "a network's configuration is a file, which can be copied"],
   ['--config-from', "a network's configuration is a file, which can be copied"],

@@ -158,11 +158,11 @@ function checkedServer(text: string): string {
 
 /** -P: what --expose names, each on a port of the host that is free. */
 function publishedPorts(call: Call): readonly Port[] {
-  const exposed = call.texts('expose').flatMap(parsePorts)
+  const exposed = call.texts('expose').flatMap(text => parsePorts(text))
   if (exposed.some(port => port.hostPort !== 0)) {
     throw new UsageError('read --expose: must be a port of the container alone, as in 80 or 53/udp')
   }
-  return [...call.texts('publish').flatMap(parsePorts), ...(call.has('publish-all') ? exposed : [])]
+  return [...call.texts('publish').flatMap(text => parsePorts(text)), ...(call.has('publish-all') ? exposed : [])]
 }
 
 function splitEnv(text: string): readonly [string, string] {
