@@ -249,19 +249,20 @@ export class KernelConn extends Conn {
     const datagram = new Writer()
     const pending: Pending[] = []
     for (const request of requests) {
-      const flags = request.flags | NLM_F_REQUEST | (request.answer === 'acknowledgement' ? NLM_F_ACK : 0)
+      const isLast = pending.length === requests.length - 1
+      const flags = request.flags | NLM_F_REQUEST | (isLast && request.answer === 'acknowledgement' ? NLM_F_ACK : 0)
       datagram.bytes(encodeMessage(request.type, flags, after(first, pending.length), request.payload))
       pending.push(new Pending(request))
     }
     this.#send(requests[0], datagram.finish())
-    let open = pending.length
-    while (open > 0) {
+    // The kernel goes through a send in its order, and speaks of what it refuses without being asked: the last answer speaks
+    // for all that nothing was said about.
+    const last = pending[pending.length - 1]
+    while (last !== undefined && !last.isDone) {
       for (const message of this.#receive(requests[0])) {
         // Answers to earlier requests, given up after an error, fall out here.
         const place = pending[distance(first, message.sequence)]
-        if (place === undefined || place.isDone) continue
-        place.take(message)
-        if (place.isDone) open -= 1
+        if (place !== undefined && !place.isDone) place.take(message)
       }
     }
     return pending.map(place => place.answer())

@@ -32,7 +32,15 @@ const view = new DataView(buffer.buffer)
  * @returns undefined when nothing is there, or it may not be looked at
  */
 export function fileStatus(path: string, follows: boolean): FileStatus | undefined {
-  if (libc.statx(path, follows ? 0 : AT_SYMLINK_NOFOLLOW, buffer) < 0) return undefined
+  return libc.statx(path, follows ? 0 : AT_SYMLINK_NOFOLLOW, buffer) < 0 ? undefined : statusInBuffer()
+}
+
+/** The same of an open file. */
+export function openFileStatus(fd: number): FileStatus | undefined {
+  return libc.fstatx(fd, buffer) < 0 ? undefined : statusInBuffer()
+}
+
+function statusInBuffer(): FileStatus {
   return { uid: number(UID_AT), gid: number(GID_AT), mode: view.getUint16(MODE_AT, true) }
 }
 

@@ -2,6 +2,7 @@
  * The C library of the Node engine, through node:ffi of Node 26: no native addon and no compiler.
  */
 import { dlopen, getInt32 } from 'node:ffi'
+import { constants } from 'node:fs'
 import { getSystemErrorMap } from 'node:util'
 
 const { functions: c } = dlopen('libc.so.6', {
@@ -16,7 +17,7 @@ const { functions: c } = dlopen('libc.so.6', {
   unshare: { arguments: ['i32'], return: 'i32' },
   flock: { arguments: ['i32', 'i32'], return: 'i32' },
   fstatfs: { arguments: ['i32', 'buffer'], return: 'i32' },
-  futimens: { arguments: ['i32', 'buffer'], return: 'i32' },
+  utimensat: { arguments: ['i32', 'buffer', 'buffer', 'i32'], return: 'i32' },
   ioctl: { arguments: ['i32', 'u64', 'buffer'], return: 'i32' },
   getrandom: { arguments: ['buffer', 'u64', 'u32'], return: 'i64' },
   dup: { arguments: ['i32'], return: 'i32' },
@@ -24,6 +25,12 @@ const { functions: c } = dlopen('libc.so.6', {
   pipe: { arguments: ['buffer'], return: 'i32' },
   memfd_create: { arguments: ['buffer', 'u32'], return: 'i32' },
   usleep: { arguments: ['u32'], return: 'i32' },
+  open: { arguments: ['buffer', 'i32'], return: 'i32' },
+  read: { arguments: ['i32', 'buffer', 'u64'], return: 'i64' },
+  mkdir: { arguments: ['buffer', 'u32'], return: 'i32' },
+  rmdir: { arguments: ['buffer'], return: 'i32' },
+  unlink: { arguments: ['buffer'], return: 'i32' },
+  getppid: { arguments: [], return: 'i32' },
   write: { arguments: ['i32', 'buffer', 'u64'], return: 'i64' },
   renameat2: { arguments: ['i32', 'buffer', 'i32', 'buffer', 'u32'], return: 'i32' },
   ftruncate: { arguments: ['i32', 'i64'], return: 'i32' },
@@ -37,6 +44,10 @@ const { functions: variadic } = dlopen('libc.so.6', { ioctl: { arguments: ['i32'
 const MFD_CLOEXEC = 1
 /** fcntl.h: paths are those of the working directory. */
 const AT_FDCWD = -100
+/** linux/fcntl.h: of the descriptor itself, with the path ''. */
+const AT_EMPTY_PATH = 0x1000
+/** asm-generic/fcntl.h */
+const O_CLOEXEC = 0o2000000
 /** linux/fs.h */
 const RENAME_NOREPLACE = 1
 /** linux/stat.h: STATX_TYPE, STATX_MODE, STATX_UID, STATX_GID, STATX_INO */
@@ -74,9 +85,6 @@ export function flock(fd: number, operation: number): number {
 }
 export function fstatfs(fd: number, buffer: Uint8Array): number {
   return c.fstatfs(fd, buffer)
-}
-export function futimens(fd: number, times: Uint8Array): number {
-  return c.futimens(fd, times)
 }
 export function ioctl(fd: number, request: number, argument: Uint8Array): number {
   return c.ioctl(fd, BigInt(request >>> 0), argument)
@@ -118,6 +126,34 @@ export function renameNew(from: string, to: string): number {
 }
 export function statx(path: string, flags: number, buffer: Uint8Array): number {
   return c.statx(AT_FDCWD, terminated(path), flags, STATX_MASK, buffer)
+}
+
+export function fstatx(fd: number, buffer: Uint8Array): number {
+  return c.statx(fd, terminated(''), AT_EMPTY_PATH, STATX_MASK, buffer)
+}
+export function utimens(path: string, times: Uint8Array): number {
+  return c.utimensat(AT_FDCWD, terminated(path), times, 0)
+}
+export function openToRead(path: string): number {
+  return c.open(terminated(path), constants.O_RDONLY | constants.O_NONBLOCK | O_CLOEXEC)
+}
+export function openToWrite(path: string): number {
+  return c.open(terminated(path), constants.O_WRONLY | O_CLOEXEC)
+}
+export function read(fd: number, buffer: Uint8Array): number {
+  return Number(c.read(fd, buffer, BigInt(buffer.length)))
+}
+export function mkdir(path: string, mode: number): number {
+  return c.mkdir(terminated(path), mode)
+}
+export function rmdir(path: string): number {
+  return c.rmdir(terminated(path))
+}
+export function unlink(path: string): number {
+  return c.unlink(terminated(path))
+}
+export function getppid(): number {
+  return c.getppid()
 }
 
 /** As C has texts: up to a NUL. */

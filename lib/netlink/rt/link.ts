@@ -56,6 +56,8 @@ export interface LinkMessage {
   readonly operState?: number | undefined
   readonly linkInfo?: LinkInfoAttribute | undefined
   readonly alias?: string | undefined
+  /** As decodeFamilies reads it. */
+  readonly families?: Uint8Array | undefined
   readonly groupId?: number | undefined
   /** Of a request: the namespace to make the link in or to move it to. */
   readonly netnsFd?: number | undefined
@@ -125,6 +127,7 @@ function linkRows(rows: Rows, link: LinkMessage): LinkMessage {
     operState: rows.u8(16, 'IFLA_OPERSTATE', link.operState),
     linkInfo: nest(rows.at(18, 'IFLA_LINKINFO'), link.linkInfo, {}, linkInfoRows),
     alias: rows.plainText(20, 'IFLA_IFALIAS', link.alias),
+    families: rows.bytes(26, 'IFLA_AF_SPEC', link.families),
     groupId: rows.u32(27, 'IFLA_GROUP', link.groupId),
     netnsFd: rows.u32(28, 'IFLA_NET_NS_FD', link.netnsFd),
     extMask: rows.u32(29, 'IFLA_EXT_MASK', link.extMask),
