@@ -5,7 +5,7 @@
 import type { Attachment } from '../attachment.ts'
 import { memberOf } from '../config/json.ts'
 import { Section } from '../config/section.ts'
-import { isSameFile } from '../sys/file-status.ts'
+import { placeOfSameFile } from '../sys/file-status.ts'
 import { CniArgs } from './args.ts'
 import { delegateFor, validAttachmentsKey } from './delegate.ts'
 import type { Environment } from './env.ts'
@@ -99,14 +99,16 @@ function judged(call: Invocation, netns: string): Invocation {
 function netnsFor(environment: Environment, command: Command): string {
   const { netns } = environment
   if (command === 'CHECK' || netns === '' || environment.allowOwnNetns) return netns
-  const isOwn = isSameFile(netns, '/proc/self/ns/net')
-  if (command === 'DEL') return isOwn ? '' : netns
-  // Where the plugin runs elsewhere: rootless, or in a test.
-  if (!isOwn && !isSameFile(netns, '/proc/1/ns/net')) return netns
-  const whose = isOwn ? 'the plugin itself' : "the machine's first process"
+  if (command === 'DEL') return placeOfSameFile(netns, OWN_NETNS) === 0 ? '' : netns
+  const place = placeOfSameFile(netns, [...OWN_NETNS, '/proc/1/ns/net'])
+  if (place < 0) return netns
+  // The other one where the plugin runs elsewhere: rootless, or in a test.
+  const whose = place === 0 ? 'the plugin itself' : "the machine's first process"
   const message = `check CNI_NETNS: ${JSON.stringify(netns)} is the network namespace of ${whose}`
   throw new CniError(INVALID_NETNS, message, 'name the namespace of the container, or set CNI_NETNS_OVERRIDE=1')
 }
+
+const OWN_NETNS: readonly string[] = ['/proc/self/ns/net']
 
 function prevResultOf(call: Invocation, command: Command): Result | undefined {
   const json = memberOf(call.config, 'prevResult')

@@ -45,7 +45,7 @@ const room = new Uint8Array(ROOM)
  *
  * @throws {SysError} EISDIR
  */
-export function readAll(fd: number, path: string): string {
+function readAll(fd: number, path: string): string {
   let bytes = room
   let length = 0
   for (;;) {
@@ -206,7 +206,7 @@ export function overwrite(path: string, text: string, mode: number): void {
  *
  * @throws {SysError} ENOSPC, EINVAL of a sysctl that does not take the value
  */
-export function writeAll(fd: number, bytes: Uint8Array, path: string): void {
+function writeAll(fd: number, bytes: Uint8Array, path: string): void {
   let offset = 0
   while (offset < bytes.length) {
     const written = libc.write(fd, offset === 0 ? bytes : bytes.subarray(offset))
