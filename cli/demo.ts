@@ -11,10 +11,9 @@ import { formatPrefix, parsePrefix } from '../lib/ip/prefix.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { resolveIn, startAgent } from './demo/names.ts'
 import { picture } from './demo/picture.ts'
+import { BIN_DIR, ENGINE, obstacleTo, PATCHBAY } from './demo/stage.ts'
 import { becomeHost, connectFrom, makeNamespace, type Namespace, type Reached, run, startEcho } from './demo/world.ts'
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const PATCHBAY = join(ROOT, 'dist/node/patchbay')
 const NETWORK = 'demo'
 const BRIDGE = 'patch0'
 const ECHO_PORT = 7
@@ -59,8 +58,9 @@ function withOwnRun(): number {
 }
 
 async function main(): Promise<number> {
-  if (process.getuid?.() !== 0) {
-    process.stderr.write('npm run demo needs root, because it makes network namespaces: sudo npm run demo\n')
+  const obstacle = obstacleTo('demo')
+  if (obstacle !== undefined) {
+    process.stderr.write(`${obstacle}\n`)
     return 1
   }
   if (process.env[OWN_MOUNTS] !== '1') return withOwnRun()
@@ -68,33 +68,27 @@ async function main(): Promise<number> {
   mkdirSync('/run/patchbay', { mode: 0o700 })
   const directory = mkdtempSync(join(tmpdir(), 'patchbay-demo-'))
   try {
-    const host = becomeHost()
-    for (const engine of ['native', 'node']) {
-      const binDir = join(ROOT, 'dist', engine, 'bin')
-      if (existsSync(binDir)) return await show(host, directory, binDir, engine)
-    }
-    process.stderr.write('no executables in dist: npm run build\n')
-    return 1
+    return await show(becomeHost(), directory)
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
 }
 
-async function show(host: Namespace, directory: string, binDir: string, engine: string): Promise<number> {
+async function show(host: Namespace, directory: string): Promise<number> {
   const agent = await startAgent(PATCHBAY, directory, join(directory, 'state'))
   try {
-    return await showBeside(host, directory, binDir, engine)
+    return await showBeside(host, directory)
   } finally {
     agent.kill('SIGKILL')
   }
 }
 
-async function showBeside(host: Namespace, directory: string, binDir: string, engine: string): Promise<number> {
+async function showBeside(host: Namespace, directory: string): Promise<number> {
   say('A host of its own, which is a network namespace, and two containers, which')
-  say(`are two more. Plugins: the ${engine} engine's, in ${relative(process.cwd(), binDir)}.`)
-  if (engine === 'node') say('(The native ones, which start 20 times faster: npm run build:native)')
+  say(`are two more. Plugins: the ${ENGINE} engine's, in ${relative(process.cwd(), BIN_DIR)}.`)
+  if (ENGINE === 'node') say('(The native ones, which start 20 times faster: npm run build:native)')
   const containers = ['red', 'blue'].map(name => ({ name, namespace: makeNamespace() }))
-  const flags = ['--conf-dir', directory, '--bin-dir', binDir, '--cache-dir', join(directory, 'cache')]
+  const flags = ['--conf-dir', directory, '--bin-dir', BIN_DIR, '--cache-dir', join(directory, 'cache')]
   writeFileSync(join(directory, `${NETWORK}.conflist`), JSON.stringify(network(directory), undefined, 2))
 
   heading(1, `Attach both, red with its port ${ECHO_PORT} published as ${PUBLISHED_PORT}`)

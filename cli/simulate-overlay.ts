@@ -6,10 +6,9 @@
  *
  * Hosts are network namespaces of this process; the other hosts exist in etcd only.
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { NO_ACCESS } from '../agent/etcd/access.ts'
 import { Etcd, put, remove } from '../agent/etcd/etcd.ts'
 import { endpointKey } from '../agent/registry.ts'
@@ -17,11 +16,9 @@ import { formatMac } from '../lib/ip/mac.ts'
 import { measureReach } from './demo/reach.ts'
 import { CENTER, Site, type SiteHost } from './demo/site.ts'
 import { pause, SiteAgent, until } from './demo/site-agent.ts'
+import { BIN_DIR, PATCHBAY } from './demo/stage.ts'
 import { makeNamespace } from './demo/world.ts'
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const PATCHBAY = join(ROOT, 'dist/node/patchbay')
-const BIN_DIR = ['native', 'node'].map(engine => join(ROOT, 'dist', engine, 'bin')).find(existsSync) ?? ''
 const VNI = 42
 const ENDPOINTS_PER_HOST = 20
 const PREFIX = '/patchbay'

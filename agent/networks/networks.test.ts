@@ -1,5 +1,5 @@
 /** The files of networks over a registry in a directory. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseAddress } from '../../lib/ip/address.ts'
@@ -209,5 +209,38 @@ test('a removal counts in a registry that has lost its memory, whatever revision
     assert.equal([host.files(), networks.list()], [[], []])
     networks.stop()
   }))
+
+/** Two hosts of one cluster, whose registry is a directory here. */
+test('a host that has missed the removal does not bring the network back, after a registry that had lost its memory', () =>
+  onHost(host =>
+    onHost(async late => {
+      const own = { values: () => new Map(), claims: () => new Map() }
+      const registry = new AloneRegistry({ directory: join(host.directory, 'shared'), own })
+      const networks = host.start(registry)
+      const { record } = await networks.create(wish('blue', 61), 5000)
+      // It has the file, with a revision of the former history, and has not been told what became of the network since.
+      const path = join(late.directory, 'net.d', 'patchbay-blue.conflist')
+      mkdirSync(join(late.directory, 'net.d'), { mode: 0o700 })
+      writeFileSync(path, conflistOf({ record, revision: Date.now() + 1_000_000 }, SETTINGS))
+      await networks.remove('blue', 5000)
+      const other = late.start(registry)
+      assert.equal(late.files(), ['patchbay-blue.conflist'])
+      for (let turn = 0; turn < 20 && late.files().length > 0; turn++) await new Promise(setImmediate)
+      assert.equal([(await registry.read('networks/')).entries, late.files(), other.list()], [[], [], []])
+      assert.match(late.logged.join(), /"blue": the registry has lost it: it has been removed meanwhile/)
+      // One that nobody has removed comes back.
+      const red = await networks.create(wish('red', 62), 5000)
+      await registry.share([{ key: 'networks/red', value: undefined }], [])
+      other.stop()
+      writeFileSync(path.replace('blue', 'red'), conflistOf({ ...red, revision: Date.now() + 1_000_000 }, SETTINGS))
+      const again = late.start(registry)
+      for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+      assert.equal(
+        (await registry.read('networks/')).entries.map(one => one.name),
+        ['red']
+      )
+      for (const one of [networks, again]) one.stop()
+    })
+  ))
 
 test.run()

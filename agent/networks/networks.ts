@@ -18,13 +18,16 @@ import {
   NETWORKS,
   type Reading,
   type Registry,
-  SERVICES
+  SERVICES,
+  type Shared,
+  type Unchanged
 } from '../registry.ts'
 import { serviceFromValue } from '../services/record.ts'
 import type { ConfDir } from './conf-dir.ts'
 import type { KnownNetwork } from './conflist.ts'
 import { containersOf, type NetworkContainer } from './containers.ts'
 import { LARGEST_VNI, type NetworkRecord, overlapOf, recordFromValue, recordToValue } from './record.ts'
+import { RemovedNetworks } from './removed.ts'
 
 /** A network that is to be made: the agent gives it an id, and a VNI if none is asked for. */
 export type NewNetwork = Omit<NetworkRecord, 'id' | 'vni' | 'created'> & { readonly vni: number | undefined }
@@ -170,18 +173,20 @@ export class Networks {
       const record = recordFromValue(name, entry.value)
       const services = await registry.read(SERVICES, deadline - Date.now())
       refuseServed(name, services.entries)
-      const conditions = [
+      const conditions: Unchanged[] = [
         { under: NETWORKS, since: all.revision },
         { under: SERVICES, since: services.revision }
       ]
+      const writes: Shared[] = [{ key: `${NETWORKS}${name}`, value: undefined }]
       if (typeof record !== 'string') {
         const { containers, revision } = await containersOf(registry, record, deadline - Date.now())
         if (containers.length > 0) throw inUse(name, containers)
-        conditions.push({ under: endpointPrefix(record.vni), since: revision })
+        const removed = await RemovedNetworks.read(registry, deadline - Date.now())
+        conditions.push({ under: endpointPrefix(record.vni), since: revision }, removed.unchanged)
+        writes.push(removed.with(record.id))
       }
       isTried = true
-      const key = `${NETWORKS}${name}`
-      const revision = await registry.share([{ key, value: undefined }], conditions, deadline - Date.now())
+      const revision = await registry.share(writes, conditions, deadline - Date.now())
       if (revision !== undefined) {
         this.#change({ name, value: '', revision }, true)
         this.#settle()
@@ -202,12 +207,12 @@ export class Networks {
   /**
    * Writes a record in one transaction, in which nobody else takes its name, subnets or VNI.
    *
-   * @param refuseUnwanted throws when it is not wanted any more
+   * @param whileWanted what else must hold; throws when it is not wanted any more
    */
   async #place(
     wish: Omit<NetworkRecord, 'vni'> & { readonly vni: number | undefined },
     milliseconds: number,
-    refuseUnwanted: () => void = () => undefined
+    whileWanted: (milliseconds: number) => Promise<readonly Unchanged[]> = async () => []
   ): Promise<KnownNetwork> {
     const { registry } = this.#options
     const deadline = Date.now() + milliseconds
@@ -222,7 +227,7 @@ export class Networks {
       refuseTaken(wish, all.entries, records)
       const record = { ...wish, vni: wish.vni ?? freeVni(records) }
       const endpoints = await registry.read(endpointPrefix(record.vni), deadline - Date.now())
-      refuseUnwanted()
+      const wanted = await whileWanted(deadline - Date.now())
       if (endpoints.entries.length > 0) {
         if (wish.vni !== undefined) throw vniInUse(wish.name, wish.vni, endpoints.entries)
         continue
@@ -230,7 +235,8 @@ export class Networks {
       const one = { key: `${NETWORKS}${wish.name}`, value: recordToValue(record) }
       const conditions = [
         { under: NETWORKS, since: all.revision },
-        { under: endpointPrefix(record.vni), since: 0 }
+        { under: endpointPrefix(record.vni), since: 0 },
+        ...wanted
       ]
       const revision = await registry.share([one], conditions, deadline - Date.now())
       if (revision !== undefined) return this.#learn({ record, revision })
@@ -273,14 +279,15 @@ export class Networks {
   }
 
   #restore({ record }: KnownNetwork): void {
-    const { log } = this.#options
+    const { log, registry } = this.#options
     const what = `network ${JSON.stringify(record.name)}`
-    // Another host has it again first, and somebody removes it there: it is not to come back from here.
-    const refuseRemoved = (): void => {
-      if (this.#known.get(record.name)?.record.id !== record.id)
+    const whileNotRemoved = async (milliseconds: number): Promise<readonly Unchanged[]> => {
+      const removed = await RemovedNetworks.read(registry, milliseconds)
+      if (removed.has(record.id) || this.#known.get(record.name)?.record.id !== record.id)
         throw new CniError(INVALID_CONFIG, 'it has been removed meanwhile')
+      return [removed.unchanged]
     }
-    this.#place(record, RESTORE_MS, refuseRemoved).then(
+    this.#place(record, RESTORE_MS, whileNotRemoved).then(
       () => log(`${what}: the registry had lost it, and has it again`),
       (error: unknown) => {
         if (error instanceof CniError && error.code === INVALID_CONFIG) this.#forget(record)

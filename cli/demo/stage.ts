@@ -7,8 +7,15 @@ import { Site } from './site.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 export const PATCHBAY = join(ROOT, 'dist/node/patchbay')
-/** The plugins of the faster engine that is built; '' when none is. */
-export const BIN_DIR = ['native', 'node'].map(engine => join(ROOT, 'dist', engine, 'bin')).find(existsSync) ?? ''
+/** The faster engine that is built, or the one that PATCHBAY_ENGINE names: `native` or `node`; '' when it is not built. */
+export const ENGINE = enginesToTry().find(engine => existsSync(join(ROOT, 'dist', engine, 'bin'))) ?? ''
+/** The plugins of that engine. */
+export const BIN_DIR = ENGINE === '' ? '' : join(ROOT, 'dist', ENGINE, 'bin')
+
+function enginesToTry(): readonly string[] {
+  const wanted = process.env['PATCHBAY_ENGINE'] ?? ''
+  return ['native', 'node'].filter(engine => wanted === '' || engine === wanted)
+}
 
 export const NAMES: readonly string[] = ['amsterdam', 'berlin', 'copenhagen']
 
@@ -16,7 +23,7 @@ export const NAMES: readonly string[] = ['amsterdam', 'berlin', 'copenhagen']
 export function obstacleTo(script: string): string | undefined {
   if (process.getuid?.() !== 0)
     return `npm run ${script} needs root, because it makes network namespaces: sudo npm run ${script}`
-  return existsSync(PATCHBAY) ? undefined : 'no executables in dist: npm run build'
+  return existsSync(PATCHBAY) && ENGINE !== '' ? undefined : 'no executables in dist: npm run build'
 }
 
 export function hasEtcd(): boolean {

@@ -42,6 +42,7 @@ export class LabAgent {
     }
     writeFileSync(this.#config, JSON.stringify(config))
     this.#process = this.#start()
+    lab.journals.push(() => this.log.replaceAll(/^(?=.)/gm, `host ${host.number}: `))
   }
 
   get #http(): string {

@@ -47,6 +47,8 @@ export class OverlayLab {
   readonly switch: Namespace
   readonly binDir: string
   readonly #containers: Namespace[] = []
+  /** What the lab's agents say, to be printed when a test fails. */
+  readonly journals: (() => string)[] = []
   readonly #programs: ChildProcess[] = []
 
   private constructor(hosts: readonly LabHost[], center: Namespace, directory: string, binDir: string) {
@@ -255,7 +257,7 @@ function isAnswered(from: Namespace, address: string, bytes: number, seconds: nu
   return from.run('ping', args).status === 0
 }
 
-/** Makes a lab for `body` and takes it away after it, whatever happens. */
+/** Makes a lab for `body` and takes it away after it, whatever happens. What agents said is printed when it fails. */
 export async function inLab(
   hosts: number,
   options: LabOptions,
@@ -264,6 +266,9 @@ export async function inLab(
   const lab = OverlayLab.create(hosts, options)
   try {
     await body(lab)
+  } catch (error) {
+    for (const journal of lab.journals) process.stderr.write(journal())
+    throw error
   } finally {
     lab.close()
   }

@@ -112,7 +112,7 @@ export class OverlaySite {
   }
 }
 
-/** Makes a site for `body` and takes it away after it. What the agents said is printed when it fails. */
+/** Makes a site for `body` and takes it away after it. */
 export async function inSite(options: SiteOptions, body: (site: OverlaySite) => Promise<void>): Promise<void> {
   await inLab(options.hosts ?? 3, { binDir: BIN_DIR }, async lab => {
     const etcd = await EtcdCluster.start(lab, options.members, options.etcdArgs)
@@ -123,13 +123,8 @@ export async function inSite(options: SiteOptions, body: (site: OverlaySite) => 
       const config = { etcd: { endpoints: etcd.endpoints(), ...leases, ...options.etcd }, ...more }
       return new LabAgent(lab, host, config, launcher)
     })
-    try {
-      await Promise.all(agents.map(agent => agent.whenReady()))
-      await body(new OverlaySite(lab, etcd, agents))
-    } catch (error) {
-      for (const agent of agents) process.stderr.write(agent.log.replaceAll(/^(?=.)/gm, `host ${agent.host.number}: `))
-      throw error
-    }
+    await Promise.all(agents.map(agent => agent.whenReady()))
+    await body(new OverlaySite(lab, etcd, agents))
   })
 }
 
