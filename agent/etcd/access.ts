@@ -71,9 +71,9 @@ export async function tlsReason(url: string, files: AccessFiles): Promise<string
   const { protocol, hostname, port } = new URL(url)
   if (protocol !== 'https:') return ''
   try {
-    const { ca, cert, key } = readTls(files)
-    const own = cert === null ? '' : await validityOf(files.cert, cert)
+    const own = await ownReason(url, files)
     if (own !== '') return own
+    const { ca, cert, key } = readTls(files)
     const trusted = ca === null ? {} : { ca }
     const shown = cert === null || key === null ? {} : { cert, key }
     const host = hostname.replace(/^\[(.*)\]$/, '$1')
@@ -81,6 +81,13 @@ export async function tlsReason(url: string, files: AccessFiles): Promise<string
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
   }
+}
+
+/** Why nobody would let us in with our certificate, without asking. @returns '' for no reason */
+export async function ownReason(url: string, files: AccessFiles): Promise<string> {
+  if (new URL(url).protocol !== 'https:') return ''
+  const { cert } = readTls(files)
+  return cert === null ? '' : await validityOf(files.cert, cert)
 }
 
 async function validityOf(path: string, content: Buffer): Promise<string> {

@@ -2,7 +2,8 @@
  * A client of etcd v3: keys, transactions, leases, watches, over one connection at a time to one of several endpoints.
  * When an endpoint fails, the next one is tried; a call that can be repeated is, until its time is up.
  */
-import { type AccessFiles, readTls, readUser, tlsReason, versionOf } from './access.ts'
+import { messageOf } from '../../lib/sys/errors.ts'
+import { type AccessFiles, ownReason, readTls, readUser, tlsReason, versionOf } from './access.ts'
 import {
   type Count,
   DEADLINE_EXCEEDED,
@@ -215,8 +216,13 @@ export class Etcd {
   }
 
   async #reasonOf(endpoint: string, error: EtcdError): Promise<string> {
-    if (error.code === DEADLINE_EXCEEDED) return `${endpoint} does not answer`
-    const reason = error.code === UNAVAILABLE ? await tlsReason(endpoint, this.#options.access) : ''
+    const { access } = this.#options
+    if (error.code === DEADLINE_EXCEEDED) {
+      // A server that closes at once makes gRPC connect again until the time is over.
+      const reason = await ownReason(endpoint, access).catch(messageOf)
+      return reason === '' ? `${endpoint} does not answer` : `TLS: ${reason}`
+    }
+    const reason = error.code === UNAVAILABLE ? await tlsReason(endpoint, access) : ''
     return reason === '' ? plainReason(error.message) : `TLS: ${reason}`
   }
 
