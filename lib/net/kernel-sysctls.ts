@@ -17,10 +17,12 @@ const ROOT = '/proc/sys/net/'
  * @throws {KernelError} EINVAL for anything that would lead out of /proc/sys/net
  */
 export function sysctlPath(path: string): string {
-  const inSlashes = `/${path}/`
-  const bad = ['//', '/./', '/../', '\0'].some(part => inSlashes.includes(part))
-  if (bad) throw new KernelError('open sysctl', JSON.stringify(path), 'EINVAL', 'not a path below /proc/sys/net')
+  if (path.includes('\0') || path.split('/').some(leadsElsewhere)) throw new KernelError('open sysctl', JSON.stringify(path), 'EINVAL', 'not a path below /proc/sys/net')
   return ROOT + path
+}
+
+function leadsElsewhere(part: string): boolean {
+  return part === '' || part === '.' || part === '..'
 }
 
 export class KernelSysctls extends Sysctls {

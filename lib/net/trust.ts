@@ -1,6 +1,6 @@
 /** What the neighbours on a link may configure this host by, and how that is switched off. */
 
-import { readingRows } from '../netlink/rows.ts'
+import { NLA_HEADER } from '../netlink/payload-reader.ts'
 import { AF_INET, AF_INET6 } from '../netlink/rt/link.ts'
 import type { Link } from './links.ts'
 import type { Net } from './net.ts'
@@ -48,9 +48,20 @@ function trustsOf({ name, families }: Link): readonly string[] {
  * @source net/ipv4/devinet.c inet_fill_link_af, net/ipv6/addrconf.c inet6_fill_link_af
  */
 function confOf(families: Uint8Array | undefined, family: number, conf: number): Uint8Array | undefined {
-  if (families === undefined) return undefined
-  const ofFamily = readingRows(families, 'IFLA_AF_SPEC', false).bytes(family, 'AF', undefined)
-  return ofFamily === undefined ? undefined : readingRows(ofFamily, 'AF', false).bytes(conf, 'CONF', undefined)
+  const ofFamily = families === undefined ? undefined : attributeOf(families, family)
+  return ofFamily === undefined ? undefined : attributeOf(ofFamily, conf)
+}
+
+/** The value of the first attribute of that type; undefined when there is none, or they do not add up. */
+function attributeOf(bytes: Uint8Array, type: number): Uint8Array | undefined {
+  let place = 0
+  while (place + NLA_HEADER <= bytes.length) {
+    const length = (bytes[place] ?? 0) + (bytes[place + 1] ?? 0) * 256
+    if (length < NLA_HEADER || place + length > bytes.length) return undefined
+    if (bytes[place + 2] === type) return bytes.subarray(place + NLA_HEADER, place + length)
+    place += (length + 3) & ~3
+  }
+  return undefined
 }
 
 /** Whether the number at that place is other than 0; false where there is none. */
