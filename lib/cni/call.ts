@@ -14,7 +14,7 @@ import type { Invocation } from './invocation.ts'
 import type { Command, Plugin, Request } from './plugin.ts'
 import type { Result } from './result.ts'
 import { resultFromJson } from './result-json.ts'
-import { isAtLeast, isVersion, versionsSince } from './version.ts'
+import { isAtLeast, isSpokenSince, isVersion, versionsSince } from './version.ts'
 
 /**
  * Calls the plugin's function for `command`.
@@ -59,8 +59,8 @@ function checkVersion(plugin: Plugin, call: Invocation, command: Command): void 
       )
     }
   }
-  const supported = versionsSince(plugin.since)
-  if (!supported.some(one => one === version)) {
+  if (!isSpokenSince(version, plugin.since)) {
+    const supported = versionsSince(plugin.since)
     const message = `incompatible CNI versions: ${plugin.name} does not support cniVersion ${JSON.stringify(version)}`
     const details = `config is ${JSON.stringify(version)}, plugin supports ${JSON.stringify(supported)}`
     throw new CniError(INCOMPATIBLE_VERSION, message, details)

@@ -28,7 +28,7 @@ import {
   NOT_AVAILABLE
 } from './error.ts'
 import type { Invocation } from './invocation.ts'
-import { type Command, Ipam, type Plugin } from './plugin.ts'
+import { type Command, Ipam, makerNamed, type Plugin } from './plugin.ts'
 import { EMPTY_RESULT, type Result } from './result.ts'
 import { asSeenIn, resultFromJson } from './result-json.ts'
 
@@ -107,10 +107,11 @@ class Delegate extends Ipam {
     if (type === '') return undefined
     if (this.#isOwn(type)) throw new ConfigError([notForAddresses(type)])
     const file = findPlugin(type, call.environment.path, this.#command)
-    const builtin = call.builtins.find(one => one.name === type)
+    const builtin = makerNamed(type, call.builtins)
     if (builtin === undefined || !isSameFile(file, call.io.executable)) return execute(call, command, type, file)
     const local = this.#dispatch
-    const result = local(builtin, { ...call, delegated: true }, command)
+    const { make } = builtin
+    const result = local(make(), { ...call, delegated: true }, command)
     return result === undefined ? undefined : asSeenIn(result, call.cniVersion)
   }
 }

@@ -31,7 +31,7 @@ export function isVersion(text: string): boolean {
 
 /** Whether Patchbay speaks exactly this version. */
 export function isKnownVersion(text: string): boolean {
-  return KNOWN_VERSIONS.some(known => known === text)
+  return placeOf(text) >= 0
 }
 
 /** Whether `version` is `oldest` or newer. Both must have the shape of a version. */
@@ -57,6 +57,11 @@ function placeOf(version: string): number {
     place += 1
   }
   return -1
+}
+
+/** Whether a plugin that is no older than `since`, one of them, speaks the version. */
+export function isSpokenSince(version: string, since: string): boolean {
+  return placeOf(version) >= placeOf(since)
 }
 
 /** The versions spoken by a plugin that is no older than `since`, one of them; oldest first. */

@@ -17,12 +17,15 @@ const ROOT = '/proc/sys/net/'
  * @throws {KernelError} EINVAL for anything that would lead out of /proc/sys/net
  */
 export function sysctlPath(path: string): string {
-  if (path.includes('\0') || path.split('/').some(leadsElsewhere)) throw new KernelError('open sysctl', JSON.stringify(path), 'EINVAL', 'not a path below /proc/sys/net')
+  if (leadsElsewhere(path))
+    throw new KernelError('open sysctl', JSON.stringify(path), 'EINVAL', 'not a path below /proc/sys/net')
   return ROOT + path
 }
 
-function leadsElsewhere(part: string): boolean {
-  return part === '' || part === '.' || part === '..'
+function leadsElsewhere(path: string): boolean {
+  if (path.includes('\0')) return true
+  for (const part of path.split('/')) if (part === '' || part === '.' || part === '..') return true
+  return false
 }
 
 export class KernelSysctls extends Sysctls {

@@ -21,6 +21,7 @@ import { randomU32 } from '../sys/random.ts'
 import { errnoSymbol, errnoText } from './errno.ts'
 import { KernelError } from './kernel-error.ts'
 import {
+  appendMessage,
   decodeMessages,
   decodeVerdict,
   encodeMessage,
@@ -217,7 +218,8 @@ export class KernelConn extends Conn {
       // One acknowledgement for all: a batch without errors answers once, one with errors also once per error.
       const acknowledged = i === commands.length - 1 ? NLM_F_ACK : 0
       const flags = command.flags | NLM_F_REQUEST | acknowledged
-      datagram.bytes(encodeMessage(command.type, flags, after(begin, i + 1), command.payload))
+      const { type, payload } = command
+      appendMessage(datagram, { type, flags, sequence: after(begin, i + 1), payload })
     }
     const end = after(begin, commands.length + 1)
     datagram.bytes(encodeMessage(NFNL_MSG_BATCH_END, NLM_F_REQUEST, end, encodeBatchEnd()))
@@ -251,7 +253,8 @@ export class KernelConn extends Conn {
     for (const request of requests) {
       const isLast = pending.length === requests.length - 1
       const flags = request.flags | NLM_F_REQUEST | (isLast && request.answer === 'acknowledgement' ? NLM_F_ACK : 0)
-      datagram.bytes(encodeMessage(request.type, flags, after(first, pending.length), request.payload))
+      const { type, payload } = request
+      appendMessage(datagram, { type, flags, sequence: after(first, pending.length), payload })
       pending.push(new Pending(request))
     }
     this.#send(requests[0], datagram.finish())
