@@ -116,7 +116,9 @@ test('any to any over both families with full frames; entries are exact; nothing
       assert.is((await site.call('DEL', box.host.number, box.id)).stdout, '')
       assert.is((await site.call('DEL', box.host.number, box.id)).stdout, '')
     }
-    await until('the registry is empty', () => etcd.keys('/patchbay').every(key => key.startsWith('/patchbay/hosts/')))
+    await until('the registry is empty', () =>
+      etcd.keys('/patchbay').every(key => /^\/patchbay\/(?:hosts\/|format$)/.test(key))
+    )
     for (const host of lab.hosts) {
       assert.equal(lab.links(host.namespace), ['eth0', 'lo'])
       const left = lab.files(host).filter(name => /state\/net1|state\/other|endpoints\/|addresses\//.test(name))

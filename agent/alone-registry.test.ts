@@ -56,7 +56,7 @@ test('what is shared outlives it, with a later revision; conditions hold or noth
     const first = registryIn(directory)
     const revision = await first.share([{ key: 'networks/blue', value: 'one' }], [{ under: 'networks/', since: 0 }])
     assert.ok(revision !== undefined)
-    assert.equal(readdirSync(directory), ['networks%2Fblue'])
+    assert.equal(readdirSync(directory), ['format', 'networks%2Fblue'])
     const { mode } = statSync(join(directory, 'networks%2Fblue'))
     assert.equal([mode & 0o777, statSync(directory).mode & 0o777], [0o600, 0o700])
     const red = [{ key: 'networks/red', value: 'two' }]
@@ -82,6 +82,17 @@ test('what is shared outlives it, with a later revision; conditions hold or noth
     await second.share([{ key: 'networks/red', value: undefined }], [])
     assert.is((await registryIn(directory).read('networks/')).entries.length, 2)
     assert.is(readFileSync(join(directory, 'networks%2Fblue'), 'utf8'), 'one')
+  }))
+
+test('what a newer agent has kept is refused with words', () =>
+  inDirectory(async directory => {
+    await registryIn(directory).share([{ key: 'networks/blue', value: '{}' }], [])
+    registryIn(directory)
+    writeFileSync(join(directory, 'format'), '2')
+    assert.throws(
+      () => registryIn(directory),
+      /read the registry: it is of format 2, and this version of Patchbay knows 1/
+    )
   }))
 
 test('an address is one container’s, also after a restart; one that is shared is nobody’s to claim', () =>

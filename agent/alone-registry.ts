@@ -7,17 +7,20 @@
  */
 import { statSync } from 'node:fs'
 import { CniError, NOT_AVAILABLE } from '../lib/cni/error.ts'
+import { FORMAT } from '../lib/config/format.ts'
 import { isSameAttachment } from '../lib/daemon/attachment.ts'
 import { ensureDirectory, listDirectory, readText, removeFile, writeAtomic } from '../lib/sys/files.ts'
 import type { AddressOwner } from './endpoint.ts'
 import {
   type Entry,
+  FORMAT_KEY,
   type Follower,
   type Following,
   NETWORKS,
   type OwnRecords,
   type Reading,
   type Registry,
+  refuseNewerRegistry,
   type Shared,
   type Unchanged
 } from './registry.ts'
@@ -42,6 +45,7 @@ export class AloneRegistry implements Registry {
   /** The time, so that it goes on over restarts. */
   #revision = Date.now()
 
+  /** @throws {FormatError} where a newer agent has kept it */
   constructor(options: AloneOptions) {
     this.#options = options
     for (const name of listDirectory(options.directory)) {
@@ -54,6 +58,7 @@ export class AloneRegistry implements Registry {
       // The beginning of a file whose writer was killed.
       if (/^\..+\.tmp$/.test(name)) removeFile(path)
     }
+    refuseNewerRegistry(this.#entries.get(FORMAT_KEY)?.value ?? '')
   }
 
   /** What this host had before the agent was started again. */
@@ -121,6 +126,10 @@ export class AloneRegistry implements Registry {
       return
     }
     ensureDirectory(directory, 0o700)
+    if (!this.#entries.has(FORMAT_KEY)) {
+      writeAtomic(`${directory}/${FORMAT_KEY}`, String(FORMAT), 0o600)
+      this.#write(FORMAT_KEY, String(FORMAT))
+    }
     writeAtomic(path, value, 0o600)
   }
 

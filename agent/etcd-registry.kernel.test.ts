@@ -46,6 +46,31 @@ test('a container that goes while its records are being put right is not written
   })
 })
 
+test('a registry of a newer form is refused with words, and nothing is written into it', async () => {
+  await withEtcd(async url => {
+    const own: OwnRecords = { values: () => new Map(), claims: () => new Map(), onConflict: () => undefined }
+    const first = registryOf(url, own)
+    first.start()
+    try {
+      await first.whenReady(30_000)
+    } finally {
+      await first.stop()
+    }
+    assert.equal(etcdctl(url, 'get', '--print-value-only', '/patchbay/format').trim(), '1')
+    etcdctl(url, 'del', '--prefix', '/patchbay/hosts/')
+    etcdctl(url, 'put', '/patchbay/format', '2')
+    const second = registryOf(url, own)
+    second.start()
+    try {
+      await until('it says so', () => second.trouble() !== '' && second.trouble().includes('format'))
+      assert.match(second.trouble(), /read the registry: it is of format 2, and this version of Patchbay knows 1/)
+    } finally {
+      await second.stop()
+    }
+    assert.equal(keysOf(url, '/patchbay/'), ['/patchbay/format'])
+  })
+})
+
 function registryOf(url: string, own: OwnRecords): EtcdRegistry {
   return new EtcdRegistry({
     endpoints: [url],

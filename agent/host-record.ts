@@ -8,8 +8,10 @@
  * reached. The short one says who is there, and so who may be given the name or the address of another.
  */
 import { randomBytes } from 'node:crypto'
-import type { Condition, Etcd } from './etcd/etcd.ts'
-import { put } from './etcd/etcd.ts'
+import { FORMAT } from '../lib/config/format.ts'
+import type { Condition, Etcd, Operation } from './etcd/etcd.ts'
+import { NO_LEASE, put } from './etcd/etcd.ts'
+import { FORMAT_KEY, refuseNewerRegistry } from './registry.ts'
 import { type HostValue, hostFromValue } from './registry-value.ts'
 
 /** The leases' ids, remembered over restarts of the agent. */
@@ -80,12 +82,22 @@ export class HostRecord {
       const unchanged: Condition =
         before === undefined ? { key: this.#key, absent: true } : { key: this.#key, since: before.modRevision }
       const operations = [
+        ...(await this.#formatOperations()),
         put(this.#key, JSON.stringify(record), leases.records),
         put(presenceKey(prefix, host), machine, leases.presence)
       ]
       if ((await this.#etcd.txn([unchanged], operations, [], CALL_MS)).succeeded) return
       signal.throwIfAborted()
     }
+  }
+
+  /** @returns what writes down the form of the registry, when nobody has @throws {FormatError} */
+  async #formatOperations(): Promise<readonly Operation[]> {
+    const key = `${this.#options.prefix}/${FORMAT_KEY}`
+    const present = await this.#etcd.get(key, CALL_MS)
+    if (present === undefined) return [put(key, String(FORMAT), NO_LEASE)]
+    refuseNewerRegistry(present.value)
+    return []
   }
 
   /** @returns false when one of the leases has ended */

@@ -8,6 +8,7 @@
  */
 
 import type { Attachment } from '../lib/attachment.ts'
+import { FormatError, refuseNewer, withFormat } from '../lib/config/format.ts'
 import { type Json, jsonText, parseJson } from '../lib/config/json.ts'
 import { jsonOf } from '../lib/config/plain-json.ts'
 import { Section } from '../lib/config/section.ts'
@@ -24,17 +25,18 @@ export class LocalStore implements EtcdLeaseStore {
   readonly #endpoints = new Map<string, LocalEndpoint>()
   readonly #addresses = new Map<string, HeldAddresses>()
 
+  /** @throws {FormatError} where a newer agent has left more than this one understands: without it, containers would be cut off */
   constructor(directory: string) {
     this.#directory = directory
     this.endpoints = this.#endpoints
     this.addresses = this.#addresses
     for (const part of ['endpoints', 'addresses']) ensureDirectory(`${directory}/${part}`, 0o700)
-    for (const text of this.#read('endpoints')) {
-      const one = readFile(text, readEndpoint)
+    for (const path of this.#paths('endpoints')) {
+      const one = readFile(path, readEndpoint)
       if (one !== undefined) this.#endpoints.set(attachmentKey(one), one)
     }
-    for (const text of this.#read('addresses')) {
-      const one = readFile(text, readHeld)
+    for (const path of this.#paths('addresses')) {
+      const one = readFile(path, readHeld)
       if (one !== undefined) this.#addresses.set(heldKey(one), one)
     }
   }
@@ -66,29 +68,26 @@ export class LocalStore implements EtcdLeaseStore {
   }
 
   read(): EtcdLeases | undefined {
-    try {
-      const file = new Section(parseJson(readText(`${this.#directory}/leases.json`) ?? ''))
-      return { presence: BigInt(required(file.text('presence'))), records: BigInt(required(file.text('records'))) }
-    } catch {
-      return undefined
-    }
+    return readFile(`${this.#directory}/leases.json`, file => ({
+      presence: BigInt(required(file.text('presence'))),
+      records: BigInt(required(file.text('records')))
+    }))
   }
 
   write(ids: EtcdLeases): void {
     const json = jsonOf({ presence: String(ids.presence), records: String(ids.records) })
-    writeAtomic(`${this.#directory}/leases.json`, `${jsonText(json)}\n`, 0o600, false)
+    writeAtomic(`${this.#directory}/leases.json`, `${jsonText(withFormat(json))}\n`, 0o600, false)
   }
 
-  #names(part: string): readonly string[] {
-    return listDirectory(`${this.#directory}/${part}`).filter(name => name.endsWith('.json') && !name.startsWith('.'))
-  }
-
-  #read(part: string): readonly string[] {
-    return this.#names(part).map(name => readText(`${this.#directory}/${part}/${name}`) ?? '')
+  #paths(part: string): readonly string[] {
+    const names = listDirectory(`${this.#directory}/${part}`)
+    return names
+      .filter(name => name.endsWith('.json') && !name.startsWith('.'))
+      .map(name => `${this.#directory}/${part}/${name}`)
   }
 
   #write(part: string, key: string, json: Json): void {
-    writeAtomic(this.#path(part, key), `${jsonText(json)}\n`, 0o600, false)
+    writeAtomic(this.#path(part, key), `${jsonText(withFormat(json))}\n`, 0o600, false)
   }
 
   #path(part: string, key: string): string {
@@ -119,14 +118,17 @@ function heldToJson(held: HeldAddresses): Json {
   return jsonOf({ attachment: attachmentToJson(held), pool: held.pool, ips: held.ips })
 }
 
-/** undefined for a file that is torn, or of another version. */
-function readFile<T>(text: string, read: (file: Section) => T): T | undefined {
+/** @returns undefined for a file that is torn, or not there @throws {FormatError} */
+function readFile<T>(path: string, read: (file: Section) => T): T | undefined {
   try {
-    const file = new Section(parseJson(text))
+    const json = parseJson(readText(path) ?? '')
+    refuseNewer(json, JSON.stringify(path))
+    const file = new Section(json)
     const one = read(file)
     file.finish()
     return one
-  } catch {
+  } catch (error) {
+    if (error instanceof FormatError) throw error
     return undefined
   }
 }

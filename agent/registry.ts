@@ -2,6 +2,7 @@
 
 import type { Attachment } from '../lib/attachment.ts'
 import { CniError, TRY_AGAIN_LATER } from '../lib/cni/error.ts'
+import { FORMAT, FormatError } from '../lib/config/format.ts'
 import type { AddressOwner } from './endpoint.ts'
 
 /** One entry of what is followed. `name` is its key below the place followed. */
@@ -101,6 +102,17 @@ export interface Registry {
   ) => Promise<number | undefined>
   /** Takes an address or a name unless somebody else has it. @returns its owner when that is not `owner` */
   readonly claim: (key: string, owner: AddressOwner, milliseconds: number) => Promise<AddressOwner | undefined>
+}
+
+/**
+ * Of which form all the rest is: a number, as in files (lib/config/format.ts); where it is absent, 1. It is the cluster's: whoever writes
+ * a greater one has seen to it that every host can read that.
+ */
+export const FORMAT_KEY = 'format'
+
+/** @throws {FormatError} for the form of a registry that this agent does not know */
+export function refuseNewerRegistry(value: string): void {
+  if (!(Number(value) <= FORMAT)) throw new FormatError('the registry', value.slice(0, 20))
 }
 
 export function endpointPrefix(vni: number): string {

@@ -40,7 +40,7 @@ for (const file of readdirSync(FOLDER).filter(name => name.endsWith('.yaml'))) {
     for (const document of documents) {
       const Model = MODELS.get(document.kind)
       assert.ok(Model)
-      new Model(document as never).validate()
+      assert.equal(unknownKeys(new Model(document as never)), [], document.kind)
     }
     const config = documents.find(one => one.kind === 'ConfigMap')?.['data'] as Record<string, string>
     for (const [name, text] of Object.entries(config)) {
@@ -64,6 +64,36 @@ for (const file of readdirSync(FOLDER).filter(name => name.endsWith('.yaml'))) {
   })
 }
 
+/**
+ * Judges an object by its schema. The API passes over keys that it does not know, and so do the validators: they never look at them.
+ * @returns the paths of keys that the validator has not read
+ * @throws Error when a value is wrong or missing
+ */
+function unknownKeys(model: { readonly validate: () => void }): readonly string[] {
+  const unread = new Set<string>()
+  const watched = watch(model, '', unread)
+  watched.validate()
+  return [...unread]
+}
+
+/** The same object; what is read of it goes out of `unread`, which has all its keys. */
+function watch<T extends object>(value: T, path: string, unread: Set<string>): T {
+  for (const key of Object.keys(value)) unread.add(`${path}/${key}`)
+  const seen = new Map<string, object>()
+  return new Proxy(value, {
+    get: (target, key) => {
+      const member: unknown = Reflect.get(target, key)
+      if (typeof key === 'symbol') return member
+      const at = `${path}/${key}`
+      unread.delete(at)
+      if (typeof member !== 'object' || member === null) return member
+      const known = seen.get(at) ?? watch(member, at, unread)
+      seen.set(at, known)
+      return known
+    }
+  })
+}
+
 /** Each option is one of the command's. */
 function judgeArguments([verb, ...rest]: readonly string[]): void {
   if (verb === 'agent') assert.equal(rest, ['--config=/config/agent.json'])
@@ -78,7 +108,20 @@ test('what the API would refuse is found', () => {
   const [daemon] = documentsOf('overlay.yaml').filter(one => one.kind === 'DaemonSet')
   const broken = JSON.parse(JSON.stringify(daemon))
   broken.spec.template.spec.containers[0].securityContext.readOnlyRootFilesystem = 'yes'
-  assert.throws(() => new DaemonSet(broken).validate(), /readOnlyRootFilesystem/)
+  assert.throws(() => unknownKeys(new DaemonSet(broken)), /readOnlyRootFilesystem/)
+})
+
+test('what the API would pass over is found, at the top and deep inside', () => {
+  const [daemon] = documentsOf('overlay.yaml').filter(one => one.kind === 'DaemonSet')
+  const broken = JSON.parse(JSON.stringify(daemon))
+  broken.specs = {}
+  broken.metadata.label = {}
+  broken.spec.template.spec.containers[0].securityContext.readOnlyRootFileSystem = true
+  assert.equal(unknownKeys(new DaemonSet(broken)).toSorted(), [
+    '/metadata/label',
+    '/spec/template/spec/containers/0/securityContext/readOnlyRootFileSystem',
+    '/specs'
+  ])
 })
 
 test.run()

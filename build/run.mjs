@@ -19,6 +19,7 @@ const TASKS = {
   lock: { script: 'build/lock.ts', args: ['--write'] },
   test: { script: 'build/test.ts' },
   'in-guest': { script: 'build/in-guest.ts', first: ['build:wanted'] },
+  'test:arm64': { script: 'build/arm64.ts' },
   'test:guest': { script: 'build/test.ts', args: ['--suites=guest'] },
   check: { script: 'node_modules/typescript/bin/tsc', args: ['-p', '.'], first: ['check:page'] },
   'check:page': { script: 'node_modules/typescript/bin/tsc', args: ['-p', 'cli/ui/page'] },

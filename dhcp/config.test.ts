@@ -1,10 +1,13 @@
 /** What is read from configurations, command lines and lease files. */
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type Json, parseJson } from '../lib/config/json.ts'
 import { parseAddress } from '../lib/ip/address.ts'
 import { parsePrefix } from '../lib/ip/prefix.ts'
 import { assert, suite, throwsLike } from '../lib/testing/suite.ts'
 import { parseFlags } from './flags.ts'
-import { type Lease, leaseFromText, leaseToText } from './lease.ts'
+import { type Lease, LeaseStore, leaseFromText, leaseToText } from './lease.ts'
 import { ANY_ADDRESS } from './message.ts'
 import { clientIdOf, readOptionsConfig } from './options-config.ts'
 import { client6Of } from './v6/exchange.ts'
@@ -158,16 +161,42 @@ const LEASE_6: Lease = {
 test('a lease file tells the same lease; of another boot, torn or changed it tells none', () => {
   for (const lease of [LEASE, LEASE_6]) {
     const text = leaseToText(lease, 'boot1')
-    const read = leaseFromText(text, 'boot1')
+    const read = leaseFromText(text, 'boot1', 'file')
     assert.equal(read, lease)
-    assert.is(leaseFromText(text, 'boot2'), undefined)
+    assert.is(leaseFromText(text, 'boot2', 'file'), undefined)
     for (let length = 0; length < text.length; length += 1)
-      assert.is(leaseFromText(text.slice(0, length), 'boot1'), undefined)
+      assert.is(leaseFromText(text.slice(0, length), 'boot1', 'file'), undefined)
     const file = JSON.parse(text)
     const own = lease === LEASE ? ['server', 'provide', 'clientId'] : ['serverDuid', 'duid', 'iaid']
     for (const key of ['attachment', 'netns', 'mac', 'address', 'renewAt', ...own]) {
-      assert.is(leaseFromText(JSON.stringify({ ...file, [key]: { x: 1 } }), 'boot1'), undefined, key)
+      assert.is(leaseFromText(JSON.stringify({ ...file, [key]: { x: 1 } }), 'boot1', 'file'), undefined, key)
     }
+  }
+})
+
+test('a lease file of a newer daemon is told and stays; of an older one it is read', () => {
+  const file = JSON.parse(leaseToText(LEASE, 'boot1'))
+  const { format, ...older } = file
+  assert.is(format, 1)
+  assert.equal(leaseFromText(JSON.stringify(older), 'boot1', 'file'), LEASE)
+  const directory = mkdtempSync(join(tmpdir(), 'patchbay-leases-'))
+  try {
+    const store = new LeaseStore(directory, 'boot1')
+    store.put(LEASE)
+    const path = join(directory, 'leases', readdirSync(join(directory, 'leases'))[0] ?? '')
+    writeFileSync(path, JSON.stringify({ ...file, format: 2 }))
+    const said: string[] = []
+    assert.equal(
+      store.read(line => said.push(line)),
+      []
+    )
+    assert.match(
+      said.join(),
+      /^read ".*\.json": it is of format 2, and this version of Patchbay knows 1: it is not renewed/
+    )
+    assert.ok(existsSync(path))
+  } finally {
+    rmSync(directory, { recursive: true })
   }
 })
 

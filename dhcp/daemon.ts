@@ -67,7 +67,7 @@ export class DhcpDaemon {
 
   /** Takes over what the last daemon left. */
   async start(): Promise<void> {
-    for (const lease of this.#options.store.read()) this.#adopt(lease)
+    for (const lease of this.#options.store.read(this.#options.log)) this.#adopt(lease)
     syncHeld(this.#options.socket, [...this.#renewals.values()].map(attachmentOf))
     await this.#sweep()
     this.#sweeper = setInterval(() => {

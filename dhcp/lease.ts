@@ -9,6 +9,7 @@
 import { createHash } from 'node:crypto'
 import type { Attachment } from '../lib/attachment.ts'
 import { readAddress, readMac, readPrefix } from '../lib/config/addresses.ts'
+import { FORMAT_ADVICE, FormatError, refuseNewer, withFormat } from '../lib/config/format.ts'
 import { type Json, jsonText, parseJson } from '../lib/config/json.ts'
 import { jsonOf, type PlainObject } from '../lib/config/plain-json.ts'
 import { Section } from '../lib/config/section.ts'
@@ -50,16 +51,21 @@ export class LeaseStore {
     ensureDirectory(this.#directory, 0o700)
   }
 
-  /** Those of this boot; files that tell of none are removed. */
-  read(): readonly Lease[] {
-    const leases: Lease[] = []
-    for (const name of listDirectory(this.#directory)) {
-      const path = `${this.#directory}/${name}`
-      const lease = leaseFromText(readText(path) ?? '', this.#boot)
+  /** Those of this boot; files that tell of none are removed, unless a newer daemon has written them. @param log is told of those */
+  read(log: (line: string) => void): readonly Lease[] {
+    return listDirectory(this.#directory).flatMap(name => this.#read(`${this.#directory}/${name}`, log))
+  }
+
+  #read(path: string, log: (line: string) => void): readonly Lease[] {
+    try {
+      const lease = leaseFromText(readText(path) ?? '', this.#boot, JSON.stringify(path))
       if (lease === undefined) removeFile(path)
-      else leases.push(lease)
+      return lease === undefined ? [] : [lease]
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error
+      log(`${error.message}: it is not renewed (${FORMAT_ADVICE})`)
+      return []
     }
-    return leases
   }
 
   put(lease: Lease): void {
@@ -96,7 +102,7 @@ export function leaseToText(lease: Lease, boot: string): string {
     result: lease.result,
     isLost: lease.isLost
   }
-  return jsonText(jsonOf(file))
+  return jsonText(withFormat(jsonOf(file)))
 }
 
 function plainTerms(terms: Terms): PlainObject {
@@ -118,14 +124,21 @@ function plainTerms(terms: Terms): PlainObject {
   }
 }
 
-/** undefined for what is no lease of this boot, torn or of another version. */
-export function leaseFromText(text: string, boot: string): Lease | undefined {
+/**
+ * @param path the file's, ready to print
+ * @returns undefined for what is no lease of this boot, or torn
+ * @throws {FormatError}
+ */
+export function leaseFromText(text: string, boot: string, path: string): Lease | undefined {
   try {
-    const file = new Section(parseJson(text))
+    const json = parseJson(text)
+    refuseNewer(json, path)
+    const file = new Section(json)
     const lease = readLease(file)
     file.finish()
     return file.text('boot') === boot ? lease : undefined
-  } catch {
+  } catch (error) {
+    if (error instanceof FormatError) throw error
     return undefined
   }
 }

@@ -99,7 +99,7 @@ function buildNatives(clang: Clang, workshop: string): Readonly<Record<Arch, Nat
 }
 
 /** The C library of another processor is fetched when it is not there. */
-function toolsFor(clang: Clang, arch: Arch): Toolchain {
+export function toolsFor(clang: Clang, arch: Arch): Toolchain {
   if (arch !== process.arch) foreignMusl(clang, arch)
   return staticToolchain(clang, arch)
 }

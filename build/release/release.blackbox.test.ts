@@ -111,6 +111,10 @@ function dpkg(root: string, ...args: readonly string[]): string {
   return run('dpkg', [`--root=${root}`, '--force-depends', '--no-triggers', '--log=/dev/null', ...args])
 }
 
+function rpmAt(root: string, ...args: readonly string[]): string {
+  return run('rpm', ['--root', root, '--dbpath', '/var/lib/rpm', '--nosignature', ...args])
+}
+
 function filesBelow(directory: string): readonly string[] {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter(entry => !entry.isDirectory())
@@ -215,6 +219,28 @@ if (ENGINE === 'native') {
       judgeLint(deb)
     }))
 
+  test('the rpm of the command: installed, as it was packed, complete, and gone when it is erased', () =>
+    withDirectory(directory => {
+      const rpm = join(packed(directory, 'rpm'), `patchbay-${version}-1.${RPM_ARCH}.rpm`)
+      const root = join(directory, 'root')
+      mkdirSync(root)
+      rpmAt(root, '--install', '--nodeps', '--ignorearch', rpm)
+      rpmAt(root, '--verify', '--nodeps', 'patchbay')
+      assert.match(run(join(root, 'usr/bin/patchbay'), ['version']), `Patchbay v${version}`)
+      const unit = readFileSync(join(root, 'usr/lib/systemd/system/patchbay-dhcp.service'), 'utf8')
+      assert.match(unit, 'ExecStart=/usr/bin/patchbay dhcp')
+      wires(join(root, 'usr/lib/patchbay/native/bin'))
+      const bin = join(directory, 'bin')
+      run(join(root, 'usr/bin/patchbay'), ['install', bin])
+      judgeNames(bin)
+      wires(bin)
+      rpmAt(root, '--erase', 'patchbay')
+      assert.equal(
+        filesBelow(root).filter(path => !path.startsWith('var/lib/rpm/')),
+        []
+      )
+    }))
+
   test('the image: its libraries are all that the command needs, and it installs plugins into the host', () =>
     withDirectory(directory => {
       const layout = unpack(join(packed(directory, 'image'), `patchbay-${version}.oci.tar`), join(directory, 'layout'))
@@ -262,13 +288,12 @@ function judgeDebOfPlugins(deb: string, directory: string): void {
 function judgeRpmOfPlugins(rpm: string, directory: string): void {
   const root = join(directory, 'rpm')
   mkdirSync(root)
-  const at = ['--root', root, '--dbpath', '/var/lib/rpm', '--nosignature']
-  run('rpm', [...at, '--install', '--nodeps', '--ignorearch', rpm])
-  run('rpm', [...at, '--verify', '--nodeps', 'patchbay-cni'])
+  rpmAt(root, '--install', '--nodeps', '--ignorearch', rpm)
+  rpmAt(root, '--verify', '--nodeps', 'patchbay-cni')
   judgeNames(join(root, 'usr/libexec/cni'))
   assert.ok(statSync(join(root, 'usr/share/licenses/patchbay-cni/THIRD_PARTY_LICENSES')).size > 1000)
   wires(join(root, 'usr/libexec/cni'))
-  run('rpm', [...at, '--erase', 'patchbay-cni'])
+  rpmAt(root, '--erase', 'patchbay-cni')
   assert.not.ok(existsSync(join(root, 'usr/libexec/cni/bridge')))
 }
 

@@ -1,6 +1,8 @@
 /** What is known of the containers that `patchbay run` started: a directory each, with `state.json` and `log`. */
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { FORMAT, FormatError, refuseNewer } from '../../lib/config/format.ts'
+import { parseJson } from '../../lib/config/json.ts'
 import { ensureDirectory, readText, writeAtomic } from '../../lib/sys/files.ts'
 import type { Port } from './ports.ts'
 
@@ -40,29 +42,46 @@ export class ContainerStore {
 
   write(state: ContainerState): void {
     ensureDirectory(this.directoryOf(state.name), 0o700)
-    writeAtomic(join(this.directoryOf(state.name), 'state.json'), `${JSON.stringify(state)}\n`, 0o600, false)
+    writeAtomic(
+      join(this.directoryOf(state.name), 'state.json'),
+      `${JSON.stringify({ ...state, format: FORMAT })}\n`,
+      0o600,
+      false
+    )
   }
 
   has(name: string): boolean {
     return existsSync(this.directoryOf(name))
   }
 
+  /** @returns undefined when there is none, or its file is torn @throws {FormatError} */
   find(name: string): ContainerState | undefined {
-    const text = readText(join(this.directoryOf(name), 'state.json'))
+    const path = join(this.directoryOf(name), 'state.json')
+    const text = readText(path)
     if (text === undefined) return undefined
     try {
+      refuseNewer(parseJson(text), JSON.stringify(path))
       return JSON.parse(text)
-    } catch {
+    } catch (error) {
+      if (error instanceof FormatError) throw error
       return undefined
     }
   }
 
+  /** Those that this version can read; standard error is told of others. */
   list(): readonly ContainerState[] {
     if (!existsSync(this.#directory)) return []
     return readdirSync(this.#directory)
       .sort()
-      .map(name => this.find(name))
-      .filter(one => one !== undefined)
+      .flatMap(name => {
+        try {
+          return this.find(name) ?? []
+        } catch (error) {
+          if (!(error instanceof FormatError)) throw error
+          process.stderr.write(`patchbay: ${error.message}\n`)
+          return []
+        }
+      })
   }
 
   remove(name: string): void {

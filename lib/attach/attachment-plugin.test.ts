@@ -182,6 +182,32 @@ test('GC: an entry that cannot be removed keeps no address', () =>
     assert.equal(caller.keptByIpam, ['c1'])
   }))
 
+test('what a newer version has written down is refused with words: its addresses and it stay for that one', () =>
+  inFrame(({ caller, done }) => {
+    for (const containerId of ['c1', 'c2']) caller.ok('ADD', { containerId })
+    const path = join(caller.directory, 'state', caller.journal()[0] ?? '')
+    const own = readFileSync(path, 'utf8')
+    assert.is(JSON.parse(own).format, 1)
+    writeFileSync(path, JSON.stringify({ ...JSON.parse(own), format: 2 }))
+    done()
+    for (const command of ['ADD', 'DEL']) {
+      const { code, msg, details } = caller.fails(command)
+      assert.equal(
+        [code, msg.endsWith('c1:eth0.frame.json": it is of format 2, and this version of Patchbay knows 1')],
+        [50, true]
+      )
+      assert.match(details ?? '', /install that one again/)
+    }
+    assert.equal(done().includes('ipam DEL'), false)
+    // Others are not kept from being collected by it.
+    assert.match(caller.gc([]).stdout, /of eth0 of container \\"c1\\": it is of format 2/)
+    assert.equal(caller.keptByIpam, ['c1'])
+    assert.equal(caller.journal(), ['net1/c1:eth0.frame.json'])
+    writeFileSync(path, own)
+    caller.ok('DEL')
+    assert.equal([caller.leases.size, caller.journal().length], [1, 0])
+  }))
+
 test('addresses leased over the interface go before it', () =>
   inFrame(({ caller, done }) => {
     // Its name decides; what stands behind it here is the same.

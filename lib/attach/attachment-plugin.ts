@@ -13,6 +13,7 @@
 import { type Attachment, isAttachmentIn } from '../attachment.ts'
 import type { Plugin, Request } from '../cni/plugin.ts'
 import type { Result } from '../cni/result.ts'
+import { refuseNewer } from '../config/format.ts'
 import type { Json } from '../config/json.ts'
 import type { Kernel } from '../net/kernel.ts'
 import type { Recorded, Records } from '../state/records.ts'
@@ -227,6 +228,10 @@ function removeStale(session: Session, own: AttachmentPlugin, entries: readonly 
     let isLeft = true
     gone.attempt(() =>
       withLock(gone, own, () => {
+        refuseNewer(
+          entry,
+          `what is written down of ${attachment.ifName} of container ${JSON.stringify(attachment.containerId)}`
+        )
         removeMade(gone, entry, own)
         // What is written down about nothing any more keeps no address.
         isLeft = !gone.steps.isClean()

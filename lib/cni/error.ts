@@ -4,6 +4,7 @@
  * @source CNI specification 1.1.0, "Error"; codes 8 and 999 are libcni's
  */
 
+import { FORMAT_ADVICE, FormatError } from '../config/format.ts'
 import { type Json, JsonError, jsonNumber, jsonObject, jsonString, memberOf } from '../config/json.ts'
 import { ConfigError } from '../config/section.ts'
 import { errnoOf } from '../sys/errors.ts'
@@ -86,6 +87,7 @@ function withCode(error: Error, command: string): CniError {
   if (error instanceof JsonError) {
     return new CniError(DECODE_FAILURE, error.message, 'the text must be one JSON object in UTF-8')
   }
+  if (error instanceof FormatError) return new CniError(NOT_AVAILABLE, error.message, FORMAT_ADVICE)
   if (error instanceof NetnsError) return netnsError(error, command)
   return errnoError(error)
 }

@@ -9,6 +9,7 @@
  * On tmpfs like the socket: after a reboot nothing is held.
  */
 import type { Attachment } from '../attachment.ts'
+import { withFormat } from '../config/format.ts'
 import { jsonText } from '../config/json.ts'
 import { ensureDirectory, listDirectory, moveFile, readText, removeFile, writeAtomic } from '../sys/files.ts'
 import { attachmentFromText, attachmentKey, attachmentToJson } from './attachment.ts'
@@ -26,7 +27,7 @@ export function markHeld(socket: string, one: Attachment): void {
   ensureDirectory(heldDirectory(socket), 0o700)
   ensureDirectory(releasedDirectory(socket), 0o700)
   const path = `${heldDirectory(socket)}/${attachmentKey(one)}`
-  if (readText(path) === undefined) writeAtomic(path, `${jsonText(attachmentToJson(one))}\n`, 0o600, false)
+  if (readText(path) === undefined) writeAtomic(path, `${jsonText(withFormat(attachmentToJson(one)))}\n`, 0o600, false)
 }
 
 /** The daemon: when the attachment holds nothing any more. */

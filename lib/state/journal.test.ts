@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Attachment } from '../attachment.ts'
+import { FormatError } from '../config/format.ts'
 import { jsonNull, jsonText, memberOf, parseJson } from '../config/json.ts'
 import { assert, suite } from '../testing/suite.ts'
 import { Journal } from './journal.ts'
@@ -29,11 +30,11 @@ test('write and read: one file per attachment and plugin, closed to others', () 
     assert.is(journal.read(of('c1', 'eth0')), undefined)
     journal.write(of('c1', 'eth0'), entry)
     const path = join(stateDir, 'net.a', 'c1:eth0.bridge.json')
-    assert.equal(JSON.parse(readFileSync(path, 'utf8')), { veth: 'veth1a2b3c4d' })
+    assert.equal(JSON.parse(readFileSync(path, 'utf8')), { veth: 'veth1a2b3c4d', format: 1 })
     assert.is(statSync(path).mode & 0o777, 0o600)
     assert.is(statSync(join(stateDir, 'net.a')).mode & 0o777, 0o700)
     const read = journal.read(of('c1', 'eth0'))
-    assert.is(read && jsonText(read), '{"veth":"veth1a2b3c4d"}')
+    assert.is(read && jsonText(read), '{"veth":"veth1a2b3c4d","format":1}')
   }))
 
 test('list: only this plugin, only this network, dots in names are no obstacle', () =>
@@ -89,6 +90,25 @@ test('a torn file is an attachment whose details are lost', () =>
         [[of('c1', 'eth0'), '{}']]
       )
     }
+  }))
+
+test('format: what 0.1.0 wrote has none; what a newer version wrote is refused and stays, but is listed', () =>
+  inScratch(stateDir => {
+    const journal = new Journal({ network: 'n', plugin: 'bridge', stateDir })
+    journal.write(of('c1', 'eth0'), entry)
+    const path = join(stateDir, 'n', 'c1:eth0.bridge.json')
+    const judge = (text: string): void => {
+      writeFileSync(path, text)
+      journal.read(of('c1', 'eth0'))
+      journal.readForRemoval(of('c1', 'eth0'))
+    }
+    for (const text of ['{"veth":"v"}', '{"veth":"v","format":1}', '{"format":1,"new":{}}']) judge(text)
+    for (const format of ['2', '1e3', '"1"', 'null', '{}']) {
+      const isNewer = (error: Error): boolean => error instanceof FormatError && error.message.includes(path)
+      assert.throws(() => judge(`{"veth":"v","format":${format}}`), isNewer)
+      assert.throws(() => journal.readForRemoval(of('c1', 'eth0')), isNewer)
+    }
+    assert.is(journal.list().length, 1)
   }))
 
 test('remove: absent is fine, the last one takes the directory with it', () =>

@@ -10,6 +10,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { Attachment } from '../attachment.ts'
+import { refuseNewer, withFormat } from '../config/format.ts'
 import { type Json, jsonObject, jsonString, jsonText, memberOf, parseJson, withMember } from '../config/json.ts'
 import { hex } from '../ip/mac.ts'
 import { errnoOf } from '../sys/errors.ts'
@@ -88,7 +89,7 @@ export class Journal extends Records {
 
   override write(attachment: Attachment, entry: Json): void {
     const path = this.path(attachment)
-    const text = jsonText(this.#isLong(attachment) ? withOwner(entry, attachment) : entry)
+    const text = jsonText(withFormat(this.#isLong(attachment) ? withOwner(entry, attachment) : entry))
     for (let tries = 1; ; tries += 1) {
       try {
         // Not made durable: what it tells of does not survive a power cut either.
@@ -103,13 +104,14 @@ export class Journal extends Records {
   }
 
   override read(attachment: Attachment): Json | undefined {
-    return readEntry(this.path(attachment))
+    const path = this.path(attachment)
+    return known(readEntry(path), path)
   }
 
   override readForRemoval(attachment: Attachment): Json | undefined {
     const path = this.path(attachment)
     const entry = readEntry(path)
-    if (entry !== undefined) return entry
+    if (entry !== undefined) return known(entry, path)
     // The writer may have been killed before it began, with nothing made but the directory.
     removeUnfinished(path)
     removeEmptyDirectory(this.#directory)
@@ -145,6 +147,12 @@ export class Journal extends Records {
   #isLong({ containerId, ifName }: Attachment): boolean {
     return containerId.length + 3 * ifName.length + this.#ending.length > LONGEST_NAME
   }
+}
+
+/** @throws {FormatError} */
+function known(entry: Json | undefined, path: string): Json | undefined {
+  if (entry !== undefined) refuseNewer(entry, JSON.stringify(path))
+  return entry
 }
 
 function hashOf({ containerId, ifName }: Attachment): string {

@@ -24,7 +24,7 @@ test('write and read: the name that the reference plugin gives the file', () =>
     files.write(C1, parseJson('{"mtu":1500}'))
     assert.equal(readdirSync(directory), ['c1_eth0.json'])
     const saved = files.read(C1)
-    assert.is(saved && jsonText(saved), '{"mtu":1500,"network":"net1","containerID":"c1","ifName":"eth0"}')
+    assert.is(saved && jsonText(saved), '{"mtu":1500,"network":"net1","containerID":"c1","ifName":"eth0","format":1}')
   }))
 
 test("list: the attachments of the network; files that do not say whose they are, or lie under another name, are others'", () =>
@@ -38,6 +38,17 @@ test("list: the attachments of the network; files that do not say whose they are
       files.list().map(one => one.attachment),
       [C1]
     )
+  }))
+
+test('what a newer version wrote is refused; the reference’s files have no format', () =>
+  inScratch(directory => {
+    const files = new SavedFiles(directory, 'net1')
+    writeFileSync(join(directory, 'c1_eth0.json'), '{"mtu":1400}')
+    assert.ok(files.read(C1))
+    writeFileSync(join(directory, 'c1_eth0.json'), '{"mtu":1400,"format":2}')
+    for (const read of [() => files.read(C1), () => files.readForRemoval(C1)]) {
+      assert.throws(read, /c1_eth0\.json": it is of format 2, and this version of Patchbay knows 1$/)
+    }
   }))
 
 test('readForRemoval and list: what a killed writer began is cleared away', () =>

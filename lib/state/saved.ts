@@ -7,6 +7,7 @@
  */
 import { readdirSync } from 'node:fs'
 import type { Attachment } from '../attachment.ts'
+import { refuseNewer, withFormat } from '../config/format.ts'
 import { type Json, jsonObject, jsonString, jsonText, memberOf, parseJson, withMember } from '../config/json.ts'
 import { errnoOf } from '../sys/errors.ts'
 import {
@@ -33,7 +34,7 @@ export class SavedFiles extends Records {
 
   override write(attachment: Attachment, entry: Json): void {
     const path = this.#path(attachment)
-    const saved = withOwner(entry, attachment)
+    const saved = withFormat(withOwner(entry, attachment))
     for (let tries = 1; ; tries += 1) {
       try {
         writeSingly(path, `${jsonText(saved, 1)}\n`, 0o600)
@@ -47,14 +48,15 @@ export class SavedFiles extends Records {
   }
 
   override read(attachment: Attachment): Json | undefined {
-    return readObject(this.#path(attachment))
+    const path = this.#path(attachment)
+    return known(readObject(path), path)
   }
 
   override readForRemoval(attachment: Attachment): Json | undefined {
     const path = this.#path(attachment)
     const saved = readObject(path)
     if (saved === undefined) removeUnfinished(path)
-    return saved
+    return known(saved, path)
   }
 
   /** Files of other implementations do not tell whose they are: never. */
@@ -89,6 +91,12 @@ export class SavedFiles extends Records {
       throw fileError('list', this.#directory, error)
     }
   }
+}
+
+/** @throws {FormatError} */
+function known(saved: Json | undefined, path: string): Json | undefined {
+  if (saved !== undefined) refuseNewer(saved, JSON.stringify(path))
+  return saved
 }
 
 function nameOf({ containerId, ifName }: Attachment): string {

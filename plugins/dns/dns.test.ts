@@ -51,7 +51,8 @@ test('what is written down, the result, and a DEL by ids alone; lo is up', () =>
       addresses: ['10.4.0.2', 'fd00::2'],
       domain: 'lab.example',
       upstreams: ['192.0.2.53'],
-      cluster: true
+      cluster: true,
+      format: 1
     })
     assert.ok(kernel.open(BOX).links.get('lo').isUp)
     caller.ok('CHECK', named)
