@@ -53,6 +53,9 @@ function similarPlace(keys: readonly string[], key: string): number {
  * ignores case would take them for this one.
  */
 export function withMember(json: Json, key: string, value: Json): Json {
+  if (!hasSimilar(json.keys, key)) {
+    return { type: 'object', text: '', keys: json.keys.concat([key]), items: json.items.concat([value]) }
+  }
   const lower = key.toLowerCase()
   const keys: string[] = []
   const items: Json[] = []
@@ -65,6 +68,11 @@ export function withMember(json: Json, key: string, value: Json): Json {
   keys.push(key)
   items.push(value)
   return { type: 'object', text: '', keys, items }
+}
+
+function hasSimilar(keys: readonly string[], key: string): boolean {
+  for (const name of keys) if (name === key) return true
+  return similarPlace(keys, key) >= 0
 }
 
 function compactText(json: Json): string {

@@ -45,7 +45,7 @@ export function configureInterface(net: Net, link: Link, setup: InterfaceSetup):
       routed.some(one => one === prefix)
     )
   )
-  const routes = routesOf(setup, link.index)
+  const routes = routesOf(setup, routed, link.index)
   const isWaiting = hasIpv6 && detect
   const areThere = net.bringUp(link.index, { addresses, alias: setup.alias, routes: isWaiting ? [] : routes })
   if (isWaiting) awaitDetection(net, link)

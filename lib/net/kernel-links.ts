@@ -18,6 +18,7 @@ import {
   IFNAMSIZ,
   type LinkInfoAttribute,
   type LinkMessage,
+  questionAbout,
   RTEXT_FILTER_SKIP_STATS,
   RTM_DELLINK,
   RTM_GETLINK,
@@ -122,7 +123,7 @@ export class KernelLinks extends Links {
   }
 
   override list(): readonly Link[] {
-    const payload = encodeLink({ ...EMPTY_LINK, extMask: RTEXT_FILTER_SKIP_STATS })
+    const payload = questionAbout({ ...EMPTY_LINK, extMask: RTEXT_FILTER_SKIP_STATS })
     return this.#conn.dump('list', 'links', RTM_GETLINK, payload).map(linkOf)
   }
 
@@ -233,7 +234,7 @@ function groupRequest(index: number, groupId: number): Request {
 }
 
 function getRequest(operation: string, object: string, by: LinkMessage): Request {
-  const payload = encodeLink({ ...by, extMask: RTEXT_FILTER_SKIP_STATS })
+  const payload = questionAbout({ ...by, extMask: RTEXT_FILTER_SKIP_STATS })
   return { operation, object, type: RTM_GETLINK, flags: 0, payload, answer: 'message' }
 }
 
