@@ -63,9 +63,9 @@ export class OwnerFiles {
   /**
    * Every address that the owner may hold; what it holds no longer may be among them.
    *
-   * @param file what `read` says of the owner, where that is known
+   * @param file what `read` says of the owner
    */
-  addressesOf(owner: Attachment, file: OwnerFile | undefined = this.read(owner)): readonly string[] {
+  addressesOf(owner: Attachment, file: OwnerFile | undefined): readonly string[] {
     if (!isAttachment(owner)) return []
     const addresses = (file?.addresses ?? []).slice(0)
     const name = fileName(owner)

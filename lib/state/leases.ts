@@ -179,8 +179,9 @@ export class LeaseDirectory {
     this.#cover()
     for (const lease of leases) removeFile(this.#leasePath(lease.address))
     for (const { owner } of leases) {
-      if (owner !== undefined && this.#verified(owner, this.#owners.addressesOf(owner)).length === 0)
-        this.#owners.remove(owner)
+      if (owner === undefined) continue
+      const known = this.#owners.addressesOf(owner, this.#owners.read(owner))
+      if (this.#verified(owner, known).length === 0) this.#owners.remove(owner)
     }
   }
 
