@@ -17,9 +17,9 @@ import { messageOf } from '../../lib/sys/errors.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Named, Zone } from '../names/zone.ts'
 import { type Entry, type Following, type Registry, SERVICES } from '../registry.ts'
-import type { Balanced, Traffic, Way } from './balance-table.ts'
 import { Client } from './client.ts'
 import { balancedAt } from './client-rules.ts'
+import type { Balanced, Traffic, Way } from './layout.ts'
 import { Presence } from './presence.ts'
 import { type ServiceRecord, serviceFromValue } from './record.ts'
 import { type MemberTraffic, TrafficTotals } from './traffic.ts'
@@ -61,6 +61,12 @@ export class Services {
   readonly #known = new Map<string, ServiceRecord>()
   /** What of a service clients are given, as long as it is the same. */
   readonly #balanced = new Map<string, readonly Balanced[]>()
+  /** Services by network and alias. */
+  readonly #called = new Map<string, Set<string>>()
+  /** Whose members may be others by now. */
+  readonly #stale = new Set<string>()
+  /** By network, until something there changes. */
+  readonly #wanted = new Map<string, readonly Balanced[]>()
   readonly #clients = new Map<string, Client>()
   /** Namespaces in which nothing of ours is. */
   readonly #clean = new Set<string>()
@@ -83,7 +89,7 @@ export class Services {
 
   start(): void {
     const { registry, zone, metrics, compareSeconds } = this.#options
-    zone.changed = network => this.#touch(network)
+    zone.changed = (network, names) => this.#touch(network, names)
     this.#presence = new Presence(registry, () => {
       for (const one of this.#known.values()) this.#touch(one.network)
     })
@@ -176,7 +182,7 @@ export class Services {
     this.#isSynced = true
     this.#keepAll()
     // What an agent before has left is looked for once, whether or not there are services.
-    for (const one of this.#options.zone.all()) this.#touch(one.network)
+    for (const network of new Set([...this.#options.zone.all()].map(one => one.network))) this.#touch(network)
     this.#schedule()
   }
 
@@ -194,7 +200,10 @@ export class Services {
   learn(record: ServiceRecord): void {
     const before = this.#known.get(record.name)
     if (before !== undefined && before.network !== record.network) this.#forget(record.name)
+    else if (before !== undefined) this.#called.get(calledIn(before))?.delete(record.name)
     this.#known.set(record.name, record)
+    const called = this.#called.get(calledIn(record)) ?? new Set()
+    this.#called.set(calledIn(record), called.add(record.name))
     this.#balanced.delete(record.name)
     this.#options.zone.setService(record.network, record.name, { alias: record.alias, addresses: record.vips })
     this.#touch(record.network)
@@ -208,6 +217,8 @@ export class Services {
     const record = this.#known.get(name)
     if (record === undefined) return
     this.#known.delete(name)
+    this.#called.get(calledIn(record))?.delete(name)
+    if (this.#called.get(calledIn(record))?.size === 0) this.#called.delete(calledIn(record))
     this.#balanced.delete(name)
     this.#failed.delete(name)
     this.#options.zone.deleteService(record.network, name)
@@ -222,9 +233,19 @@ export class Services {
     return this.#options.zone.bearersOf(network, alias)
   }
 
-  /** Brings about what follows from a change, once for all that come in the same moment. */
-  #touch(network: string): void {
+  /**
+   * Brings about what follows from a change, once for all that come in the same moment.
+   *
+   * @param names of whom; of anybody when undefined
+   */
+  #touch(network: string, names?: readonly string[]): void {
     this.#dirty.add(network)
+    const all =
+      names === undefined
+        ? [this.#servicesOf(network).map(one => one.name)]
+        : names.map(name => this.#called.get(`${network} ${name}`) ?? [])
+    for (const services of all) for (const one of services) this.#stale.add(one)
+    this.#wanted.delete(network)
     this.#schedule()
   }
 
@@ -288,9 +309,14 @@ export class Services {
   #apply(id: string, client: Client): void {
     const networks = new Set([...client.attachments.values()].map(one => one.network))
     if (![...networks].every(network => this.#options.isKnown(network))) return
-    const wanted = [...this.#known.values()].flatMap(one => (networks.has(one.network) ? this.balancedOf(one) : []))
-    this.#traffic.add(client, client.trafficBefore(wanted), true)
-    client.apply(wanted, way => this.isGone(way))
+    const wanted = [...networks].flatMap(network => this.#wantedOn(network))
+    if (wanted.length === 0) this.#count(client)
+    client.apply(wanted)
+    this.#traffic.add(
+      client,
+      client.cutGone(way => this.isGone(way)),
+      true
+    )
     this.#failed.delete(id)
     if (wanted.length > 0) return
     // What is not there need not be held open.
@@ -299,6 +325,15 @@ export class Services {
     this.#traffic.forgetClient(client)
     if (networks.size > 0) this.#clean.add(id)
     else this.#clean.delete(id)
+  }
+
+  /** What containers on a network are given: looked at once for all of them. */
+  #wantedOn(network: string): readonly Balanced[] {
+    const known = this.#wanted.get(network)
+    if (known !== undefined) return known
+    const made = this.#servicesOf(network).flatMap(one => this.balancedOf(one))
+    this.#wanted.set(network, made)
+    return made
   }
 
   /** Not only out of service for a while. */
@@ -311,6 +346,9 @@ export class Services {
 
   /** What clients are given of a service: the same objects as long as nothing is different. */
   balancedOf(record: ServiceRecord): readonly Balanced[] {
+    const before = this.#balanced.get(record.name)
+    if (before !== undefined && !this.#stale.has(record.name)) return before
+    this.#stale.delete(record.name)
     const members = this.membersOf(record)
       .filter(one => !one.isAway)
       .flatMap(one => one.addresses)
@@ -322,7 +360,6 @@ export class Services {
         record.isSticky
       )
     )
-    const before = this.#balanced.get(record.name)
     if (before !== undefined && textOf(before) === textOf(now)) return before
     this.#balanced.set(record.name, now)
     return now
@@ -386,6 +423,10 @@ export class Services {
     const members = record === undefined ? [] : this.membersOf(record)
     this.#traffic.keepOnly(service, new Set(members.flatMap(one => one.addresses.map(formatAddress))))
   }
+}
+
+function calledIn({ network, alias }: ServiceRecord): string {
+  return `${network} ${alias}`
 }
 
 function textOf(all: readonly Balanced[]): string {

@@ -125,8 +125,18 @@ function garbage(count: number): Scenario {
     }
   }
   const title = `bridge + host-local, GC of ${count} attachments`
-  const rest = { needs: BRIDGE_NEEDS, prepare, counted: false, slow: true, onlyNative: true }
-  return { id: `gc-${count}`, title, group: 'gc', ...rest }
+  return {
+    id: `gc-${count}`,
+    title,
+    group: 'gc',
+    needs: BRIDGE_NEEDS,
+    prepare,
+    counted: false,
+    slow: true,
+    ...(count > 100 ? { fewRuns: 2 } : {}),
+    onlyFor: 'native',
+    whyOnly: 'has no GC, or takes minutes'
+  }
 }
 
 /** A container's interfaces have names of their own, and so each call a file of its own. */

@@ -168,7 +168,9 @@ const QUESTIONS: Scenario = {
   group: 'names',
   needs: [...BRIDGE_NEEDS, 'dns'],
   counted: false,
-  slow: true,
+  fewRuns: 4,
+  onlyFor: 'native',
+  whyOnly: 'has no names, or the same agent',
   prepare: stage => {
     const names = new NamesHost(stage)
     const where = namedContainers(stage, names)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { instructionMeter } from './callgrind.ts'
 import { messageOf } from './failure.ts'
 import { whyNoKind } from './link-kinds.ts'
-import { closeCall, type Meter, measuredBy, peakMemory, run, timedCall } from './measure.ts'
+import { bareNodeCall, closeCall, type Meter, measuredBy, peakMemory, run, timedCall } from './measure.ts'
 import { type Contestant, command, type Round, type Scenario, Stage } from './scenario.ts'
 import { memoryChain, PLUGINS } from './scenarios.ts'
 import { type Sample, sampleOf } from './statistics.ts'
@@ -40,9 +40,12 @@ export interface RunOptions {
 }
 
 /** Under valgrind its start alone takes a minute. */
-const WITHOUT_INSTRUCTIONS = 'node'
+const NODE = 'node'
+const ENGINES: readonly string[] = ['reference', 'native', NODE]
 
 const WARM_UPS = 2
+/** Of others' rounds the Node engine takes part in every third: its time is Node's start, which differs little and takes longest. */
+const NODE_PAUSES = 3
 /** Counts of system calls differ by a retry or a timer at most, those of programs not at all. */
 const SYSTEM_CALL_ROUNDS = 3
 const PROGRAM_ROUNDS = 1
@@ -55,8 +58,9 @@ function whyNot(scenario: Scenario, { name, dir }: Contestant): ContestantResult
   if (scenario.withoutReference === true && name === 'reference') {
     return { state: 'absent', why: 'takes minutes to prepare' }
   }
-  if (scenario.onlyNative === true && (name === 'reference' || name === 'node')) {
-    return { state: 'absent', why: 'has no GC, or takes minutes' }
+  // Sets that were named on the command line are tried.
+  if (scenario.onlyFor !== undefined && ENGINES.includes(name) && name !== scenario.onlyFor) {
+    return { state: 'absent', why: scenario.whyOnly ?? `is for ${scenario.onlyFor} alone` }
   }
   const why = scenario.kind === undefined ? undefined : whyNoKind(scenario.kind)
   return why === undefined ? undefined : { state: 'not measurable', why }
@@ -97,9 +101,9 @@ export function runScenario(
       runner.round = startRunner(scenario, stage)
     })
   }
-  const count = scenario.slow === true ? Math.max(5, Math.ceil(runs / 5)) : runs
-  for (let i = 0; i < count; i += 1) {
+  for (let i = 0; i < roundsOf(scenario, runs); i += 1) {
     for (const { contestant, stage, round, rounds } of i % 2 === 0 ? runners : [...runners].reverse()) {
+      if (pauses(scenario, contestant, i)) continue
       guarded(contestant, () => rounds.push(stage.inside(round)))
     }
   }
@@ -113,6 +117,15 @@ export function runScenario(
   return { id: scenario.id, title: scenario.title, group: scenario.group, contestants: results }
 }
 
+function roundsOf({ slow, fewRuns }: Scenario, runs: number): number {
+  const count = slow === true ? Math.max(5, Math.ceil(runs / 5)) : runs
+  return Math.min(count, fewRuns ?? count)
+}
+
+function pauses({ onlyFor }: Scenario, { name }: Contestant, round: number): boolean {
+  return name === NODE && onlyFor !== NODE && round % NODE_PAUSES !== 0
+}
+
 /** What cannot be taken away goes with the sandbox. */
 export function closeStage(stage: Stage): void {
   try {
@@ -124,7 +137,7 @@ export function closeStage(stage: Stage): void {
 
 function startRunner(scenario: Scenario, stage: Stage): () => Round {
   const round = stage.inside(() => scenario.prepare(stage))
-  for (let i = 0; i < WARM_UPS; i += 1) stage.inside(round)
+  for (let i = 0; i < (scenario.fewRuns === undefined ? WARM_UPS : 1); i += 1) stage.inside(round)
   return round
 }
 
@@ -155,7 +168,7 @@ function countCalls(runner: Runner, strace: string, valgrind: string | undefined
     measuredBy(meter, () => Array.from({ length }, () => stage.inside(round)))
   const systemCalls = rounds(systemCallMeter(strace), SYSTEM_CALL_ROUNDS)
   const programs = rounds(programMeter(strace), PROGRAM_ROUNDS)
-  const isCounted = valgrind !== undefined && contestant.name !== WITHOUT_INSTRUCTIONS
+  const isCounted = valgrind !== undefined && contestant.name !== NODE
   const instructions = isCounted ? wherePossible(() => rounds(instructionMeter(valgrind), INSTRUCTION_ROUNDS)) : []
   const counts: Record<string, Counts> = {}
   for (const measure of Object.keys(systemCalls[0] ?? {})) {
@@ -231,8 +244,7 @@ export function fileSizes(contestant: Contestant): { readonly largest: number; r
 
 /** The bare start of the Node that runs this, with an empty program: the floor under the Node engine. */
 export function bareNode(runs: number): Sample {
-  const env = { PATH: '/usr/bin:/bin', NODE_NO_WARNINGS: '1' }
-  const call = timedCall('node', [process.execPath, '-e', '0'], env, '')
+  const call = bareNodeCall()
   for (let i = 0; i < WARM_UPS; i += 1) run(call)
   const times = Array.from({ length: runs }, () => run(call).amount)
   closeCall(call)
