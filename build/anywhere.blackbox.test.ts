@@ -17,7 +17,7 @@ withPrivateMounts(import.meta.filename)
 
 const test = suite(`build: any distribution, ${ENGINE}`)
 
-const PLUGINS = { names: pluginFolders().map(folder => folder.name) }
+const NAMES = pluginFolders().map(folder => folder.name)
 const BRIDGE = join(binDir(), 'bridge')
 
 function inDirectory(body: (directory: string) => void): void {
@@ -35,7 +35,7 @@ test('a root with nothing in it but the plugins: a container is wired, checked a
       readElf(readFileSync(BRIDGE)).segments.filter(one => one.type === PT_INTERP),
       []
     )
-    new OtherRoot(directory, BRIDGE, PLUGINS).wires()
+    new OtherRoot(directory).put(BRIDGE, NAMES).wires()
   }))
 
 test('a system of busybox and musl, as small distributions are', () =>
@@ -44,7 +44,7 @@ test('a system of busybox and musl, as small distributions are', () =>
     for (const folder of ['bin', 'lib']) mkdirSync(join(directory, folder))
     copyFileSync('/bin/busybox', join(directory, 'bin', 'sh'))
     copyFileSync(join('/lib', loader), join(directory, 'lib', loader))
-    new OtherRoot(directory, BRIDGE, { ...PLUGINS, starter: ['/bin/sh', '-c', '"$0" "$@"'] }).wires()
+    new OtherRoot(directory, ['/bin/sh', '-c', '"$0" "$@"']).put(BRIDGE, NAMES).wires()
   }))
 
 /** Since Linux 5.1 a new system call has the same number on all processors, from this one on. @source man 2 syscalls; unistd.h */

@@ -20,6 +20,8 @@ const TASKS = {
   test: { script: 'build/test.ts' },
   'in-guest': { script: 'build/in-guest.ts', first: ['build:wanted'] },
   'test:arm64': { script: 'build/arm64.ts' },
+  'test:upgrade': { script: 'build/upgrade.ts', first: ['build:wanted'] },
+  'test:bases': { script: 'build/bases.ts', first: ['build:wanted'] },
   'test:guest': { script: 'build/test.ts', args: ['--suites=guest'] },
   check: { script: 'node_modules/typescript/bin/tsc', args: ['-p', '.'], first: ['check:page'] },
   'check:page': { script: 'node_modules/typescript/bin/tsc', args: ['-p', 'cli/ui/page'] },

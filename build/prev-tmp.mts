@@ -1,0 +1,2 @@
+import { buildCommit } from './previous.ts'
+console.log(buildCommit(process.argv[2] ?? ''))
