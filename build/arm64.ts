@@ -23,7 +23,13 @@ const PROGRAM = join(DIRECTORY, 'patchbay-cni')
 const STAMP = join(DIRECTORY, 'inputs.sha256')
 const BIN = join(DIRECTORY, 'bin')
 /** A plugin of each sort at work, as far as the emulator knows its system calls; and what is the same for all. */
-const FILES = ['lib/cni/protocol.blackbox.test.ts']
+const FILES = [
+  'lib/cni/protocol.blackbox.test.ts',
+  'lib/cni/reference.blackbox.test.ts',
+  'lib/sys/directories.blackbox.test.ts',
+  'ipam/host-local/host-local.blackbox.test.ts',
+  'ipam/static/reservations.blackbox.test.ts'
+]
 const EMULATORS = ['qemu-aarch64', 'qemu-aarch64-static']
 
 /** @throws Error saying what to install */

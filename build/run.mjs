@@ -39,6 +39,8 @@ const TASKS = {
   image: { script: 'build/release/release.ts', args: ['--from-dist', '--only', 'image'] },
   e2e: { script: 'conformance/e2e.ts', first: ['build:wanted', 'image'] },
   fuzz: { script: 'fuzz/main.ts', first: ['build:wanted'] },
+  'release:version': { script: 'build/release/version.ts' },
+  'release:figures': { script: 'build/release/figures.ts' },
   release: { script: 'build/release/release.ts' },
   'plugins:install': { script: 'cli/main.ts', args: ['install'], first: ['build:wanted'] }
 }
