@@ -4,7 +4,7 @@
  */
 
 import { DecodeError } from '../lib/bytes/reader.ts'
-import { KernelEvents } from '../lib/netlink/conn.ts'
+import { KernelEvents } from '../lib/netlink/events.ts'
 import { decodeAddress, RTM_DELADDR, RTM_NEWADDR } from '../lib/netlink/rt/address.ts'
 import { decodeLink, RTM_DELLINK, RTM_NEWLINK } from '../lib/netlink/rt/link.ts'
 import { decodeNeighbour, type NeighbourMessage, RTM_DELNEIGH } from '../lib/netlink/rt/neighbour.ts'

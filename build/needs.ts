@@ -29,6 +29,7 @@ const NEEDS: ReadonlyMap<string, { readonly path?: string; readonly debianPackag
   ['setpriv', { debianPackage: 'util-linux' }],
   ['dig', { debianPackage: 'bind9-dnsutils' }],
   ['perl', { debianPackage: 'perl-base' }],
+  ['python3', { debianPackage: 'python3' }],
   ['drill', { debianPackage: 'ldnsutils' }],
   ['dnsperf', { debianPackage: 'dnsperf' }],
   ['resperf', { debianPackage: 'dnsperf' }],

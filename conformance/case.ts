@@ -92,6 +92,12 @@ export interface CallOptions {
   readonly keepAnswer?: boolean
 }
 
+/** The n-th attachment of a case, and whether its container has one already. */
+interface Which {
+  readonly n: number
+  readonly isSecond: boolean
+}
+
 const NETWORK = 'judgenet'
 const IPAM_NAME = 'judge-ipam'
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
@@ -217,20 +223,22 @@ export class Context {
     const netns = more.netns ?? this.world.newContainer()
     const ifName = more.ifName ?? (this.profile.role === 'loopback' ? 'lo' : 'eth0')
     const containerId = more.containerId ?? longId(n)
-    const parts = this.#parts(netns, ifName, n)
+    const isSecond = more.netns !== undefined
+    const parts = this.#parts(netns, ifName, { n, isSecond })
     const keys = this.profile.ownKeys?.(n) ?? (n === 0 ? {} : this.profile.second) ?? {}
     return { containerId, ifName, netns, parts, keys, result: undefined }
   }
 
-  #parts(netns: Netns, ifName: string, n: number): ResultParts {
+  #parts(netns: Netns, ifName: string, which: Which): ResultParts {
     const { role } = this.profile
-    if (role === 'chained') return this.#wire(netns, ifName, n)
+    if (role === 'chained') return this.#wire(netns, ifName, which)
     // Whom a meta plugin asks for addresses is its own business.
-    return role === 'meta' ? { interfaces: [], ips: [], routes: [], dns: {} } : addresses(n)
+    return role === 'meta' ? { interfaces: [], ips: [], routes: [], dns: {} } : addresses(which.n)
   }
 
-  /** What a bridge plugin before this one would have made. */
-  #wire(netns: Netns, ifName: string, n: number): ResultParts {
+  /** What a bridge plugin before this one would have made. The way out stays that of a container's first interface. */
+  #wire(netns: Netns, ifName: string, { n, isSecond }: Which): ResultParts {
+    const gateways = isSecond ? [] : ['10.88.0.1', 'fd88::1']
     const host = n === 0 ? 'judgehost' : `judgehost${n}`
     const name = netns.path.slice('/run/netns/'.length)
     if (n === 0) {
@@ -251,8 +259,7 @@ export class Context {
         `link set ${ifName} up`,
         `address add 10.88.0.${n + 5}/24 dev ${ifName}`,
         `address add fd88::${n + 5}/64 dev ${ifName} nodad`,
-        'route replace default via 10.88.0.1',
-        'route replace default via fd88::1'
+        ...gateways.map(gateway => `route replace default via ${gateway}`)
       ])
     )
     const mac = (link: string) => String(this.world.link(link)?.['address'])
@@ -266,10 +273,7 @@ export class Context {
         { address: `10.88.0.${n + 5}/24`, gateway: '10.88.0.1', interface: 2 },
         { address: `fd88::${n + 5}/64`, gateway: 'fd88::1', interface: 2 }
       ],
-      routes: [
-        { dst: '0.0.0.0/0', gw: '10.88.0.1' },
-        { dst: '::/0', gw: 'fd88::1' }
-      ],
+      routes: gateways.map(gw => ({ dst: gw.includes(':') ? '::/0' : '0.0.0.0/0', gw })),
       dns: { nameservers: ['10.88.0.1'] }
     }
   }

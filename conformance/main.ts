@@ -89,7 +89,7 @@ export async function conformance(argv: readonly string[]): Promise<number> {
     process.stderr.write(USAGE)
     return NO_VERDICT
   }
-  const why = whyNoSandbox() ?? whyNoEyes()
+  const why = whyNoSandbox('anybody') ?? whyNoEyes()
   if (why !== undefined) {
     process.stderr.write(`conformance: ${why}\n`)
     return NO_VERDICT

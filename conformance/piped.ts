@@ -21,6 +21,8 @@ export interface Ended {
   readonly status: number | undefined
   readonly signal: string | undefined
   readonly timedOut: boolean
+  /** Whether somebody still holds its stdout or stderr: whoever reads to the end waits. */
+  readonly isHeld: boolean
   readonly stdout: string
   readonly stderr: string
 }
@@ -122,10 +124,11 @@ export function runPiped(program: Program): Ended {
   const raw = wait(pid)
   // What it had printed before it ended is in the pipes; what a process that it left behind prints is not waited for.
   for (const output of outputs) while (output.fd >= 0 && pollFds([output], 0)[0] === true) output.read()
+  const isHeld = outputs.some(({ fd }) => fd >= 0)
   for (const one of [input, ...outputs]) one.close()
   closeFd(end)
   const [out, err] = outputs
-  return { ...ending(raw), timedOut, stdout: out.text(), stderr: err.text() }
+  return { ...ending(raw), timedOut, isHeld, stdout: out.text(), stderr: err.text() }
 }
 
 /** Moves bytes until the process has ended. @returns whether it ended in time */

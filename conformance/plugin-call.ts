@@ -19,6 +19,8 @@ export interface Outcome {
   readonly status: number | undefined
   readonly signal: string | undefined
   readonly timedOut: boolean
+  /** Whether a process that it left behind holds its stdout or stderr. */
+  readonly isHeld: boolean
   readonly stdout: string
   readonly stderr: string
 }
@@ -47,9 +49,19 @@ export function printed(outcome: Outcome): JsonObject | undefined {
   return isObject(value) ? value : undefined
 }
 
+/**
+ * The error object of a call that failed: on stdout, or, as the text's overview has it since 1.0.0, alone on stderr.
+ * Which of the two it has to be is for `error.object` and `error.on-stdout` to say.
+ */
+export function errorBody(outcome: Outcome): JsonObject | undefined {
+  if (succeeded(outcome)) return undefined
+  const onStderr = outcome.stdout.trim() === '' ? parsed(outcome.stderr) : undefined
+  return printed(outcome) ?? (isObject(onStderr) ? onStderr : undefined)
+}
+
 /** The error code the plugin gave; undefined when it succeeded or printed no error object. */
 export function errorCode(outcome: Outcome): number | undefined {
-  const code = succeeded(outcome) ? undefined : printed(outcome)?.['code']
+  const code = errorBody(outcome)?.['code']
   return typeof code === 'number' ? code : undefined
 }
 

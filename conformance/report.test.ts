@@ -8,6 +8,7 @@ import { ctrfReport } from './report-ctrf.ts'
 import { htmlReport } from './report-html.ts'
 import { pluginPage } from './report-html-plugin.ts'
 import { junitReport } from './report-junit.ts'
+import { setPage } from './report-markdown.ts'
 import { textReport } from './report-text.ts'
 import type { CaseResult } from './run-case.ts'
 import { judgedBy } from './standards.ts'
@@ -193,6 +194,18 @@ test('htmlReport: leaves out the folder it was made in', () => {
   const own = { ...finding(must.id), call: '/some/where/dist/bin/p' }
   const html = htmlReport(report([result('p', [own])]), '/some/where')
   assert.ok(html.includes('\ndist/bin/p</pre>'))
+})
+
+test('a set has a page for a repository, with its scores, findings and digests', () => {
+  const whole = report([result('p', [finding(must.id)]), result('q', [finding(should.id)])])
+  const [set] = whole.sets
+  assert.ok(set)
+  const files = [{ plugin: 'p', version: 'CNI p plugin v1', sha256: 'ab'.repeat(32) }]
+  const lines = setPage(whole, { ...set, files }).split('\n')
+  assert.ok(lines.includes('| spec-1.1 | 0 of 1 | 0 of 1 |  |'))
+  const link = 'https://github.com/containernetworking/cni/blob/spec-v1.1.0/SPEC.md?plain=1#L1'
+  assert.ok(lines.includes(`| MUST | It must. \`a.must\` | [SPEC ADD](${link}) | p | p: \`exit 0\u0001\` |`))
+  assert.ok(lines.includes(`| p | CNI p plugin v1 | \`${'ab'.repeat(32)}\` |`))
 })
 
 test.run()

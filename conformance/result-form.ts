@@ -1,4 +1,5 @@
 /** What an attachment looks like in each version of the specification, built from plain parts. */
+import { canonical } from './addresses-compared.ts'
 import type { JsonObject } from './json.ts'
 import { atLeast, type Version } from './versions.ts'
 
@@ -31,11 +32,11 @@ export function resultIn(version: Version, parts: ResultParts): JsonObject {
   return { cniVersion: version, ...interfaces, ips, routes: parts.routes, dns: parts.dns }
 }
 
-/** Addresses of a printed result, whatever its version: `a/len`. */
+/** Addresses of a printed result, whatever its version and their notation: `a/len`. */
 export function addressesOf(result: JsonObject): readonly string[] {
   const legacy = [result['ip4'], result['ip6']].map(one => field(one, 'ip'))
   const list = Array.isArray(result['ips']) ? result['ips'].map((one: unknown) => field(one, 'address')) : []
-  return [...legacy, ...list].filter(address => typeof address === 'string')
+  return [...legacy, ...list].filter(address => typeof address === 'string').map(canonical)
 }
 
 function field(value: unknown, key: string): unknown {

@@ -1,7 +1,9 @@
 /**
  * The scoreboard: the whole suite on our two builds and on the reference plugins.
  *
- *     npm run scoreboard [-- --quick] [--no-guest] [--reference [NAME=]DIR]... [--out DIR]
+ *     npm run scoreboard [-- --quick] [--no-guest] [--reference [NAME=]DIR]... [--config NAME=FILE]... [--out DIR]
+ *
+ * `--config` is a profile of a plugin of that set that the suite does not know.
  *
  * Each plugin set is written to .cache/scoreboard as soon as it is judged, so that a run that is broken off has lost
  * nothing but its last set: `--resume` takes those that are there.
@@ -12,8 +14,9 @@ import { parseArgs } from 'node:util'
 import { guestObstacle } from '../lib/testing/guest.ts'
 import { runSuite } from './main.ts'
 import { readOptions } from './options.ts'
-import { findingsOf, mergedReport, type Report } from './report.ts'
+import { findingsOf, mergedReport, type Report, type SetReport, withoutFolder } from './report.ts'
 import { compactReport } from './report-json.ts'
+import { setPage } from './report-markdown.ts'
 import { writePages } from './report-pages.ts'
 import { textReport } from './report-text.ts'
 import type { CaseResult } from './run-case.ts'
@@ -34,7 +37,7 @@ interface Plan {
  * The Node engine's start alone takes a hundred times as long as a whole call of the native one, and under strace a
  * second: its long histories and its deaths at every system call are a sample.
  */
-function plans(references: readonly string[], isQuick: boolean): readonly Plan[] {
+function plans(references: readonly string[], configs: readonly string[], isQuick: boolean): readonly Plan[] {
   const effort = (full: string) => ['--profile', 'all', '--effort', isQuick ? 'quick' : full]
   const ours = (engine: string) => ['--plugin-dir', `${engine}=${join(root, 'dist', engine, 'bin')}`]
   return [
@@ -42,7 +45,10 @@ function plans(references: readonly string[], isQuick: boolean): readonly Plan[]
     ...references.map(text => {
       const at = text.indexOf('=')
       const name = at < 0 ? 'reference' : text.slice(0, at)
-      const argv = ['--reference', `${name}=${resolve(text.slice(at + 1))}`, ...effort('0.1')]
+      const own = configs
+        .filter(one => one.startsWith(`${name}=`))
+        .flatMap(one => ['--config', resolve(one.slice(name.length + 1))])
+      const argv = ['--reference', `${name}=${resolve(text.slice(at + 1))}`, ...own, ...effort('0.1')]
       return { name, argv, guestSeconds: 180 }
     }),
     { name: 'node', argv: [...ours('node'), ...effort('0.03')], guestSeconds: 180 }
@@ -70,6 +76,13 @@ async function judged(one: Plan, withGuest: boolean): Promise<Report> {
   return { ...merged, seconds: (Date.now() - started) / 1000 }
 }
 
+/** The set's page, for a repository to show. */
+function writePage(report: Report, set: SetReport, out: string): void {
+  const folder = join(out, 'submissions')
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, `${set.name}.md`), withoutFolder(setPage(report, set), root))
+}
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
@@ -77,6 +90,7 @@ async function main(): Promise<number> {
       'no-guest': { type: 'boolean', default: false },
       resume: { type: 'boolean', default: false },
       reference: { type: 'string', multiple: true, default: ['/usr/lib/cni'] },
+      config: { type: 'string', multiple: true, default: [] },
       out: { type: 'string', default: join(root, 'docs') },
       only: { type: 'string', multiple: true, default: [] }
     }
@@ -92,7 +106,7 @@ async function main(): Promise<number> {
     process.stderr.write(`scoreboard: no second kernel${obstacle === undefined ? '' : ` (${obstacle})`}\n`)
   mkdirSync(cache, { recursive: true })
   const reports: Report[] = []
-  for (const one of plans(values.reference, values.quick)) {
+  for (const one of plans(values.reference, values.config, values.quick)) {
     const path = join(cache, `${one.name}.json`)
     if (values.resume && existsSync(path)) {
       reports.push(JSON.parse(readFileSync(path, 'utf8')) as Report)
@@ -107,6 +121,7 @@ async function main(): Promise<number> {
   const whole = { ...mergedReport(reports), command: 'npm run scoreboard' }
   writePages(join(values.out, 'scoreboard.html'), whole, root)
   writeFileSync(join(values.out, 'scoreboard.json'), compactReport(whole, root))
+  for (const set of whole.sets) writePage(whole, set, values.out)
   process.stdout.write(textReport(whole))
   return whole.sets.some(set => !set.isReference && findingsOf(whole, set).length > 0) ? 1 : 0
 }

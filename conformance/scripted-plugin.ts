@@ -24,8 +24,10 @@ here=DIRECTORY
 cat >"$here/$$.stdin"
 cat /proc/$$/environ >"$here/$$.env"
 echo "$$ $CNI_COMMAND" >>"$here/log"
+of="$here/$CNI_COMMAND-$CNI_CONTAINERID"
+[ -f "$of.stdout" ] || of="$here/$CNI_COMMAND"
 [ -f "$here/$CNI_COMMAND.stderr" ] && cat "$here/$CNI_COMMAND.stderr" >&2
-[ -f "$here/$CNI_COMMAND.stdout" ] && cat "$here/$CNI_COMMAND.stdout"
+[ -f "$of.stdout" ] && cat "$of.stdout"
 [ -f "$here/$CNI_COMMAND.status" ] && exit "$(cat "$here/$CNI_COMMAND.status")"
 exit 0
 `
@@ -44,6 +46,11 @@ export class ScriptedPlugin {
     const path = join(binDir, name)
     writeFileSync(path, SCRIPT.replace('DIRECTORY', this.#directory))
     chmodSync(path, 0o755)
+  }
+
+  /** Answers one container's ADD in its own way, for as long as the case lasts. */
+  answerAdd(containerId: string, stdout: string): void {
+    writeFileSync(join(this.#directory, `ADD-${containerId}.stdout`), stdout)
   }
 
   answer(verb: string, answer: Answer): void {

@@ -1,12 +1,14 @@
-// time-out: 120 s
-// needs: ip bridge tc nft
+// time-out: 240 s
+// needs: ip bridge tc nft jq setpriv
 /** Plugin sets of others: a plugin written in shell, one that never works, one that hangs in no case at all. */
+import { spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert, suite } from '../lib/testing/suite.ts'
 import { exitStatus } from './exit-status.ts'
 import { runSuite } from './main.ts'
+import { ODD_PLUGINS } from './odd-plugins.ts'
 import { readOptions } from './options.ts'
 import { findingsOf, type Report } from './report.ts'
 import { textReport } from './report-text.ts'
@@ -69,6 +71,38 @@ test('a plugin in shell that hands its work on to others breaks no MUST, and its
     assert.ok(set.results.some(one => one.caseId === 'own.shellnet.bridge' && one.verdict === 'passed'))
     assert.is(exitStatus(report), 0)
   }))
+
+for (const { type, habits, profile, script } of ODD_PLUGINS)
+  test(`sound and odd, nothing is held against it: ${habits}`, () =>
+    inFolder(async folder => {
+      writeFileSync(join(folder, type), `#!/bin/sh\n${script(bin)}`)
+      chmodSync(join(folder, type), 0o755)
+      const report = await judged(folder, profile, '--plugin', type)
+      const [set] = report.sets
+      assert.ok(set !== undefined)
+      assert.equal(
+        findingsOf(report, set).map(
+          ({ level, result, finding }) => `${level} ${result.caseId}: ${finding.expected}; ${finding.seen}`
+        ),
+        []
+      )
+      const passed = set.results.filter(({ verdict }) => verdict === 'passed').length
+      assert.ok(passed > set.results.length / 2, `${passed} of ${set.results.length} cases passed`)
+    }))
+
+test('somebody who is not root gets the same verdicts, in a namespace of users', () => {
+  // Where the project's folder is may be closed to others.
+  const shown = 'mount --bind "$0" /mnt && exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"'
+  const root = join(import.meta.dirname, '..')
+  const node = process.execPath.replace(root, '/mnt')
+  const plugins = ['--plugin-dir', bin.replace(root, '/mnt'), '--plugin', 'host-local', '--plugin', 'bridge']
+  const suiteCall = [node, '--no-warnings', '/mnt/conformance/main.ts', ...plugins, '--only', 'del.', '--quiet']
+  const own = ['--mount', '--propagation', 'private', 'sh', '-c', shown, root]
+  const child = spawnSync('unshare', [...own, ...suiteCall], { encoding: 'utf8', cwd: '/' })
+  assert.match(child.stdout, /all MUSTs that could be tried hold/)
+  assert.match(child.stdout, /cases: 1\d passed, 0 failed, 0 not testable here, 0 blocked/)
+  assert.is(child.status, 0)
+})
 
 test('a plugin whose ADD never works gets one finding, and nothing else is held against it', () =>
   inFolder(async folder => {

@@ -24,6 +24,7 @@ const KEYS = 'a key of single plugins: judged under reference-keys'
 
 /** Every line that binds a plugin. */
 export const TEXT_POINTS: readonly TextPoint[] = [
+  point(112, 'MUST', 'the form of a network name'),
   point(127, undefined, 'runtimeConfig, args and cni.dev/ keys come from the runtime'),
   point(134, 'SHOULD', 'well-known keys (ipMasq, ipam, dns) keep their meaning', KEYS),
   point(146, 'MAY', 'unknown fields may be an error'),
@@ -129,7 +130,7 @@ export const OTHERS: Readonly<Record<string, readonly number[]>> = {
     118, 195, 215, 305, 306, 307, 308, 309, 310, 327, 381, 385, 401, 407, 408, 409, 411, 412, 413, 414, 426, 437, 453,
     468, 491, 492, 493, 498, 515
   ],
-  administrator: [112, 113, 120, 121, 138],
+  administrator: [113, 120, 121, 138],
   'the specification, or a word used otherwise': [
     65, 78, 117, 123, 132, 139, 140, 141, 142, 143, 198, 208, 257, 323, 371, 403, 418, 420, 481, 504, 530, 532, 549, 595
   ]

@@ -1,11 +1,11 @@
 /**
- * What plugins can leave where `ip` and `nft` do not look: rules of iptables-legacy, sets of ipset, kernel parameters,
- * processes, and files anywhere.
+ * What plugins can leave where `ip` and `nft` do not look: rules of iptables-legacy, sets of ipset, IPsec, kernel parameters,
+ * processes, mounts, named namespaces, and files anywhere.
  */
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { kill } from './libc.ts'
-import { LAYERS, SCRATCH } from './sandbox.ts'
+import { LAYERS, layers, SCRATCH } from './sandbox.ts'
 
 /** As much of a world as is needed here. */
 interface Host {
@@ -14,7 +14,15 @@ interface Host {
 
 /** Lines of the host for what the kernel keeps besides links, addresses, routes, rules and queues. */
 export function hiddenLines(host: Host): readonly string[] {
-  return [...legacyLines(host), ...setLines(host), ...parameterLines(), ...processLines()]
+  return [
+    ...legacyLines(host),
+    ...setLines(host),
+    ...xfrmLines(host),
+    ...parameterLines(),
+    ...processLines(),
+    ...mountLines(),
+    ...namespaceLines()
+  ]
 }
 
 /** Rules in tables of iptables-legacy, which nft does not show. Asked only when a table is there: asking makes them. */
@@ -41,6 +49,37 @@ function setLines(host: Host): readonly string[] {
     hasIpset = false
     return []
   }
+}
+
+/** Associations and policies of IPsec. */
+function xfrmLines(host: Host): readonly string[] {
+  return ['state', 'policy'].flatMap(what =>
+    host
+      .run('ip', 'xfrm', what)
+      .split('\n')
+      .filter(line => line.startsWith('src '))
+      .map(line => `xfrm ${what} ${line}`)
+  )
+}
+
+/** What is mounted, but for namespaces and the suite's own. */
+function mountLines(): readonly string[] {
+  const points = textOf('/proc/thread-self/mountinfo')
+    .split('\n')
+    .map(line => line.split(' ')[4] ?? '')
+  const own = (point: string) => point === '' || point === '/sys' || point.startsWith(NAMED) || isOwn(point)
+  return points.filter(point => !own(point)).map(point => `mount ${point}`)
+}
+
+const NAMED = '/run/netns'
+
+/** Namespaces of the suite's own: hosts, containers and the worker's home. */
+const OWN_NAMESPACE = /^(host|box|outside|stranger|plain)-\d+(-\d+)?$|^judge-home$/
+
+function namespaceLines(): readonly string[] {
+  return namesIn(NAMED)
+    .filter(name => !OWN_NAMESPACE.test(name))
+    .map(name => `namespace ${name}`)
 }
 
 /** Parameters of the namespace itself and of the interfaces that every host of a case has. */
@@ -96,14 +135,28 @@ export function endStrays(): void {
 
 /** Folders in memory in which everything was written since the sandbox was made. */
 function writtenFolders(): readonly (readonly [string, string])[] {
-  const layers = namesIn(LAYERS).map(name => [`/${name}`, `${LAYERS}/${name}/upper`] as const)
-  return [...layers, ['/run', '/run']]
+  return [...layers(), ['/run', '/run']]
 }
 
 /** The suite's own, and locks that programs of the system leave empty. */
-const OWN_PATHS = [LAYERS, SCRATCH, '/run/netns', '/run/xtables.lock', '/run/ebtables.lock', '/tmp/node-compile-cache']
+const OWN_PATHS = [LAYERS, SCRATCH, NAMED, '/run/xtables.lock', '/run/ebtables.lock', '/tmp/node-compile-cache']
 
-/** Paths and contents of all files that were written anywhere. */
+function isOwn(path: string): boolean {
+  return [LAYERS, SCRATCH].some(folder => `${path}/`.startsWith(`${folder}/`))
+}
+
+/** A log tells what happened to containers that are gone, and grows. */
+const LOG = /^\/var\/log\/|\.log$/
+
+/** Containers and addresses of the suite's own. */
+const OWN_NAMES = /\bjudge-[\w.-]*\w|\b10\.(?:77|88)\.\d+\.\d+|\bfd(?:77|88):[0-9a-f:]+/gi
+
+/** Whom a file speaks of: what else is in it, such as a time or a revision, is no trace of a container. */
+function namedIn(content: string): readonly string[] {
+  return (content.match(OWN_NAMES) ?? []).sort()
+}
+
+/** Paths of all files that were written anywhere, each with the containers and addresses that it names. */
 export function writtenLines(): readonly string[] {
   return writtenFolders().flatMap(([shown, folder]) => fileLines(shown, folder))
 }
@@ -118,8 +171,9 @@ function fileLines(shown: string, folder: string): readonly string[] {
     // What is gone from below is a device here, not a file.
     if (found.isCharacterDevice()) return []
     if (found.isDirectory()) return fileLines(path, real)
+    if (LOG.test(path)) return [`file ${path} []`]
     const content = found.isFile() ? textOf(real) : found.isSymbolicLink() ? readlinkSync(real) : ''
-    return [`file ${path} ${JSON.stringify(content.slice(0, 200))}`]
+    return [`file ${path} ${JSON.stringify(namedIn(content))}`]
   })
 }
 

@@ -3,7 +3,7 @@
  * It is made anew for every case, so that no case can disturb another.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isObject, type JsonObject, objects, parsed, stable } from './json.ts'
 import { Netns } from './netns.ts'
@@ -38,7 +38,7 @@ export class World {
     serial += 1
     this.#serial = serial
     this.#home = home
-    for (const folder of STATE_FOLDERS) rmSync(folder, { recursive: true, force: true })
+    for (const folder of STATE_FOLDERS) empty(folder)
     rmSync('/run/xtables.lock', { force: true })
     this.folder = join(SCRATCH, `case-${serial}`)
     this.scriptDir = join(this.folder, 'bin')
@@ -215,10 +215,21 @@ export class World {
       // Learned from traffic: the kernel forgets it by itself.
       .filter(one => one['state'] !== '')
       .map(one => `fdb ${stable(one)}`)
-    const qdiscs = this.json('tc', '-j', 'qdisc', 'show')
-      .filter(one => one['kind'] !== 'noqueue' && one['kind'] !== 'mq' && one['kind'] !== 'pfifo_fast')
-      .map(one => `qdisc ${one['kind']} on ${one['dev']}`)
-    return [...fdb, ...qdiscs]
+    const made = this.json('tc', '-j', 'qdisc', 'show').filter(
+      one => one['kind'] !== 'noqueue' && one['kind'] !== 'mq' && one['kind'] !== 'pfifo_fast'
+    )
+    const qdiscs = made.map(one => `qdisc ${one['kind']} on ${one['dev']}`)
+    return [...fdb, ...qdiscs, ...made.flatMap(one => this.#filterLines(one))]
+  }
+
+  /** Filters of a queue: those of an interface that several attachments share outlive its queue. */
+  #filterLines(qdisc: JsonObject): readonly string[] {
+    const dev = String(qdisc['dev'])
+    const sides = ['clsact', 'ingress'].includes(String(qdisc['kind'])) ? ['ingress', 'egress'] : ['root']
+    return sides
+      .flatMap(side => this.json('tc', '-j', 'filter', 'show', 'dev', dev, side))
+      .filter(one => one['options'] !== undefined)
+      .map(one => `filter on ${dev} ${stable(without(one, ['chain']))}`)
   }
 
   /** Lines of the ruleset, each with the table and chain it stands in. */
@@ -237,6 +248,12 @@ export class World {
   }
 }
 
+/** The folder itself may be a place that something is mounted on. */
+function empty(folder: string): void {
+  const names = existsSync(folder) ? readdirSync(folder) : []
+  for (const name of names) rmSync(join(folder, name), { recursive: true, force: true })
+}
+
 /** Whether somebody made the route, not the kernel by itself. */
 function isMadeRoute(route: JsonObject): boolean {
   return route['table'] !== 'local' && route['protocol'] !== 'kernel'
@@ -253,8 +270,16 @@ function linkFacts(link: JsonObject): JsonObject {
     mtu: link['mtu'],
     alias: link['ifalias'],
     // Ports come and go with it by themselves.
-    promiscuity: kind === 'veth' && link['master'] === undefined ? link['promiscuity'] : undefined
+    ...(kind === 'veth' && link['master'] === undefined
+      ? { promiscuity: link['promiscuity'], mac: link['address'], flags: flagsOf(link) }
+      : {})
   }
+}
+
+/** Flags that somebody sets; the others follow from what happens. */
+function flagsOf(link: JsonObject): readonly unknown[] {
+  const flags = Array.isArray(link['flags']) ? link['flags'] : []
+  return flags.filter(flag => ['UP', 'NOARP', 'ALLMULTI', 'PROMISC'].includes(String(flag)))
 }
 
 function without(value: JsonObject, keys: readonly string[]): JsonObject {

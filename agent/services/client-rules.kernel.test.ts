@@ -1,19 +1,20 @@
 // needs: nft conntrack dig
 /** The rules of a client, with nft as the judge and real connections through them. */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { LinuxKernel } from '../../lib/net/kernel-net.ts'
 import type { Net } from '../../lib/net/net.ts'
 import type { Nft } from '../../lib/nft/nft.ts'
 import { ask, EchoServer } from '../../lib/testing/echo.ts'
+import { hold, serveSilently } from '../../lib/testing/held-connection.ts'
 import { until } from '../../lib/testing/lab-agent.ts'
 import type { Namespace } from '../../lib/testing/namespace.ts'
 import { programFromText } from '../../lib/testing/program.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { Switched } from '../../lib/testing/switched.ts'
-import type { Balanced, BalanceTable } from './balance-table.ts'
+import type { BalanceTable } from './balance-table.ts'
 import { balancedAt, clientTable } from './client-rules.ts'
-import { cutConnections } from './connections.ts'
+import { cutGone } from './connections.ts'
+import type { Balanced } from './layout.ts'
 
 const test = suite('agent/services, the rules of a client')
 
@@ -101,12 +102,12 @@ test('what nft shows; a change is one of the elements; nothing is left', () =>
     for (const part of [
       'elements = { 10.4.0.100 comment "web" : goto turn-10.4.0.100 }',
       '10.4.0.100 . 0x00000001 : 10.4.0.4 }',
-      '10.4.0.100 . 10.4.0.3 counter packets 0 bytes 0',
+      'set sent {\n    type ipv4_addr . ipv4_addr\n    size 65535\n    flags dynamic\n  }',
       'type nat hook output priority -100; policy accept;\n    ip daddr vmap @services',
-      'chain turn-10.4.0.100 {\n    dnat to ip daddr . numgen inc mod 2 map @members',
-      'ct status dnat ct original ip daddr . ip daddr @sent accept',
-      'ip daddr @empty reject with tcp reset\n    ip daddr @empty reject\n',
-      'ct status dnat ct original ip daddr . ip saddr @received'
+      'chain turn-10.4.0.100 {\n    dnat to ip daddr . numgen inc mod 2 map @members-36',
+      'ct status dnat add @sent { ct original ip daddr . ip daddr counter }',
+      'chain refuse {\n    reject with tcp reset\n    reject\n',
+      'ct status dnat add @received { ct original ip daddr . ip saddr counter }'
     ]) {
       assert.ok(shown.includes(part), `${part}\n${shown}`)
     }
@@ -117,10 +118,10 @@ test('what nft shows; a change is one of the elements; nothing is left', () =>
     assert.match(ruleset(machine), /elements = \{ 10\.4\.0\.100 \. 0x00000000 : 10\.4\.0\.4 \}/)
     assert.match(ruleset(machine), /numgen inc mod 1 map/)
     table.apply([web([])])
-    assert.match(ruleset(machine), /set empty \{\s+type ipv4_addr\s+elements = \{ 10\.4\.0\.100 comment "web" \}/)
+    assert.match(ruleset(machine), /elements = \{ 10\.4\.0\.100 comment "web" : goto refuse \}/)
     assert.not.match(ruleset(machine), /turn-/)
     table6.apply([web(['fd00:4::3'], { isSticky: true })])
-    assert.match(ruleset(machine), /dnat to ip6 daddr \. jhash ip6 saddr mod 251 seed 0x1 map @members/)
+    assert.match(ruleset(machine), /dnat to ip6 daddr \. jhash ip6 saddr mod 251 seed 0x1 map @members-0/)
     table.apply([])
     table6.apply([])
     assert.is(ruleset(machine), '')
@@ -164,6 +165,42 @@ test('connections go to the members in turn, both families, TCP and UDP; the sou
     assert.equal(table.traffic('other'), [])
   }))
 
+/** Of all that is in a set, the keys. */
+function keysOf(machine: Namespace, set: string): readonly string[] {
+  const shown = machine.run('nft', ['list', 'set', 'ip', 'patchbay-services', set]).stdout
+  return [...shown.matchAll(/([0-9.]+ \. [0-9.]+) counter/g)].map(match => match[1] ?? '').sort()
+}
+
+test('who is asked is counted, from the first packet to the time when nothing of him is wanted any more', () =>
+  inLab(2, ({ machine, net, nft, table }) => {
+    const all = ['10.4.0.3', '10.4.0.4', '10.4.0.5']
+    table.apply([web(all)])
+    assert.equal([table.traffic(), keysOf(machine, 'sent')], [[], []])
+    // Turns begin with the first.
+    assert.equal(answersOf(machine, VIP, 2), { 3: 1, 4: 1 })
+    const keys = ['10.4.0.100 . 10.4.0.3', '10.4.0.100 . 10.4.0.4']
+    assert.equal([keysOf(machine, 'sent'), keysOf(machine, 'received')], [keys, keys])
+    const counted = table.traffic().map(one => `${one.of.name} . ${formatAddress(one.member)}`)
+    assert.equal(counted.toSorted(), keys)
+    assert.equal(table.traffic('web').length, 2)
+    // What others put there, as many as they like, is neither counted nor waited for.
+    const strange = Array.from({ length: 20_000 }, (_, i) => `10.9.${i >> 8}.${i & 255} . 10.4.0.3`).join(', ')
+    const put = machine.run('nft', ['-f', '-'], { input: `add element ip patchbay-services sent { ${strange} }` })
+    assert.is(put.status, 0, put.stderr)
+    assert.ok(table.traffic().length <= 2)
+    assert.equal(table.traffic('web').length, 2)
+    assert.is(machine.run('nft', ['flush', 'set', 'ip', 'patchbay-services', 'sent']).status, 0)
+
+    table.apply([web(['10.4.0.4'])])
+    assert.equal(answersOf(machine, VIP, 1), { 4: 1 })
+    const last = cutGone(net, nft, table, () => true)
+    assert.equal(
+      last.map(one => formatAddress(one.member)),
+      ['10.4.0.3']
+    )
+    assert.equal(keysOf(machine, 'received'), ['10.4.0.100 . 10.4.0.4'])
+  }))
+
 test('a source sticks; without its member it goes to another one and all others stay', () =>
   inLab(4, ({ machine, table }) => {
     const all = ['10.4.0.3', '10.4.0.4', '10.4.0.5', '10.4.0.6']
@@ -188,63 +225,49 @@ test('without members it is refused at once, TCP and UDP, both families', () =>
     }
   }))
 
-/** A connection that is held open, and says how it ends. */
-function hold(machine: Namespace, host: string): { readonly child: ChildProcess; readonly said: () => string } {
-  const text = `
-    import { connect } from 'node:net'
-    const socket = connect({ host: '${host}', port: 7000 })
-    socket.on('data', chunk => process.stdout.write(String(chunk)))
-    socket.on('error', error => process.stdout.write((error as NodeJS.ErrnoException).code ?? ''))
-    socket.on('close', () => process.exit(0))`
-  const [node, ...args] = programFromText(text, import.meta.dirname)
-  const child = spawn('nsenter', [`--net=${machine.path}`, node, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
-  let said = ''
-  child.stdout.on('data', chunk => {
-    said += String(chunk)
-  })
-  return { child, said: () => said }
+function formerOf(table: BalanceTable): readonly string[] {
+  return table.former().map(way => formatAddress(way.member))
 }
 
-/** A server that says its name and waits. */
-function serveSilently(machine: Namespace, name: string): ChildProcess {
-  const text = `
-    import { createServer } from 'node:net'
-    createServer(socket => { socket.on('error', () => undefined); socket.write('${name} ') }).listen(7000, '::')`
-  const [node, ...args] = programFromText(text, import.meta.dirname)
-  return spawn('nsenter', [`--net=${machine.path}`, node, ...args], { stdio: 'ignore' })
-}
-
-test('an idle connection to a member that has gone ends at once; that to another one goes on', async () => {
-  await inLab(2, async ({ machine, net, nft, table }, servers) => {
-    const children = servers.map((one, i) => serveSilently(one, `member${i}`))
-    try {
-      await until('they listen', () => servers.every(one => /:7000/.test(one.run('ss', ['-ltn']).stdout)))
-      table.apply([web(['10.4.0.3', '10.4.0.4'])])
-      const held = [hold(machine, VIP), hold(machine, VIP)]
-      children.push(...held.map(one => one.child))
-      await until('both are connected', () => held.every(one => one.said() !== ''))
-      const gone = held.find(one => one.said() === 'member0 ')
-      const stays = held.find(one => one.said() === 'member1 ')
-      // As a container that dies: nothing says good-bye.
-      assert.is(servers[0]?.run('ip', ['link', 'set', 'eth0', 'down']).status, 0)
-      const ways = table.apply([web(['10.4.0.4'])])
-      assert.equal(
-        ways.map(way => formatAddress(way.member)),
-        ['10.4.0.3']
-      )
-      const cuts = ways.map(({ of, member }) => ({ destination: of.vip, port: undefined, protocol: undefined, member }))
-      cutConnections(net, nft, cuts)
-      await until('it has ended', () => gone?.child.exitCode === 0)
-      assert.is(gone?.said(), 'member0 ECONNABORTED')
-      assert.is(stays?.said(), 'member1 ')
-      assert.is(stays?.child.exitCode, null)
-      const left = machine.run('conntrack', ['-L', '-p', 'tcp']).stdout
-      assert.match(left, /src=10\.4\.0\.4/)
-      assert.not.match(left, /src=10\.4\.0\.3/)
-    } finally {
-      for (const child of children) child.kill('SIGKILL')
-    }
+for (const isAfterRestart of [false, true])
+  test(`an idle connection to a member that has gone ends at once; that to another one goes on${isAfterRestart ? '; so it is when the agent has ended in between' : ''}`, async () => {
+    await inLab(2, async ({ machine, net, nft, table }, servers) => {
+      const children = servers.map((one, i) => serveSilently(one, `member${i}`))
+      try {
+        await until('they listen', () => servers.every(one => /:7000/.test(one.run('ss', ['-ltn']).stdout)))
+        table.apply([web(['10.4.0.3', '10.4.0.4'])])
+        const held = [hold(machine, VIP), hold(machine, VIP)]
+        children.push(...held.map(one => one.child))
+        await until('both are connected', () => held.every(one => one.said() !== ''))
+        const gone = held.find(one => one.said() === 'member0 ')
+        const stays = held.find(one => one.said() === 'member1 ')
+        // As a container that dies: nothing says good-bye.
+        assert.is(servers[0]?.run('ip', ['link', 'set', 'eth0', 'down']).status, 0)
+        table.apply([web(['10.4.0.4'])])
+        // For a while it is only out of service, as one whose host is not heard of.
+        assert.equal(
+          cutGone(net, nft, table, () => false),
+          []
+        )
+        assert.equal(formerOf(table), ['10.4.0.3'])
+        assert.is(gone?.child.exitCode, null)
+        // An agent that begins anew finds it, too.
+        const next = isAfterRestart ? clientTable(nft, 4, 0) : table
+        next.apply([web(['10.4.0.4'])])
+        assert.equal(formerOf(next), ['10.4.0.3'])
+        cutGone(net, nft, next, () => true)
+        assert.equal(formerOf(next), [])
+        await until('it has ended', () => gone?.child.exitCode === 0)
+        assert.is(gone?.said(), 'member0 ECONNABORTED')
+        assert.is(stays?.said(), 'member1 ')
+        assert.is(stays?.child.exitCode, null)
+        const left = machine.run('conntrack', ['-L', '-p', 'tcp']).stdout
+        assert.match(left, /src=10\.4\.0\.4/)
+        assert.not.match(left, /src=10\.4\.0\.3/)
+      } finally {
+        for (const child of children) child.kill('SIGKILL')
+      }
+    })
   })
-})
 
 test.run()

@@ -4,9 +4,10 @@ import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Net } from '../../lib/net/net.ts'
 import type { Nft } from '../../lib/nft/nft.ts'
 import type { Named } from '../names/zone.ts'
-import type { Balanced, BalanceTable, Traffic, Way } from './balance-table.ts'
+import type { BalanceTable } from './balance-table.ts'
 import { clientTable } from './client-rules.ts'
-import { cutConnections } from './connections.ts'
+import { cutGone } from './connections.ts'
+import type { Balanced, Traffic, Way } from './layout.ts'
 
 export class Client {
   /** By attachment: it is on their networks. */
@@ -41,22 +42,17 @@ export class Client {
   }
 
   /**
-   * Brings the tables up to date. Connections to members that are gone for good are cut.
+   * Brings the tables up to date.
    *
-   * @param isGone whether the member's container is gone; what is only taken out goes on with what it has
    * @throws {KernelError} what the kernel refuses
    */
-  apply(wanted: readonly Balanced[], isGone: (way: Way) => boolean): void {
-    for (const [family, table] of this.#tables) {
-      const ways = table.apply(wanted.filter(one => one.family === family)).filter(isGone)
-      const cuts = ways.map(({ of, member }) => ({ destination: of.vip, port: undefined, protocol: undefined, member }))
-      cutConnections(this.#net, this.#nft, cuts)
-    }
+  apply(wanted: readonly Balanced[]): void {
+    for (const [family, table] of this.#tables) table.apply(wanted.filter(one => one.family === family))
   }
 
-  /** What went the ways that there will be no longer. */
-  trafficBefore(wanted: readonly Balanced[]): readonly Traffic[] {
-    return this.#tables.flatMap(([family, table]) => table.trafficBefore(wanted.filter(one => one.family === family)))
+  /** As `cutGone`, in both families. */
+  cutGone(isGone: (way: Way) => boolean): readonly Traffic[] {
+    return this.#tables.flatMap(([, table]) => cutGone(this.#net, this.#nft, table, isGone))
   }
 
   /** @returns how many tables somebody had taken away */

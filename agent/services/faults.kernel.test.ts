@@ -3,6 +3,7 @@
 // time-out: 600 s
 import { spawn } from 'node:child_process'
 import { EchoServer } from '../../lib/testing/echo.ts'
+import { hold, serveSilently } from '../../lib/testing/held-connection.ts'
 import { until } from '../../lib/testing/lab-agent.ts'
 import type { Namespace } from '../../lib/testing/namespace.ts'
 import { inSite } from '../../lib/testing/overlay-site.ts'
@@ -93,6 +94,31 @@ test('a dead host is out within its lease, and the rest serves; when nobody is l
       await until('both are back', () => Object.keys(answersFrom(client.netns, VIP, 2)).length === 2)
     } finally {
       for (const server of servers) server.close()
+    }
+  })
+})
+
+test('connections to members of a dead host are let be until it is forgotten, and cut then', async () => {
+  await inSite({ members: 1, hosts: 2, etcd: { leaseSeconds: 2, addressLeaseSeconds: 8 } }, async site => {
+    await makeServiceNetwork(site)
+    const client = attach(site, 0, 'client')
+    const member = attach(site, 1, 'web1', 'web')
+    const children = [serveSilently(member.netns, 'web1')]
+    try {
+      await until('it listens', () => /:7000/.test(member.netns.run('ss', ['-ltn']).stdout))
+      assert.is(service(site, 0, 'create', 'web', '--network', 'blue').status, 0)
+      await until('it is a member', () => rules(client.netns).includes(`: ${member.address}`))
+      const held = hold(client.netns, VIP)
+      children.push(held.child)
+      await until('it is connected', () => held.said() !== '')
+      await site.agent(1).kill()
+      site.lab.setPort(2, false)
+      await until('the host is away', () => !rules(client.netns).includes(`: ${member.address}`))
+      assert.equal([held.said(), held.child.exitCode], ['web1 ', null])
+      await until('it is forgotten', () => held.child.exitCode === 0)
+      assert.is(held.said(), 'web1 ECONNABORTED')
+    } finally {
+      for (const child of children) child.kill('SIGKILL')
     }
   })
 })

@@ -3,7 +3,7 @@
  *
  *     table ip patchbay-published {
  *       map services { type inet_proto . inet_service : verdict; elements = { tcp . 8001 comment "service \"web\"" : goto turn-tcp-8001 } }
- *       map members { type inet_proto . inet_service . mark : ipv4_addr . inet_service
+ *       map members-1 { type inet_proto . inet_service . mark : ipv4_addr . inet_service
  *                     elements = { tcp . 8001 . 0 : 10.42.0.5 . 80, … } }
  *       set empty { type inet_proto . inet_service }
  *       map sources { type inet_proto . inet_service . ipv4_addr . inet_service : ipv4_addr
@@ -47,20 +47,12 @@ import {
   verdictFrom
 } from '../../lib/nft/rule.ts'
 import { PUBLISHED_TABLE } from '../../lib/nft/service-ports.ts'
-import {
-  type Balanced,
-  BalanceTable,
-  EMPTY,
-  type Entry,
-  type Layout,
-  RECEIVED,
-  SENT,
-  SERVICES,
-  type Way
-} from './balance-table.ts'
+import { BalanceTable } from './balance-table.ts'
+import { type Balanced, type Entry, type Layout, RECEIVED, SENT, SERVICES, type Way } from './layout.ts'
 import { type Published, protocolName, type ServiceRecord } from './record.ts'
 
 const TABLE = PUBLISHED_TABLE
+const EMPTY = 'empty'
 const SOURCES = 'sources'
 const OTHERS = 'others'
 const DNAT_PRIORITY = -100
@@ -84,7 +76,7 @@ export function publishedAt(
   return {
     service: name,
     family,
-    name: `${protocolName(protocol)}-${port}`,
+    name: portName(protocol, port),
     key: portKey(protocol, port),
     vip: undefined,
     port: { protocol, number: port },
@@ -93,6 +85,10 @@ export function publishedAt(
     source,
     isSticky
   }
+}
+
+function portName(protocol: number, port: number): string {
+  return `${protocolName(protocol)}-${port}`
 }
 
 export function portKey(protocol: number, port: number): readonly Uint8Array[] {
@@ -106,7 +102,11 @@ const LAYOUT: Layout = {
   hasPort: true,
   addBase,
   way: wayKey,
+  wayIn,
   more,
+  // Here packets may bring none: what else is translated on a host is not ours.
+  counters: way => [SENT, RECEIVED].map(set => [set, keyElement(wayKey(way), '')]),
+  refusal: (key, comment) => [EMPTY, keyElement(key, comment)],
   comment: of => `service ${JSON.stringify(of.service)}`,
   data: way => concatenate(targetOf(way))
 }
@@ -117,6 +117,14 @@ function targetOf({ of, member }: Way): readonly Uint8Array[] {
 
 function wayKey(way: Way): Uint8Array {
   return concatenate([...way.of.key, ...targetOf(way)])
+}
+
+/** Protocol and port, the member's address and its port, each in a multiple of four bytes. */
+function wayIn(key: Uint8Array): ReturnType<Layout['wayIn']> {
+  const bytes = key.slice(8, -4)
+  if (bytes.length !== 4 && bytes.length !== 16) return undefined
+  const name = portName(key[0] ?? 0, (key[4] ?? 0) * 256 + (key[5] ?? 0))
+  return { name, member: { family: bytes.length === 4 ? 4 : 6, bytes } }
 }
 
 function more(way: Way): readonly Entry[] {
@@ -148,6 +156,7 @@ function addSets(batch: NftBatch, family: NftFamily): void {
   const key: readonly NftField[] = ['inet_proto', 'inet_service', address, 'inet_service']
   for (const name of [SENT, RECEIVED])
     batch.addSet(family, TABLE, { name, key, data: undefined, isInterval: false, counts: true })
+  batch.addSet(family, TABLE, { name: EMPTY, key: ['inet_proto', 'inet_service'], data: undefined, isInterval: false })
   batch.addSet(family, TABLE, { name: SOURCES, key, data: [address], isInterval: false })
   batch.addSet(family, TABLE, { name: OTHERS, key, data: undefined, isInterval: false })
 }

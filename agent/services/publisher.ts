@@ -5,9 +5,10 @@ import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Net } from '../../lib/net/net.ts'
 import type { Nft } from '../../lib/nft/nft.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
-import type { Balanced, BalanceTable, Traffic } from './balance-table.ts'
-import { cutConnections } from './connections.ts'
+import type { BalanceTable } from './balance-table.ts'
+import { cutGone } from './connections.ts'
 import { hostTable, publishedAt } from './host-rules.ts'
+import type { Balanced, Traffic } from './layout.ts'
 import { openLinks } from './localhost.ts'
 import { conflictText, type PortConflict, type PortConflicts } from './port-conflicts.ts'
 import { portOwner } from './port-owners.ts'
@@ -107,15 +108,10 @@ export class Publisher {
     openLinks(this.#host, this.#nft, links)
     for (const [family, table] of this.#tables) {
       const all = wanted.filter(one => one.family === family)
-      services.countLast(services.hostTraffic, table.trafficBefore(all))
-      const ways = table.apply(all).filter(way => services.isGone(way))
-      const cuts = ways.map(({ of, member }) => ({
-        destination: undefined,
-        port: of.port?.number,
-        protocol: of.port?.protocol,
-        member
-      }))
-      cutConnections(this.#host, this.#nft, cuts)
+      if (all.length === 0) services.countLast(services.hostTraffic, table.traffic())
+      table.apply(all)
+      const last = cutGone(this.#host, this.#nft, table, way => services.isGone(way))
+      services.countLast(services.hostTraffic, last)
     }
   }
 

@@ -17,9 +17,9 @@ import { messageOf } from '../../lib/sys/errors.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Named, Zone } from '../names/zone.ts'
 import { type Entry, type Following, type Registry, SERVICES } from '../registry.ts'
-import type { Balanced, Traffic, Way } from './balance-table.ts'
 import { Client } from './client.ts'
 import { balancedAt } from './client-rules.ts'
+import type { Balanced, Traffic, Way } from './layout.ts'
 import { Presence } from './presence.ts'
 import { type ServiceRecord, serviceFromValue } from './record.ts'
 import { type MemberTraffic, TrafficTotals } from './traffic.ts'
@@ -61,6 +61,8 @@ export class Services {
   readonly #known = new Map<string, ServiceRecord>()
   /** What of a service clients are given, as long as it is the same. */
   readonly #balanced = new Map<string, readonly Balanced[]>()
+  /** By network, until something there changes. */
+  readonly #wanted = new Map<string, readonly Balanced[]>()
   readonly #clients = new Map<string, Client>()
   /** Namespaces in which nothing of ours is. */
   readonly #clean = new Set<string>()
@@ -225,6 +227,7 @@ export class Services {
   /** Brings about what follows from a change, once for all that come in the same moment. */
   #touch(network: string): void {
     this.#dirty.add(network)
+    this.#wanted.delete(network)
     this.#schedule()
   }
 
@@ -288,9 +291,14 @@ export class Services {
   #apply(id: string, client: Client): void {
     const networks = new Set([...client.attachments.values()].map(one => one.network))
     if (![...networks].every(network => this.#options.isKnown(network))) return
-    const wanted = [...this.#known.values()].flatMap(one => (networks.has(one.network) ? this.balancedOf(one) : []))
-    this.#traffic.add(client, client.trafficBefore(wanted), true)
-    client.apply(wanted, way => this.isGone(way))
+    const wanted = [...networks].flatMap(network => this.#wantedOn(network))
+    if (wanted.length === 0) this.#count(client)
+    client.apply(wanted)
+    this.#traffic.add(
+      client,
+      client.cutGone(way => this.isGone(way)),
+      true
+    )
     this.#failed.delete(id)
     if (wanted.length > 0) return
     // What is not there need not be held open.
@@ -299,6 +307,15 @@ export class Services {
     this.#traffic.forgetClient(client)
     if (networks.size > 0) this.#clean.add(id)
     else this.#clean.delete(id)
+  }
+
+  /** What containers on a network are given: looked at once for all of them. */
+  #wantedOn(network: string): readonly Balanced[] {
+    const known = this.#wanted.get(network)
+    if (known !== undefined) return known
+    const made = this.#servicesOf(network).flatMap(one => this.balancedOf(one))
+    this.#wanted.set(network, made)
+    return made
   }
 
   /** Not only out of service for a while. */

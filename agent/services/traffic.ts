@@ -1,7 +1,7 @@
 /** What went to each member and back, from all clients of this host: the kernel counts for each, and forgets with it. */
 import { formatAddress } from '../../lib/ip/address.ts'
 import type { NfCounter } from '../../lib/netlink/nf/set-element.ts'
-import type { Traffic } from './balance-table.ts'
+import type { Traffic } from './layout.ts'
 
 export interface MemberTraffic {
   readonly service: string

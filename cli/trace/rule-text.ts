@@ -79,6 +79,8 @@ class RuleReader {
         return `${this.#nameOf(one.register)} ${one.operator === 1 ? '!= ' : ''}${this.#value(one.register, one.first)}-${this.#value(one.register, one.last)}`
       case 'lookup':
         return this.#lookup(one)
+      case 'dynset':
+        return this.#dynset(one)
       case 'immediate':
         return this.#immediate(one)
       default:
@@ -143,6 +145,14 @@ class RuleReader {
     if (one.dataRegister === NFT_REG_VERDICT) return `${key} vmap ${set}`
     this.#registers.set(one.dataRegister, { field: { name: `${key} map ${set}`, form: 'network number' } })
     return ''
+  }
+
+  /** `add @sent { ct original ip daddr . ip daddr counter }` */
+  #dynset(one: Extract<Expression, { kind: 'dynset' }>): string {
+    const key = this.#key.map(register => this.#nameOf(register)).join(' . ')
+    this.#key = []
+    const verb = ['add', 'update', 'delete'][one.operation] ?? 'add'
+    return `${verb} @${one.set} { ${key}${one.counts ? ' counter' : ''} }`
   }
 
   #immediate({ register, value, verdict }: Extract<Expression, { kind: 'immediate' }>): string {

@@ -1,7 +1,7 @@
 /** One namespace while a probe is on its way: what its interfaces see, and what its packet filter does. */
 import { LinuxKernel } from '../../lib/net/kernel-net.ts'
 import type { Net } from '../../lib/net/net.ts'
-import { KernelEvents } from '../../lib/netlink/conn.ts'
+import { KernelEvents } from '../../lib/netlink/events.ts'
 import { NFNL_SUBSYS_NFTABLES, nfType } from '../../lib/netlink/nf/nfnetlink.ts'
 import { decodeTrace, NFNLGRP_NFTRACE, NFT_MSG_TRACE, type NfTrace } from '../../lib/netlink/nf/trace.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'

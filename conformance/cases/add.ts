@@ -1,6 +1,8 @@
 /** ADD: what has to be there afterwards, and what must not be there after a failure. */
+import { canonical } from '../addresses-compared.ts'
 import { type Attachment, type Case, type Context, hasLinkKind } from '../case.ts'
-import { isObject, objects, stable } from '../json.ts'
+import { isObject, type JsonObject, objects, stable } from '../json.ts'
+import { placeOf } from '../listed-interface.ts'
 import { describeOutcome, printed, succeeded } from '../plugin-call.ts'
 import { addressesOf } from '../result-form.ts'
 import { difference } from '../world.ts'
@@ -44,13 +46,51 @@ export function isShared(line: string): boolean {
   )
 }
 
+/** A file to lock on that names nobody; there may be one for each of many. */
+export function isLock(line: string): boolean {
+  return /^file \S*lock/i.test(line) && line.endsWith(' []')
+}
+
 /** Files for a whole network: neither named after a container or an address, nor speaking of one. */
 export function isSharedFile(line: string): boolean {
   if (!line.startsWith('file ')) return false
   return /last_reserved_ip\.[0-9]+/.test(line) || !/judge-box|[^0-9.]10\.77\.|fd77/.test(line)
 }
 
+/** The result's addresses but those that it says are outside the container. */
+function addressesInside(result: JsonObject, attachment: Attachment): readonly string[] {
+  const interfaces = objects(result['interfaces'])
+  const outside = objects(result['ips'])
+    .filter(({ interface: index }) => {
+      const entry = typeof index === 'number' ? interfaces[index] : undefined
+      return entry !== undefined && placeOf(entry, attachment) === 'host'
+    })
+    .map(ip => canonical(String(ip['address'])))
+  return addressesOf(result).filter(address => !outside.includes(address))
+}
+
 export const ADD_CASES: readonly Case[] = [
+  {
+    id: 'add-other-names',
+    title: 'interface names of every form that the kernel takes',
+    part: 'protocol',
+    clauses: ['env.ifname-used'],
+    roles: ['interface', 'meta'],
+    when: ({ type }) => type !== 'host-device',
+    run: context => {
+      context.requireKernel()
+      // The last has as many bytes as a name can have.
+      for (const ifName of ['net1', 'a.b-c_0', 'judge-net-12345']) {
+        const attachment = context.attachment({ ifName })
+        // A plugin that cannot use the name may say so.
+        if (!succeeded(context.call('ADD', attachment))) continue
+        const names = attachment.netns.inside(() => context.world.links().map(link => link['ifname']))
+        context.judge('env.ifname-used', names.includes(ifName), `an interface ${ifName}`, () => names.join(', '))
+        context.call('DEL', attachment)
+      }
+      context.judge('env.ifname-used', true, '', () => '')
+    }
+  },
   {
     id: 'add-makes-the-interface',
     title: 'the interface is there, up, with its addresses and routes',
@@ -69,16 +109,19 @@ export const ADD_CASES: readonly Case[] = [
       const up = Array.isArray(link?.['flags']) && link['flags'].includes('UP')
       context.judge('add.creates', up, `${attachment.ifName} is there and up`, () => stable(link ?? null))
       context.judge('status.not-needed', true, 'ADD without STATUS before it', () => '')
-      for (const address of addressesOf(result)) {
+      for (const address of addressesInside(result, attachment)) {
         // ptp and others may narrow the prefix on the link; the address itself has to be there.
-        const [bare = ''] = address.split('/')
+        const bare = canonical(address).split('/')[0]
         const holds = addresses.some(one => one.split('/')[0] === bare)
         context.judge('add.addresses', holds, `${address} is set`, () => addresses.join(', '))
       }
-      for (const { dst } of attachment.parts.routes) {
+      for (const { dst, gw } of attachment.parts.routes) {
         const wanted = dst === '0.0.0.0/0' ? 'default' : dst
-        const holds = routes.some(route => route['dst'] === wanted)
-        context.judge('add.addresses', holds, `a route to ${dst}`, () => stable(routes))
+        const found = routes.filter(route => route['dst'] === wanted)
+        const holds = gw === undefined ? found.length > 0 : found.some(route => route['gateway'] === gw)
+        context.judge('add.addresses', holds, `a route to ${dst}${gw === undefined ? '' : ` by ${gw}`}`, () =>
+          stable(routes)
+        )
       }
     }
   },
@@ -86,7 +129,7 @@ export const ADD_CASES: readonly Case[] = [
     id: 'add-name-taken',
     title: 'an interface of that name exists',
     part: 'protocol',
-    clauses: ['add.exists'],
+    clauses: ['add.exists', 'robust.foreign-link'],
     roles: ['interface', 'meta'],
     run: context => {
       context.requireKernel()
@@ -98,7 +141,10 @@ export const ADD_CASES: readonly Case[] = [
       const left = attachment.netns.inside(() => context.world.link(attachment.ifName))
       const info = left?.['linkinfo']
       const same = isObject(info) && info['info_kind'] === kind
-      context.judge('add.exists', same, `${attachment.ifName} is still the ${kind} it was`, () => stable(left ?? null))
+      // The text asks for the error alone.
+      context.judge('robust.foreign-link', same, `${attachment.ifName} is still the ${kind} it was`, () =>
+        stable(left ?? null)
+      )
     }
   },
   {
@@ -112,7 +158,9 @@ export const ADD_CASES: readonly Case[] = [
     run: context => {
       const first = context.attachment()
       context.mustAdd(first)
-      const second = context.attachment({ netns: first.netns, ifName: 'net1', containerId: first.containerId })
+      const second = withoutRoutes(
+        context.attachment({ netns: first.netns, ifName: 'net1', containerId: first.containerId })
+      )
       const outcome = context.call('ADD', second, {})
       context.judgeOutcome('add.second-interface', succeeded(outcome), 'ADD of net1 succeeds', outcome)
       const del = context.call('DEL', first)
@@ -200,6 +248,11 @@ export const ADD_CASES: readonly Case[] = [
     }
   }
 ]
+
+/** The kernel takes a default route once: an IPAM plugin that gives two to one container asks for what cannot be. */
+export function withoutRoutes(attachment: Attachment): Attachment {
+  return { ...attachment, parts: { ...attachment.parts, routes: [] } }
+}
 
 /** ADD with an IPAM plugin that answers this and exits so. */
 function failingAdd(context: Context, attachment: Attachment, stdout: string, status: number) {

@@ -192,6 +192,26 @@ export const CHECK_CASES: readonly Case[] = [
   },
   ...CHANGES.map(changeCase),
   {
+    id: 'check-reservation-gone',
+    title: 'CHECK of an IPAM plugin when what it reserved was given back',
+    part: 'protocol',
+    clauses: ['check.own-work'],
+    roles: ['ipam'],
+    since: '0.4.0',
+    run: context => {
+      const attachment = context.attachment()
+      const before = context.world.snapshot()
+      const prevResult = context.mustAdd(attachment)
+      const made = difference(before, context.world.snapshot()).added
+      if (!made.some(line => line.includes(attachment.containerId)))
+        throw new NotTestable('it writes down no reservation that could go')
+      context.must('CHECK', attachment)
+      context.must('DEL', attachment)
+      const outcome = context.call('CHECK', attachment, { prevResult })
+      context.judgeOutcome('check.own-work', !succeeded(outcome), 'CHECK fails when the reservation is gone', outcome)
+    }
+  },
+  {
     id: 'check-consults-prev',
     title: 'CHECK with a prevResult that names an address that is not there',
     part: 'protocol',
@@ -229,6 +249,31 @@ export const CHECK_CASES: readonly Case[] = [
       // The permanent neighbour entries and routes that go with the old address are the later plugin's to mend.
       const outcome = context.call('CHECK', attachment, { prevResult: { ...result, interfaces } })
       context.judgeOutcome('check.tolerates', succeeded(outcome), `CHECK with ${mac} in prevResult succeeds`, outcome)
+    }
+  },
+  {
+    id: 'check-later-routes',
+    title: 'CHECK after a later plugin of the chain has taken routes out, put one in, and said so in the result',
+    part: 'protocol',
+    clauses: ['check.tolerates'],
+    roles: ['interface'],
+    since: '0.4.0',
+    run: context => {
+      const attachment = context.attachment()
+      const result = context.mustAdd(attachment)
+      context.must('CHECK', attachment)
+      inside(context, attachment, 'route', 'del', '10.99.0.0/16')
+      inside(context, attachment, 'route', 'del', 'default')
+      inside(context, attachment, 'route', 'add', '10.98.0.0/16', 'via', '10.77.0.1')
+      const kept = objects(result['routes']).filter(({ dst }) => dst !== '10.99.0.0/16' && dst !== '0.0.0.0/0')
+      const routes = [...kept, { dst: '10.98.0.0/16', gw: '10.77.0.1' }]
+      const outcome = context.call('CHECK', attachment, { prevResult: { ...result, routes } })
+      context.judgeOutcome(
+        'check.tolerates',
+        succeeded(outcome),
+        'CHECK with the routes that are left succeeds',
+        outcome
+      )
     }
   },
   {

@@ -163,6 +163,34 @@ const FOREIGN: Case = {
   }
 }
 
+const HOSTS_OWN: Case = {
+  id: 'fault-host-interface',
+  title: "the host has an interface of the container's interface name",
+  part: 'hostile',
+  clauses: ['robust.host-interface'],
+  roles: ['interface', 'meta'],
+  run: context => {
+    context.requireKernel()
+    const attachment = context.attachment()
+    const name = attachment.ifName
+    context.world.ipBatch([`link add ${name} type veth peer name wire1`, `link set ${name} up`])
+    const index = context.world.link(name)?.['ifindex']
+    const judge = (what: string, outcome: Outcome) => {
+      const left = context.world.link(name)
+      const holds = left?.['ifindex'] === index && Array.isArray(left?.['flags']) && left['flags'].includes('UP')
+      const seen = () => `${stable(left ?? null)}; ${describeOutcome(outcome)}`
+      context.judge('robust.host-interface', holds, `${what}: ${name} of the host is as it was`, seen)
+    }
+    judge('after ADD', context.call('ADD', attachment))
+    judge('after DEL', context.call('DEL', attachment))
+    judge('after DEL without CNI_NETNS', context.call('DEL', attachment, { env: { CNI_NETNS: undefined } }))
+    const empty = context.call('DEL', attachment, { env: { CNI_NETNS: '' }, noPrevResult: true })
+    judge('after DEL with CNI_NETNS empty', empty)
+    const gone = context.call('DEL', attachment, { env: { CNI_NETNS: '/run/netns/gone' }, noPrevResult: true })
+    judge('after DEL with a namespace that is gone', gone)
+  }
+}
+
 const FORGED: Case = {
   id: 'fault-forged-netlink',
   title: 'a program of the container answers the plugin in the place of the kernel',
@@ -322,6 +350,7 @@ export const FAULT_CASES: readonly Case[] = [
   ADVERTISEMENT,
   LOOPBACK,
   FOREIGN,
+  HOSTS_OWN,
   FORGED,
   FAILED_DEL,
   NEGATIVE,

@@ -1,7 +1,7 @@
 /** GC and STATUS, since 1.1.0. */
 import type { Attachment, Case, Context } from '../case.ts'
 import type { JsonObject } from '../json.ts'
-import { describeOutcome, errorCode, type Outcome, succeeded } from '../plugin-call.ts'
+import { describeOutcome, errorCode, type Outcome, printed, succeeded } from '../plugin-call.ts'
 import { difference } from '../world.ts'
 import { settled } from './del.ts'
 
@@ -18,10 +18,10 @@ function gc(context: Context, valid: readonly Attachment[], more: JsonObject = {
 }
 
 /** One that stays and one whose container is gone, as a runtime that crashed leaves them. */
-function keptAndLost(context: Context) {
+function keptAndLost(context: Context, makeLost = (_keeper: Attachment) => context.attachment()) {
   const keeper = context.attachment()
   context.mustAdd(keeper)
-  const lost = context.attachment()
+  const lost = makeLost(keeper)
   const before = context.world.snapshot()
   context.mustAdd(lost)
   lost.netns.remove()
@@ -70,6 +70,26 @@ export const GC_AND_STATUS_CASES: readonly Case[] = [
       context.judge('gc.removes', rest.length === 0, expected, () => rest.join('; '))
       const again = gc(context, [keeper])
       context.judgeOutcome('gc.repeat', succeeded(again), 'GC once more succeeds', again)
+    }
+  },
+  {
+    id: 'gc-by-interface',
+    title: 'GC that lists one interface of a container and not its other one',
+    part: 'protocol',
+    clauses: ['gc.keeps', 'gc.removes'],
+    when: ({ type, role }) => type !== 'host-device' && role !== 'loopback',
+    since: '1.1.0',
+    run: context => {
+      // A restarted container: its ID is the same, the namespace of the interface that is not listed is gone.
+      const { keeper, before } = keptAndLost(context, ({ containerId }) =>
+        context.attachment({ containerId, ifName: 'net1' })
+      )
+      const judge = untouched(context, keeper)
+      gc(context, [keeper])
+      judge('gc.keeps', 'after GC that lists its interface')
+      const rest = left(context, before)
+      const expected = 'the host is as before the ADD of the interface that is not listed'
+      context.judge('gc.removes', rest.length === 0, expected, () => rest.join('; '))
     }
   },
   {
@@ -181,7 +201,8 @@ export const GC_AND_STATUS_CASES: readonly Case[] = [
 function judgeFailedStatus(context: Context, outcome: Outcome): void {
   if (succeeded(outcome)) return
   const code = errorCode(outcome)
-  context.judgeOutcome('status.error', code !== undefined, 'an error object on stdout', outcome)
+  const onStdout = typeof printed(outcome)?.['code'] === 'number'
+  context.judgeOutcome('status.error', onStdout, 'an error object on stdout', outcome)
   context.judgeOutcome('status.code', code === 50 || code === 51, 'code 50 or 51', outcome)
 }
 

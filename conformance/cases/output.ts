@@ -1,8 +1,9 @@
 /** What is printed where, how calls end, and the error object. */
 import { type Attachment, type CallOptions, type Case, type Context, hasLinkKind } from '../case.ts'
-import { isObject, type JsonObject, parsed } from '../json.ts'
-import { type Outcome, printed, succeeded } from '../plugin-call.ts'
+import { errorBody, type Outcome, printed, succeeded } from '../plugin-call.ts'
 import { atLeast } from '../versions.ts'
+
+const IPAM_MISSING = 'IPAM not found'
 
 /** Calls that must fail, of different causes. */
 function failures(context: Context): readonly (readonly [string, string, CallOptions])[] {
@@ -15,7 +16,7 @@ function failures(context: Context): readonly (readonly [string, string, CallOpt
   const { role, kernelKind } = context.profile
   const possible = kernelKind === undefined || hasLinkKind(context.world, kernelKind)
   if (role === 'interface' && possible) {
-    found.push(['IPAM not found', 'ADD', { config: { ipam: { type: 'no-such-plugin' } } }])
+    found.push([IPAM_MISSING, 'ADD', { config: { ipam: { type: 'no-such-plugin' } } }])
     found.push(['no such namespace', 'ADD', { env: { CNI_NETNS: '/run/netns/none' } }])
   }
   return found
@@ -37,12 +38,14 @@ export const OUTPUT_CASES: readonly Case[] = [
     id: 'output-success',
     title: 'stdout of calls that succeed',
     part: 'protocol',
-    clauses: ['out.one-object', 'out.silent', 'out.silent-others'],
+    clauses: ['out.one-object', 'out.silent', 'out.silent-others', 'out.closed'],
     run: context => {
       context.requireKernel()
       const attachment = context.attachment()
       const add = context.must('ADD', attachment)
       context.judgeOutcome('out.one-object', printed(add) !== undefined, 'one JSON object, nothing else', add)
+      const closed = !add.isHeld
+      context.judgeOutcome('out.closed', closed, 'nobody holds stdout or stderr when the plugin has ended', add)
       if (context.supports('0.4.0')) judgeSilence(context, 'CHECK', attachment)
       if (context.supports('1.1.0')) {
         judgeSilence(context, 'STATUS', attachment)
@@ -61,6 +64,8 @@ export const OUTPUT_CASES: readonly Case[] = [
       for (const [what, verb, options] of failures(context)) {
         const outcome = context.call(verb, context.attachment(), options)
         // Whether it had to fail is for other clauses to say: here, that it does not do both.
+        // A program that a signal ended has no exit status.
+        context.judgeOutcome('out.exit', outcome.signal === undefined, `${what}: it exits`, outcome)
         const both = succeeded(outcome) && typeof printed(outcome)?.['code'] === 'number'
         context.judgeOutcome('out.exit', !both, `${what}: no error object together with status 0`, outcome)
         judgeErrorObject(context, what, outcome)
@@ -69,24 +74,21 @@ export const OUTPUT_CASES: readonly Case[] = [
   }
 ]
 
-/** The error object: on stdout, or, as the text's overview has it since 1.0.0, alone on stderr. */
-function errorBody(context: Context, outcome: Outcome): JsonObject | undefined {
-  const onStderr = atLeast(context.newest(), '1.0.0') && outcome.stdout.trim() === ''
-  const other = onStderr ? parsed(outcome.stderr) : undefined
-  return printed(outcome) ?? (isObject(other) ? other : undefined)
-}
-
 function judgeErrorObject(context: Context, what: string, outcome: Outcome): void {
   if (succeeded(outcome)) return
-  const body = errorBody(context, outcome)
+  // The texts before 1.0.0 know stdout alone.
+  const body = atLeast(context.newest(), '1.0.0') ? errorBody(outcome) : printed(outcome)
   const code = body?.['code']
   const object = typeof code === 'number' && typeof body?.['msg'] === 'string' && body['msg'] !== ''
   context.judgeOutcome('error.object', object, `${what}: an object with code and msg`, outcome)
   const onStdout = printed(outcome) !== undefined
   context.judgeOutcome('error.on-stdout', onStdout, `${what}: the object is on stdout`, outcome)
   const version = body?.['cniVersion']
-  const told = typeof version === 'string' && version !== ''
-  context.judgeOutcome('error.version', told, `${what}: a cniVersion in it`, outcome)
+  // Before it has read a configuration that it understands a plugin may name any version.
+  const isRead = what === IPAM_MISSING
+  const told = isRead ? version === context.newest() : typeof version === 'string' && version !== ''
+  const wanted = isRead ? `cniVersion ${context.newest()}` : 'a cniVersion'
+  context.judgeOutcome('error.version', told, `${what}: ${wanted} in it`, outcome)
   if (typeof code !== 'number') return
   const defined = code >= 100 || KNOWN_CODES.includes(code)
   const expected = `${what}: a code that the specification defines, or above 99`

@@ -3,9 +3,10 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import type { Case, Context } from '../case.ts'
 import { isObject, type JsonObject, parsed } from '../json.ts'
-import { describeOutcome, errorCode, type Outcome, printed, succeeded } from '../plugin-call.ts'
+import { describeOutcome, errorBody, errorCode, type Outcome, printed, succeeded } from '../plugin-call.ts'
 import { addressesOf } from '../result-form.ts'
 import { atLeast } from '../versions.ts'
+import { givesOneToAll } from './crowds.ts'
 
 const PAUSE = new Int32Array(new SharedArrayBuffer(4))
 
@@ -51,7 +52,7 @@ function judgeRefusal(
   const code = errorCode(outcome)
   context.judgeOutcome('env.code', code === 4, `${what} fails with code 4`, outcome)
   if (code !== 4) return
-  const body = printed(outcome)
+  const body = errorBody(outcome)
   const words = `${body?.['msg']} ${body?.['details']}`
   const named = variables.every(name => words.includes(name) || NAMES[name]?.test(words) === true)
   context.judgeOutcome('env.missing-named', named, `${what}: the message names ${variables.join(', ')}`, outcome)
@@ -85,12 +86,15 @@ export const PARAMETER_CASES: readonly Case[] = [
     part: 'protocol',
     clauses: ['env.command', 'env.code', 'env.missing-named', 'env.command-case'],
     run: context => {
-      for (const verb of ['REMOVE', 'ADD ', 'ADD\n']) {
+      for (const verb of ['REMOVE', 'UPDATE']) {
         const outcome = context.call(verb, context.attachment())
-        judgeRefusal(context, 'env.command', JSON.stringify(verb), { outcome, variables: ['CNI_COMMAND'] })
+        judgeRefusal(context, 'env.command', verb, { outcome, variables: ['CNI_COMMAND'] })
       }
-      const lower = context.call('add', context.attachment())
-      context.judgeOutcome('env.command-case', !succeeded(lower), '`add` fails', lower)
+      // A plugin that reads these as ADD breaks no sentence of the text.
+      for (const verb of ['add', 'ADD ', 'ADD\n']) {
+        const outcome = context.call(verb, context.attachment())
+        context.judgeOutcome('env.command-case', !succeeded(outcome), `${JSON.stringify(verb)} fails`, outcome)
+      }
     }
   },
   missing('CNI_CONTAINERID', 'env.container-id', containerVerbs),
@@ -110,6 +114,23 @@ export const PARAMETER_CASES: readonly Case[] = [
     }
   },
   {
+    id: 'env-container-id-chars',
+    title: 'container IDs of every form that there is',
+    part: 'protocol',
+    clauses: ['env.container-id-chars'],
+    when: ({ type }) => type !== 'host-device',
+    run: context => {
+      context.requireKernel()
+      for (const containerId of ['Judge.box_1-x', '7', `judge-${'Z'.repeat(58)}`]) {
+        const attachment = context.attachment({ containerId })
+        const add = context.call('ADD', attachment)
+        context.judgeOutcome('env.container-id-chars', succeeded(add), `ADD of ${containerId} succeeds`, add)
+        const del = context.call('DEL', attachment)
+        context.judgeOutcome('env.container-id-chars', succeeded(del), `DEL of ${containerId} succeeds`, del)
+      }
+    }
+  },
+  {
     id: 'env-container-id-long',
     title: 'two containers whose IDs of 64 characters differ in the last one',
     part: 'protocol',
@@ -117,13 +138,14 @@ export const PARAMETER_CASES: readonly Case[] = [
     roles: ['interface', 'ipam', 'chained'],
     when: ({ type }) => type !== 'host-device',
     run: context => {
+      const isShared = context.profile.role === 'ipam' && givesOneToAll(context, {})
       const one = context.attachment()
       const other = context.attachment()
       const given = addressesOf(context.mustAdd(one))
       const add = context.call('ADD', other)
       context.judgeOutcome('env.container-id-long', succeeded(add), 'ADD of the second succeeds', add)
       if (!succeeded(add)) return
-      if (context.profile.role === 'ipam' && context.profile.type !== 'static') {
+      if (context.profile.role === 'ipam' && !isShared) {
         const second = addressesOf(printed(add) ?? {})
         const differ = second.every(address => !given.includes(address))
         context.judge('env.container-id-long', differ, 'addresses of their own', () => `${given}, ${second}`)
@@ -153,11 +175,13 @@ export const PARAMETER_CASES: readonly Case[] = [
     clauses: ['env.ifname-form', 'env.ifname-checked', 'env.code', 'env.missing-named'],
     run: context => {
       const attachment = context.attachment()
-      const clause = context.profile.role === 'interface' ? 'env.ifname-form' : 'env.ifname-checked'
       for (const name of BAD_NAMES) {
         const outcome = context.call('ADD', attachment, { env: { CNI_IFNAME: name } })
         const what = `ADD of interface ${JSON.stringify(name)}`
-        judgeRefusal(context, clause, what, { outcome, variables: ['CNI_IFNAME'] })
+        // To those that make no interface it is one that is not there.
+        if (context.profile.role === 'interface')
+          judgeRefusal(context, 'env.ifname-form', what, { outcome, variables: ['CNI_IFNAME'] })
+        else context.judgeOutcome('env.ifname-checked', !succeeded(outcome), `${what} fails`, outcome)
       }
     }
   },

@@ -1,6 +1,8 @@
 /** Results: their form in every version, and whether they tell the truth. */
-import { type Case, type Context, isInterfaceOf } from '../case.ts'
+import { canonical, sameAddress } from '../addresses-compared.ts'
+import { type Attachment, type Case, type Context, isInterfaceOf } from '../case.ts'
 import { isObject, type JsonObject, objects, sameJson, stable } from '../json.ts'
+import { linkOf, placeOf } from '../listed-interface.ts'
 import { isV6 } from '../result-form.ts'
 import { atLeast, type Version } from '../versions.ts'
 
@@ -46,6 +48,41 @@ function judgeForm(context: Context, version: Version, result: JsonObject): void
   say('result.other-version', strange.length === 0, `no key of other versions (${strange.join(', ')})`)
 }
 
+/** Judges what one entry of `interfaces` says of the link that it means. */
+function judgeListed(context: Context, attachment: Attachment, entry: JsonObject): void {
+  const place = placeOf(entry, attachment)
+  const name = String(entry['name'])
+  if (place === 'elsewhere') {
+    // A sandbox that leads nowhere from here is no lie by itself: it is one if the interface is the host's.
+    const hosts = context.world.link(name)
+    const isHosts = hosts !== undefined && String(entry['mac']).toLowerCase() === hosts['address']
+    context.judge('result.host-interface', !isHosts, `${name} of the host has no sandbox`, () => stable(entry))
+    return
+  }
+  const link = linkOf(context.world, entry, attachment)
+  const where = place === 'host' ? 'on the host' : 'in the container'
+  context.judge('result.host-interface', link !== undefined, `${name} is ${where} and says so`, () => stable(entry))
+  if (link === undefined) return
+  // "If applicable": a loopback or a tunnel has no hardware address.
+  const hasMac = link['link_type'] === 'ether'
+  const mac = typeof entry['mac'] === 'string' ? entry['mac'].toLowerCase() : ''
+  const honest = mac === link['address'] || (!hasMac && mac === '')
+  context.judge('result.mac', honest, `${name} has mac ${link['address']}`, () => stable(entry))
+  if (!context.supports('1.1.0')) return
+  const right = entry['mtu'] === link['mtu'] || (link['link_type'] === 'loopback' && entry['mtu'] === undefined)
+  context.judge('result.mtu', right, `${name} has mtu ${link['mtu']}`, () => stable(entry))
+}
+
+/** Whether an address is the attachment's own, or one outside the container that the interface really has. */
+function holdsAddress(context: Context, attachment: Attachment, entry: JsonObject, address: string): boolean {
+  const place = placeOf(entry, attachment)
+  if (place !== 'host') return place === 'container' && entry['name'] === attachment.ifName
+  const name = String(entry['name'])
+  if (context.world.link(name) === undefined) return false
+  const bare = canonical(address).split('/')[0]
+  return context.world.addresses(name).some(one => one.split('/')[0] === bare)
+}
+
 export const RESULT_CASES: readonly Case[] = [
   {
     id: 'result-forms',
@@ -79,43 +116,32 @@ export const RESULT_CASES: readonly Case[] = [
       const expected = `${attachment.ifName} with sandbox ${attachment.netns.path}`
       const inBox = listed.some(one => isInterfaceOf(one, attachment))
       context.judge('result.sandbox', named.length === 0 || inBox, expected, seen)
-      for (const entry of objects(result['interfaces'])) {
-        const sandbox = entry['sandbox']
-        const inside = sandbox === attachment.netns.path
-        const name = String(entry['name'])
-        const look = () => context.world.link(name)
-        const link = inside ? attachment.netns.inside(look) : look()
-        const where = inside ? 'in the container' : 'on the host'
-        const honest = link !== undefined && (inside || sandbox === undefined || sandbox === '')
-        context.judge('result.host-interface', honest, `${name} is ${where} and says so`, () => stable(entry))
-        if (link === undefined) continue
-        const mac = link['address']
-        context.judge('result.mac', entry['mac'] === mac, `${name} has mac ${mac}`, () => stable(entry))
-        if (!context.supports('1.1.0')) continue
-        context.judge('result.mtu', entry['mtu'] === link['mtu'], `${name} has mtu ${link['mtu']}`, () => stable(entry))
-      }
+      for (const entry of listed) judgeListed(context, attachment, entry)
     }
   },
   {
     id: 'result-host-interfaces',
-    title: 'interfaces that an attachment makes on the host are in the result',
+    title: 'interfaces that an attachment makes beside the one asked for are in the result',
     part: 'protocol',
     clauses: ['result.all-interfaces'],
-    roles: ['interface', 'meta'],
+    roles: ['interface', 'meta', 'chained'],
     since: '0.3.0',
     when: ({ type }) => type !== 'host-device',
     run: context => {
       // What a network shares is there with the first container.
       context.mustAdd(context.attachment())
-      const before = context.world.links().map(link => link['ifname'])
-      const result = context.mustAdd(context.attachment())
-      const made = context.world.links().filter(link => !before.includes(link['ifname']))
+      const attachment = context.attachment()
+      const namesIn = (look: () => readonly JsonObject[]) => look().map(link => link['ifname'])
+      const onHost = () => namesIn(() => context.world.links())
+      const inside = () => attachment.netns.inside(onHost)
+      const before = [onHost(), inside()] as const
+      const result = context.mustAdd(attachment)
       const listed = objects(result['interfaces']).map(one => one['name'])
-      for (const link of made) {
-        const name = link['ifname']
-        const seen = () => stable(result['interfaces'] ?? null)
+      const seen = () => stable(result['interfaces'] ?? null)
+      for (const name of onHost().filter(one => !before[0].includes(one)))
         context.judge('result.all-interfaces', listed.includes(name), `${name} of the host is listed`, seen)
-      }
+      for (const name of inside().filter(one => !before[1].includes(one) && one !== attachment.ifName))
+        context.judge('result.all-interfaces', listed.includes(name), `${name} of the container is listed`, seen)
       context.judge('result.all-interfaces', true, '', () => '')
     }
   },
@@ -157,17 +183,20 @@ export const RESULT_CASES: readonly Case[] = [
       for (const ip of ips) {
         const index = ip['interface']
         const target = typeof index === 'number' ? interfaces[index] : undefined
-        const holds = target !== undefined && isInterfaceOf(target, attachment)
-        context.judge('result.ip-index', holds, `${ip['address']} leads to ${attachment.ifName}`, () => stable(result))
+        const holds = target !== undefined && holdsAddress(context, attachment, target, String(ip['address']))
+        const expected = `${ip['address']} leads to ${attachment.ifName}, or to whatever has it outside the container`
+        context.judge('result.ip-index', holds, expected, () => stable(result))
       }
       for (const { address, gateway } of attachment.parts.ips) {
-        const found = ips.find(ip => ip['address'] === address)
-        const holds = found !== undefined && found['gateway'] === gateway
+        const found = ips.find(ip => sameAddress(ip['address'], address))
+        const holds = found !== undefined && sameAddress(found['gateway'], gateway)
         context.judge('result.addresses', holds, `${address} with gateway ${gateway}`, () => stable(ips))
       }
       const routes = objects(result['routes'])
       for (const { dst, gw } of attachment.parts.routes) {
-        const holds = routes.some(route => route['dst'] === dst && (gw === undefined || route['gw'] === gw))
+        const holds = routes.some(
+          route => sameAddress(route['dst'], dst) && (gw === undefined || sameAddress(route['gw'], gw))
+        )
         context.judge('result.routes', holds, `a route to ${dst}`, () => stable(routes))
       }
       const dns = result['dns']
@@ -201,18 +230,33 @@ export const RESULT_CASES: readonly Case[] = [
       for (const version of context.versions().filter(one => atLeast(one, '0.3.0'))) {
         const attachment = context.attachment()
         const before = context.prevResult('ADD', attachment, version)
+        const held = heldBy(context, attachment)
         const result = context.mustAdd(attachment, { version })
-        for (const key of ['interfaces', 'ips', 'routes']) {
-          const kept = objects(before?.[key]).every(one => objects(result[key]).some(other => includes(other, one)))
-          context.judge('result.prev', kept, `in ${version}: ${key} as before`, () => stable(result[key]))
-        }
-        const dns = result['dns']
-        const kept = isObject(dns) && keepsDns(dns, attachment.parts.dns)
-        context.judge('result.prev', kept, `dns with what was in it: ${stable(attachment.parts.dns)}`, () =>
-          stable(dns)
-        )
+        judgePassedOn(context, before ?? {}, result, { version, undone: undoneSince(context, attachment, held) })
         context.call('DEL', attachment, { version })
       }
+    }
+  },
+  {
+    id: 'result-prev-of-interface',
+    title: 'a plugin that makes an interface passes on what came before',
+    part: 'protocol',
+    clauses: ['result.prev'],
+    roles: ['interface', 'loopback'],
+    since: '0.3.0',
+    run: context => {
+      const attachment = context.attachment()
+      const version = context.newest()
+      // What a plugin leaves that makes nothing in the container, such as one that sets up a name server.
+      const before = {
+        cniVersion: version,
+        interfaces: [{ name: 'uplink', mac: context.world.link('uplink')?.['address'] }],
+        ips: [],
+        routes: [],
+        dns: { nameservers: ['192.0.2.53'] }
+      }
+      const result = context.mustAdd(attachment, { config: { prevResult: before } })
+      judgePassedOn(context, before, result, { version, undone: () => false })
     }
   },
   {
@@ -235,14 +279,13 @@ export const RESULT_CASES: readonly Case[] = [
       }))
       const prevResult = { ...usual, interfaces, routes }
       const result = context.mustAdd(attachment, { version: '1.1.0', prevResult })
+      // What the plugin changed else is for result.prev to say.
       for (const [key, wanted] of [
-        ['interfaces', interfaces],
-        ['routes', routes]
+        ['interfaces', interfaces[1]],
+        ['routes', routes[1]]
       ] as const) {
-        const kept = wanted.every(one => objects(result[key]).some(other => includes(other, one)))
-        context.judge('result.prev-newest', kept, `${key} as before: ${stable(wanted)}`, () =>
-          stable(result[key] ?? null)
-        )
+        const kept = wanted !== undefined && objects(result[key]).some(other => includes(other, wanted))
+        context.judge('result.prev-newest', kept, `${key} with ${stable(wanted)}`, () => stable(result[key] ?? null))
       }
     }
   },
@@ -265,13 +308,62 @@ export const RESULT_CASES: readonly Case[] = [
   }
 ]
 
-/** Whether nothing of the DNS settings before is gone; a plugin may add its own. */
+/** Whether none of the DNS settings before is gone; a plugin may put its own in their place. */
 function keepsDns(now: JsonObject, before: JsonObject): boolean {
-  return Object.entries(before).every(([key, value]) => {
+  return Object.keys(before).every(key => {
     const own = now[key]
-    if (!Array.isArray(value)) return own !== undefined
-    return Array.isArray(own) && value.every(one => own.includes(one))
+    return Array.isArray(own) ? own.length > 0 : own !== undefined && own !== ''
   })
+}
+
+/** Links, addresses and routes of the container, as words that entries of a result can be found by. */
+interface Held {
+  readonly links: readonly string[]
+  readonly addresses: readonly string[]
+  readonly routes: readonly string[]
+}
+
+function heldBy(context: Context, attachment: Attachment): Held {
+  return attachment.netns.inside(() => {
+    const links = context.world.links().map(link => String(link['ifname']))
+    const addresses = links.flatMap(name => context.world.addresses(name))
+    // A route that was moved to another table is another route.
+    const routes = context.world.json('ip', '-j', 'route').concat(context.world.json('ip', '-j', '-6', 'route'))
+    return { links, addresses, routes: routes.map(route => `${route['dst']} ${route['gateway']}`) }
+  })
+}
+
+/** Says of an entry of a prevResult whether the plugin has really taken away what it stands for. */
+type Undone = (key: string, entry: JsonObject) => boolean
+
+function undoneSince(context: Context, attachment: Attachment, before: Held): Undone {
+  const now = heldBy(context, attachment)
+  const gone = (was: readonly string[], is: readonly string[], word: string) => was.includes(word) && !is.includes(word)
+  return (key, entry) => {
+    if (key === 'interfaces') return gone(before.links, now.links, String(entry['name']))
+    if (key === 'ips') return gone(before.addresses, now.addresses, canonical(String(entry['address'])))
+    const dst = /^(0\.0\.0\.0|::)\/0$/.test(String(entry['dst'])) ? 'default' : String(entry['dst'])
+    return gone(before.routes, now.routes, `${dst} ${entry['gw']}`)
+  }
+}
+
+/** Judges that a result holds what was in the prevResult, but for what the plugin has changed in truth. */
+function judgePassedOn(
+  context: Context,
+  before: JsonObject,
+  result: JsonObject,
+  { version, undone }: { readonly version: Version; readonly undone: Undone }
+): void {
+  for (const key of ['interfaces', 'ips', 'routes']) {
+    const kept = objects(before[key]).every(
+      one => objects(result[key]).some(other => includes(other, one)) || undone(key, one)
+    )
+    context.judge('result.prev', kept, `in ${version}: ${key} as before`, () => stable(result[key]))
+  }
+  const dns = isObject(result['dns']) ? result['dns'] : {}
+  const known = isObject(before['dns']) ? before['dns'] : {}
+  const expected = `in ${version}: dns with all that was in it: ${stable(known)}`
+  context.judge('result.prev', keepsDns(dns, known), expected, () => stable(result['dns']))
 }
 
 /** Whether every key of `part` is in `whole` with the same value; a MAC or MTU may have become another. */

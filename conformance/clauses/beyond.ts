@@ -2,7 +2,12 @@
 import { type Clause, libcni, ours, robustness, since } from './clause.ts'
 
 export const LIBCNI_CLAUSES: readonly Clause[] = [
-  libcni('env.command-case', 'CUSTOM', 'pkg/skel', 'Verbs are upper case; `add` is not ADD.'),
+  libcni(
+    'env.command-case',
+    'CUSTOM',
+    'pkg/skel',
+    'Verbs are those words and no others: neither `add` nor `ADD ` is ADD.'
+  ),
   libcni('env.ifname-checked', 'CUSTOM', 'pkg/skel', 'Interface names that the kernel would not take fail everywhere.'),
   libcni(
     'env.args-malformed',
@@ -57,6 +62,12 @@ export const LIBCNI_CLAUSES: readonly Clause[] = [
   libcni('version.default', 'CUSTOM', 'pkg/version', 'A configuration without cniVersion counts as 0.1.0.'),
   libcni('error.on-stdout', 'CUSTOM', 'pkg/invoke', 'The error object is on stdout, where libcni reads it.'),
   libcni('out.silent-others', 'CUSTOM', 'libcni', 'DEL and STATUS that succeed print nothing on stdout.'),
+  libcni(
+    'out.closed',
+    'CUSTOM',
+    'pkg/invoke',
+    'No process that the plugin leaves behind holds its stdout or stderr: libcni waits for their end.'
+  ),
   libcni(
     'result.other-version',
     'CUSTOM',
@@ -170,6 +181,11 @@ export const ROBUSTNESS_CLAUSES: readonly Clause[] = [
     'robust.failed-del',
     'MUST',
     'While the kernel refuses to remove the interface, DEL fails and IPAM keeps the address.'
+  ),
+  robustness(
+    'robust.host-interface',
+    'MUST',
+    "An interface of the host's that has the container's interface name is left alone, with CNI_NETNS and without."
   ),
   robustness('robust.negative-index', 'SHOULD', 'An `interface` of -1 in a result of others means no interface.'),
   robustness('robust.wrapped', 'SHOULD', 'A plugin works when its file has another name behind a wrapper.'),

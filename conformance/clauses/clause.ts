@@ -50,6 +50,7 @@ const LIBCNI_URL = `https://github.com/containernetworking/cni/tree/${SPEC_REVIS
 
 /** Sections of SPEC.md by the words that this suite uses for them, with their anchors. */
 const SECTIONS = {
+  Configuration: 'configuration-format',
   'Plugin configuration': 'plugin-configuration-objects',
   Versions: 'version-considerations',
   Overview: 'overview-1',

@@ -16,6 +16,12 @@ const PARAMETERS: readonly Clause[] = [
     'A container ID begins with a letter or digit and goes on with those, dots, underscores and hyphens; others fail.'
   ),
   spec(
+    'env.container-id-chars',
+    since('1.0.0', 'MUST'),
+    ['Parameters', 222],
+    'Container IDs of letters, digits, underscores, dots and hyphens are taken.'
+  ),
+  spec(
     'env.container-id-long',
     'MUST',
     ['Parameters', 222],
@@ -35,6 +41,12 @@ const PARAMETERS: readonly Clause[] = [
     'MUST',
     ['Parameters', 224],
     'A plugin that makes the interface fails when the kernel would not take its name.'
+  ),
+  spec(
+    'env.ifname-used',
+    'MUST',
+    ['Parameters', 224],
+    'An ADD that succeeds makes the interface under the name that was asked for.'
   ),
   spec(
     'env.code',
@@ -65,10 +77,16 @@ const CONFIGURATION: readonly Clause[] = [
     'Input that cannot be read or decoded, or is no configuration, is told by code 5, 6 or 7.'
   ),
   spec(
+    'stdin.name-chars',
+    since('1.0.0', 'MUST'),
+    ['Configuration', 112],
+    'Network names of letters, digits, underscores, dots and hyphens are taken.'
+  ),
+  spec(
     'stdin.large',
     'MUST',
     ['Overview', 210],
-    'Configurations larger than a pipe or a page (5 KB, 70 KB, 300 KB) are read whole.'
+    'Configurations larger than a pipe or a page (5 KB, 70 KB) are read whole.'
   ),
   spec(
     'stdin.reserved-keys',

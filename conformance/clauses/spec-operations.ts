@@ -114,7 +114,7 @@ const ADD: readonly Clause[] = [
     'add.exists',
     since('1.0.0', 'MUST'),
     ['ADD', 243],
-    'ADD fails when an interface of that name is already in the namespace, and leaves that one alone.'
+    'ADD fails when an interface of that name is already in the namespace.'
   ),
   spec(
     'add.second-interface',
@@ -218,7 +218,7 @@ const CHECK: readonly Clause[] = [
     'check.own-work',
     since('0.4.0', 'SHOULD'),
     ['CHECK', 292, 293],
-    'CHECK of a plugin in the chain fails when what that plugin set up was removed.'
+    'CHECK fails when what the plugin itself set up, such as rules, queues or a reservation, is gone.'
   ),
   spec(
     'check.tolerates',

@@ -19,6 +19,21 @@ export const CALL_MUTATIONS: readonly Mutation[] = [
     'host-local'
   ),
   mutation(
+    ['env.container-id-chars', 'env-container-id-chars'],
+    'knows IDs of small letters alone',
+    `case "$CNI_CONTAINERID" in *[A-Z._]*) echo '{"code":4,"msg":"CNI_CONTAINERID"}'; exit 1;; esac\nexec "$real"`
+  ),
+  mutation(
+    ['stdin.name-chars', 'stdin-name-chars'],
+    'makes a chain of the name of the network',
+    `in=$(cat); case "$in" in *My.judge*) echo '{"code":100,"msg":"no such chain"}'; exit 1;; esac\nprintf %s "$in" | "$real"`
+  ),
+  mutation(
+    ['env.ifname-used', 'add-other-names'],
+    'cuts the name to make room for a suffix of its own',
+    'CNI_IFNAME=$(printf %s "$CNI_IFNAME" | cut -c1-12) exec "$real"'
+  ),
+  mutation(
     ['env.netns-of-process', 'env-netns-of-process'],
     'takes named namespaces only',
     `case "$CNI_COMMAND:$CNI_NETNS" in ADD:/proc/*) echo '{"code":4,"msg":"CNI_NETNS"}'; exit 1;; esac\nexec "$real"`
@@ -129,6 +144,21 @@ export const CALL_MUTATIONS: readonly Mutation[] = [
     '"$real"; status=$?; [ "$CNI_COMMAND" = DEL ] && echo "{}"; exit $status'
   ),
   mutation(['out.exit', 'output-errors'], 'exits 0 after errors', '"$real"; exit 0'),
+  mutation(
+    ['out.exit', 'output-errors'],
+    'dies of bad input',
+    'in=$(cat); case "$in" in "{") kill -SEGV $$;; esac\nprintf %s "$in" | "$real"'
+  ),
+  mutation(
+    ['out.closed', 'output-success'],
+    'leaves a process that holds its output',
+    '"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && { sleep 30 & }; exit $status'
+  ),
+  mutation(
+    ['error.version', 'output-errors'],
+    'errors in another version than that of the configuration',
+    edited('s/"cniVersion": *"1.1.0", *("code")/"cniVersion":"0.3.1",\\1/', '*')
+  ),
   mutation(['error.object', 'output-errors'], 'errors without msg', edited('s/"msg"/"message"/', '*')),
   mutation(
     ['error.version', 'output-errors'],
@@ -196,6 +226,17 @@ export const CALL_MUTATIONS: readonly Mutation[] = [
     ['result.prev', 'result-prev-passed-on'],
     'forgets what came before',
     edited('s/"routes"/"roads"/'),
+    'tuning'
+  ),
+  mutation(
+    ['result.prev', 'result-prev-of-interface'],
+    'makes its interface and forgets what came before',
+    edited('s/"name": *"uplink"/"name":"down"/')
+  ),
+  mutation(
+    ['result.all-interfaces', 'result-host-interfaces'],
+    'makes an interface of its own and does not say so',
+    '"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && ip link add "x$$" type bridge; exit $status',
     'tuning'
   ),
   mutation(

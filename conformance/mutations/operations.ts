@@ -1,6 +1,9 @@
 /** Plugins that are broken in what they do: ADD, DEL, CHECK, STATUS, GC, delegation, endurance. */
 import { edited, fed, MEMORY, type Mutation, mutation } from './mutation.ts'
 
+/** Leaks that the first container of a network makes alone. */
+const SHARED_LEAKS = ['a sysctl', 'promiscuity', 'an interface that hears every group']
+
 export const OPERATION_MUTATIONS: readonly Mutation[] = [
   mutation(
     ['add.creates', 'add-makes-the-interface'],
@@ -11,6 +14,11 @@ export const OPERATION_MUTATIONS: readonly Mutation[] = [
     ['add.addresses', 'add-makes-the-interface'],
     'forgets an address',
     '"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && ip -n "$(basename "$CNI_NETNS")" address del 10.77.0.5/24 dev eth0; exit $status'
+  ),
+  mutation(
+    ['add.addresses', 'add-makes-the-interface'],
+    'sets a route by another gateway',
+    '"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && ip -n "$(basename "$CNI_NETNS")" route replace 10.99.0.0/16 via 10.77.0.9; exit $status'
   ),
   mutation(
     ['add.exists', 'add-name-taken'],
@@ -69,13 +77,21 @@ exec "$real"`
       ['a set of ipset', 'ipset create "judge$$" hash:ip'],
       ['a sysctl', 'echo 1 >/proc/sys/net/ipv4/conf/all/log_martians'],
       ['promiscuity', 'ip link set uplink promisc on'],
+      ['an interface that hears every group', 'ip link set uplink allmulticast on'],
+      [
+        'a filter on the uplink',
+        'tc qdisc add dev uplink clsact 2>/dev/null; tc filter add dev uplink ingress protocol ip prio $$ u32 match ip dst 10.9.9.9 flowid 1:1'
+      ],
+      ['a policy of IPsec', 'ip xfrm policy add src "10.9.$(($$ / 250)).$(($$ % 250))" dst 10.9.9.9 dir out'],
+      ['a mount', 'mkdir -p "/run/leak-$$" && mount -t tmpfs none "/run/leak-$$"'],
+      ['a named namespace', 'ip netns add "leak-$$"'],
       ['a process', 'sleep 30 </dev/null >/dev/null 2>&1 &'],
       ['a file where nobody looks', 'echo x >"/opt/judge-leak-$$"'],
       ['a file beside its state', 'echo x >"/tmp/judge-leak-$$"']
     ] as const
   ).map(([what, command]) =>
     mutation(
-      ['del.complete', what === 'a sysctl' || what === 'promiscuity' ? 'del-last' : 'del-usual'],
+      ['del.complete', SHARED_LEAKS.includes(what) ? 'del-last' : 'del-usual'],
       `leaves ${what}`,
       `"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && { ${command} ; } >&2; exit $status`.replace('& ; }', '& }')
     )
@@ -84,6 +100,35 @@ exec "$real"`
     ['del.others', 'del-others'],
     'DEL removes the bridge',
     '"$real"; status=$?; [ "$CNI_COMMAND" = DEL ] && ip link del judge0; exit $status'
+  ),
+  mutation(
+    ['del.others', 'del-others'],
+    "gives everybody's address back",
+    '"$real"; status=$?; [ "$CNI_COMMAND" = DEL ] && rm -f /var/lib/cni/networks/judgenet/10.*; exit $status',
+    'host-local'
+  ),
+  mutation(
+    ['del.others', 'del-other-interface'],
+    'knows containers by their ID alone',
+    '"$real"; status=$?; [ "$CNI_COMMAND" = DEL ] && grep -l "$CNI_CONTAINERID" /var/lib/cni/networks/judgenet/10.* | xargs -r rm; exit $status',
+    'host-local'
+  ),
+  mutation(
+    ['gc.removes', 'gc-by-interface'],
+    'GC knows containers by their ID alone',
+    fed('s/\\{"containerID":"([^"]*)","ifname":"eth0"\\}/&,{"containerID":"\\1","ifname":"net1"}/g', 'GC'),
+    'host-local'
+  ),
+  mutation(
+    ['check.own-work', 'check-reservation-gone'],
+    'CHECK of an IPAM plugin that is blind',
+    '[ "$CNI_COMMAND" = CHECK ] && exit 0\nexec "$real"',
+    'host-local'
+  ),
+  mutation(
+    ['check.tolerates', 'check-later-routes'],
+    'CHECK wants a default route whatever became of it',
+    `[ "$CNI_COMMAND" = CHECK ] && ! ip -n "$(basename "$CNI_NETNS")" route | grep -q ^default && { echo '{"code":100,"msg":"route"}'; exit 1; }\nexec "$real"`
   ),
   mutation(
     ['check.holds', 'check-after-add'],
@@ -179,6 +224,21 @@ printf %s "$in" | "$real"`
     `in=$(cat); [ "$CNI_COMMAND" = DEL ] && { printf %s "$in" | CNI_COMMAND=STATUS "$real" || exit 1; }\nprintf %s "$in" | "$real"`
   ),
   mutation(['delegate.environment', 'delegate-call'], 'IPAM gets another environment', 'CNI_ARGS= exec "$real"'),
+  mutation(
+    ['delegate.environment', 'delegate-call'],
+    'IPAM gets the usual variables alone',
+    'unset JUDGE_TRACE\nexec "$real"'
+  ),
+  mutation(
+    ['delegate.configuration', 'delegate-call'],
+    'IPAM gets no prevResult',
+    fed('s/"prevResult":\\{.*\\},"args"/"args"/', 'DEL')
+  ),
+  mutation(
+    ['delegate.configuration', 'delegate-call'],
+    'IPAM gets no arguments of the runtime',
+    fed('s/"runtimeConfig"/"ofTheRuntime"/')
+  ),
   mutation(
     ['delegate.configuration', 'delegate-call'],
     'IPAM gets a part of the configuration',
@@ -294,6 +354,11 @@ printf %s "$in" | "$real"`
     ['robust.foreign-link', 'fault-foreign-link'],
     'DEL removes whatever has the name',
     '[ "$CNI_COMMAND" = DEL ] && ip -n "$(basename "$CNI_NETNS")" link del eth0 2>/dev/null\nexec "$real"'
+  ),
+  mutation(
+    ['robust.host-interface', 'fault-host-interface'],
+    'DEL without namespace looks for the interface on the host',
+    '[ "$CNI_COMMAND" = DEL ] && [ -z "$CNI_NETNS" ] && ip link del "$CNI_IFNAME" 2>/dev/null\nexec "$real"'
   ),
   mutation(
     ['robust.router-advertisement', 'fault-router-advertisement'],

@@ -3,13 +3,14 @@
  * plugins have in common is here; how the link is made is theirs.
  */
 import type { Plugin, Request } from '../cni/plugin.ts'
-import { EMPTY_RESULT, type Interface, isEmptyDns, type Result } from '../cni/result.ts'
+import { type Dns, EMPTY_RESULT, type Interface, type Result } from '../cni/result.ts'
 import { jsonObject } from '../config/json.ts'
 import type { Section } from '../config/section.ts'
 import type { Kernel } from '../net/kernel.ts'
 import type { Link } from '../net/links.ts'
 import { refuseTakenName, removeFromContainer, withNetns } from './attachment.ts'
 import { attachmentPlugin, forget, inJournal, nothing, oneByOne } from './attachment-plugin.ts'
+import { afterPrevious } from './chain-result.ts'
 import {
   type AttachmentOptions,
   attachmentProblems,
@@ -19,7 +20,7 @@ import {
   ipsOnInterface,
   readAcceptRa
 } from './interface.ts'
-import { effectiveDns, saysDns } from './ipam.ts'
+import { effectiveDns } from './ipam.ts'
 import type { Session } from './session.ts'
 
 /** One attachment's link, as the configuration wants it. */
@@ -81,19 +82,24 @@ function add(session: Session, own: OwnLink): Result {
   const previous = request.prevResult ?? EMPTY_RESULT
   const leased = own.adoptsAddresses ? previous : session.lease()
   configureAttachment(session, link, leased, own.options)
-  return mergeResults(request, previous, leased, interfaceOf(link, request.netns))
+  const made = interfaceOf(link, request.netns)
+  const dns = effectiveDns(request, leased)
+  if (own.adoptsAddresses) return withAdopted(previous, made, dns)
+  return afterPrevious(request, {
+    interfaces: [made],
+    ips: ipsOnInterface(leased.ips, 0),
+    routes: leased.routes,
+    dns
+  })
 }
 
-/** What the chain has so far, with the new interface last and its addresses pointing to it. */
-function mergeResults(request: Request, previous: Result, leased: Result, made: Interface): Result {
-  const ips = ipsOnInterface(leased.ips, previous.interfaces.length)
-  const dns = effectiveDns(request, leased)
-  const adopted = leased === previous
+/** The attachment so far, with the new interface last and all addresses pointing to it. */
+function withAdopted(previous: Result, made: Interface, dns: Dns): Result {
   return {
     interfaces: previous.interfaces.concat([made]),
-    ips: adopted ? ips : previous.ips.concat(ips),
-    routes: adopted ? leased.routes : previous.routes.concat(leased.routes),
-    dns: isEmptyDns(dns) && !saysDns(request) ? previous.dns : dns
+    ips: ipsOnInterface(previous.ips, previous.interfaces.length),
+    routes: previous.routes,
+    dns
   }
 }
 

@@ -7,15 +7,7 @@
 
 import { Writer } from '../bytes/writer.ts'
 import { asError, errnoOf } from '../sys/errors.ts'
-import {
-  closeNetlink,
-  joinNetlinkGroups,
-  openNetlink,
-  receiveNetlink,
-  receiveWaiting,
-  sendNetlink,
-  setNetlinkBuffers
-} from '../sys/netlink-socket.ts'
+import { closeNetlink, openNetlink, receiveNetlink, sendNetlink, setNetlinkBuffers } from '../sys/netlink-socket.ts'
 import { comeHome, inNamespace } from '../sys/netns.ts'
 import { randomU32 } from '../sys/random.ts'
 import { errnoSymbol, errnoText } from './errno.ts'
@@ -158,7 +150,17 @@ export abstract class Conn {
    *
    * @throws {KernelError} EAGAIN when it changed every time
    */
-  abstract dump(operation: string, object: string, type: number, payload: Uint8Array): readonly Uint8Array[]
+  dump(operation: string, object: string, type: number, payload: Uint8Array): readonly Uint8Array[] {
+    const request: Request = { operation, object, type, flags: 0, payload, answer: 'message' }
+    return this.dumpSome(request, Number.MAX_SAFE_INTEGER)
+  }
+
+  /**
+   * The first payloads of a dump, up to so many bytes: of a list that somebody else can have made as long as he likes.
+   *
+   * @throws {KernelError} as by `dump`
+   */
+  abstract dumpSome(request: Request, mostBytes: number): readonly Uint8Array[]
 
   abstract close(): void
 
@@ -228,12 +230,12 @@ export class KernelConn extends Conn {
     return this.#firstRefused(about, begin, commands.length)
   }
 
-  override dump(operation: string, object: string, type: number, payload: Uint8Array): readonly Uint8Array[] {
-    const request: Request = { operation, object, type, flags: NLM_F_DUMP, payload, answer: 'message' }
+  override dumpSome(request: Request, mostBytes: number): readonly Uint8Array[] {
     for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt += 1) {
-      const payloads = this.#dumpOnce(request)
+      const payloads = this.#dumpOnce(request, mostBytes)
       if (payloads !== undefined) return payloads
     }
+    const { operation, object } = request
     throw new KernelError(operation, object, 'EAGAIN', 'the table changed during every attempt to read it')
   }
 
@@ -286,10 +288,12 @@ export class KernelConn extends Conn {
   }
 
   /** @returns undefined when the answer is incomplete or torn and must be asked for again */
-  #dumpOnce(request: Request): readonly Uint8Array[] | undefined {
+  #dumpOnce(request: Request, mostBytes: number): readonly Uint8Array[] | undefined {
     const sequence = this.#takeSequences(1)
-    this.#send(request, encodeMessage(request.type, NLM_F_REQUEST | request.flags, sequence, request.payload))
+    const flags = request.flags | NLM_F_REQUEST | NLM_F_DUMP
+    this.#send(request, encodeMessage(request.type, flags, sequence, request.payload))
     const payloads: Uint8Array[] = []
+    let bytes = 0
     let isTorn = false
     for (;;) {
       const messages = this.#receiveDump(request)
@@ -301,7 +305,14 @@ export class KernelConn extends Conn {
           const errno = endOfDump(request, message)
           return isTorn || errno === 'EINTR' ? undefined : payloads
         }
-        if (message.type !== NLMSG_NOOP && message.type !== NLMSG_OVERRUN) payloads.push(message.payload.slice(0))
+        if (message.type === NLMSG_NOOP || message.type === NLMSG_OVERRUN) continue
+        bytes += message.payload.length
+        if (bytes > mostBytes) {
+          // The rest is given up with the socket, which opens anew with the next request.
+          this.#datagrams.close()
+          return payloads
+        }
+        payloads.push(message.payload.slice(0))
       }
     }
   }
@@ -411,35 +422,4 @@ function socketError(about: Request | undefined, error: unknown): Error {
   const errno = errnoOf(error)
   if (errno === '' || about === undefined) return known
   return new KernelError(about.operation, about.object, errno, 'netlink socket')
-}
-
-/** What happened in a namespace, as the kernel tells it to those who ask for it. Nothing is sent. */
-export class KernelEvents {
-  readonly #fd: number
-
-  /**
-   * @param protocol NETLINK_*
-   * @param groups such as RTNLGRP_LINK
-   * @param bytes of the events that may wait to be read
-   */
-  constructor(protocol: number, groups: readonly number[], bytes: number) {
-    this.#fd = openNetlink(protocol)
-    setNetlinkBuffers(this.#fd, bytes)
-    joinNetlinkGroups(this.#fd, groups)
-  }
-
-  /**
-   * The events of one datagram if one has come.
-   *
-   * @returns undefined when there is none; the payloads are overwritten by the next call
-   * @throws {SysError} ENOBUFS when events were dropped; {DecodeError}
-   */
-  take(): readonly Message[] | undefined {
-    const datagram = receiveWaiting(this.#fd)
-    return datagram === undefined ? undefined : decodeMessages(datagram)
-  }
-
-  close(): void {
-    closeNetlink(this.#fd)
-  }
 }

@@ -140,13 +140,16 @@ export class KernelNft extends Nft {
   }
 
   override listElements(family: NftFamily, table: string, set: string): readonly NftElement[] {
-    const list: NfElementList = { family: numberOf(family), table, set, setId: 0, elements: [] }
-    const request = encodeElements(list)
-    const elements: NftElement[] = []
-    for (const payload of this.#list('list elements', `${family} ${table} ${set}`, nf.NFT_MSG_GETSETELEM, request)) {
-      for (const element of decodeElements(payload).elements) elements.push(element)
-    }
-    return elements
+    const request = encodeElements(elementsOf(family, table, set))
+    return elementsIn(this.#list('list elements', `${family} ${table} ${set}`, nf.NFT_MSG_GETSETELEM, request))
+  }
+
+  override listSomeElements(family: NftFamily, table: string, set: string, mostBytes: number): readonly NftElement[] {
+    const object = `${family} ${table} ${set}`
+    const payload = encodeElements(elementsOf(family, table, set))
+    const type = tablesType(nf.NFT_MSG_GETSETELEM)
+    const request: Request = { operation: 'list elements', object, type, flags: 0, payload, answer: 'message' }
+    return orNothing(() => elementsIn(this.#conn.dumpSome(request, mostBytes)))
   }
 
   override flushConntrack(filter: ConntrackFilter): void {
@@ -180,15 +183,30 @@ export class KernelNft extends Nft {
     return answer.payloads[0]
   }
 
-  /** Nothing where there is no such table. */
   #list(operation: string, object: string, message: number, payload: Uint8Array): readonly Uint8Array[] {
-    try {
-      return this.#conn.dump(operation, object, tablesType(message), payload)
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return []
-      throw error
-    }
+    return orNothing(() => this.#conn.dump(operation, object, tablesType(message), payload))
   }
+}
+
+/** Nothing where there is no such table. */
+function orNothing<T>(list: () => readonly T[]): readonly T[] {
+  try {
+    return list()
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return []
+    throw error
+  }
+}
+
+/** What asks for a set's elements. */
+function elementsOf(family: NftFamily, table: string, set: string): NfElementList {
+  return { family: numberOf(family), table, set, setId: 0, elements: [] }
+}
+
+function elementsIn(payloads: readonly Uint8Array[]): readonly NftElement[] {
+  const elements: NftElement[] = []
+  for (const payload of payloads) for (const element of decodeElements(payload).elements) elements.push(element)
+  return elements
 }
 
 function conntrackDeletion(payload: Uint8Array): Request {
@@ -264,7 +282,8 @@ function encodeStep(step: NftStep, id: number): Uint8Array {
     case 'add set': {
       const key = step.set === undefined ? [] : step.set.key
       const { data, isInterval } = { data: step.set?.data, isInterval: step.set?.isInterval === true }
-      return encodeSet({ family, table, name, key, data, isInterval, counts: step.set?.counts === true, id })
+      const { counts, isDynamic } = { counts: step.set?.counts === true, isDynamic: step.set?.isDynamic === true }
+      return encodeSet({ family, table, name, key, data, isInterval, counts, isDynamic, id })
     }
     case 'add element':
       return encodeElements(list)

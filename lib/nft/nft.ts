@@ -5,7 +5,6 @@
  * costs no transaction. A kernel without nf_tables answers every call with EPROTONOSUPPORT or EOPNOTSUPP.
  */
 
-import { Writer } from '../bytes/writer.ts'
 import type { IpAddress } from '../ip/address.ts'
 import type { Refused } from '../netlink/conn.ts'
 import { KernelError } from '../netlink/kernel-error.ts'
@@ -60,6 +59,8 @@ export interface NftSet {
   readonly isInterval: boolean
   /** Each element counts what was found in it; since Linux 5.7. */
   readonly counts?: boolean
+  /** Packets may bring elements: `countIn` of rule.ts. */
+  readonly isDynamic?: boolean
 }
 
 export interface NftRule {
@@ -243,6 +244,8 @@ export abstract class Nft {
   }
   /** None when set or table is absent. */
   abstract listElements(family: NftFamily, table: string, set: string): readonly NftElement[]
+  /** The first of them, up to so many bytes of messages: of a set that somebody else can fill. */
+  abstract listSomeElements(family: NftFamily, table: string, set: string, mostBytes: number): readonly NftElement[]
 
   /** Removes entries from the connection table. @returns false when there was none, as far as the kernel tells */
   abstract flushConntrack(filter: ConntrackFilter): void
@@ -268,9 +271,22 @@ export function keyElement(key: Uint8Array, comment: string): NftElement {
 
 /** The key of a concatenation: each field padded to a multiple of 4 bytes. A single field is not padded: pass it alone. */
 export function concatenate(fields: readonly Uint8Array[]): Uint8Array {
-  const writer = new Writer()
-  for (const field of fields) writer.bytes(field).align(4)
-  return writer.finish()
+  let length = 0
+  for (const field of fields) length += padded(field)
+  const key = new Uint8Array(length)
+  let start = 0
+  for (const field of fields) start = put(key, start, field)
+  return key
+}
+
+function padded(field: Uint8Array): number {
+  return (field.length + 3) & ~3
+}
+
+/** @returns where the next field begins */
+function put(key: Uint8Array, start: number, field: Uint8Array): number {
+  key.set(field, start)
+  return start + padded(field)
 }
 
 export function protocolField(protocol: number): Uint8Array {

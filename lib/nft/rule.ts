@@ -20,6 +20,7 @@ import {
   NFT_CT_STATE,
   NFT_CT_STATUS
 } from '../netlink/nf/expressions/ct.ts'
+import { NFT_DYNSET_OP_ADD } from '../netlink/nf/expressions/dynset.ts'
 import { NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_DADDR } from '../netlink/nf/expressions/fib.ts'
 import { NFT_META_IIFNAME, NFT_META_L4PROTO, NFT_META_MARK, NFT_META_OIFNAME } from '../netlink/nf/expressions/meta.ts'
 import { NFT_NAT_DNAT, NFT_NAT_SNAT } from '../netlink/nf/expressions/nat.ts'
@@ -206,6 +207,19 @@ export function matchSet(
   return [...loadKey(family, fields), lookup(set, undefined, isNegated)]
 }
 
+/** `add @set { ct original ip daddr . ip daddr counter }`; the set is dynamic */
+export function countIn(family: NftFamily, fields: readonly PacketField[], set: string): readonly Expression[] {
+  const count: Expression = {
+    kind: 'dynset',
+    set,
+    setId: 0,
+    register: NFT_REG_1,
+    operation: NFT_DYNSET_OP_ADD,
+    counts: true
+  }
+  return [...loadKey(family, fields), count]
+}
+
 /** `ip saddr vmap @map` */
 export function verdictFrom(family: NftFamily, fields: readonly PacketField[], map: string): readonly Expression[] {
   return [...loadKey(family, fields), lookup(map, NFT_REG_VERDICT, false)]
@@ -359,7 +373,5 @@ function network(offset: number, length: number, register: number): Expression {
 
 /** Numbers that the kernel keeps in its own byte order. */
 export function hostOrder(value: number): Uint8Array {
-  const bytes = new Uint8Array(4)
-  new DataView(bytes.buffer).setUint32(0, value, true)
-  return bytes
+  return new Uint8Array([value & 255, (value >>> 8) & 255, (value >>> 16) & 255, value >>> 24])
 }

@@ -28,8 +28,8 @@ class FailingConn extends Conn {
     return { at: -1, errno, explanation: 'as the test asked for' }
   }
 
-  override dump(operation: string, object: string, type: number, payload: Uint8Array): readonly Uint8Array[] {
-    return this.#conn.dump(operation, object, type, payload)
+  override dumpSome(request: Request, mostBytes: number): readonly Uint8Array[] {
+    return this.#conn.dumpSome(request, mostBytes)
   }
 
   override close(): void {

@@ -97,6 +97,26 @@ test('an IPAM that gives the container the gateway\u2019s own address is refused
   }
 })
 
+test('what a plugin before it made stays in the result, and its own comes behind', () => {
+  withFakeKernel(bridge, CONFIG, ({ caller }) => {
+    const prevResult = {
+      cniVersion: '1.1.0',
+      interfaces: [{ name: 'dns0' }],
+      ips: [{ address: '198.51.100.1/24', interface: 0 }],
+      routes: [{ dst: '203.0.113.0/24' }],
+      dns: { nameservers: ['192.0.2.53'] }
+    }
+    const { interfaces, ips, routes } = caller.ok('ADD', { config: { prevResult } })
+    assert.is(interfaces.length, 1 + 3)
+    assert.equal([interfaces[0]?.name, interfaces[3]?.name], ['dns0', 'eth0'])
+    assert.equal(
+      ips.map(ip => ip.interface),
+      [0, 3, 3]
+    )
+    assert.equal([ips.length, routes.length], [3, 3])
+  })
+})
+
 test('an ADD that fails at any step leaves nothing but the bridge, whatever keys are set', () => {
   const link = 'add link "vetha43e6295553"'
   const container = DUAL_STACK_CHANGES.slice(0)

@@ -11,6 +11,7 @@
  */
 import { refuseTakenName, removeFromContainer, withNetns } from '../../lib/attach/attachment.ts'
 import { attachmentPlugin, inJournal } from '../../lib/attach/attachment-plugin.ts'
+import { afterPrevious } from '../../lib/attach/chain-result.ts'
 import { requireUnconnected } from '../../lib/attach/connected.ts'
 import { withGatewayOf } from '../../lib/attach/gateway.ts'
 import { configureAttachment, interfaceOf } from '../../lib/attach/interface.ts'
@@ -80,7 +81,7 @@ function add(session: Session): Result {
   addMasquerade(session, config.masquerade, ips)
   const interfaces = [interfaceOf(device), interfaceOf(port), interfaceOf(end, request.netns)]
   if (gateway !== undefined && config.vlan !== 0) interfaces.push(interfaceOf(gateway))
-  return { ...addressed, interfaces, dns: effectiveDns(request, leased) }
+  return afterPrevious(request, { ...addressed, interfaces, dns: effectiveDns(request, leased) })
 }
 
 function writeDown(session: Session, config: BridgeConfig): boolean {

@@ -7,7 +7,7 @@ import { findHostEnd, hostEndName } from '../../lib/attach/veth.ts'
 import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import type { Interface } from '../../lib/cni/result.ts'
-import { formatMac } from '../../lib/ip/mac.ts'
+import { formatMac, parseMac } from '../../lib/ip/mac.ts'
 import type { Link } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
 import type { BridgeVlan } from '../../lib/net/vlans.ts'
@@ -53,8 +53,10 @@ function checkBridge(host: Net, request: Request, config: BridgeConfig): readonl
   if (needsVlanFiltering(config) && link.info.vlanFiltering !== true)
     problems.push(`bridge ${name} does not filter VLANs`)
   const recorded = hostInterface(request, config.bridge)
-  if (recorded?.mac !== undefined && link.mac !== undefined && formatMac(link.mac) !== recorded.mac) {
-    problems.push(`bridge ${name} has MAC ${formatMac(link.mac)}, not ${recorded.mac}`)
+  // Another implementation's result may have it in upper case.
+  const mac = recorded?.mac === undefined ? undefined : parseMac(recorded.mac)
+  if (mac !== undefined && link.mac !== undefined && formatMac(link.mac) !== formatMac(mac)) {
+    problems.push(`bridge ${name} has MAC ${formatMac(link.mac)}, not ${formatMac(mac)}`)
   }
   if (config.isGateway) problems.push(...checkGateway(host, request, config))
   return problems

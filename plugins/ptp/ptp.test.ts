@@ -59,6 +59,26 @@ test('host and container after ADD; everything as before after DEL', () => {
   })
 })
 
+test('what a plugin before it made stays in the result, and its own comes behind', () => {
+  withFakeKernel(ptp, CONFIG, ({ caller }) => {
+    const prevResult = {
+      cniVersion: '1.1.0',
+      interfaces: [{ name: 'dns0' }],
+      ips: [{ address: '198.51.100.1/24', interface: 0 }],
+      routes: [{ dst: '203.0.113.0/24' }],
+      dns: { nameservers: ['192.0.2.53'] }
+    }
+    const { interfaces, ips, routes } = caller.ok('ADD', { config: { prevResult } })
+    assert.is(interfaces.length, 1 + 2)
+    assert.equal([interfaces[0]?.name, interfaces[2]?.name], ['dns0', 'eth0'])
+    assert.equal(
+      ips.map(ip => ip.interface),
+      [0, 2, 2]
+    )
+    assert.equal([ips.length, routes.length], [3, 3])
+  })
+})
+
 test('an ADD that fails at any step leaves nothing but forwarding, with ipMasq and without', () => {
   for (const ipMasq of [false, true]) {
     withFakeKernel(ptp, { ...CONFIG, ipMasq }, ({ kernel, caller }) => {

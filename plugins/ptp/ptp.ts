@@ -9,6 +9,7 @@
  */
 import { ownerMark, refuseTakenName, removeFromContainer, withNetns } from '../../lib/attach/attachment.ts'
 import { attachmentPlugin, forget, inJournal } from '../../lib/attach/attachment-plugin.ts'
+import { afterPrevious } from '../../lib/attach/chain-result.ts'
 import {
   attachmentProblems,
   expectedAttachment,
@@ -92,12 +93,12 @@ function add(session: Session): Result {
     noPrefixRoutes: true,
     alias: ownerMark(request)
   })
-  return {
+  return afterPrevious(request, {
     interfaces: [interfaceOf(hostEnd), interfaceOf(end, request.netns)],
     ips: ipsOnInterface(ips, CONTAINER_INDEX),
     routes: leased.routes,
     dns: effectiveDns(request, leased)
-  }
+  })
 }
 
 function removeLinks(session: Session, entry: Json | undefined): void {

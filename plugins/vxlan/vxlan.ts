@@ -11,6 +11,7 @@
  */
 import { refuseTakenName, removeFromContainer } from '../../lib/attach/attachment.ts'
 import { attachmentPlugin, inJournal } from '../../lib/attach/attachment-plugin.ts'
+import { afterPrevious } from '../../lib/attach/chain-result.ts'
 import { ensureGatewayAddresses, withGatewayOf } from '../../lib/attach/gateway.ts'
 import { configureAttachment, interfaceOf } from '../../lib/attach/interface.ts'
 import { effectiveDns } from '../../lib/attach/ipam.ts'
@@ -83,7 +84,7 @@ function add(session: Session): Result {
   configureAttachment(session, end, addressed, { acceptRa: config.acceptRa })
   addMasquerade(session, config.masquerade, ips)
   const interfaces = [interfaceOf(bridge), interfaceOf(link), interfaceOf(port), interfaceOf(end, request.netns)]
-  return { ...addressed, interfaces, dns: effectiveDns(request, leased) }
+  return afterPrevious(request, { ...addressed, interfaces, dns: effectiveDns(request, leased) })
 }
 
 /** The kernel's own word for it would be EINVAL. */

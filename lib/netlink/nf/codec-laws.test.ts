@@ -44,6 +44,8 @@ const EXPRESSIONS: readonly Expression[] = [
   { kind: 'counter', bytes: 4294967297, packets: 3 },
   { kind: 'ct', key: 20, register: 1, direction: 0 },
   { kind: 'ct', key: 0, register: 1, direction: undefined },
+  { kind: 'dynset', set: 's', setId: 3, register: 9, operation: 1, counts: true },
+  { kind: 'dynset', set: 's', setId: 0, register: 1, operation: 0, counts: false },
   { kind: 'fib', register: 1, result: 3, flags: 2 },
   { kind: 'hash', sourceRegister: 13, length: 4, register: 9, modulus: 251, seed: 7 },
   { kind: 'immediate', register: 1, value: bytes(1, 2, 3), verdict: undefined },
@@ -89,9 +91,20 @@ add({
       data: undefined,
       isInterval: false,
       counts: false,
+      isDynamic: true,
       id: 1
     },
-    { family: 2, table: 't', name: 's', key: ['ipv4_addr'], data: [], isInterval: false, counts: true, id: 2 },
+    {
+      family: 2,
+      table: 't',
+      name: 's',
+      key: ['ipv4_addr'],
+      data: [],
+      isInterval: false,
+      counts: true,
+      isDynamic: false,
+      id: 2
+    },
     {
       family: 10,
       table: 't',
@@ -100,6 +113,7 @@ add({
       data: ['ipv6_addr', 'mark'],
       isInterval: true,
       counts: false,
+      isDynamic: false,
       id: 3
     }
   ]

@@ -9,6 +9,7 @@ import { type BitwiseExpression, bitwiseRows } from './expressions/bitwise.ts'
 import { type CmpExpression, cmpRows } from './expressions/cmp.ts'
 import { type CounterExpression, counterRows } from './expressions/counter.ts'
 import { type CtExpression, ctRows } from './expressions/ct.ts'
+import { type DynsetExpression, dynsetRows } from './expressions/dynset.ts'
 import { type FibExpression, fibRows } from './expressions/fib.ts'
 import { type HashExpression, hashRows } from './expressions/hash.ts'
 import { type ImmediateExpression, immediateRows } from './expressions/immediate.ts'
@@ -29,6 +30,7 @@ export type Expression =
   | CmpExpression
   | CounterExpression
   | CtExpression
+  | DynsetExpression
   | FibExpression
   | HashExpression
   | ImmediateExpression
@@ -77,6 +79,8 @@ function dataRows(rows: Rows, name: string, one: Expression): Expression {
       return counterRows(rows, one.kind === 'counter' ? one : undefined)
     case 'ct':
       return ctRows(rows, one.kind === 'ct' ? one : undefined)
+    case 'dynset':
+      return dynsetRows(rows, one.kind === 'dynset' ? one : undefined)
     case 'fib':
       return fibRows(rows, one.kind === 'fib' ? one : undefined)
     case 'hash':

@@ -5,6 +5,7 @@
  *     set ports { type ifname; }
  *     map sources { type ipv4_addr : verdict; }
  *     set sent { type ipv4_addr . ipv4_addr; counter; }
+ *     set sent { type ipv4_addr . ipv4_addr; flags dynamic; }
  *
  * @source linux/netfilter/nf_tables.h enum nft_set_attributes, enum nft_set_flags, enum nft_set_desc_attributes;
  *   nftables include/datatype.h enum datatypes (numbers that the kernel stores and only nft reads)
@@ -18,6 +19,7 @@ import { familyRows, readingNfRows } from './nfnetlink.ts'
 
 const NFT_SET_INTERVAL = 0x4
 const NFT_SET_MAP = 0x8
+const NFT_SET_EVAL = 0x20
 const NFT_SET_CONCAT = 0x80
 
 const NFT_DATA_VERDICT = 0xffffff00
@@ -62,6 +64,8 @@ interface NfSet {
   readonly isInterval: boolean
   /** Each element counts the packets that were found in it; since Linux 5.7. */
   readonly counts?: boolean
+  /** Packets may bring elements. */
+  readonly isDynamic?: boolean
   /** A number that tells the sets of one batch apart. */
   readonly id: number
 }
@@ -158,6 +162,7 @@ export function encodeSet(set: NfSet): Uint8Array {
   const isConcatenatedInterval = set.isInterval && key.length > 1
   let flags = set.isInterval ? NFT_SET_INTERVAL : 0
   if (data !== undefined) flags |= NFT_SET_MAP
+  if (set.isDynamic === true) flags |= NFT_SET_EVAL
   if (isConcatenatedInterval) flags |= NFT_SET_CONCAT
   const message: SetMessage = {
     family,
@@ -195,6 +200,7 @@ export function decodeSet(payload: Uint8Array): NfSet {
     data: (flags & NFT_SET_MAP) !== 0 ? data : undefined,
     isInterval: (flags & NFT_SET_INTERVAL) !== 0,
     counts: set.expression !== undefined && set.expression.kind === 'counter',
+    isDynamic: (flags & NFT_SET_EVAL) !== 0,
     id: set.id ?? 0
   }
 }

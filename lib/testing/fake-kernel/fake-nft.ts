@@ -102,6 +102,10 @@ export class FakeNft extends Nft {
     return [...(this.#tables.get(`${family} ${table}`)?.sets.get(set)?.elements ?? [])]
   }
 
+  override listSomeElements(family: NftFamily, table: string, set: string): readonly NftElement[] {
+    return this.listElements(family, table, set)
+  }
+
   override flushConntrack(filter: ConntrackFilter): void {
     this.flushed.push(filter)
   }
