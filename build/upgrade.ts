@@ -5,12 +5,13 @@
  *
  *     npm run test:upgrade -- [--from COMMIT] [--seconds 20] [--rate 200]
  *
+ * --from: the other version; or a directory with a `dist` that is built.
  * --rate: calls of ADD and DEL in a second, as far as the machine can.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { inLab, type LabReply, type OverlayLab, ok } from '../lib/testing/overlay-lab.ts'
 import { withPrivateMounts } from '../lib/testing/private-mounts.ts'
@@ -18,15 +19,16 @@ import { agentUnit, SocketUnit } from '../lib/testing/socket-unit.ts'
 import { buildCommit, PREVIOUS_RELEASE, type Release, releaseIn } from './previous.ts'
 import { ROOT } from './project.ts'
 
-/** Side by side: as many containers come and go at a time. */
-const WORKERS = 8
 /** How long one version stays. */
 const PAUSE_MS = 1000
 
+/** The DHCP daemon of 0.1.0 does not wait for a lease that is on its way when it is stopped: a runtime calls ADD again. */
+const ABORTED = { code: 11, message: /This operation was aborted$/ }
+
 interface Network {
   readonly config: Record<string, unknown>
-  /** Calls in a hundred. */
-  readonly share: number
+  /** How many containers of it come and go side by side. */
+  readonly workers: number
 }
 
 /** Whoever has been there from the beginning. */
@@ -68,6 +70,8 @@ class Upgrades {
   readonly #failures: string[] = []
   #residents: readonly Resident[] = []
   #isOver = false
+  /** Calls that were told to be made again. */
+  #again = 0
 
   constructor(lab: OverlayLab, rate: number) {
     this.#lab = lab
@@ -89,9 +93,12 @@ class Upgrades {
   async run(releases: readonly [Release, Release], seconds: number): Promise<readonly string[]> {
     await this.#install(releases[0])
     for (const unit of this.#units) await unit.whenSaid(/Listening on /)
+    // The first call to each wakes it up.
+    const arriving = Promise.all(this.#networks.map((network, i) => this.#moveIn(network, i)))
     let running = await this.#startUnits()
-    this.#residents = await Promise.all(this.#networks.map((network, i) => this.#moveIn(network, i)))
-    const load = Promise.all(Array.from({ length: WORKERS }, (_, i) => this.#comeAndGo(i)))
+    this.#residents = await arriving
+    const all = this.#networks.flatMap(network => Array.from({ length: network.workers }, () => network))
+    const load = Promise.all(all.map((network, worker) => this.#comeAndGo(network, worker)))
     const end = performance.now() + seconds * 1000
     let changes = 0
     // It ends with this release: what the one before has left is its to remove.
@@ -110,7 +117,7 @@ class Upgrades {
     const { taken } = this.#turns
     process.stdout.write(
       `${changes} changes between ${releases[0].name} and ${releases[1].name}, ${taken} calls, ${rate.toFixed(0)} a second: ` +
-        `${this.#failures.length} failed\n`
+        `${this.#failures.length} failed, ${this.#again} told to try again\n`
     )
     return this.#failures
   }
@@ -140,10 +147,9 @@ class Upgrades {
     }
   }
 
-  async #comeAndGo(worker: number): Promise<void> {
+  async #comeAndGo(network: Network, worker: number): Promise<void> {
     const { path: netns } = this.#lab.container()
     for (let round = 0; !this.#isOver; round += 1) {
-      const network = this.#networkOf(worker * 37 + round)
       const container = { id: `c${worker}-${round}`, netns }
       for (const command of ['ADD', 'DEL']) {
         await this.#turns.next()
@@ -152,23 +158,19 @@ class Upgrades {
     }
   }
 
-  #networkOf(number: number): Network {
-    let place = (number * 61) % 100
-    const found = this.#networks.find(({ share }) => {
-      place -= share
-      return place < 0
-    })
-    if (found === undefined) throw new Error('the shares of the networks are less than a hundred')
-    return found
-  }
-
   async #call(
     command: string,
     { config }: Network,
     container: { readonly id: string; readonly netns: string },
     more: object = {}
   ): Promise<LabReply> {
-    const reply = await this.#lab.start(this.#lab.host(0), command, { ...config, ...more }, container)
+    const start = (): Promise<LabReply> =>
+      this.#lab.start(this.#lab.host(0), command, { ...config, ...more }, container)
+    let reply = await start()
+    if (reply.json?.code === ABORTED.code && ABORTED.message.test(reply.json.msg)) {
+      this.#again += 1
+      reply = await start()
+    }
     if (reply.status !== 0) {
       const said = `${reply.stdout}${reply.stderr}`.replaceAll(/\s+/g, ' ')
       this.#failures.push(`${command} ${container.id} of ${String(config['name'])}: ${said}`)
@@ -200,9 +202,9 @@ function networksOf(lab: OverlayLab, agent: string, dhcp: string): readonly Netw
   const red = { type: 'vxlan', name: 'red', vni: 42, isGateway: true, registry: { socket: agent, timeout: 60 } }
   const lan = { type: 'bridge', name: 'lan', bridge: 'lan0' }
   return [
-    { share: 90, config: { ...blue, ipam: ipam(43) } },
-    { share: 5, config: { ...red, ipam: ipam(42) } },
-    { share: 5, config: { ...lan, ipam: { type: 'dhcp', daemonSocketPath: dhcp, probe: 0, timeout: 60 } } }
+    { workers: 12, config: { ...blue, ipam: ipam(43) } },
+    { workers: 1, config: { ...red, ipam: ipam(42) } },
+    { workers: 1, config: { ...lan, ipam: { type: 'dhcp', daemonSocketPath: dhcp, probe: 0, timeout: 60 } } }
   ]
 }
 
@@ -228,7 +230,8 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: { from: { type: 'string' }, seconds: { type: 'string' }, rate: { type: 'string' } }
   })
-  const previous = buildCommit(values.from ?? PREVIOUS_RELEASE)
+  const from = values.from ?? PREVIOUS_RELEASE
+  const previous = existsSync(join(from, 'dist')) ? releaseIn(resolve(from), from) : buildCommit(from)
   const current = releaseIn(ROOT, 'this one')
   // Installing and wiring leave files below /run and /var/lib.
   withPrivateMounts(import.meta.filename, process.argv.slice(2))

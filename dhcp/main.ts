@@ -1,7 +1,7 @@
 /** `patchbay dhcp`: one per host, until it is told to stop. */
 import { dirname } from 'node:path'
 import { lockHost } from '../lib/daemon/host-lock.ts'
-import { serveRequests } from '../lib/daemon/server.ts'
+import { drain, serveRequests } from '../lib/daemon/server.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { Boot } from '../lib/state/boot.ts'
 import { messageOf } from '../lib/sys/errors.ts'
@@ -57,7 +57,7 @@ async function serve(flags: Flags): Promise<void> {
     process.once('SIGTERM', resolve)
     process.once('SIGINT', resolve)
   })
-  server.close()
+  await drain(server)
   await daemon.stop()
   if (flags.pidfile !== '') removeFile(flags.pidfile)
   await unlock()
