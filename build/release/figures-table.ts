@@ -2,6 +2,8 @@
 
 export interface ReleaseFigures {
   readonly version: string
+  /** How often each was installed. */
+  readonly runs: number
   readonly date: string
   readonly machine: string
   readonly forms: readonly {
@@ -14,14 +16,14 @@ export interface ReleaseFigures {
   }[]
 }
 
-export function figuresTable({ version, date, machine, forms }: ReleaseFigures): string {
+export function figuresTable({ version, runs, date, machine, forms }: ReleaseFigures): string {
   const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)
   const rows = forms.map(
     ({ form, bytes, disk, seconds }) =>
       `| ${form} | ${megabytes(bytes)} | ${megabytes(disk)} | ${seconds.toFixed(seconds < 1 ? 2 : 1)} |`
   )
   return [
-    `Version ${version}; installed into a root of its own, medians of 5; ${machine}, ${date}.`,
+    `Version ${version}; installed into a root of its own, medians of ${runs}; ${machine}, ${date}.`,
     '',
     '| form | fetched MB | installed MB | seconds |',
     '|---|--:|--:|--:|',

@@ -1,18 +1,18 @@
 /**
  * `npm run release:figures`: sizes of a release's files and how long each takes to install, into docs/release.json, of which
- * README.md's table is made. Each is installed into a root of its own, in turns; the middle of five runs counts.
+ * README.md's table is made. Each is installed into a root of its own, in turns; the middle one of the runs counts.
  *
- *     npm run release:figures -- [DIR]          # dist/release
+ *     npm run release:figures -- [--runs 5] [DIR]          # dist/release
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import { withPrivateMounts } from '../../lib/testing/private-mounts.ts'
 import { ROOT } from '../project.ts'
 import type { ReleaseFigures } from './figures-table.ts'
 import { debianRoot, dpkg, installByImage, npmInstall, rpmInstall, run, sizeBelow, unpack } from './roots.ts'
 
-const RUNS = 5
 const FIGURES = join(ROOT, 'docs', 'release.json')
 
 interface Installation {
@@ -118,14 +118,15 @@ function filesOf({ form, files }: Installation, folder: string): readonly string
   })
 }
 
-function figuresOf(folder: string): ReleaseFigures {
+function figuresOf(folder: string, count: number): ReleaseFigures {
   const all = INSTALLATIONS.map(one => ({ one, files: filesOf(one, folder), runs: [] as ReturnType<typeof measure>[] }))
-  for (let round = 0; round < RUNS; round += 1) for (const { one, files, runs } of all) runs.push(measure(one, files))
+  for (let round = 0; round < count; round += 1) for (const { one, files, runs } of all) runs.push(measure(one, files))
   const middle = (values: readonly number[]): number =>
     values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
-  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+  const version = /-([0-9.]+)\.cdx\.json$/m.exec(readdirSync(folder).join('\n'))?.[1] ?? 'unknown'
   return {
     version,
+    runs: count,
     date: new Date().toISOString().slice(0, 10),
     machine: `${cpus().length} x ${cpus()[0]?.model ?? ''}, Linux ${release()} ${process.arch}`,
     forms: all.map(({ one, files, runs }) => ({
@@ -140,6 +141,7 @@ function figuresOf(folder: string): ReleaseFigures {
 // Installing by an image mounts a /proc.
 withPrivateMounts(import.meta.filename, process.argv.slice(2))
 mkdirSync(join(ROOT, '.cache'), { recursive: true })
-const figures = figuresOf(resolve(process.argv[2] ?? join(ROOT, 'dist', 'release')))
+const { values, positionals } = parseArgs({ options: { runs: { type: 'string' } }, allowPositionals: true })
+const figures = figuresOf(resolve(positionals[0] ?? join(ROOT, 'dist', 'release')), Number(values.runs ?? 5))
 writeFileSync(FIGURES, `${JSON.stringify(figures, undefined, 2)}\n`)
 process.stdout.write('docs/release.json is written; npm run format puts it into README.md\n')
