@@ -2,14 +2,15 @@
 import { existsSync, readFileSync } from 'node:fs'
 import type { Server } from 'node:net'
 import { parseArgs } from 'node:util'
-import { CniError } from '../lib/cni/error.ts'
+import { tellFailure } from '../lib/daemon/failure.ts'
 import { lockHost } from '../lib/daemon/host-lock.ts'
 import { drain, serveRequests } from '../lib/daemon/server.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { machineId } from '../lib/state/machine.ts'
-import { messageOf } from '../lib/sys/errors.ts'
+import { errnoOf, messageOf } from '../lib/sys/errors.ts'
 import { ensureDirectory, fileError } from '../lib/sys/files.ts'
+import { requireRights } from '../lib/sys/rights.ts'
 import { Agent } from './agent.ts'
 import { AloneRegistry } from './alone-registry.ts'
 import { type AgentConfig, DEFAULT_CONFIG, DEFAULT_FILE, parseConfig } from './config.ts'
@@ -65,14 +66,13 @@ export async function runAgent(args: readonly string[]): Promise<number> {
     }
     config = findConfig(values.config)
   } catch (error) {
-    process.stderr.write(`patchbay agent: ${messageOf(error)}\n${USAGE}`)
-    return 2
+    return misused('patchbay agent', error)
   }
   try {
     await serve(config)
     return 0
   } catch (error) {
-    log(messageOf(error))
+    tellFailure('patchbay agent', error)
     return 1
   }
 }
@@ -85,17 +85,25 @@ function trust(args: readonly string[]): number {
     call = parseTrust(args)
     socket = findConfig(call.config).socket
   } catch (error) {
-    process.stderr.write(`patchbay agent trust: ${messageOf(error)}\n${USAGE}`)
-    return 2
+    return misused('patchbay agent trust', error)
   }
   try {
     process.stdout.write(trustHosts(call, socket))
     return 0
   } catch (error) {
-    const advice = error instanceof CniError && error.details !== '' ? `\n${error.details}` : ''
-    process.stderr.write(`patchbay agent trust: ${messageOf(error)}${advice}\n`)
+    tellFailure('patchbay agent trust', error)
     return 1
   }
+}
+
+/** Wrong arguments, or a configuration that is none. One that may not be read says nothing of either. @returns the exit status */
+function misused(line: string, error: unknown): number {
+  if (errnoOf(error) === 'EACCES') {
+    tellFailure(line, error)
+    return 1
+  }
+  process.stderr.write(`${line}: ${messageOf(error)}\n${USAGE}`)
+  return 2
 }
 
 /** Without any, this host is alone. */
@@ -118,6 +126,7 @@ function readConfig(path: string): AgentConfig {
 const LIBCNI_CACHE = '/var/lib/cni'
 
 async function serve(config: AgentConfig): Promise<void> {
+  requireRights('patchbay agent')
   ensureDirectory(config.stateDir, 0o700)
   const unlock = await lockHost(config.stateDir, 'agent', log)
   const metrics = new Metrics()

@@ -40,10 +40,13 @@ export function inputsDigest(engine: Engine, toolchain: string): string {
   for (const path of [
     `build/${engine}-engine.ts`,
     ...(engine === 'native' ? NATIVE_INPUTS : []),
+    'build/code-cache.ts',
     'build/command-asset.ts',
     'build/executables.ts',
     'build/lazy-builtins.ts',
     'build/licenses.ts',
+    'build/plugin-assets.ts',
+    'build/warm-up.ts',
     'lib/sys/ffi.json'
   ]) {
     if (existsSync(join(ROOT, path))) files.push(path)

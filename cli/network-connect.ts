@@ -13,7 +13,7 @@ import { CommandError, jsonLine } from './output.ts'
 import { runtimeAt } from './place.ts'
 import { linkArgs, parseLink, resolveLinks } from './run/links.ts'
 import { type Port, parsePorts } from './run/ports.ts'
-import { nobodyPublishes, portArgs, portsOf, publishes, withHostPort } from './run/publish.ts'
+import { absentAddresses, nobodyPublishes, portArgs, portsOf, publishes, withHostPort } from './run/publish.ts'
 import { ContainerStore } from './run/store.ts'
 
 /** `network connect NETWORK CONTAINER` */
@@ -60,6 +60,7 @@ async function wantedOf(call: Call, wish: EndpointWish, network: Network, contai
   const ports = await Promise.all(
     [...askedPorts(call, network), ...ownPorts(call, cache, container, network)].map(withHostPort)
   )
+  for (const line of absentAddresses(ports)) call.output.err(line)
   return {
     containerId: container.containerId,
     netns: container.netns,
@@ -74,7 +75,7 @@ async function wantedOf(call: Call, wish: EndpointWish, network: Network, contai
 }
 
 function askedPorts(call: Call, network: Network): readonly Port[] {
-  const ports = call.texts('publish').flatMap(parsePorts)
+  const ports = call.texts('publish').flatMap(text => parsePorts(text))
   if (ports.length > 0 && !publishes(network)) throw nobodyPublishes([network])
   return ports
 }

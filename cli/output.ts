@@ -3,7 +3,7 @@ import { isatty } from 'node:tty'
 import { PluginError } from '../lib/runtime/execute.ts'
 import { NetworkError } from '../lib/runtime/network.ts'
 import { errnoOf } from '../lib/sys/errors.ts'
-import { readText } from '../lib/sys/files.ts'
+import { adviceOfRights } from '../lib/sys/rights.ts'
 import { writeFully } from '../lib/sys/stdio.ts'
 
 /** Where output goes. Tests put memory in its place. */
@@ -63,17 +63,6 @@ export function reportError(output: Output, error: unknown, asJson: boolean): vo
   else output.err(reportText(report, output.colours?.err === true))
 }
 
-const CAP_NET_ADMIN = 12
-const CAP_SYS_ADMIN = 21
-
-/** Whether this process may change networks and enter namespaces. @source man 7 capabilities, man 5 proc CapEff */
-function hasRights(): boolean {
-  const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(readText('/proc/self/status') ?? '')?.[1]
-  if (mask === undefined) return true
-  const bits = BigInt(`0x${mask}`)
-  return [CAP_NET_ADMIN, CAP_SYS_ADMIN].every(bit => ((bits >> BigInt(bit)) & 1n) === 1n)
-}
-
 /** What to do about a file that cannot be written: rights are the matter of few failures. */
 export function adviceFor(error: unknown, otherwise: string): string {
   return ['EACCES', 'EPERM'].includes(errnoOf(error)) ? `run as root, or ${otherwise}` : otherwise
@@ -82,8 +71,8 @@ export function adviceFor(error: unknown, otherwise: string): string {
 /** Whatever else may be said of it: who is not root needs to be told that first. */
 function reportOf(error: unknown): Report {
   const report = plainReportOf(error)
-  if (!/\b(EPERM|EACCES)\b/.test(report.message) || hasRights()) return report
-  return { ...report, advice: 'run it as root: sudo patchbay ...' }
+  const advice = adviceOfRights(report.message, 'patchbay ...')
+  return advice === '' ? report : { ...report, advice }
 }
 
 function plainReportOf(error: unknown): Report {

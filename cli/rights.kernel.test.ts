@@ -1,6 +1,6 @@
 /** What the command does for somebody who is not root: what the kernel and the files show to everybody, else one sentence. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { programFromText } from '../lib/testing/program.ts'
@@ -46,7 +46,8 @@ function withHost(body: (run: (...lines: string[]) => readonly Answer[]) => void
     const [node, ...program] = programFromText(NOBODY, import.meta.dirname)
     const argvOf = (line: string): readonly string[] => {
       const [words = '', command] = line.split(' -- ')
-      const runs = /^(run|ps|exec|logs|stop|kill|rm|port|network (dis)?connect|attach|detach|check)\b/.test(words)
+      const runs =
+        /^(run|ps|exec|logs|start|restart|stop|kill|rm|port|network (dis)?connect|attach|detach|check)\b/.test(words)
       const options = [...place, ...(runs ? ['--run-dir', own('run')] : [])]
       return [...words.split(' '), ...options, ...(command === undefined ? [] : ['--', ...command.split(' ')])]
     }
@@ -90,6 +91,8 @@ check blue c1
 gc --dry-run blue
 exec -- c1 true
 logs c1
+start c1
+restart c1
 stop c1
 kill c1
 rm c1
@@ -111,6 +114,39 @@ test('what only root can do is refused in one sentence, with what to do', () => 
       )
     })
   })
+})
+
+test('a daemon says what it lacks before it makes anything, also where it could write', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'patchbay-daemons-'))
+  try {
+    chmodSync(directory, 0o777)
+    const own = (name: string): string => join(directory, name)
+    const agent = {
+      stateDir: own('agent'),
+      socket: own('agent.sock'),
+      pluginStateDir: own('run'),
+      confDir: own('net.d')
+    }
+    writeFileSync(own('open.json'), JSON.stringify(agent))
+    writeFileSync(own('closed.json'), '{}', { mode: 0o600 })
+    const lines: readonly (readonly [string, RegExp])[] = [
+      [`agent --config ${own('open.json')}`, /^patchbay agent: run patchbay agent: EPERM \(it needs CAP_NET_ADMIN /],
+      [`agent --config ${own('closed.json')}`, /^patchbay agent: read configuration "[^"]+": EACCES\n/],
+      [`agent trust --config ${own('closed.json')}`, /^patchbay agent trust: read configuration "[^"]+": EACCES\n/],
+      [`dhcp -statedir ${own('dhcp')} -socketpath ${own('dhcp.sock')}`, /^patchbay dhcp: run patchbay dhcp: EPERM \(/]
+    ]
+    for (const [line, message] of lines) {
+      const [node, ...program] = programFromText(NOBODY, import.meta.dirname)
+      const done = spawnSync(node, [...program, JSON.stringify([line.split(' ')])], { encoding: 'utf8', cwd: '/' })
+      assert.is(JSON.parse(done.stdout)[0].status, 1, line)
+      const [name = ''] = /^agent trust|^[a-z]+/.exec(line) ?? []
+      assert.match(done.stderr, message)
+      assert.ok(done.stderr.endsWith(`\n  what to do: run it as root: sudo patchbay ${name}\n`), done.stderr)
+    }
+    assert.equal(readdirSync(directory).sort(), ['closed.json', 'open.json'])
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
 })
 
 test.run()

@@ -1,11 +1,13 @@
 /** `patchbay dhcp`: one per host, until it is told to stop. */
 import { dirname } from 'node:path'
+import { tellFailure } from '../lib/daemon/failure.ts'
 import { lockHost } from '../lib/daemon/host-lock.ts'
 import { drain, serveRequests } from '../lib/daemon/server.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { Boot } from '../lib/state/boot.ts'
 import { messageOf } from '../lib/sys/errors.ts'
 import { ensureDirectory, removeFile, writeAtomic } from '../lib/sys/files.ts'
+import { requireRights } from '../lib/sys/rights.ts'
 import { DhcpDaemon } from './daemon.ts'
 import { type Flags, parseFlags, USAGE } from './flags.ts'
 import { LeaseStore } from './lease.ts'
@@ -29,12 +31,13 @@ export async function runDhcpDaemon(args: readonly string[]): Promise<number> {
     await serve(flags)
     return 0
   } catch (error) {
-    log(messageOf(error))
+    tellFailure('patchbay dhcp', error)
     return 1
   }
 }
 
 async function serve(flags: Flags): Promise<void> {
+  requireRights('patchbay dhcp')
   ensureDirectory(flags.statedir, 0o700)
   ensureDirectory(dirname(flags.socketpath), 0o755)
   const unlock = await lockHost(flags.statedir, 'dhcp daemon', log)

@@ -19,6 +19,7 @@ import { names } from './checks/names.ts'
 import { pluginVersions } from './checks/plugin-versions.ts'
 import { pools } from './checks/pools.ts'
 import { portConflicts } from './checks/port-conflicts.ts'
+import { publishedAddresses } from './checks/published-addresses.ts'
 import { rpFilter } from './checks/rp-filter.ts'
 import { rules } from './checks/rules.ts'
 import { staleRules } from './checks/stale-rules.ts'
@@ -39,6 +40,7 @@ export const CHECKS: readonly Check[] = [
   subnetOverlap,
   rules,
   portConflicts,
+  publishedAddresses,
   forwardPolicy,
   brNetfilter,
   rpFilter,

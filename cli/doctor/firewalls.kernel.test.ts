@@ -175,6 +175,21 @@ const FIREWALLS: readonly BrokenWorld[] = [
     says: /^port 8080\/tcp of the host is published by two containers$/,
     shows: /c2 \(eth0\) of network web: 192\.0\.2\.1:8080/,
     mends: site => attachment(site, 'web', 'c2', { box: site.box(1), ips: [] })
+  },
+  {
+    name: 'a port is published at an address that the host lacks',
+    check: 'published-addresses',
+    severity: 'warning',
+    breaks: site => {
+      const at = (hostIP: string, hostPort: number) => ({ hostPort, containerPort: 80, protocol: 'tcp', hostIP })
+      const ports = [at('203.0.113.9', 8080), at('127.0.0.1', 8081), at('0.0.0.0', 8082)]
+      attachment(site, 'web', 'c1', { box: site.box(0), ips: [], ports })
+    },
+    says: /^port 8080\/tcp is published at 203\.0\.113\.9, which the host does not have$/,
+    shows: /^c1 \(eth0\) of network web$/m,
+    mends: site => {
+      site.host.run('ip', ['addr', 'add', '203.0.113.9/32', 'dev', 'lo'])
+    }
   }
 ]
 

@@ -2,8 +2,10 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { type Json, memberOf } from '../../lib/config/json.ts'
 import { jsonOf } from '../../lib/config/plain-json.ts'
+import { formatAddress, isLoopback, isUnspecified, parseAddress } from '../../lib/ip/address.ts'
 import type { CachedAttachment } from '../../lib/runtime/cache.ts'
 import { capabilitiesOf, type Network } from '../../lib/runtime/network.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
@@ -50,6 +52,24 @@ export function portsOf({ capabilityArgs }: CachedAttachment): readonly Port[] {
       protocol: textOf('protocol').toLowerCase() || 'tcp'
     }
   })
+}
+
+/**
+ * What to say of ports at addresses that no interface of the host has: they are published all the same, since an address may
+ * move here later (keepalived), and until then nobody reaches them.
+ *
+ * @returns sentences for standard error
+ */
+export function absentAddresses(ports: readonly Port[]): readonly string[] {
+  const own = Object.values(networkInterfaces()).flatMap(all => (all ?? []).map(one => one.address))
+  const asked = new Set(ports.map(one => one.hostIP).filter(one => one !== ''))
+  const absent = [...asked].filter(text => {
+    const address = parseAddress(text)
+    return (
+      address !== undefined && !isUnspecified(address) && !isLoopback(address) && !own.includes(formatAddress(address))
+    )
+  })
+  return absent.map(one => `patchbay: this host does not have ${one}: nobody reaches what is published there\n`)
 }
 
 /** With a port of the host that nobody listens on, where any will do. */

@@ -2,6 +2,7 @@ import { assert, suite, throwsLike } from '../../lib/testing/suite.ts'
 import { addHost } from './files.ts'
 import { parseNetworks } from './network-words.ts'
 import { type Port, parsePorts, portText } from './ports.ts'
+import { absentAddresses } from './publish.ts'
 import { type ContainerState, isRunning, startTimeOf } from './store.ts'
 
 const test = suite('cli/run words')
@@ -16,6 +17,7 @@ const ENDED: ContainerState = {
   pid: 0,
   startTime: '',
   keeper: 0,
+  keeperStartTime: '',
   exitStatus: undefined
 }
 
@@ -92,6 +94,15 @@ test('a command that had ended before anybody looked at its process is not runni
   assert.is(isRunning({ ...state, startTime: startTimeOf(process.pid) }), true)
   assert.is(isRunning(state), false)
   assert.is(isRunning({ ...state, pid: 4_194_305 }), false, 'above the kernel’s largest number (PID_MAX_LIMIT)')
+})
+
+test('ports at addresses of nobody are told, each address once', () => {
+  const at = (hostIP: string) => ({ hostIP, hostPort: 80, containerPort: 80, protocol: 'tcp' })
+  assert.equal(absentAddresses(['', '127.0.0.1', '127.8.8.8', '0.0.0.0', '::', '::1'].map(at)), [])
+  assert.equal(absentAddresses(['203.0.113.9', '203.0.113.9', '2001:db8::9'].map(at)), [
+    'patchbay: this host does not have 203.0.113.9: nobody reaches what is published there\n',
+    'patchbay: this host does not have 2001:db8::9: nobody reaches what is published there\n'
+  ])
 })
 
 test.run()

@@ -12,12 +12,12 @@ import type { Section } from '../config/section.ts'
 import { formatAddress, type IpAddress, isUnspecified, parseAddress } from '../ip/address.ts'
 import { formatPrefix, hostPrefix, type IpPrefix, networkOf, parsePrefix } from '../ip/prefix.ts'
 import { hasIptables } from '../iptables/iptables.ts'
+import { addIptablesMasqueradeAgain, type LostMasquerade } from '../iptables/masquerade.ts'
 import { KernelError } from '../netlink/kernel-error.ts'
 import {
   checkMasquerade,
   collectMasquerade,
   ensureMasquerade,
-  isMasqueradeMissing,
   type Masquerade,
   type MasqueradeBackend,
   removeMasquerade
@@ -124,24 +124,28 @@ export function addMasquerade(session: Session, config: MasqueradeConfig, ips: r
   if (backend !== undefined) noted.push(['masqueradeBackend', jsonString(backend)])
   session.recordAlso(noted)
   session.undo.push('masquerade', () => removeNoted(session, session.journal.read(session.request)))
-  const isMissing = backend !== 'iptables' && isMasqueradeMissing(session.nft(), wanted)
-  ensureMasquerade(session.nft(), session.request, wanted)
-  if (isMissing) session.host.withLock(() => restoreOthers(session))
+  const isFirst = ensureMasquerade(session.nft(), session.request, wanted)
+  if (isFirst) session.host.withLock(() => restoreOthers(session))
 }
 
 /**
- * After a flush of the ruleset the first ADD makes everybody's again, as the journal has them. A table is only missing
- * when nobody had one, or when somebody took it away.
+ * After a flush of the ruleset, or of iptables' rules, the first ADD makes everybody's again, as the journal has them. Nobody is
+ * masqueraded only when nobody needed it, or when somebody took the rules away.
  */
 function restoreOthers(session: Session): void {
   const { request, host } = session
   const own = ownerText(request)
+  const lost: LostMasquerade[] = []
   for (const plugin of MASQUERADING) {
     for (const { attachment, entry } of everyEntry(request, plugin)) {
       const wanted = masqueradeIn(entry)
       // An address may be another container's by now.
       const isGone = host.links.find(hostEndName(attachment)) === undefined
-      if (isGone || ownerText(attachment) === own || wanted.backend === 'iptables') continue
+      if (isGone || ownerText(attachment) === own) continue
+      if (wanted.backend === 'iptables') {
+        lost.push({ owner: attachment, wanted })
+        continue
+      }
       try {
         ensureMasquerade(session.nft(), attachment, wanted)
       } catch (error) {
@@ -150,6 +154,7 @@ function restoreOthers(session: Session): void {
       }
     }
   }
+  addIptablesMasqueradeAgain(lost)
 }
 
 function masqueradeIn(entry: Json): Masquerade {
@@ -201,7 +206,7 @@ function removeNoted(session: Session, entry: Json | undefined): void {
   if (addresses.length === 0) return
   session.host.withLock(() => {
     removeMasquerade(session.nft(), session.request, addresses, backend)
-    if (backend !== 'iptables') forgetNote(session, entry)
+    forgetNote(session, entry)
   })
 }
 

@@ -1,7 +1,7 @@
 /** A daemon that must be the only one of its kind on the host. */
 import { lock } from 'proper-lockfile'
-import { messageOf } from '../sys/errors.ts'
-import { readText, removeFile, writeAtomic } from '../sys/files.ts'
+import { errnoOf, messageOf } from '../sys/errors.ts'
+import { fileError, readText, removeFile, writeAtomic } from '../sys/files.ts'
 
 /** How old a lock must be that nobody renews; renewed five times as often. */
 const STALE_MS = 10_000
@@ -12,7 +12,7 @@ const STALE_MS = 10_000
  *
  * @param what the daemon is, in messages: `agent`
  * @returns gives it back
- * @throws Error naming the process that has it
+ * @throws Error naming the process that has it; {SysError} where it cannot be made
  */
 export async function lockHost(
   stateDir: string,
@@ -43,6 +43,7 @@ export async function lockHost(
       await release()
     }
   } catch (error) {
+    if (errnoOf(error) !== 'ELOCKED') throw fileError('lock', stateDir, error)
     const who = isAlive ? `process ${holder}` : `another ${what}`
     throw new Error(`lock ${JSON.stringify(stateDir)}: ${who} is this host's ${what} (${messageOf(error)})`)
   }

@@ -10,13 +10,24 @@
  * the last jump to it.
  */
 
-import type { Attachment } from '../attachment.ts'
+import { type Attachment, ownerText } from '../attachment.ts'
 import { formatAddress, type IpAddress } from '../ip/address.ts'
 import { formatPrefix, hostPrefix, type IpPrefix, networkOf } from '../ip/prefix.ts'
 import { KernelError } from '../netlink/kernel-error.ts'
-import { attachmentChain, changeIptables, findIptables, listIptables, quoted } from './iptables.ts'
+import {
+  attachmentChain,
+  changeIptables,
+  findIptables,
+  hasChain,
+  listIptables,
+  quoted,
+  withIptablesLock
+} from './iptables.ts'
+import { restoreIptables } from './restore.ts'
 
 const FAMILIES: readonly (4 | 6)[] = [4, 6]
+/** What the rules of an attachment are told by, as `-S` prints them. */
+const COMMENT = ' --comment "name: '
 
 /** As lib/nft/masquerade.ts has it. */
 export interface IptablesMasquerade {
@@ -25,32 +36,75 @@ export interface IptablesMasquerade {
   readonly sources: readonly IpAddress[]
 }
 
-export function addIptablesMasquerade(owner: Attachment, wanted: IptablesMasquerade): void {
-  const { addresses, excluded } = wanted
-  const chain = attachmentChain('CNI-', owner.network, owner.containerId)
-  for (const family of FAMILIES) {
-    const own = addresses.filter(one => one.address.family === family)
-    if (own.length === 0) continue
-    const present = listIptables(family, 'nat', chain)
-    const jumps = listIptables(family, 'nat', 'POSTROUTING') ?? []
-    const lines = present === undefined ? [`-N ${chain}`] : []
-    const untouched = own.concat(excluded.filter(one => one.address.family === family))
-    for (const rule of untouched.map(one => subnetRule(owner, chain, one))) {
-      // Before the masquerade, which would have the packets first.
-      if (!isPresent(present, rule)) lines.push(`-I${rule.slice(2)}`)
+/** @returns whether nobody was masqueraded before in one of the families: nobody has needed it, or somebody has taken the rules away */
+export function addIptablesMasquerade(owner: Attachment, wanted: IptablesMasquerade): boolean {
+  const chain = chainOf(owner)
+  // Somebody who finds nobody masqueraded may be making the same rules at the same time.
+  return withIptablesLock(() => {
+    let isFirst = false
+    for (const family of FAMILIES) {
+      if (!wanted.addresses.some(one => one.address.family === family)) continue
+      const present = listIptables(family, 'nat', chain)
+      const jumps = listIptables(family, 'nat', 'POSTROUTING') ?? []
+      isFirst = isFirst || !jumps.some(rule => rule.indexOf(COMMENT) > 0)
+      const isThere = present === undefined ? [] : [`:${chain} `]
+      changeIptables(family, 'nat', missingLines(isThere.concat(present ?? [], jumps), owner, wanted, family))
     }
-    const last = masqueradeRule(owner, chain, wanted, family)
-    if (!isPresent(present, last)) lines.push(last)
-    for (const rule of own.map(one => jumpRule(owner, chain, one))) {
-      if (!isPresent(jumps, rule)) lines.push(rule)
+    return isFirst
+  })
+}
+
+/** An attachment that has lost its rules. */
+export interface LostMasquerade {
+  readonly owner: Attachment
+  readonly wanted: IptablesMasquerade
+}
+
+/** Adds again what attachments have lost. */
+export function addIptablesMasqueradeAgain(lost: readonly LostMasquerade[]): void {
+  if (lost.length === 0) return
+  withIptablesLock(() => {
+    for (const family of FAMILIES) {
+      const here = lost.filter(({ wanted }) => wanted.addresses.some(one => one.address.family === family))
+      const own = here.map(({ owner, wanted }) => ({
+        what: `masquerade ${ownerText(owner)}`,
+        linesFor: (saved: readonly string[]) => missingLines(saved, owner, wanted, family)
+      }))
+      restoreIptables({ family, table: 'nat', engine: '' }, own)
     }
-    changeIptables(family, 'nat', lines)
+    return true
+  })
+}
+
+/** @param saved of the table, at least the attachment's chain and POSTROUTING */
+function missingLines(
+  saved: readonly string[],
+  owner: Attachment,
+  wanted: IptablesMasquerade,
+  family: 4 | 6
+): readonly string[] {
+  const chain = chainOf(owner)
+  const own = wanted.addresses.filter(one => one.address.family === family)
+  const lines = hasChain(saved, chain) ? [] : [`-N ${chain}`]
+  const untouched = own.concat(wanted.excluded.filter(one => one.address.family === family))
+  for (const rule of untouched.map(one => subnetRule(owner, chain, one))) {
+    // Before the masquerade, which would have the packets first.
+    if (!isPresent(saved, rule)) lines.push(`-I${rule.slice(2)}`)
   }
+  const last = [masqueradeRule(owner, chain, wanted, family)]
+  for (const rule of last.concat(own.map(one => jumpRule(owner, chain, one)))) {
+    if (!isPresent(saved, rule)) lines.push(rule)
+  }
+  return lines
+}
+
+function chainOf(owner: Attachment): string {
+  return attachmentChain('CNI-', owner.network, owner.containerId)
 }
 
 /** @param addresses undefined = all jumps to the container's chain */
 export function removeIptablesMasquerade(owner: Attachment, addresses: readonly IpPrefix[] | undefined): boolean {
-  const chain = attachmentChain('CNI-', owner.network, owner.containerId)
+  const chain = chainOf(owner)
   let removed = false
   for (const family of FAMILIES) {
     if (findIptables(family) === undefined) continue
@@ -68,7 +122,7 @@ export function removeIptablesMasquerade(owner: Attachment, addresses: readonly 
 
 /** @throws {KernelError} ENOENT when a rule is missing */
 export function checkIptablesMasquerade(owner: Attachment, wanted: IptablesMasquerade): void {
-  const chain = attachmentChain('CNI-', owner.network, owner.containerId)
+  const chain = chainOf(owner)
   for (const address of wanted.addresses) {
     const { family } = address.address
     const untouched = [address].concat(wanted.excluded.filter(one => one.address.family === family))

@@ -62,15 +62,16 @@ const MAP = 'sources'
 const PRIORITY = 100
 const HASH_DIGITS = 16
 
-/** Masquerades what the container sends. What is there for the same owner stays. */
-export function ensureMasquerade(nft: Nft, owner: Attachment, wanted: Masquerade): void {
-  if (wanted.backend === 'iptables') addIptablesMasquerade(owner, wanted)
-  else if (wanted.addresses.length > 0) ensureNftMasquerade(nft, owner, wanted)
-}
-
-/** Whether a table that one of the addresses needs is not there. */
-export function isMasqueradeMissing(nft: Nft, wanted: Masquerade): boolean {
-  return wanted.addresses.some(one => nft.findTable(tableFor(one).family, TABLE) === undefined)
+/**
+ * Masquerades what the container sends. What is there for the same owner stays.
+ *
+ * @returns whether nobody was masqueraded before: nobody has needed it, or somebody has taken the rules away
+ */
+export function ensureMasquerade(nft: Nft, owner: Attachment, wanted: Masquerade): boolean {
+  if (wanted.backend === 'iptables') return addIptablesMasquerade(owner, wanted)
+  const isFirst = wanted.addresses.some(one => nft.findTable(tableFor(one).family, TABLE) === undefined)
+  if (wanted.addresses.length > 0) ensureNftMasquerade(nft, owner, wanted)
+  return isFirst
 }
 
 /**

@@ -69,6 +69,33 @@ test('the same with iptables', async () => {
   })
 })
 
+for (const [flush, ipMasqBackend] of [
+  ['nft flush ruleset', 'nftables'],
+  ['nft flush ruleset', 'iptables'],
+  ['iptables -t nat -F; ip6tables -t nat -F', 'iptables']
+]) {
+  test(`after ${flush} the next ADD, with ${ipMasqBackend}, brings back what iptables masqueraded`, async () => {
+    await inWorld(2, world => {
+      const listed = (): string =>
+        ['iptables', 'ip6tables']
+          .flatMap(tool => world.sh(world.host, tool, '-t', 'nat', '-S').split('\n'))
+          .sort()
+          .join('\n')
+      const config = network(world, { ...PARTLY, ipMasqFamilies: ['ipv4', 'ipv6'], ipMasqBackend: 'iptables' })
+      const result = world.add('bridge', config)
+      const before = listed()
+      world.sh(world.host, 'sh', '-c', flush ?? '')
+      const other = network(world, { name: 'net2', ipMasqBackend }, 20)
+      world.add('bridge', other, { containerId: 'c2', container: world.container(1) })
+      assert.is(world.call('bridge', 'CHECK', { ...config, prevResult: result }).status, 0)
+      world.del('bridge', other, { containerId: 'c2', container: world.container(1) })
+      assert.is(listed(), before)
+      world.del('bridge', config)
+      assert.not.match(listed(), /CNI-/)
+    })
+  })
+}
+
 test('bad input: the error names key and value, and nothing is made', async () => {
   await inWorld(1, world => {
     const before = world.snapshot()

@@ -12,6 +12,8 @@ export interface Place {
   readonly isRouted: boolean
   /** firewalld's, for its backend */
   readonly zone: string
+  /** The administrator's chain of iptables; '' where that was not written down. */
+  readonly adminChain: string
   readonly addresses: readonly IpAddress[]
   /** The host's interfaces that its packets come by. */
   readonly interfaces: readonly string[]
@@ -27,6 +29,7 @@ export function entryOf(place: Place): Json {
     ['policy', jsonString(place.policy)],
     ['directRouting', jsonBoolean(place.isRouted)],
     ['zone', jsonString(place.zone)],
+    ['adminChain', jsonString(place.adminChain)],
     ['addresses', jsonArray(place.addresses.map(one => jsonString(formatAddress(one))))],
     ['interfaces', jsonArray(place.interfaces.map(one => jsonString(one)))],
     ['port', place.port === undefined ? undefined : jsonString(place.port)],
@@ -49,6 +52,7 @@ export function placeIn(entry: Json): Place | undefined {
     policy: policyOf(section.text('policy') ?? ''),
     isRouted: section.boolean('directRouting', true),
     zone: section.text('zone') ?? '',
+    adminChain: section.text('adminChain') ?? '',
     addresses,
     interfaces: section.textList('interfaces'),
     port: section.text('port'),

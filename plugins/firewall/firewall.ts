@@ -33,8 +33,8 @@ import { addressesOf, domainOf } from './domain.ts'
 import { entryOf, type Place, placeIn } from './entry.ts'
 import { allowByIptables, exceptionProblems, forbidByIptables, type Located } from './iptables.ts'
 import { isolatedIn, isolatesByNft } from './isolation.ts'
-import { collect, isolate, isolationProblems, lift } from './nftables.ts'
-import { findMissing, restoreOthers } from './restore.ts'
+import { collect, isMissing, isolate, isolationProblems, lift } from './nftables.ts'
+import { restoreOthers } from './restore.ts'
 
 export function firewall(kernel: Kernel): Plugin {
   return chainedPlugin(kernel, {
@@ -66,13 +66,14 @@ function allow(session: Session, config: Config, result: Result): void {
   if (isNothing(place)) return
   session.record(entryOf(place))
   session.undo.push('firewall rules', () => removePlace(session, place))
-  if (place.backend === 'iptables') allowByIptables({ ...place, adminChain: config.adminChain })
+  let isFirst = place.backend === 'iptables' && allowByIptables(place)
   if (place.backend === 'firewalld') addToZone(place.zone, place.addresses)
   if (isolatesByNft(place)) {
-    const missing = findMissing(session)
-    isolate(session.nft(), isolatedIn(place, request))
-    restoreOthers(session, missing)
+    const isolated = isolatedIn(place, request)
+    isFirst = isMissing(session.nft(), isolated) || isFirst
+    isolate(session.nft(), isolated)
   }
+  if (isFirst) restoreOthers(session)
 }
 
 function placeOf(host: Net, result: Result, config: Config, backend: Backend): Place {
@@ -82,6 +83,7 @@ function placeOf(host: Net, result: Result, config: Config, backend: Backend): P
     policy: config.policy,
     isRouted: config.isRouted,
     zone: config.zone,
+    adminChain: config.adminChain,
     addresses: addressesOf(result),
     interfaces: domain.interfaces,
     port: domain.port,
@@ -138,13 +140,13 @@ function check(session: Session): readonly string[] {
   const recorded = journal.read(request)
   const made = recorded === undefined ? undefined : placeIn(recorded)
   const backend = made?.backend ?? config.backend ?? chooseBackend(session.nft())
-  return problemsOf(session, config, placeOf(host, result, config, backend))
+  return problemsOf(session, placeOf(host, result, config, backend))
 }
 
-function problemsOf(session: Session, config: Config, place: Place): readonly string[] {
+function problemsOf(session: Session, place: Place): readonly string[] {
   const problems: string[] = []
   if (place.backend === 'iptables') {
-    for (const one of exceptionProblems({ ...place, adminChain: config.adminChain })) problems.push(one)
+    for (const one of exceptionProblems(place)) problems.push(one)
   }
   if (place.backend === 'firewalld' && !areInZone(place.zone, place.addresses)) {
     problems.push(`firewalld zone ${JSON.stringify(place.zone)} has lost the container's addresses`)

@@ -152,4 +152,37 @@ test('after a flush of the ruleset the next ADD of anybody isolates what all liv
     assert.is(host.run('nft', ['list', 'ruleset']).stdout, '')
   }))
 
+for (const flush of ['nft flush ruleset', 'iptables -F; ip6tables -F', 'iptables -F; iptables -X; ip6tables -F']) {
+  test(`after ${flush} the next ADD of anybody brings exceptions and isolation by iptables back`, () =>
+    withBridgedContainers(BOTH, ({ lab, firewall }) => {
+      const { host, first, second, third } = lab
+      const listed = () =>
+        ['iptables', 'ip6tables']
+          .flatMap(tool => host.run(tool, ['-S']).stdout.split('\n'))
+          .filter(one => one !== '')
+          .sort()
+      const backend = 'iptables'
+      const one = { backend, ingressPolicy: 'isolated', prevResult: lab.prevResult(first) }
+      const two = { name: 'net2', backend, iptablesAdminChainName: 'MINE', prevResult: lab.prevResult(third) }
+      firewall.ok('ADD', 'c1', one, first.path)
+      firewall.ok('ADD', 'c3', two, third.path)
+      const before = listed()
+      assert.is(host.run('sh', ['-c', flush]).status, 0)
+      const next = { name: 'net2', backend, prevResult: lab.prevResult(second) }
+      firewall.ok('ADD', 'c2', next, second.path)
+      firewall.ok('CHECK', 'c1', one, first.path)
+      firewall.ok('CHECK', 'c3', two, third.path)
+      firewall.ok('DEL', 'c2', { name: 'net2' })
+      // The administrator's chain of c2 stays, as ever.
+      const isNew = (line: string): boolean => /CNI-ADMIN/.test(line)
+      assert.equal(
+        listed().filter(line => !isNew(line)),
+        before.filter(line => !isNew(line))
+      )
+      firewall.ok('DEL', 'c1', {})
+      firewall.ok('DEL', 'c3', { name: 'net2' })
+      assert.not.match(listed().join('\n'), /10\.4\.0|DROP/)
+    }))
+}
+
 test.run()

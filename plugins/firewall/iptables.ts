@@ -32,6 +32,7 @@ import {
   saveIptables,
   withIptablesLock
 } from '../../lib/iptables/iptables.ts'
+import { restoreIptables } from '../../lib/iptables/restore.ts'
 import { enginesFor, type IngressPolicy } from './config.ts'
 
 const FORWARD = 'CNI-FORWARD'
@@ -50,13 +51,46 @@ export interface Exceptions {
   readonly overlay: string | undefined
 }
 
-/** Adds what is missing. */
-export function allowByIptables(exceptions: Exceptions): void {
-  withIptablesLock(() => {
+/**
+ * Adds what is missing.
+ *
+ * @returns whether nothing led to the chain of exceptions before: nobody had needed it, or somebody has taken the rules away
+ */
+export function allowByIptables(exceptions: Exceptions): boolean {
+  return withIptablesLock(() => {
+    let isFirst = false
     for (const { family, engine } of placesFor(exceptions)) {
       const saved = saveIptables(family, 'filter', engine)
-      const lines = missingExceptions(saved, exceptions, family).concat(missingIsolation(saved, exceptions))
-      changeIptables(family, 'filter', lines, engine)
+      isFirst = isFirst || !rulesOf(saved, 'FORWARD').some(rule => optionOf(rule, '-j') === FORWARD)
+      changeIptables(family, 'filter', missingFor(saved, exceptions, family), engine)
+    }
+    return isFirst
+  })
+}
+
+function missingFor(saved: readonly string[], exceptions: Exceptions, family: 4 | 6): readonly string[] {
+  return missingExceptions(saved, exceptions, family).concat(missingIsolation(saved, exceptions))
+}
+
+/** A container that has lost its exceptions. */
+export interface Excepted {
+  /** `ownerText` */
+  readonly owner: string
+  readonly exceptions: Exceptions
+}
+
+/** Adds again what containers have lost. */
+export function allowAgain(lost: readonly Excepted[]): void {
+  withIptablesLock(() => {
+    for (const family of FAMILIES) {
+      const here = lost.filter(({ exceptions }) => exceptions.addresses.some(one => one.family === family))
+      const own = here.map(one => ({
+        what: `make the exceptions of ${one.owner}`,
+        linesFor: (saved: readonly string[]) => missingFor(saved, one.exceptions, family)
+      }))
+      for (const engine of own.length === 0 ? [] : enginesFor(family)) {
+        restoreIptables({ family, table: 'filter', engine }, own)
+      }
     }
     return true
   })
@@ -100,7 +134,7 @@ export function exceptionProblems(exceptions: Exceptions): readonly string[] {
   const problems: string[] = []
   for (const { family, engine } of placesFor(exceptions)) {
     const saved = saveIptables(family, 'filter', engine)
-    const missing = missingExceptions(saved, exceptions, family).concat(missingIsolation(saved, exceptions))
+    const missing = missingFor(saved, exceptions, family)
     if (missing.length > 0) problems.push(`iptables rules are missing: ${missing.join('; ')}`)
   }
   return problems

@@ -43,7 +43,6 @@ import {
   type Nft,
   type NftBatch,
   type NftElement,
-  type NftFamily,
   nameField,
   nftFamily
 } from '../../lib/nft/nft.ts'
@@ -61,7 +60,6 @@ import { errnoOf } from '../../lib/sys/errors.ts'
 import { findPort, findPorts, PUBLISHED_MARK, portMember, portProblems } from './bridge-ports.ts'
 
 const TABLE = 'patchbay-firewall'
-const FAMILIES: readonly NftFamily[] = ['ip', 'ip6', 'bridge']
 const CONTAINERS = 'containers'
 const BRIDGES = 'bridges'
 const FORWARD_RULES = 3
@@ -84,9 +82,10 @@ export interface Isolated {
   readonly comment: string
 }
 
-/** Whether one of the tables is not there: nobody has needed it so far, or somebody else took it away. */
-export function isMissing(nft: Nft): boolean {
-  return FAMILIES.some(family => nft.findTable(family, TABLE) === undefined)
+/** Whether one of the tables that it needs is not there: nobody has needed it so far, or somebody else took it away. */
+export function isMissing(nft: Nft, { addresses, port }: Isolated): boolean {
+  const families = addresses.map(one => nftFamily(one.family)).concat(port === undefined ? [] : ['bridge'])
+  return families.some(family => nft.findTable(family, TABLE) === undefined)
 }
 
 /**

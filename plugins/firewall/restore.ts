@@ -1,7 +1,7 @@
 /**
- * After `nft flush ruleset`, as a restart of the host's firewall has it, no container is isolated any more. The next ADD
- * isolates everybody again, as the journal has them: it finds its own tables missing, which they never are otherwise
- * while another container needs them.
+ * After `nft flush ruleset` or `iptables -F`, as a restart of the host's firewall has them, no container is isolated or excepted
+ * any more. The next ADD does both for everybody again, as the journal has them: it finds its own tables missing, or nothing
+ * that leads to its chain of iptables, which never is so otherwise while another container needs them.
  */
 
 import { everyEntry } from '../../lib/attach/every-entry.ts'
@@ -9,28 +9,32 @@ import type { Session } from '../../lib/attach/session.ts'
 import { ownerText } from '../../lib/attachment.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
 import { type Place, placeIn } from './entry.ts'
+import { allowAgain, type Excepted } from './iptables.ts'
 import { isolatedIn, isolatesByNft } from './isolation.ts'
-import { isMissing, isolate } from './nftables.ts'
+import { isolate } from './nftables.ts'
 
-/** To be asked before the first element is added. */
-export function findMissing(session: Session): boolean {
-  return isMissing(session.nft())
-}
-
-/** Isolates others again, which are still there. */
-export function restoreOthers(session: Session, wasMissing: boolean): void {
-  if (!wasMissing) return
+/** Makes again what others had, which are still there. */
+export function restoreOthers(session: Session): void {
   const own = ownerText(session.request)
-  for (const { attachment: owner, entry } of everyEntry(session.request, 'firewall')) {
-    const place = ownerText(owner) === own ? undefined : placeIn(entry)
-    if (place === undefined || !isolatesByNft(place) || isGone(session, place)) continue
+  const lost: Excepted[] = []
+  for (const { attachment, entry } of everyEntry(session.request, 'firewall')) {
+    const owner = ownerText(attachment)
+    const place = owner === own ? undefined : placeIn(entry)
+    if (place === undefined || isGone(session, place)) continue
+    if (place.backend === 'iptables' && place.adminChain !== '') lost.push(exceptedOf(owner, place))
+    if (!isolatesByNft(place)) continue
     try {
-      isolate(session.nft(), isolatedIn(place, owner))
+      isolate(session.nft(), isolatedIn(place, attachment))
     } catch (error) {
       // What is not to be had for another one is no failure of this ADD.
-      process.stderr.write(`isolate ${ownerText(owner)} again: ${messageOf(error)}\n`)
+      process.stderr.write(`isolate ${owner} again: ${messageOf(error)}\n`)
     }
   }
+  if (lost.length > 0) allowAgain(lost)
+}
+
+function exceptedOf(owner: string, place: Place): Excepted {
+  return { owner, exceptions: place }
 }
 
 /** An address may be another container's by now. */

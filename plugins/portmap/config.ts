@@ -20,9 +20,8 @@ export interface Config {
   readonly snat: boolean
   /** Replace every source address. */
   readonly masqAll: boolean
-  /** iptables: the packet mark that asks for masquerade, one bit. */
+  /** For iptables, as `IptablesWay` has it. */
   readonly markMasqBit: number
-  /** iptables: the chain that sets another mark, made by somebody else. */
   readonly externalSetMarkChain: string | undefined
   /** Further conditions in the words of the backend, whichever it is. */
   readonly conditionsV4: readonly string[]

@@ -8,6 +8,7 @@ import { formatPrefix, type IpPrefix, parsePrefix } from '../../lib/ip/prefix.ts
 import { parseMatches } from '../../lib/nft/conditions.ts'
 import { nftFamily } from '../../lib/nft/nft.ts'
 import type { Backend } from './config.ts'
+import type { IptablesWay } from './iptables.ts'
 import { type Mapping, parseProtocol, protocolName } from './mapping.ts'
 import type { Published } from './published.ts'
 import { type Gate, gateOf, type SourceTreatment } from './table.ts'
@@ -16,6 +17,8 @@ import { type Gate, gateOf, type SourceTreatment } from './table.ts'
 export interface Made {
   readonly backend: Backend
   readonly published: Published
+  /** How, with the backend iptables; undefined where that was not written down. */
+  readonly way: IptablesWay | undefined
   /** The chain of localhost.ts; '' = none */
   readonly localhost: string
   /** The host's interfaces of the attachment: where one of them is gone, so is the container. */
@@ -23,15 +26,26 @@ export interface Made {
 }
 
 export function entryOf(made: Made): Json {
-  const { backend, published } = made
+  const { backend, published, way } = made
   return jsonObject([
     ['backend', jsonString(backend)],
     ['sources', jsonString(published.sources)],
     ['localhost', jsonString(made.localhost)],
     ['links', jsonArray(made.links.map(one => jsonString(one)))],
     ['gates', jsonArray(published.gates.map(one => gateJson(one)))],
+    ['iptables', way === undefined ? undefined : wayJson(way)],
     ['addresses', jsonArray(published.addresses.map(one => jsonString(formatPrefix(one))))],
     ['mappings', jsonArray(published.mappings.map(one => mappingJson(one)))]
+  ])
+}
+
+function wayJson(way: IptablesWay): Json {
+  const { markMasqBit, externalSetMarkChain } = way
+  return jsonObject([
+    ['markMasqBit', jsonNumber(markMasqBit)],
+    ['externalSetMarkChain', externalSetMarkChain === undefined ? undefined : jsonString(externalSetMarkChain)],
+    ['conditionsV4', jsonArray(way.conditionsV4.map(one => jsonString(one)))],
+    ['conditionsV6', jsonArray(way.conditionsV6.map(one => jsonString(one)))]
   ])
 }
 
@@ -74,8 +88,20 @@ export function madeIn(entry: Json, owner: Attachment): Made | undefined {
   return {
     backend: backend === 'iptables' ? 'iptables' : 'nftables',
     published,
+    way: wayIn(section.section('iptables')),
     localhost: section.text('localhost') ?? '',
     links: section.textList('links')
+  }
+}
+
+function wayIn(section: Section | undefined): IptablesWay | undefined {
+  const markMasqBit = section?.integer('markMasqBit', 0, 31)
+  if (section === undefined || markMasqBit === undefined) return undefined
+  return {
+    markMasqBit,
+    externalSetMarkChain: section.text('externalSetMarkChain'),
+    conditionsV4: section.textList('conditionsV4'),
+    conditionsV6: section.textList('conditionsV6')
   }
 }
 

@@ -158,6 +158,59 @@ test('after a flush of the ruleset the next ADD of anybody publishes what all li
     assert.is(listed(), '')
   }))
 
+/** What takes the rules of iptables away, and whose next ADD brings them back. */
+const FLUSHES: readonly (readonly [string, readonly string[], string])[] = [
+  ['nft flush ruleset', ['nft flush ruleset'], 'nftables'],
+  ['nft flush ruleset', ['nft flush ruleset'], 'iptables'],
+  ['iptables -F', ['iptables -t nat -F', 'ip6tables -t nat -F'], 'iptables'],
+  ['iptables -F, -X', ['iptables -t nat -F', 'iptables -t nat -X', 'ip6tables -t nat -F'], 'iptables']
+]
+
+/** The rules of both families; the order of chains is that of their making. */
+function natRules(host: Namespace): readonly string[] {
+  return ['iptables', 'ip6tables'].flatMap(tool => host.run(tool, ['-t', 'nat', '-S']).stdout.split('\n')).sort()
+}
+
+for (const [name, commands, next] of FLUSHES) {
+  test(`after ${name} the next ADD, with ${next}, brings the iptables rules of the living back, and their ports are theirs`, () =>
+    withBridgedContainers(PORTMAP, ({ lab, portmap }) => {
+      const { host, first, second, third } = lab
+      const backend = 'iptables'
+      const conditionsV4 = ['!', '-d', '192.0.2.0/24']
+      const one = mapped(8080, { backend, markMasqBit: 5, conditionsV4, prevResult: lab.prevResult(first) })
+      const two = mapped(8081, { name: 'net2', backend, masqAll: true, prevResult: lab.prevResult(third) })
+      portmap.ok('ADD', 'c1', one, first.path)
+      portmap.ok('ADD', 'c3', two, third.path)
+      const before = natRules(host)
+      portmap.ok('ADD', 'c4', mapped(8126, { backend, prevResult: cabled(lab, 'cable1', '10.6.0.1') }), first.path)
+      host.run('ip', ['link', 'del', 'cable1'])
+      for (const command of commands) assert.is(host.run('sh', ['-c', command]).status, 0)
+      const taken = mapped(8081, { backend: next, prevResult: lab.prevResult(second) })
+      assert.is(portmap.call('ADD', 'c2', taken, second.path).json.code, 101)
+      assert.not.match(natRules(host).join('\n'), /10\.6\.0\.1/)
+      portmap.ok('DEL', 'c4', {})
+      assert.equal(natRules(host), before)
+      portmap.ok('CHECK', 'c1', one, first.path)
+      portmap.ok('CHECK', 'c3', two, third.path)
+      portmap.ok('DEL', 'c1', {})
+      portmap.ok('DEL', 'c3', { name: 'net2' })
+      assert.not.match(natRules(host).join('\n'), /CNI-DN-/)
+    }))
+}
+
+test('a port that ADDs before a flush had opened for 127.0.0.1 stays open for the one after it', () =>
+  withBridgedContainers(PORTMAP, ({ lab, portmap }) => {
+    const { host, first, second } = lab
+    portmap.ok('ADD', 'c1', mapped(8080, { prevResult: lab.prevResult(first) }), first.path)
+    host.run('nft', ['flush', 'ruleset'])
+    portmap.ok('ADD', 'c2', mapped(8081, { prevResult: lab.prevResult(second) }), second.path)
+    portmap.ok('DEL', 'c1', {})
+    assert.is(setting(host), '1', 'the second one needs it still')
+    portmap.ok('DEL', 'c2', {})
+    assert.is(setting(host), '0')
+    assert.is(host.run('nft', ['list', 'ruleset']).stdout, '')
+  }))
+
 test('one port at 20,000 addresses of the host, and 20,000 ports: ADD, CHECK and DEL; 200,001 are too many', () =>
   withBridgedContainers(PORTMAP, ({ lab, portmap }) => {
     const many = (count: number, one: (i: number) => object): object => ({

@@ -27,6 +27,7 @@ import {
   saveIptables,
   withIptablesLock
 } from '../../lib/iptables/iptables.ts'
+import { type Lost, restoreIptables } from '../../lib/iptables/restore.ts'
 import type { Config } from './config.ts'
 import type { Conflict } from './conflict.ts'
 import {
@@ -38,8 +39,10 @@ import {
   protocolName,
   specificAddress
 } from './mapping.ts'
+import type { Published } from './published.ts'
+import type { SourceTreatment } from './table.ts'
 
-const DNAT = 'CNI-HOSTPORT-DNAT'
+export const DNAT = 'CNI-HOSTPORT-DNAT'
 const SETMARK = 'CNI-HOSTPORT-SETMARK'
 const MASQ = 'CNI-HOSTPORT-MASQ'
 /** Of `-m multiport`; a range counts twice. */
@@ -54,17 +57,68 @@ export interface ChainOwner {
   readonly containerId: string
 }
 
+/** What the backend is told beside what is published. */
+export interface IptablesWay {
+  /** The packet mark that asks for masquerade, one bit. */
+  readonly markMasqBit: number
+  /** The chain that sets another mark, made by somebody else. */
+  readonly externalSetMarkChain: string | undefined
+  /** Further conditions, as arguments. */
+  readonly conditionsV4: readonly string[]
+  readonly conditionsV6: readonly string[]
+}
+
+/** What one container has published, and how. */
+export interface ByIptables {
+  readonly owner: ChainOwner
+  readonly published: Published
+  readonly way: IptablesWay
+}
+
 /** Adds the mappings, in place of what the same container had on the same network. */
-export function publishByIptables(owner: ChainOwner, addresses: readonly IpPrefix[], config: Config): void {
+export function publishByIptables(wanted: ByIptables): void {
   withIptablesLock(() => {
-    for (const address of addresses) {
+    for (const address of wanted.published.addresses) {
       const { family } = address.address
       const saved = saveIptables(family, 'nat')
-      const lines = removal(saved, owner).concat(missingBase(saved, config), rulesFor(owner, address, config))
+      const lines = removal(saved, wanted.owner).concat(missingBase(saved, wanted), rulesFor(wanted, address))
       changeIptables(family, 'nat', lines)
     }
     return true
   })
+}
+
+/** Whether nothing leads to the chain of mappings. */
+export function isUnreached(family: 4 | 6): boolean {
+  if (findIptables(family) === undefined) return false
+  return !rulesOf(saveIptables(family, 'nat'), 'PREROUTING').some(rule => optionOf(rule, '-j') === DNAT)
+}
+
+/** Adds again what containers have lost. */
+export function publishAgain(lost: readonly ByIptables[]): void {
+  withIptablesLock(() => {
+    for (const family of FAMILIES) {
+      const here: Lost[] = []
+      for (const one of lost) {
+        for (const address of one.published.addresses) {
+          if (address.address.family !== family) continue
+          const what = `publish the ports of ${one.published.comment}`
+          here.push({ what, linesFor: saved => missingOf(saved, one, address) })
+        }
+      }
+      restoreIptables({ family, table: 'nat', engine: '' }, here)
+    }
+    return true
+  })
+}
+
+/** Everything, or nothing where its own chain has rules. */
+function missingOf(saved: readonly string[], wanted: ByIptables, address: IpPrefix): readonly string[] {
+  const chain = containerChain(wanted.owner)
+  if (rulesOf(saved, chain).length > 0) return missingBase(saved, wanted)
+  // `iptables -F` leaves the chain.
+  const rules = rulesFor(wanted, address).filter(line => line !== `-N ${chain}` || !hasChain(saved, chain))
+  return missingBase(saved, wanted).concat(rules)
 }
 
 /** @returns false when there was nothing */
@@ -87,12 +141,12 @@ export function containerChain(owner: ChainOwner): string {
 }
 
 /** What is not as `publishByIptables` left it, as sentences. */
-export function iptablesProblems(owner: ChainOwner, addresses: readonly IpPrefix[], config: Config): readonly string[] {
+export function iptablesProblems(wanted: ByIptables): readonly string[] {
   const problems: string[] = []
-  for (const address of addresses) {
+  for (const address of wanted.published.addresses) {
     const saved = saveIptables(address.address.family, 'nat')
-    const missing = missingBase(saved, config).concat(
-      rulesFor(owner, address, config).filter(line => !saved.some(one => isSameRule(one, line)))
+    const missing = missingBase(saved, wanted).concat(
+      rulesFor(wanted, address).filter(line => !saved.some(one => isSameRule(one, line)))
     )
     const rules = missing.filter(line => !line.startsWith('-N '))
     if (rules.length > 0) problems.push(`iptables rules are missing: ${rules.join('; ')}`)
@@ -209,16 +263,16 @@ function chainRemoval(saved: readonly string[], chain: string): string[] {
   return jumps.map(rule => `-D${rule.slice(2)}`).concat([`-F ${chain}`, `-X ${chain}`])
 }
 
-function missingBase(saved: readonly string[], config: Config): string[] {
+function missingBase(saved: readonly string[], { published, way }: ByIptables): string[] {
   const chains = [DNAT]
   const rules = [
     `-A PREROUTING -m addrtype --dst-type LOCAL -j ${DNAT}`,
     `-A OUTPUT -m addrtype --dst-type LOCAL -j ${DNAT}`
   ]
   const lines: string[] = []
-  if (config.snat && config.externalSetMarkChain === undefined) {
+  if (published.sources !== 'none' && way.externalSetMarkChain === undefined) {
     chains.push(SETMARK, MASQ)
-    const mark = markText(config.markMasqBit)
+    const mark = markText(way.markMasqBit)
     rules.push(
       `-A ${SETMARK} -m comment --comment "CNI portfwd masquerade mark" -j MARK --set-xmark ${mark}`,
       `-A ${MASQ} -m mark --mark ${mark} -j MASQUERADE`
@@ -240,22 +294,29 @@ function markText(bit: number): string {
   return `0x${digits}/0x${digits}`
 }
 
-function rulesFor(owner: ChainOwner, address: IpPrefix, config: Config): string[] {
+function rulesFor({ owner, published, way }: ByIptables, address: IpPrefix): string[] {
   const { family } = address.address
   const chain = containerChain(owner)
-  const mappings = config.mappings.filter(one => isOfFamily(one, family))
+  const mappings = published.mappings.filter(one => isOfFamily(one, family))
   if (mappings.length === 0) return []
   const lines = [`-N ${chain}`]
   const text = `dnat name: ${JSON.stringify(owner.network)} id: ${JSON.stringify(owner.containerId)}`
-  const conditions = (family === 4 ? config.conditionsV4 : config.conditionsV6).map(one => argument(one))
+  const conditions = (family === 4 ? way.conditionsV4 : way.conditionsV6).map(one => argument(one))
   for (const protocol of PROTOCOLS) {
     for (const ports of portLists(mappings.filter(one => one.protocol === protocol))) {
       const start = `-A ${DNAT} -p ${protocolName(protocol)} -m comment --comment ${quoted(text)}`
       lines.push([start, `-m multiport --dports ${ports}`].concat(conditions, [`-j ${chain}`]).join(' '))
     }
   }
-  for (const mapping of mappings) for (const line of rulesOfMapping(chain, address, mapping, config)) lines.push(line)
+  const sources: Sources = { treatment: published.sources, setMark: way.externalSetMarkChain ?? SETMARK }
+  for (const mapping of mappings) for (const line of rulesOfMapping(chain, address, mapping, sources)) lines.push(line)
   return lines
+}
+
+/** Whose source addresses are replaced, and the chain that asks for it. */
+interface Sources {
+  readonly treatment: SourceTreatment
+  readonly setMark: string
 }
 
 function portLists(mappings: readonly Mapping[]): readonly string[] {
@@ -276,7 +337,7 @@ function portLists(mappings: readonly Mapping[]): readonly string[] {
   return lists
 }
 
-function rulesOfMapping(chain: string, address: IpPrefix, mapping: Mapping, config: Config): readonly string[] {
+function rulesOfMapping(chain: string, address: IpPrefix, mapping: Mapping, sources: Sources): readonly string[] {
   const target = address.address
   const name = protocolName(mapping.protocol)
   const specific = specificAddress(mapping)
@@ -284,10 +345,10 @@ function rulesOfMapping(chain: string, address: IpPrefix, mapping: Mapping, conf
   const isRange = mapping.first !== mapping.last
   const ports = isRange ? `${String(mapping.first)}:${String(mapping.last)}` : String(mapping.first)
   const match = `${toHost}-p ${name} -m ${name} --dport ${ports}`
-  const setMark = config.externalSetMarkChain ?? SETMARK
+  const { treatment, setMark } = sources
   const lines: string[] = []
-  if (config.snat) {
-    const from = config.masqAll ? '' : `-s ${formatPrefix(networkOf(address))} `
+  if (treatment !== 'none') {
+    const from = treatment === 'all' ? '' : `-s ${formatPrefix(networkOf(address))} `
     lines.push(`-A ${chain} ${from}${match} -j ${setMark}`)
     if (target.family === 4) lines.push(`-A ${chain} -s 127.0.0.1/32 ${match} -j ${setMark}`)
   }

@@ -48,17 +48,22 @@ const RAW_PRIORITY = -300
  */
 export function localhostChain(session: Session, result: Result, published: Published): string {
   const target = fourOf(published)
-  const isAsked = published.mappings.some(mapping => {
-    const specific = specificAddress(mapping)
-    return mapping.hostAddress?.family !== 6 && (specific === undefined || isLoopback(specific))
-  })
-  if (target === undefined || !isAsked) return ''
+  if (target === undefined || !needsLocalhost(published)) return ''
   const link = linkTowards(session, result, target)
   if (link === undefined) return ''
   const opened = `${OPENED}${link.name}`
   if (session.nft().findChain('ip', TABLE, opened) !== undefined) return opened
   const isOpen = session.host.sysctls.read(settingOf(link.name)) === '1' && !isOpenForServices(session.nft(), link.name)
   return isOpen ? `${KEPT}${link.name}` : opened
+}
+
+/** Whether a port at 127.0.0.1 is to lead to the container. */
+export function needsLocalhost(published: Published): boolean {
+  if (published.sources === 'none' || fourOf(published) === undefined) return false
+  return published.mappings.some(mapping => {
+    const specific = specificAddress(mapping)
+    return mapping.hostAddress?.family !== 6 && (specific === undefined || isLoopback(specific))
+  })
 }
 
 /** What must be in the kernel before `openLocalhost`. */

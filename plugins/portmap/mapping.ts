@@ -81,9 +81,11 @@ export function joinRanges(mappings: readonly Mapping[]): readonly Mapping[] {
       let length = 1
       while (isNext(start, sorted[at + length], length)) length += 1
       const isRange = length >= SHORTEST_RANGE && start.first === start.containerPort
+      const end = at + length
       if (isRange) joined.push(rangeFrom(start, length))
-      else for (const single of sorted.slice(at, at + length)) joined.push(single)
-      at += length
+      // Not by `slice`, for which the native engine passes over all that stands before.
+      else for (let i = at; i < end; i += 1) joined.push(sorted[i] ?? start)
+      at = end
     }
   }
   return joined

@@ -44,7 +44,7 @@ import {
 import { findAll, findPublished, mappingProblems, publishedMembers } from './nftables.ts'
 import { claimPorts, hasForeignRules, withoutOwnElsewhere } from './ports.ts'
 import type { Published } from './published.ts'
-import { findMissing, restoreOthers } from './restore.ts'
+import { restoreOthers } from './restore.ts'
 
 const NAME = 'portmap'
 
@@ -72,7 +72,8 @@ function add(session: Session): Result {
   requireChains(wanted.addresses, config)
   session.host.withLock(() => {
     removeEarlier(session, unpublishRecorded)
-    publish(session, config, claim(session, result, config))
+    restoreOthers(session, wanted, config, NAME)
+    publish(session, claim(session, result, config))
   })
   flushConnections(session.nft(), wanted, 'ports')
   return result
@@ -93,7 +94,8 @@ function claim(session: Session, result: Result, config: Config): Plan {
     backend: config.backend,
     // With iptables the first rule wins.
     published: config.backend === 'iptables' ? wanted : published,
-    localhost: config.snat ? localhostChain(session, result, wanted) : '',
+    way: config.backend === 'iptables' ? config : undefined,
+    localhost: localhostChain(session, result, wanted),
     links: hostLinks(host, result)
   }
   return { made, leaving, leavingChains }
@@ -105,16 +107,15 @@ function hostLinks(host: Net, result: Result): readonly string[] {
   return names.filter(name => host.links.find(name) !== undefined)
 }
 
-function publish(session: Session, config: Config, plan: Plan): void {
+function publish(session: Session, plan: Plan): void {
   const { made, leaving, leavingChains } = plan
-  const { published } = made
+  const { published, way } = made
   const nft = session.nft()
-  const missing = findMissing(session)
   const isLeaving = (comment: string): boolean => leaving.some(one => one === comment)
   session.record(entryOf(made))
   session.undo.push('port mappings', () => unpublishFrom(session, made))
   if (leavingChains.length > 0) removeChains(leavingChains)
-  if (made.backend === 'iptables') publishByIptables(session.request, published.addresses, config)
+  if (way !== undefined) publishByIptables({ owner: session.request, published, way })
   const members = made.backend === 'iptables' ? [] : publishedMembers(published)
   const all = members.concat(localhostMembers(published, made.localhost))
   const findLeaving = (): readonly FoundMember[] => findAllOf(session, isLeaving)
@@ -123,7 +124,6 @@ function publish(session: Session, config: Config, plan: Plan): void {
   else if (leaving.length > 0) addMembers(nft, all, findLeaving)
   else addMembers(nft, all)
   openLocalhost(session, made.localhost)
-  restoreOthers(session, missing, NAME)
 }
 
 function findAllOf(session: Session, isWanted: (comment: string) => boolean): readonly FoundMember[] {
@@ -179,9 +179,9 @@ function check(session: Session): readonly string[] {
   session.container()
   const problems =
     config.backend === 'iptables'
-      ? iptablesProblems(request, published.addresses, config)
+      ? iptablesProblems({ owner: request, published, way: config })
       : mappingProblems(session.nft(), withoutOwnElsewhere(session, published))
-  const localhost = config.snat ? localhostChain(session, result, published) : ''
+  const localhost = localhostChain(session, result, published)
   return problems.concat(localhostProblems(session, published, localhost))
 }
 

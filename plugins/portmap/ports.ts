@@ -5,10 +5,10 @@ import { isOtherInterface } from '../../lib/attachment.ts'
 import { CniError } from '../../lib/cni/error.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
 import { hasLegacyTable } from '../../lib/iptables/iptables.ts'
-import type { Nft } from '../../lib/nft/nft.ts'
+import { type Nft, nftFamily } from '../../lib/nft/nft.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
 import { type Conflict, findConflicts } from './conflict.ts'
-import { containerChain, findIptablesConflicts, type IptablesConflict } from './iptables.ts'
+import { containerChain, DNAT, findIptablesConflicts, type IptablesConflict, isUnreached } from './iptables.ts'
 import { ownerInLocalhost } from './localhost.ts'
 import { type Mapping, mappingText } from './mapping.ts'
 import { formerOwners } from './nftables.ts'
@@ -95,10 +95,16 @@ function taken(mapping: Mapping, owner: string): CniError {
 function hasIptablesMappings(nft: Nft, published: Published): boolean {
   return (
     published.addresses.some(({ address }) => {
-      const chain = nft.findChain(address.family === 4 ? 'ip' : 'ip6', 'nat', 'CNI-HOSTPORT-DNAT')
+      const chain = nft.findChain(nftFamily(address.family), 'nat', DNAT)
       return chain !== undefined && chain.use > JUMPS
     }) || hasLegacyTable('nat')
   )
+}
+
+/** Whether nobody has needed the reference's chain so far, or somebody has taken the rules away. */
+export function isIptablesBaseMissing(nft: Nft, families: readonly (4 | 6)[]): boolean {
+  if (hasLegacyTable('nat')) return families.some(family => isUnreached(family))
+  return families.some(family => (nft.findChain(nftFamily(family), 'nat', DNAT)?.use ?? 0) < JUMPS)
 }
 
 /** Whether the reference plugin, or an ADD with the iptables backend, has left mappings of this container. */

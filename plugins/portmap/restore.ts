@@ -1,7 +1,7 @@
 /**
- * After `nft flush ruleset`, as a restart of the host's firewall has it, no container's ports are published any more. The
- * next ADD makes everybody's again, as the journal has them: it finds its own table missing, which it never is otherwise
- * while another container has ports.
+ * After `nft flush ruleset` or `iptables -t nat -F`, as a restart of the host's firewall has them, no container's ports are
+ * published any more. The next ADD makes everybody's again, as the journal has them: it finds its own table missing, or
+ * nothing that leads to its chain of iptables, which never is so otherwise while another container has ports.
  */
 
 import { everyEntry } from '../../lib/attach/every-entry.ts'
@@ -9,40 +9,56 @@ import type { Session } from '../../lib/attach/session.ts'
 import { ownerText } from '../../lib/attachment.ts'
 import { addMembers, type Member } from '../../lib/nft/groups.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
+import type { Config } from './config.ts'
 import { type Made, madeIn } from './entry.ts'
-import { isUnguarded, localhostMembers } from './localhost.ts'
+import { type ByIptables, publishAgain } from './iptables.ts'
+import { isUnguarded, localhostMembers, needsLocalhost } from './localhost.ts'
 import { isTableMissing, publishedMembers } from './nftables.ts'
 import { isUnreachable } from './owners.ts'
+import { isIptablesBaseMissing } from './ports.ts'
 import type { Published } from './published.ts'
 
-/** What somebody took away. */
-export interface Missing {
+/** What is gone, whoever took it away. */
+interface Missing {
   readonly families: readonly (4 | 6)[]
   readonly guard: boolean
 }
 
 const FAMILIES: readonly (4 | 6)[] = [4, 6]
 
-/** To be asked before the first element is added. */
-export function findMissing(session: Session): Missing {
-  return { families: FAMILIES.filter(one => isTableMissing(session.nft(), one)), guard: isUnguarded(session) }
+/**
+ * Publishes again what other containers, which are still there, have had in what is gone. Before anybody looks for what is
+ * free: a port whose rules were flushed is still its owner's, and so is what was opened for 127.0.0.1.
+ *
+ * Only where something is gone that this ADD needs itself: whoever flushes one has flushed all, and a host without IPv6 must
+ * not read everybody's records at each ADD.
+ */
+export function restoreOthers(session: Session, wanted: Published, { backend }: Config, plugin: string): void {
+  const nft = session.nft()
+  const own = wanted.addresses.map(one => one.address.family)
+  const isGone = backend === 'iptables' ? isIptablesBaseMissing(nft, own) : own.some(one => isTableMissing(nft, one))
+  if (!isGone && !(needsLocalhost(wanted) && isUnguarded(session))) return
+  const missing = { families: FAMILIES.filter(one => isTableMissing(nft, one)), guard: isUnguarded(session) }
+  publishOthers(session, missing, plugin)
 }
 
-/** Publishes again what other containers, which are still there, have had in what was missing. */
-export function restoreOthers(session: Session, missing: Missing, plugin: string): void {
-  if (missing.families.length === 0 && !missing.guard) return
+function publishOthers(session: Session, missing: Missing, plugin: string): void {
   const own = ownerText(session.request)
+  const lost: ByIptables[] = []
   for (const { attachment: owner, entry } of everyEntry(session.request, plugin)) {
     const made = ownerText(owner) === own ? undefined : madeIn(entry, owner)
     if (made === undefined || isUnreachable(session, made)) continue
+    const { published, way } = made
+    if (way !== undefined) lost.push({ owner, published, way })
     const members = missingMembers(made, missing)
     try {
       if (members.length > 0) addMembers(session.nft(), members)
     } catch (error) {
       // What is not to be had for another one is no failure of this ADD.
-      process.stderr.write(`publish the ports of ${made.published.comment} again: ${messageOf(error)}\n`)
+      process.stderr.write(`publish the ports of ${published.comment} again: ${messageOf(error)}\n`)
     }
   }
+  if (lost.length > 0) publishAgain(lost)
 }
 
 function missingMembers(made: Made, missing: Missing): readonly Member[] {
