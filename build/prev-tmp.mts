@@ -1,2 +1,0 @@
-import { buildCommit } from './previous.ts'
-console.log(buildCommit(process.argv[2] ?? ''))
