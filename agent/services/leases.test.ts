@@ -2,9 +2,12 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { formatAddress } from '../../lib/ip/address.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
+import { AloneRegistry } from '../alone-registry.ts'
 import { ServiceLeases } from './leases.ts'
 import { type ServiceRecord, serviceFromValue } from './record.ts'
+import { Registrar } from './registrar.ts'
 
 const test = suite('agent/services/leases')
 
@@ -58,5 +61,33 @@ test('a registry that names another directory, network or address has nothing ma
     }
     assert.equal(readdirSync(directory), ['green.conflist'])
   }))
+
+test('a full network refuses a service, and nothing is leased for it', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'patchbay-service-leases-'))
+  try {
+    const dataDir = join(directory, 'leases')
+    const ranges = [[{ subnet: 'fd44::/64' }], [{ subnet: '10.44.0.0/29' }]]
+    const plugins = [{ type: 'bridge', ipam: { type: 'host-local', dataDir, ranges } }, { type: 'dns' }]
+    writeFileSync(join(directory, 'green.conflist'), JSON.stringify({ cniVersion: '1.0.0', name: 'green', plugins }))
+    const own = { values: () => new Map(), claims: () => new Map() }
+    const registry = new AloneRegistry({ directory: join(directory, 'registry'), own })
+    const leases = new ServiceLeases('h1', directory)
+    const registrar = new Registrar({ host: 'h1', registry, confDir: directory, leases, portProblem: () => '' })
+    const wish = { network: 'green', alias: 'web', mode: 'vip', vips: [], isSticky: false, published: [] } as const
+    const create = (name: string) => registrar.create({ ...wish, name }, 1000)
+    const made: (string | undefined)[] = []
+    // A /29 without its first, its last and the gateway.
+    for (const name of ['a', 'b', 'c', 'd', 'e']) made.push((await create(name)).vips.map(formatAddress).at(-1))
+    assert.equal(made, ['10.44.0.6', '10.44.0.5', '10.44.0.4', '10.44.0.3', '10.44.0.2'])
+    const before = readdirSync(join(dataDir, 'green'))
+    const refused = await create('f').catch((error: Error) => error)
+    assert.match(refused instanceof Error ? refused.message : '', /^give service "f" an address of .*: all are taken$/)
+    assert.equal(readdirSync(join(dataDir, 'green')), before)
+    await registrar.remove('c', 1000)
+    assert.equal((await create('f')).vips.map(formatAddress).at(-1), '10.44.0.4')
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+})
 
 test.run()
