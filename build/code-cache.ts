@@ -54,7 +54,8 @@ function main(paths: readonly string[]): void {
       if (plugin === undefined) throw new Error(`warm up: no plugin ${name}`)
       const { startPlugin } = exportsOf(plugin.script) as { readonly startPlugin: (program: string) => number }
       const status = startPlugin(name)
-      if (status === 0) plugin.isCalled = true
+      // What this kernel has no interface for, or no daemon, was not called to its end.
+      if (status === 0 && process.env['CNI_COMMAND'] === 'ADD') plugin.isCalled = true
       return status
     })
   )

@@ -23,6 +23,8 @@ const FOLDERS: Readonly<Record<Engine, readonly string[]>> = {
 }
 
 const NATIVE_INPUTS: readonly string[] = [
+  'build/native-order.ts',
+  'build/native-order.txt',
   'build/native-runtime.ts',
   'build/native-toolchain.ts',
   ...sourceFiles('.c', ['lib/sys/native']),

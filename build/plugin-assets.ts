@@ -81,7 +81,7 @@ function withPlugins(text: string, wanted: readonly string[]): string {
   return lines.filter(line => !isOthers(line)).join('\n')
 }
 
-const ENTRY = /^ {4}(\w+)\((?:kernel)?\),?$/
+const ENTRY = /^ {4}\{ name: '[\w-]+', make: \(\) => (\w+)\((?:kernel)?\) \},?$/
 const IMPORT = /^import \{ ([\w, ]+) \} from/
 
 /** A module's text is another one. */

@@ -107,7 +107,7 @@ function presentOf(values: Options): readonly Contestant[] {
 
 /** A target of a few hundredths wants more visits than a figure to look at. */
 function visitsOf(path: string, runs: number): number {
-  return Math.max(6, PATH_TARGETS.some(target => target.path === path) ? 2 * runs : runs)
+  return Math.max(6, PATH_TARGETS.some(target => target.path === path) ? 2 * runs : Math.ceil(runs / 2))
 }
 
 /** Whatever goes wrong with one scenario, the others are measured. */

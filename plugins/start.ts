@@ -1,6 +1,6 @@
 /** Starting a plugin by the name the executable was started under. */
 import { processIo } from '../lib/cni/io.ts'
-import type { Plugin } from '../lib/cni/plugin.ts'
+import type { PluginMaker } from '../lib/cni/plugin.ts'
 import { run } from '../lib/cni/run.ts'
 import { PATCHBAY_VERSION } from '../lib/cni/version.ts'
 import { pluginNamed, runByType } from '../lib/cni/wrapped.ts'
@@ -23,13 +23,16 @@ export function startPlugin(program: string): number {
     io.stderr('dhcp daemon: it is part of the patchbay command, not of this file: start "patchbay dhcp"\n')
     return 1
   }
-  if (plugin !== undefined) return run(plugin, plugins, io)
+  if (plugin !== undefined) {
+    const { make } = plugin
+    return run(make(), plugins, io)
+  }
   if (isCall()) return runByType(name, plugins, io)
   io.stderr(usage(name, plugins))
   return 1
 }
 
-function usage(name: string, plugins: readonly Plugin[]): string {
+function usage(name: string, plugins: readonly PluginMaker[]): string {
   const names = plugins.map(one => one.name).join(' ')
   return `Patchbay v${PATCHBAY_VERSION}: CNI plugins in one file; no plugin is named ${JSON.stringify(name)}
 Start it under the name of a plugin, by a link to it:

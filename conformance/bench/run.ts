@@ -9,6 +9,7 @@ import { type Contestant, command, type Round, type Scenario, Stage } from './sc
 import { memoryChain, PLUGINS } from './scenarios.ts'
 import { type Sample, sampleOf } from './statistics.ts'
 import { type Counts, programMeter, systemCallMeter } from './strace.ts'
+import { hasTarget } from './targets.ts'
 
 /** Results of one scenario: per contestant either samples by measure, or why there are none. */
 export interface ScenarioResult {
@@ -39,9 +40,10 @@ export interface RunOptions {
   readonly valgrind: string | undefined
 }
 
-/** Under valgrind its start alone takes a minute. */
 const NODE = 'node'
 const ENGINES: readonly string[] = ['reference', 'native', NODE]
+/** Go's programs do not run under valgrind, and Node's start alone would take a minute there. */
+const WITHOUT_INSTRUCTIONS: readonly string[] = ['reference', NODE]
 
 const WARM_UPS = 2
 /** Of others' rounds the Node engine takes part in every third: its time is Node's start, which differs little and takes longest. */
@@ -58,12 +60,14 @@ function whyNot(scenario: Scenario, { name, dir }: Contestant): ContestantResult
   if (scenario.withoutReference === true && name === 'reference') {
     return { state: 'absent', why: 'takes minutes to prepare' }
   }
-  // Sets that were named on the command line are tried.
-  if (scenario.onlyFor !== undefined && ENGINES.includes(name) && name !== scenario.onlyFor) {
-    return { state: 'absent', why: scenario.whyOnly ?? `is for ${scenario.onlyFor} alone` }
-  }
+  if (scenario.whyOnly !== undefined && isForOthers(scenario, name)) return { state: 'absent', why: scenario.whyOnly }
   const why = scenario.kind === undefined ? undefined : whyNoKind(scenario.kind)
   return why === undefined ? undefined : { state: 'not measurable', why }
+}
+
+/** Sets that were named on the command line are tried. */
+function isForOthers({ onlyFor }: Scenario, name: string): boolean {
+  return onlyFor !== undefined && ENGINES.includes(name) && name !== onlyFor
 }
 
 interface Runner {
@@ -79,7 +83,10 @@ export function runScenario(
   all: readonly Contestant[],
   { runs, strace, valgrind }: RunOptions
 ): ScenarioResult {
-  const contestants = all.filter(({ takesPart }) => takesPart?.(scenario.id) ?? true)
+  const contestants = all.filter(
+    ({ name, takesPart }) =>
+      (takesPart?.(scenario.id) ?? true) && (scenario.whyOnly !== undefined || !isForOthers(scenario, name))
+  )
   const results: Record<string, ContestantResult> = {}
   const runners: Runner[] = []
   /** A failure ends one contestant's part and nobody else's. */
@@ -117,9 +124,11 @@ export function runScenario(
   return { id: scenario.id, title: scenario.title, group: scenario.group, contestants: results }
 }
 
-function roundsOf({ slow, fewRuns }: Scenario, runs: number): number {
-  const count = slow === true ? Math.max(5, Math.ceil(runs / 5)) : runs
-  return Math.min(count, fewRuns ?? count)
+/** A median of half as many runs tells as much as anybody asks of a row that has no target. */
+function roundsOf({ id, slow, fewRuns }: Scenario, runs: number): number {
+  const wanted = hasTarget(id) ? runs : Math.max(5, Math.ceil(runs / 2))
+  const count = slow === true ? Math.max(5, Math.ceil(runs / 5)) : wanted
+  return Math.min(runs, count, fewRuns ?? count)
 }
 
 function pauses({ onlyFor }: Scenario, { name }: Contestant, round: number): boolean {
@@ -168,7 +177,7 @@ function countCalls(runner: Runner, strace: string, valgrind: string | undefined
     measuredBy(meter, () => Array.from({ length }, () => stage.inside(round)))
   const systemCalls = rounds(systemCallMeter(strace), SYSTEM_CALL_ROUNDS)
   const programs = rounds(programMeter(strace), PROGRAM_ROUNDS)
-  const isCounted = valgrind !== undefined && contestant.name !== NODE
+  const isCounted = valgrind !== undefined && !WITHOUT_INSTRUCTIONS.includes(contestant.name)
   const instructions = isCounted ? wherePossible(() => rounds(instructionMeter(valgrind), INSTRUCTION_ROUNDS)) : []
   const counts: Record<string, Counts> = {}
   for (const measure of Object.keys(systemCalls[0] ?? {})) {

@@ -134,7 +134,7 @@ export interface Scenario {
   readonly fewRuns?: number
   /** The reference would take minutes to prepare it; what it shows is how the others grow. */
   readonly withoutReference?: boolean
-  /** The one that it is for, and why the others are not asked. */
+  /** The one that it is for, and why the others are not asked; they go without a word where that says nothing of them. */
   readonly onlyFor?: 'native' | 'node'
   readonly whyOnly?: string
 }

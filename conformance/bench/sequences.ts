@@ -120,7 +120,6 @@ export const NODE_START: Scenario = {
   needs: BRIDGE_NEEDS,
   counted: false,
   onlyFor: 'node',
-  whyOnly: 'is no Node',
   prepare: stage => {
     const bare = bareNodeCall()
     const options = { name: 'bench', cniVersion: VERSION, plugins: [bridge(stage)], env: { PATH } }

@@ -99,6 +99,12 @@ export const PATH_TARGETS: readonly PathTarget[] = [
   { path: 'path-service', subject: 'native', measure: 'latency', ratio: 1.05 }
 ]
 
+/** Whether a scenario's times are held against anything. */
+export function hasTarget(id: string): boolean {
+  const inner = INNER_TARGETS.flatMap(({ above, below }) => [above[0], below[0]])
+  return [...TARGETS, ...ABSOLUTE_TARGETS].some(({ scenario }) => scenario === id) || inner.includes(id)
+}
+
 export const NATIVE_PEAK_MIB = 2.5
 export const NATIVE_FILE_MIB = 1.6
 /** The Node engine's own work in a bridge ADD beyond the bare start of Node, ms; both are measures of the scenario. */

@@ -5,6 +5,7 @@
  * every page in turn), and a plugin's call, which needs seventeen of them, takes eight milliseconds.
  */
 import { dlopen, getInt32, getRawPointer } from 'node:ffi'
+import { constants } from 'node:fs'
 import { getSystemErrorMap } from 'node:util'
 
 const { functions: c } = dlopen('libc.so.6', {
@@ -21,6 +22,7 @@ const { functions: c } = dlopen('libc.so.6', {
  * @source asm/unistd_64.h of x86; asm-generic/unistd.h
  */
 export const SYSTEM_CALLS = {
+  read: [0, 63],
   write: [1, 64],
   close: [3, 57],
   ioctl: [16, 29],
@@ -32,8 +34,12 @@ export const SYSTEM_CALLS = {
   setsockopt: [54, 208],
   flock: [73, 32],
   ftruncate: [77, 46],
+  getppid: [110, 173],
   fstatfs: [138, 44],
   exit_group: [231, 94],
+  openat: [257, 56],
+  mkdirat: [258, 34],
+  unlinkat: [263, 35],
   unshare: [272, 97],
   utimensat: [280, 88],
   dup3: [292, 24],
@@ -78,6 +84,12 @@ function terminated(text: string): Uint8Array {
 const MFD_CLOEXEC = 1
 /** fcntl.h: paths are those of the working directory. */
 const AT_FDCWD = -100
+/** fcntl.h: a directory is meant. */
+const AT_REMOVEDIR = 0x200
+/** linux/fcntl.h: the descriptor itself, with the path ''. */
+const AT_EMPTY_PATH = 0x1000
+/** asm-generic/fcntl.h */
+const O_CLOEXEC = 0o2000000
 /** linux/fs.h */
 const RENAME_NOREPLACE = 1
 /** linux/stat.h: STATX_TYPE, STATX_MODE, STATX_UID, STATX_GID, STATX_INO */
@@ -116,8 +128,8 @@ export function flock(fd: number, operation: number): number {
 export function fstatfs(fd: number, buffer: Uint8Array): number {
   return call('fstatfs', fd, buffer)
 }
-export function futimens(fd: number, times: Uint8Array): number {
-  return call('utimensat', fd, 0, times, 0)
+export function utimens(path: string, times: Uint8Array): number {
+  return call('utimensat', AT_FDCWD, path, times, 0)
 }
 export function ioctl(fd: number, request: number, argument: Uint8Array): number {
   return call('ioctl', fd, request >>> 0, argument)
@@ -161,6 +173,30 @@ export function renameNew(from: string, to: string): number {
 }
 export function statx(path: string, flags: number, buffer: Uint8Array): number {
   return call('statx', AT_FDCWD, path, flags, STATX_MASK, buffer)
+}
+export function fstatx(fd: number, buffer: Uint8Array): number {
+  return call('statx', fd, '', AT_EMPTY_PATH, STATX_MASK, buffer)
+}
+export function openToRead(path: string): number {
+  return call('openat', AT_FDCWD, path, constants.O_RDONLY | constants.O_NONBLOCK | O_CLOEXEC)
+}
+export function openToWrite(path: string): number {
+  return call('openat', AT_FDCWD, path, constants.O_WRONLY | O_CLOEXEC)
+}
+export function read(fd: number, buffer: Uint8Array): number {
+  return call('read', fd, buffer, buffer.length)
+}
+export function mkdir(path: string, mode: number): number {
+  return call('mkdirat', AT_FDCWD, path, mode)
+}
+export function rmdir(path: string): number {
+  return call('unlinkat', AT_FDCWD, path, AT_REMOVEDIR)
+}
+export function unlink(path: string): number {
+  return call('unlinkat', AT_FDCWD, path, 0)
+}
+export function getppid(): number {
+  return call('getppid')
 }
 
 /**
