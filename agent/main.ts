@@ -4,7 +4,7 @@ import type { Server } from 'node:net'
 import { parseArgs } from 'node:util'
 import { tellFailure } from '../lib/daemon/failure.ts'
 import { lockHost } from '../lib/daemon/host-lock.ts'
-import { drain, serveRequests } from '../lib/daemon/server.ts'
+import { drain, serveRequests, untilStopped } from '../lib/daemon/server.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { machineId } from '../lib/state/machine.ts'
@@ -167,10 +167,7 @@ async function serve(config: AgentConfig): Promise<void> {
     pages = await serveHttp(trouble, metrics, config.http)
   }
   log(`host ${JSON.stringify(config.host)}: listening on ${config.socket}`)
-  await new Promise(resolve => {
-    process.once('SIGTERM', resolve)
-    process.once('SIGINT', resolve)
-  })
+  await untilStopped()
   pages?.close()
   await drain(server)
   networks.stop()

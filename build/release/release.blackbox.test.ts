@@ -25,7 +25,7 @@ import { withPrivateMounts } from '../../lib/testing/private-mounts.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { pluginFolders, ROOT } from '../project.ts'
 import { sha256 } from './archive.ts'
-import { debianRoot, dpkg, installByImage, npmInstall, rpm, rpmInstall, run, unpack } from './roots.ts'
+import { debianRoot, dpkg, installByImage, npmInstall, rpm, rpmInstall, run, unpack, withShell } from './roots.ts'
 
 // Wiring a container writes below /run and /var/lib.
 withPrivateMounts(import.meta.filename)
@@ -199,7 +199,7 @@ if (ENGINE === 'native') {
   test('the rpm of the command: installed, as it was packed, complete, and gone when it is erased', () =>
     withDirectory(directory => {
       const file = join(packed(directory, 'rpm'), `patchbay-${version}-1.${RPM_ARCH}.rpm`)
-      const root = join(directory, 'root')
+      const root = withShell(join(directory, 'root'))
       rpmInstall(root, file)
       rpm(root, '--verify', '--nodeps', 'patchbay')
       assert.match(run(join(root, 'usr/bin/patchbay'), ['version']), `Patchbay v${version}`)

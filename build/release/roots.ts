@@ -26,9 +26,15 @@ export function unpack(archive: string, directory: string): string {
 
 /** Where dpkg works: with a shell for maintainers' scripts, and no systemd. @returns the directory */
 export function debianRoot(directory: string): string {
-  for (const folder of ['bin', 'var/lib/dpkg/info', 'var/lib/dpkg/updates'])
+  for (const folder of ['var/lib/dpkg/info', 'var/lib/dpkg/updates'])
     mkdirSync(join(directory, folder), { recursive: true })
   for (const name of ['status', 'available']) copyFileSync('/dev/null', join(directory, 'var/lib/dpkg', name))
+  return withShell(directory)
+}
+
+/** For the scripts of packages. @returns the directory */
+export function withShell(directory: string): string {
+  mkdirSync(join(directory, 'bin'), { recursive: true })
   for (const name of ['sh', 'rm']) copyFileSync('/bin/busybox', join(directory, 'bin', name))
   return directory
 }

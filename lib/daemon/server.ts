@@ -48,6 +48,13 @@ export async function serveRequests(path: string, handler: RequestHandler): Prom
   return server
 }
 
+/** Until a service manager, or somebody at a terminal, ends it. */
+export function untilStopped(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  process.once('SIGTERM', () => resolve()).once('SIGINT', () => resolve())
+  return promise
+}
+
 /** Within what systemd waits for a service to end, and what an answer takes that is going to come. */
 const DRAIN_MS = 10_000
 
