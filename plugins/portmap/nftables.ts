@@ -130,9 +130,10 @@ function memberOf(address: IpPrefix, published: Published): Member {
 function gateMember(address: IpPrefix, published: Published): Member | undefined {
   const table = tableOf(address.address.family)
   const gate = gateFor(address, published)
+  if (gate === undefined) return undefined
   const elements = elementsOf(address, published).filter(one => one.map === CONDITIONS)
   const first = elements[0]
-  if (gate === undefined || first === undefined) return undefined
+  if (first === undefined) return undefined
   const group: Group = { chain: gate.chain, rules: gate.rules, addMore: nothingMore, removeMore: nothingMore }
   function addMore(batch: NftBatch): void {
     batch.createElements(table.family, TABLE, CONDITIONS, elements.slice(1).map(elementIn))
