@@ -198,6 +198,18 @@ for (const [name, commands, next] of FLUSHES) {
     }))
 }
 
+for (const backend of BACKENDS) {
+  test(`${backend}: names longer than a comment may be: CHECK, DEL`, () =>
+    withBridgedContainers(PORTMAP, ({ lab, portmap }) => {
+      const config = mapped(8080, { name: 'n'.repeat(200), backend, prevResult: lab.prevResult(lab.first) })
+      const id = 'c'.repeat(200)
+      portmap.ok('ADD', id, config, lab.first.path)
+      portmap.ok('CHECK', id, config, lab.first.path)
+      portmap.ok('DEL', id, config)
+      assert.not.match(lab.host.run('nft', ['list', 'ruleset']).stdout, /10\.4\.0\.2/)
+    }))
+}
+
 test('a port that ADDs before a flush had opened for 127.0.0.1 stays open for the one after it', () =>
   withBridgedContainers(PORTMAP, ({ lab, portmap }) => {
     const { host, first, second } = lab
