@@ -32,15 +32,9 @@ export function memberOf(json: Json, key: string): Json | undefined {
 
 /** -1 when there is none. */
 function lastPlace(keys: readonly string[], key: string): number {
-  const first = keys.indexOf(key)
-  if (first < 0 || keys.slice(first + 1).indexOf(key) < 0) return first
-  let last = first
-  let at = 0
-  for (const name of keys) {
-    if (name === key) last = at
-    at += 1
-  }
-  return last
+  let at = keys.length - 1
+  while (at >= 0 && keys[at] !== key) at -= 1
+  return at
 }
 
 /** The last key that differs in case only; -1 when there is none. */

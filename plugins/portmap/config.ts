@@ -3,7 +3,7 @@ import { runtimeConfig } from '../../lib/cni/inputs.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import { readAddress } from '../../lib/config/addresses.ts'
 import { ConfigError, type Section } from '../../lib/config/section.ts'
-import { formatAddress } from '../../lib/ip/address.ts'
+import { formatAddress, type IpAddress, isMulticast } from '../../lib/ip/address.ts'
 import { argumentsProblem } from '../../lib/iptables/arguments.ts'
 import { readChainName } from '../../lib/iptables/chain-name.ts'
 import { findIptables } from '../../lib/iptables/iptables.ts'
@@ -198,8 +198,16 @@ function readMapping(section: Section): Mapping | undefined {
   const protocol = parseProtocol(name === '' ? 'tcp' : name)
   if (protocol === undefined) section.problem('protocol', 'must be "tcp", "udp" or "sctp"')
   const hostAddress = readAddress(section, 'hostIP')
+  if (hostAddress !== undefined && isNobodys(hostAddress)) {
+    section.problem('hostIP', 'must be an address that a host can have')
+  }
   if (hostPort === undefined || containerPort === undefined || protocol === undefined) return undefined
   return { protocol, hostAddress, first: hostPort, last: hostPort, containerPort }
+}
+
+/** What the kernel takes for no address of the host, so that nothing would ever be translated. */
+function isNobodys(address: IpAddress): boolean {
+  return isMulticast(address) || formatAddress(address) === '255.255.255.255'
 }
 
 function readPort(section: Section, key: string): number | undefined {

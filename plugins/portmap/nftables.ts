@@ -34,7 +34,8 @@ import {
   rulesOfChain,
   TABLE,
   TARGETS,
-  tableOf
+  tableOf,
+  targetData
 } from './table.ts'
 
 const FAMILIES: readonly (4 | 6)[] = [4, 6]
@@ -165,7 +166,7 @@ function elementsOf(address: IpPrefix, published: Published): readonly Placed[] 
     const specific = specificAddress(mapping)
     const { protocol, first } = mapping
     if (gate !== undefined) placed.push({ map: CONDITIONS, element: gateElement(mapping, target, gate.chain, comment) })
-    const data = concatenate([addressField(target), portField(mapping.containerPort)])
+    const data = targetData(target, mapping.containerPort)
     if (first !== mapping.last) placed.push({ map: RANGES, element: rangeElement(mapping, target, comment) })
     else if (specific === undefined)
       placed.push({ map: PORTS, element: dataElement(portKey(protocol, first), data, comment) })
