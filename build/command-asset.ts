@@ -3,7 +3,6 @@
  * for: what a plugin's start has to read is half as much without the command, and the command's start without gRPC.
  */
 import { join } from 'node:path'
-import { compileFunction } from 'node:vm'
 import type { Plugin } from 'esbuild'
 import { ROOT } from './project.ts'
 
@@ -23,46 +22,17 @@ export const PROGRAM_ASSETS: readonly Asset[] = [
   { name: 'conformance.cjs', module: 'conformance/main.ts' }
 ]
 
-/** The page of `patchbay ui`, which no code cache is made of: a browser runs it. */
+/** The page of `patchbay ui`, which a browser runs. */
 export const PAGE_ASSET: Asset = { name: 'ui.html', module: 'cli/ui/page/bundle.ts' }
 
-/** What the code of an asset is given. */
-const NAMES: readonly string[] = ['exports', 'require', 'module', '__filename', '__dirname']
-
-/** The asset that holds what V8 has made of another one's code. */
-export function cacheName(asset: string): string {
-  return `${asset}.cache`
+/** An asset's text as cli/asset.ts runs it. */
+export function asAsset(text: string): string {
+  return `(function (exports, require, module, __filename, __dirname) {${text}\n})`
 }
 
-/** What V8 makes of an asset's code, to be used by the same Node on the same kind of processor. */
-export function codeCacheOf(text: string, name: string): Uint8Array {
-  const made: { readonly cachedData?: Uint8Array } = compileFunction(text, NAMES, {
-    filename: name,
-    produceCachedData: true
-  })
-  if (made.cachedData === undefined) throw new Error(`compile ${name}: V8 gives no cache`)
-  return made.cachedData
-}
-
-/**
- * The asset may ask for nothing but Node's own modules, whatever lies in the working directory. A cache that is not there, as
- * in releases, or that V8 does not take costs time alone.
- */
+/** Stands in for the module that became an asset. */
 function loaderOf(name: string): string {
-  return `
-const { compileFunction } = require('node:vm')
-const { getAsset, getRawAsset } = require('node:sea')
-const cacheOf = name => {
-  try {
-    return Buffer.from(getRawAsset(name))
-  } catch {
-    return undefined
-  }
-}
-const options = { filename: ${JSON.stringify(name)}, cachedData: cacheOf(${JSON.stringify(cacheName(name))}) }
-const start = compileFunction(getAsset(${JSON.stringify(name)}, 'utf8'), ${JSON.stringify(NAMES)}, options)
-start(exports, process.getBuiltinModule, module, process.execPath, '/')
-`
+  return `module.exports = require('./asset.ts').assetExports(${JSON.stringify(name)})\n`
 }
 
 /** Has the same function as the module that makes the page from source. */

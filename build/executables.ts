@@ -23,6 +23,8 @@ const FOLDERS: Readonly<Record<Engine, readonly string[]>> = {
 }
 
 const NATIVE_INPUTS: readonly string[] = [
+  'build/native-order.ts',
+  'build/native-order.txt',
   'build/native-runtime.ts',
   'build/native-toolchain.ts',
   ...sourceFiles('.c', ['lib/sys/native']),
@@ -40,10 +42,13 @@ export function inputsDigest(engine: Engine, toolchain: string): string {
   for (const path of [
     `build/${engine}-engine.ts`,
     ...(engine === 'native' ? NATIVE_INPUTS : []),
+    'build/code-cache.ts',
     'build/command-asset.ts',
     'build/executables.ts',
     'build/lazy-builtins.ts',
     'build/licenses.ts',
+    'build/plugin-assets.ts',
+    'build/warm-up.ts',
     'lib/sys/ffi.json'
   ]) {
     if (existsSync(join(ROOT, path))) files.push(path)

@@ -83,7 +83,13 @@ const LAYERS: readonly Layer[] = [
   { of: 'lib/testing/', mayImport: ['lib/'], packages: true },
   { of: 'plugins/main.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
   { of: 'plugins/registry.ts', mayImport: ['plugins/', 'ipam/', 'lib/cni/', 'lib/net/'], packages: false },
-  { of: 'plugins/start.ts', mayImport: ['plugins/registry.ts', 'lib/cni/', 'lib/net/'], packages: false },
+  { of: 'plugins/names.ts', mayImport: ['plugins/registry.ts', 'lib/net/'], packages: false },
+  { of: 'plugins/started-as.ts', mayImport: ['plugins/names.ts'], packages: false },
+  {
+    of: 'plugins/start.ts',
+    mayImport: ['plugins/registry.ts', 'plugins/started-as.ts', 'lib/cni/', 'lib/net/'],
+    packages: false
+  },
   { of: 'plugins/removal.', mayImport: ['plugins/', 'lib/'], packages: false },
   { of: 'plugins/gateway.', mayImport: ['plugins/', 'lib/'], packages: false },
   {
@@ -106,9 +112,11 @@ const LAYERS: readonly Layer[] = [
       'agent/',
       'dhcp/',
       'plugins/main.ts',
+      'plugins/names.ts',
       'plugins/portmap/table.ts',
       'plugins/registry.ts',
-      'plugins/start.ts'
+      'plugins/start.ts',
+      'plugins/started-as.ts'
     ],
     packages: true
   },

@@ -11,6 +11,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, w
 import { dirname, join } from 'node:path'
 import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
 import { licensesOf } from './licenses.ts'
+import { Functions, orderedNames } from './native-order.ts'
 import { commonSwitches, compileRuntime, LINKED, runClang, runTool } from './native-runtime.ts'
 import {
   CLANG_ADVICE,
@@ -91,7 +92,7 @@ function compileAndPublish(tools: Toolchain, digest: string): void {
   }
 }
 
-function hostArch(): 'x64' | 'arm64' {
+export function hostArch(): 'x64' | 'arm64' {
   return process.arch === 'arm64' ? 'arm64' : 'x64'
 }
 
@@ -137,15 +138,26 @@ export function compileToLlvm(program: string): string {
 /**
  * scriptc marks its functions for the address sanitizer, which keeps the optimizer from much and is used by nobody. They must be
  * marked for size, since -Oz means only what clang itself has parsed, and for the stack protector for the same reason. Nothing
- * unwinds the stack (exceptions are returned). And it says nothing of how seldom there is an exception: told, the optimizer
- * puts what follows one out of the way.
+ * unwinds the stack (exceptions are returned). And it says nothing of how seldom there is an exception: told, and told that every
+ * function is called as often, the optimizer puts what follows one into another section, behind all that is used.
  */
 function adjusted(llvm: string): string {
   const attributes = 'nounwind minsize optsize sspstrong "stack-probe"="inline-asm"'
   const marked = llvm.replaceAll(/^attributes #.*$/gm, line => line.replace('sanitize_address', attributes))
   const seldom = /^ {2}br i1 %\w+, label %exc\.u\d+, label %exc\.k\d+$/gm
-  return `${marked.replaceAll(seldom, branch => `${branch}, !prof !900000`)}\n!900000 = !{!"branch_weights", i32 1, i32 4000}\n`
+  const weighed = marked.replaceAll(seldom, branch => `${branch}, !prof !900000`)
+  const counted = weighed.replaceAll(/^(define .*?) \{( ;.*)?$/gm, '$1 !prof !900001 {$2')
+  return `${counted}
+!900000 = !{!"branch_weights", i32 1, i32 ${String(CALLS)}}
+!900001 = !{!"function_entry_count", i64 ${String(CALLS)}}
+`
 }
+
+/** One of so many calls of a function ends in an exception. */
+const CALLS = 4000
+
+/** What comes seldomer than twice in so many calls lies apart. */
+const SPLIT: readonly string[] = ['-mllvm', '-enable-split-machine-functions', '-mllvm', '-mfs-count-threshold=2']
 
 /**
  * Makes an executable of the LLVM text.
@@ -165,12 +177,20 @@ export function compileNative(tools: Toolchain, program: string, output: string)
     '-o',
     main
   ])
-  linkNative(tools, [main, ...objects], output)
+  linkNative(tools, [main, ...objects], output, writeOrder(program))
 }
 
-/** Links objects that were compiled with these tools. */
-export function linkNative(tools: Toolchain, objects: readonly string[], output: string): void {
-  if (tools.libc === 'musl') linkStatically(tools, objects, output)
+/** @returns the file that tells the linker in which order to lay functions */
+function writeOrder(program: string): string {
+  const order = `${program}.order`
+  const symbols = new Functions(readFileSync(program, 'utf8')).symbolOrder(orderedNames())
+  writeFileSync(order, `${symbols.join('\n')}\n`)
+  return order
+}
+
+/** Links objects that were compiled with these tools. @param order see `writeOrder`; undefined for programs of tests */
+export function linkNative(tools: Toolchain, objects: readonly string[], output: string, order?: string): void {
+  if (tools.libc === 'musl') linkStatically(tools, objects, output, order)
   else linkDynamically(tools, objects, output)
 }
 
@@ -182,14 +202,16 @@ function isForLlvm(word: string): boolean {
 /** Addresses of functions are fixed before the program starts and cannot be written afterwards. */
 const RELOCATED_FIRST: readonly string[] = ['-z', 'relro', '-z', 'now', '-z', 'noexecstack', '-z', 'noseparate-code']
 
-function linkStatically(tools: Toolchain, objects: readonly string[], output: string): void {
+function linkStatically(tools: Toolchain, objects: readonly string[], output: string, order: string | undefined): void {
   const library = muslLibrary(tools.sysroot, tools.arch)
   const part = (name: string) => join(dirname(library), name)
   const args = ['-static', '-pie', '--no-dynamic-linker', ...RELOCATED_FIRST]
   runTool(tools.linker, [
     ...args,
-    ...['--gc-sections', '--build-id=none', '--strip-all', '--lto-O2'],
+    ...['--gc-sections', '--build-id=none', tools.keepsNames === true ? '--strip-debug' : '--strip-all', '--lto-O2'],
+    ...(order === undefined ? [] : ['--symbol-ordering-file', order, '--no-warn-symbol-ordering']),
     ...['-mllvm', '-hoist-common-insts', '-mllvm', '-sink-common-insts'],
+    ...SPLIT,
     ...[part('rcrt1.o'), part('crti.o'), ...objects, library, tools.builtins, part('crtn.o'), '-o', output]
   ])
 }

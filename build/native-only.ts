@@ -13,6 +13,7 @@ export const NATIVE_ONLY: ReadonlyMap<string, string> = new Map([
   ['build/recording.blackbox.test.ts', 'judges what is written about the command, which is the same on both'],
   ['conformance/bench.blackbox.test.ts', 'judges the benchmark, not the plugins that it times'],
   ['conformance/mutations.blackbox.test.ts', 'judges the conformance suite, with scripts in place of plugins'],
+  ['conformance/sets.blackbox.test.ts', 'judges the conformance suite, with scripts that call plugins'],
   [
     'plugins/bridge/vlan.blackbox.guest.test.ts',
     'its logic: bridge.test.ts, lib/net/kernel-net.guest.test.ts; emulated, each start takes Node seconds'

@@ -19,6 +19,10 @@ const UNITS: readonly string[] = [
   ...['exception', 'ffi', 'json', 'lib', 'map', 'number', 'object', 'path', 'regex', 'string', 'union', 'url']
 ]
 const OF_MUSL: readonly string[] = ['musl']
+/** What a part is compiled with beside the rest: its own function gets another name, since ours stands before it (cycles.c). */
+const OF_UNIT: Readonly<Record<string, readonly string[]>> = {
+  cycle: ['-Dscr_cyc_on_release=patchbay_note_candidate']
+}
 const REGULAR_EXPRESSIONS: readonly string[] = ['libregexp', 'libunicode']
 
 /** What ends up in the executable beside our own code: scriptc's runtime with the number printing and regular expressions in it. */
@@ -66,7 +70,10 @@ function sourcesFor({ libc }: Toolchain): readonly Source[] {
   const switches = [...RUNTIME_SWITCHES, ...folders]
   const units = libc === 'musl' ? [...UNITS, ...OF_MUSL] : UNITS
   return [
-    ...units.map(name => ({ path: `${RUNTIME}/src/scr_${name}.c`, switches })),
+    ...units.map(name => ({
+      path: `${RUNTIME}/src/scr_${name}.c`,
+      switches: [...switches, ...(OF_UNIT[name] ?? [])]
+    })),
     ...REGULAR_EXPRESSIONS.map(name => ({ path: `${RUNTIME}/vendor/quickjs-ng/${name}.c`, switches })),
     ...ownSources().map(path => ({ path, switches: OUR_SWITCHES }))
   ]

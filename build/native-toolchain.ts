@@ -77,6 +77,8 @@ export interface Toolchain {
   readonly sysroot: string
   /** The compiler's helper functions, a library; '' for glibc. */
   readonly builtins: string
+  /** Whether the names of functions stay in the file, for who looks at how it runs. */
+  readonly keepsNames?: boolean
 }
 
 const PROCESSORS: Readonly<Record<Arch, string>> = { x64: 'x86_64', arm64: 'aarch64' }

@@ -1,14 +1,15 @@
 /** Builds dist/node: one bundle inside the pinned Node, made by pkg. */
-import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
 import { bundledPage } from '../cli/ui/page/bundle.ts'
+import { sandboxCommand, sandboxEnvironment, whyNoSandbox } from '../conformance/sandbox.ts'
 import {
   type Asset,
+  asAsset,
   COMMAND_ASSET,
-  cacheName,
-  codeCacheOf,
   fromAsset,
   GRPC_ASSET,
   PAGE_ASSET,
@@ -17,6 +18,7 @@ import {
 import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
 import { lazyBuiltins } from './lazy-builtins.ts'
 import { licensesOf, packagesOf } from './licenses.ts'
+import { namesAsTexts, PLUGIN_ENTRY, pluginAssets, registryOf, startedFromAssets } from './plugin-assets.ts'
 import { withProgress } from './progress.ts'
 import { entryPoint, NODE_BIN, ROOT } from './project.ts'
 
@@ -33,9 +35,10 @@ type MakeExecutable = (
 
 /**
  * The switches baked into the executable. `--openssl-config`: without it the environment's OPENSSL_CONF may name a
- * file that loads any shared object into a root process.
+ * file that loads any shared object into a root process. `--v8-pool-size`: of four threads that compile and collect beside the
+ * program, a plugin that has ended after a few milliseconds has only waited for.
  */
-const SWITCHES: readonly string[] = ['--no-warnings', '--openssl-config=/dev/null']
+const SWITCHES: readonly string[] = ['--no-warnings', '--openssl-config=/dev/null', '--v8-pool-size=1']
 
 /** Builds the Node engine unless it is up to date. @returns whether it had to be built */
 export async function buildNodeEngine(ifStale: boolean): Promise<boolean> {
@@ -53,7 +56,7 @@ async function makeAndPublish(digest: string): Promise<void> {
       output,
       arch: process.arch,
       nodePath: NODE_BIN,
-      useCodeCache: true
+      withCodeCache: true
     })
     publish('node', output, digest, licensesOf([`node-linux-${process.arch}`, ...packages]))
   } finally {
@@ -68,23 +71,21 @@ export interface NodeExecutable {
   readonly arch: string
   /** The Node of that processor, of this Node's version. */
   readonly nodePath: string
-  /** Half the start-up time; but no two caches are alike, and only this processor's can be made. */
-  readonly useCodeCache: boolean
+  /** Most of the start-up time; but no two caches are alike to the last bit, and only this processor's can be made. */
+  readonly withCodeCache: boolean
 }
 
 /** Makes an executable. @returns the npm packages that are in it */
 export async function makeNodeExecutable(wanted: NodeExecutable): Promise<readonly string[]> {
-  const { script, output, arch, nodePath, useCodeCache } = wanted
-  const { plugins, parts, files } = await bundles()
-  const assets = new Map<string, string | Uint8Array>()
-  for (const [{ name }, text] of parts) {
-    assets.set(name, text)
-    if (useCodeCache && name !== PAGE_ASSET.name) assets.set(cacheName(name), codeCacheOf(text, name))
-  }
-  const pathOf = (name: string): string => `${script}.${name}`
+  const { script, output, arch, nodePath, withCodeCache } = wanted
+  const { main, assets, files } = await bundles()
+  const folder = `${script}.assets`
   try {
-    writeFileSync(script, plugins)
-    for (const [name, content] of assets) writeFileSync(pathOf(name), content)
+    writeFileSync(script, main)
+    mkdirSync(folder)
+    for (const [name, text] of assets) writeFileSync(join(folder, name), text)
+    const programs = [...assets.keys()].filter(name => name !== PAGE_ASSET.name)
+    if (withCodeCache) makeCodeCaches(programs, folder)
     const sea: { readonly default: MakeExecutable } = createRequire(import.meta.url)('pkg/lib-es5/sea')
     const target = { platform: 'linux', arch, nodeRange: `node${process.versions.node}`, output }
     await quietly(() =>
@@ -95,10 +96,13 @@ export async function makeNodeExecutable(wanted: NodeExecutable): Promise<readon
         useLocalNode: true,
         // 'none': neither NODE_OPTIONS nor the command line can add a switch such as --require.
         seaConfig: {
-          useCodeCache,
           execArgv: SWITCHES,
           execArgvExtension: 'none',
-          assets: Object.fromEntries([...assets.keys()].map(name => [name, pathOf(name)]))
+          assets: Object.fromEntries(
+            readdirSync(folder)
+              .sort()
+              .map(name => [name, join(folder, name)])
+          )
         }
       })
     )
@@ -106,8 +110,29 @@ export async function makeNodeExecutable(wanted: NodeExecutable): Promise<readon
     return packagesOf(files)
   } finally {
     rmSync(script, { force: true })
-    for (const name of assets.keys()) rmSync(pathOf(name), { force: true })
+    rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/**
+ * The main script needs none: it is a page long. Who may make namespaces has plugins called in a sandbox, so that what calls
+ * don't need is not in their caches.
+ */
+function makeCodeCaches(names: readonly string[], cwd: string): void {
+  const program = [NODE_BIN, ...SWITCHES, join(ROOT, 'build', 'code-cache.ts'), ...names]
+  // The sandbox covers /run and /var/lib.
+  const isHidden = ['/run/', '/var/lib/'].some(path => [ROOT, cwd].some(one => one.startsWith(path)))
+  const ways = [{ command: program, env: process.env }]
+  if (!isHidden && whyNoSandbox() === undefined)
+    ways.unshift({ command: [...sandboxCommand(program)], env: sandboxEnvironment() })
+  let why = ''
+  for (const { command, env } of ways) {
+    const [first = '', ...args] = command
+    const child = spawnSync(first, args, { cwd, env, encoding: 'utf8' })
+    if (child.status === 0) return
+    why = child.error?.message ?? child.stderr
+  }
+  throw new Error(`compile the assets: ${why}`)
 }
 
 /**
@@ -143,32 +168,44 @@ export async function bundledPackages(): Promise<readonly string[]> {
 }
 
 interface Bundles {
-  readonly plugins: string
-  readonly parts: ReadonlyMap<Asset, string>
+  /** The main script's text. */
+  readonly main: string
+  /** Texts of the assets, by their names. */
+  readonly assets: ReadonlyMap<string, string>
+  /** What all of them are made of. */
   readonly files: readonly string[]
 }
 
-/** All plugins, and each asset, as one CommonJS text: only that form gets a code cache, half the start-up. */
+/** The main script, which picks a plugin or the command, and each asset, as one CommonJS text. */
 async function bundles(): Promise<Bundles> {
-  const plugins = await bundle({
+  const assets = new Map<string, string>()
+  const main = await bundle({
     entryPoints: [join(ROOT, entryPoint('node'))],
-    plugins: [fromAsset(COMMAND_ASSET), lazyBuiltins()]
+    plugins: [fromAsset(COMMAND_ASSET), startedFromAssets(), namesAsTexts()]
   })
-  const parts = new Map<Asset, string>()
-  const files = [...plugins.files]
-  const add = async (asset: Asset, inside: readonly Plugin[]): Promise<void> => {
-    const made = await bundle({ entryPoints: [join(ROOT, asset.module)], plugins: [...inside] })
-    parts.set(asset, made.text)
+  const files = [...main.files]
+  const add = async (name: string, what: BuildOptions): Promise<void> => {
+    const made = await bundle(what)
+    assets.set(name, asAsset(made.text))
     files.push(...made.files)
   }
-  await add(COMMAND_ASSET, [...[GRPC_ASSET, PAGE_ASSET, ...PROGRAM_ASSETS].map(fromAsset), lazyBuiltins()])
-  for (const asset of PROGRAM_ASSETS) await add(asset, [fromAsset(GRPC_ASSET), lazyBuiltins()])
+  const addModule = ({ name, module }: Asset, plugins: Plugin[]): Promise<void> =>
+    add(name, { entryPoints: [join(ROOT, module)], plugins })
+  const parts = [GRPC_ASSET, PAGE_ASSET, ...PROGRAM_ASSETS].map(fromAsset)
+  await addModule(COMMAND_ASSET, [...parts, namesAsTexts(), lazyBuiltins()])
+  for (const asset of PROGRAM_ASSETS) await addModule(asset, [fromAsset(GRPC_ASSET), lazyBuiltins()])
   // The packages call what they take from node:crypto as it is.
-  await add(GRPC_ASSET, [])
+  await addModule(GRPC_ASSET, [])
+  for (const { name, plugins } of pluginAssets()) {
+    await add(name, {
+      stdin: { contents: PLUGIN_ENTRY, resolveDir: join(ROOT, 'build'), loader: 'ts' },
+      plugins: [registryOf(plugins), lazyBuiltins()]
+    })
+  }
   const page = await bundledPage()
-  parts.set(PAGE_ASSET, page.text)
+  assets.set(PAGE_ASSET.name, page.text)
   files.push(...page.files)
-  return { plugins: plugins.text, parts, files: [...new Set(files)] }
+  return { main: main.text, assets, files: [...new Set(files)] }
 }
 
 async function bundle(what: BuildOptions): Promise<{ readonly text: string; readonly files: readonly string[] }> {

@@ -16,6 +16,7 @@ const TASKS = {
   'build:native': { script: 'build/build.ts', args: ['native'] },
   'build:wanted': { script: 'build/build.ts', args: ['node', 'native', '--if-stale', '--native-if-possible'] },
   'build:command': { script: 'build/build.ts', args: ['node', '--if-stale'] },
+  'native-order': { script: 'build/native-order-list.ts' },
   lock: { script: 'build/lock.ts', args: ['--write'] },
   test: { script: 'build/test.ts' },
   'in-guest': { script: 'build/in-guest.ts', first: ['build:wanted'] },

@@ -2,12 +2,16 @@
  * `npm run bench:services`: what services cost. Clients and members are network namespaces of this process.
  *
  *     evenness     10,000 connections of one client over 5 members
- *     traffic      a service against a member's own address, in turns: connecting, a byte there and back, one stream
- *     scale        1,000 services of 10 members: a client that joins, one member that comes and goes, memory
+ *     traffic      a service against a member's own address, in turns: connecting, a byte there and back, one stream; and as the
+ *                  floor an address that one rule of nft translates
+ *     scale        1,000 services of 10 members: a client that joins, one member that comes and goes, reading what is counted, memory
+ *
+ * With `-- --only scale` one of them.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import { balancedAt, clientTable } from '../agent/services/client-rules.ts'
 import type { Balanced } from '../agent/services/layout.ts'
 import { type IpAddress, parseAddress } from '../lib/ip/address.ts'
@@ -17,9 +21,12 @@ import { inNamespace } from '../lib/sys/netns.ts'
 import { becomeHost, makeNamespace, type Namespace, run } from './demo/world.ts'
 
 const TRAFFIC = fileURLToPath(new URL('./bench/services-traffic.ts', import.meta.url))
+const PARTS = ['evenness', 'traffic', 'scale'] as const
+type Part = (typeof PARTS)[number]
 const VIP = '10.4.0.100'
 const CONNECTIONS = 10_000
 const MEMBERS = 5
+const MEMBER = '10.4.0.3'
 /** Of the chi-square distribution with 4 degrees of freedom, above which one of twenty fair samples lies. */
 const CHI_SQUARE_BOUND = 9.488
 const ROUNDS = 25
@@ -32,13 +39,30 @@ const kernel = new LinuxKernel()
 function main(): Promise<void> {
   if (process.getuid?.() !== 0)
     throw new Error('npm run bench:services needs root, because it makes network namespaces')
+  const parts = chosen(process.argv.slice(2))
   becomeHost()
   const center = kernel.host()
   const bridge = center.links.add({ name: 'switch', kind: { kind: 'bridge' }, up: true })
   const client = plug(bridge.index, 2)
   const members = Array.from({ length: MEMBERS }, (_, i) => plug(bridge.index, i + 3))
+  const other = plug(bridge.index, MEMBERS + 3)
   center.close()
-  return measure(client, members)
+  return measure(parts, { client, other, members })
+}
+
+/** @throws {Error} for a part that there is none of */
+function chosen(argv: readonly string[]): readonly Part[] {
+  const { only } = parseArgs({ args: [...argv], options: { only: { type: 'string' } } }).values
+  const parts = PARTS.filter(part => only === undefined || only === part)
+  if (parts.length === 0) throw new Error(`read --only: ${JSON.stringify(only)} is none of ${PARTS.join(', ')}`)
+  return parts
+}
+
+/** `other` reaches a member by one rule of nft. */
+interface Machines {
+  readonly client: Namespace
+  readonly other: Namespace
+  readonly members: readonly Namespace[]
 }
 
 function plug(bridgeIndex: number, number: number): Namespace {
@@ -59,7 +83,7 @@ function plug(bridgeIndex: number, number: number): Namespace {
   return namespace
 }
 
-async function measure(client: Namespace, members: readonly Namespace[]): Promise<void> {
+async function measure(parts: readonly Part[], { client, other, members }: Machines): Promise<void> {
   const servers = await Promise.all(members.map((one, i) => serve(one, `member${i}`)))
   const net = kernel.open(client.path)
   const nft = kernel.nft(net)
@@ -67,11 +91,11 @@ async function measure(client: Namespace, members: readonly Namespace[]): Promis
   try {
     const addresses = members.map((_, i) => address(`10.4.0.${i + 3}`))
     table.apply([balancedAt('web', address(VIP), addresses, false)])
-    evenness(client)
+    if (parts.includes('evenness')) evenness(client)
     table.apply([balancedAt('web', address(VIP), addresses.slice(0, 1), false)])
-    traffic(client)
+    if (parts.includes('traffic')) traffic(client, other)
     table.apply([])
-    scale()
+    if (parts.includes('scale')) scale()
   } finally {
     nft.close()
     net.close()
@@ -105,27 +129,44 @@ function evenness(client: Namespace): void {
   )
 }
 
-/** In turns, so that whatever else the machine does meets both. */
-function traffic(client: Namespace): void {
-  const measures: readonly (readonly [string, (where: string) => number, string])[] = [
-    ['connect', where => median(ask(client, 'connects', where, 1000)), 'ms'],
-    ['a byte there and back', where => median(ask(client, 'rounds', where, 5000)), 'ms'],
-    ['one stream', where => ask<number>(client, 'send', where, 1000) / 1e9, 'Gbit/s']
+/** In turns, so that whatever else the machine does meets all. */
+function traffic(client: Namespace, other: Namespace): void {
+  translateByOneRule(other)
+  const measures: readonly (readonly [string, (from: Namespace, to: string) => number, string])[] = [
+    ['connect', (from, to) => median(ask(from, 'connects', to, 1000)), 'ms'],
+    ['a byte there and back', (from, to) => median(ask(from, 'rounds', to, 5000)), 'ms'],
+    ['one stream', (from, to) => ask<number>(from, 'send', to, 1000) / 1e9, 'Gbit/s']
+  ]
+  const ways = [
+    { name: 'direct', from: client, to: MEMBER, seen: [] as number[] },
+    { name: 'one rule', from: other, to: VIP, seen: [] as number[] },
+    { name: 'service', from: client, to: VIP, seen: [] as number[] }
   ]
   for (const [name, one, unit] of measures) {
-    const service: number[] = []
-    const direct: number[] = []
+    for (const way of ways) way.seen = []
     for (let round = 0; round < ROUNDS; round += 1) {
       // Who goes first changes.
-      for (const isService of round % 2 === 0 ? [true, false] : [false, true])
-        (isService ? service : direct).push(one(isService ? VIP : '10.4.0.3'))
+      for (const way of round % 2 === 0 ? ways : ways.toReversed()) way.seen.push(one(way.from, way.to))
     }
-    const [through, past] = [median(service), median(direct)]
-    const ratio = through / past
-    say(
-      `${name.padEnd(23)} service ${through.toPrecision(4)} ${unit}, direct ${past.toPrecision(4)} ${unit}, ratio ${ratio.toFixed(3)}`
-    )
+    const direct = median(ways[0]?.seen ?? [])
+    const texts = ways.map(way => {
+      const middle = median(way.seen)
+      return `${way.name} ${middle.toPrecision(4)} ${unit} (${(middle / direct).toFixed(3)})`
+    })
+    say(`${name.padEnd(23)} ${texts.join(', ')}`)
   }
+}
+
+/** The least that translates: an address, and nothing else. */
+function translateByOneRule(where: Namespace): void {
+  const rules = `table ip floor {
+    chain out {
+      type nat hook output priority -100
+      ip daddr ${VIP} dnat to ${MEMBER}
+    }
+  }`
+  const made = inNamespace(where.fd, () => run('nft', [rules]))
+  if (made.status !== 0) throw new Error(`nft: ${made.stderr}`)
 }
 
 function scale(): void {
@@ -143,6 +184,8 @@ function scale(): void {
   say(`scale      ${SERVICES} services of ${MEMBERS_EACH} members, ${CLIENTS} clients; processor time`)
   say(`           a client that joins: ${median(joins).toFixed(0)} ms`)
   say(`           one member that comes or goes, in one client: ${median(changes).toFixed(1)} ms`)
+  const readings = clients.map(({ table }) => timed(() => table.traffic()))
+  say(`           reading what has been counted, in one client: ${median(readings).toFixed(1)} ms`)
   say(`           kernel memory of one client: ${(used / 1e6).toFixed(1)} MB`)
   say(`           memory of this process: ${(process.memoryUsage.rss() / 1e6).toFixed(0)} MB`)
   for (const { nft, net } of clients) {

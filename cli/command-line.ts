@@ -41,7 +41,7 @@ async function run(argv: readonly string[], output: Output): Promise<number> {
     showHelp(GRAMMAR, { out: output.err, err: output.err })
     return 2
   }
-  if (name === '__keep') return (await import('./run/run.ts')).keepInBackground(rest, output)
+  if (name === '__keep') return (await import('./run/run.ts')).keepInBackground(output)
   if (name === '__complete') return (await import('./completion.ts')).complete(GRAMMAR, rest, output)
   const program = PROGRAMS.find(one => one.name === name)
   if (program !== undefined) return runProgram(program, rest, output)

@@ -12,7 +12,7 @@ const ANSWERS: ReadonlyMap<string, string> = new Map([
   ),
   ...['service scale', 'service rollback', 'service logs'].map((word): [string, string] => [word, MEMBERS]),
   ...['swarm', 'node'].map((word): [string, string] => [word, HOSTS]),
-  ...['start', 'restart', 'create', 'rename'].map((word): [string, string] => [word, ANEW]),
+  ...['create', 'rename'].map((word): [string, string] => [word, ANEW]),
   ['stats', 'patchbay top shows who sends and receives how much'],
   ['compose', "a container's networks and names are options of patchbay run"],
   ['stack', MEMBERS],
@@ -24,8 +24,6 @@ const NO_LIMITS = 'run gives it a network, and no more: limits and rights are fo
 
 const OPTION_ANSWERS: ReadonlyMap<string, string> = new Map([
   ['--replicas', MEMBERS],
-  ['--publish-add', '--publish gives all its ports anew, those that stay included'],
-  ['--publish-rm', '--publish gives all its ports anew, those that stay included; --no-publish none'],
   ['--ingress', 'every host of a network publishes the ports of its services: no network is needed for that'],
   ['--config-only', "a network's configuration is a file, which can be copied"],
   ['--config-from', "a network's configuration is a file, which can be copied"],

@@ -20,7 +20,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path'
 import { isSea } from 'node:sea'
 import { ensureDirectory, ownFileModes } from '../lib/sys/files.ts'
-import { pluginNames } from '../plugins/start.ts'
+import { pluginNames } from '../plugins/names.ts'
 import { agentUnits, UNIT_DIR } from './agent-units.ts'
 import type { Call } from './call.ts'
 import { type InstalledNetwork, networkToInstall, runtimeNamed } from './install-network.ts'

@@ -1,8 +1,10 @@
 /**
  * The `patchbay` command, and in the Node engine's executable the plugins too: the name it is started under decides.
- * A plugin's start loads nothing of the command, whose modules come by `import()`.
+ * A plugin's start loads nothing of the command, whose modules come by `import()`, nor, in the executable, of other plugins:
+ * there plugins/start.ts is one asset for each (build/plugin-assets.ts).
  */
-import { isDaemonStart, isPluginStart, startPlugin } from '../plugins/start.ts'
+import { startPlugin } from '../plugins/start.ts'
+import { isDaemonStart, isPluginStart } from '../plugins/started-as.ts'
 
 const program = process.argv[1] ?? ''
 

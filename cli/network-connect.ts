@@ -75,7 +75,7 @@ async function wantedOf(call: Call, wish: EndpointWish, network: Network, contai
 }
 
 function askedPorts(call: Call, network: Network): readonly Port[] {
-  const ports = call.texts('publish').flatMap(parsePorts)
+  const ports = call.texts('publish').flatMap(text => parsePorts(text))
   if (ports.length > 0 && !publishes(network)) throw nobodyPublishes([network])
   return ports
 }

@@ -46,7 +46,8 @@ function withHost(body: (run: (...lines: string[]) => readonly Answer[]) => void
     const [node, ...program] = programFromText(NOBODY, import.meta.dirname)
     const argvOf = (line: string): readonly string[] => {
       const [words = '', command] = line.split(' -- ')
-      const runs = /^(run|ps|exec|logs|stop|kill|rm|port|network (dis)?connect|attach|detach|check)\b/.test(words)
+      const runs =
+        /^(run|ps|exec|logs|start|restart|stop|kill|rm|port|network (dis)?connect|attach|detach|check)\b/.test(words)
       const options = [...place, ...(runs ? ['--run-dir', own('run')] : [])]
       return [...words.split(' '), ...options, ...(command === undefined ? [] : ['--', ...command.split(' ')])]
     }
@@ -90,6 +91,8 @@ check blue c1
 gc --dry-run blue
 exec -- c1 true
 logs c1
+start c1
+restart c1
 stop c1
 kill c1
 rm c1

@@ -19,7 +19,7 @@ import { DEFAULT_STATE_DIR, Journal } from '../lib/state/journal.ts'
 import { withPrivateMounts } from '../lib/testing/private-mounts.ts'
 import { ScriptedDaemon } from '../lib/testing/scripted-daemon.ts'
 import { assert, suite } from '../lib/testing/suite.ts'
-import { pluginNames } from '../plugins/start.ts'
+import { pluginNames } from '../plugins/names.ts'
 import { runCommandLine } from './command-line.ts'
 
 withPrivateMounts(import.meta.filename)

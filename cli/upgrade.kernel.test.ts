@@ -12,7 +12,7 @@ import { inLab, type LabReply, type OverlayLab } from '../lib/testing/overlay-la
 import { BIN_DIR } from '../lib/testing/overlay-site.ts'
 import { SocketUnit } from '../lib/testing/socket-unit.ts'
 import { assert, suite } from '../lib/testing/suite.ts'
-import { pluginNames } from '../plugins/start.ts'
+import { pluginNames } from '../plugins/names.ts'
 import { installInto } from './install.ts'
 import { MULTI_CALL } from './install-plan.ts'
 

@@ -45,7 +45,7 @@ const MISUSES: readonly (readonly [readonly string[], RegExp])[] = [
   [['service', 'create', '--name', 'web', '--network', 'blue', 'nginx'], /"nginx" is one word too many\n.*no image/],
   [['run', '--network', 'container:', 'true'], /container:: which container\?/],
   [['run', '--hostname', 'a b', 'true'], /--hostname "a b": must be/],
-  [['service', 'update', 'web', '--publish-add', '8002:80'], /unknown option '--publish-add'\n.*all its ports anew/],
+  [['service', 'update', 'web', '--publish-rm', 'http'], /read --publish-rm "http": must be as in 80/],
   [['run', '-v', '/a:/b', 'true'], /unknown option '-v'\n.*sees its files/],
   [['network', 'create', 'x', '-d', 'host'], /no driver "host"\n.*patchbay run --network host/],
   [['ps', '-n', 'x'], /--last "x": must be a number/],

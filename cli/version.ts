@@ -1,6 +1,6 @@
 /** `patchbay version`. */
 import { KNOWN_VERSIONS, PATCHBAY_VERSION } from '../lib/cni/version.ts'
-import { pluginNames } from '../plugins/start.ts'
+import { pluginNames } from '../plugins/names.ts'
 import type { Call } from './call.ts'
 import { jsonLine } from './output.ts'
 

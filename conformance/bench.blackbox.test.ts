@@ -13,25 +13,14 @@ const test = suite('conformance/bench')
 const bin = process.env['PATCHBAY_BIN_DIR'] ?? ''
 
 /** Runs the benchmark, in which only `ours` and `broken` take part. */
-function bench(directory: string, only: string, engine = ''): BenchReport {
+function bench(directory: string, only: string, { engine = '', runs = ['--runs', '1'] } = {}): BenchReport {
   const broken = join(directory, 'static')
   writeFileSync(broken, '#!/bin/sh\necho \'{"code": 11, "msg": "not today"}\'\nexit 1\n')
   chmodSync(broken, 0o755)
   const json = join(directory, 'report.json')
   const sets = ['--plugin-dir', `ours=${bin}`, '--plugin-dir', `broken=${directory}`]
-  const argv = [
-    '--runs',
-    '1',
-    '--engine',
-    engine,
-    '--reference',
-    '/nonexistent',
-    ...sets,
-    '--only',
-    only,
-    '--json',
-    json
-  ]
+  const who = ['--engine', engine, '--reference', '/nonexistent', ...sets]
+  const argv = [...runs, ...who, '--only', only, '--json', json]
   const script = join(import.meta.dirname, 'bench.ts')
   const child = spawnSync(process.execPath, ['--no-warnings', script, ...argv], { encoding: 'utf8' })
   assert.is(child.status, 0, child.stderr)
@@ -65,6 +54,16 @@ test('a call is timed and its system calls and programs counted; who fails is sa
     })
   }))
 
+test('a quick look has few runs and counts nothing', () =>
+  inDirectory(directory => {
+    const report = bench(directory, 'static', { runs: ['--quick'] })
+    const ours = report.results[0]?.contestants['ours']
+    assert.ok(ours?.state === 'measured', JSON.stringify(ours))
+    assert.is(ours.samples['ADD']?.runs, 5)
+    assert.equal(ours.calls, {})
+    assert.equal(report.leftOut, ['system calls and programs are not counted: asked to be quick'])
+  }))
+
 function whyNoFloor(): string | undefined {
   const directory = mkdtempSync(join(tmpdir(), 'patchbay-floor-'))
   try {
@@ -76,7 +75,8 @@ function whyNoFloor(): string | undefined {
 
 test.unless(whyNoFloor(), 'the floor does what ADD and DEL do, with fewer calls', () =>
   inDirectory(directory => {
-    const [result] = bench(directory, 'bridge', 'floor').results
+    const [start, result] = bench(directory, 'bare,bridge', { engine: 'floor' }).results
+    assert.is(start?.contestants['floor']?.state, 'measured')
     const { floor, ours } = result?.contestants ?? {}
     assert.ok(floor?.state === 'measured' && ours?.state === 'measured', JSON.stringify({ floor, ours }))
     assert.equal(Object.keys(floor.samples), ['ADD', 'DEL', 'DEL again'])

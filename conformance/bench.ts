@@ -1,11 +1,12 @@
 /**
  * `npm run bench`: our plugins and the reference side by side, in one run.
  *
- *     npm run bench -- [--runs N] [--only ID|GROUP...] [--engine native,node,floor] [--reference DIR] [--plugin-dir NAME=DIR]
+ *     npm run bench -- [--quick] [--runs N] [--only ID|GROUP...] [--engine native,node,floor] [--reference DIR] [--plugin-dir NAME=DIR]
  *                      [--instructions] [--json F] [--markdown F] [--svg DIR] [--list]
  *
  * The floor is a C program with the kernel's work alone, where a C compiler is.
  * --instructions: what each call computes is counted too, where valgrind is; a second for each.
+ * --quick: a look in two minutes: few runs, nothing counted, and neither traffic nor what takes long unless --only names it.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -29,6 +30,7 @@ import { furnish, handOut, isInside, runInside, whyNoSandbox } from './sandbox.t
 const ROOT = resolve(import.meta.dirname, '..')
 const FLOOR_FOLDER = join(ROOT, '.cache', FLOOR)
 const DEFAULT_RUNS = 30
+const QUICK_RUNS = 5
 
 function options(argv: readonly string[]) {
   const { values } = parseArgs({
@@ -43,6 +45,7 @@ function options(argv: readonly string[]) {
       markdown: { type: 'string' },
       svg: { type: 'string' },
       instructions: { type: 'boolean' },
+      quick: { type: 'boolean' },
       list: { type: 'boolean' }
     }
   })
@@ -76,7 +79,7 @@ function listScenarios(): number {
 }
 
 function runsOf(values: Options): number {
-  const runs = Number(values.runs ?? DEFAULT_RUNS)
+  const runs = Number(values.runs ?? (values.quick === true ? QUICK_RUNS : DEFAULT_RUNS))
   if (!Number.isInteger(runs) || runs < 1) throw new Error(`read --runs: a whole number expected, got ${values.runs}`)
   return runs
 }
@@ -84,13 +87,16 @@ function runsOf(values: Options): number {
 /** Which scenarios were asked for. */
 function choice(values: Options) {
   const only = (values.only ?? []).flatMap(text => text.split(','))
-  const isChosen = (id: string, group: string) => only.length === 0 || only.includes(id) || only.includes(group)
-  const scenarios = SCENARIOS.filter(({ id, group }) => isChosen(id, group))
-  const paths = PATHS.filter(({ id }) => isChosen(id, PATH_GROUP))
+  const isNamed = (id: string, group: string) => only.includes(id) || only.includes(group)
+  const isQuick = ({ slow, fewRuns }: Scenario) => slow !== true && fewRuns === undefined
+  const isChosen = (one: Scenario) =>
+    only.length === 0 ? values.quick !== true || isQuick(one) : isNamed(one.id, one.group)
+  const scenarios = SCENARIOS.filter(isChosen)
+  const paths = PATHS.filter(({ id }) => (only.length === 0 ? values.quick !== true : isNamed(id, PATH_GROUP)))
   const known = [...SCENARIOS, ...PATHS].flatMap(one => [one.id, 'group' in one ? one.group : PATH_GROUP])
   const unknown = only.filter(name => !known.includes(name))
   if (unknown.length > 0) throw new Error(`read --only: no scenario is called ${unknown.join(' or ')}; see --list`)
-  return { scenarios, paths, isWhole: only.length === 0 }
+  return { scenarios, paths, isWhole: only.length === 0 && values.quick !== true }
 }
 
 function presentOf(values: Options): readonly Contestant[] {
@@ -101,7 +107,7 @@ function presentOf(values: Options): readonly Contestant[] {
 
 /** A target of a few hundredths wants more visits than a figure to look at. */
 function visitsOf(path: string, runs: number): number {
-  return Math.max(6, PATH_TARGETS.some(target => target.path === path) ? 2 * runs : runs)
+  return Math.max(6, PATH_TARGETS.some(target => target.path === path) ? 2 * runs : Math.ceil(runs / 2))
 }
 
 /** Whatever goes wrong with one scenario, the others are measured. */
@@ -124,7 +130,8 @@ function measure(values: Options): BenchReport {
   const runs = runsOf(values)
   const { scenarios, paths, isWhole } = choice(values)
   const contestants = presentOf(values)
-  const strace = findStrace()
+  const isQuick = values.quick === true
+  const strace = isQuick ? undefined : findStrace()
   const valgrind = values.instructions === true ? findValgrind() : undefined
   const progress = (done: number, id: string, title: string) => {
     const minutes = ((performance.now() - started) / 60_000).toFixed(1)
@@ -163,7 +170,10 @@ function measure(values: Options): BenchReport {
     results,
     paths: loaded,
     memory: Object.fromEntries(memory),
-    leftOut: strace === undefined ? ['system calls and programs are not counted: no strace that may trace'] : []
+    leftOut:
+      strace === undefined
+        ? [`system calls and programs are not counted: ${isQuick ? 'asked to be quick' : 'no strace that may trace'}`]
+        : []
   })
 }
 

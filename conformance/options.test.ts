@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parse } from 'yaml'
 import { assert, suite, throwsLike } from '../lib/testing/suite.ts'
-import { readOptions } from './options.ts'
+import { readOptions, USAGE } from './options.ts'
 import { plan } from './plan.ts'
 import { Random } from './random.ts'
 import { resultIn } from './result-form.ts'
@@ -177,6 +178,19 @@ test('Random: the same seed, the same numbers; another, others', () => {
   assert.equal(draw(7), draw(7))
   assert.not.equal(draw(7), draw(8))
   assert.ok(draw(7).every(value => value >= 0 && value < 100))
+})
+
+test('the action calls the suite by options that there are, with the programs that it needs', () => {
+  const folder = join(import.meta.dirname, 'action')
+  const action: { readonly runs: { readonly steps: readonly { readonly run: string }[] } } = parse(
+    readFileSync(join(folder, 'action.yml'), 'utf8')
+  )
+  const [install = '', judge = ''] = action.runs.steps.map(({ run }) => run)
+  const options: readonly string[] = judge.slice(judge.indexOf('main.ts')).match(/--[a-z-]+/g) ?? []
+  assert.ok(options.includes('--plugin-dir'))
+  for (const option of options) assert.ok(USAGE.includes(`${option} `), option)
+  const image = readFileSync(join(folder, 'Containerfile'), 'utf8')
+  for (const name of ['iproute2', 'nftables', 'strace']) assert.ok(install.includes(name) && image.includes(name), name)
 })
 
 test.run()

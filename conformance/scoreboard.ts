@@ -1,9 +1,10 @@
 /**
  * The scoreboard: the whole suite on our two builds and on the reference plugins.
  *
- *     npm run scoreboard [-- --quick] [--no-guest] [--reference [NAME=]DIR]... [--config NAME=FILE]... [--out DIR]
+ *     npm run scoreboard [-- --quick] [--no-guest] [--debian] [--reference [NAME=]DIR]... [--config NAME=FILE]... [--out DIR]
  *
- * `--config` is a profile of a plugin of that set that the suite does not know.
+ * `--debian` takes the sets that Debian packages for references; `--config` is a profile of a plugin of that set that the suite
+ * does not know.
  *
  * Each plugin set is written to .cache/scoreboard as soon as it is judged, so that a run that is broken off has lost
  * nothing but its last set: `--resume` takes those that are there.
@@ -12,6 +13,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { guestObstacle } from '../lib/testing/guest.ts'
+import { debianSets } from './debian-sets.ts'
 import { runSuite } from './main.ts'
 import { readOptions } from './options.ts'
 import { findingsOf, mergedReport, type Report, type SetReport, withoutFolder } from './report.ts'
@@ -89,7 +91,8 @@ async function main(): Promise<number> {
       quick: { type: 'boolean', default: false },
       'no-guest': { type: 'boolean', default: false },
       resume: { type: 'boolean', default: false },
-      reference: { type: 'string', multiple: true, default: ['/usr/lib/cni'] },
+      reference: { type: 'string', multiple: true, default: [] },
+      debian: { type: 'boolean', default: false },
       config: { type: 'string', multiple: true, default: [] },
       out: { type: 'string', default: join(root, 'docs') },
       only: { type: 'string', multiple: true, default: [] }
@@ -106,7 +109,11 @@ async function main(): Promise<number> {
     process.stderr.write(`scoreboard: no second kernel${obstacle === undefined ? '' : ` (${obstacle})`}\n`)
   mkdirSync(cache, { recursive: true })
   const reports: Report[] = []
-  for (const one of plans(values.reference, values.config, values.quick)) {
+  const found = values.debian ? debianSets(join(root, '.cache', 'plugins')) : []
+  const usual = found.length + values.reference.length === 0 ? ['/usr/lib/cni'] : []
+  const references = [...usual, ...found.map(({ name, dir }) => `${name}=${dir}`), ...values.reference]
+  const told = found.flatMap(({ name, profile }) => (profile === undefined ? [] : [`${name}=${join(root, profile)}`]))
+  for (const one of plans(references, [...told, ...values.config], values.quick)) {
     const path = join(cache, `${one.name}.json`)
     if (values.resume && existsSync(path)) {
       reports.push(JSON.parse(readFileSync(path, 'utf8')) as Report)

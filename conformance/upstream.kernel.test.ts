@@ -34,6 +34,7 @@ const SEEN: Readonly<Record<string, Seen>> = {
     /^(?!.*"(?:version|ip4)").*"0\.3\.1".*"ips".*exit 0.*"0\.2\.0".*"ips".*exit 0/s
   ),
   'tap: takes the place of an interface that is there': { new: /ADD: exit 0.*\neth0 +UNKNOWN .*\nveth\w+ +DOWN /s },
+  'portmap: DEL of one interface closes the ports of the other': both(/rules: [1-9].*DEL: exit 0\nrules: 0\n/s),
   'portmap: CHECK fails right after ADD': { old: /ADD: exit 0.*could not check ipv6 dnat.*CHECK: exit 1/s },
   'No DEL after a failed delegated ADD, and its stderr is lost': both(/ADD: exit 1\nipam ADD\n$/),
   'Errors without cniVersion': both(/^(?!.*cniVersion).*"code": 6.*ADD: exit 1/s),

@@ -256,7 +256,7 @@ function empty(folder: string): void {
 
 /** Whether somebody made the route, not the kernel by itself. */
 function isMadeRoute(route: JsonObject): boolean {
-  return route['table'] !== 'local' && route['protocol'] !== 'kernel'
+  return route['protocol'] !== 'kernel'
 }
 
 /** What identifies a link and is not chosen by chance or by the kernel. */

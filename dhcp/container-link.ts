@@ -6,7 +6,7 @@ import type { Json } from '../lib/config/json.ts'
 import { isLinkLocal } from '../lib/ip/address.ts'
 import { type IpPrefix, lastAddress } from '../lib/ip/prefix.ts'
 import { enableIpv6 } from '../lib/net/configure-interface.ts'
-import { routesOf } from '../lib/net/interface-routes.ts'
+import { routesOf, withPrefixRoute } from '../lib/net/interface-routes.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
 import type { Link } from '../lib/net/links.ts'
 import type { Net } from '../lib/net/net.ts'
@@ -103,7 +103,7 @@ export class ContainerLink {
     const broadcast = !isIpv6 && address.length < 31 ? lastAddress(address) : undefined
     this.#net.addresses.ensure(link.index, [{ prefix: address, broadcast, noDad: isIpv6 }])
     const setup = { addresses: [address], routes: kernelRoutes(resultFromJson(result, '1.1.0', 'lease')) }
-    for (const route of this.#routes ?? routesOf(setup, link.index)) this.#restoreRoute(route)
+    for (const route of this.#routes ?? routesOf(setup, withPrefixRoute(setup), link.index)) this.#restoreRoute(route)
     this.#routes = undefined
   }
 

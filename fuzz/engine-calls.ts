@@ -105,7 +105,7 @@ interface Compared {
 export class EngineComparison {
   readonly #binDir: string
   readonly #random: Random
-  readonly #plugins = allPlugins(new LinuxKernel())
+  readonly #plugins = allPlugins(new LinuxKernel()).map(({ make }) => make())
   readonly #root = mkdtempSync(join(tmpdir(), 'patchbay-differential-'))
   readonly #ours = join(this.#root, 'source')
   readonly #theirs = join(this.#root, 'binary')

@@ -3,7 +3,7 @@ import { cluster } from '../ipam/cluster/cluster.ts'
 import { dhcp } from '../ipam/dhcp/dhcp.ts'
 import { hostLocal } from '../ipam/host-local/host-local.ts'
 import { staticAddresses } from '../ipam/static/static.ts'
-import type { Plugin } from '../lib/cni/plugin.ts'
+import type { PluginMaker } from '../lib/cni/plugin.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
 import { bandwidth } from './bandwidth/bandwidth.ts'
 import { bridge } from './bridge/bridge.ts'
@@ -24,29 +24,29 @@ import { vrf } from './vrf/vrf.ts'
 import { vxlan } from './vxlan/vxlan.ts'
 
 /** All plugins, over a kernel that opens nothing before a plugin asks. In the order of their names. */
-export function allPlugins(kernel: Kernel): readonly Plugin[] {
+export function allPlugins(kernel: Kernel): readonly PluginMaker[] {
   return [
-    bandwidth(kernel),
-    bridge(kernel),
-    cluster(),
-    dhcp(),
-    dns(kernel),
-    dnsname(kernel),
-    dummy(kernel),
-    firewall(kernel),
-    hostDevice(kernel),
-    hostLocal(),
-    ipvlan(kernel),
-    loopback(kernel),
-    macvlan(kernel),
-    portmap(kernel),
-    ptp(kernel),
-    sbr(kernel),
-    staticAddresses(),
-    tap(kernel),
-    tuning(kernel),
-    vlan(kernel),
-    vrf(kernel),
-    vxlan(kernel)
+    { name: 'bandwidth', make: () => bandwidth(kernel) },
+    { name: 'bridge', make: () => bridge(kernel) },
+    { name: 'cluster', make: () => cluster() },
+    { name: 'dhcp', make: () => dhcp() },
+    { name: 'dns', make: () => dns(kernel) },
+    { name: 'dnsname', make: () => dnsname(kernel) },
+    { name: 'dummy', make: () => dummy(kernel) },
+    { name: 'firewall', make: () => firewall(kernel) },
+    { name: 'host-device', make: () => hostDevice(kernel) },
+    { name: 'host-local', make: () => hostLocal() },
+    { name: 'ipvlan', make: () => ipvlan(kernel) },
+    { name: 'loopback', make: () => loopback(kernel) },
+    { name: 'macvlan', make: () => macvlan(kernel) },
+    { name: 'portmap', make: () => portmap(kernel) },
+    { name: 'ptp', make: () => ptp(kernel) },
+    { name: 'sbr', make: () => sbr(kernel) },
+    { name: 'static', make: () => staticAddresses() },
+    { name: 'tap', make: () => tap(kernel) },
+    { name: 'tuning', make: () => tuning(kernel) },
+    { name: 'vlan', make: () => vlan(kernel) },
+    { name: 'vrf', make: () => vrf(kernel) },
+    { name: 'vxlan', make: () => vxlan(kernel) }
   ]
 }

@@ -174,7 +174,11 @@ test('every plugin that changes the kernel is swept', () => {
   const swept = SUBJECTS.map(subject => subject.plugin(new FakeKernel()).name)
   // They give addresses and names: files, and what a daemon makes of them.
   const without = ['cluster', 'dhcp', 'dns', 'dnsname', 'host-local', 'static']
-  const names = allPlugins(new FakeKernel()).map(one => one.name)
+  const names: string[] = []
+  for (const { name, make } of allPlugins(new FakeKernel())) {
+    assert.is(make().name, name)
+    names.push(name)
+  }
   assert.equal(
     names.filter(one => !without.includes(one)),
     swept.toSorted()

@@ -1,11 +1,12 @@
 /** Starting a plugin by the name the executable was started under. */
 import { processIo } from '../lib/cni/io.ts'
-import type { Plugin } from '../lib/cni/plugin.ts'
+import type { PluginMaker } from '../lib/cni/plugin.ts'
 import { run } from '../lib/cni/run.ts'
 import { PATCHBAY_VERSION } from '../lib/cni/version.ts'
 import { pluginNamed, runByType } from '../lib/cni/wrapped.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { allPlugins } from './registry.ts'
+import { baseName, isCall, isDaemonStart } from './started-as.ts'
 
 /**
  * Runs the plugin that `program` names, or shows how to get at the plugins.
@@ -22,40 +23,16 @@ export function startPlugin(program: string): number {
     io.stderr('dhcp daemon: it is part of the patchbay command, not of this file: start "patchbay dhcp"\n')
     return 1
   }
-  if (plugin !== undefined) return run(plugin, plugins, io)
+  if (plugin !== undefined) {
+    const { make } = plugin
+    return run(make(), plugins, io)
+  }
   if (isCall()) return runByType(name, plugins, io)
   io.stderr(usage(name, plugins))
   return 1
 }
 
-/** Whether a plugin is meant, and not the command: by the name it is started under, or since a runtime calls. */
-export function isPluginStart(program: string): boolean {
-  const name = baseName(program)
-  return pluginNamed(name, allPlugins(new LinuxKernel())) !== undefined || (name !== COMMAND && isCall())
-}
-
-/** What the command is installed as. A variable that somebody has set must not make a plugin of it. */
-const COMMAND = 'patchbay'
-
-function isCall(): boolean {
-  return (process.env.CNI_COMMAND ?? '') !== ''
-}
-
-/** `dhcp daemon`, as the reference's unit starts it. */
-export function isDaemonStart(program: string): boolean {
-  return baseName(program) === 'dhcp' && process.argv[2] === 'daemon'
-}
-
-/** The plugins' names, in order. */
-export function pluginNames(): readonly string[] {
-  return allPlugins(new LinuxKernel()).map(plugin => plugin.name)
-}
-
-function baseName(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1)
-}
-
-function usage(name: string, plugins: readonly Plugin[]): string {
+function usage(name: string, plugins: readonly PluginMaker[]): string {
   const names = plugins.map(one => one.name).join(' ')
   return `Patchbay v${PATCHBAY_VERSION}: CNI plugins in one file; no plugin is named ${JSON.stringify(name)}
 Start it under the name of a plugin, by a link to it:

@@ -133,7 +133,7 @@ export class ClusterNames {
       reset: (entries: readonly Entry[], keepRest: boolean) => {
         this.#known.add(network)
         this.#reset(network, entries, keepRest)
-        zone.changed(network)
+        zone.changed(network, [])
       },
       change: (name: string, value: string | undefined) => this.#change(network, name, value),
       settled: () => undefined

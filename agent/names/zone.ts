@@ -44,8 +44,8 @@ export class Zone {
   readonly #byAddress = new Map<string, Map<string, Named>>()
   /** Network, then name. */
   readonly #services = new Map<string, Map<string, ServiceName>>()
-  /** Hears of each change on a network. */
-  changed: (network: string) => void = () => undefined
+  /** Hears of each change on a network: of whom, by all names; `[]` when all that are there are known now. */
+  changed: (network: string, names: readonly string[]) => void = () => undefined
   #revision = 0
 
   /** Another one after each change: what was answered before may be wrong. */
@@ -75,7 +75,7 @@ export class Zone {
     for (const name of named.record.names) childOf(names, name).set(key, named)
     const addresses = childOf(this.#byAddress, named.network)
     for (const address of named.record.addresses) addresses.set(formatAddress(address), named)
-    this.#change(named.network)
+    this.#change(named)
   }
 
   /** Whoever is called so on a network. */
@@ -111,12 +111,12 @@ export class Zone {
       if (addresses?.get(formatAddress(address)) === known) addresses.delete(formatAddress(address))
     }
     if (addresses?.size === 0) this.#byAddress.delete(known.network)
-    this.#change(known.network)
+    this.#change(known)
   }
 
-  #change(network: string): void {
+  #change({ network, record }: Named): void {
     this.#revision += 1
-    this.changed(network)
+    this.changed(network, record.names)
   }
 
   /**

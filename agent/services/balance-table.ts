@@ -94,6 +94,8 @@ export class BalanceTable {
   #isThere = false
   /** Nothing is known yet of what an agent before us has left. */
   #isFresh = true
+  /** Whether there are no connections but those that have been counted. */
+  #countsAll = false
 
   constructor(nft: Nft, family: 4 | 6, layout: Layout, turn: number) {
     this.#nft = nft
@@ -114,6 +116,7 @@ export class BalanceTable {
       if (next.size > 0) this.#make(next)
       else if (isLeft) this.#drop()
       if (isLeft) this.#findFormer()
+      this.#countsAll = !isLeft && this.#former.size === 0
       this.#isFresh = false
       return
     }
@@ -127,6 +130,12 @@ export class BalanceTable {
   /** Ways that there are no longer: until they are forgotten, or there again. */
   former(): readonly Way[] {
     return [...this.#former.values()]
+  }
+
+  /** Which of these ways packets may have gone: most clients ask few services. */
+  used(ways: readonly Way[]): readonly Way[] {
+    if (!this.#countsAll || ways.length === 0) return ways
+    return this.#trafficOn(ways).filter(({ sent, received }) => sent.packets + received.packets > 0)
   }
 
   /** @returns what went these ways, which is counted no more */
@@ -155,6 +164,7 @@ export class BalanceTable {
   repair(): boolean {
     if (!this.#isThere || this.#nft.findTable(this.#family, this.#layout.table) !== undefined) return false
     this.#make(this.#present)
+    this.#countsAll = false
     return true
   }
 
@@ -251,6 +261,7 @@ export class BalanceTable {
     this.#nft.commit(batch, undefined)
     this.#present = new Map()
     this.#isThere = false
+    this.#countsAll = false
   }
 
   #change(next: Map<string, Present>): void {
@@ -271,6 +282,7 @@ export class BalanceTable {
       // Somebody else has been at the table.
       if (!['ENOENT', 'EEXIST', 'EBUSY'].includes(errnoOf(error))) throw error
       this.#make(next)
+      this.#countsAll = false
     }
   }
 

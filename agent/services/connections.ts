@@ -26,7 +26,7 @@ export function cutGone(
   isGone: (way: Way) => boolean
 ): readonly Traffic[] {
   const gone = table.former().filter(isGone)
-  for (const way of gone) cut(namespace, nft, way)
+  for (const way of table.used(gone)) cut(namespace, nft, way)
   return table.forget(gone)
 }
 

@@ -95,7 +95,7 @@ test('a port is one service’s or one container’s, and the owner is named', a
     const taken = portmap('c8', 8001)
     assert.is(taken.json.code, 101, taken.stdout)
     assert.match(taken.json.msg, /map port tcp \*:8001: EEXIST \(mapped already by service "web"\)/)
-    const updated = service(site, 0, 'update', 'web', '-p', '8002:80')
+    const updated = service(site, 0, 'update', 'web', '--publish-rm', '80', '--publish-add', '8002:80')
     assert.is(updated.status, 0, updated.stderr)
     await until('the port is free', () => portmap('c8', 8001).status === 0)
     const moved = service(site, 0, 'update', 'web', '--no-publish')

@@ -68,6 +68,9 @@ const PROTOCOLS: ReadonlyMap<string, number> = new Map([
   ['sctp', 132]
 ])
 
+/** What is said of another one. */
+export const PROTOCOL_PROBLEM = `must be one of ${[...PROTOCOLS.keys()].join(', ')}`
+
 /** @returns undefined for a protocol that nothing can be published by */
 export function protocolNumber(name: string): number | undefined {
   return PROTOCOLS.get(name)
@@ -137,8 +140,17 @@ export function readService(name: string, section: Section): ServiceRecord {
     isSticky: section.boolean('sticky', false),
     published: readPublished(section)
   }
+  if (record.mode === 'dnsrr') refuseOfAddress(section, record)
   section.finish()
   return record
+}
+
+/** Without an address there is nothing between clients and members that could do it. */
+function refuseOfAddress(section: Section, { vips, isSticky, published }: Partial<ServiceRecord>): void {
+  const problem = 'and mode "dnsrr" exclude each other: the name stands for the members themselves'
+  if ((vips ?? []).length > 0) section.problem('vips', problem)
+  if (isSticky === true) section.problem('sticky', problem)
+  if ((published ?? []).length > 0) section.problem('publish', problem)
 }
 
 /** A service is one label: what stands behind a dot is its network. */
@@ -177,16 +189,17 @@ function readVips(section: Section): readonly IpAddress[] {
   return vips
 }
 
-export function readPublished(section: Section): readonly Published[] {
+/** @param key of a list of ports */
+export function readPublished(section: Section, key = 'publish'): readonly Published[] {
   const published: Published[] = []
-  const all = section.sections('publish')
-  if (all.length > MOST_PUBLISHED) section.problem('publish', `must have at most ${MOST_PUBLISHED} ports`)
+  const all = section.sections(key)
+  if (all.length > MOST_PUBLISHED) section.problem(key, `must have at most ${MOST_PUBLISHED} ports`)
   for (const one of all) {
     const port = one.integer('port', 1, 65_535) ?? 0
     const target = one.integer('target', 1, 65_535) ?? port
     const protocol = protocolNumber(one.text('protocol') ?? 'tcp')
     if (port === 0) one.problem('port', 'is required: 1 to 65535')
-    if (protocol === undefined) one.problem('protocol', `must be one of ${[...PROTOCOLS.keys()].join(', ')}`)
+    if (protocol === undefined) one.problem('protocol', PROTOCOL_PROBLEM)
     else if (published.some(other => other.port === port && other.protocol === protocol))
       one.problem('port', `${portText({ port, protocol })} is there twice`)
     else published.push({ port, target, protocol })

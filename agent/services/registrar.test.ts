@@ -68,4 +68,65 @@ test('the network of a service without an address must be there, too', async () 
   })
 })
 
+const PUBLISHED = [
+  { port: 8001, target: 80, protocol: 6 },
+  { port: 53, target: 53, protocol: 17 }
+]
+const UNCHANGED = { alias: undefined, isSticky: undefined, published: undefined, added: [], removed: [] }
+
+/** A service with an address, as another host has made it. */
+const MADE = JSON.stringify({
+  id: '5'.repeat(64),
+  created: '2026-11-27T08:00:00.000Z',
+  network: 'blue',
+  alias: 'web',
+  mode: 'vip',
+  vips: ['10.43.0.254'],
+  pool: 'blue',
+  publish: [
+    { port: 8001, target: 80, protocol: 'tcp' },
+    { port: 53, target: 53, protocol: 'udp' }
+  ]
+})
+
+test('ports come and go one by one, also when another host changes the service meanwhile', async () => {
+  await withRegistrar(async (registrar, registry) => {
+    await registry.share([{ key: 'services/web', value: MADE }], [])
+    const [web, dns] = PUBLISHED
+    if (web === undefined || dns === undefined) throw new Error('two ports')
+    const more = { port: 8002, target: 80, protocol: 6 }
+    registry.meanwhile = [{ key: 'services/web', value: MADE.replace('"port":8001', '"port":8009') }]
+    const added = await registrar.update('web', { ...UNCHANGED, added: [more] }, 1000)
+    assert.equal(added.published, [{ ...web, port: 8009 }, dns, more])
+    // Both that lead to the members' port go; the same in the same command comes anew.
+    const other = { port: 8080, target: 80, protocol: 6 }
+    const moved = await registrar.update('web', { ...UNCHANGED, removed: [web], added: [other] }, 1000)
+    assert.equal(moved.published, [dns, other])
+    for (const [change, words] of [
+      [{ removed: [{ target: 81, protocol: 6 }] }, /: no port leads to 81\/tcp of its members$/],
+      [{ removed: [{ target: 53, protocol: 6 }] }, /: no port leads to 53\/tcp of its members$/],
+      [{ added: [{ ...other, target: 81 }] }, /: port 8080\/tcp leads to port 80 of its members already$/]
+    ] as const) {
+      const refused = await registrar.update('web', { ...UNCHANGED, ...change }, 1000).catch((error: Error) => error)
+      assert.match(refused instanceof Error ? refused.message : '', words)
+    }
+    // What is there already is no change.
+    assert.equal((await registrar.update('web', { ...UNCHANGED, added: [other] }, 1000)).published, [dns, other])
+  })
+})
+
+test('what needs an address is refused where there is none, also later', async () => {
+  await withRegistrar(async registrar => {
+    await registrar.create(WISH, 1000)
+    for (const [change, key] of [
+      [{ added: PUBLISHED }, 'publish'],
+      [{ published: PUBLISHED }, 'publish'],
+      [{ isSticky: true }, 'sticky']
+    ] as const) {
+      const refused = await registrar.update('web', { ...UNCHANGED, ...change }, 1000).catch((error: Error) => error)
+      assert.match(refused instanceof Error ? refused.message : '', new RegExp(`^update service "web": .*${key}`, 's'))
+    }
+  })
+})
+
 test.run()

@@ -18,7 +18,7 @@ import {
   type Unchanged
 } from '../registry.ts'
 import { ownerFromValue, ownerValue } from '../registry-value.ts'
-import { portText, type ServiceRecord, serviceFromValue, serviceToValue } from './record.ts'
+import { type Published, portText, type ServiceRecord, serviceFromValue, serviceToValue } from './record.ts'
 import { refuseWithoutNames, type ServiceNetwork, serviceNetwork } from './service-network.ts'
 
 /** A service that is to be made: the agent gives it an id, and an address of each family of its network. */
@@ -32,7 +32,14 @@ export interface ServiceChange {
   readonly alias: string | undefined
   readonly isSticky: boolean | undefined
   readonly published: ServiceRecord['published'] | undefined
+  /** More than those, or than there are. */
+  readonly added: ServiceRecord['published']
+  /** All that lead there are given up first. */
+  readonly removed: readonly Target[]
 }
+
+/** A port of the members. */
+export type Target = Pick<Published, 'target' | 'protocol'>
 
 export interface RegistrarOptions {
   readonly host: string
@@ -108,14 +115,18 @@ export class Registrar {
         ...before,
         alias: change.alias ?? before.alias,
         isSticky: change.isSticky ?? before.isSticky,
-        published: change.published ?? before.published
+        published: publishedAfter(before, change)
       }
       this.#refusePorts(
         record,
         recordsOf(all.entries).filter(one => one.name !== name)
       )
+      const value = serviceToValue(record)
+      const judged = serviceFromValue(name, value)
+      if (typeof judged === 'string')
+        throw new CniError(INVALID_CONFIG, `update service ${JSON.stringify(name)}: ${judged}`)
       const conditions = [{ under: SERVICES, since: all.revision }]
-      const shared = { key: `${SERVICES}${name}`, value: serviceToValue(record) }
+      const shared = { key: `${SERVICES}${name}`, value }
       if ((await registry.share([shared], conditions, deadline - Date.now())) !== undefined) return record
       refuseLate('update', name, deadline)
     }
@@ -161,6 +172,33 @@ export class Registrar {
     const problem = this.#options.portProblem(record)
     if (problem !== '') throw new CniError(INVALID_CONFIG, problem, 'choose another port')
   }
+}
+
+/** @throws {CniError} code 7 for a port that is not published, or is twice */
+function publishedAfter({ name, published }: ServiceRecord, change: ServiceChange): ServiceRecord['published'] {
+  const what = `update service ${JSON.stringify(name)}`
+  let ports = change.published ?? published
+  for (const { target, protocol } of change.removed) {
+    const rest = ports.filter(one => one.target !== target || one.protocol !== protocol)
+    if (rest.length === ports.length)
+      throw new CniError(
+        INVALID_CONFIG,
+        `${what}: no port leads to ${portText({ port: target, protocol })} of its members`,
+        `published: ${ports.map(one => `${one.port}:${portText({ ...one, port: one.target })}`).join(', ') || 'none'}`
+      )
+    ports = rest
+  }
+  for (const added of change.added) {
+    const same = ports.find(one => one.port === added.port && one.protocol === added.protocol)
+    if (same === undefined) ports = [...ports, added]
+    else if (same.target !== added.target)
+      throw new CniError(
+        INVALID_CONFIG,
+        `${what}: port ${portText(added)} leads to port ${same.target} of its members already`,
+        'remove that one in the same command'
+      )
+  }
+  return ports
 }
 
 function recordsOf(entries: readonly Entry[]): readonly ServiceRecord[] {

@@ -7,8 +7,16 @@ import { formatAddress } from '../../lib/ip/address.ts'
 import type { NfCounter } from '../../lib/netlink/nf/set-element.ts'
 import type { Carry } from '../requests.ts'
 import { conflictText, type PortConflicts } from './port-conflicts.ts'
-import { portText, readPublished, readService, type ServiceRecord, serviceToJson } from './record.ts'
-import { type Registrar, unknownService } from './registrar.ts'
+import {
+  PROTOCOL_PROBLEM,
+  portText,
+  protocolNumber,
+  readPublished,
+  readService,
+  type ServiceRecord,
+  serviceToJson
+} from './record.ts'
+import { type Registrar, type Target, unknownService } from './registrar.ts'
 import type { Member, Services } from './services.ts'
 import type { MemberTraffic } from './traffic.ts'
 
@@ -66,10 +74,22 @@ async function update({ services, registrar }: ServiceParts, request: DaemonRequ
   const alias = members.text('alias')
   const isSticky = members.has('sticky') ? members.boolean('sticky', false) : undefined
   const published = members.has('publish') ? readPublished(members) : undefined
+  const added = readPublished(members, 'publishAdd')
+  const removed = members.sections('publishRemove').map(readTarget)
   members.finish()
-  const made = await registrar.update(name, { alias, isSticky, published }, request.milliseconds)
+  const change = { alias, isSticky, published, added, removed }
+  const made = await registrar.update(name, change, request.milliseconds)
   services.learn(made)
   return summary(made, services.membersOf(made))
+}
+
+/** A port of the members: `{ "target": 80, "protocol": "tcp" }` */
+function readTarget(section: Section): Target {
+  const target = section.integer('target', 1, 65_535)
+  const protocol = protocolNumber(section.text('protocol') ?? 'tcp')
+  if (target === undefined) section.problem('target', 'is required: 1 to 65535')
+  if (protocol === undefined) section.problem('protocol', PROTOCOL_PROBLEM)
+  return { target: target ?? 0, protocol: protocol ?? 0 }
 }
 
 async function remove({ services, registrar }: ServiceParts, request: DaemonRequest): Promise<undefined> {

@@ -61,6 +61,10 @@ export class Services {
   readonly #known = new Map<string, ServiceRecord>()
   /** What of a service clients are given, as long as it is the same. */
   readonly #balanced = new Map<string, readonly Balanced[]>()
+  /** Services by network and alias. */
+  readonly #called = new Map<string, Set<string>>()
+  /** Whose members may be others by now. */
+  readonly #stale = new Set<string>()
   /** By network, until something there changes. */
   readonly #wanted = new Map<string, readonly Balanced[]>()
   readonly #clients = new Map<string, Client>()
@@ -85,7 +89,7 @@ export class Services {
 
   start(): void {
     const { registry, zone, metrics, compareSeconds } = this.#options
-    zone.changed = network => this.#touch(network)
+    zone.changed = (network, names) => this.#touch(network, names)
     this.#presence = new Presence(registry, () => {
       for (const one of this.#known.values()) this.#touch(one.network)
     })
@@ -178,7 +182,7 @@ export class Services {
     this.#isSynced = true
     this.#keepAll()
     // What an agent before has left is looked for once, whether or not there are services.
-    for (const one of this.#options.zone.all()) this.#touch(one.network)
+    for (const network of new Set([...this.#options.zone.all()].map(one => one.network))) this.#touch(network)
     this.#schedule()
   }
 
@@ -196,7 +200,10 @@ export class Services {
   learn(record: ServiceRecord): void {
     const before = this.#known.get(record.name)
     if (before !== undefined && before.network !== record.network) this.#forget(record.name)
+    else if (before !== undefined) this.#called.get(calledIn(before))?.delete(record.name)
     this.#known.set(record.name, record)
+    const called = this.#called.get(calledIn(record)) ?? new Set()
+    this.#called.set(calledIn(record), called.add(record.name))
     this.#balanced.delete(record.name)
     this.#options.zone.setService(record.network, record.name, { alias: record.alias, addresses: record.vips })
     this.#touch(record.network)
@@ -210,6 +217,8 @@ export class Services {
     const record = this.#known.get(name)
     if (record === undefined) return
     this.#known.delete(name)
+    this.#called.get(calledIn(record))?.delete(name)
+    if (this.#called.get(calledIn(record))?.size === 0) this.#called.delete(calledIn(record))
     this.#balanced.delete(name)
     this.#failed.delete(name)
     this.#options.zone.deleteService(record.network, name)
@@ -224,9 +233,18 @@ export class Services {
     return this.#options.zone.bearersOf(network, alias)
   }
 
-  /** Brings about what follows from a change, once for all that come in the same moment. */
-  #touch(network: string): void {
+  /**
+   * Brings about what follows from a change, once for all that come in the same moment.
+   *
+   * @param names of whom; of anybody when undefined
+   */
+  #touch(network: string, names?: readonly string[]): void {
     this.#dirty.add(network)
+    const all =
+      names === undefined
+        ? [this.#servicesOf(network).map(one => one.name)]
+        : names.map(name => this.#called.get(`${network} ${name}`) ?? [])
+    for (const services of all) for (const one of services) this.#stale.add(one)
     this.#wanted.delete(network)
     this.#schedule()
   }
@@ -328,6 +346,9 @@ export class Services {
 
   /** What clients are given of a service: the same objects as long as nothing is different. */
   balancedOf(record: ServiceRecord): readonly Balanced[] {
+    const before = this.#balanced.get(record.name)
+    if (before !== undefined && !this.#stale.has(record.name)) return before
+    this.#stale.delete(record.name)
     const members = this.membersOf(record)
       .filter(one => !one.isAway)
       .flatMap(one => one.addresses)
@@ -339,7 +360,6 @@ export class Services {
         record.isSticky
       )
     )
-    const before = this.#balanced.get(record.name)
     if (before !== undefined && textOf(before) === textOf(now)) return before
     this.#balanced.set(record.name, now)
     return now
@@ -403,6 +423,10 @@ export class Services {
     const members = record === undefined ? [] : this.membersOf(record)
     this.#traffic.keepOnly(service, new Set(members.flatMap(one => one.addresses.map(formatAddress))))
   }
+}
+
+function calledIn({ network, alias }: ServiceRecord): string {
+  return `${network} ${alias}`
 }
 
 function textOf(all: readonly Balanced[]): string {

@@ -56,7 +56,7 @@ async function buildFor(arch: Arch, native: Native, workshop: string): Promise<B
   mkdirSync(BUNDLING, { mode: 0o700 })
   try {
     const script = join(BUNDLING, 'patchbay.cjs')
-    const bundled = await makeNodeExecutable({ script, output: node, arch, nodePath, useCodeCache: false })
+    const bundled = await makeNodeExecutable({ script, output: node, arch, nodePath, withCodeCache: false })
     return { arch, native, node, bundled }
   } finally {
     rmSync(BUNDLING, { recursive: true })

@@ -22,6 +22,7 @@ const TERMINAL: readonly OptionSpec[] = [
   { flags: '-t, --tty', summary: 'accepted for compatibility: it has the terminal that it is started from' }
 ]
 const ENV: OptionSpec = { flags: '-e, --env KEY=VALUE', summary: 'an environment variable', isMany: true }
+const TIME: OptionSpec = { flags: '-t, --time SECONDS', summary: 'until it is killed (10)' }
 const WORKDIR: OptionSpec = { flags: '-w, --workdir DIR', summary: 'where it starts', words: 'directory' }
 
 export const CONTAINER_COMMANDS: readonly CommandSpec[] = [
@@ -180,15 +181,34 @@ export const CONTAINER_COMMANDS: readonly CommandSpec[] = [
     heading: CONTAINERS,
     summary: 'end containers of run',
     arguments: [{ name: 'CONTAINER', isMany: true, words: 'container' }],
-    options: [
-      { flags: '-t, --time SECONDS', summary: 'until it is killed (10)' },
-      DRY_RUN,
-      JSON_OUT,
-      ...PLACE,
-      RUN_DIR
-    ],
+    options: [TIME, DRY_RUN, JSON_OUT, ...PLACE, RUN_DIR],
     examples: [{ line: 'patchbay stop web', effect: 'and its networks are left' }],
     run: async call => (await import('./verbs.ts')).stop(call)
+  },
+  {
+    name: 'start',
+    containers: 'needed',
+    mayTakeLong: true,
+    heading: CONTAINERS,
+    summary: 'start containers of run that have ended once more',
+    description:
+      'In the background, as they were asked for, on the networks that they were on when they ended; what they write goes to ' +
+      'their logs.',
+    arguments: [{ name: 'CONTAINER', isMany: true, words: 'container' }],
+    options: [DRY_RUN, JSON_OUT, ...PLACE, RUN_DIR],
+    examples: [{ line: 'patchbay start web', effect: 'its ports and names are there again' }],
+    run: async call => (await import('./again.ts')).start(call)
+  },
+  {
+    name: 'restart',
+    containers: 'needed',
+    mayTakeLong: true,
+    heading: CONTAINERS,
+    summary: 'end containers of run and start them once more',
+    arguments: [{ name: 'CONTAINER', isMany: true, words: 'container' }],
+    options: [TIME, DRY_RUN, JSON_OUT, ...PLACE, RUN_DIR],
+    examples: [{ line: 'patchbay restart -t 1 web', effect: 'whether it runs or has ended' }],
+    run: async call => (await import('./again.ts')).restart(call)
   },
   {
     name: 'kill',

@@ -5,6 +5,7 @@ import { constants, hostname as ownHostname } from 'node:os'
 import { jsonText } from '../../lib/config/json.ts'
 import { RESOLVER } from '../../lib/names/record.ts'
 import { LinuxKernel } from '../../lib/net/kernel-net.ts'
+import type { CachedAttachment } from '../../lib/runtime/cache.ts'
 import { loadNetwork, type Network } from '../../lib/runtime/network.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
 import { ensureDirectory } from '../../lib/sys/files.ts'
@@ -23,7 +24,7 @@ import type { Port } from './ports.ts'
 import { absentAddresses, nobodyPublishes, portArgs, publishes, withHostPort } from './publish.ts'
 import { withResolvers } from './resolvers.ts'
 import { type ContainerState, ContainerStore, startTimeOf } from './store.ts'
-import type { RunWish } from './wish.ts'
+import { type RunWish, withNetworks } from './wish.ts'
 
 /** The container's streams: this process's own, or its log. */
 export type Streams = 'own' | 'log'
@@ -40,11 +41,12 @@ interface Made {
 /**
  * @param started is called when the command runs
  * @returns its exit status, 128 + n after signal n
- * @throws CommandError when it could not be started; nothing is left of it then
+ * @throws CommandError when it could not be started; nothing is left of it then, but what there was of it before
  */
 export async function keep(wish: RunWish, streams: Streams, output: Output, started: () => void): Promise<number> {
   const store = new ContainerStore(wish.runDir)
-  reserve(store, wish.name)
+  const before = wish.again ? store.find(wish.name) : undefined
+  if (before === undefined) reserve(store, wish)
   let child: ChildProcess
   try {
     // Its descriptor stays open as long as this process lives: plugins have been told the namespace by it, and whoever looks
@@ -54,11 +56,13 @@ export async function keep(wish: RunWish, streams: Streams, output: Output, star
     store.write(stateOf(wish, made, child.pid ?? 0))
   } catch (error) {
     await leaveNetworks(wish, output)
-    store.remove(wish.name)
+    if (before === undefined) store.remove(wish.name)
+    else store.write(before)
     throw error
   }
   started()
   const status = await endOf(child)
+  if (!wish.remove) store.writeWish(wish.name, withNetworks(wish, attachmentsOf(wish, output)))
   await leaveNetworks(wish, output)
   const state = store.find(wish.name)
   if (wish.remove) store.remove(wish.name)
@@ -66,10 +70,12 @@ export async function keep(wish: RunWish, streams: Streams, output: Output, star
   return status
 }
 
-function reserve(store: ContainerStore, name: string): void {
+function reserve(store: ContainerStore, wish: RunWish): void {
+  const { name } = wish
   try {
     ensureDirectory(store.directoryOf('.'), 0o700)
     mkdirSync(store.directoryOf(name), { mode: 0o700 })
+    store.writeWish(name, wish)
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
     throw new CommandError(
@@ -199,6 +205,7 @@ function stateOf(wish: RunWish, made: Made, pid: number): ContainerState {
     pid,
     startTime: startTimeOf(pid),
     keeper: process.pid,
+    keeperStartTime: startTimeOf(process.pid),
     exitStatus: undefined
   }
 }
@@ -214,12 +221,17 @@ async function endOf(child: ChildProcess): Promise<number> {
   )
 }
 
+type Kept = Pick<RunWish, 'name' | 'place'>
+
 /** Every network that it is on by now: it may have been connected to more. */
-export async function leaveNetworks(wish: Pick<RunWish, 'name' | 'place'>, output: Output): Promise<void> {
-  const attached = runtimeAt(wish.place, output)
+function attachmentsOf(wish: Kept, output: Output): readonly CachedAttachment[] {
+  return runtimeAt(wish.place, output)
     .cache.list()
     .filter(one => one.containerId === wish.name)
-  for (const { network, ifName } of attached.toReversed()) {
+}
+
+export async function leaveNetworks(wish: Kept, output: Output): Promise<void> {
+  for (const { network, ifName } of attachmentsOf(wish, output).toReversed()) {
     try {
       await detachFrom(wish.place, network, { containerId: wish.name, netns: '', ifName }, output)
     } catch (error) {

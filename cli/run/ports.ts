@@ -14,28 +14,30 @@ export interface Port {
 const FORMS = 'as in 80, 8080:80, 127.0.0.1:8080:80, [::1]:8080:80, 8000-8003:80-83, 53:53/udp'
 const PROTOCOLS = ['tcp', 'udp', 'sctp']
 
-/** `[[ADDRESS:]HOSTPORT[-END]:]PORT[-END][/PROTOCOL]` @throws UsageError */
-export function parsePorts(text: string): readonly Port[] {
+/** `[[ADDRESS:]HOSTPORT[-END]:]PORT[-END][/PROTOCOL]` @param option that it is the value of @throws UsageError */
+export function parsePorts(text: string, option = 'publish'): readonly Port[] {
+  const about = `--${option} ${JSON.stringify(text)}`
   const match = /^(?:(?:(\[[^\]]*\]|[0-9.]+):)?([0-9]*(?:-[0-9]+)?):)?([0-9]+(?:-[0-9]+)?)(?:\/([a-z]+))?$/.exec(text)
-  if (match === null) throw wrong(text, `must be ${FORMS}`)
+  if (match === null) throw wrong(about, `must be ${FORMS}`)
   const [, address = '', hostText = '', containerText = '', protocol = 'tcp'] = match
   const hostIP = address.replace(/^\[(.*)\]$/, '$1')
-  if (hostIP !== '' && parseAddress(hostIP) === undefined) throw wrong(text, `${hostIP} is no address`)
-  if (!PROTOCOLS.includes(protocol)) throw wrong(text, `the protocol must be one of ${PROTOCOLS.join(', ')}`)
-  const inside = rangeOf(text, containerText)
-  const outside = hostText === '' ? inside.map(() => 0) : rangeOf(text, hostText)
-  if (outside.length !== inside.length) throw wrong(text, 'both ranges must have as many ports')
+  if (hostIP !== '' && parseAddress(hostIP) === undefined) throw wrong(about, `${hostIP} is no address`)
+  if (!PROTOCOLS.includes(protocol)) throw wrong(about, `the protocol must be one of ${PROTOCOLS.join(', ')}`)
+  const inside = rangeOf(about, containerText)
+  const outside = hostText === '' ? inside.map(() => 0) : rangeOf(about, hostText)
+  if (outside.length !== inside.length) throw wrong(about, 'both ranges must have as many ports')
   return inside.map((containerPort, i) => ({ hostIP, hostPort: outside[i] ?? 0, containerPort, protocol }))
 }
 
-function rangeOf(text: string, range: string): readonly number[] {
+function rangeOf(about: string, range: string): readonly number[] {
   const [first = 0, last = first] = range.split('-').map(Number)
-  if (first < 1 || last > 65535 || last < first) throw wrong(text, `${range} is no port, or no range of ports`)
+  if (first < 1 || last > 65535 || last < first) throw wrong(about, `${range} is no port, or no range of ports`)
   return Array.from({ length: last - first + 1 }, (_none, i) => first + i)
 }
 
-function wrong(text: string, why: string): UsageError {
-  return new UsageError(`read --publish ${JSON.stringify(text)}: ${why}`)
+/** @param about the option and its value */
+function wrong(about: string, why: string): UsageError {
+  return new UsageError(`read ${about}: ${why}`)
 }
 
 /** `0.0.0.0:8080->80/tcp` */

@@ -160,6 +160,50 @@ test('host, none, and what cannot be started', () => {
   })
 })
 
+test('started again, and restarted: as it was asked for, on the networks that it was on, also after a kill', () => {
+  withStage(stage => {
+    const { directory, run } = stage
+    const other = { type: 'bridge', bridge: 'br-two', stateDir: join(directory, 'state') }
+    const ipam = { type: 'host-local', dataDir: join(directory, 'ipam'), ranges: [[{ subnet: '10.98.0.0/24' }]] }
+    const conflist = { cniVersion: '1.1.0', name: 'two', plugins: [{ ...other, ipam }] }
+    writeFileSync(join(directory, 'net.d/two.conflist'), JSON.stringify(conflist))
+    const shown = 'printf "%s " $SECRET; hostname; read line; exit 3'
+    assert.is(
+      run('run', '-d', '-i', '--name', 'web', '-p', '8080:80', '-e', 'SECRET=hunter2', 'sh', '-c', shown).status,
+      0
+    )
+    const keeper = (): number => JSON.parse(readFileSync(join(directory, 'run/web/state.json'), 'utf8')).keeper
+    assert.not.match(readFileSync(`/proc/${String(keeper())}/cmdline`, 'utf8'), /hunter2/)
+    assert.is(run('start', 'web').stdout, 'web\n', 'of one that runs nothing is done')
+    assert.is(run('network connect', 'two', 'web').status, 0)
+    const field = (template: string): string => run('ps', '-a', '--format', template).stdout.trim()
+    assert.is(run('stop', 'web').status, 0)
+    assert.is(field('{{.State}}'), 'exited')
+    assert.is(run('start', 'web').stdout, 'web\n')
+    assert.is(field('{{.State}} {{.Networks}} {{.Ports}}'), 'running bridge two 0.0.0.0:8080->80/tcp')
+    assert.match(
+      run('exec', 'web', 'ip', '-4', '-o', 'addr').stdout,
+      /eth0 +inet 10\.99\.0\.[\s\S]*eth1 +inet 10\.98\.0\./
+    )
+    assert.is(run('network disconnect', 'two', 'web').status, 0)
+    const first = keeper()
+    assert.is(run('restart', '-t', '1', 'web').status, 0, 'of one that runs')
+    assert.ok(keeper() !== first)
+    assert.is(field('{{.State}} {{.Networks}}'), 'running bridge')
+    assert.is(readFileSync(join(directory, 'run/web/log'), 'utf8'), 'hunter2 web\n'.repeat(3))
+    process.kill(keeper(), 'SIGKILL')
+    assert.is(run('restart', '-t', '1', 'web').status, 0, 'of one whose keeper was killed')
+    assert.is(field('{{.State}}'), 'running')
+    assert.is(run('rm', '-f', 'web').status, 0)
+    // Killed before anything was known of it but its name.
+    mkdirSync(join(directory, 'run/torn'))
+    assert.match(run('start', 'torn').stderr, /start container "torn": how it was asked for is not known any more/)
+    assert.match(run('ps', '-a').stdout, /torn .* ended /)
+    assert.is(run('rm', 'torn').status, 0)
+    assert.equal(readdirSync(join(directory, 'run')), [])
+  })
+})
+
 test('what a killed keeper leaves is found by stop', () => {
   withStage(stage => {
     assert.is(stage.run('run', '-d', '--name', 'web', 'sleep', '600').status, 0)

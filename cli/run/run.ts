@@ -25,14 +25,17 @@ function planOf({ name, command, networks, ports }: RunWish): object {
   return { name, command, networks, ports }
 }
 
-/** Starts a process of its own that keeps the container, and waits until it says that the command runs. */
-async function detached(wish: RunWish): Promise<void> {
+/**
+ * Starts a process of its own that keeps the container, and waits until it says that the command runs. What is wished goes to
+ * its standard input: everybody may read a command line, and the environment that is asked for may hold a password.
+ */
+export async function detached(wish: RunWish): Promise<void> {
   const self = isSea() ? [] : ['--no-warnings', process.argv[1] ?? '']
-  const child = spawn(process.execPath, [...self, '__keep', JSON.stringify(wish)], {
-    detached: true,
-    stdio: ['ignore', 'pipe', 'ignore']
-  })
+  const child = spawn(process.execPath, [...self, '__keep'], { detached: true, stdio: ['pipe', 'pipe', 'ignore'] })
   child.unref()
+  // One that ended before it has read says why, or nothing.
+  child.stdin.on('error', () => undefined)
+  child.stdin.end(JSON.stringify(wish))
   const said = (await text(child.stdout)).trim()
   if (said === STARTED) return
   const [message = '', advice = ''] = said.split('\n  what to do: ')
@@ -42,8 +45,8 @@ async function detached(wish: RunWish): Promise<void> {
 const STARTED = 'started'
 
 /** The process that keeps a container whose command goes on in the background. Its first words are for who started it. */
-export async function keepInBackground(argv: readonly string[], output: Output): Promise<number> {
-  const wish: RunWish = JSON.parse(argv[0] ?? '')
+export async function keepInBackground(output: Output): Promise<number> {
+  const wish: RunWish = JSON.parse(await text(process.stdin))
   try {
     return await keep(wish, 'log', output, () => {
       output.out(STARTED)

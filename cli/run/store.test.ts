@@ -8,7 +8,14 @@ import { type ContainerState, ContainerStore } from './store.ts'
 const test = suite('cli/run/store')
 
 function stateOf(name: string): ContainerState {
-  const times = { created: '2026-11-27T08:00:00.000Z', pid: 0, startTime: '', keeper: 0, exitStatus: undefined }
+  const times = {
+    created: '2026-11-27T08:00:00.000Z',
+    pid: 0,
+    startTime: '',
+    keeper: 0,
+    keeperStartTime: '',
+    exitStatus: undefined
+  }
   return { name, command: ['sleep', '1'], networks: [], addresses: [], ports: [], ...times }
 }
 

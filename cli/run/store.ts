@@ -1,4 +1,4 @@
-/** What is known of the containers that `patchbay run` started: a directory each, with `state.json` and `log`. */
+/** What is known of the containers that `patchbay run` started: a directory each, with `state.json`, `wish.json` and `log`. */
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { FORMAT, FormatError, refuseNewer } from '../../lib/config/format.ts'
@@ -21,6 +21,8 @@ export interface ContainerState {
   readonly startTime: string
   /** The patchbay that waits for its end. */
   readonly keeper: number
+  /** When that was started, as `startTime`. */
+  readonly keeperStartTime: string
   /** Undefined until it has ended. */
   readonly exitStatus: number | undefined
 }
@@ -42,21 +44,40 @@ export class ContainerStore {
 
   write(state: ContainerState): void {
     ensureDirectory(this.directoryOf(state.name), 0o700)
-    writeAtomic(
-      join(this.directoryOf(state.name), 'state.json'),
-      `${JSON.stringify({ ...state, format: FORMAT })}\n`,
-      0o600,
-      false
-    )
+    this.#write(state.name, 'state.json', state)
   }
 
   has(name: string): boolean {
     return existsSync(this.directoryOf(name))
   }
 
-  /** @returns undefined when there is none, or its file is torn @throws {FormatError} */
+  /**
+   * What of nothing can be told but its name was killed while it was being made, or has a torn file: it has ended.
+   *
+   * @returns undefined when there is none @throws {FormatError}
+   */
   find(name: string): ContainerState | undefined {
-    const path = join(this.directoryOf(name), 'state.json')
+    const state = this.#read<ContainerState>(name, 'state.json')
+    return state ?? (this.has(name) ? remainsOf(name) : undefined)
+  }
+
+  /** What the next start goes by; the environment is in it. */
+  writeWish(name: string, wish: object): void {
+    this.#write(name, 'wish.json', wish)
+  }
+
+  /** As it was written. @throws {FormatError} */
+  wishOf<Wish>(name: string): Wish | undefined {
+    return this.#read<Wish>(name, 'wish.json')
+  }
+
+  #write(name: string, file: string, content: object): void {
+    const text = `${JSON.stringify({ ...content, format: FORMAT })}\n`
+    writeAtomic(join(this.directoryOf(name), file), text, 0o600, false)
+  }
+
+  #read<Content>(name: string, file: string): Content | undefined {
+    const path = join(this.directoryOf(name), file)
     const text = readText(path)
     if (text === undefined) return undefined
     try {
@@ -89,9 +110,31 @@ export class ContainerStore {
   }
 }
 
+function remainsOf(name: string): ContainerState {
+  return {
+    name,
+    command: [],
+    created: new Date(0).toISOString(),
+    networks: [],
+    addresses: [],
+    ports: [],
+    pid: 0,
+    startTime: '',
+    keeper: 0,
+    keeperStartTime: '',
+    exitStatus: undefined
+  }
+}
+
 /** Whether its first process is there still. One that had ended before its start time could be read has none. */
 export function isRunning(state: ContainerState): boolean {
   return state.pid > 0 && state.startTime !== '' && startTimeOf(state.pid) === state.startTime
+}
+
+/** Whether the process that waits for its end, and then takes it off its networks, is there still. */
+export function isKept(state: ContainerState): boolean {
+  if (state.exitStatus !== undefined || state.keeper === 0) return false
+  return startTimeOf(state.keeper) === state.keeperStartTime
 }
 
 /** '' when there is no such process, or only its remains. @source man 5 proc_pid_stat, fields 3 and 22 */

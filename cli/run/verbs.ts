@@ -13,10 +13,10 @@ import { runtimeAt } from '../place.ts'
 import { leaveNetworks, notStarted } from './keep.ts'
 import { hostText } from './ports.ts'
 import { portsOf } from './publish.ts'
-import { type ContainerState, ContainerStore, isRunning } from './store.ts'
+import { type ContainerState, ContainerStore, isKept, isRunning } from './store.ts'
 
 /** A container by its name, or the beginning of one. @throws CommandError, UsageError */
-function stateNamed(store: ContainerStore, word: string): ContainerState {
+export function stateNamed(store: ContainerStore, word: string): ContainerState {
   const exact = store.find(word)
   if (exact !== undefined) return exact
   const all = store.list()
@@ -138,11 +138,17 @@ function signalOf(text: string): number {
   )
 }
 
+/** How long it has to end by itself. @throws UsageError */
+export function secondsOf(call: Call): number {
+  const seconds = Number(call.text('time') ?? '10')
+  if (!(seconds >= 0 && seconds <= 86_400)) throw new UsageError('read --time: must be a number of seconds')
+  return seconds
+}
+
 /** `stop CONTAINER…` */
 export async function stop(call: Call): Promise<number> {
   const store = new ContainerStore(call.runDir)
-  const seconds = Number(call.text('time') ?? '10')
-  if (!(seconds >= 0 && seconds <= 86_400)) throw new UsageError('read --time: must be a number of seconds')
+  const seconds = secondsOf(call)
   return each(call, 'stopped', async word => {
     const state = stateNamed(store, word)
     if (!call.has('dry-run')) await end(call, store, state, seconds)
@@ -166,7 +172,7 @@ export async function remove(call: Call): Promise<number> {
 }
 
 /** Goes on after a failure, and fails in the end. */
-async function each(call: Call, what: string, work: (word: string) => Promise<string>): Promise<number> {
+export async function each(call: Call, what: string, work: (word: string) => Promise<string>): Promise<number> {
   const done: string[] = []
   for (const word of call.words) {
     try {
@@ -182,27 +188,16 @@ async function each(call: Call, what: string, work: (word: string) => Promise<st
 }
 
 /** Ends its first process, by force after some seconds, and waits until what keeps it has taken its networks down. */
-async function end(call: Call, store: ContainerStore, state: ContainerState, seconds: number): Promise<void> {
+export async function end(call: Call, store: ContainerStore, state: ContainerState, seconds: number): Promise<void> {
   if (isRunning(state)) process.kill(state.pid, seconds > 0 ? 'SIGTERM' : 'SIGKILL')
   const deadline = Date.now() + seconds * 1000
   while (isRunning(state)) {
     if (seconds > 0 && Date.now() > deadline) process.kill(state.pid, 'SIGKILL')
     await pause(20)
   }
-  while (isKept(store, state)) await pause(20)
+  for (let now = store.find(state.name); now !== undefined && isKept(now); now = store.find(state.name)) await pause(20)
   // Nothing is left to do but after a kill of what kept it.
   await leaveNetworks({ name: state.name, place: call.place }, call.output)
-}
-
-function isKept(store: ContainerStore, state: ContainerState): boolean {
-  const now = store.find(state.name)
-  if (now === undefined || now.exitStatus !== undefined) return false
-  try {
-    process.kill(state.keeper, 0)
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** `port CONTAINER [PORT[/PROTOCOL]]`, of any container, whichever runtime has attached it. */

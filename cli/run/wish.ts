@@ -1,7 +1,9 @@
 /** What `patchbay run` was asked for, as it goes from the command to the process that keeps the container. */
 import { randomBytes } from 'node:crypto'
 import { isName } from '../../lib/attachment.ts'
+import { memberOf } from '../../lib/config/json.ts'
 import { parseAddress } from '../../lib/ip/address.ts'
+import type { CachedAttachment } from '../../lib/runtime/cache.ts'
 import type { Call } from '../call.ts'
 import { readEndpoint } from '../endpoint.ts'
 import { checkedName } from '../names.ts'
@@ -32,6 +34,8 @@ export interface RunWish {
   readonly interactive: boolean
   /** Nothing is kept of it when it has ended. */
   readonly remove: boolean
+  /** It was there before, and has ended. */
+  readonly again: boolean
   readonly place: Place
   readonly runDir: string
 }
@@ -75,9 +79,30 @@ export function wishOf(call: Call): RunWish {
     workdir: call.text('workdir') ?? process.cwd(),
     interactive: call.has('interactive'),
     remove: call.has('rm'),
+    again: false,
     place: call.place,
     runDir: call.runDir
   }
+}
+
+/** The networks that it is on are those that the next start joins, whether `run` or `network connect` has joined them. */
+export function withNetworks(wish: RunWish, attached: readonly CachedAttachment[]): RunWish {
+  if (wish.mode.kind !== 'networks' || attached.length === 0) return wish
+  const { wishes } = wish.mode
+  const isOn = (name: string): boolean => attached.some(one => one.network === name)
+  const more = attached.filter(one => !wishes.some(own => own.name === one.network)).map(connected)
+  return withMode(wish, [...wishes.filter(one => isOn(one.name)), ...more])
+}
+
+function withMode(wish: RunWish, wishes: readonly NetworkWish[]): RunWish {
+  return { ...wish, mode: { kind: 'networks', wishes }, networks: wishes.map(one => one.name) }
+}
+
+/** Its address is the pool's to choose again, as with Docker; what it is called there stays. */
+function connected({ network, ifName, capabilityArgs }: CachedAttachment): NetworkWish {
+  const aliases = capabilityArgs === undefined ? undefined : memberOf(capabilityArgs, 'aliases')
+  const texts = aliases?.items.map(one => one.text) ?? []
+  return { name: network, ifName, addresses: [], mac: undefined, aliases: texts, gatewayPriority: 0 }
 }
 
 /** As written; '' where it is not given. @throws UsageError for what is no name of a host */
@@ -133,11 +158,11 @@ function checkedServer(text: string): string {
 
 /** -P: what --expose names, each on a port of the host that is free. */
 function publishedPorts(call: Call): readonly Port[] {
-  const exposed = call.texts('expose').flatMap(parsePorts)
+  const exposed = call.texts('expose').flatMap(text => parsePorts(text))
   if (exposed.some(port => port.hostPort !== 0)) {
     throw new UsageError('read --expose: must be a port of the container alone, as in 80 or 53/udp')
   }
-  return [...call.texts('publish').flatMap(parsePorts), ...(call.has('publish-all') ? exposed : [])]
+  return [...call.texts('publish').flatMap(text => parsePorts(text)), ...(call.has('publish-all') ? exposed : [])]
 }
 
 function splitEnv(text: string): readonly [string, string] {

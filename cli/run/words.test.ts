@@ -17,6 +17,7 @@ const ENDED: ContainerState = {
   pid: 0,
   startTime: '',
   keeper: 0,
+  keeperStartTime: '',
   exitStatus: undefined
 }
 

@@ -56,13 +56,15 @@ export async function update(call: Call): Promise<number> {
   const name = call.word(0)
   if (call.has('publish') && call.has('no-publish'))
     throw new UsageError(`update service ${JSON.stringify(name)}: --publish and --no-publish exclude each other`)
-  if (!['alias', 'publish', 'no-publish', 'sticky'].some(one => call.has(one)))
+  if (!['alias', 'publish', 'no-publish', 'publish-add', 'publish-rm', 'sticky'].some(one => call.has(one)))
     throw new UsageError(`update service ${JSON.stringify(name)}: nothing to change is given`)
   return change(call, 'service-update', {
     name,
     alias: call.text('alias'),
     sticky: stickyOf(call),
-    publish: call.has('no-publish') ? [] : publishedOf(call)
+    publish: call.has('no-publish') ? [] : publishedOf(call),
+    publishAdd: publishedOf(call, 'publish-add'),
+    publishRemove: targetsOf(call)
   })
 }
 
@@ -109,18 +111,25 @@ function shortForm(text: string): string {
     return `${published}:${target}/${protocol}`
   const why =
     mode === 'ingress' ? 'published and target are needed, and protocol may be given' : 'every host publishes it'
-  throw new UsageError(`read --publish ${JSON.stringify(text)}: ${why}`, 'as in published=8001,target=80,protocol=udp')
+  throw new UsageError(`read the port ${JSON.stringify(text)}: ${why}`, 'as in published=8001,target=80,protocol=udp')
 }
 
 /** @throws UsageError */
-function publishedOf(call: Call): readonly Plain[] | undefined {
-  const ports = call.texts('publish').flatMap(text => {
-    const parsed = parsePorts(shortForm(text))
+function publishedOf(call: Call, option = 'publish'): readonly Plain[] | undefined {
+  const ports = call.texts(option).flatMap(text => {
+    const parsed = parsePorts(shortForm(text), option)
     const strange = parsed.find(one => one.hostIP !== '' || one.hostPort === 0)
     if (strange === undefined) return parsed
     const why = strange.hostIP === '' ? 'the port of the hosts is missing' : 'it is every address of every host'
-    throw new UsageError(`read --publish ${JSON.stringify(text)}: ${why}`, 'as in 8001:80, 53:53/udp')
+    throw new UsageError(`read --${option} ${JSON.stringify(text)}: ${why}`, 'as in 8001:80, 53:53/udp')
   })
   if (ports.length === 0) return undefined
   return ports.map(({ hostPort, containerPort, protocol }) => ({ port: hostPort, target: containerPort, protocol }))
+}
+
+/** As Docker has it: the members' port, `80` or `53/udp`, alone or as it was published. */
+function targetsOf(call: Call): readonly Plain[] | undefined {
+  const targets = call.texts('publish-rm').flatMap(text => parsePorts(shortForm(text), 'publish-rm'))
+  if (targets.length === 0) return undefined
+  return targets.map(({ containerPort, protocol }) => ({ target: containerPort, protocol }))
 }

@@ -99,13 +99,20 @@ export const SERVICE_COMMANDS: readonly CommandSpec[] = [
       { flags: '--alias NAME', summary: 'what the members are called' },
       { ...PUBLISH, summary: 'the ports of every host: all of them' },
       { flags: '--no-publish', summary: 'no port of the hosts' },
+      { flags: '--publish-add PORT:TARGET', summary: 'one more port of every host', isMany: true },
+      {
+        flags: '--publish-rm TARGET',
+        summary: 'no port of the hosts for this one of the members: 80, 53/udp',
+        isMany: true
+      },
       STICKY,
       DRY_RUN,
       JSON_OUT,
       AGENT_SOCKET
     ],
     examples: [
-      { line: 'patchbay service update web --alias web-v2', effect: 'from one generation of containers to the next' }
+      { line: 'patchbay service update web --alias web-v2', effect: 'from one generation of containers to the next' },
+      { line: 'patchbay service update web --publish-rm 80 --publish-add 8002:80', effect: 'at another port' }
     ],
     run: async call => (await import('./change.ts')).update(call)
   },

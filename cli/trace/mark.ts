@@ -16,7 +16,14 @@ import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL } from '../../lib/netlink/messag
 import { encodeChain, NF_ACCEPT, NF_INET_LOCAL_OUT, NF_INET_PRE_ROUTING } from '../../lib/netlink/nf/chain.ts'
 import type { Expression } from '../../lib/netlink/nf/expression.ts'
 import {
+  decodeNetdevChain,
+  encodeNetdevChain,
+  NETDEV_HOOKS,
+  NFPROTO_NETDEV
+} from '../../lib/netlink/nf/netdev-chain.ts'
+import {
   NFT_MSG_DELTABLE,
+  NFT_MSG_GETCHAIN,
   NFT_MSG_GETTABLE,
   NFT_MSG_NEWCHAIN,
   NFT_MSG_NEWRULE,
@@ -58,8 +65,11 @@ export class Mark {
     this.#conn = connectToKernel(NETLINK_NETFILTER, namespaceFd)
     try {
       const rules = traceRules(probe)
-      this.#add(probe.source.family === 4 ? NFPROTO_IPV4 : NFPROTO_IPV6, rules)
-      this.#addForBridges([...rules, ...questionRules(probe)])
+      const family = probe.source.family === 4 ? NFPROTO_IPV4 : NFPROTO_IPV6
+      this.#add(family, chainsOf(family), rules)
+      const withQuestions = [...rules, ...questionRules(probe)]
+      this.#addWherePossible(NFPROTO_BRIDGE, chainsOf(NFPROTO_BRIDGE), withQuestions)
+      this.#addWherePossible(NFPROTO_NETDEV, netdevChains(this.#conn), withQuestions)
     } catch (error) {
       this.close()
       throw error
@@ -72,34 +82,73 @@ export class Mark {
     this.#conn.close()
   }
 
-  /** Kernels may lack the family. */
-  #addForBridges(rules: readonly (readonly Expression[])[]): void {
+  /** Kernels may lack the family, and devices go. */
+  #addWherePossible(family: number, chains: readonly OwnChain[], rules: readonly (readonly Expression[])[]): void {
     try {
-      this.#add(NFPROTO_BRIDGE, rules)
+      if (chains.length > 0) this.#add(family, chains, rules)
     } catch (error) {
       if (errnoOf(error) === '') throw error
     }
   }
 
-  #add(family: number, rules: readonly (readonly Expression[])[]): void {
-    const owned = this.#conn.transact(commands(family, rules, NFT_TABLE_F_OWNER), undefined)
+  #add(family: number, chains: readonly OwnChain[], rules: readonly (readonly Expression[])[]): void {
+    const owned = this.#conn.transact(commands(family, chains, rules, NFT_TABLE_F_OWNER), undefined)
     if (owned === undefined) return
-    const plain = this.#conn.transact(commands(family, rules, 0), undefined)
+    const plain = this.#conn.transact(commands(family, chains, rules, 0), undefined)
     if (plain === undefined) this.#left.push(family)
     else throw new KernelError('add', `table ${ownTable()}`, plain.errno, plain.explanation)
   }
+}
+
+interface OwnChain {
+  readonly name: string
+  /** NEWCHAIN's. */
+  readonly payload: Uint8Array
+}
+
+function chainsOf(family: number): readonly OwnChain[] {
+  const table = ownTable()
+  return Object.entries(HOOKS).map(([name, number]) => {
+    const hook = { type: 'filter', number, priority: PRIORITY, policy: NF_ACCEPT }
+    return { name, payload: encodeChain({ family, table, name, hook, use: 0 }) }
+  })
+}
+
+/** Where somebody else has a chain of family netdev: what it does with a packet comes before all that the others see, or after. */
+function netdevChains(conn: Conn): readonly OwnChain[] {
+  const name = encodeTableName(NFPROTO_NETDEV, '')
+  const others = dumpOrNone(conn, 'chains', NFT_MSG_GETCHAIN, name)
+    .map(payload => decodeNetdevChain(payload))
+    .filter(one => !isOwnTable(one.table))
+  return NETDEV_HOOKS.flatMap((hook, number) => {
+    const devices = [...new Set(others.filter(one => one.hook === number).flatMap(one => one.devices))]
+    const chain = {
+      family: NFPROTO_NETDEV,
+      table: ownTable(),
+      type: 'filter',
+      hook: number,
+      priority: PRIORITY,
+      devices
+    }
+    return devices.length === 0 ? [] : [{ name: hook, payload: encodeNetdevChain({ ...chain, name: hook }) }]
+  })
 }
 
 function ownTable(): string {
   return PREFIX + String(process.pid)
 }
 
-function commands(family: number, rules: readonly (readonly Expression[])[], flags: number): readonly Request[] {
+function commands(
+  family: number,
+  chains: readonly OwnChain[],
+  rules: readonly (readonly Expression[])[],
+  flags: number
+): readonly Request[] {
   const table = ownTable()
-  const chains = Object.entries(HOOKS).flatMap(([name, number]) => {
-    const hook = { type: 'filter', number, priority: PRIORITY, policy: NF_ACCEPT }
-    return [
-      command(NFT_MSG_NEWCHAIN, NLM_F_CREATE, encodeChain({ family, table, name, hook, use: 0 })),
+  return [
+    command(NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, encodeTable({ family, name: table, flags, use: 0 })),
+    ...chains.flatMap(({ name, payload }) => [
+      command(NFT_MSG_NEWCHAIN, NLM_F_CREATE, payload),
       ...rules.map(expressions =>
         command(
           NFT_MSG_NEWRULE,
@@ -107,11 +156,7 @@ function commands(family: number, rules: readonly (readonly Expression[])[], fla
           encodeRule({ family, table, chain: name, handle: 0, expressions, comment: COMMENT })
         )
       )
-    ]
-  })
-  return [
-    command(NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, encodeTable({ family, name: table, flags, use: 0 })),
-    ...chains
+    ])
   ]
 }
 
@@ -136,15 +181,21 @@ interface Leftover {
 export function leftovers(namespaceFd: number): readonly Leftover[] {
   const conn = connectToKernel(NETLINK_NETFILTER, namespaceFd)
   try {
-    return conn
-      .dump('list', 'tables', nfType(NFNL_SUBSYS_NFTABLES, NFT_MSG_GETTABLE), encodeTableName(NFPROTO_UNSPEC, ''))
+    return dumpOrNone(conn, 'tables', NFT_MSG_GETTABLE, encodeTableName(NFPROTO_UNSPEC, ''))
       .map(payload => decodeTable(payload))
       .filter(({ name }) => isOwnTable(name) && !isAlive(name.slice(PREFIX.length)))
+  } finally {
+    conn.close()
+  }
+}
+
+/** None where the kernel has no such thing, or does not say. */
+function dumpOrNone(conn: Conn, object: string, message: number, payload: Uint8Array): readonly Uint8Array[] {
+  try {
+    return conn.dump('list', object, nfType(NFNL_SUBSYS_NFTABLES, message), payload)
   } catch (error) {
     if (errnoOf(error) === '') throw error
     return []
-  } finally {
-    conn.close()
   }
 }
 

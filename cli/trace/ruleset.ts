@@ -2,6 +2,7 @@
 import { connectToKernel } from '../../lib/net/kernel-net.ts'
 import type { Conn } from '../../lib/netlink/conn.ts'
 import { decodeChain } from '../../lib/netlink/nf/chain.ts'
+import { NETDEV_HOOKS, NFPROTO_NETDEV } from '../../lib/netlink/nf/netdev-chain.ts'
 import { NFT_MSG_GETCHAIN, NFT_MSG_GETRULE } from '../../lib/netlink/nf/nf-tables.ts'
 import { NFNL_SUBSYS_NFTABLES, nfType } from '../../lib/netlink/nf/nfnetlink.ts'
 import { decodeRule, encodeRuleName } from '../../lib/netlink/nf/rule.ts'
@@ -31,6 +32,7 @@ export interface RuleWords {
 
 const FAMILIES: Readonly<Record<number, string>> = { 1: 'inet', 2: 'ip', 5: 'netdev', 7: 'bridge', 10: 'ip6' }
 const HOOKS = ['prerouting', 'input', 'forward', 'output', 'postrouting']
+const hooksOf = (family: number): readonly string[] => (family === NFPROTO_NETDEV ? NETDEV_HOOKS : HOOKS)
 const IPTABLES_TABLES = ['filter', 'nat', 'mangle', 'raw', 'security']
 const IPTABLES_CHAINS = /^(?:PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING)$/
 
@@ -60,7 +62,7 @@ export class Ruleset {
       dialect,
       table: `${FAMILIES[trace.family] ?? String(trace.family)} ${trace.table}`,
       chain: trace.chain,
-      hook: chain?.hook === undefined ? '' : (HOOKS[chain.hook.number] ?? ''),
+      hook: chain?.hook === undefined ? '' : (hooksOf(trace.family)[chain.hook.number] ?? ''),
       text: trace.type === 'policy' ? `policy ${trace.policy ?? ''}` : this.#text(trace, family, dialect),
       who,
       remedy

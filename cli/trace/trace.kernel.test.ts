@@ -103,6 +103,36 @@ const WAYS: readonly BrokenWay[] = [
     mends: site => site.sh(site.box(1), 'iptables-legacy -F INPUT')
   },
   {
+    name: 'a chain at the device drops what comes in, before all others',
+    trace: ['c1', 'c2'],
+    breaks: site =>
+      nft(
+        site,
+        site.host,
+        'add table netdev early',
+        'add chain netdev early in { type filter hook ingress device "vred" priority 0; }',
+        'add rule netdev early in ip daddr 10.77.0.3 drop'
+      ),
+    says: /^fails: dropped by a rule of chain in \(table netdev early\) in the host$/m,
+    shows: /^ {4}seen: hook ingress: meta protocol ip ip daddr 10\.77\.0\.3 drop$/m,
+    mends: site => nft(site, site.host, 'delete table netdev early')
+  },
+  {
+    name: 'a chain at the device drops what leaves by it, after all others: the answer',
+    trace: ['c1', 'c2'],
+    breaks: site =>
+      nft(
+        site,
+        site.box(1),
+        'add table netdev late',
+        'add chain netdev late out { type filter hook egress devices = { eth0, lo } priority 0; }',
+        'add rule netdev late out ip protocol icmp drop'
+      ),
+    says: /^fails: the answer was dropped by a rule of chain out \(table netdev late\) in c2$/m,
+    shows: /^ {4}seen: hook egress: meta protocol ip ip protocol icmp drop$/m,
+    mends: site => nft(site, site.box(1), 'delete table netdev late')
+  },
+  {
     name: 'a rule of iptables drops a port',
     trace: ['c1', 'c2:80'],
     breaks: site => {

@@ -58,11 +58,7 @@ function neverLeft(journey: Journey, namespace: NamespaceView): Outcome {
   const { destination } = journey.probe
   return (
     waiting(journey, namespace, destination) ??
-    lost(
-      `it never left ${nameOf(namespace)}`,
-      [],
-      'look for rules there that the kernel does not tell of: family netdev, tc, eBPF'
-    )
+    lost(`it never left ${nameOf(namespace)}`, [], 'look for what the kernel does not tell of there: tc, eBPF')
   )
 }
 
@@ -180,7 +176,7 @@ function unknown({ namespace, link }: Sighting): Outcome {
   return lost(
     `it came in by ${link.name} of ${nameOf(namespace)}, and left by nothing`,
     [],
-    'look for rules that the kernel does not tell of: family netdev, tc, eBPF; and at nstat -az'
+    'look for what the kernel does not tell of: tc, eBPF; and at nstat -az'
   )
 }
 

@@ -1,5 +1,6 @@
 /** Outcomes that somebody says: the answer, a refusal, a rule that drops, an error on the way. */
 import { formatAddress } from '../../lib/ip/address.ts'
+import { NETDEV_HOOKS } from '../../lib/netlink/nf/netdev-chain.ts'
 import type { NamespaceView } from '../../lib/view/model.ts'
 import { visible } from '../../lib/view/visible.ts'
 import { makerOf } from '../doctor/makers.ts'
@@ -27,6 +28,9 @@ function outside({ entry, probe }: Journey): readonly string[] {
   return entry === undefined ? [] : [`the answer goes to ${formatAddress(probe.source)} by ${entry.name}`]
 }
 
+/** What is dropped there, no tool that looks after forwarding can be told to let through. */
+const ITS_OWN_HOOKS: readonly string[] = ['input', ...NETDEV_HOOKS]
+
 /** A rule or a policy ended it. */
 export function dropped(journey: Journey, step: Judged): Outcome {
   const rule = journey.words(step)
@@ -45,7 +49,8 @@ export function dropped(journey: Journey, step: Judged): Outcome {
     [
       `${rule.hook === '' ? '' : `hook ${rule.hook}: `}${rule.text === '' ? `rule ${String(step.trace.handle)}` : rule.text}`
     ],
-    ownRemedy(table) ?? (namespace.isHost && rule.hook !== 'input' ? rule.remedy : 'accept it there, before that')
+    ownRemedy(table) ??
+      (namespace.isHost && !ITS_OWN_HOOKS.includes(rule.hook) ? rule.remedy : 'accept it there, before that')
   )
 }
 

@@ -33,6 +33,8 @@ interface Crowd {
   readonly line: (index: number) => string
   readonly lastLine?: string
   readonly kind?: string
+  /** What so many lines of `bridge fdb show` have in them while a container is there. */
+  readonly forwarded?: string
 }
 
 const CROWDS: readonly Crowd[] = [
@@ -69,16 +71,19 @@ const CROWDS: readonly Crowd[] = [
     needs: ['vxlan', 'host-local'],
     reader: ['true'],
     line: () => '',
-    kind: 'vxlan'
+    kind: 'vxlan',
+    forwarded: 'dev vx42 dst 198.18.'
   }
 ]
 
-function among({ group, title, plugin, needs, reader, line, lastLine, kind }: Crowd, count: number): Scenario {
+function among(crowd: Crowd, count: number): Scenario {
+  const { group, title, plugin, needs, reader, line, lastLine, kind, forwarded } = crowd
   const prepare = (stage: Stage) => {
     const chain = new Chain(stage.contestant.dir, { ...OPTIONS, plugins: [plugin(stage, count)] })
     const attachment = attachmentOf(stage)
     // What the first container brings about, such as the bridge, is no part of what is measured.
     chain.add(attachment)
+    if (forwarded !== undefined) expectForwarded(forwarded, count)
     chain.del(attachment)
     const file = `${SCRATCH}/${stage.id}-${group}`
     writeFileSync(file, linesOf(count, line) + (lastLine ?? ''))
@@ -97,6 +102,11 @@ function among({ group, title, plugin, needs, reader, line, lastLine, kind }: Cr
     slow: count > 100,
     ...more
   }
+}
+
+function expectForwarded(text: string, count: number): void {
+  const seen = command('bridge', 'fdb', 'show').split(text).length - 1
+  if (seen !== count) throw new ChainFailure(`ADD: ${seen} entries with ${JSON.stringify(text)} instead of ${count}`)
 }
 
 /** So many calls run at once while nobody measures. */
@@ -121,12 +131,24 @@ function garbage(count: number): Scenario {
       const call = collector.call(0, 'GC', nobody, undefined)
       const { amount, status } = run(call)
       if (status !== 0) throw new ChainFailure(`GC: exit ${status}: ${outputOf(call)}`)
+      const left = command('ip', '-o', 'link', 'show', 'master', 'cni0').split('\n').length - 1
+      if (left > 0) throw new ChainFailure(`GC left ${left} interfaces`)
       return { GC: amount }
     }
   }
   const title = `bridge + host-local, GC of ${count} attachments`
-  const rest = { needs: BRIDGE_NEEDS, prepare, counted: false, slow: true, onlyNative: true }
-  return { id: `gc-${count}`, title, group: 'gc', ...rest }
+  return {
+    id: `gc-${count}`,
+    title,
+    group: 'gc',
+    needs: BRIDGE_NEEDS,
+    prepare,
+    counted: false,
+    slow: true,
+    ...(count > 100 ? { fewRuns: 2 } : {}),
+    onlyFor: 'native',
+    whyOnly: 'has no GC, or takes minutes'
+  }
 }
 
 /** A container's interfaces have names of their own, and so each call a file of its own. */

@@ -14,15 +14,15 @@ const COMPILERS = ['cc', 'gcc', 'clang', 'clang-19']
 /** Statically where the C library can be: that start is the shorter one. */
 const LINKING: readonly (readonly string[])[] = [['-static'], []]
 
-/** Scenarios of a bridge without anything else, alone and among others. */
+/** A start with nothing to do, and a bridge without anything else, alone and among others. */
 function isItsOwn(id: string): boolean {
-  return id === 'bridge' || /^(?:parallel|ports|routes)-/.test(id)
+  return id === 'bare' || id === 'bridge' || /^(?:parallel|ports|routes)-/.test(id)
 }
 
 /**
  * Compiles it.
  *
- * @param folder gets a `bridge`, and a `host-local` that is never started
+ * @param folder gets a `bridge`, and a `host-local` that is only started with nothing to do
  * @returns undefined where no C compiler is
  */
 export function makeFloor(folder: string): Contestant | undefined {

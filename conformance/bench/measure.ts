@@ -51,6 +51,11 @@ export function timedCall(
   return { label, program: prepare(path, args, env, [stdin, stdout, stderr]), env, stdin, stdout, stderr, outputPath }
 }
 
+/** The Node that runs this, with an empty program. */
+export function bareNodeCall(): TimedCall {
+  return timedCall('node', [process.execPath, '-e', '0'], { PATH: '/usr/bin:/bin', NODE_NO_WARNINGS: '1' }, '')
+}
+
 export function closeCall(call: TimedCall): void {
   closeSync(call.stdin)
   closeSync(call.stdout)

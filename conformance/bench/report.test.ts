@@ -127,7 +127,33 @@ test('jsonReport: what is read back gives the same documents', () => {
 test('textReport and shortMarkdown: a report of one scenario does not fail', () => {
   const one = { ...REPORT, results: REPORT.results.slice(0, 1), paths: [], memory: {} }
   assert.ok(textReport(one).includes('title of bridge'))
-  assert.match(shortMarkdown(one), /\n\| title of bridge \| ADD \| [0-9.]+ \| [0-9.]+ \| [0-9.]+ \|$/)
+  assert.match(shortMarkdown(one), /\n\| title of bridge \| ADD \| [0-9.]+ \| [0-9.]+ \| [0-9.]+ \| 2.73 M \|$/)
+})
+
+test('shortMarkdown: the floor has a column where it took part, and nobody else misses it', () => {
+  const [bridge, ...others] = REPORT.results
+  assert.ok(bridge)
+  const withFloor = { ...bridge, contestants: { ...bridge.contestants, floor: timed({ ADD: 1.5 }) } }
+  const text = shortMarkdown({ ...REPORT, results: [withFloor, ...others] })
+  assert.is(
+    rowOf(text, '| scenario'),
+    '| scenario | call | reference ms | native ms | ratio | floor ms | native instructions |'
+  )
+  assert.is(rowOf(text, '| title of bridge'), '| title of bridge | ADD | 10.1 | 3.00 | 0.30 | 1.50 | 2.73 M |')
+  assert.is(rowOf(text, '| title of leases'), '| title of leases-10000 | ADD | 150 | 2.00 | 0.01 | - | 2.73 M |')
+})
+
+test('targets: a ratio, or a time below which there is none; what Node takes is no part of the engine', () => {
+  const again = (own: number) =>
+    scenario('bridge', 'plugins', { reference: timed({ 'DEL again': 5 }), native: timed({ 'DEL again': own }) })
+  const start = scenario('node-start', 'start', { node: timed({ 'bare Node': 23, 'bridge ADD': 30.5 }) })
+  const lineOf = (own: number, words: string): string =>
+    verdicts({ ...REPORT, results: [again(own), start] }).find(line => line.includes(words)) ?? ''
+  const bound = "DEL again: 0.300 x the reference's, 1.50 ms (at most 0.08, or 0.8 ms)"
+  assert.is(lineOf(1.5, 'again'), `MISSED native: bridge ${bound}`)
+  assert.match(lineOf(0.79, 'again'), /^met /)
+  assert.match(lineOf(0.39, 'again'), /^met /)
+  assert.match(lineOf(1, 'bridge ADD 30.5 ms - bare Node 23.0 ms'), /^met .* = 7\.50 ms of its own \(at most 8\)$/)
 })
 
 test('plots: only what has two points, with units', () => {

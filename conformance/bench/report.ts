@@ -6,7 +6,9 @@ import {
   callTable,
   GROWTH_GROUPS,
   growthTable,
+  measured,
   memoryTable,
+  millions,
   milliseconds,
   pathTable,
   sampleIn,
@@ -19,10 +21,12 @@ import {
   ABSOLUTE_TARGETS,
   COMMAND_OWN_WORK_MS,
   INNER_TARGETS,
+  isMet,
   NATIVE_FILE_MIB,
   NATIVE_PEAK_MIB,
-  NODE_OWN_WORK_MS,
-  PATH_TARGETS
+  NODE_OWN_WORK,
+  PATH_TARGETS,
+  TARGETS
 } from './targets.ts'
 
 /** The report with as many digits as mean something, so that what is written equals what is read back. */
@@ -39,6 +43,19 @@ export function jsonReport(report: BenchReport): string {
 }
 
 type Say = (verdict: boolean | Verdict, text: string) => void
+
+function ratioVerdicts(report: BenchReport, say: Say): void {
+  for (const target of TARGETS) {
+    const { scenario, measure, contestant, ratio, orMilliseconds } = target
+    const [own, reference] = [contestant, 'reference'].map(
+      name => sampleIn(report.results, scenario, name, measure)?.median
+    )
+    if (own === undefined || reference === undefined) continue
+    const seen = `${contestant}: ${scenario} ${measure}: ${(own / reference).toFixed(3)} x the reference's`
+    const bound = orMilliseconds === undefined ? `at most ${ratio}` : `at most ${ratio}, or ${orMilliseconds} ms`
+    say(isMet(target, own, reference), `${seen}, ${milliseconds(own)} ms (${bound})`)
+  }
+}
 
 function innerVerdicts(report: BenchReport, say: Say): void {
   for (const { contestant, above, below, ratio } of INNER_TARGETS) {
@@ -80,6 +97,7 @@ export function verdicts(report: BenchReport): readonly string[] {
     const word = typeof verdict === 'string' ? verdict : verdict ? 'met' : 'MISSED'
     lines.push(`${word.padEnd(6)} ${text}`)
   }
+  ratioVerdicts(report, say)
   innerVerdicts(report, say)
   absoluteVerdicts(report, say)
   pathVerdicts(report, say)
@@ -87,11 +105,11 @@ export function verdicts(report: BenchReport): readonly string[] {
   if (peak > 0) say(peak <= NATIVE_PEAK_MIB, `native peak memory ${peak.toFixed(1)} MiB (at most ${NATIVE_PEAK_MIB})`)
   const file = (report.contestants.find(({ name }) => name === 'native')?.largestFile ?? 0) / 1048576
   if (file > 0) say(file <= NATIVE_FILE_MIB, `native plugin file ${file.toFixed(2)} MiB (at most ${NATIVE_FILE_MIB})`)
-  const add = sampleIn(report.results, 'bridge', 'node', 'ADD')
-  if (add !== undefined) {
-    const own = add.median - report.bareNode.median
-    const text = `node engine: bridge ADD ${milliseconds(add.median)} ms - bare Node ${milliseconds(report.bareNode.median)} ms`
-    say(own <= NODE_OWN_WORK_MS, `${text} = ${milliseconds(own)} ms of its own (at most ${NODE_OWN_WORK_MS})`)
+  const { scenario, call, bare, milliseconds: most } = NODE_OWN_WORK
+  const [add, start] = [call, bare].map(measure => sampleIn(report.results, scenario, 'node', measure)?.median)
+  if (add !== undefined && start !== undefined) {
+    const text = `node engine: ${call} ${milliseconds(add)} ms - ${bare} ${milliseconds(start)} ms`
+    say(add - start <= most, `${text} = ${milliseconds(add - start)} ms of its own (at most ${most})`)
   }
   const command = report.commandStart
   if (command !== undefined) {
@@ -220,18 +238,43 @@ const IN_SHORT: readonly (readonly [id: string, measure: string])[] = [
   ['leases-10000', 'ADD']
 ]
 
-/** Ten lines for the README; the rest is in docs/benchmark.md. */
+/** Columns of the README's table beside the two that tell the call: their headings, and what a call has in them. */
+const SHORT_COLUMNS: readonly (readonly [head: string, cell: (call: ShortCall) => string])[] = [
+  ['reference ms', ({ reference }) => milliseconds(reference)],
+  ['native ms', ({ native }) => milliseconds(native)],
+  ['ratio', ({ reference, native }) => (native / reference).toFixed(2)],
+  ['floor ms', ({ floor }) => (floor === undefined ? '-' : milliseconds(floor))],
+  ['native instructions', ({ instructions }) => millions(instructions)]
+]
+
+interface ShortCall {
+  readonly reference: number
+  readonly native: number
+  readonly floor: number | undefined
+  readonly instructions: number | undefined
+}
+
+function shortCall({ results }: BenchReport, id: string, measure: string): ShortCall | undefined {
+  const [reference, native, floor] = ['reference', 'native', 'floor'].map(
+    name => sampleIn(results, id, name, measure)?.median
+  )
+  if (reference === undefined || native === undefined) return undefined
+  return { reference, native, floor, instructions: measured(results, id, 'native')?.calls[measure]?.instructions }
+}
+
+/** Ten lines for the README; the rest is in docs/benchmark.md. A column that nobody has a number for is left out. */
 export function shortMarkdown(report: BenchReport): string {
-  const rows = IN_SHORT.flatMap(([id, measure]): readonly Cells[] => {
+  const calls = IN_SHORT.flatMap(([id, measure]) => {
     const title = report.results.find(result => result.id === id)?.title
-    const [reference, native] = ['reference', 'native'].map(name => sampleIn(report.results, id, name, measure)?.median)
-    if (title === undefined || reference === undefined || native === undefined) return []
-    return [[title, measure, milliseconds(reference), milliseconds(native), (native / reference).toFixed(2)]]
+    const call = shortCall(report, id, measure)
+    return title === undefined || call === undefined ? [] : [{ title, measure, call }]
   })
+  const columns = SHORT_COLUMNS.filter(([, cell]) => calls.some(({ call }) => cell(call) !== '-'))
+  const rows = calls.map(({ title, measure, call }) => [title, measure, ...columns.map(([, cell]) => cell(call))])
   const { processor, kernel, date } = report.machine
   return [
     `Medians of ${report.runs} runs; ${processor}, ${kernel}, ${date}.`,
     '',
-    markdownTable([['scenario', 'call', 'reference ms', 'native ms', 'ratio'], ...rows])
+    markdownTable([['scenario', 'call', ...columns.map(([head]) => head)], ...rows])
   ].join('\n')
 }

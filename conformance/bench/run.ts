@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import { instructionMeter } from './callgrind.ts'
 import { messageOf } from './failure.ts'
 import { whyNoKind } from './link-kinds.ts'
-import { closeCall, type Meter, measuredBy, peakMemory, run, timedCall } from './measure.ts'
+import { bareNodeCall, closeCall, type Meter, measuredBy, peakMemory, run, timedCall } from './measure.ts'
 import { type Contestant, command, type Round, type Scenario, Stage } from './scenario.ts'
 import { memoryChain, PLUGINS } from './scenarios.ts'
 import { type Sample, sampleOf } from './statistics.ts'
 import { type Counts, programMeter, systemCallMeter } from './strace.ts'
+import { hasTarget } from './targets.ts'
 
 /** Results of one scenario: per contestant either samples by measure, or why there are none. */
 export interface ScenarioResult {
@@ -39,10 +40,14 @@ export interface RunOptions {
   readonly valgrind: string | undefined
 }
 
-/** Under valgrind its start alone takes a minute. */
-const WITHOUT_INSTRUCTIONS = 'node'
+const NODE = 'node'
+const ENGINES: readonly string[] = ['reference', 'native', NODE]
+/** Go's programs do not run under valgrind, and Node's start alone would take a minute there. */
+const WITHOUT_INSTRUCTIONS: readonly string[] = ['reference', NODE]
 
 const WARM_UPS = 2
+/** Of others' rounds the Node engine takes part in every third: its time is Node's start, which differs little and takes longest. */
+const NODE_PAUSES = 3
 /** Counts of system calls differ by a retry or a timer at most, those of programs not at all. */
 const SYSTEM_CALL_ROUNDS = 3
 const PROGRAM_ROUNDS = 1
@@ -55,11 +60,14 @@ function whyNot(scenario: Scenario, { name, dir }: Contestant): ContestantResult
   if (scenario.withoutReference === true && name === 'reference') {
     return { state: 'absent', why: 'takes minutes to prepare' }
   }
-  if (scenario.onlyNative === true && (name === 'reference' || name === 'node')) {
-    return { state: 'absent', why: 'has no GC, or takes minutes' }
-  }
+  if (scenario.whyOnly !== undefined && isForOthers(scenario, name)) return { state: 'absent', why: scenario.whyOnly }
   const why = scenario.kind === undefined ? undefined : whyNoKind(scenario.kind)
   return why === undefined ? undefined : { state: 'not measurable', why }
+}
+
+/** Sets that were named on the command line are tried. */
+function isForOthers({ onlyFor }: Scenario, name: string): boolean {
+  return onlyFor !== undefined && ENGINES.includes(name) && name !== onlyFor
 }
 
 interface Runner {
@@ -75,7 +83,10 @@ export function runScenario(
   all: readonly Contestant[],
   { runs, strace, valgrind }: RunOptions
 ): ScenarioResult {
-  const contestants = all.filter(({ takesPart }) => takesPart?.(scenario.id) ?? true)
+  const contestants = all.filter(
+    ({ name, takesPart }) =>
+      (takesPart?.(scenario.id) ?? true) && (scenario.whyOnly !== undefined || !isForOthers(scenario, name))
+  )
   const results: Record<string, ContestantResult> = {}
   const runners: Runner[] = []
   /** A failure ends one contestant's part and nobody else's. */
@@ -97,9 +108,9 @@ export function runScenario(
       runner.round = startRunner(scenario, stage)
     })
   }
-  const count = scenario.slow === true ? Math.max(5, Math.ceil(runs / 5)) : runs
-  for (let i = 0; i < count; i += 1) {
+  for (let i = 0; i < roundsOf(scenario, runs); i += 1) {
     for (const { contestant, stage, round, rounds } of i % 2 === 0 ? runners : [...runners].reverse()) {
+      if (pauses(scenario, contestant, i)) continue
       guarded(contestant, () => rounds.push(stage.inside(round)))
     }
   }
@@ -113,6 +124,17 @@ export function runScenario(
   return { id: scenario.id, title: scenario.title, group: scenario.group, contestants: results }
 }
 
+/** A median of half as many runs tells as much as anybody asks of a row that has no target. */
+function roundsOf({ id, slow, fewRuns }: Scenario, runs: number): number {
+  const wanted = hasTarget(id) ? runs : Math.max(5, Math.ceil(runs / 2))
+  const count = slow === true ? Math.max(5, Math.ceil(runs / 5)) : wanted
+  return Math.min(runs, count, fewRuns ?? count)
+}
+
+function pauses({ onlyFor }: Scenario, { name }: Contestant, round: number): boolean {
+  return name === NODE && onlyFor !== NODE && round % NODE_PAUSES !== 0
+}
+
 /** What cannot be taken away goes with the sandbox. */
 export function closeStage(stage: Stage): void {
   try {
@@ -124,7 +146,7 @@ export function closeStage(stage: Stage): void {
 
 function startRunner(scenario: Scenario, stage: Stage): () => Round {
   const round = stage.inside(() => scenario.prepare(stage))
-  for (let i = 0; i < WARM_UPS; i += 1) stage.inside(round)
+  for (let i = 0; i < (scenario.fewRuns === undefined ? WARM_UPS : 1); i += 1) stage.inside(round)
   return round
 }
 
@@ -155,7 +177,7 @@ function countCalls(runner: Runner, strace: string, valgrind: string | undefined
     measuredBy(meter, () => Array.from({ length }, () => stage.inside(round)))
   const systemCalls = rounds(systemCallMeter(strace), SYSTEM_CALL_ROUNDS)
   const programs = rounds(programMeter(strace), PROGRAM_ROUNDS)
-  const isCounted = valgrind !== undefined && contestant.name !== WITHOUT_INSTRUCTIONS
+  const isCounted = valgrind !== undefined && !WITHOUT_INSTRUCTIONS.includes(contestant.name)
   const instructions = isCounted ? wherePossible(() => rounds(instructionMeter(valgrind), INSTRUCTION_ROUNDS)) : []
   const counts: Record<string, Counts> = {}
   for (const measure of Object.keys(systemCalls[0] ?? {})) {
@@ -231,8 +253,7 @@ export function fileSizes(contestant: Contestant): { readonly largest: number; r
 
 /** The bare start of the Node that runs this, with an empty program: the floor under the Node engine. */
 export function bareNode(runs: number): Sample {
-  const env = { PATH: '/usr/bin:/bin', NODE_NO_WARNINGS: '1' }
-  const call = timedCall('node', [process.execPath, '-e', '0'], env, '')
+  const call = bareNodeCall()
   for (let i = 0; i < WARM_UPS; i += 1) run(call)
   const times = Array.from({ length: runs }, () => run(call).amount)
   closeCall(call)

@@ -130,8 +130,11 @@ export interface Scenario {
   readonly counted: boolean
   /** A fifth of the runs is enough where one takes seconds. */
   readonly slow?: boolean
+  /** So many runs are enough where one takes a quarter of a minute; nobody warms up for them more than once. */
+  readonly fewRuns?: number
   /** The reference would take minutes to prepare it; what it shows is how the others grow. */
   readonly withoutReference?: boolean
-  /** Another than the native engine lacks the verb, or would take minutes. */
-  readonly onlyNative?: boolean
+  /** The one that it is for, and why the others are not asked; they go without a word where that says nothing of them. */
+  readonly onlyFor?: 'native' | 'node'
+  readonly whyOnly?: string
 }

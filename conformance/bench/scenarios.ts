@@ -6,10 +6,11 @@ import { GROWTH } from './growth.ts'
 import { NAMES } from './names.ts'
 import { PATH, VERSION } from './networks.ts'
 import type { Scenario, Stage } from './scenario.ts'
-import { BARE, SEQUENCES } from './sequences.ts'
+import { BARE, NODE_START, SEQUENCES } from './sequences.ts'
 
 export const SCENARIOS: readonly Scenario[] = [
   BARE,
+  NODE_START,
   ...CHAINS.map(chainScenario),
   ...SEQUENCES,
   ...NAMES,

@@ -1,9 +1,10 @@
 /** Scenarios of several calls, as runtimes make them, and of calls side by side. */
 import { join } from 'node:path'
 import { Chain, ChainFailure, type JsonObject, sum } from './chain.ts'
-import { outputOf, run, timedCall } from './measure.ts'
+import { bareNodeCall, outputOf, run, timedCall } from './measure.ts'
 import { BANDWIDTH, BRIDGE_NEEDS, bridge, PATH, published, V4, V6, VERSION, vxlan } from './networks.ts'
 import type { Scenario, Stage } from './scenario.ts'
+import { NODE_OWN_WORK } from './targets.ts'
 
 /**
  * What nerdctl execs for its default network: before the first ADD the whole DEL chain, with neither namespace nor
@@ -107,6 +108,28 @@ export const BARE: Scenario = {
       const { amount, status } = run(call)
       if (status !== 0) throw new ChainFailure(`host-local: exit ${status}: ${outputOf(call)}`)
       return { start: amount }
+    }
+  }
+}
+
+/** Node with an empty program, and a call of the Node engine, in turns: what is between them is the engine's own. */
+export const NODE_START: Scenario = {
+  id: NODE_OWN_WORK.scenario,
+  title: 'bare Node and a call of the Node engine, in turns',
+  group: 'start',
+  needs: BRIDGE_NEEDS,
+  counted: false,
+  onlyFor: 'node',
+  prepare: stage => {
+    const bare = bareNodeCall()
+    const options = { name: 'bench', cniVersion: VERSION, plugins: [bridge(stage)], env: { PATH } }
+    const chain = new Chain(stage.contestant.dir, options)
+    const attachment = { containerId: 'bench-1', ifName: 'eth0', netns: stage.container('c1') }
+    return () => {
+      const start = run(bare).amount
+      const add = sum(chain.add(attachment), [0])
+      chain.del(attachment)
+      return { [NODE_OWN_WORK.bare]: start, [NODE_OWN_WORK.call]: add }
     }
   }
 }

@@ -1,16 +1,25 @@
-/** What a service's address costs a connection, beside the member's own address in the same container. */
+/**
+ * What a service's address costs a connection, beside the member's own address in the same container; and, as the floor, what one rule
+ * of nft costs that translates a single address and does nothing else.
+ */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Chain } from './chain.ts'
 import { COMMAND, NamesHost } from './names.ts'
 import { BRIDGE_NEEDS, bridge, PATH, VERSION } from './networks.ts'
 import type { PathScenario, Route } from './path.ts'
-import { command, type Stage } from './scenario.ts'
+import { command, line, type Stage } from './scenario.ts'
 
 const PORT = 80
 
-/** Two containers of a network on which one of them is a service. @param isDirect connects to the member's own address */
-function toService(stage: Stage, isDirect: boolean): Route {
+/** By which address the client gets to the member. */
+type Way = 'its own' | 'one rule' | 'service'
+
+/** As a service of the network would have it. */
+const FLOOR_ADDRESS = '10.77.255.254'
+
+/** Two containers of a network, of which one is a service. */
+function toMember(stage: Stage, way: Way): Route {
   const host = new NamesHost(stage)
   const plugins = [bridge(stage), host.plugin]
   mkdirSync(host.confDir, { recursive: true })
@@ -30,12 +39,24 @@ function toService(stage: Stage, isDirect: boolean): Route {
   })
   if (from === undefined || to === undefined) throw new Error('two containers')
   const own = to.ips[0]?.address.replace(/\/.*/, '') ?? ''
+  const route = { from: from.netns, to: to.netns, listen: [own, PORT] as const }
+  if (way === 'one rule') {
+    from.netns.inside(() => translateByOneRule(own))
+    return { ...route, connect: [FLOOR_ADDRESS, PORT] }
+  }
   const service = (...args: readonly string[]): string =>
     command(COMMAND, 'service', ...args, '--agent-socket', host.socket)
   service('create', 'web', '--network', 'bench', '--alias', 'member')
   const [shown] = JSON.parse(service('inspect', 'web')) as readonly { readonly VirtualIPs: readonly string[] }[]
   const vip = shown?.VirtualIPs[0] ?? ''
-  return { from: from.netns, to: to.netns, listen: [own, PORT], connect: [isDirect ? own : vip, PORT] }
+  return { ...route, connect: [way === 'service' ? vip : own, PORT] }
+}
+
+/** In the namespace that this thread is in. */
+function translateByOneRule(member: string): void {
+  line('nft add table ip floor')
+  command('nft', 'add chain ip floor out { type nat hook output priority -100; }')
+  line(`nft add rule ip floor out ip daddr ${FLOOR_ADDRESS} dnat to ${member}`)
 }
 
 export const SERVICE: PathScenario = {
@@ -46,7 +67,8 @@ export const SERVICE: PathScenario = {
       .filter(({ dir }) => [...BRIDGE_NEEDS, 'dns'].every(name => existsSync(join(dir, name))))
       .slice(0, 1)
       .flatMap(contestant => [
-        { name: `${contestant.name}, its member`, contestant, build: (stage: Stage) => toService(stage, true) },
-        { name: contestant.name, contestant, build: (stage: Stage) => toService(stage, false) }
+        { name: `${contestant.name}, its member`, contestant, build: (stage: Stage) => toMember(stage, 'its own') },
+        { name: 'one rule of nft', contestant, build: (stage: Stage) => toMember(stage, 'one rule') },
+        { name: contestant.name, contestant, build: (stage: Stage) => toMember(stage, 'service') }
       ])
 }

@@ -4,7 +4,7 @@ import type { BenchReport } from './measurements.ts'
 import type { PathResult, SubjectResult, TrafficMeasure } from './path-run.ts'
 import type { ContestantResult, Measured, ScenarioResult } from './run.ts'
 import type { Estimate, Sample } from './statistics.ts'
-import { PATH_TARGETS, type PathTarget, TARGETS } from './targets.ts'
+import { isMet, PATH_TARGETS, type PathTarget, TARGETS } from './targets.ts'
 
 export type Cells = readonly string[]
 /** The first row is the heading. */
@@ -36,7 +36,8 @@ function spread(sample: Sample, text: (value: number) => string): string {
   return `${text(sample.median)} (${text(sample.low)}-${text(sample.high)})`
 }
 
-function measured(results: readonly ScenarioResult[], id: string, contestant: string): Measured | undefined {
+/** What a contestant has for a scenario, when it has a number at all. */
+export function measured(results: readonly ScenarioResult[], id: string, contestant: string): Measured | undefined {
   const found = results.find(result => result.id === id)?.contestants[contestant]
   return found?.state === 'measured' ? found : undefined
 }
@@ -76,9 +77,9 @@ function ratioCell(results: readonly ScenarioResult[], id: string, contestant: s
   if (own === undefined || reference === undefined) return '-'
   const ratio = own.median / reference.median
   const target = TARGETS.find(one => one.scenario === id && one.measure === measure && one.contestant === contestant)
-  const verdict =
-    target === undefined ? '' : ratio <= target.ratio ? ` (<= ${target.ratio})` : ` (MISSED ${target.ratio})`
-  return `${ratio.toFixed(2)}${verdict}`
+  if (target === undefined) return ratio.toFixed(2)
+  const bound = target.orMilliseconds === undefined ? target.ratio : `${target.ratio} or ${target.orMilliseconds} ms`
+  return `${ratio.toFixed(2)} (${isMet(target, own.median, reference.median) ? '<=' : 'MISSED'} ${bound})`
 }
 
 /** Rows of scenario and measure; the scenario is named once. */
@@ -111,7 +112,7 @@ export function timeTable(report: BenchReport): Table {
 }
 
 /** Such as `2.73 M`. */
-function millions(count: number | undefined): string {
+export function millions(count: number | undefined): string {
   return count === undefined ? '-' : `${(count / 1e6).toFixed(2)} M`
 }
 

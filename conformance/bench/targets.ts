@@ -1,5 +1,5 @@
 /** What the project demands of its own speed and size; every one is a ratio within one run, except memory and size. */
-import type { TrafficMeasure } from './path-run.ts'
+import type { Traffic } from './traffic.ts'
 
 export interface Target {
   readonly scenario: string
@@ -7,14 +7,19 @@ export interface Target {
   readonly contestant: string
   /** At most this many times the reference's median. */
   readonly ratio: number
+  /** Or at most so many ms: below it the reference's own work is no measure. */
+  readonly orMilliseconds?: number
 }
 
-const native = (scenario: string, measure: string, ratio: number): Target => ({
-  scenario,
-  measure,
-  contestant: 'native',
-  ratio
-})
+function native(scenario: string, measure: string, ratio: number, orMilliseconds?: number): Target {
+  const target = { scenario, measure, contestant: 'native', ratio }
+  return orMilliseconds === undefined ? target : { ...target, orMilliseconds }
+}
+
+/** A median against the reference's. */
+export function isMet({ ratio, orMilliseconds }: Target, own: number, reference: number): boolean {
+  return own / reference <= ratio || (orMilliseconds !== undefined && own <= orMilliseconds)
+}
 
 export const TARGETS: readonly Target[] = [
   native('bridge', 'ADD', 0.2),
@@ -22,13 +27,16 @@ export const TARGETS: readonly Target[] = [
   native('bridge-masq', 'ADD', 0.12),
   native('portmap', 'ADD', 0.07),
   native('portmap', 'DEL', 0.25),
-  // Portmap's DEL with nothing there costs the reference a dozen processes; a bare DEL of bridge only its own start.
-  native('portmap', 'DEL again', 0.08),
+  // With nothing there, DEL of portmap costs the reference a dozen processes, and one of bridge only its own start.
+  ...['loopback', 'host-local', 'bridge', 'bridge-masq', 'portmap', 'firewall', 'tuning'].map(id =>
+    native(id, 'DEL again', 0.08, 0.8)
+  ),
   native('tuning', 'ADD', 0.18),
   native('nerdctl', 'start', 0.06),
   // A whole chain with nothing to delete.
   native('nerdctl', 'start: DEL part', 0.08),
   native('nerdctl', 'stop', 0.19),
+  native('parallel-64', 'ADD', 0.24),
   ...['macvlan', 'ptp', 'ipvlan', 'vlan'].flatMap(id => [native(id, 'ADD', 0.4), native(id, 'DEL', 1)])
 ]
 
@@ -76,7 +84,7 @@ export const ABSOLUTE_TARGETS: readonly AbsoluteTarget[] = [
 export interface PathTarget {
   readonly path: string
   readonly subject: string
-  readonly measure: TrafficMeasure
+  readonly measure: keyof Traffic
   readonly ratio: number
 }
 
@@ -91,9 +99,20 @@ export const PATH_TARGETS: readonly PathTarget[] = [
   { path: 'path-service', subject: 'native', measure: 'latency', ratio: 1.05 }
 ]
 
+/** Whether a scenario's times are held against anything. */
+export function hasTarget(id: string): boolean {
+  const inner = INNER_TARGETS.flatMap(({ above, below }) => [above[0], below[0]])
+  return [...TARGETS, ...ABSOLUTE_TARGETS].some(({ scenario }) => scenario === id) || inner.includes(id)
+}
+
 export const NATIVE_PEAK_MIB = 2.5
 export const NATIVE_FILE_MIB = 1.6
-/** The Node engine's own work in a bridge ADD beyond the bare start of Node, ms. */
-export const NODE_OWN_WORK_MS = 8
+/** The Node engine's own work in a bridge ADD beyond the bare start of Node, ms; both are measures of the scenario. */
+export const NODE_OWN_WORK = {
+  scenario: 'node-start',
+  call: 'bridge ADD',
+  bare: 'bare Node',
+  milliseconds: 8
+}
 /** The same of `patchbay network ls`, ms: 120 where bare Node takes 20. */
 export const COMMAND_OWN_WORK_MS = 100

@@ -122,6 +122,8 @@ function conditionCase(condition: Condition): Case {
       } else {
         judgeChainedRest(context, before, condition)
       }
+      // With a namespace go the links that are in it and all that leads to them, whatever the plugin does.
+      if (condition.seesInside && hasKeeper) judgeKept(context, before)
       const env = attachment.netns.isRemoved() ? { CNI_NETNS: '' } : {}
       const again = context.call('DEL', attachment, { env, noPrevResult: true })
       context.judgeOutcome('del.repeat', succeeded(again), 'DEL once more succeeds', again)
@@ -134,6 +136,13 @@ function judgeGone(context: Context, condition: Condition, attachment: Attachmen
   const names = attachment.netns.inside(() => context.world.links().map(link => link['ifname']))
   const gone = !names.includes(attachment.ifName)
   context.judge(condition.clause, gone, `${attachment.ifName} is gone`, () => `in the container: ${names.join(', ')}`)
+}
+
+/** Judges that ADD and DEL took nothing from the host that was there before. */
+function judgeKept(context: Context, before: readonly string[]): void {
+  const lost = difference(before, context.world.snapshot()).removed
+  const kernels = lost.filter(line => /^(link|address|route|rule|qdisc|mount|namespace) /.test(line))
+  context.judge('del.complete', kernels.length === 0, 'all that the host had is still there', () => kernels.join('; '))
 }
 
 /** What the judge wired by hand stays or goes with the namespace; only rules, qdiscs and files are the plugin's. */

@@ -185,14 +185,17 @@ export const DELEGATION_CASES: readonly Case[] = [
     id: 'delegate-gc',
     title: 'GC reaches IPAM',
     part: 'protocol',
-    clauses: ['delegate.gc'],
+    clauses: ['delegate.gc', 'delegate.configuration'],
     roles: ['interface'],
     since: '1.1.0',
     run: context => {
       context.requireKernel()
       const env = { CNI_CONTAINERID: undefined, CNI_NETNS: undefined, CNI_IFNAME: undefined }
-      const config = { 'cni.dev/valid-attachments': [], 'cni.dev/attachments': [] }
+      const list = [{ containerID: 'judge-kept', ifname: 'eth0' }]
+      const config = { 'cni.dev/valid-attachments': list, 'cni.dev/attachments': list }
       context.call('GC', context.attachment(), { env, config })
+      // An IPAM plugin that is not told who lives takes everybody for dead.
+      for (const call of context.ipam.calls()) judgeWhole(context, call, context.config(context.newest(), config))
       const got = verbs(context)
       context.judge('delegate.gc', got.includes('GC'), 'IPAM is asked to GC', () => got.join(', '))
     }

@@ -83,6 +83,7 @@ exec "$real"`
         'tc qdisc add dev uplink clsact 2>/dev/null; tc filter add dev uplink ingress protocol ip prio $$ u32 match ip dst 10.9.9.9 flowid 1:1'
       ],
       ['a policy of IPsec', 'ip xfrm policy add src "10.9.$(($$ / 250)).$(($$ % 250))" dst 10.9.9.9 dir out'],
+      ['a route in the table local', 'ip route add local "10.9.9.$(($$ % 250))" dev lo table local'],
       ['a mount', 'mkdir -p "/run/leak-$$" && mount -t tmpfs none "/run/leak-$$"'],
       ['a named namespace', 'ip netns add "leak-$$"'],
       ['a process', 'sleep 30 </dev/null >/dev/null 2>&1 &'],
@@ -95,6 +96,11 @@ exec "$real"`
       `leaves ${what}`,
       `"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && { ${command} ; } >&2; exit $status`.replace('& ; }', '& }')
     )
+  ),
+  mutation(
+    ['del.complete', 'del-usual'],
+    "takes the host's way out along",
+    '"$real"; status=$?; [ "$CNI_COMMAND" = DEL ] && ip route del default 2>/dev/null; exit $status'
   ),
   mutation(
     ['del.others', 'del-others'],
@@ -275,6 +281,12 @@ printf %s "$in" | "$real"`
     ['delegate.del', 'delegate-call'],
     'forgets IPAM on DEL',
     fed('s/"ipam":\\{.*\\},"args"/"ipam":{},"args"/', 'DEL')
+  ),
+  mutation(
+    ['delegate.configuration', 'delegate-gc'],
+    'keeps from IPAM who is still alive',
+    `in=$(cat); [ "$CNI_COMMAND" = GC ] && printf %s "$in" | sed -E 's/"cni.dev\\/(valid-)?attachments":/"x\\1":/g' |
+"$(printf %s "$CNI_PATH" | cut -d: -f1)/judge-ipam" >/dev/null; printf %s "$in" | "$real"`
   ),
   mutation(['delegate.gc', 'delegate-gc'], 'keeps GC to itself', '[ "$CNI_COMMAND" = GC ] && exit 0\nexec "$real"'),
   mutation(

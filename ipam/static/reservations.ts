@@ -44,7 +44,7 @@ export class Reservations {
 
   release(owner: Attachment): void {
     if (!this.#leases.exists()) return
-    const addresses = this.#owners.addressesOf(owner)
+    const addresses = this.#owners.addressesOf(owner, this.#owners.read(owner))
     this.#leases.locked(() => {
       const leases: Lease[] = []
       for (const text of addresses) {
@@ -84,7 +84,7 @@ export class Reservations {
 
   #write(owner: Attachment, addresses: readonly IpAddress[], missing: readonly IpAddress[]): void {
     const boot = this.#boot.id()
-    const former = this.#owners.addressesOf(owner)
+    const former = this.#owners.addressesOf(owner, this.#owners.read(owner))
     this.#owners.makeDirectory()
     const all = new Set<string>(former)
     for (const address of addresses) all.add(formatAddress(address))

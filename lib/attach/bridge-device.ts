@@ -1,9 +1,9 @@
 /** A bridge on the host: made once, shared by all containers of its networks. */
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import { formatMac } from '../ip/mac.ts'
-import { distrustNeighbours, listensToRouters, writeIfPresent } from '../net/configure-interface.ts'
 import type { Link, LinkKind } from '../net/links.ts'
 import type { Net } from '../net/net.ts'
+import { distrustNeighbours, listensToRouters } from '../net/trust.ts'
 import { errnoOf } from '../sys/errors.ts'
 
 /** What a bridge has to be. */
@@ -33,7 +33,7 @@ export function ensureBridgeDevice(host: Net, wanted: BridgeDevice): Link {
   const existing = host.links.find(wanted.name)
   const bridge = existing ?? addBridge(host, wanted)
   if (bridge.info.kind !== 'bridge') throw notABridge(wanted.name, bridge)
-  if (existing === undefined || !hasUplink(host, bridge)) distrustNeighbours(host, bridge.name)
+  if (existing === undefined || !hasUplink(host, bridge)) distrustNeighbours(host, bridge)
   if (existing === undefined) {
     beHeardAtOnce(host, bridge.name)
     const tell = wanted.made
@@ -49,7 +49,7 @@ export function ensureBridgeDevice(host: Net, wanted: BridgeDevice): Link {
  * that of an overlay is on every host on purpose, and another owner would be found.
  */
 function beHeardAtOnce(host: Net, name: string): void {
-  writeIfPresent(host, `ipv6/conf/${name}/accept_dad`, '0')
+  host.sysctls.writeIfPresent([{ path: `ipv6/conf/${name}/accept_dad`, value: '0' }])
 }
 
 /**
@@ -93,7 +93,7 @@ function notABridge(name: string, link: Link): CniError {
  */
 function hasUplink(host: Net, bridge: Link): boolean {
   // Closed already, as on every ADD but the first: no need to look at all links.
-  if (!listensToRouters(host, bridge.name)) return false
+  if (!listensToRouters(bridge)) return false
   return host.links.list().some(link => link.masterIndex === bridge.index && !isOfContainers(link))
 }
 

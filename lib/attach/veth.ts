@@ -8,7 +8,7 @@ import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { Request } from '../cni/plugin.ts'
 import type { Interface } from '../cni/result.ts'
 import { formatMac } from '../ip/mac.ts'
-import type { Link, LinkKind, NewLink, VethPeer } from '../net/links.ts'
+import type { Link, LinkKind, LinkPair, NewLink, VethPeer } from '../net/links.ts'
 import type { Net } from '../net/net.ts'
 import { errnoOf } from '../sys/errors.ts'
 import { hasInterface, stableName, takenName } from './attachment.ts'
@@ -20,8 +20,14 @@ export interface VethPair {
   readonly bridgeIndex: number | undefined
   /** bytes, for both ends; the kernel's default when absent */
   readonly mtu: number | undefined
-  /** Of the container's end; the kernel chooses when absent. */
+  /** Of the container's end; made up when absent. */
   readonly mac: Uint8Array | undefined
+}
+
+/** A pair that was made. */
+export interface VethEnds {
+  readonly hostEnd: Link
+  readonly containerEnd: Link
 }
 
 /**
@@ -30,17 +36,16 @@ export interface VethPair {
  * The container's end stays down until its sysctls are set: IPv6 starts duplicate address detection on its
  * link-local address at the moment the interface comes up.
  *
- * @returns the host's end
  * @throws {CniError} code 7 when the container has an interface of that name, or another link of the host the pair's
  */
-export function addVeth(session: Session, pair: VethPair): Link {
-  const { host } = session
-  const made = makeVeth(session, pair)
-  session.undo.push(`link ${JSON.stringify(made.name)}`, () => host.links.removeByIndex(made.index))
-  return made
+export function addVeth(session: Session, pair: VethPair): VethEnds {
+  const { host, request } = session
+  const { first, peer } = makeVeth(session, pair)
+  session.undo.push(`link ${JSON.stringify(first.name)}`, () => host.links.removeByIndex(first.index))
+  return { hostEnd: first, containerEnd: peer ?? session.container().links.get(request.ifName) }
 }
 
-function makeVeth(session: Session, pair: VethPair): Link {
+function makeVeth(session: Session, pair: VethPair): LinkPair {
   const { host, request } = session
   const name = hostEndName(request)
   const peer: VethPeer = { name: request.ifName, netns: session.container(), mtu: pair.mtu, mac: pair.mac }
@@ -48,12 +53,12 @@ function makeVeth(session: Session, pair: VethPair): Link {
   const up = pair.bridgeIndex === undefined ? undefined : true
   const link: NewLink = { name, kind, mtu: pair.mtu, masterIndex: pair.bridgeIndex, up }
   try {
-    return host.links.add(link)
+    return host.links.addPair(link)
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
     if (hasInterface(session)) throw takenName(request)
     removeLeftOver(host, name)
-    return host.links.add(link)
+    return host.links.addPair(link)
   }
 }
 

@@ -5,7 +5,6 @@ const FIRST_ROOM = 256
 /** Integers are little-endian; `be` in a name is network order. A number that is too large loses its high bits. */
 export class Writer {
   #bytes = new Uint8Array(FIRST_ROOM)
-  #view = new DataView(this.#bytes.buffer)
   #length = 0
 
   /** Bytes written so far. */
@@ -13,40 +12,47 @@ export class Writer {
     return this.#length
   }
 
+  // Byte by byte: the native engine writes one in place and calls a function for everything wider. What is stored is the whole
+  // number's last eight bits.
+
   u8(value: number): this {
     const start = this.#take(1)
-    this.#view.setUint8(start, value)
+    this.#bytes[start] = value
     return this
   }
 
   u16(value: number): this {
-    const start = this.#take(2)
-    this.#view.setUint16(start, value, true)
+    this.patchU16(this.#take(2), value)
     return this
   }
 
   u16be(value: number): this {
-    const start = this.#take(2)
-    this.#view.setUint16(start, value, false)
+    this.patchU16be(this.#take(2), value)
     return this
   }
 
   u32(value: number): this {
     const start = this.#take(4)
-    this.#view.setUint32(start, value, true)
+    const bytes = this.#bytes
+    bytes[start] = value
+    bytes[start + 1] = value / 0x100
+    bytes[start + 2] = value / 0x10000
+    bytes[start + 3] = value / 0x1000000
     return this
   }
 
   u32be(value: number): this {
     const start = this.#take(4)
-    this.#view.setUint32(start, value, false)
+    const bytes = this.#bytes
+    bytes[start] = value / 0x1000000
+    bytes[start + 1] = value / 0x10000
+    bytes[start + 2] = value / 0x100
+    bytes[start + 3] = value
     return this
   }
 
   i32(value: number): this {
-    const start = this.#take(4)
-    this.#view.setInt32(start, value, true)
-    return this
+    return this.u32(value < 0 ? value + 0x100000000 : value)
   }
 
   /** @param value a whole number up to 2^53 */
@@ -79,12 +85,14 @@ export class Writer {
 
   /** Writes over what stands at `start`. */
   patchU16(start: number, value: number): void {
-    this.#view.setUint16(start, value, true)
+    this.#bytes[start] = value
+    this.#bytes[start + 1] = value / 0x100
   }
 
   /** As `patchU16`, in network order. */
   patchU16be(start: number, value: number): void {
-    this.#view.setUint16(start, value, false)
+    this.#bytes[start] = value / 0x100
+    this.#bytes[start + 1] = value
   }
 
   /** What was written; the writer goes on from there if it is used further. */
@@ -92,7 +100,7 @@ export class Writer {
     return this.#bytes.slice(0, this.#length)
   }
 
-  /** Makes room for `count` more bytes, all zero, so that `#bytes` and `#view` may be new. @returns where they begin */
+  /** Makes room for `count` more bytes, all zero; `#bytes` may be another array afterwards. @returns where they begin */
   #take(count: number): number {
     const start = this.#length
     const needed = start + count
@@ -100,7 +108,6 @@ export class Writer {
       const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2))
       larger.set(this.#bytes.subarray(0, start))
       this.#bytes = larger
-      this.#view = new DataView(larger.buffer)
     }
     this.#length = needed
     return start

@@ -5,7 +5,7 @@
 import type { Attachment } from '../attachment.ts'
 import { memberOf } from '../config/json.ts'
 import { Section } from '../config/section.ts'
-import { isSameFile } from '../sys/file-status.ts'
+import { placeOfSameFile } from '../sys/file-status.ts'
 import { CniArgs } from './args.ts'
 import { delegateFor, validAttachmentsKey } from './delegate.ts'
 import type { Environment } from './env.ts'
@@ -14,7 +14,7 @@ import type { Invocation } from './invocation.ts'
 import type { Command, Plugin, Request } from './plugin.ts'
 import type { Result } from './result.ts'
 import { resultFromJson } from './result-json.ts'
-import { isAtLeast, isVersion, versionsSince } from './version.ts'
+import { isAtLeast, isSpokenSince, isVersion, versionsSince } from './version.ts'
 
 /**
  * Calls the plugin's function for `command`.
@@ -59,8 +59,8 @@ function checkVersion(plugin: Plugin, call: Invocation, command: Command): void 
       )
     }
   }
-  const supported = versionsSince(plugin.since)
-  if (!supported.some(one => one === version)) {
+  if (!isSpokenSince(version, plugin.since)) {
+    const supported = versionsSince(plugin.since)
     const message = `incompatible CNI versions: ${plugin.name} does not support cniVersion ${JSON.stringify(version)}`
     const details = `config is ${JSON.stringify(version)}, plugin supports ${JSON.stringify(supported)}`
     throw new CniError(INCOMPATIBLE_VERSION, message, details)
@@ -99,14 +99,16 @@ function judged(call: Invocation, netns: string): Invocation {
 function netnsFor(environment: Environment, command: Command): string {
   const { netns } = environment
   if (command === 'CHECK' || netns === '' || environment.allowOwnNetns) return netns
-  const isOwn = isSameFile(netns, '/proc/self/ns/net')
-  if (command === 'DEL') return isOwn ? '' : netns
-  // Where the plugin runs elsewhere: rootless, or in a test.
-  if (!isOwn && !isSameFile(netns, '/proc/1/ns/net')) return netns
-  const whose = isOwn ? 'the plugin itself' : "the machine's first process"
+  if (command === 'DEL') return placeOfSameFile(netns, OWN_NETNS) === 0 ? '' : netns
+  const place = placeOfSameFile(netns, [...OWN_NETNS, '/proc/1/ns/net'])
+  if (place < 0) return netns
+  // The other one where the plugin runs elsewhere: rootless, or in a test.
+  const whose = place === 0 ? 'the plugin itself' : "the machine's first process"
   const message = `check CNI_NETNS: ${JSON.stringify(netns)} is the network namespace of ${whose}`
   throw new CniError(INVALID_NETNS, message, 'name the namespace of the container, or set CNI_NETNS_OVERRIDE=1')
 }
+
+const OWN_NETNS: readonly string[] = ['/proc/self/ns/net']
 
 function prevResultOf(call: Invocation, command: Command): Result | undefined {
   const json = memberOf(call.config, 'prevResult')

@@ -2,7 +2,6 @@
  * Delegation to the IPAM plugin. It is looked up in CNI_PATH as runtimes look up plugins; when the file found is the one
  * this process runs, the plugin is called here instead of being executed. Whoever calls cannot tell the difference.
  */
-import { statSync } from 'node:fs'
 import type { Attachment } from '../attachment.ts'
 import {
   type Json,
@@ -17,7 +16,7 @@ import {
 import { ConfigError, Section } from '../config/section.ts'
 import { errnoOf, messageOf } from '../sys/errors.ts'
 import type { Finished } from '../sys/exec.ts'
-import { isSameFile } from '../sys/file-status.ts'
+import { fileStatus, isSameFile } from '../sys/file-status.ts'
 import { sleepMilliseconds } from '../sys/stdio.ts'
 import {
   CniError,
@@ -29,7 +28,7 @@ import {
   NOT_AVAILABLE
 } from './error.ts'
 import type { Invocation } from './invocation.ts'
-import { type Command, Ipam, type Plugin } from './plugin.ts'
+import { type Command, Ipam, makerNamed, type Plugin } from './plugin.ts'
 import { EMPTY_RESULT, type Result } from './result.ts'
 import { asSeenIn, resultFromJson } from './result-json.ts'
 
@@ -108,10 +107,11 @@ class Delegate extends Ipam {
     if (type === '') return undefined
     if (this.#isOwn(type)) throw new ConfigError([notForAddresses(type)])
     const file = findPlugin(type, call.environment.path, this.#command)
-    const builtin = call.builtins.find(one => one.name === type)
+    const builtin = makerNamed(type, call.builtins)
     if (builtin === undefined || !isSameFile(file, call.io.executable)) return execute(call, command, type, file)
     const local = this.#dispatch
-    const result = local(builtin, { ...call, delegated: true }, command)
+    const { make } = builtin
+    const result = local(make(), { ...call, delegated: true }, command)
     return result === undefined ? undefined : asSeenIn(result, call.cniVersion)
   }
 }
@@ -167,12 +167,13 @@ function findPlugin(type: string, path: string, command: Command): string {
   throw new CniError(code, message, 'install it there or correct ipam.type')
 }
 
+/** sys/stat.h */
+const S_IFMT = 0o170000
+const S_IFREG = 0o100000
+
 function isFile(path: string): boolean {
-  try {
-    return statSync(path).isFile()
-  } catch {
-    return false
-  }
+  const status = fileStatus(path, true)
+  return status !== undefined && (status.mode & S_IFMT) === S_IFREG
 }
 
 function execute(call: Invocation, command: Command, type: string, file: string): Result | undefined {

@@ -25,6 +25,18 @@ export interface Plugin {
   readonly status: (request: Request) => void
 }
 
+/** A plugin of this executable by its name. A call is one plugin's: the others are not made. */
+export interface PluginMaker {
+  readonly name: string
+  readonly make: () => Plugin
+}
+
+/** The one of that name, of a list that is written down once, in plugins/registry.ts. */
+export function makerNamed(name: string, makers: readonly PluginMaker[]): PluginMaker | undefined {
+  for (const one of makers) if (one.name === name) return one
+  return undefined
+}
+
 export type Command = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION'
 
 /** One call of a plugin: the attachment it is about, and what it was told. Variables that a verb doesn't have are ''. */

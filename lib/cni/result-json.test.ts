@@ -115,6 +115,30 @@ test('a network without addresses can be told in every version', () => {
   }
 })
 
+test('a delegate in this process is seen as one whose text was read', () => {
+  const odd: Result = {
+    interfaces: [{ name: '', mac: '', mtu: 0, sandbox: '', socketPath: '', pciID: '0000:00:1f.6' }],
+    ips: [],
+    routes: [{ ...(example().routes[0] ?? never()), mtu: 0, advmss: 0, priority: 0, table: 0, scope: 0 }],
+    dns: { nameservers: [], domain: '', search: [], options: [] }
+  }
+  for (const version of KNOWN_VERSIONS) {
+    for (const result of [example(), EMPTY_RESULT, odd]) {
+      const read = resultFromJson(parseJson(resultText(result, version)), version, 'result')
+      assert.equal(plain(asSeenIn(result, version)), plain(read), version)
+    }
+  }
+})
+
+/** As JSON has it: without what is undefined, and a network without addresses in the oldest form has no routes. */
+function plain(result: Result): unknown {
+  return JSON.parse(JSON.stringify(result))
+}
+
+function never(): never {
+  throw new Error('the example has a route')
+}
+
 test('going through a version twice changes nothing more', () => {
   for (const version of KNOWN_VERSIONS) {
     const once = asSeenIn(example(), version)

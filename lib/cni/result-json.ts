@@ -166,8 +166,7 @@ function readInterface(section: Section): Interface {
 
 /** Go's encoders write '' and 0 for what isn't there. */
 function presentText(section: Section, key: string): string | undefined {
-  const text = section.text(key)
-  return text === '' ? undefined : text
+  return unlessEmpty(section.text(key))
 }
 
 function unlessZero(value: number | undefined): number | undefined {
@@ -249,7 +248,43 @@ function readLegacyResult(section: Section): Result {
  * its text.
  */
 export function asSeenIn(result: Result, version: string): Result {
-  return resultFromJson(resultToJson(result, version), version, 'result')
+  if (!isAtLeast(version, '0.3.0')) return resultFromJson(resultToJson(result, version), version, 'result')
+  const isNewest = isAtLeast(version, '1.1.0')
+  const { dns } = result
+  return {
+    interfaces: result.interfaces.map(one => interfaceSeen(one, isNewest)),
+    ips: result.ips,
+    routes: result.routes.map(route => routeSeen(route, isNewest)),
+    dns: { ...dns, domain: dns.domain === '' ? undefined : dns.domain }
+  }
+}
+
+function interfaceSeen({ name, mac, mtu, sandbox, socketPath, pciID }: Interface, isNewest: boolean): Interface {
+  return {
+    name,
+    mac: unlessEmpty(mac),
+    mtu: isNewest ? unlessZero(mtu) : undefined,
+    sandbox: unlessEmpty(sandbox),
+    socketPath: isNewest ? unlessEmpty(socketPath) : undefined,
+    pciID: isNewest ? unlessEmpty(pciID) : undefined
+  }
+}
+
+function routeSeen({ dst, gw, mtu, advmss, priority, table, scope }: Route, isNewest: boolean): Route {
+  if (!isNewest) return { dst, gw }
+  return {
+    dst,
+    gw,
+    mtu: unlessZero(mtu),
+    advmss: unlessZero(advmss),
+    priority: unlessZero(priority),
+    table,
+    scope
+  }
+}
+
+function unlessEmpty(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text
 }
 
 /** The text that a plugin prints. */

@@ -10,7 +10,7 @@ import { type Environment, readEnvironment } from './env.ts'
 import { CniError, DECODE_FAILURE, errorToJson, INVALID_CONFIG, IO_FAILURE, toCniError } from './error.ts'
 import type { Invocation } from './invocation.ts'
 import type { Io } from './io.ts'
-import type { Plugin } from './plugin.ts'
+import type { Plugin, PluginMaker } from './plugin.ts'
 import { EMPTY_RESULT } from './result.ts'
 import { resultText } from './result-json.ts'
 import {
@@ -31,7 +31,7 @@ const STDIN_LIMIT = 16 * 1024 * 1024
  * @param builtins the plugins that can be called in this process when one of them is named as delegate
  * @returns the exit status
  */
-export function run(plugin: Plugin, builtins: readonly Plugin[], io: Io): number {
+export function run(plugin: Plugin, builtins: readonly PluginMaker[], io: Io): number {
   if (isBare(io)) return banner(plugin, io)
   let version = NEWEST_VERSION
   try {

@@ -31,11 +31,15 @@ export function isVersion(text: string): boolean {
 
 /** Whether Patchbay speaks exactly this version. */
 export function isKnownVersion(text: string): boolean {
-  return KNOWN_VERSIONS.some(known => known === text)
+  return placeOf(text) >= 0
 }
 
 /** Whether `version` is `oldest` or newer. Both must have the shape of a version. */
 export function isAtLeast(version: string, oldest: string): boolean {
+  if (version === oldest) return true
+  // In the order of the list, as all that comes here does but for versions of the future.
+  const [place, least] = [placeOf(version), placeOf(oldest)]
+  if (place >= 0 && least >= 0) return place > least
   const a = version.split('.')
   const b = oldest.split('.')
   for (let i = 0; i < 3; i += 1) {
@@ -43,6 +47,21 @@ export function isAtLeast(version: string, oldest: string): boolean {
     if (difference !== 0) return difference > 0
   }
   return true
+}
+
+/** -1 for a version that Patchbay does not speak. */
+function placeOf(version: string): number {
+  let place = 0
+  for (const known of KNOWN_VERSIONS) {
+    if (known === version) return place
+    place += 1
+  }
+  return -1
+}
+
+/** Whether a plugin that is no older than `since`, one of them, speaks the version. */
+export function isSpokenSince(version: string, since: string): boolean {
+  return placeOf(version) >= placeOf(since)
 }
 
 /** The versions spoken by a plugin that is no older than `since`, one of them; oldest first. */

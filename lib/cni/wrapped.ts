@@ -5,13 +5,12 @@
 import { type Json, memberOf } from '../config/json.ts'
 import { CniError, INVALID_CONFIG } from './error.ts'
 import type { Io } from './io.ts'
-import type { Plugin } from './plugin.ts'
+import { makerNamed, type PluginMaker } from './plugin.ts'
 import { answerError, readConfig, readInput, run } from './run.ts'
 
 /** The plugin that a file name names: as a whole, or by what stands before its first dot. */
-export function pluginNamed(fileName: string, plugins: readonly Plugin[]): Plugin | undefined {
-  const stem = fileName.split('.')[0] ?? ''
-  return plugins.find(one => one.name === fileName) ?? plugins.find(one => one.name === stem)
+export function pluginNamed(fileName: string, plugins: readonly PluginMaker[]): PluginMaker | undefined {
+  return makerNamed(fileName, plugins) ?? makerNamed(fileName.split('.')[0] ?? '', plugins)
 }
 
 /**
@@ -19,12 +18,12 @@ export function pluginNamed(fileName: string, plugins: readonly Plugin[]): Plugi
  *
  * @returns the exit status
  */
-export function runByType(fileName: string, plugins: readonly Plugin[], io: Io): number {
+export function runByType(fileName: string, plugins: readonly PluginMaker[], io: Io): number {
   try {
     const text = readInput(io)
-    const plugin = pluginOfType(fileName, readConfig(text), plugins)
+    const { make } = pluginOfType(fileName, readConfig(text), plugins)
     const bytes = new TextEncoder().encode(text)
-    return run(plugin, plugins, { ...io, hasStdin: () => true, stdin: (_limit: number) => bytes })
+    return run(make(), plugins, { ...io, hasStdin: () => true, stdin: (_limit: number) => bytes })
   } catch (error) {
     return answerError(error, io)
   }
@@ -34,11 +33,11 @@ export function runByType(fileName: string, plugins: readonly Plugin[], io: Io):
  * A configuration names the network's plugin and the one that it asks for addresses, and either may have been moved aside
  * under this name. Served as the former, a call that was meant for the latter would call this name again, and so on.
  */
-function pluginOfType(fileName: string, config: Json, plugins: readonly Plugin[]): Plugin {
+function pluginOfType(fileName: string, config: Json, plugins: readonly PluginMaker[]): PluginMaker {
   const type = memberOf(config, 'type')?.text ?? ''
   const ipam = memberOf(config, 'ipam')
   const ipamType = ipam === undefined ? '' : (memberOf(ipam, 'type')?.text ?? '')
-  const plugin = plugins.find(one => one.name === type)
+  const plugin = makerNamed(type, plugins)
   if (plugin !== undefined && ipamType !== fileName) return plugin
   const rest = plugin === undefined ? `nor is the type ${JSON.stringify(type)} one` : 'and ipam.type is this name'
   const names = plugins.map(one => one.name).join(' ')

@@ -25,40 +25,27 @@ export function jsonText(json: Json, indent?: number): string {
  * Runtimes written in Go send `HostPort` for `hostPort`, because Go's reader does not care.
  */
 export function memberOf(json: Json, key: string): Json | undefined {
-  const exact = lastPlace(json.keys, key)
-  const at = exact >= 0 ? exact : similarPlace(json.keys, key)
-  return at < 0 ? undefined : json.items[at]
-}
-
-/** -1 when there is none. */
-function lastPlace(keys: readonly string[], key: string): number {
-  let at = keys.length - 1
-  while (at >= 0 && keys[at] !== key) at -= 1
-  return at
+  let found = -1
+  let at = 0
+  for (const name of json.keys) {
+    if (name === key) found = at
+    at += 1
+  }
+  if (found < 0) found = similarPlace(json.keys, key)
+  return found < 0 ? undefined : json.items[found]
 }
 
 /** The last key that differs in case only; -1 when there is none. */
 function similarPlace(keys: readonly string[], key: string): number {
-  const wanted = key.toLowerCase()
   const size = key.length
   let found = -1
   let at = 0
   for (const name of keys) {
     // Our keys are plain letters: what has them as its small letters is as long. It spares nearly all the work.
-    if (name.length === size && name.toLowerCase() === wanted) found = at
+    if (name.length === size && name.toLowerCase() === key.toLowerCase()) found = at
     at += 1
   }
   return found
-}
-
-/** All keys in small letters, a line for each, for `mayHave`. */
-export function foldedKeys(json: Json): string {
-  return `\n${json.keys.join('\n')}\n`.toLowerCase()
-}
-
-/** Whether `memberOf` can find the key: most that are asked for are not there, and a look at one text tells. */
-export function mayHave(folded: string, key: string): boolean {
-  return folded.includes(`\n${key.toLowerCase()}\n`)
 }
 
 /**
@@ -66,6 +53,9 @@ export function mayHave(folded: string, key: string): boolean {
  * ignores case would take them for this one.
  */
 export function withMember(json: Json, key: string, value: Json): Json {
+  if (!hasSimilar(json.keys, key)) {
+    return { type: 'object', text: '', keys: json.keys.concat([key]), items: json.items.concat([value]) }
+  }
   const lower = key.toLowerCase()
   const keys: string[] = []
   const items: Json[] = []
@@ -78,6 +68,11 @@ export function withMember(json: Json, key: string, value: Json): Json {
   keys.push(key)
   items.push(value)
   return { type: 'object', text: '', keys, items }
+}
+
+function hasSimilar(keys: readonly string[], key: string): boolean {
+  for (const name of keys) if (name === key) return true
+  return similarPlace(keys, key) >= 0
 }
 
 function compactText(json: Json): string {

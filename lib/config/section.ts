@@ -8,7 +8,7 @@
  *     config.finish()
  */
 import { consistsOf, isDigit } from '../bytes/characters.ts'
-import { foldedKeys, type Json, jsonText, mayHave, memberOf } from './json.ts'
+import { type Json, jsonText, memberOf } from './json.ts'
 
 /** The configuration cannot be used. Each problem names the key, what it must be, and the value found. */
 export class ConfigError extends Error {
@@ -35,8 +35,6 @@ export class Section {
   readonly #json: Json
   readonly #path: string
   readonly #problems: string[]
-  /** `foldedKeys`, made when the first is asked for. */
-  #folded = ''
 
   /** @param problems the list to add to; sections made by this one share it */
   constructor(json: Json, path = '', problems: string[] = []) {
@@ -123,8 +121,7 @@ export class Section {
 
   /** The member as it is; undefined when absent or null. */
   json(key: string): Json | undefined {
-    if (this.#folded === '') this.#folded = foldedKeys(this.#json)
-    const json = mayHave(this.#folded, key) ? memberOf(this.#json, key) : undefined
+    const json = memberOf(this.#json, key)
     return json === undefined || json.type === 'null' ? undefined : json
   }
 

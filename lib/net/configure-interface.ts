@@ -4,12 +4,12 @@
  */
 import { formatPrefix, type IpPrefix, lastAddress } from '../ip/prefix.ts'
 import { KernelError } from '../netlink/kernel-error.ts'
-import { errnoOf } from '../sys/errors.ts'
 import { sleepMilliseconds } from '../sys/stdio.ts'
 import type { NewAddress } from './addresses.ts'
 import { ensureInterfaceRoutes, type InterfaceSetup, routesOf, withPrefixRoute } from './interface-routes.ts'
 import type { Link } from './links.ts'
 import type { Net } from './net.ts'
+import type { Setting } from './sysctls.ts'
 
 /** Duplicate address detection sends its question once and waits a second; RFC 4862 section 5.1 names the defaults. */
 const DETECTION_TIMEOUT_MS = 5000
@@ -31,25 +31,25 @@ const DETECTION_POLL_MS = 20
 export function configureInterface(net: Net, link: Link, setup: InterfaceSetup): void {
   const detect = setup.detectDuplicates === true
   const hasIpv6 = setup.addresses.some(prefix => prefix.address.family === 6)
-  announceWhenUp(net, link.name)
-  if (hasIpv6) enableIpv6(net, link.name, detect)
+  const settings = announcingWhenUp(link.name).slice(0)
   // Before the link is up: an advertisement may follow at once, and what it brought would stay.
   const acceptRa = setup.acceptRouterAdvertisements
-  if (acceptRa !== undefined) writeIfPresent(net, `ipv6/conf/${link.name}/accept_ra`, acceptRa ? '1' : '0')
+  if (acceptRa !== undefined) settings.push({ path: `ipv6/conf/${link.name}/accept_ra`, value: acceptRa ? '1' : '0' })
+  net.sysctls.writeIfPresent(settings)
+  if (hasIpv6) enableIpv6(net, link.name, detect)
   const routed = withPrefixRoute(setup)
-  net.addresses.ensure(
-    link.index,
-    setup.addresses.map(prefix =>
-      newAddress(
-        prefix,
-        setup,
-        routed.some(one => one === prefix)
-      )
+  const addresses = setup.addresses.map(prefix =>
+    newAddress(
+      prefix,
+      setup,
+      routed.some(one => one === prefix)
     )
   )
-  net.links.set(link.index, { up: true, alias: setup.alias })
-  if (hasIpv6 && detect) awaitDetection(net, link)
-  ensureInterfaceRoutes(net, routesOf(setup, link.index))
+  const routes = routesOf(setup, routed, link.index)
+  const isWaiting = hasIpv6 && detect
+  const areThere = net.bringUp(link.index, { addresses, alias: setup.alias, routes: isWaiting ? [] : routes })
+  if (isWaiting) awaitDetection(net, link)
+  if (isWaiting || !areThere) ensureInterfaceRoutes(net, routes)
 }
 
 function newAddress(prefix: IpPrefix, setup: InterfaceSetup, hasPrefixRoute: boolean): NewAddress {
@@ -68,9 +68,11 @@ function newAddress(prefix: IpPrefix, setup: InterfaceSetup, hasPrefixRoute: boo
  *
  * @source linux Documentation/networking/ip-sysctl.rst, arp_notify and ndisc_notify
  */
-function announceWhenUp(net: Net, name: string): void {
-  writeIfPresent(net, `ipv4/conf/${name}/arp_notify`, '1')
-  writeIfPresent(net, `ipv6/conf/${name}/ndisc_notify`, '1')
+function announcingWhenUp(name: string): readonly Setting[] {
+  return [
+    { path: `ipv4/conf/${name}/arp_notify`, value: '1' },
+    { path: `ipv6/conf/${name}/ndisc_notify`, value: '1' }
+  ]
 }
 
 /**
@@ -86,25 +88,13 @@ export function enableIpv6(net: Net, name: string, detect: boolean): void {
     throw new KernelError('enable IPv6 on', JSON.stringify(name), 'EAFNOSUPPORT', 'the kernel has no IPv6')
   }
   // A link-local address that is still being checked cannot be the source of anything yet.
-  writeIfPresent(net, `ipv6/conf/${name}/accept_dad`, detect ? '1' : '0')
-  if (detect) writeIfPresent(net, `ipv6/conf/${name}/enhanced_dad`, '1')
+  const detection: Setting[] = [{ path: `ipv6/conf/${name}/accept_dad`, value: detect ? '1' : '0' }]
+  if (detect) detection.push({ path: `ipv6/conf/${name}/enhanced_dad`, value: '1' })
+  net.sysctls.writeIfPresent(detection)
   if (disabled !== '0') net.sysctls.write(`ipv6/conf/${name}/disable_ipv6`, '0')
   if (net.sysctls.read('ipv6/conf/lo/disable_ipv6') === '1') net.sysctls.write('ipv6/conf/lo/disable_ipv6', '0')
   // IPv6 addresses would be gone after `ip link set down` and up again, while IPv4's stay.
-  writeIfPresent(net, `ipv6/conf/${name}/keep_addr_on_down`, '1')
-}
-
-/**
- * Writes a sysctl that makes things better but that nothing depends on: a kernel may lack it, and where /proc/sys is
- * read-only (a runtime in a container) the attachment works without, as with the reference plugins.
- */
-export function writeIfPresent(net: Net, path: string, value: string): void {
-  try {
-    net.sysctls.write(path, value)
-  } catch (error) {
-    const errno = errnoOf(error)
-    if (errno !== 'ENOENT' && errno !== 'EROFS') throw error
-  }
+  net.sysctls.writeIfPresent([{ path: `ipv6/conf/${name}/keep_addr_on_down`, value: '1' }])
 }
 
 function awaitDetection(net: Net, link: Link): void {
@@ -118,27 +108,4 @@ function awaitDetection(net: Net, link: Link): void {
     if (!addresses.some(address => address.isTentative) || waited >= DETECTION_TIMEOUT_MS) return
     sleepMilliseconds(DETECTION_POLL_MS)
   }
-}
-
-/** Sysctls by which the neighbours of an interface configure the host. @source Documentation/networking/ip-sysctl.rst */
-function trustsOf(name: string): readonly string[] {
-  return [`ipv6/conf/${name}/accept_ra`, `ipv6/conf/${name}/accept_redirects`, `ipv4/conf/${name}/accept_redirects`]
-}
-
-/**
- * For an interface of the host that faces containers, before it is up: one router advertisement of a container would give
- * the host a default route through that container, and a redirect a route to whatever it names (CVE-2020-10749). A host
- * that forwards and has `accept_ra` 2 is no exception, since a new interface begins with that.
- */
-export function distrustNeighbours(host: Net, name: string): void {
-  for (const path of trustsOf(name)) {
-    const current = host.sysctls.read(path)
-    if (current !== undefined && current !== '0') writeIfPresent(host, path, '0')
-  }
-}
-
-/** Whether router advertisements that the interface receives can configure the host. */
-export function listensToRouters(host: Net, name: string): boolean {
-  const current = host.sysctls.read(`ipv6/conf/${name}/accept_ra`)
-  return current !== undefined && current !== '0'
 }

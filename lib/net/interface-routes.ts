@@ -95,10 +95,11 @@ function withLink(route: Route, index: number): Route {
  * The routes as the kernel wants them: each once, several gateways of one destination as one route with several next
  * hops, and gateways that no prefix of the interface covers marked as being neighbours all the same.
  *
+ * @param routed what `withPrefixRoute` says of the setup
  * @param index of the interface, which they all lead through
  */
-export function routesOf(setup: InterfaceSetup, index: number): readonly Route[] {
-  const onLink = onLinkPrefixes(setup)
+export function routesOf(setup: InterfaceSetup, routed: readonly IpPrefix[], index: number): readonly Route[] {
+  const onLink = onLinkPrefixes(setup, routed)
   const routes: Route[] = []
   for (const group of groupsOf(setup.routes)) {
     const first = group[0]
@@ -167,10 +168,10 @@ class OnLink {
   }
 }
 
-function onLinkPrefixes(setup: InterfaceSetup): OnLink {
+function onLinkPrefixes(setup: InterfaceSetup, routed: readonly IpPrefix[]): OnLink {
   // Where even the neighbours are behind a gateway, another gateway is nobody's neighbour: the kernel shall say so.
   const onLink = new OnLink(setup.noPrefixRoutes === true)
-  for (const prefix of withPrefixRoute(setup)) onLink.add(prefix)
+  for (const prefix of routed) onLink.add(prefix)
   for (const route of setup.routes) if (route.gateway === undefined && route.dst !== undefined) onLink.add(route.dst)
   return onLink
 }

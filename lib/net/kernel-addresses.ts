@@ -55,22 +55,14 @@ export class KernelAddresses extends Addresses {
   }
 
   override add(index: number, address: NewAddress): void {
-    const answer = this.#conn.attempt(addRequest(index, address))
+    const answer = this.#conn.attempt(addAddressRequest(index, address))
     if (answer.errno !== '') throw explainedRefusal(answer, address)
   }
 
   /** All in one send; those that are there already are compared afterwards, by one dump. */
   override ensure(index: number, addresses: readonly NewAddress[]): void {
-    const answers = this.#conn.batch(addresses.map(address => addRequest(index, address)))
-    let present: readonly Address[] | undefined
-    for (let i = 0; i < addresses.length; i += 1) {
-      const answer = answers[i]
-      const wanted = addresses[i]
-      if (answer === undefined || answer.errno === '' || wanted === undefined) continue
-      if (answer.errno !== 'EEXIST') throw explainedRefusal(answer, wanted)
-      present = present ?? this.list(index)
-      explainDifference(answer, wanted, present)
-    }
+    const answers = this.#conn.batch(addresses.map(address => addAddressRequest(index, address)))
+    requireAdded(addresses, answers, () => this.list(index))
   }
 
   override remove(index: number, prefix: IpPrefix): boolean {
@@ -148,7 +140,7 @@ function cacheOf(lifetime: Lifetime): AddressCache {
   return { preferred: lifetime.preferred ?? FOR_EVER, valid: lifetime.valid ?? FOR_EVER, created: 0, updated: 0 }
 }
 
-function addRequest(index: number, address: NewAddress): Request {
+export function addAddressRequest(index: number, address: NewAddress): Request {
   return {
     operation: 'add address',
     object: `${formatPrefix(address.prefix)} to ${linkNumber(index)}`,
@@ -156,6 +148,29 @@ function addRequest(index: number, address: NewAddress): Request {
     flags: NLM_F_CREATE | NLM_F_EXCL,
     payload: encodeAddress(addressMessage(index, address)),
     answer: 'acknowledgement'
+  }
+}
+
+/**
+ * Accepts an address that is there already when it is what was asked for.
+ *
+ * @param answers to addAddressRequest of each of the addresses
+ * @param list the link's addresses, asked for when one is there
+ * @throws {KernelError} EEXIST saying what it is otherwise; whatever else the kernel refuses
+ */
+export function requireAdded(
+  addresses: readonly NewAddress[],
+  answers: readonly Answer[],
+  list: () => readonly Address[]
+): void {
+  let present: readonly Address[] | undefined
+  for (let i = 0; i < addresses.length; i += 1) {
+    const answer = answers[i]
+    const wanted = addresses[i]
+    if (answer === undefined || answer.errno === '' || wanted === undefined) continue
+    if (answer.errno !== 'EEXIST') throw explainedRefusal(answer, wanted)
+    present = present ?? list()
+    explainDifference(answer, wanted, present)
   }
 }
 

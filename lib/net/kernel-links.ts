@@ -18,6 +18,7 @@ import {
   IFNAMSIZ,
   type LinkInfoAttribute,
   type LinkMessage,
+  questionAbout,
   RTEXT_FILTER_SKIP_STATS,
   RTM_DELLINK,
   RTM_GETLINK,
@@ -25,7 +26,7 @@ import {
 } from '../netlink/rt/link.ts'
 import { errnoOf } from '../sys/errors.ts'
 import { inNamespace } from '../sys/netns.ts'
-import { randomU32 } from '../sys/random.ts'
+import { randomBytes, randomU32 } from '../sys/random.ts'
 import { createTap } from '../sys/tap.ts'
 import {
   type BridgeInfo,
@@ -35,6 +36,7 @@ import {
   type LinkChange,
   type LinkInfo,
   type LinkKind,
+  type LinkPair,
   Links,
   type MacvlanInfo,
   type MacvlanMode,
@@ -83,6 +85,7 @@ export function linkOf(payload: Uint8Array): Link {
     linkNetnsId: message.linkNetnsId,
     alias: message.alias,
     altNames: message.properties?.altNames ?? [],
+    families: message.families,
     permanentMac: message.permanentMac,
     txQueueLength: message.txQueueLength ?? 0,
     promiscuity: message.promiscuity ?? 0,
@@ -120,7 +123,7 @@ export class KernelLinks extends Links {
   }
 
   override list(): readonly Link[] {
-    const payload = encodeLink({ ...EMPTY_LINK, extMask: RTEXT_FILTER_SKIP_STATS })
+    const payload = questionAbout({ ...EMPTY_LINK, extMask: RTEXT_FILTER_SKIP_STATS })
     return this.#conn.dump('list', 'links', RTM_GETLINK, payload).map(linkOf)
   }
 
@@ -148,6 +151,14 @@ export class KernelLinks extends Links {
     return onlyLink(answers[1]?.payloads ?? [], object)
   }
 
+  override addPair(link: NewLink): LinkPair {
+    const { peer } = link.kind
+    if (peer === undefined) throw incomplete(link, 'peer')
+    const whole: VethPeer = { ...peer, mac: peer.mac ?? randomMac() }
+    const first = this.add({ ...link, kind: { ...link.kind, peer: whole } })
+    return { first, peer: peerOf(first, whole) }
+  }
+
   override addIn(netns: Namespace, link: NewLink): void {
     const answer = this.#conn.attempt(addRequest(link, netns))
     if (answer.errno !== '') throw linkRefusal(answer, link.kind)
@@ -167,32 +178,12 @@ export class KernelLinks extends Links {
   }
 
   override set(index: number, change: LinkChange): void {
-    const flag = (value: boolean | undefined, bit: number): number => (value === true ? bit : 0)
-    const meant = (value: boolean | undefined, bit: number): number => (value === undefined ? 0 : bit)
-    const bridge = change.vlanFiltering !== undefined || change.vlanDefaultPvid !== undefined
-    const { vlanFiltering, vlanDefaultPvid } = change
-    const message: LinkMessage = {
-      ...EMPTY_LINK,
-      index,
-      flags: flag(change.up, IFF_UP) | flag(change.promiscuous, IFF_PROMISC) | flag(change.allMulticast, IFF_ALLMULTI),
-      change:
-        meant(change.up, IFF_UP) | meant(change.promiscuous, IFF_PROMISC) | meant(change.allMulticast, IFF_ALLMULTI),
-      mac: change.mac,
-      name: change.name,
-      mtu: change.mtu,
-      masterIndex: change.masterIndex,
-      txQueueLength: change.txQueueLength,
-      linkInfo: bridge ? { kind: 'bridge', bridge: { kind: 'bridge', vlanFiltering, vlanDefaultPvid } } : undefined,
-      alias: change.alias,
-      groupId: change.groupId,
-      netnsFd: change.netns === undefined ? undefined : change.netns.namespaceFd()
-    }
-    changeLink(this.#conn, 'set', linkNumber(index), message)
+    this.#conn.execute(setLinkRequest(index, change))
   }
 
   override setPort(index: number, port: BridgePort): void {
     const message: LinkMessage = { ...EMPTY_LINK, index, linkInfo: { slaveKind: 'bridge', port } }
-    changeLink(this.#conn, 'set bridge port', linkNumber(index), message)
+    this.#conn.execute(changeRequest('set bridge port', linkNumber(index), message))
   }
 
   override remove(name: string): boolean {
@@ -213,20 +204,37 @@ export class KernelLinks extends Links {
   }
 }
 
-function groupRequest(index: number, groupId: number): Request {
-  const payload = encodeLink({ ...EMPTY_LINK, index, groupId })
-  return {
-    operation: 'set group of',
-    object: linkNumber(index),
-    type: RTM_NEWLINK,
-    flags: 0,
-    payload,
-    answer: 'acknowledgement'
+/** What `Links.set` asks for. */
+export function setLinkRequest(index: number, change: LinkChange): Request {
+  const flag = (value: boolean | undefined, bit: number): number => (value === true ? bit : 0)
+  const meant = (value: boolean | undefined, bit: number): number => (value === undefined ? 0 : bit)
+  const bridge = change.vlanFiltering !== undefined || change.vlanDefaultPvid !== undefined
+  const { vlanFiltering, vlanDefaultPvid } = change
+  const message: LinkMessage = {
+    ...EMPTY_LINK,
+    index,
+    flags: flag(change.up, IFF_UP) | flag(change.promiscuous, IFF_PROMISC) | flag(change.allMulticast, IFF_ALLMULTI),
+    change:
+      meant(change.up, IFF_UP) | meant(change.promiscuous, IFF_PROMISC) | meant(change.allMulticast, IFF_ALLMULTI),
+    mac: change.mac,
+    name: change.name,
+    mtu: change.mtu,
+    masterIndex: change.masterIndex,
+    txQueueLength: change.txQueueLength,
+    linkInfo: bridge ? { kind: 'bridge', bridge: { kind: 'bridge', vlanFiltering, vlanDefaultPvid } } : undefined,
+    alias: change.alias,
+    groupId: change.groupId,
+    netnsFd: change.netns === undefined ? undefined : change.netns.namespaceFd()
   }
+  return changeRequest('set', linkNumber(index), message)
+}
+
+function groupRequest(index: number, groupId: number): Request {
+  return changeRequest('set group of', linkNumber(index), { ...EMPTY_LINK, index, groupId })
 }
 
 function getRequest(operation: string, object: string, by: LinkMessage): Request {
-  const payload = encodeLink({ ...by, extMask: RTEXT_FILTER_SKIP_STATS })
+  const payload = questionAbout({ ...by, extMask: RTEXT_FILTER_SKIP_STATS })
   return { operation, object, type: RTM_GETLINK, flags: 0, payload, answer: 'message' }
 }
 
@@ -395,6 +403,21 @@ function vxlanInfo(kind: LinkKind): VxlanInfo {
   }
 }
 
+/** As the kernel chooses one: locally administered, unicast. @source linux/etherdevice.h eth_random_addr */
+function randomMac(): Uint8Array {
+  const mac = randomBytes(6)
+  mac[0] = ((mac[0] ?? 0) & 0xfe) | 0x02
+  return mac
+}
+
+/** The other end as it was made: what the kernel chooses is the same for both. */
+function peerOf(first: Link, { name, mac, mtu }: VethPeer): Link | undefined {
+  if (first.parentIndex === undefined) return undefined
+  const named: Link = { ...first, index: first.parentIndex, name, mac, mtu: mtu ?? first.mtu }
+  const down: Link = { ...named, flags: 0, isUp: false, operState: 'down', parentIndex: first.index, promiscuity: 0 }
+  return { ...down, masterIndex: undefined, linkNetnsId: undefined, families: undefined, port: undefined }
+}
+
 /** The other end. Without a namespace of its own the kernel would make it in the asker's, not beside the first end. */
 function peerMessage(peer: VethPeer, netns: Namespace | undefined): LinkMessage {
   return {
@@ -407,9 +430,8 @@ function peerMessage(peer: VethPeer, netns: Namespace | undefined): LinkMessage 
 }
 
 /** RTM_NEWLINK without NLM_F_CREATE: RTM_SETLINK does not take what is particular to a kind. */
-function changeLink(conn: Conn, operation: string, object: string, message: LinkMessage): void {
-  const payload = encodeLink(message)
-  conn.execute({ operation, object, type: RTM_NEWLINK, flags: 0, payload, answer: 'acknowledgement' })
+function changeRequest(operation: string, object: string, message: LinkMessage): Request {
+  return { operation, object, type: RTM_NEWLINK, flags: 0, payload: encodeLink(message), answer: 'acknowledgement' }
 }
 
 function removeBy(conn: Conn, object: string, by: LinkMessage): boolean {

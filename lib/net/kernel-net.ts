@@ -4,7 +4,7 @@
  * Each namespace is entered once, to open a socket there; the socket stays behind in it. What a verb does is in
  * the file named after its noun, beside this one.
  */
-import { type Conn, KernelConn, NetlinkSocket } from '../netlink/conn.ts'
+import { type Conn, KernelConn, NetlinkSocket, refusal } from '../netlink/conn.ts'
 import { KernelNft } from '../nft/kernel-nft.ts'
 import type { Nft } from '../nft/nft.ts'
 import { LOCK_DIRECTORY, withLock as withFileLock } from '../sys/file-lock.ts'
@@ -12,16 +12,16 @@ import { closeDescriptor } from '../sys/files.ts'
 import { NETLINK_NETFILTER, NETLINK_ROUTE } from '../sys/netlink-socket.ts'
 import { NetnsError, netnsInode, netnsNumber, openNetns, ownNetns, sameNetns } from '../sys/netns.ts'
 import { Kernel } from './kernel.ts'
-import { KernelAddresses } from './kernel-addresses.ts'
-import { KernelLinks } from './kernel-links.ts'
+import { addAddressRequest, KernelAddresses, requireAdded } from './kernel-addresses.ts'
+import { KernelLinks, setLinkRequest } from './kernel-links.ts'
 import { KernelFdb, KernelNeighbours } from './kernel-neighbours.ts'
 import { KernelFilters, KernelQdiscs } from './kernel-qdiscs.ts'
-import { KernelRoutes } from './kernel-routes.ts'
+import { addRouteRequest, KernelRoutes } from './kernel-routes.ts'
 import { KernelRules } from './kernel-rules.ts'
 import { KernelSysctls } from './kernel-sysctls.ts'
 import { KernelVlans } from './kernel-vlans.ts'
 import type { Namespace } from './namespace.ts'
-import { Net, type Nouns } from './net.ts'
+import { type BringUp, Net, type Nouns } from './net.ts'
 import { findNetnsId } from './netns-id.ts'
 
 /** So many files are shared by all namespaces: one for each would have to be removed, and namespaces come and go. */
@@ -97,6 +97,19 @@ class KernelNet extends Net {
 
   override isSameAs(other: Namespace): boolean {
     return sameNetns(this.namespaceFd(), other.namespaceFd())
+  }
+
+  override bringUp(index: number, { addresses, alias, routes }: BringUp): boolean {
+    const requests = addresses.map(address => addAddressRequest(index, address))
+    requests.push(setLinkRequest(index, { up: true, alias }))
+    const answers = this.#route.batch(requests.concat(routes.map(addRouteRequest)))
+    requireAdded(addresses, answers, () => this.addresses.list(index))
+    let areThere = true
+    for (const answer of answers.slice(addresses.length)) {
+      if (answer.errno === 'EEXIST') areThere = false
+      else if (answer.errno !== '' && areThere) throw refusal(answer)
+    }
+    return areThere
   }
 
   override findNetnsId(other: Namespace): number | undefined {

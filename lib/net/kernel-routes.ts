@@ -185,7 +185,7 @@ export class KernelRoutes extends Routes {
   }
 
   override add(route: Route): void {
-    this.#conn.execute(newRequest('add route', NLM_F_CREATE | NLM_F_EXCL, route))
+    this.#conn.execute(addRouteRequest(route))
   }
 
   /**
@@ -193,7 +193,7 @@ export class KernelRoutes extends Routes {
    * compared afterwards, by one dump.
    */
   override ensure(routes: readonly Route[]): void {
-    const answers = this.#conn.batch(routes.map(route => newRequest('add route', NLM_F_CREATE | NLM_F_EXCL, route)))
+    const answers = this.#conn.batch(routes.map(addRouteRequest))
     if (!answers.some(answer => answer.errno !== '')) return
     const present = byPlace(this.list({ table: 0 }))
     // In order: a route whose place is taken leaves the gateways unreachable that those after it lead through.
@@ -265,6 +265,10 @@ function matches(route: Route, filter: RouteFilter): boolean {
 
 function uses(route: Route, index: number): boolean {
   return route.index === index || (route.nextHops ?? []).some(hop => hop.index === index)
+}
+
+export function addRouteRequest(route: Route): Request {
+  return newRequest('add route', NLM_F_CREATE | NLM_F_EXCL, route)
 }
 
 function newRequest(operation: string, flags: number, route: Route): Request {

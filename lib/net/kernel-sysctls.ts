@@ -3,12 +3,11 @@
  *
  * @source man 5 proc, /proc/sys/net
  */
-import { constants, openSync, readFileSync } from 'node:fs'
 import { KernelError } from '../netlink/kernel-error.ts'
 import { errnoOf } from '../sys/errors.ts'
-import { closeDescriptor, writeAll } from '../sys/files.ts'
+import { readText, writeInto } from '../sys/files.ts'
 import { inNamespace } from '../sys/netns.ts'
-import { Sysctls } from './sysctls.ts'
+import { type Setting, Sysctls } from './sysctls.ts'
 
 const ROOT = '/proc/sys/net/'
 
@@ -18,10 +17,15 @@ const ROOT = '/proc/sys/net/'
  * @throws {KernelError} EINVAL for anything that would lead out of /proc/sys/net
  */
 export function sysctlPath(path: string): string {
-  const inSlashes = `/${path}/`
-  const bad = ['//', '/./', '/../', '\0'].some(part => inSlashes.includes(part))
-  if (bad) throw new KernelError('open sysctl', JSON.stringify(path), 'EINVAL', 'not a path below /proc/sys/net')
+  if (leadsElsewhere(path))
+    throw new KernelError('open sysctl', JSON.stringify(path), 'EINVAL', 'not a path below /proc/sys/net')
   return ROOT + path
+}
+
+function leadsElsewhere(path: string): boolean {
+  if (path.includes('\0')) return true
+  for (const part of path.split('/')) if (part === '' || part === '.' || part === '..') return true
+  return false
 }
 
 export class KernelSysctls extends Sysctls {
@@ -35,34 +39,37 @@ export class KernelSysctls extends Sysctls {
   override read(path: string): string | undefined {
     const file = sysctlPath(path)
     try {
-      const text = inNamespace(this.#namespaceFd, () => readFileSync(file, 'utf8'))
-      return text.endsWith('\n') ? text.slice(0, -1) : text
+      const text = inNamespace(this.#namespaceFd, () => readText(file))
+      return text?.endsWith('\n') === true ? text.slice(0, -1) : text
     } catch (error) {
       const errno = errnoOf(error)
-      if (errno === 'ENOENT') return undefined
       if (errno === '') throw error
       throw new KernelError('read sysctl', JSON.stringify(path), errno, '')
     }
   }
 
   override write(path: string, value: string): void {
-    const file = sysctlPath(path)
-    try {
-      inNamespace(this.#namespaceFd, () => writeValue(file, value))
-    } catch (error) {
-      const errno = errnoOf(error)
-      if (errno === '') throw error
-      throw new KernelError('write sysctl', `${JSON.stringify(path)} = ${JSON.stringify(value)}`, errno, '')
-    }
+    inNamespace(this.#namespaceFd, () => writeHere(path, value))
+  }
+
+  override writeIfPresent(settings: readonly Setting[]): void {
+    if (settings.length === 0) return
+    inNamespace(this.#namespaceFd, () => {
+      for (const { path, value } of settings) writeHereIfPresent(path, value)
+    })
   }
 }
 
-/** Without O_CREAT and O_TRUNC: the file is there or the sysctl does not exist. */
-function writeValue(file: string, value: string): void {
-  const fd = openSync(file, constants.O_WRONLY)
-  try {
-    writeAll(fd, new TextEncoder().encode(value), file)
-  } finally {
-    closeDescriptor(fd)
-  }
+function writeHere(path: string, value: string): void {
+  const errno = writeInto(sysctlPath(path), value)
+  if (errno !== '') throw writeError(path, value, errno)
+}
+
+function writeHereIfPresent(path: string, value: string): void {
+  const errno = writeInto(sysctlPath(path), value)
+  if (errno !== '' && errno !== 'ENOENT' && errno !== 'EROFS') throw writeError(path, value, errno)
+}
+
+function writeError(path: string, value: string, errno: string): KernelError {
+  return new KernelError('write sysctl', `${JSON.stringify(path)} = ${JSON.stringify(value)}`, errno, '')
 }

@@ -42,6 +42,8 @@ export interface Link {
   readonly linkNetnsId: number | undefined
   readonly alias: string | undefined
   readonly altNames: readonly string[]
+  /** Its sysctls of IPv4 and IPv6, as `trustsOf` reads them; undefined = nothing is known. */
+  readonly families: Uint8Array | undefined
   /** The address that a physical device was built with; undefined where the kernel knows none, as of virtual links. */
   readonly permanentMac: Uint8Array | undefined
   /** packets */
@@ -153,6 +155,13 @@ export interface VethPeer {
   readonly mac?: Uint8Array | undefined
 }
 
+/** A veth pair, as it was made. */
+export interface LinkPair {
+  readonly first: Link
+  /** Down yet. undefined where the kernel does not tell its number (Linux before 4.20, when both ends have the same). */
+  readonly peer: Link | undefined
+}
+
 /** A tap interface. It lives until it is removed, whether a program holds it open or not. */
 export interface NewTap {
   readonly name: string
@@ -204,6 +213,13 @@ export abstract class Links {
    *   EOPNOTSUPP when the kernel lacks the kind, EBUSY when a passthru macvlan is in the way
    */
   abstract add(link: NewLink): Link
+  /**
+   * The same for a veth pair. Its peer's namespace is not asked for the peer: it gets a MAC address from here unless one is
+   * given, and the first end tells its number.
+   *
+   * @param link of kind veth
+   */
+  abstract addPair(link: NewLink): LinkPair
   /**
    * The same in another namespace, which is then asked for it: there is never a link here with a temporary name.
    * `parentIndex` and `peer` are still counted from this one.

@@ -8,12 +8,12 @@
  * namespace of its caller. Verbs: `add` fails when it is there, `ensure` accepts exactly this one, `remove` says
  * whether there was one, `find` gives a value or undefined, `get` a value or an error, `list` everything.
  */
-import type { Addresses } from './addresses.ts'
+import type { Addresses, NewAddress } from './addresses.ts'
 import type { Links } from './links.ts'
 import { Namespace } from './namespace.ts'
 import type { Fdb, Neighbours } from './neighbours.ts'
 import type { Filters, Qdiscs } from './qdiscs.ts'
-import type { Routes } from './routes.ts'
+import type { Route, Routes } from './routes.ts'
 import type { Rules } from './rules.ts'
 import type { Sysctls } from './sysctls.ts'
 import type { Vlans } from './vlans.ts'
@@ -30,6 +30,14 @@ export interface Nouns {
   readonly qdiscs: Qdiscs
   readonly filters: Filters
   readonly sysctls: Sysctls
+}
+
+/** What a link is to have when it comes up. */
+export interface BringUp {
+  readonly addresses: readonly NewAddress[]
+  readonly alias: string | undefined
+  /** Each through the link, in the order in which one leads to the gateway of another. */
+  readonly routes: readonly Route[]
 }
 
 export abstract class Net extends Namespace {
@@ -58,6 +66,14 @@ export abstract class Net extends Namespace {
     this.sysctls = nouns.sysctls
   }
 
+  /**
+   * Gives a link its addresses, sets it up, and adds its routes, in this order and in one go: each step alone would be a question
+   * and an answer. The kernel goes on after a step that it refuses.
+   *
+   * @returns false when the place of a route is taken, perhaps by the same one: see Routes.ensure
+   * @throws {KernelError} of the first step that was refused otherwise
+   */
+  abstract bringUp(index: number, setup: BringUp): boolean
   /** This namespace's number for the other one, which `Link.linkNetnsId` uses; undefined when it has none. */
   abstract findNetnsId(other: Namespace): number | undefined
   /**

@@ -1,3 +1,9 @@
+/** A value for a sysctl; its path as `Sysctls` has it. */
+export interface Setting {
+  readonly path: string
+  readonly value: string
+}
+
 /** `sysctl net.…`, of one namespace. */
 export abstract class Sysctls {
   /**
@@ -8,4 +14,12 @@ export abstract class Sysctls {
   abstract read(path: string): string | undefined
   /** @throws {KernelError} ENOENT without such a file, EINVAL, EACCES, EROFS */
   abstract write(path: string, value: string): void
+  /**
+   * Writes sysctls that make things better but that nothing depends on, in their order, with one visit to the namespace: a
+   * kernel may lack one, and where /proc/sys is read-only (a runtime in a container) the attachment works without, as with the
+   * reference plugins.
+   *
+   * @throws {KernelError} EINVAL, EACCES
+   */
+  abstract writeIfPresent(settings: readonly Setting[]): void
 }

@@ -149,7 +149,7 @@ test('a change and the question for its result go in one send', () => {
   assert.equal([...(answers[1]?.payloads[0] ?? [])], [5])
 })
 
-test('a change asks for an acknowledgement, a question does not', () => {
+test('the last change of a send asks for an acknowledgement, which speaks for those before it; a question does not', () => {
   const flags: number[] = []
   class Watch extends Script {
     override send(datagram: Uint8Array): void {
@@ -159,7 +159,18 @@ test('a change asks for an acknowledgement, a question does not', () => {
   }
   const conn = new KernelConn(new Watch(sequences => sequences.map(s => verdict(s, 0))))
   conn.batch([request('acknowledgement'), request('message')])
-  assert.equal(flags, [NLM_F_ACK, 0])
+  conn.batch([request('acknowledgement'), request('acknowledgement')])
+  assert.equal(flags, [0, 0, 0, NLM_F_ACK])
+})
+
+test('a refusal in the middle of a send comes unasked, and all others are done', () => {
+  const script = new Script(([, b = 0, c = 0]) => [verdict(b, ENODEV), verdict(c, 0)])
+  const conn = new KernelConn(script)
+  const answers = conn.batch([1, 2, 3].map(() => request('acknowledgement')))
+  assert.equal(
+    answers.map(answer => answer.errno),
+    ['', 'ENODEV', '']
+  )
 })
 
 test('a torn datagram is a DecodeError', () => {

@@ -13,6 +13,7 @@ import { randomU32 } from '../sys/random.ts'
 import { errnoSymbol, errnoText } from './errno.ts'
 import { KernelError } from './kernel-error.ts'
 import {
+  appendMessage,
   decodeMessages,
   decodeVerdict,
   encodeMessage,
@@ -219,7 +220,8 @@ export class KernelConn extends Conn {
       // One acknowledgement for all: a batch without errors answers once, one with errors also once per error.
       const acknowledged = i === commands.length - 1 ? NLM_F_ACK : 0
       const flags = command.flags | NLM_F_REQUEST | acknowledged
-      datagram.bytes(encodeMessage(command.type, flags, after(begin, i + 1), command.payload))
+      const { type, payload } = command
+      appendMessage(datagram, { type, flags, sequence: after(begin, i + 1), payload })
     }
     const end = after(begin, commands.length + 1)
     datagram.bytes(encodeMessage(NFNL_MSG_BATCH_END, NLM_F_REQUEST, end, encodeBatchEnd()))
@@ -251,19 +253,21 @@ export class KernelConn extends Conn {
     const datagram = new Writer()
     const pending: Pending[] = []
     for (const request of requests) {
-      const flags = request.flags | NLM_F_REQUEST | (request.answer === 'acknowledgement' ? NLM_F_ACK : 0)
-      datagram.bytes(encodeMessage(request.type, flags, after(first, pending.length), request.payload))
+      const isLast = pending.length === requests.length - 1
+      const flags = request.flags | NLM_F_REQUEST | (isLast && request.answer === 'acknowledgement' ? NLM_F_ACK : 0)
+      const { type, payload } = request
+      appendMessage(datagram, { type, flags, sequence: after(first, pending.length), payload })
       pending.push(new Pending(request))
     }
     this.#send(requests[0], datagram.finish())
-    let open = pending.length
-    while (open > 0) {
+    // The kernel goes through a send in its order, and speaks of what it refuses without being asked: the last answer speaks
+    // for all that nothing was said about.
+    const last = pending[pending.length - 1]
+    while (last !== undefined && !last.isDone) {
       for (const message of this.#receive(requests[0])) {
         // Answers to earlier requests, given up after an error, fall out here.
         const place = pending[distance(first, message.sequence)]
-        if (place === undefined || place.isDone) continue
-        place.take(message)
-        if (place.isDone) open -= 1
+        if (place !== undefined && !place.isDone) place.take(message)
       }
     }
     return pending.map(place => place.answer())

@@ -43,15 +43,28 @@ export interface Message {
 
 /** A request's envelope around its payload, padded so that another message may follow. */
 export function encodeMessage(type: number, flags: number, sequence: number, payload: Uint8Array): Uint8Array {
-  return new Writer()
-    .u32(NLMSG_HEADER + payload.length)
-    .u16(type)
-    .u16(flags)
-    .u32(sequence)
-    .u32(0)
-    .bytes(payload)
-    .align(4)
-    .finish()
+  const message = new Writer()
+  appendMessage(message, { type, flags, sequence, payload })
+  return message.finish()
+}
+
+/** What is to be in the envelope, and on it. */
+interface Envelope {
+  readonly type: number
+  readonly flags: number
+  readonly sequence: number
+  readonly payload: Uint8Array
+}
+
+/** The same behind what is written already. */
+export function appendMessage(datagram: Writer, { type, flags, sequence, payload }: Envelope): void {
+  datagram.u32(NLMSG_HEADER + payload.length)
+  datagram.u16(type)
+  datagram.u16(flags)
+  datagram.u32(sequence)
+  datagram.u32(0)
+  datagram.bytes(payload)
+  datagram.align(4)
 }
 
 /**

@@ -18,10 +18,10 @@ import { CniError, INVALID_CONFIG, NOT_AVAILABLE } from '../cni/error.ts'
 import type { IpConfig } from '../cni/result.ts'
 import { addressesEqual, formatAddress, type IpAddress } from '../ip/address.ts'
 import { stableMac } from '../ip/mac.ts'
-import { distrustNeighbours, writeIfPresent } from '../net/configure-interface.ts'
 import { ensureLinkFeature, TX_CHECKSUM } from '../net/ethtool.ts'
 import type { BridgePort, Link, VxlanInfo } from '../net/links.ts'
 import type { Net } from '../net/net.ts'
+import { distrustNeighbours } from '../net/trust.ts'
 import { errnoOf } from '../sys/errors.ts'
 
 export interface Tunnel {
@@ -311,9 +311,9 @@ function reconcile(host: Net, link: Link, tunnel: Tunnel, bridge: Link): Link {
 /** What a tunnel has beside its own attributes: its port settings, no IPv6 of its own, the mark. */
 function configure(host: Net, link: Link, tunnel: Tunnel, isNew: boolean): Link {
   if (isNew) {
-    distrustNeighbours(host, link.name)
+    distrustNeighbours(host, link)
     // It only carries frames: a link-local address of its own would show up in the network.
-    writeIfPresent(host, `ipv6/conf/${link.name}/disable_ipv6`, '1')
+    host.sysctls.writeIfPresent([{ path: `ipv6/conf/${link.name}/disable_ipv6`, value: '1' }])
     host.links.set(link.index, { alias: tunnelMark(tunnel.network) })
   }
   if (!hasPortSettings(link, tunnel)) host.links.setPort(link.index, portSettings(tunnel))

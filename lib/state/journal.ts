@@ -91,15 +91,15 @@ export class Journal extends Records {
     const path = this.path(attachment)
     const text = jsonText(withFormat(this.#isLong(attachment) ? withOwner(entry, attachment) : entry))
     for (let tries = 1; ; tries += 1) {
-      ensureDirectory(this.#directory, 0o700)
       try {
         // Not made durable: what it tells of does not survive a power cut either.
         writeSingly(path, `${text}\n`, 0o600)
         return
       } catch (error) {
-        // A DEL that removed the last entry took the directory away between our two calls: make it again.
+        // The first entry; or a DEL that removed the last one took the directory away between our two calls.
         if (errnoOf(error) !== 'ENOENT' || tries === 100) throw error
       }
+      ensureDirectory(this.#directory, 0o700)
     }
   }
 

@@ -39,6 +39,8 @@ export function isAttachment(owner: Attachment): boolean {
 /** The owner files of one network. */
 export class OwnerFiles {
   readonly #path: string
+  /** Of the seal that was there; nobody else writes one while we have the lock. */
+  #sealWords: readonly string[] = []
 
   constructor(path: string) {
     this.#path = path
@@ -58,10 +60,14 @@ export class OwnerFiles {
     return { boot: words[0] ?? '', addresses: words.slice(1) }
   }
 
-  /** Every address that the owner may hold; what it holds no longer may be among them. */
-  addressesOf(owner: Attachment): readonly string[] {
+  /**
+   * Every address that the owner may hold; what it holds no longer may be among them.
+   *
+   * @param file what `read` says of the owner
+   */
+  addressesOf(owner: Attachment, file: OwnerFile | undefined): readonly string[] {
     if (!isAttachment(owner)) return []
-    const addresses = (this.read(owner)?.addresses ?? []).slice(0)
+    const addresses = (file?.addresses ?? []).slice(0)
     const name = fileName(owner)
     for (const line of (readText(this.#pathOf(bucketName(bucketOf(name)))) ?? '').split('\n')) {
       const [key, address] = line.split(' ')
@@ -106,9 +112,17 @@ export class OwnerFiles {
     for (const name of written) if (name !== SEAL && !kept.has(name)) removeFile(this.#pathOf(name))
   }
 
-  /** Whether nobody else has made a file in the directory since one of us sealed it in this boot. */
-  isSealed(directory: string, bootId: string): boolean {
-    const words = this.#sealWords()
+  /**
+   * Makes the directory if it is missing. Must come first.
+   *
+   * @param directory of the leases
+   * @returns whether nobody else has made a file in that since one of us sealed it in this boot
+   */
+  open(directory: string, bootId: string): boolean {
+    const text = readText(this.#pathOf(SEAL))
+    if (text === undefined) this.makeDirectory()
+    const words = (firstLine(text ?? '') ?? '').split(' ')
+    this.#sealWords = words
     if (words.length !== 3 || bootId === '' || words[0] !== bootId) return false
     const status = statSync(directory)
     return words[1] === String(status.ino) && Number(words[2]) * 1000 === status.mtimeMs
@@ -120,7 +134,7 @@ export class OwnerFiles {
    */
   seal(directory: string, bootId: string, wasSealed: boolean): void {
     try {
-      const words = this.#sealWords()
+      const words = this.#sealWords
       const isKept = wasSealed && words.length === 3
       const seconds = isKept ? Number(words[2]) : Math.floor(Date.now() / 1000) - 2
       const status = statSync(directory)
@@ -130,10 +144,6 @@ export class OwnerFiles {
     } catch (error) {
       if (!(error instanceof Error)) throw error
     }
-  }
-
-  #sealWords(): readonly string[] {
-    return (firstLine(readText(this.#pathOf(SEAL)) ?? '') ?? '').split(' ')
   }
 
   #pathOf(name: string): string {

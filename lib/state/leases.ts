@@ -12,6 +12,7 @@ import { type Attachment, isSameAttachment } from '../attachment.ts'
 import { formatAddress, type IpAddress, parseAddress } from '../ip/address.ts'
 import { errnoOf, SysError } from '../sys/errors.ts'
 import { withLock } from '../sys/file-lock.ts'
+import { fileStatus } from '../sys/file-status.ts'
 import {
   createExclusive,
   ensureDirectory,
@@ -23,7 +24,7 @@ import {
   setModified
 } from '../sys/files.ts'
 import { Boot } from './boot.ts'
-import { OwnerFiles } from './lease-owners.ts'
+import { type OwnerFile, OwnerFiles } from './lease-owners.ts'
 import { readReservation } from './reservation.ts'
 
 /** `owner` is undefined in a file that its maker never finished: nobody's lease, once its maker lost the lock. */
@@ -41,6 +42,8 @@ export interface Claim {
 interface Holding {
   readonly holder: Attachment
   readonly addresses: readonly IpAddress[]
+  /** Whether the owner that was asked about has a file of its own. */
+  readonly hasFile: boolean
 }
 
 const LOCK = 'lock'
@@ -72,10 +75,10 @@ export class LeaseDirectory {
 
   /** Runs `work` while no other process, ours or the reference's, changes the leases. Makes the directories. */
   locked<T>(work: () => T): T {
-    ensureDirectory(this.#path, 0o755)
-    this.#owners.makeDirectory()
-    return withLock(`${this.#path}/${LOCK}`, 0o600, () => {
-      const wasSealed = this.#owners.isSealed(this.#path, this.#boot.id())
+    const lock = `${this.#path}/${LOCK}`
+    if (fileStatus(lock, false) === undefined) ensureDirectory(this.#path, 0o755)
+    return withLock(lock, 0o600, () => {
+      const wasSealed = this.#owners.open(this.#path, this.#boot.id())
       this.#isCovered = wasSealed
       try {
         return work()
@@ -146,10 +149,10 @@ export class LeaseDirectory {
 
   /** Gives back everything that the owner holds. */
   release(owner: Attachment): void {
-    const { holder, addresses } = this.#holding(owner)
+    const { holder, addresses, hasFile } = this.#holding(owner)
     for (const address of addresses) removeFile(this.#leasePath(address))
-    this.#owners.remove(owner)
-    this.#owners.remove(holder)
+    if (hasFile) this.#owners.remove(owner)
+    if (holder.ifName !== owner.ifName) this.#owners.remove(holder)
   }
 
   /** Reads every lease. */
@@ -176,8 +179,9 @@ export class LeaseDirectory {
     this.#cover()
     for (const lease of leases) removeFile(this.#leasePath(lease.address))
     for (const { owner } of leases) {
-      if (owner !== undefined && this.#verified(owner, this.#owners.addressesOf(owner)).length === 0)
-        this.#owners.remove(owner)
+      if (owner === undefined) continue
+      const known = this.#owners.addressesOf(owner, this.#owners.read(owner))
+      if (this.#verified(owner, known).length === 0) this.#owners.remove(owner)
     }
   }
 
@@ -207,12 +211,14 @@ export class LeaseDirectory {
 
   #create(address: IpAddress, text: string): void {
     const path = this.#leasePath(address)
-    const found = this.find(address)
-    if (found !== undefined && found.owner === undefined) removeFile(path)
     // Not made durable: what a power cut may take is a lease whose container it ends as well.
-    if (!createExclusive(path, text, 0o600, false)) {
-      throw new SysError('create lease', JSON.stringify(path), 'EEXIST', '')
+    if (createExclusive(path, text, 0o600, false)) return
+    const found = this.find(address)
+    if (found !== undefined && found.owner === undefined) {
+      removeFile(path)
+      if (createExclusive(path, text, 0o600, false)) return
     }
+    throw new SysError('create lease', JSON.stringify(path), 'EEXIST', '')
   }
 
   #leasePath(address: IpAddress): string {
@@ -222,13 +228,25 @@ export class LeaseDirectory {
   /** What the owner holds, and how its leases name it: without interface in the oldest format, if it has none of the newer. */
   #holding(owner: Attachment): Holding {
     const older: Attachment = { ...owner, ifName: '' }
-    for (const one of [owner, older]) if (this.#owners.read(one)?.boot === '') this.#isCovered = false
-    this.#cover()
+    let files = this.#filesOf(owner, older)
+    if (files.some(file => file?.boot === '')) this.#isCovered = false
+    if (!this.#isCovered) {
+      this.#cover()
+      files = this.#filesOf(owner, older)
+    }
+    const [own, oldest] = files
     // Of both names: a lease that was rewritten in the other format, in place, has not touched the directory.
-    const known = this.#owners.addressesOf(owner).concat(this.#owners.addressesOf(older))
+    const known = this.#owners.addressesOf(owner, own).concat(this.#owners.addressesOf(older, oldest))
     const addresses = this.#verified(owner, known)
+    const hasFile = own !== undefined
     const inherited = addresses.length === 0 ? this.#verified(older, known) : []
-    return inherited.length === 0 ? { holder: owner, addresses } : { holder: older, addresses: inherited }
+    return inherited.length === 0
+      ? { holder: owner, addresses, hasFile }
+      : { holder: older, addresses: inherited, hasFile }
+  }
+
+  #filesOf(owner: Attachment, older: Attachment): readonly (OwnerFile | undefined)[] {
+    return [this.#owners.read(owner), this.#owners.read(older)]
   }
 
   /** Those of the addresses whose leases name the owner: the lease decides, not what was written down about it. */

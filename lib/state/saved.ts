@@ -36,14 +36,14 @@ export class SavedFiles extends Records {
     const path = this.#path(attachment)
     const saved = withFormat(withOwner(entry, attachment))
     for (let tries = 1; ; tries += 1) {
-      ensureDirectory(this.#directory, 0o700)
       try {
         writeSingly(path, `${jsonText(saved, 1)}\n`, 0o600)
         return
       } catch (error) {
-        // A GC of another network took what we had begun for that of a killed writer: begin again.
+        // The first file; or a GC of another network took what we had begun for that of a killed writer.
         if (errnoOf(error) !== 'ENOENT' || tries === 100) throw error
       }
+      ensureDirectory(this.#directory, 0o700)
     }
   }
 

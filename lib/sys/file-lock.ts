@@ -8,6 +8,7 @@ import { constants, fchmodSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import * as libc from '#libc'
 import { errnoOf, SysError } from './errors.ts'
+import { openFileStatus } from './file-status.ts'
 import { closeDescriptor, ensureDirectory, fileError } from './files.ts'
 
 /** Where the locks are that hold whatever `stateDir` a network has: of the host's tables, and of namespaces. */
@@ -21,6 +22,8 @@ const PATIENCE_MS = 60_000
 /** Between two looks: 1 ms after the first one, and never longer than this. */
 const LONGEST_NAP_MS = 10
 
+/** sys/stat.h: all of a mode but S_IFMT. */
+const PERMISSIONS = 0o7777
 const LOCK_EX = 2
 const LOCK_NB = 4
 const LOCK_UN = 8
@@ -84,10 +87,11 @@ function openFile(path: string, mode: number): number {
   return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK, mode)
 }
 
-/** Somebody else may have made it, with a mode that lets others hold it. */
+/** Somebody else may have made it, with a mode that lets others hold it. Looked at first, since a change is a write to the disk. */
 function closedToOthers(fd: number, mode: number): number {
   try {
-    fchmodSync(fd, mode)
+    const status = openFileStatus(fd)
+    if (status === undefined || (status.mode & PERMISSIONS) !== mode) fchmodSync(fd, mode)
     return fd
   } catch (error) {
     closeDescriptor(fd)

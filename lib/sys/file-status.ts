@@ -10,9 +10,8 @@ const UID_AT = 20
 const GID_AT = 24
 const MODE_AT = 28
 const INODE_AT = 32
-const INODE_HIGH_AT = 36
-const MAJOR_AT = 136
-const MINOR_AT = 140
+/** Its major and its minor number. */
+const DEVICE_AT = 136
 
 /** fcntl.h */
 const AT_SYMLINK_NOFOLLOW = 0x100
@@ -32,7 +31,15 @@ const view = new DataView(buffer.buffer)
  * @returns undefined when nothing is there, or it may not be looked at
  */
 export function fileStatus(path: string, follows: boolean): FileStatus | undefined {
-  if (libc.statx(path, follows ? 0 : AT_SYMLINK_NOFOLLOW, buffer) < 0) return undefined
+  return libc.statx(path, follows ? 0 : AT_SYMLINK_NOFOLLOW, buffer) < 0 ? undefined : statusInBuffer()
+}
+
+/** The same of an open file. */
+export function openFileStatus(fd: number): FileStatus | undefined {
+  return libc.fstatx(fd, buffer) < 0 ? undefined : statusInBuffer()
+}
+
+function statusInBuffer(): FileStatus {
   return { uid: number(UID_AT), gid: number(GID_AT), mode: view.getUint16(MODE_AT, true) }
 }
 
@@ -40,11 +47,33 @@ function number(at: number): number {
   return view.getUint32(at, true)
 }
 
+/**
+ * Which of the paths leads to the same file as the first, through links of either kind.
+ *
+ * @returns its place; -1 when none does, or the first leads nowhere
+ */
+export function placeOfSameFile(path: string, others: readonly string[]): number {
+  const wanted = fileNumbers(path)
+  if (wanted === undefined) return -1
+  return others.findIndex(other => isSame(fileNumbers(other), wanted))
+}
+
 /** Whether two paths lead to one file, through links of either kind; false when one of them leads nowhere. */
 export function isSameFile(a: string, b: string): boolean {
-  if (libc.statx(a, 0, buffer) < 0) return false
-  const [major, minor, high, low] = [number(MAJOR_AT), number(MINOR_AT), number(INODE_HIGH_AT), number(INODE_AT)]
-  if (libc.statx(b, 0, buffer) < 0) return false
-  const isSameDevice = major === number(MAJOR_AT) && minor === number(MINOR_AT)
-  return isSameDevice && high === number(INODE_HIGH_AT) && low === number(INODE_AT)
+  return placeOfSameFile(a, [b]) === 0
+}
+
+/** What no other file has: its inode and its device. undefined when nothing is there, or it may not be looked at. */
+function fileNumbers(path: string): Uint8Array | undefined {
+  if (libc.statx(path, 0, buffer) < 0) return undefined
+  const numbers = new Uint8Array(16)
+  numbers.set(buffer.subarray(INODE_AT, INODE_AT + 8))
+  numbers.set(buffer.subarray(DEVICE_AT, DEVICE_AT + 8), 8)
+  return numbers
+}
+
+function isSame(a: Uint8Array | undefined, b: Uint8Array): boolean {
+  if (a === undefined) return false
+  for (let i = 0; i < b.length; i += 1) if (a[i] !== b[i]) return false
+  return true
 }

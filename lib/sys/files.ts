@@ -8,14 +8,10 @@ import {
   fchmodSync,
   fsyncSync,
   linkSync,
-  mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   renameSync,
-  rmdirSync,
-  statSync,
-  unlinkSync
+  statSync
 } from 'node:fs'
 import { dirname } from 'node:path'
 import * as libc from '#libc'
@@ -23,17 +19,49 @@ import { errnoOf, SysError } from './errors.ts'
 
 /** The file's text; undefined when it is absent. */
 export function readText(path: string): string | undefined {
+  // It does not block: a FIFO in the file's place would otherwise wait for a writer for ever; so it reads as empty.
+  const fd = libc.openToRead(path)
+  if (fd < 0) {
+    const errno = libc.errnoName()
+    if (isAbsence(errno)) return undefined
+    throw new SysError('read', JSON.stringify(path), errno, '')
+  }
   try {
-    // O_NONBLOCK: a FIFO in the file's place would otherwise wait for a writer for ever; so it reads as empty.
-    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
-    try {
-      return readFileSync(fd, 'utf8')
-    } finally {
-      closeDescriptor(fd)
+    return readAll(fd, path)
+  } finally {
+    closeDescriptor(fd)
+  }
+}
+
+/** Most files that plugins read are shorter than half of it. */
+const ROOM = 4096
+const room = new Uint8Array(ROOM)
+
+/**
+ * All that is left to read at the descriptor's offset.
+ *
+ * Half of the room left empty is the end: an ordinary file fills what it can, and what /proc makes up line by line breaks off
+ * where the next line does not fit into a page. So one call is enough for short texts.
+ *
+ * @throws {SysError} EISDIR
+ */
+function readAll(fd: number, path: string): string {
+  let bytes = room
+  let length = 0
+  for (;;) {
+    const left = bytes.length - length
+    const count = libc.read(fd, length === 0 ? bytes : bytes.subarray(length))
+    if (count >= 0) {
+      length += count
+      if (2 * count < left) return new TextDecoder().decode(bytes.subarray(0, length))
+      if (length < bytes.length) continue
+      const larger = new Uint8Array(2 * length)
+      larger.set(bytes)
+      bytes = larger
+      continue
     }
-  } catch (error) {
-    if (isAbsence(errnoOf(error))) return undefined
-    throw fileError('read', path, error)
+    const errno = libc.errnoName()
+    if (errno !== 'EINTR') throw new SysError('read', JSON.stringify(path), errno, '')
   }
 }
 
@@ -82,14 +110,7 @@ export function ensureDirectory(path: string, mode: number): void {
 
 /** @returns the errno of failing, '' when it is made */
 function makeDirectory(path: string, mode: number): string {
-  try {
-    mkdirSync(path, { recursive: false, mode })
-    return ''
-  } catch (error) {
-    const errno = errnoOf(error)
-    if (errno === '') throw fileError('make directory', path, error)
-    return errno
-  }
+  return libc.mkdir(path, mode) < 0 ? libc.errnoName() : ''
 }
 
 function isDirectory(path: string): boolean {
@@ -185,7 +206,7 @@ export function overwrite(path: string, text: string, mode: number): void {
  *
  * @throws {SysError} ENOSPC, EINVAL of a sysctl that does not take the value
  */
-export function writeAll(fd: number, bytes: Uint8Array, path: string): void {
+function writeAll(fd: number, bytes: Uint8Array, path: string): void {
   let offset = 0
   while (offset < bytes.length) {
     const written = libc.write(fd, offset === 0 ? bytes : bytes.subarray(offset))
@@ -195,6 +216,26 @@ export function writeAll(fd: number, bytes: Uint8Array, path: string): void {
     }
     const errno = libc.errnoName()
     if (errno !== 'EINTR') throw new SysError('write', JSON.stringify(path), errno, '')
+  }
+}
+
+/**
+ * Writes to a file that is there, from its beginning, and makes none: what the kernel has as a file takes its value this way.
+ *
+ * @returns the symbol of errno, '' when all is written
+ */
+export function writeInto(path: string, text: string): string {
+  const fd = libc.openToWrite(path)
+  if (fd < 0) return libc.errnoName()
+  try {
+    writeAll(fd, new TextEncoder().encode(text), path)
+    return ''
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (errno === '') throw error
+    return errno
+  } finally {
+    closeDescriptor(fd)
   }
 }
 
@@ -295,7 +336,7 @@ const UTIME_OMIT = 0x3ffffffe
  *
  * @param seconds whole, since 1970
  * @throws {SysError} EPERM, EROFS, ENOENT
- * @source man 3 futimens
+ * @source man 2 utimensat
  */
 export function setModified(path: string, seconds: number): void {
   const times = new Uint8Array(32)
@@ -303,12 +344,7 @@ export function setModified(path: string, seconds: number): void {
   view.setUint32(8, UTIME_OMIT, true)
   view.setUint32(16, seconds % 4294967296, true)
   view.setUint32(20, Math.floor(seconds / 4294967296), true)
-  const fd = openSync(path, constants.O_RDONLY)
-  try {
-    if (libc.futimens(fd, times) < 0) throw new SysError('set time of', JSON.stringify(path), libc.errnoName(), '')
-  } finally {
-    closeDescriptor(fd)
-  }
+  if (libc.utimens(path, times) < 0) throw new SysError('set time of', JSON.stringify(path), libc.errnoName(), '')
 }
 
 /**
@@ -317,15 +353,11 @@ export function setModified(path: string, seconds: number): void {
  * @returns false when it was absent
  */
 export function removeFile(path: string): boolean {
-  try {
-    unlinkSync(path)
-    return true
-  } catch (error) {
-    const errno = errnoOf(error)
-    // A read-only file system says so before it looks whether there is anything to remove.
-    if (isAbsence(errno) || (errno === 'EROFS' && !existsSync(path))) return false
-    throw fileError('remove', path, error)
-  }
+  if (libc.unlink(path) >= 0) return true
+  const errno = libc.errnoName()
+  // A read-only file system says so before it looks whether there is anything to remove.
+  if (isAbsence(errno) || (errno === 'EROFS' && !existsSync(path))) return false
+  throw new SysError('remove', JSON.stringify(path), errno, '')
 }
 
 /**
@@ -364,13 +396,9 @@ export function modifiedAt(path: string): number | undefined {
 
 /** Removes a directory if it is empty; anything else leaves it as it is. */
 export function removeEmptyDirectory(path: string): boolean {
-  try {
-    rmdirSync(path)
-    return true
-  } catch (error) {
-    const errno = errnoOf(error)
-    if (isAbsence(errno)) return false
-    if (errno === 'ENOTEMPTY' || errno === 'EEXIST' || errno === 'EBUSY' || errno === 'EROFS') return false
-    throw fileError('remove directory', path, error)
-  }
+  if (libc.rmdir(path) >= 0) return true
+  const errno = libc.errnoName()
+  if (isAbsence(errno)) return false
+  if (errno === 'ENOTEMPTY' || errno === 'EEXIST' || errno === 'EBUSY' || errno === 'EROFS') return false
+  throw new SysError('remove directory', JSON.stringify(path), errno, '')
 }

@@ -1,6 +1,6 @@
 /**
  * The C library of the native engine: foreign functions that the compiler links (ffi.json names their symbols
- * and C parameters; `bytes` becomes the pair pointer, length).
+ * and C parameters; `bytes` and `string`, in UTF-8 with a NUL behind it, become the pair pointer, length).
  *
  * Every call is wrapped in a function: a foreign call as the direct initialiser of a `const` compiles to code
  * that throws at run time (seen with scriptc 0.1.7).
@@ -16,7 +16,6 @@ declare function cSetns(fd: number, kind: number): number
 declare function cUnshare(flags: number): number
 declare function cFlock(fd: number, operation: number): number
 declare function cFstatfs(fd: number, buffer: Uint8Array): number
-declare function cFutimens(fd: number, times: Uint8Array): number
 declare function cIoctl(fd: number, request: number, argument: Uint8Array): number
 declare function cIoctlNumber(fd: number, request: number, argument: number): number
 declare function cDup(fd: number): number
@@ -28,8 +27,17 @@ declare function cUmask(mask: number): number
 declare function cUsleep(microseconds: number): number
 declare function cErrnoName(buffer: Uint8Array): number
 declare function cFtruncate(fd: number, length: number): number
-declare function cRenameNew(from: Uint8Array, to: Uint8Array): number
-declare function cStatx(path: Uint8Array, flags: number, buffer: Uint8Array): number
+declare function cRenameNew(from: string, to: string): number
+declare function cStatx(path: string, flags: number, buffer: Uint8Array): number
+declare function cFstatx(fd: number, buffer: Uint8Array): number
+declare function cUtimens(path: string, times: Uint8Array): number
+declare function cOpenToRead(path: string): number
+declare function cOpenToWrite(path: string): number
+declare function cRead(fd: number, buffer: Uint8Array): number
+declare function cMkdir(path: string, mode: number): number
+declare function cRmdir(path: string): number
+declare function cUnlink(path: string): number
+declare function cGetppid(): number
 declare function cWrite(fd: number, bytes: Uint8Array): number
 declare function cGetrandom(buffer: Uint8Array, flags: number): number
 
@@ -67,9 +75,6 @@ export function flock(fd: number, operation: number): number {
 }
 export function fstatfs(fd: number, buffer: Uint8Array): number {
   return cFstatfs(fd, buffer)
-}
-export function futimens(fd: number, times: Uint8Array): number {
-  return cFutimens(fd, times)
 }
 export function ioctl(fd: number, request: number, argument: Uint8Array): number {
   return cIoctl(fd, request, argument)
@@ -113,22 +118,42 @@ export function ftruncate(fd: number, length: number): number {
 }
 
 export function renameNew(from: string, to: string): number {
-  return cRenameNew(terminated(from), terminated(to))
+  return cRenameNew(from, to)
 }
 export function statx(path: string, flags: number, buffer: Uint8Array): number {
-  return cStatx(terminated(path), flags, buffer)
+  return cStatx(path, flags, buffer)
+}
+export function fstatx(fd: number, buffer: Uint8Array): number {
+  return cFstatx(fd, buffer)
+}
+export function utimens(path: string, times: Uint8Array): number {
+  return cUtimens(path, times)
+}
+export function openToRead(path: string): number {
+  return cOpenToRead(path)
+}
+export function openToWrite(path: string): number {
+  return cOpenToWrite(path)
+}
+export function read(fd: number, buffer: Uint8Array): number {
+  return cRead(fd, buffer)
+}
+export function mkdir(path: string, mode: number): number {
+  return cMkdir(path, mode)
+}
+export function rmdir(path: string): number {
+  return cRmdir(path)
+}
+export function unlink(path: string): number {
+  return cUnlink(path)
+}
+export function getppid(): number {
+  return cGetppid()
 }
 
-/** As C has texts: up to a NUL. */
-function terminated(text: string): Uint8Array {
-  return new TextEncoder().encode(`${text}\0`)
-}
-
-/** errno is a pointer's target in C, which foreign functions cannot read here: native/errno.c writes its symbol. */
+/** errno is a pointer's target in C, which foreign functions cannot read here: native/calls.c writes its symbol. */
 const errnoText = new Uint8Array(32)
 export function errnoName(): string {
   const length = cErrnoName(errnoText)
-  let name = ''
-  for (let i = 0; i < length; i += 1) name += String.fromCharCode(errnoText[i] ?? 0)
-  return name
+  return new TextDecoder().decode(errnoText.subarray(0, length))
 }

@@ -26,7 +26,7 @@ export interface Libc {
   /** Fills `buffer` (at least 120 bytes) with struct statfs. */
   readonly fstatfs: (fd: number, buffer: Uint8Array) => number
   /** `times` is two struct timespec (seconds, nanoseconds as 64-bit little endian): of access, of modification. */
-  readonly futimens: (fd: number, times: Uint8Array) => number
+  readonly utimens: (path: string, times: Uint8Array) => number
   readonly ioctl: (fd: number, request: number, argument: Uint8Array) => number
   /** For requests whose argument is a number (32 bits), not a pointer. */
   readonly ioctlNumber: (fd: number, request: number, argument: number) => number
@@ -40,6 +40,17 @@ export interface Libc {
   readonly memfdCreate: () => number
   /** Makes a write to a closed pipe fail with EPIPE instead of killing the process. */
   readonly ignoreSigpipe: () => void
+  /** Opens a file for reading, close-on-exec; a FIFO without waiting for who writes to it. */
+  readonly openToRead: (path: string) => number
+  /** Opens a file that is there for writing at its beginning, close-on-exec. */
+  readonly openToWrite: (path: string) => number
+  /** Fills `buffer` from its start with what stands at the file's offset; returns the count, 0 at the end. */
+  readonly read: (fd: number, buffer: Uint8Array) => number
+  readonly mkdir: (path: string, mode: number) => number
+  readonly rmdir: (path: string) => number
+  readonly unlink: (path: string) => number
+  /** The parent's process id; 0 when it is in another process namespace. */
+  readonly getppid: () => number
   /** Writes `bytes` at the file's offset; returns the count, which may be smaller. */
   readonly write: (fd: number, bytes: Uint8Array) => number
   /** `length` below 2^31. */
@@ -48,6 +59,8 @@ export interface Libc {
   readonly renameNew: (from: string, to: string) => number
   /** Fills `buffer` (256 bytes) with struct statx: type, mode, owner, inode. @param flags AT_SYMLINK_NOFOLLOW or 0 */
   readonly statx: (path: string, flags: number, buffer: Uint8Array) => number
+  /** The same of an open file. */
+  readonly fstatx: (fd: number, buffer: Uint8Array) => number
   readonly umask: (mask: number) => number
   readonly usleep: (microseconds: number) => number
   /** The symbol of the last failing call's errno, such as `EPERM`. */

@@ -50,8 +50,9 @@ export function openNetlink(protocol: number): number {
   discardWaiting(fd)
   // Each of these only improves the answers; an old kernel that lacks one still works.
   setOption(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1)
-  setOption(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1)
   if (protocol === NETLINK_ROUTE) setOption(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
+  // Refusals repeat the request unless told otherwise; those of the others may be long.
+  else setOption(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1)
   return fd
 }
 

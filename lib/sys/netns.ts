@@ -6,16 +6,14 @@
  *
  * @source man 2 setns, man 7 network_namespaces; linux/magic.h NSFS_MAGIC, PROC_SUPER_MAGIC
  */
-import { closeSync, constants, fstatSync, openSync } from 'node:fs'
+import { closeSync, fstatSync } from 'node:fs'
 import * as libc from '#libc'
-import { errnoOf, SysError } from './errors.ts'
+import { SysError } from './errors.ts'
 
 const CLONE_NEWNET = 0x40000000
 const NSFS_MAGIC = 0x6e736673
 /** linux/nsfs.h NS_GET_NSTYPE: which kind of namespace it is, as its CLONE_ flag (since Linux 4.11). */
 const NS_GET_NSTYPE = 0xb703
-/** asm-generic/ioctls.h: close-on-exec, which node:fs sets on the Node engine only. */
-const FIOCLEX = 0x5451
 
 /** Why a path did not open as a network namespace. */
 export type NetnsReason = 'absent' | 'not-a-namespace' | 'unreadable'
@@ -52,32 +50,30 @@ export function openNetns(path: string): number {
 }
 
 function openPath(path: string): number {
-  try {
-    // O_NONBLOCK: a path that is really a FIFO would otherwise wait for a writer for ever.
-    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
-  } catch (error) {
-    const errno = errnoOf(error)
-    // ENXIO: a socket, or a device that is not there.
-    if (errno === 'ENXIO') throw new NetnsError(path, 'not-a-namespace', NOT_A_NAMESPACE)
-    const absent = errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ENAMETOOLONG' || errno === 'ESRCH'
-    throw new NetnsError(path, absent ? 'absent' : 'unreadable', absent ? 'no such file' : errno)
-  }
+  // It does not block: a path that is really a FIFO would otherwise wait for a writer for ever.
+  const fd = libc.openToRead(path)
+  if (fd >= 0) return fd
+  const errno = libc.errnoName()
+  // ENXIO: a socket, or a device that is not there.
+  if (errno === 'ENXIO') throw new NetnsError(path, 'not-a-namespace', NOT_A_NAMESPACE)
+  const absent = errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ENAMETOOLONG' || errno === 'ESRCH'
+  throw new NetnsError(path, absent ? 'absent' : 'unreadable', absent ? 'no such file' : errno)
 }
 
 const NOT_A_NAMESPACE = 'not a namespace file'
 
 /**
- * A namespace is a file of nsfs. Once `ip netns del` or a crash has unmounted it, the same path is an ordinary
- * empty file. Any kind of namespace is a file of nsfs, so the kernel is asked which it is.
+ * A namespace is a file of nsfs, which says of what kind it is. Once `ip netns del` or a crash has unmounted it, the same path
+ * is an ordinary empty file.
  */
 function whyNotNetns(fd: number): string {
+  const kind = libc.ioctlNumber(fd, NS_GET_NSTYPE, 0)
+  if (kind === CLONE_NEWNET) return ''
   const statfs = new Uint8Array(120)
   if (libc.fstatfs(fd, statfs) < 0) return libc.errnoName()
   const type = new DataView(statfs.buffer).getUint32(0, true)
   if (type !== NSFS_MAGIC) return NOT_A_NAMESPACE
-  libc.ioctlNumber(fd, FIOCLEX, 0)
-  const kind = libc.ioctlNumber(fd, NS_GET_NSTYPE, 0)
-  return kind > 0 && kind !== CLONE_NEWNET ? 'a namespace, but not a network namespace' : ''
+  return kind > 0 ? 'a namespace, but not a network namespace' : ''
 }
 
 let own = -1

@@ -62,7 +62,8 @@ export function callInMemory(plugin: Plugin, call: MemoryCall): MemoryAnswer {
     },
     executable: call.executable ?? '/proc/self/exe'
   }
-  const status = withOwnStderr(io.stderr, () => run(plugin, call.builtins ?? [plugin], io))
+  const builtins = (call.builtins ?? [plugin]).map(one => ({ name: one.name, make: () => one }))
+  const status = withOwnStderr(io.stderr, () => run(plugin, builtins, io))
   return { status, stdout, stderr }
 }
 

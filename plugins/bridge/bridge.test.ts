@@ -120,7 +120,7 @@ test('what a plugin before it made stays in the result, and its own comes behind
 test('an ADD that fails at any step leaves nothing but the bridge, whatever keys are set', () => {
   const link = 'add link "vetha43e6295553"'
   const container = DUAL_STACK_CHANGES.slice(0)
-  container.splice(4, 0, 'write sysctl "ipv6/conf/eth0/accept_ra" = "0"')
+  container.splice(2, 0, 'write sysctl "ipv6/conf/eth0/accept_ra" = "0"')
   for (const [more, changes] of [
     [{}, [link, ...container]],
     [{ hairpinMode: true, portIsolation: true }, [link, 'set bridge port link', ...container]],

@@ -66,14 +66,13 @@ function add(session: Session): Result {
 
   // The bridge is what a failed ADD may leave: all that can be refused without it has been.
   const device = ensureBridge(host, config)
-  const port = addVeth(session, { bridgeIndex: device.index, mtu: config.mtu, mac })
+  const { hostEnd: port, containerEnd: end } = addVeth(session, { bridgeIndex: device.index, mtu: config.mtu, mac })
   configurePort(host, port, config)
   const leased = needsPort ? session.lease() : before
   const addressed = withGatewayOf(config, leased, CONTAINER_INDEX)
   const { ips } = addressed
   const gateway = config.isGateway && ips.length > 0 ? ensureGateway(host, device, ips, config) : undefined
 
-  const end = session.container().links.get(request.ifName)
   if (!config.disableContainerInterface) {
     configureAttachment(session, end, addressed, { detectDuplicates: config.enableDad, acceptRa: config.acceptRa })
   }

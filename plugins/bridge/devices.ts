@@ -6,9 +6,9 @@ import { ensureGatewayAddresses } from '../../lib/attach/gateway.ts'
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import type { IpConfig } from '../../lib/cni/result.ts'
 import { stableMac } from '../../lib/ip/mac.ts'
-import { distrustNeighbours } from '../../lib/net/configure-interface.ts'
 import type { Link, LinkKind } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
+import { distrustNeighbours } from '../../lib/net/trust.ts'
 import type { BridgeVlan } from '../../lib/net/vlans.ts'
 import { machineId } from '../../lib/state/machine.ts'
 import { errnoOf } from '../../lib/sys/errors.ts'
@@ -65,8 +65,9 @@ function ensureVlanInterface(host: Net, bridge: Link, config: BridgeConfig): Lin
     const port = host.links.add({ name: portName, kind, mtu: config.mtu, masterIndex: bridge.index, up: true })
     for (const vlan of host.vlans.list(port.index)) host.vlans.remove(port.index, vlan)
     host.vlans.add(port.index, [{ vid: config.vlan, pvid: true, untagged: true }])
-    distrustNeighbours(host, name)
-    host.links.set(host.links.get(name).index, { up: true })
+    const gateway = host.links.get(name)
+    distrustNeighbours(host, gateway)
+    host.links.set(gateway.index, { up: true })
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
   }
@@ -90,7 +91,7 @@ function usableGateway(link: Link): Link {
 
 /** Sets what a port has of its own: hairpin, isolation, VLANs. */
 export function configurePort(host: Net, port: Link, config: BridgeConfig): void {
-  distrustNeighbours(host, port.name)
+  distrustNeighbours(host, port)
   if (config.hairpinMode || config.portIsolation) {
     host.links.setPort(port.index, {
       hairpin: config.hairpinMode ? true : undefined,

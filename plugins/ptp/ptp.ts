@@ -80,21 +80,19 @@ function add(session: Session): Result {
   const config = readConfig(request)
   refuseTakenName(session)
   session.record(withNetns(session, jsonObject([['hostEnd', jsonString(hostEndName(request))]])))
-  const hostEnd = addVeth(session, { bridgeIndex: undefined, mtu: config.mtu, mac: config.mac })
+  const { hostEnd, containerEnd } = addVeth(session, { bridgeIndex: undefined, mtu: config.mtu, mac: config.mac })
   const leased = session.lease()
   const ips = requireGateways(leased.ips)
   setUpHostEnd(host, hostEnd, ips)
   addMasquerade(session, config.masquerade, ips)
-  const container = session.container()
-  const end = container.links.get(request.ifName)
-  configureInterface(container, end, {
+  configureInterface(session.container(), containerEnd, {
     addresses: ips.map(ip => ip.address),
     routes: containerRoutes(ips).concat(kernelRoutes({ ...leased, ips })),
     noPrefixRoutes: true,
     alias: ownerMark(request)
   })
   return afterPrevious(request, {
-    interfaces: [interfaceOf(hostEnd), interfaceOf(end, request.netns)],
+    interfaces: [interfaceOf(hostEnd), interfaceOf(containerEnd, request.netns)],
     ips: ipsOnInterface(ips, CONTAINER_INDEX),
     routes: leased.routes,
     dns: effectiveDns(request, leased)

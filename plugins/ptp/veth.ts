@@ -7,12 +7,13 @@ import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import type { IpConfig } from '../../lib/cni/result.ts'
 import { addressesEqual, type IpAddress } from '../../lib/ip/address.ts'
 import { formatPrefix, hostPrefix, networkOf } from '../../lib/ip/prefix.ts'
-import { distrustNeighbours, enableIpv6 } from '../../lib/net/configure-interface.ts'
+import { enableIpv6 } from '../../lib/net/configure-interface.ts'
 import { ensureForwarding } from '../../lib/net/forwarding.ts'
 import { checkInterface } from '../../lib/net/interface-check.ts'
 import type { Link } from '../../lib/net/links.ts'
 import type { Net } from '../../lib/net/net.ts'
 import { type Route, SCOPE_LINK } from '../../lib/net/routes.ts'
+import { distrustNeighbours } from '../../lib/net/trust.ts'
 import { asError, errnoOf } from '../../lib/sys/errors.ts'
 
 /**
@@ -48,7 +49,7 @@ export function containerRoutes(ips: readonly IpConfig[]): readonly Route[] {
 export function setUpHostEnd(host: Net, link: Link, ips: readonly IpConfig[]): void {
   const gateways = gatewaysOf(ips)
   refuseRouters(host, gateways.concat(ips.map(ip => ip.address.address)))
-  distrustNeighbours(host, link.name)
+  distrustNeighbours(host, link)
   if (gateways.some(gateway => gateway.family === 6)) enableIpv6(host, link.name, false)
   host.addresses.ensure(
     link.index,

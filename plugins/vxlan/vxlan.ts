@@ -67,7 +67,7 @@ function add(session: Session): Result {
   const { ips } = addressed
   refuseIpv6WithoutRoom(tunnel, ips)
 
-  const port = addVeth(session, {
+  const { hostEnd: port, containerEnd: end } = addVeth(session, {
     bridgeIndex: bridge.index,
     mtu: tunnel.mtu,
     mac: mac ?? endpointMac(tunnel, ips)
@@ -75,7 +75,6 @@ function add(session: Session): Result {
   if (config.hairpinMode) host.links.setPort(port.index, { hairpin: true })
   if (config.isGateway) ensureGatewayAddresses(host, bridge, ips, config.forceAddress)
 
-  const end = session.container().links.get(request.ifName)
   if (agent !== undefined) {
     session.undo.push('endpoint', () => withdraw(agent, request))
     // Before the container can speak: its first question must find the answer here.

@@ -71,9 +71,8 @@ interface NfSet {
 }
 
 function fieldType(field: NfField): FieldType {
-  const found = FIELD_TYPES.find(type => type.field === field)
-  if (found === undefined) throw new DecodeError('NFTA_SET_KEY_TYPE', `unknown field ${field}`)
-  return found
+  for (const type of FIELD_TYPES) if (type.field === field) return type
+  throw new DecodeError('NFTA_SET_KEY_TYPE', `unknown field ${field}`)
 }
 
 /** Bytes that a field takes inside a concatenation. */

@@ -56,6 +56,8 @@ export interface LinkMessage {
   readonly operState?: number | undefined
   readonly linkInfo?: LinkInfoAttribute | undefined
   readonly alias?: string | undefined
+  /** As decodeFamilies reads it. */
+  readonly families?: Uint8Array | undefined
   readonly groupId?: number | undefined
   /** Of a request: the namespace to make the link in or to move it to. */
   readonly netnsFd?: number | undefined
@@ -106,7 +108,8 @@ export const ALTIFNAMSIZ = 128
 /** Nothing set: the start of a request. */
 export const EMPTY_LINK: LinkMessage = { family: AF_UNSPEC, deviceType: 0, index: 0, flags: 0, change: 0 }
 
-function linkRows(rows: Rows, link: LinkMessage): LinkMessage {
+/** All that a question about a link says: one attribute in ten, and questions are most of what is sent. */
+function questionRows(rows: Rows, link: LinkMessage): LinkMessage {
   const family = rows.fixedU8('ifi_family', link.family)
   rows.fixedU8('__ifi_pad', 0)
   return {
@@ -115,9 +118,23 @@ function linkRows(rows: Rows, link: LinkMessage): LinkMessage {
     index: rows.fixedI32('ifi_index', link.index),
     flags: rows.fixedU32('ifi_flags', link.flags),
     change: rows.fixedU32('ifi_change', link.change),
+    name: rows.text(3, 'IFLA_IFNAME', link.name, IFNAMSIZ),
+    extMask: rows.u32(29, 'IFLA_EXT_MASK', link.extMask),
+    altName: rows.text(53, 'IFLA_ALT_IFNAME', link.altName, ALTIFNAMSIZ)
+  }
+}
+
+function linkRows(rows: Rows, link: LinkMessage): LinkMessage {
+  const { family, deviceType, index, flags, change, name, extMask, altName } = questionRows(rows, link)
+  return {
+    family,
+    deviceType,
+    index,
+    flags,
+    change,
     mac: rows.bytes(1, 'IFLA_ADDRESS', link.mac),
     broadcast: rows.bytes(2, 'IFLA_BROADCAST', link.broadcast),
-    name: rows.text(3, 'IFLA_IFNAME', link.name, IFNAMSIZ),
+    name,
     mtu: rows.u32(4, 'IFLA_MTU', link.mtu),
     parentIndex: rows.u32(5, 'IFLA_LINK', link.parentIndex),
     masterIndex: rows.u32(10, 'IFLA_MASTER', link.masterIndex),
@@ -125,13 +142,14 @@ function linkRows(rows: Rows, link: LinkMessage): LinkMessage {
     operState: rows.u8(16, 'IFLA_OPERSTATE', link.operState),
     linkInfo: nest(rows.at(18, 'IFLA_LINKINFO'), link.linkInfo, {}, linkInfoRows),
     alias: rows.plainText(20, 'IFLA_IFALIAS', link.alias),
+    families: rows.bytes(26, 'IFLA_AF_SPEC', link.families),
     groupId: rows.u32(27, 'IFLA_GROUP', link.groupId),
     netnsFd: rows.u32(28, 'IFLA_NET_NS_FD', link.netnsFd),
-    extMask: rows.u32(29, 'IFLA_EXT_MASK', link.extMask),
+    extMask,
     promiscuity: rows.u32(30, 'IFLA_PROMISCUITY', link.promiscuity),
     linkNetnsId: rows.i32(37, 'IFLA_LINK_NETNSID', link.linkNetnsId),
     properties: nest(rows.at(52, 'IFLA_PROP_LIST'), link.properties, { altNames: [] }, propertyRows),
-    altName: rows.text(53, 'IFLA_ALT_IFNAME', link.altName, ALTIFNAMSIZ),
+    altName,
     permanentMac: rows.bytes(54, 'IFLA_PERM_ADDRESS', link.permanentMac),
     unknown: rows.unknown(link.unknown)
   }
@@ -168,6 +186,11 @@ function propertyRows(rows: Rows, properties: LinkProperties): LinkProperties {
     altNames: rows.texts(53, 'IFLA_ALT_IFNAME', properties.altNames, ALTIFNAMSIZ),
     unknown: rows.unknown(properties.unknown)
   }
+}
+
+/** The same for a question, of which nothing but index, names and extMask is said. */
+export function questionAbout(link: LinkMessage): Uint8Array {
+  return encodeRows(link, questionRows)
 }
 
 /** @throws {EncodeError} for a name of 16 bytes and more, and for numbers out of range */

@@ -153,6 +153,7 @@ const LINK: LinkMessage = {
   txQueueLength: 1000,
   operState: 6,
   alias: 'the alias',
+  families: new Uint8Array([8, 0, 2, 0, 4, 0, 1, 0]),
   groupId: 5,
   netnsFd: 9,
   altName: 'a-name-that-only-an-alternative-one-can-be',

@@ -40,6 +40,9 @@ static char *arena = first_arena + STEP - TAG;
 static char *arena_end = first_arena + FIRST_ARENA;
 static struct freed *lists[CLASSES];
 static uint64_t secret;
+/* For cycles.c: more than one further arena was asked for. */
+int patchbay_memory_has_grown;
+static unsigned further_arenas;
 
 __attribute__((noinline, cold)) static uint64_t make_secret(void) {
   const unsigned char *random = (const unsigned char *)getauxval(AT_RANDOM);
@@ -117,6 +120,8 @@ __attribute__((noinline)) static void *cut(unsigned class) {
     if (memory == MAP_FAILED) return no_memory();
     arena = memory + STEP - TAG;
     arena_end = memory + NEXT_ARENA;
+    further_arenas++;
+    patchbay_memory_has_grown = further_arenas > 1;
   }
   char *at = arena;
   arena += share;

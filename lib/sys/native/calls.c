@@ -8,27 +8,68 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 /* ftruncate for files below 2 GiB. */
 int patchbay_ftruncate(int fd, int length) { return ftruncate(fd, length); }
 
-/* Renames a file unless the new name is taken. Both names end with a NUL, which is counted. */
+/* Paths are in UTF-8 with a NUL behind them, which is not counted. A raw call, since musl's open sets close-on-exec once more. */
+static int open_file(const char *path, int flags) {
+  return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC | O_LARGEFILE);
+}
+
+/* Without waiting for whoever writes to a FIFO. */
+int patchbay_open_to_read(const char *path, size_t size) {
+  (void)size;
+  return open_file(path, O_RDONLY | O_NONBLOCK);
+}
+
+int patchbay_open_to_write(const char *path, size_t size) {
+  (void)size;
+  return open_file(path, O_WRONLY);
+}
+
+int patchbay_mkdir(const char *path, size_t size, int mode) {
+  (void)size;
+  return mkdir(path, (mode_t)mode);
+}
+
+/* Renames a file unless the new name is taken. */
 int patchbay_rename_new(const char *from, size_t from_size, const char *to, size_t to_size) {
   (void)from_size;
   (void)to_size;
   return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 1 /* RENAME_NOREPLACE, linux/fs.h */);
 }
 
-/* Type, mode, owner and inode of a path, as struct statx. The path ends with a NUL, which is counted. */
-int patchbay_statx(const char *path, size_t path_size, int flags, void *buffer, size_t size) {
-  (void)path_size;
+static int file_status(int fd, const char *path, int flags, void *buffer, size_t size) {
   if (size < 256) {
     errno = EINVAL;
     return -1;
   }
-  return (int)syscall(SYS_statx, AT_FDCWD, path, flags, 0x11b /* STATX_TYPE, _MODE, _UID, _GID, _INO */, buffer);
+  return (int)syscall(SYS_statx, fd, path, flags, 0x11b /* STATX_TYPE, _MODE, _UID, _GID, _INO */, buffer);
+}
+
+/* Type, mode, owner and inode of a path, as struct statx. */
+int patchbay_statx(const char *path, size_t path_size, int flags, void *buffer, size_t size) {
+  (void)path_size;
+  return file_status(AT_FDCWD, path, flags, buffer, size);
+}
+
+/* The same of an open file. */
+int patchbay_fstatx(int fd, void *buffer, size_t size) {
+  return file_status(fd, "", 0x1000 /* AT_EMPTY_PATH, linux/fcntl.h */, buffer, size);
+}
+
+/* Times of access and modification, two struct timespec. */
+int patchbay_utimens(const char *path, size_t path_size, const void *times, size_t size) {
+  (void)path_size;
+  if (size != 2 * sizeof(struct timespec)) {
+    errno = EINVAL;
+    return -1;
+  }
+  return utimensat(AT_FDCWD, path, times, 0);
 }
 
 /* ioctl for requests whose argument is a number. */

@@ -12,7 +12,8 @@
  */
 
 import { Kernel } from '../../net/kernel.ts'
-import { Net } from '../../net/net.ts'
+import { type BringUp, Net } from '../../net/net.ts'
+import { errnoOf } from '../../sys/errors.ts'
 import { NetnsError } from '../../sys/netns.ts'
 import { RefusedChanges } from '../refused-changes.ts'
 import { FakeAddresses } from './fake-addresses.ts'
@@ -114,6 +115,18 @@ export class FakeNet extends Net {
 
   override isSameAs(other: Net): boolean {
     return other.path() === this.path()
+  }
+
+  override bringUp(index: number, { addresses, alias, routes }: BringUp): boolean {
+    this.addresses.ensure(index, addresses)
+    this.links.set(index, { up: true, alias })
+    try {
+      this.routes.ensure(routes)
+      return true
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST') throw error
+      return false
+    }
   }
 
   override findNetnsId(other: Net): number | undefined {

@@ -6,6 +6,7 @@ import {
   type Link,
   type LinkChange,
   type LinkInfo,
+  type LinkPair,
   Links,
   type MacvlanMode,
   type NewLink,
@@ -13,7 +14,7 @@ import {
 } from '../../net/links.ts'
 import type { Namespace } from '../../net/namespace.ts'
 import type { FakeLink, FakeNamespace } from './fake-namespace.ts'
-import { type FakePlace, type FakeWorld, linkAt, refuse } from './fake-place.ts'
+import { FakePlace, type FakeWorld, linkAt, refuse } from './fake-place.ts'
 import { joinBridge, move, setBridgeOptions, setMaster, setMtu, setUp, unlink } from './link-changes.ts'
 
 const IFF_UP = 1
@@ -50,6 +51,16 @@ export class FakeLinks extends Links {
   override add(link: NewLink): Link {
     const made = this.#make(link, this.#place.namespace)
     return show(this.#place, made)
+  }
+
+  override addPair(link: NewLink): LinkPair {
+    const first = this.#make(link, this.#place.namespace)
+    const { peer } = first
+    const place = peer === undefined ? undefined : new FakePlace(this.#place.world, peer.home)
+    return {
+      first: show(this.#place, first),
+      peer: peer === undefined || place === undefined ? undefined : show(place, peer)
+    }
   }
 
   override addIn(netns: Namespace, link: NewLink): void {
@@ -179,6 +190,7 @@ function show(place: FakePlace, link: FakeLink): Link {
     linkNetnsId: isAway ? place.world.namespaces.indexOf(other) : undefined,
     alias: link.alias,
     altNames: [],
+    families: undefined,
     permanentMac: undefined,
     txQueueLength: link.txQueueLength,
     promiscuity: (link.isPromiscuous ? 1 : 0) + (link.master === undefined ? 0 : 1),

@@ -15,8 +15,9 @@ import {
   type RedirectFilter
 } from '../../net/qdiscs.ts'
 import { type Rule, Rules } from '../../net/rules.ts'
-import { Sysctls } from '../../net/sysctls.ts'
+import { type Setting, Sysctls } from '../../net/sysctls.ts'
 import { type BridgeVlan, Vlans } from '../../net/vlans.ts'
+import { errnoOf } from '../../sys/errors.ts'
 import type { FakeLink } from './fake-namespace.ts'
 import { type FakePlace, linkAt, refuse } from './fake-place.ts'
 
@@ -197,6 +198,17 @@ export class FakeSysctls extends Sysctls {
     this.#place.step('write sysctl', what)
     if (!this.#hasSysctl(path)) refuse('write sysctl', what, 'ENOENT', '')
     this.#place.namespace.sysctls.set(path, value)
+  }
+
+  override writeIfPresent(settings: readonly Setting[]): void {
+    for (const { path, value } of settings) {
+      try {
+        this.write(path, value)
+      } catch (error) {
+        const errno = errnoOf(error)
+        if (errno !== 'ENOENT' && errno !== 'EROFS') throw error
+      }
+    }
   }
 
   /** Files named after a link exist while it does. */
