@@ -10,9 +10,9 @@
 import { ifNameFault } from '../cni/env.ts'
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { Section } from '../config/section.ts'
-import { distrustNeighbours } from '../net/configure-interface.ts'
 import type { Link } from '../net/links.ts'
 import type { Net } from '../net/net.ts'
+import { distrustNeighbours } from '../net/trust.ts'
 import { KernelError } from '../netlink/kernel-error.ts'
 import { asError } from '../sys/errors.ts'
 import type { ParentConfig } from './parent.ts'
@@ -102,7 +102,7 @@ function make(net: Net, name: string, { trunk, id }: { readonly trunk: Link; rea
 
 function open(net: Net, link: Link, vlan: VlanName): void {
   try {
-    distrustNeighbours(net, link.name)
+    distrustNeighbours(net, link)
     net.links.set(link.index, { up: true })
   } catch (error) {
     const known = asError(error)
