@@ -128,7 +128,7 @@ const LIBCNI_CACHE = '/var/lib/cni'
 async function serve(config: AgentConfig): Promise<void> {
   requireRights('patchbay agent')
   ensureDirectory(config.stateDir, 0o700)
-  const unlock = await lockHost(config.stateDir, 'agent', log)
+  const unlock = lockHost(config.stateDir, 'agent')
   const metrics = new Metrics()
   const store = new LocalStore(config.stateDir)
   const kernel = new LinuxKernel()
@@ -141,7 +141,8 @@ async function serve(config: AgentConfig): Promise<void> {
   parts.encryption = encryption
   const agent = new Agent({ ...basis, socket, store, encryption, compareSeconds, onConflict })
   const arrived = async (named: Named, left: number): Promise<void> => parts.services?.arrived(named, left)
-  const names = new Names({ ...basis, stateDir: pluginStateDir, arrived })
+  const mustWait = (network: string): boolean => parts.services?.mustWait(network) === true
+  const names = new Names({ ...basis, stateDir: pluginStateDir, arrived, mustWait })
   parts.names = names
   const isAlone = registry instanceof AloneRegistry
   const networks = new Networks({ ...networksOf(config, agent, kernel), isAlone, registry, metrics, log })
@@ -175,7 +176,7 @@ async function serve(config: AgentConfig): Promise<void> {
   services.conflicts.stop()
   await names.stop()
   await agent.stop()
-  await unlock()
+  unlock()
 }
 
 /** What of the networks' part follows from the configuration and from who is attached. */
