@@ -36,10 +36,11 @@ import { PLUGIN_REQUESTS } from './plugin-requests.ts'
 import { isClaimOfName, type OwnRecords, type Registry } from './registry.ts'
 import { type Answers, answer, answersOf } from './requests.ts'
 import { HeldNetworks } from './services/held-networks.ts'
+import { ServiceLeases } from './services/leases.ts'
 import { PortConflicts } from './services/port-conflicts.ts'
 import { Publisher } from './services/publisher.ts'
 import type { ServiceRecord } from './services/record.ts'
-import { keepLeases, Registrar } from './services/registrar.ts'
+import { Registrar } from './services/registrar.ts'
 import { SERVICE_REQUESTS, type ServiceParts } from './services/requests.ts'
 import { Services } from './services/services.ts'
 import { addTrafficMetrics } from './traffic-metrics.ts'
@@ -204,7 +205,8 @@ function servicesOf(config: AgentConfig, needs: ServiceNeeds): ServiceParts & { 
   const { host, confDir, compareSeconds, pluginStateDir: stateDir } = config
   const { zone, cluster } = names
   const isKnown = (network: string): boolean => cluster.isKnown(network)
-  const keep = (record: ServiceRecord): string => (record.leaseHost === host ? keepLeases(record) : '')
+  const leases = new ServiceLeases(host, confDir)
+  const keep = (record: ServiceRecord): string => leases.keep(record)
   const services = new Services({ registry, kernel, zone, isKnown, keep, compareSeconds, metrics, log })
   const find = (name: string): NetworkRecord | undefined => networks.find(name)?.record
   const held = new HeldNetworks({ agent, encryption, kernel, cluster, services, find, confDir, stateDir })
@@ -218,7 +220,7 @@ function servicesOf(config: AgentConfig, needs: ServiceNeeds): ServiceParts & { 
     compareSeconds
   })
   const portProblem = (record: ServiceRecord): string => publisher.portProblem(record)
-  const registrar = new Registrar({ host, registry, confDir, portProblem })
+  const registrar = new Registrar({ host, registry, confDir, leases, portProblem })
   return { host, services, registrar, publisher, conflicts }
 }
 
