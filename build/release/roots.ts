@@ -62,7 +62,7 @@ export function npmInstall(directory: string, files: readonly string[]): string 
 }
 
 /** Unpacks an image as a runtime does. @returns the root of its containers, and what is started in them */
-export function imageRoot(
+function imageRoot(
   directory: string,
   file: string
 ): { readonly root: string; readonly entrypoint: readonly string[] } {
