@@ -36,10 +36,11 @@ import { PLUGIN_REQUESTS } from './plugin-requests.ts'
 import { isClaimOfName, type OwnRecords, type Registry } from './registry.ts'
 import { type Answers, answer, answersOf } from './requests.ts'
 import { HeldNetworks } from './services/held-networks.ts'
+import { ServiceLeases } from './services/leases.ts'
 import { PortConflicts } from './services/port-conflicts.ts'
 import { Publisher } from './services/publisher.ts'
 import type { ServiceRecord } from './services/record.ts'
-import { keepLeases, Registrar } from './services/registrar.ts'
+import { Registrar } from './services/registrar.ts'
 import { SERVICE_REQUESTS, type ServiceParts } from './services/requests.ts'
 import { Services } from './services/services.ts'
 import { addTrafficMetrics } from './traffic-metrics.ts'
@@ -128,7 +129,7 @@ const LIBCNI_CACHE = '/var/lib/cni'
 async function serve(config: AgentConfig): Promise<void> {
   requireRights('patchbay agent')
   ensureDirectory(config.stateDir, 0o700)
-  const unlock = await lockHost(config.stateDir, 'agent', log)
+  const unlock = lockHost(config.stateDir, 'agent')
   const metrics = new Metrics()
   const store = new LocalStore(config.stateDir)
   const kernel = new LinuxKernel()
@@ -141,7 +142,8 @@ async function serve(config: AgentConfig): Promise<void> {
   parts.encryption = encryption
   const agent = new Agent({ ...basis, socket, store, encryption, compareSeconds, onConflict })
   const arrived = async (named: Named, left: number): Promise<void> => parts.services?.arrived(named, left)
-  const names = new Names({ ...basis, stateDir: pluginStateDir, arrived })
+  const mustWait = (network: string): boolean => parts.services?.mustWait(network) === true
+  const names = new Names({ ...basis, stateDir: pluginStateDir, arrived, mustWait })
   parts.names = names
   const isAlone = registry instanceof AloneRegistry
   const networks = new Networks({ ...networksOf(config, agent, kernel), isAlone, registry, metrics, log })
@@ -175,7 +177,7 @@ async function serve(config: AgentConfig): Promise<void> {
   services.conflicts.stop()
   await names.stop()
   await agent.stop()
-  await unlock()
+  unlock()
 }
 
 /** What of the networks' part follows from the configuration and from who is attached. */
@@ -203,7 +205,8 @@ function servicesOf(config: AgentConfig, needs: ServiceNeeds): ServiceParts & { 
   const { host, confDir, compareSeconds, pluginStateDir: stateDir } = config
   const { zone, cluster } = names
   const isKnown = (network: string): boolean => cluster.isKnown(network)
-  const keep = (record: ServiceRecord): string => (record.leaseHost === host ? keepLeases(record) : '')
+  const leases = new ServiceLeases(host, confDir)
+  const keep = (record: ServiceRecord): string => leases.keep(record)
   const services = new Services({ registry, kernel, zone, isKnown, keep, compareSeconds, metrics, log })
   const find = (name: string): NetworkRecord | undefined => networks.find(name)?.record
   const held = new HeldNetworks({ agent, encryption, kernel, cluster, services, find, confDir, stateDir })
@@ -217,7 +220,7 @@ function servicesOf(config: AgentConfig, needs: ServiceNeeds): ServiceParts & { 
     compareSeconds
   })
   const portProblem = (record: ServiceRecord): string => publisher.portProblem(record)
-  const registrar = new Registrar({ host, registry, confDir, portProblem })
+  const registrar = new Registrar({ host, registry, confDir, leases, portProblem })
   return { host, services, registrar, publisher, conflicts }
 }
 

@@ -72,6 +72,8 @@ function config(more: Partial<NetworkWish> = {}, host: Host = {}, plugins = ALL)
 test('a bridge network has the chain that there are plugins for', () => {
   const types = (plugins: readonly string[]) => config({}, {}, [...plugins]).plugins.map(plugin => plugin.type)
   assert.equal(types(ALL), ['bridge', 'portmap', 'firewall', 'tuning', 'dns'])
+  const [dns] = config({ agentSocket: '/run/other.sock' }).plugins.slice(-1)
+  assert.equal(dns?.['agent'], { socket: '/run/other.sock' })
   assert.not.ok(config({ names: false }).plugins.some(plugin => plugin.type === 'dns'))
   assert.ok(config({ internal: true }).plugins.find(plugin => plugin.type === 'dns')?.['internal'])
   assert.equal(types(['bridge', 'tuning']), ['bridge', 'tuning'])

@@ -22,6 +22,8 @@ export interface NetworkWish extends PoolWish {
   readonly encrypted: boolean
   /** Containers are found by name. */
   readonly names: boolean
+  /** Where the agent that answers them is asked; undefined for the usual place. */
+  readonly agentSocket?: string | undefined
   readonly options: ReadonlyMap<string, string>
   readonly labels: ReadonlyMap<string, string>
 }
@@ -106,7 +108,12 @@ function bridgeChain(wish: NetworkWish, around: Surroundings, options: OptionRea
 }
 
 function namesOf(wish: NetworkWish): Chain[number] {
-  return { type: 'dns', ...(wish.internal ? { internal: true } : {}), capabilities: { aliases: true, dns: true } }
+  return {
+    type: 'dns',
+    ...(wish.internal ? { internal: true } : {}),
+    ...(wish.agentSocket === undefined ? {} : { agent: { socket: wish.agentSocket } }),
+    capabilities: { aliases: true, dns: true }
+  }
 }
 
 function ptpChain(wish: NetworkWish, around: Surroundings, options: OptionReader): Chain {

@@ -52,6 +52,7 @@ function wishOf(call: Call): NetworkWish {
     internal: call.has('internal'),
     encrypted: call.has('encrypted'),
     names: !call.has('no-dns'),
+    agentSocket: call.text('agent-socket'),
     ipv6: call.has('ipv6'),
     mayOverlap: call.has('allow-overlap'),
     options: pairs('-o', call.texts('opt')),

@@ -199,6 +199,19 @@ export const KEYS: Readonly<Record<string, KeyCoverage>> = {
     registry: AGENT,
     routes: AGENT
   },
+  dns: {
+    domainName: AGENT,
+    remoteServers: AGENT,
+    internal: AGENT,
+    multiDomain: AGENT,
+    registry: AGENT,
+    'registry.socket': AGENT,
+    'registry.timeout': AGENT,
+    agent: AGENT,
+    'agent.socket': AGENT,
+    'agent.timeout': AGENT,
+    stateDir: STATE
+  },
   dhcp: {
     daemonSocketPath: DHCP,
     request: DHCP,

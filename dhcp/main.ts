@@ -40,7 +40,7 @@ async function serve(flags: Flags): Promise<void> {
   requireRights('patchbay dhcp')
   ensureDirectory(flags.statedir, 0o700)
   ensureDirectory(dirname(flags.socketpath), 0o755)
-  const unlock = await lockHost(flags.statedir, 'dhcp daemon', log)
+  const unlock = lockHost(flags.statedir, 'dhcp daemon')
   const daemon = new DhcpDaemon({
     kernel: new LinuxKernel(),
     store: new LeaseStore(flags.statedir, new Boot().id()),
@@ -63,7 +63,7 @@ async function serve(flags: Flags): Promise<void> {
   server.close()
   await daemon.stop()
   if (flags.pidfile !== '') removeFile(flags.pidfile)
-  await unlock()
+  unlock()
 }
 
 function log(message: string): void {

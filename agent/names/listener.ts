@@ -13,13 +13,22 @@ import { closeSync } from 'node:fs'
 import { createServer, type Server, type Socket as TcpSocket } from 'node:net'
 import { parseAddress } from '../../lib/ip/address.ts'
 import { RESOLVER } from '../../lib/names/record.ts'
+import {
+  DNS_PORT,
+  type FormerTable,
+  formerTable,
+  IPPROTO_UDP,
+  type Ports,
+  removeTranslation,
+  translate,
+  USUAL_PORTS
+} from '../../lib/names/translation.ts'
 import type { Net } from '../../lib/net/net.ts'
 import type { Nft } from '../../lib/nft/nft.ts'
-import { errnoOf, messageOf } from '../../lib/sys/errors.ts'
+import { errnoOf, messageOf, SysError } from '../../lib/sys/errors.ts'
 import { bindLoopback } from '../../lib/sys/loopback-sockets.ts'
 import { inNamespace } from '../../lib/sys/netns.ts'
 import type { Transport } from './answer.ts'
-import { DNS_PORT, forgetQuestions, formerTable, type Ports, removeTranslation, translate } from './translation.ts'
 
 /** The kernel chooses. */
 const ANY: Ports = { udp: 0, tcp: 0 }
@@ -30,6 +39,15 @@ const IDLE_MS = 10_000
 const LONGEST_QUESTION = 4096
 /** Bytes of answers that wait for a container to read them. */
 const MOST_UNREAD = 262_144
+
+/** A container to listen in. */
+export interface ListenerPlace {
+  readonly container: Net
+  /** Of the container's namespace. */
+  readonly nft: Nft
+  /** Where port 53 leads already, because the plugin has made the rules. */
+  readonly ports: Ports | undefined
+}
 
 /** An answer, at once or later; undefined says nothing. */
 export type Response = Uint8Array | undefined | Promise<Uint8Array | undefined>
@@ -66,15 +84,15 @@ export class Listener {
   /**
    * Opens the resolver of a container.
    *
-   * @param nft of the container's namespace
    * @param log hears what falls short: port 53 itself where there is no nf_tables
    * @throws {SysError} EADDRINUSE when the container's kernel has no nf_tables and the container its own server at port 53
    * @throws {SysError} EADDRNOTAVAIL while its lo is down: a socket that was bound all the same would answer from
    *   127.0.0.1 when it is up, which nobody has asked
    */
-  static async open(container: Net, nft: Nft, respond: Respond, log: (message: string) => void): Promise<Listener> {
+  static open(place: ListenerPlace, respond: Respond, log: (message: string) => void): Listener {
+    const { container, nft } = place
     try {
-      const { udp, tcp, isMoved } = await bindTranslated(container, nft)
+      const { udp, tcp, isMoved } = bindTranslated(place)
       const listener = new Listener(udp, tcp, respond)
       // Whoever has asked before can wait for that, a container that is being started need not.
       if (isMoved) setImmediate(() => (listener.#isOpen ? forgetQuestions(nft) : undefined))
@@ -84,7 +102,7 @@ export class Listener {
       if (errnoOf(error) === 'EADDRNOTAVAIL') throw error
       log(`${JSON.stringify(container.path())}: ${messageOf(error)}; its resolver has port ${DNS_PORT} itself`)
     }
-    const low = await bindIn(container, { udp: DNS_PORT, tcp: DNS_PORT })
+    const low = bindIn(container, { udp: DNS_PORT, tcp: DNS_PORT })
     return new Listener(low.udp, low.tcp, respond)
   }
 
@@ -147,17 +165,18 @@ interface Sockets {
 }
 
 /** Sockets at high ports, to which port 53 leads; `isMoved` when questions have gone elsewhere until now. */
-async function bindTranslated(container: Net, nft: Nft): Promise<Sockets & { readonly isMoved: boolean }> {
+function bindTranslated(place: ListenerPlace): Sockets & { readonly isMoved: boolean } {
+  const { container, nft, ports } = place
+  const prepared = ports === undefined ? undefined : bindIfFree(container, ports)
+  if (prepared !== undefined) return { ...prepared, isMoved: true }
   // Those of the agent before us, so that programs that ask from one socket for hours go on to be translated to where
   // somebody listens. The container may have taken them meanwhile.
   const former = formerTable(nft)
-  const sockets = await (former?.ports === undefined
-    ? bindIn(container, ANY)
-    : bindIn(container, former.ports).catch(() => bindIn(container, ANY)))
+  const sockets = bindIfFree(container, former?.ports ?? USUAL_PORTS) ?? bindIn(container, ANY)
   try {
-    const ports = { udp: sockets.udp.address().port, tcp: portOf(sockets.tcp) }
-    translate(nft, ports, former)
-    return { ...sockets, isMoved: former?.ports?.udp !== ports.udp }
+    const own = { udp: sockets.udp.address().port, tcp: portOf(sockets.tcp) }
+    translateAnew(nft, own, former)
+    return { ...sockets, isMoved: former?.ports?.udp !== own.udp }
   } catch (error) {
     sockets.udp.close()
     sockets.tcp.close()
@@ -165,8 +184,27 @@ async function bindTranslated(container: Net, nft: Nft): Promise<Sockets & { rea
   }
 }
 
+/** The plugin may just have made the rules, for ports that the container has. */
+function translateAnew(nft: Nft, ports: Ports, former: FormerTable | undefined): void {
+  try {
+    translate(nft, ports, former)
+  } catch (error) {
+    if (former !== undefined || errnoOf(error) !== 'EEXIST') throw error
+    translate(nft, ports, formerTable(nft))
+  }
+}
+
+function bindIfFree(container: Net, ports: Ports): Sockets | undefined {
+  try {
+    return bindIn(container, ports)
+  } catch (error) {
+    if (errnoOf(error) === 'EADDRINUSE') return undefined
+    throw error
+  }
+}
+
 /** Made in the container's namespace by one visit; they stay there when the process has come back. */
-async function bindIn(container: Net, ports: Ports): Promise<Sockets> {
+function bindIn(container: Net, ports: Ports): Sockets {
   const address = parseAddress(RESOLVER)?.bytes ?? new Uint8Array(4)
   const [udpFd, tcpFd] = inNamespace(container.namespaceFd(), () => {
     const first = bindLoopback('udp', address, ports.udp)
@@ -179,21 +217,30 @@ async function bindIn(container: Net, ports: Ports): Promise<Sockets> {
   })
   // Answers go to addresses, which need not be looked up.
   const udp = createSocket({ type: 'udp4', lookup: (address, _options, done) => done(null, address, 4) })
-  const tcp = createServer()
-  await Promise.all([
-    new Promise<void>((resolve, reject) => {
-      udp.once('error', reject)
-      udp.bind({ fd: udpFd }, resolve)
-    }),
-    new Promise<void>((resolve, reject) => {
-      tcp.once('error', reject)
-      tcp.listen({ fd: tcpFd }, resolve)
-    })
-  ])
-  return { udp, tcp }
+  udp.bind({ fd: udpFd })
+  const tcp = createServer().on('error', () => undefined)
+  tcp.listen({ fd: tcpFd })
+  if (tcp.listening) return { udp, tcp }
+  // Somebody else listens there since.
+  udp.close()
+  throw new SysError('listen', `tcp port ${ports.tcp}`, 'EADDRINUSE', '')
 }
 
 function portOf(server: Server): number {
   const address = server.address()
   return address !== null && typeof address === 'object' ? address.port : 0
+}
+
+/**
+ * A program that asked before the rules were there, and asks on from the same socket, would be sent where the kernel sent
+ * its first question for as long as it asks.
+ */
+function forgetQuestions(nft: Nft): void {
+  const address = parseAddress(RESOLVER)
+  const [lastPort, replySource] = [undefined, undefined]
+  try {
+    nft.flushConntrack({ family: 4, protocol: IPPROTO_UDP, port: DNS_PORT, lastPort, address, replySource })
+  } catch {
+    // Other programs are answered all the same.
+  }
 }

@@ -13,6 +13,7 @@ import { CniError, LIMITED_CONNECTIVITY } from '../../lib/cni/error.ts'
 import { attachmentKey, attachmentText } from '../../lib/daemon/attachment.ts'
 import { formatAddress } from '../../lib/ip/address.ts'
 import { RESOLVER } from '../../lib/names/record.ts'
+import type { Ports } from '../../lib/names/translation.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
 import type { Metrics } from '../metrics.ts'
@@ -22,7 +23,7 @@ import { ClusterNames } from './cluster-names.ts'
 import type { Response } from './listener.ts'
 import { NameFiles } from './name-files.ts'
 import { HostResolvers } from './resolv-conf.ts'
-import { type Asker, Resolvers } from './resolvers.ts'
+import { type Asker, type Place, Resolvers } from './resolvers.ts'
 import { Forwarder, type Upstream } from './upstream.ts'
 import { type Named, Zone } from './zone.ts'
 
@@ -51,6 +52,8 @@ export interface NamesOptions {
   readonly registry: Registry
   readonly metrics: Metrics
   readonly log: (message: string) => void
+  /** Whether that takes more than a look. */
+  readonly mustWait?: (network: string) => boolean
   /** What else must be there before a container is attached. */
   readonly arrived?: (named: Named, milliseconds: number) => Promise<void>
   /** The host's resolvers; a test's stand in their place. */
@@ -119,9 +122,30 @@ export class Names {
     const deadline = Date.now() + milliseconds
     this.#look(this.#files.pathOf(attachment))
     const named = this.#required(attachment)
+    this.#resolvers.lead(named)
     if (named.record.isCluster) await this.#publish(named, milliseconds)
     await this.#resolvers.whenOpen(named)
     await this.#options.arrived?.(named, deadline - Date.now())
+  }
+
+  /**
+   * The same of a network that is this host's alone, for a plugin that need not wait for all of it: the container's questions are
+   * waited for when this returns, and its names are known before this process does anything else.
+   *
+   * @param ports where the plugin has port 53 lead in the container
+   * @returns false where `arrived` has to be waited for
+   */
+  expect(attachment: Attachment, place: Place, ports: Ports): boolean {
+    const { mustWait, arrived } = this.#options
+    if (mustWait?.(attachment.network) === true || !this.#resolvers.expect(place, ports)) return false
+    // The answer is on its way by then, and no question has been read yet.
+    process.nextTick(() => {
+      this.#look(this.#files.pathOf(attachment))
+      this.#resolvers.forgetUnless(place.netnsId)
+      const named = this.zone.get(attachment)
+      if (named !== undefined) arrived?.(named, 0).catch(error => this.#options.log(messageOf(error)))
+    })
+    return true
   }
 
   /** A plugin has removed what it had written down: without waiting for the file's event. */

@@ -17,7 +17,10 @@ function status(names: Names, { members }: DaemonRequest): void {
 }
 
 async function arrived(names: Names, request: DaemonRequest): Promise<void> {
-  const stateDir = request.members.text('stateDir') ?? ''
+  const { members } = request
+  const stateDir = members.text('stateDir') ?? ''
+  const [port, netnsId] = [members.integer('port', 1, 65_535), members.text('netnsId')]
+  const netns = members.text('netns') ?? ''
   const attachment = request.attachment()
   if (stateDir !== '' && stateDir !== names.stateDir) {
     const [theirs, ours] = [stateDir, names.stateDir].map(path => JSON.stringify(path))
@@ -27,5 +30,9 @@ async function arrived(names: Names, request: DaemonRequest): Promise<void> {
       'configure one directory: "stateDir" of the plugin, "pluginStateDir" of the agent'
     )
   }
-  await names.arrived(attachment, request.milliseconds)
+  const isExpected =
+    port !== undefined &&
+    netnsId !== undefined &&
+    names.expect(attachment, { netns, netnsId }, { udp: port, tcp: port })
+  if (!isExpected) await names.arrived(attachment, request.milliseconds)
 }

@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import { attachmentKey } from '../../lib/daemon/attachment.ts'
 import { RESOLVER } from '../../lib/names/record.ts'
+import { leadsTo, type Ports } from '../../lib/names/translation.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Net } from '../../lib/net/net.ts'
 import type { Nft } from '../../lib/nft/nft.ts'
@@ -24,6 +25,12 @@ export interface Asker {
   readonly answers: KnownAnswers
 }
 
+/** A namespace by its path, and which one it is. */
+export type Place = Pick<Named['record'], 'netns' | 'netnsId'>
+
+/** Of a container that nobody listens for yet. */
+const NEVER = new Promise<never>(() => undefined)
+
 type Answer = (asker: Asker, question: Buffer, transport: Transport) => Response
 
 /** A container: everything that shares a network namespace. */
@@ -36,6 +43,8 @@ interface Container {
   /** Another one with each change of its attachments. */
   asker: Asker
   listener: Promise<Listener | CniError>
+  /** Where the plugin was to have port 53 lead. */
+  led: Ports | undefined
   /** When it could not be answered the last time: told once, tried again later. */
   failedAt: number | undefined
 }
@@ -72,6 +81,19 @@ export class Resolvers {
     container.listener = this.#listen(container, () => undefined)
   }
 
+  /** Where the plugin could not make the rules, we do. */
+  lead(named: Named): void {
+    const container = this.#containers.get(named.record.netnsId)
+    if (container?.led === undefined) return
+    const isDone = leadsTo(container.nft, container.led)
+    container.led = undefined
+    if (isDone) return
+    container.listener = container.listener.then(listener => {
+      if (listener instanceof Listener) listener.close(undefined)
+      return this.#listen(container, this.#log)
+    })
+  }
+
   /** With its last attachment the container is answered no more. */
   delete(named: Named): void {
     const container = this.#containers.get(named.record.netnsId)
@@ -99,39 +121,74 @@ export class Resolvers {
     }
   }
 
+  /**
+   * Questions of a container that has just come are waited for, before it is known who it is.
+   *
+   * @param ports where port 53 is going to lead in there
+   * @returns false where this is not so simple: it is known, another is just being closed, or it cannot be answered
+   */
+  expect({ netns, netnsId: id }: Place, ports: Ports): boolean {
+    if (this.#containers.has(id) || this.#closing.has(id)) return false
+    const container = this.#enter(netns, id)
+    if (container === undefined) return false
+    try {
+      container.listener = Promise.resolve(this.#openListener(container, ports, () => undefined))
+      container.led = ports
+      this.#containers.set(id, container)
+      return true
+    } catch {
+      leave(container)
+      return false
+    }
+  }
+
+  /** Whoever was expected and has not come is waited for no more. */
+  forgetUnless(id: string): void {
+    const container = this.#containers.get(id)
+    if (container?.attachments.size === 0) this.#close(container)
+  }
+
   #open(named: Named): void {
-    const { netns: path, netnsId: id } = named.record
-    const net = this.#kernel.find(path)
-    if (net === undefined) return
-    // The path may have come to lead elsewhere since it was looked at.
-    if (net.id() !== id) {
-      net.close()
-      return
-    }
-    const nft = this.#kernel.nft(net)
-    const opening = Promise.withResolvers<Listener | CniError>()
-    const attachments = new Map<string, Named>()
-    const container: Container = {
-      id,
-      net,
-      nft,
-      attachments,
-      asker: askerOf({ id, attachments }),
-      listener: opening.promise,
-      failedAt: undefined
-    }
+    const { netns, netnsId: id } = named.record
+    const container = this.#enter(netns, id)
+    if (container === undefined) return
     attach(container, named)
     this.#containers.set(id, container)
-    opening.resolve(this.#listen(container, this.#log))
+    container.listener = this.#listen(container, this.#log)
+  }
+
+  /** undefined when the path leads nowhere, or elsewhere by now. */
+  #enter(path: string, id: string): Container | undefined {
+    const net = this.#kernel.find(path)
+    if (net === undefined) return undefined
+    if (net.id() !== id) {
+      net.close()
+      return undefined
+    }
+    const attachments = new Map<string, Named>()
+    return {
+      id,
+      net,
+      nft: this.#kernel.nft(net),
+      attachments,
+      asker: askerOf({ id, attachments }),
+      listener: NEVER,
+      led: undefined,
+      failedAt: undefined
+    }
+  }
+
+  #openListener(container: Container, ports: Ports | undefined, log: (message: string) => void): Listener {
+    const respond = (question: Buffer, transport: Transport) => this.#answer(container.asker, question, transport)
+    return Listener.open({ container: container.net, nft: container.nft, ports }, respond, log)
   }
 
   async #listen(container: Container, log: (message: string) => void): Promise<Listener | CniError> {
-    const { id, net, nft } = container
+    const { id, net } = container
     await this.#closing.get(id)
     const path = JSON.stringify(net.path())
     try {
-      const respond = (question: Buffer, transport: Transport) => this.#answer(container.asker, question, transport)
-      const listener = await Listener.open(net, nft, respond, log)
+      const listener = this.#openListener(container, undefined, log)
       container.failedAt = undefined
       return listener
     } catch (error) {
@@ -154,12 +211,16 @@ export class Resolvers {
       .then(([listener]) => (listener instanceof Listener ? listener.close(nft) : undefined))
       .catch(error => this.#log(`leave ${JSON.stringify(net.path())}: ${messageOf(error)}`))
       .finally(() => {
-        nft.close()
-        net.close()
+        leave(container)
         if (this.#closing.get(id) === closing) this.#closing.delete(id)
       })
     this.#closing.set(id, closing)
   }
+}
+
+function leave({ net, nft }: Container): void {
+  nft.close()
+  net.close()
 }
 
 function attach(container: Container, named: Named): void {

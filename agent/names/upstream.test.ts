@@ -103,6 +103,34 @@ test('forged answers are passed over: number, name, type; the true one comes aft
   )
 })
 
+test('who cannot or will not say is passed over, and believed where nobody says more', async () => {
+  for (const code of [2, 4, 5]) {
+    let refusals = 0
+    await withResolver(
+      (asked, send) => {
+        refusals += 1
+        send(asked.with(2, 0x81).with(3, 0x80 | code))
+      },
+      undefined,
+      refusing =>
+        withResolver(
+          (asked, send) => send(answer(asked, 5)),
+          undefined,
+          async other => {
+            const forwarder = new Forwarder(PATIENCE)
+            const ask = (upstreams: readonly Upstream[]): Promise<Uint8Array | undefined> =>
+              forwarder.ask(question(7), upstreams, 'udp', 'a')
+            assert.is(lastOf(await ask([refusing, other])), 5)
+            assert.is((await ask([refusing, refusing]))?.[3], 0x80 | code)
+            assert.is(refusals, 3)
+            assert.is((await ask([refusing]))?.[3], 0x80 | code)
+            assert.is(refusals, 4)
+          }
+        )
+    )
+  }
+})
+
 test('letters of its own: TCP decides, where there is one', async () => {
   const inLowerCase = (asked: Uint8Array, send: (bytes: Uint8Array) => void): void => {
     send(

@@ -18,6 +18,8 @@ const MOST_WAITING_OF_ONE = 256
 /** A resolver that said nothing is asked last for so long, ms: its silence is waited for once, not with every question. */
 const SILENT_MS = 10_000
 const PORT = 53
+/** SERVFAIL, NOTIMP, REFUSED */
+const UNABLE: readonly number[] = [2, 4, 5]
 
 /** A resolver to ask. */
 export interface Upstream {
@@ -97,6 +99,7 @@ export class Forwarder {
     const order = this.#inOrder(upstreams)
     // The only one is asked twice: a datagram may be lost, and a failure is not asked again by everybody.
     const attempts = order.length === 1 && transport === 'udp' ? [...order, ...order] : order
+    let unable: Uint8Array | undefined
     for (const upstream of attempts) {
       const answer =
         transport === 'udp'
@@ -107,11 +110,16 @@ export class Forwarder {
         continue
       }
       this.#silentSince.delete(placeOf(upstream))
+      if (isUnable(answer) && order.length > 1) {
+        unable ??= answer
+        continue
+      }
       this.counts.answered += 1
       return answer
     }
-    this.counts.failed += 1
-    return undefined
+    if (unable === undefined) this.counts.failed += 1
+    else this.counts.answered += 1
+    return unable
   }
 
   /** Those that have answered or were not asked lately, then the others; each group as it was named. */
@@ -121,6 +129,11 @@ export class Forwarder {
     const isSilent = (one: Upstream): boolean => this.#silentSince.has(placeOf(one))
     return [...upstreams.filter(one => !isSilent(one)), ...upstreams.filter(isSilent)]
   }
+}
+
+/** It cannot or will not say, as a resolver of a company of names outside: glibc asks the next one then. */
+function isUnable(answer: Uint8Array): boolean {
+  return UNABLE.includes((answer[3] ?? 0) & 0xf)
 }
 
 function placeOf({ address, port }: Upstream): string {

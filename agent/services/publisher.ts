@@ -37,6 +37,8 @@ export class Publisher {
   readonly #tables: readonly (readonly [family: 4 | 6, table: BalanceTable])[]
   /** By service, port and family: the same objects as long as nothing is different. */
   #made = new Map<string, Balanced>()
+  /** Nothing is published here, and nothing was found that had been: what containers come and go changes nothing. */
+  #isIdle = false
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: PublisherOptions) {
@@ -55,6 +57,7 @@ export class Publisher {
     services.hostTraffic = { traffic: service => this.#traffic(service) }
     this.#timer = setInterval(() => {
       this.#repair()
+      this.#isIdle = false
       this.apply()
     }, compareSeconds * 1000)
   }
@@ -76,11 +79,13 @@ export class Publisher {
     const { services, hold } = this.#options
     if (!services.isReady) return
     const published = services.list().filter(one => one.published.length > 0)
+    if (this.#isIdle && published.length === 0) return
     try {
       hold(new Set(published.map(one => one.network)))
       // Nobody is said to be gone before all are known.
       if (!published.every(one => services.isKnown(one.network))) return
       this.#applyAll(published)
+      this.#isIdle = published.length === 0
       services.tell('published ports', '')
     } catch (error) {
       services.tell('published ports', `publish ports of services: ${messageOf(error)}`)

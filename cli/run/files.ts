@@ -4,13 +4,7 @@ import { join } from 'node:path'
 import { isLoopback, parseAddress } from '../../lib/ip/address.ts'
 import { readText } from '../../lib/sys/files.ts'
 import { UsageError } from '../output.ts'
-
-/** What is empty is left as the host has it. */
-interface Resolver {
-  readonly nameServers: readonly string[]
-  readonly search: readonly string[]
-  readonly options: readonly string[]
-}
+import type { Resolver } from './resolvers.ts'
 
 export interface Names {
   readonly hostname: string
@@ -70,7 +64,7 @@ function resolverText({ nameServers, search, options }: Resolver): string {
 }
 
 /** The host's own, but for servers on its loopback: those are behind systemd-resolved, or not to be reached from a container. */
-function hostResolverText(): string {
+export function hostResolverText(): string {
   const own = readText('/etc/resolv.conf') ?? ''
   if (!serversOf(own).some(isOwnLoopback)) return own
   return readText('/run/systemd/resolve/resolv.conf') ?? own.replaceAll(/^nameserver\s+(127\.|::1).*\n?/gm, '')

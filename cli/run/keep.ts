@@ -3,7 +3,6 @@ import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { constants, hostname as ownHostname } from 'node:os'
 import { jsonText } from '../../lib/config/json.ts'
-import { RESOLVER } from '../../lib/names/record.ts'
 import { LinuxKernel } from '../../lib/net/kernel-net.ts'
 import type { CachedAttachment } from '../../lib/runtime/cache.ts'
 import { loadNetwork, type Network } from '../../lib/runtime/network.ts'
@@ -17,12 +16,12 @@ import { endpointArgs } from '../endpoint.ts'
 import { nameArgs, withAliases } from '../names.ts'
 import { CommandError, type Output } from '../output.ts'
 import { runtimeAt } from '../place.ts'
-import { writeNames } from './files.ts'
+import { hostResolverText, writeNames } from './files.ts'
 import { linkArgs, type ResolvedLink, resolveLinks } from './links.ts'
 import type { NetworkWish } from './network-words.ts'
 import type { Port } from './ports.ts'
 import { absentAddresses, nobodyPublishes, portArgs, publishes, withHostPort } from './publish.ts'
-import { withResolvers } from './resolvers.ts'
+import { resolverOf, searchAndOptionsOf, type ToldDns, withResolvers } from './resolvers.ts'
 import { type ContainerState, ContainerStore, startTimeOf } from './store.ts'
 import { type RunWish, withNetworks } from './wish.ts'
 
@@ -34,7 +33,8 @@ interface Made {
   readonly netns: number | undefined
   readonly addresses: readonly string[]
   readonly gateway: string
-  readonly nameServers: readonly string[]
+  /** What the plugins of each network say. */
+  readonly dns: readonly ToldDns[]
   readonly ports: readonly Port[]
 }
 
@@ -86,7 +86,7 @@ function reserve(store: ContainerStore, wish: RunWish): void {
 }
 
 async function makeNetwork(wish: RunWish, output: Output): Promise<Made> {
-  const nothing = { addresses: [], gateway: '', nameServers: [], ports: [] }
+  const nothing = { addresses: [], gateway: '', dns: [], ports: [] }
   if (wish.mode.kind === 'host') return { ...nothing, netns: undefined }
   if (wish.mode.kind === 'container') {
     const containers = new Containers(runtimeAt(wish.place, output).cache, wish.runDir)
@@ -111,7 +111,7 @@ function setLoopbackUp(path: string): void {
 /** The part of a result that the container's files are made of. */
 interface ShownResult {
   readonly ips?: readonly { readonly address: string; readonly gateway?: string }[]
-  readonly dns?: { readonly nameservers?: readonly string[] }
+  readonly dns?: ToldDns
 }
 
 async function joinNetworks(
@@ -119,7 +119,7 @@ async function joinNetworks(
   wishes: readonly NetworkWish[],
   netns: string,
   output: Output
-): Promise<Pick<Made, 'addresses' | 'gateway' | 'nameServers'>> {
+): Promise<Pick<Made, 'addresses' | 'gateway' | 'dns'>> {
   const networks = wishes.map(one => loadNetwork(wish.place.confDir, one.name))
   const publisher = networks.find(publishes)
   if (wish.ports.length > 0 && publisher === undefined) throw nobodyPublishes(networks)
@@ -136,7 +136,7 @@ async function joinNetworks(
   return {
     addresses: ips.map(ip => ip.address),
     gateway: ips.find(ip => ip.gateway !== undefined)?.gateway ?? '',
-    nameServers: results.flatMap(result => result.dns?.nameservers ?? [])
+    dns: results.flatMap(result => result.dns ?? [])
   }
 }
 
@@ -167,9 +167,8 @@ async function join(
 async function start(wish: RunWish, made: Made, store: ContainerStore, streams: Streams): Promise<ChildProcess> {
   const [program = '', ...args] = wish.command
   const hostname = wish.mode.kind === 'host' ? wish.hostname : wish.hostname || wish.name
-  // A resolver that knows the names of containers asks the others: it has been told of them.
-  const nameServers = made.nameServers.includes(RESOLVER) || wish.dns.length === 0 ? made.nameServers : wish.dns
-  const resolver = { nameServers, search: wish.dnsSearch, options: wish.dnsOptions }
+  const asked = { nameServers: wish.dns, search: wish.dnsSearch, options: wish.dnsOptions }
+  const resolver = resolverOf(asked, made.dns, searchAndOptionsOf(hostResolverText()))
   const names = { ...made, hostname: hostname || ownHostname(), domain: wish.domain, addHosts: wish.addHosts, resolver }
   const isAsked = [wish.addHosts, wish.dns, wish.dnsSearch, wish.dnsOptions].some(list => list.length > 0)
   const hasOwnFiles = wish.mode.kind !== 'host' || isAsked

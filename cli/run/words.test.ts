@@ -3,6 +3,7 @@ import { addHost } from './files.ts'
 import { parseNetworks } from './network-words.ts'
 import { type Port, parsePorts, portText } from './ports.ts'
 import { absentAddresses } from './publish.ts'
+import { resolverOf, searchAndOptionsOf } from './resolvers.ts'
 import { type ContainerState, isRunning, startTimeOf } from './store.ts'
 
 const test = suite('cli/run words')
@@ -94,6 +95,33 @@ test('a command that had ended before anybody looked at its process is not runni
   assert.is(isRunning({ ...state, startTime: startTimeOf(process.pid) }), true)
   assert.is(isRunning(state), false)
   assert.is(isRunning({ ...state, pid: 4_194_305 }), false, 'above the kernel’s largest number (PID_MAX_LIMIT)')
+})
+
+test('resolv.conf as Docker writes it: the resolver of names alone, search domains and options of the host unless asked', () => {
+  const host = searchAndOptionsOf(
+    'domain old.example\n# search x\nsearch corp.example\toffice\noptions edns0 ndots:5\noptions rotate\n'
+  )
+  assert.equal(host, { search: ['corp.example', 'office'], options: ['edns0', 'ndots:5', 'rotate'] })
+  const nothing = { nameServers: [], search: [], options: [] }
+  const named = { nameservers: ['127.0.0.11'], search: ['lab.example'], options: ['ndots:0'] }
+  assert.equal(resolverOf(nothing, [named, { nameservers: ['192.0.2.53'] }, named], host), {
+    nameServers: ['127.0.0.11'],
+    search: ['lab.example', 'corp.example', 'office'],
+    options: ['ndots:0', 'edns0', 'rotate']
+  })
+  const asked = { nameServers: ['192.0.2.9'], search: ['one.example'], options: ['timeout:1'] }
+  assert.equal(resolverOf(asked, [named], host), {
+    nameServers: ['127.0.0.11'],
+    search: ['one.example'],
+    options: ['timeout:1', 'ndots:0']
+  })
+  assert.equal(resolverOf({ ...nothing, search: ['.'], options: ['ndots:2'] }, [named], host), {
+    nameServers: ['127.0.0.11'],
+    search: [],
+    options: ['ndots:2']
+  })
+  assert.equal(resolverOf(asked, [{ nameservers: ['192.0.2.53'] }], host), asked)
+  assert.equal(resolverOf(nothing, [], host), nothing)
 })
 
 test('ports at addresses of nobody are told, each address once', () => {

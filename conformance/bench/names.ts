@@ -24,20 +24,31 @@ export class NamesHost {
   readonly socket = SOCKET
   readonly #stage: Stage
 
-  constructor(stage: Stage) {
+  /** @param isStarted otherwise the agent is for `runAgent` to start */
+  constructor(stage: Stage, isStarted = true) {
     this.#stage = stage
     this.directory = `/run/names-${stage.id}`
     for (const path of [this.directory, dirname(SOCKET)]) mkdirSync(path, { recursive: true })
-    const config = join(this.directory, 'agent.json')
     const { stateDir, confDir } = this
     const registryDir = join(this.directory, 'registry')
     writeFileSync(
-      config,
+      this.#config,
       JSON.stringify({ socket: SOCKET, stateDir: this.directory, registryDir, pluginStateDir: stateDir, confDir })
     )
-    this.run(COMMAND, ['agent', '--config', config])
-    waitFor('the agent', () => existsSync(SOCKET))
+    if (isStarted) {
+      this.run(COMMAND, ['agent', '--config', this.#config])
+      waitFor('the agent', () => existsSync(SOCKET))
+    }
     stage.atEnd(() => rmSync(this.directory, { recursive: true, force: true }))
+  }
+
+  get #config(): string {
+    return join(this.directory, 'agent.json')
+  }
+
+  /** How the agent is started by others. */
+  get agent(): readonly [string, ...string[]] {
+    return ['taskset', '-c', '0', COMMAND, 'agent', '--config', this.#config]
   }
 
   get stateDir(): string {
@@ -63,7 +74,7 @@ export class NamesHost {
 }
 
 /** Nothing else runs here meanwhile: every step of the benchmark waits for the one before. */
-function waitFor(what: string, isThere: () => boolean): void {
+export function waitFor(what: string, isThere: () => boolean): void {
   const deadline = Date.now() + READY_MS
   while (!isThere()) {
     if (Date.now() > deadline) throw new Error(`wait for ${what}: not within ${READY_MS} ms`)

@@ -4,6 +4,7 @@ import { CHAINS, chainScenario } from './chains.ts'
 import { AMONG_MANY } from './crowds.ts'
 import { GROWTH } from './growth.ts'
 import { NAMES } from './names.ts'
+import { NAMES_CROWD } from './names-crowd.ts'
 import { PATH, VERSION } from './networks.ts'
 import type { Scenario, Stage } from './scenario.ts'
 import { BARE, NODE_START, SEQUENCES } from './sequences.ts'
@@ -14,6 +15,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...CHAINS.map(chainScenario),
   ...SEQUENCES,
   ...NAMES,
+  ...NAMES_CROWD,
   ...GROWTH,
   ...AMONG_MANY
 ]

@@ -140,7 +140,9 @@ export const RESULT_CASES: readonly Case[] = [
       const seen = () => stable(result['interfaces'] ?? null)
       for (const name of onHost().filter(one => !before[0].includes(one)))
         context.judge('result.all-interfaces', listed.includes(name), `${name} of the host is listed`, seen)
-      for (const name of inside().filter(one => !before[1].includes(one) && one !== attachment.ifName))
+      // Whether a device that a chained plugin puts above an interface, such as a VRF, is one is not said.
+      const added = context.profile.role === 'chained' ? [] : inside().filter(one => !before[1].includes(one))
+      for (const name of added.filter(one => one !== attachment.ifName))
         context.judge('result.all-interfaces', listed.includes(name), `${name} of the container is listed`, seen)
       context.judge('result.all-interfaces', true, '', () => '')
     }

@@ -39,7 +39,7 @@ const RESULT: readonly Clause[] = [
     'result.all-interfaces',
     since('0.3.0', 'MUST'),
     ['ADD success', 567],
-    'Interfaces that an attachment makes on the host are listed as well.'
+    'Interfaces that an attachment makes on the host, or beside its own in the container, are listed as well.'
   ),
   spec(
     'result.mac',

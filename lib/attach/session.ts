@@ -101,6 +101,11 @@ export class Session {
     return this.#side.nft()
   }
 
+  /** The packet filter of a namespace, which the caller closes. */
+  nftOf(net: Net): Nft {
+    return this.#side.kernel.nft(net)
+  }
+
   /** The container's namespace. @throws {NetnsError} `absent`, `not-a-namespace` */
   container(): Net {
     const container = this.#container ?? this.#side.kernel.open(this.request.netns)

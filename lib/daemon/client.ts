@@ -18,7 +18,7 @@ import {
   withMember
 } from '../config/json.ts'
 import { errnoOf, messageOf } from '../sys/errors.ts'
-import { askDaemon } from '../sys/unix-socket.ts'
+import { DaemonRequestLine } from '../sys/unix-socket.ts'
 
 /** The daemon gives up a little earlier, so that its reason is heard. */
 const MARGIN = 500
@@ -37,23 +37,49 @@ export interface DaemonAddress {
   readonly milliseconds: number
 }
 
-/**
- * Asks the daemon.
- *
- * @param call an object with the member `do`
- * @returns the result, null when there is nothing to tell
- * @throws {CniError} code 11 when the daemon is away; the daemon's own codes
- */
+/** A call that has been sent: what does not depend on the answer can be done before it is waited for. */
+export class DaemonCall {
+  readonly #daemon: Daemon
+  readonly #address: DaemonAddress
+  readonly #request: DaemonRequestLine
+
+  /**
+   * Sends it.
+   *
+   * @param call an object with the member `do`
+   * @throws {CniError} code 11 when the daemon is away
+   */
+  constructor(daemon: Daemon, address: DaemonAddress, call: Json) {
+    const { socket, milliseconds } = address
+    const bounded = withMember(call, 'milliseconds', jsonNumber(Math.max(MARGIN, milliseconds - MARGIN)))
+    this.#daemon = daemon
+    this.#address = address
+    this.#request = orAway(daemon, () => new DaemonRequestLine(socket, jsonText(bounded), milliseconds))
+  }
+
+  /**
+   * Waits for the answer; once.
+   *
+   * @returns the result, null when there is nothing to tell
+   * @throws {CniError} code 11 when the daemon is away; the daemon's own codes
+   */
+  answer(): Json {
+    const daemon = this.#daemon
+    const line = orAway(daemon, () => this.#request.answer())
+    const answer = decodeAnswer(daemon, this.#address, line)
+    if (memberOf(answer, 'ok')?.text === 'true') return memberOf(answer, 'result') ?? jsonNull
+    const code = Number(memberOf(answer, 'code')?.text ?? String(INTERNAL))
+    throw new CniError(
+      code,
+      textMember(answer, 'msg', `${daemon.name} gave no reason`),
+      textMember(answer, 'details', '')
+    )
+  }
+}
+
+/** Asks the daemon, and waits. See DaemonCall. */
 export function callDaemon(daemon: Daemon, address: DaemonAddress, call: Json): Json {
-  const bounded = withMember(call, 'milliseconds', jsonNumber(Math.max(MARGIN, address.milliseconds - MARGIN)))
-  const answer = decodeAnswer(daemon, address, exchange(daemon, address, jsonText(bounded)))
-  if (memberOf(answer, 'ok')?.text === 'true') return memberOf(answer, 'result') ?? jsonNull
-  const code = Number(memberOf(answer, 'code')?.text ?? String(INTERNAL))
-  throw new CniError(
-    code,
-    textMember(answer, 'msg', `${daemon.name} gave no reason`),
-    textMember(answer, 'details', '')
-  )
+  return new DaemonCall(daemon, address, call).answer()
 }
 
 /** Whether the failure is that the daemon does not run: what it would have done is then left to its next start. */
@@ -65,9 +91,9 @@ function awayText(daemon: Daemon): string {
   return `reach ${daemon.name}: `
 }
 
-function exchange(daemon: Daemon, address: DaemonAddress, line: string): string {
+function orAway<T>(daemon: Daemon, step: () => T): T {
   try {
-    return askDaemon(address.socket, line, address.milliseconds)
+    return step()
   } catch (error) {
     const advice = errnoOf(error) === 'EAGAIN' ? 'it is busy or stuck: see its log' : daemon.start
     throw new CniError(TRY_AGAIN_LATER, `${awayText(daemon)}${messageOf(error)}`, advice)

@@ -1,50 +1,36 @@
 /** A daemon that must be the only one of its kind on the host. */
-import { lock } from 'proper-lockfile'
-import { errnoOf, messageOf } from '../sys/errors.ts'
-import { fileError, readText, removeFile, writeAtomic } from '../sys/files.ts'
 
-/** How old a lock must be that nobody renews; renewed five times as often. */
-const STALE_MS = 10_000
+import { errnoOf } from '../sys/errors.ts'
+import { holdLock } from '../sys/file-lock.ts'
+import { closeDescriptor, readText, removeFile, writeAtomic } from '../sys/files.ts'
+
+/** What the one before may take to end, ms. */
+const PATIENCE_MS = 1000
 
 /**
- * Takes the lock of a state directory. A second daemon would take away what the first one writes. A lock whose holder
- * was killed is nobody's.
+ * Takes the lock of a state directory. A second daemon would take away what the first one writes. The lock is the kernel's, and
+ * goes with the process: after a `kill -9` the next one need not wait until it is old.
  *
  * @param what the daemon is, in messages: `agent`
  * @returns gives it back
  * @throws Error naming the process that has it; {SysError} where it cannot be made
  */
-export async function lockHost(
-  stateDir: string,
-  what: string,
-  log: (message: string) => void
-): Promise<() => Promise<void>> {
-  const holder = Number(readText(`${stateDir}/pid`) ?? '0')
-  const isAlive = holder > 0 && readText(`/proc/${holder}/stat`) !== undefined
-  const options = {
-    realpath: false,
-    lockfilePath: `${stateDir}/lock`,
-    stale: isAlive ? STALE_MS : 2000,
-    update: STALE_MS / 5
+export function lockHost(stateDir: string, what: string): () => void {
+  const lock = lockOf(stateDir, what)
+  writeAtomic(`${stateDir}/pid`, `${process.pid}\n`, 0o600, false)
+  return () => {
+    removeFile(`${stateDir}/pid`)
+    closeDescriptor(lock)
   }
+}
+
+function lockOf(stateDir: string, what: string): number {
   try {
-    const retries = isAlive ? 0 : { retries: 60, factor: 1, minTimeout: 50 }
-    const release = await lock(stateDir, {
-      ...options,
-      retries,
-      onCompromised: error => {
-        log(`the lock of this host was taken: ${error.message}`)
-        process.exit(1)
-      }
-    })
-    writeAtomic(`${stateDir}/pid`, `${process.pid}\n`, 0o600, false)
-    return async () => {
-      removeFile(`${stateDir}/pid`)
-      await release()
-    }
+    return holdLock(`${stateDir}/.lock`, 0o600, PATIENCE_MS)
   } catch (error) {
-    if (errnoOf(error) !== 'ELOCKED') throw fileError('lock', stateDir, error)
-    const who = isAlive ? `process ${holder}` : `another ${what}`
-    throw new Error(`lock ${JSON.stringify(stateDir)}: ${who} is this host's ${what} (${messageOf(error)})`)
+    if (errnoOf(error) !== 'EAGAIN') throw error
+    const holder = readText(`${stateDir}/pid`)?.trim()
+    const who = holder === undefined ? `another ${what}` : `process ${holder}`
+    throw new Error(`lock ${JSON.stringify(stateDir)}: ${who} is this host's ${what}`)
   }
 }

@@ -25,6 +25,7 @@ import {
   RTM_NEWLINK
 } from '../netlink/rt/link.ts'
 import { errnoOf } from '../sys/errors.ts'
+import { raiseLoopback } from '../sys/loopback-sockets.ts'
 import { inNamespace } from '../sys/netns.ts'
 import { randomBytes, randomU32 } from '../sys/random.ts'
 import { createTap } from '../sys/tap.ts'
@@ -120,6 +121,10 @@ export class KernelLinks extends Links {
     super()
     this.#conn = conn
     this.#namespaceFd = namespaceFd
+  }
+
+  override raiseLoopback(): boolean {
+    return inNamespace(this.#namespaceFd, raiseLoopback)
   }
 
   override list(): readonly Link[] {

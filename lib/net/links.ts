@@ -204,6 +204,8 @@ export abstract class Links {
   abstract find(name: string): Link | undefined
   /** As `find`. @throws {KernelError} ENODEV */
   abstract get(name: string): Link
+  /** Sets `lo` up. @returns whether it was down */
+  abstract raiseLoopback(): boolean
   abstract findByIndex(index: number): Link | undefined
   /**
    * Makes a link, or a veth pair with both ends configured.

@@ -2,7 +2,7 @@
 
 import type { Json } from '../config/json.ts'
 import type { Section } from '../config/section.ts'
-import { callDaemon, type Daemon, type DaemonAddress, isDaemonAway } from '../daemon/client.ts'
+import { callDaemon, type Daemon, type DaemonAddress, DaemonCall, isDaemonAway } from '../daemon/client.ts'
 
 export const DEFAULT_SOCKET = '/run/patchbay/agent.sock'
 const DEFAULT_TIMEOUT = 10
@@ -22,19 +22,32 @@ export function agentKeyOf(config: Section): 'encrypted' | 'registry' {
   return config.json('encrypted')?.type === 'object' ? 'encrypted' : 'registry'
 }
 
-/** Reads `{"socket": ..., "timeout": seconds}` of that key; undefined when the configuration has none. */
+/** Reads what that key says; undefined when the configuration has none. */
 export function readAgentAddress(config: Section): AgentAddress | undefined {
   const registry = config.section(agentKeyOf(config))
-  if (registry === undefined) return undefined
-  const socket = registry.text('socket') ?? ''
-  const seconds = registry.integer('timeout', 1, 120) ?? DEFAULT_TIMEOUT
-  if (socket !== '' && !socket.startsWith('/')) registry.problem('socket', 'must be an absolute path')
+  return registry === undefined ? undefined : agentAddressIn(registry, DEFAULT_TIMEOUT)
+}
+
+/**
+ * Reads `{"socket": ..., "timeout": seconds}`.
+ *
+ * @param patience what the timeout is where none is given, s
+ */
+export function agentAddressIn(section: Section, patience: number): AgentAddress {
+  const socket = section.text('socket') ?? ''
+  const seconds = section.integer('timeout', 1, 120) ?? patience
+  if (socket !== '' && !socket.startsWith('/')) section.problem('socket', 'must be an absolute path')
   return { socket: socket === '' ? DEFAULT_SOCKET : socket, milliseconds: seconds * 1000 }
 }
 
 /** Asks the agent. @throws {CniError} code 11 when the agent is away or has no connection to the registry */
 export function askAgent(agent: AgentAddress, call: Json): Json {
   return callDaemon(AGENT, agent, call)
+}
+
+/** The same, to be waited for later. @throws {CniError} code 11 when the agent is away */
+export function callAgent(agent: AgentAddress, call: Json): DaemonCall {
+  return new DaemonCall(AGENT, agent, call)
 }
 
 /** Whether the failure is that no agent runs. */

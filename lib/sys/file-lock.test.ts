@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LockHolder } from '../testing/lock-holder.ts'
 import { assert, suite } from '../testing/suite.ts'
-import { withLock } from './file-lock.ts'
+import { holdLock, withLock } from './file-lock.ts'
+import { closeDescriptor } from './files.ts'
 
 const test = suite('lib/sys/file-lock')
 
@@ -34,6 +35,15 @@ test('a lock that another process holds: EAGAIN after the time, named by its pat
       withLock(path, 0o600, () => 'again'),
       'again'
     )
+  }))
+
+test('a lock that is held is nobody else’s until it is closed', () =>
+  inDirectory(directory => {
+    const path = join(directory, 'lock')
+    const held = holdLock(path, 0o600, 0)
+    assert.throws(() => holdLock(path, 0o600, 0), /EAGAIN/)
+    closeDescriptor(held)
+    closeDescriptor(holdLock(path, 0o600, 0))
   }))
 
 test('a lock file that others could open is closed to them', () =>

@@ -51,6 +51,23 @@ export function withLock<T>(path: string, mode: number, work: () => T, patience 
 }
 
 /**
+ * Takes the lock for as long as this process lives, or until it is closed; programs that it starts do not have it.
+ *
+ * @returns the file's descriptor
+ * @throws as `withLock`
+ */
+export function holdLock(path: string, mode: number, patience: number): number {
+  const fd = openLock(path, mode)
+  try {
+    acquire(fd, path, patience)
+    return fd
+  } catch (error) {
+    closeDescriptor(fd)
+    throw error
+  }
+}
+
+/**
  * Takes the lock. It looks again and again, for a wait in flock(2) itself has no end.
  *
  * @source man 2 flock

@@ -9,6 +9,7 @@ const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
 /** linux/sockios.h */
 const SIOCGIFFLAGS = 0x8913
+const SIOCSIFFLAGS = 0x8914
 /** net/if.h */
 const IFF_UP = 1
 /** struct ifreq: a name, and flags behind it. */
@@ -51,8 +52,37 @@ export function bindLoopback(kind: 'udp' | 'tcp', address: Uint8Array, port: num
 
 /** Asked of a socket that is there anyway. @source man 7 netdevice */
 function isLoopbackUp(fd: number): boolean {
+  const request = requestAboutLoopback()
+  if (libc.ioctl(fd, SIOCGIFFLAGS, request) < 0) return false
+  return (flagsIn(request) & IFF_UP) !== 0
+}
+
+/**
+ * Sets `lo` of the namespace that the process is in up. An ioctl takes a hundredth of what rtnetlink does, which tells all of a
+ * link before its flags can be changed.
+ *
+ * @returns whether it was down
+ * @throws {SysError} when the kernel refuses
+ * @source man 7 netdevice
+ */
+export function raiseLoopback(): boolean {
+  const fd = libc.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)
+  if (fd < 0) throw new SysError('socket', 'udp', libc.errnoName(), '')
+  const request = requestAboutLoopback()
+  const isUp = libc.ioctl(fd, SIOCGIFFLAGS, request) >= 0 && (flagsIn(request) & IFF_UP) !== 0
+  new DataView(request.buffer).setUint16(IFNAMSIZ, flagsIn(request) | IFF_UP, true)
+  const errno = isUp || libc.ioctl(fd, SIOCSIFFLAGS, request) >= 0 ? '' : libc.errnoName()
+  libc.close(fd)
+  if (errno !== '') throw new SysError('set link', '"lo" up', errno, '')
+  return !isUp
+}
+
+function requestAboutLoopback(): Uint8Array {
   const request = new Uint8Array(IFREQ_SIZE)
   request.set(new TextEncoder().encode('lo'))
-  if (libc.ioctl(fd, SIOCGIFFLAGS, request) < 0) return false
-  return (new DataView(request.buffer).getUint16(IFNAMSIZ, true) & IFF_UP) !== 0
+  return request
+}
+
+function flagsIn(request: Uint8Array): number {
+  return new DataView(request.buffer).getUint16(IFNAMSIZ, true)
 }

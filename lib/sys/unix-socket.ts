@@ -8,21 +8,40 @@ import { UnixStream } from './unix-stream.ts'
 const ANSWER_LIMIT = 16 * 1024 * 1024
 const NEWLINE = 10
 
-/**
- * Sends the line and waits for one.
- *
- * @param milliseconds for each step; the daemon's own bound has to be shorter to be heard
- * @returns the answer without its line end
- * @throws {SysError} ENOENT or ECONNREFUSED when no daemon is there, EAGAIN when it takes too long, ECONNRESET when it
- *   went away over the request
- */
-export function askDaemon(path: string, line: string, milliseconds: number): string {
-  const stream = new UnixStream(path, milliseconds)
-  try {
-    stream.send(new TextEncoder().encode(`${line}\n`))
-    return receiveLine(stream, path)
-  } finally {
-    stream.close()
+/** A request that has been sent. */
+export class DaemonRequestLine {
+  readonly #stream: UnixStream
+  readonly #path: string
+
+  /**
+   * Sends the line.
+   *
+   * @param milliseconds for each step; the daemon's own bound has to be shorter to be heard
+   * @throws {SysError} ENOENT or ECONNREFUSED when no daemon is there, EAGAIN when it takes too long
+   */
+  constructor(path: string, line: string, milliseconds: number) {
+    this.#path = path
+    this.#stream = new UnixStream(path, milliseconds)
+    try {
+      this.#stream.send(new TextEncoder().encode(`${line}\n`))
+    } catch (error) {
+      this.#stream.close()
+      throw error
+    }
+  }
+
+  /**
+   * Waits for a line, and closes.
+   *
+   * @returns the answer without its line end
+   * @throws {SysError} EAGAIN when it takes too long, ECONNRESET when the daemon went away over the request
+   */
+  answer(): string {
+    try {
+      return receiveLine(this.#stream, this.#path)
+    } finally {
+      this.#stream.close()
+    }
   }
 }
 

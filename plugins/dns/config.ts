@@ -6,12 +6,15 @@ import type { Section } from '../../lib/config/section.ts'
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { canonicalName, nameProblem } from '../../lib/names/host-name.ts'
 import { linksOf, type NameLink, RESOLVER } from '../../lib/names/record.ts'
-import { type AgentAddress, DEFAULT_SOCKET, readAgentAddress } from '../../lib/overlay/agent-call.ts'
+import { type AgentAddress, agentAddressIn, DEFAULT_SOCKET, readAgentAddress } from '../../lib/overlay/agent-call.ts'
 
 export interface DnsConfig {
   /** Canonical; '' for none. */
   readonly domain: string
   readonly upstreams: readonly IpAddress[]
+  /** What the caller has the container's resolver look below, and its options, in the words of resolv.conf. */
+  readonly searches: readonly string[]
+  readonly options: readonly string[]
   readonly isInternal: boolean
   readonly agent: AgentAddress
   /** `registry` is there: names are known on all hosts of the network. */
@@ -21,8 +24,8 @@ export interface DnsConfig {
   readonly links: readonly NameLink[]
 }
 
-/** What a container start may wait for an agent that hangs, ms: names come without it too, when it is there again. */
-const PATIENCE_MS = 2000
+/** What a container start may wait for an agent that hangs, s: names come without it too, when it is there again. */
+const PATIENCE = 2
 
 /** Of an identifier of 64 hexadecimal digits, Docker's and containerd's form, people use the first twelve. */
 const SHORT_ID = 12
@@ -43,17 +46,28 @@ export function readConfig(request: Request): DnsConfig {
   // dnsname's: a domain for each network. That is always so here.
   config.boolean('multiDomain', false)
   const registry = readAgentAddress(config)
+  const own = readOwnAgent(config, registry !== undefined)
   const read: DnsConfig = {
     domain,
     upstreams: readUpstreams(config),
+    searches: readSearches(config),
+    options: readOptions(config),
     isInternal: config.boolean('internal', false),
-    agent: registry ?? { socket: DEFAULT_SOCKET, milliseconds: PATIENCE_MS },
+    agent: registry ?? own,
     isCluster: registry !== undefined,
     aliases: readAliases(request),
     links: linksOf((request.args.get(LINK_ARGUMENT) ?? '').split(','))
   }
   config.finish()
   return read
+}
+
+/** Where the agent of a network that is this host's alone is asked. */
+function readOwnAgent(config: Section, hasRegistry: boolean): AgentAddress {
+  const section = config.section('agent')
+  if (section !== undefined && hasRegistry) config.problem('agent', 'must not stand beside "registry", which says it')
+  if (section === undefined) return { socket: DEFAULT_SOCKET, milliseconds: PATIENCE * 1000 }
+  return agentAddressIn(section, PATIENCE)
 }
 
 /**
@@ -66,6 +80,36 @@ function readUpstreams(config: Section): readonly IpAddress[] {
   const asked = runtimeConfig(config)?.section('dns')
   const servers = asked === undefined ? [] : readResolvers(asked, 'servers')
   return servers.length > 0 ? servers : configured
+}
+
+/** As they are written: they go into the container's resolv.conf. */
+function readSearches(config: Section): readonly string[] {
+  const asked = runtimeConfig(config)?.section('dns')
+  if (asked === undefined) return []
+  const searches = asked.textList('searches')
+  for (const text of searches) {
+    const problem = nameProblem(canonicalName(text))
+    if (problem !== '') asked.problem('searches', `must hold domains; ${JSON.stringify(text)} ${problem}`)
+  }
+  return searches
+}
+
+function readOptions(config: Section): readonly string[] {
+  const asked = runtimeConfig(config)?.section('dns')
+  if (asked === undefined) return []
+  const options = asked.textList('options')
+  // Another line of resolv.conf would be another server.
+  for (const text of options) if (!isWord(text)) asked.problem('options', 'must hold words of resolv.conf')
+  return options
+}
+
+function isWord(text: string): boolean {
+  if (text === '') return false
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i)
+    if (code <= 32 || code >= 127) return false
+  }
+  return true
 }
 
 function readResolvers(section: Section, key: string): readonly IpAddress[] {

@@ -54,8 +54,11 @@ class Agent {
   }
 
   async kill(): Promise<void> {
-    const gone = new Promise(resolve => this.#process?.once('exit', resolve))
-    this.#process?.kill('SIGKILL')
+    const running = this.#process
+    this.#process = undefined
+    if (running === undefined) return
+    const gone = new Promise(resolve => running.once('exit', resolve))
+    running.kill('SIGKILL')
     await gone
   }
 }
@@ -104,7 +107,7 @@ test('without an agent: what is written down, what is said, DEL by ids alone, ST
     const args = 'IgnoreUnknown=1;K8S_POD_NAME=ubuntu2'
     const reply = world.call('dns', 'ADD', config(world, 0, { runtimeConfig: { aliases: ['web'] } }), { args })
     assert.is(reply.status, 0, reply.stdout)
-    assert.equal(reply.json.dns, { nameservers: ['127.0.0.11'], search: ['example.org'] })
+    assert.equal(reply.json.dns, { nameservers: ['127.0.0.11'], search: ['example.org'], options: ['ndots:0'] })
     assert.match(reply.stderr, /^dns: reach the agent: .* answered as soon as it runs\n$/)
     const [, file = ''] = files(world)
     const { names, addresses, internal } = JSON.parse(readFileSync(join(world.stateDir, file), 'utf8'))
@@ -164,6 +167,97 @@ test('glibc, musl and busybox find each other both ways; an agent that is killed
       assert.is(ask(world, two, 'getent', 'ahosts', 'ubuntu2'), '')
       assert.is(one.run('nft', ['list', 'tables']).stdout, '')
     } finally {
+      await agent.kill()
+    }
+  })
+})
+
+/** A network that is this host's alone. */
+function own(world: World, index: number, more: object = {}): object {
+  const agent = { socket: join(world.directory, 'agent.sock'), timeout: 60 }
+  return config(world, index, { registry: undefined, agent, ...more })
+}
+
+/** Where port 53 of the container's resolver leads, by UDP and TCP; '' where there are no rules. */
+function led(where: Namespace): string {
+  const said = where.run('nft', ['list', 'table', 'ip', 'patchbay-dns']).stdout
+  const ends = [...said.matchAll(/(udp|tcp) \. 53 : 127\.0\.0\.11 \. (\d+)/g)].map(match => `${match[1]} ${match[2]}`)
+  return ends.sort().join(', ')
+}
+
+function address(world: World, where: Namespace, name: string, ...more: readonly string[]): string {
+  return ask(world, where, 'dig', '+short', '+time=5', ...more, name).trim()
+}
+
+const USUAL = 'tcp 61053, udp 61053'
+const [BLUE, RED] = [{ containerId: 'c0' }, { containerId: 'c0', ifName: 'eth1' }]
+
+test('an answer as soon as ADD returns; two networks of one container; rules go with the last, also without an agent', async () => {
+  await inWorld(2, async world => {
+    const [one, two] = [world.container(0), world.container(1)]
+    const agent = new Agent(world)
+    await agent.start()
+    try {
+      for (const index of [0, 1]) {
+        const options = {
+          container: world.container(index),
+          containerId: `c${index}`,
+          args: `K8S_POD_NAME=box${index}`
+        }
+        const reply = world.call('dns', 'ADD', own(world, index), options)
+        assert.equal([reply.status, reply.stderr], [0, ''], reply.stdout)
+        for (const transport of ['+notcp', '+tcp'])
+          assert.is(address(world, world.container(index), `box${index}`, transport), `10.4.0.${index + 2}`)
+      }
+      assert.is(address(world, one, 'box1'), '10.4.0.3')
+      assert.is(led(one), USUAL)
+      const interfaces = [{ name: 'eth1', sandbox: one.path }]
+      const prevResult = { cniVersion: '1.1.0', interfaces, ips: [{ address: '10.5.0.9/24', interface: 0 }] }
+      const red = own(world, 0, { name: 'red', prevResult })
+      assert.is(world.call('dns', 'ADD', red, { ...RED, args: 'K8S_POD_NAME=other' }).status, 0)
+      assert.equal([address(world, one, 'other'), address(world, one, 'box1')], ['10.5.0.9', '10.4.0.3'])
+      assert.is(world.call('dns', 'DEL', red, RED).status, 0)
+      assert.equal([address(world, one, 'other'), address(world, one, 'box1')], ['', '10.4.0.3'])
+      assert.is(led(one), USUAL)
+      await agent.kill()
+      assert.is(world.call('dns', 'DEL', own(world, 0), BLUE).status, 0)
+      assert.equal([led(one), led(two)], ['', USUAL])
+    } finally {
+      await agent.kill()
+    }
+  })
+})
+
+test('where the container has the usual port, or rules of that name lead elsewhere, it is answered all the same', async () => {
+  await inWorld(2, async world => {
+    const [taken, foreign] = [world.container(0), world.container(1)]
+    const agent = new Agent(world)
+    await agent.start()
+    const text = "require('node:dgram').createSocket('udp4').bind(61053, () => console.log('bound'))"
+    taken.run('ip', ['link', 'set', 'lo', 'up'])
+    const server = spawn('nsenter', [`--net=${taken.path}`, process.execPath, '-e', text])
+    try {
+      await new Promise(resolve => server.stdout.once('data', resolve))
+      const field = 'ipv4_addr . inet_proto . inet_service'
+      const elements = ['udp', 'tcp'].map(one => `127.0.0.11 . ${one} . 53 : 127.0.0.11 . 9`).join(', ')
+      const map = `add map ip patchbay-dns resolver { type ${field} : ipv4_addr . inet_service; elements = { ${elements} }; }`
+      const made = foreign.run('nft', [`add table ip patchbay-dns; ${map}`])
+      assert.is(made.status, 0, made.stderr)
+      for (const index of [0, 1]) {
+        const options = {
+          container: world.container(index),
+          containerId: `c${index}`,
+          args: `K8S_POD_NAME=box${index}`
+        }
+        const reply = world.call('dns', 'ADD', own(world, index), options)
+        assert.equal([reply.status, reply.stderr], [0, ''], reply.stdout)
+        for (const transport of ['+notcp', '+tcp'])
+          assert.is(address(world, world.container(index), 'box0', transport), '10.4.0.2')
+      }
+      assert.match(led(taken), /^tcp \d+, udp \d+$/)
+      assert.is.not(led(taken), USUAL)
+    } finally {
+      server.kill('SIGKILL')
       await agent.kill()
     }
   })

@@ -34,7 +34,8 @@ test('what is written down, the result, and a DEL by ids alone; lo is up', () =>
     const named = { args: 'IgnoreUnknown=1;K8S_POD_NAME=ubuntu2', containerId: ID }
     const result = caller.call('ADD', named)
     assert.is(result.status, 0)
-    assert.equal(JSON.parse(result.stdout).dns, { nameservers: ['127.0.0.11'], search: ['example.org', 'lab.example'] })
+    const search = ['example.org', 'lab.example']
+    assert.equal(JSON.parse(result.stdout).dns, { nameservers: ['127.0.0.11'], search, options: ['ndots:0'] })
     assert.match(result.stderr, /^dns: reach the agent: .*; names are answered as soon as it runs\n$/)
     const { netns, netnsId, socket, runtime, ...rest } = entryOf(fake, ID)
     assert.equal(
@@ -105,6 +106,34 @@ test('an alias that is no name is refused, with every other mistake; a name that
     const { status, stderr: said } = caller.call('ADD', { args: 'IgnoreUnknown=1;K8S_POD_NAME=no name\n\u001b[31m' })
     assert.is(status, 0)
     assert.ok(said.includes('leave out "K8S_POD_NAME=no name\\n\\u001b[31m": it is no host name\n'), said)
+  })
+})
+
+test('an agent elsewhere, of a network that is this host’s alone; the caller’s own resolv.conf', () => {
+  const agent = { socket: '/nonexistent/own.sock', timeout: 3 }
+  withFakeKernel(dns, { prevResult: PREV_RESULT, agent }, fake => {
+    const { caller } = fake
+    const asked = { searches: ['corp.example', 'Lab.Example.'], options: ['ndots:2', 'timeout:1'] }
+    const { status, stdout, stderr: said } = caller.call('ADD', { config: { runtimeConfig: { dns: asked } } })
+    assert.is(status, 0, stdout)
+    assert.match(said, /"\/nonexistent\/own\.sock"/)
+    const { search, options } = JSON.parse(stdout).dns
+    assert.equal({ search, options }, { search: asked.searches, options: asked.options })
+    assert.equal([entryOf(fake)['socket'], entryOf(fake)['cluster']], [agent.socket, undefined])
+    const wrong = caller.fails('ADD', {
+      config: {
+        agent: { socket: 'own.sock', timeout: 0 },
+        registry: {},
+        runtimeConfig: { dns: { searches: ['a b'], options: ['ndots:1\nnameserver 192.0.2.66', ''] } }
+      }
+    })
+    for (const part of [
+      'agent must not stand beside "registry"',
+      'agent.timeout must be an integer from 1 to 120',
+      'runtimeConfig.dns.searches must hold domains; "a b" must be of letters',
+      'runtimeConfig.dns.options must hold words of resolv.conf'
+    ])
+      assert.ok(wrong.msg.includes(part), `${part} in ${wrong.msg}`)
   })
 })
 

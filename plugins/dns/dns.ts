@@ -13,8 +13,16 @@ import type { Session } from '../../lib/attach/session.ts'
 import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import { requiredPrevResult } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
-import type { Result } from '../../lib/cni/result.ts'
-import { type Json, jsonBoolean, jsonObject, jsonString, memberOf, withMember } from '../../lib/config/json.ts'
+import type { Dns, Result } from '../../lib/cni/result.ts'
+import {
+  type Json,
+  jsonBoolean,
+  jsonNumber,
+  jsonObject,
+  jsonString,
+  memberOf,
+  withMember
+} from '../../lib/config/json.ts'
 import { callAbout } from '../../lib/daemon/client.ts'
 import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import {
@@ -25,15 +33,19 @@ import {
   recordFromJson,
   recordToJson
 } from '../../lib/names/record.ts'
+import { removeTranslation, translate, USUAL_PORTS } from '../../lib/names/translation.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import { type AgentAddress, askAgent, isAgentAway } from '../../lib/overlay/agent-call.ts'
+import type { Net } from '../../lib/net/net.ts'
+import { askAgent, callAgent, isAgentAway } from '../../lib/overlay/agent-call.ts'
 import type { Records } from '../../lib/state/records.ts'
-import { messageOf } from '../../lib/sys/errors.ts'
+import { messageOf, SysError } from '../../lib/sys/errors.ts'
 import { type DnsConfig, namesOf, readConfig } from './config.ts'
 
 /** The entry's member that tells where the agent was asked: DEL may have no configuration to go by. */
 const SOCKET = 'socket'
 const LOOPBACK = 'lo'
+/** resolv.conf: how many dots a name has that is looked for as it is before it is looked for below search domains. */
+const NDOTS = 'ndots:'
 /** What a DEL waits for an agent that hangs: it finds the file gone anyway. */
 const FAREWELL_MS = 1000
 
@@ -78,11 +90,18 @@ function add(session: Session): Result {
   const record = recordOf(session, config, names, result)
   setLoopbackUp(session)
   session.record(withMember(recordToJson(record), SOCKET, jsonString(config.agent.socket)))
-  announce(request, config.agent)
-  const { dns: before } = result
-  const search = before.search.slice(0)
+  announce(session, config, record)
+  return { ...result, dns: resolverOf(config, result.dns) }
+}
+
+/** What a runtime writes into the container's resolv.conf. */
+function resolverOf(config: DnsConfig, before: Dns): Dns {
+  const search = (config.searches.length > 0 ? config.searches : before.search).slice(0)
   if (config.domain !== '' && !search.includes(config.domain)) search.push(config.domain)
-  return { ...result, dns: { ...before, nameservers: [RESOLVER], search } }
+  const options = (config.options.length > 0 ? config.options : before.options).slice(0)
+  // Else a name of a container is looked for below each search domain first, and others are asked for it.
+  if (!options.some(one => one.startsWith(NDOTS))) options.push(`${NDOTS}0`)
+  return { ...before, nameservers: [RESOLVER], search, options }
 }
 
 function recordOf(session: Session, config: DnsConfig, names: readonly string[], result: Result): NameRecord {
@@ -115,25 +134,66 @@ function formerResolvers(result: Result): readonly IpAddress[] {
 
 /** The resolver is an address of lo. Not every runtime sets it up. */
 function setLoopbackUp(session: Session): void {
-  const container = session.container()
-  const lo = container.links.get(LOOPBACK)
-  if (lo.isUp) return
-  container.links.set(lo.index, { up: true })
-  session.undo.push('lo up', () => container.links.set(lo.index, { up: false }))
+  const { links } = session.container()
+  if (!links.raiseLoopback()) return
+  session.undo.push('lo up', () => links.set(links.get(LOOPBACK).index, { up: false }))
 }
 
-/** @throws {CniError} code 7 when another container of a cluster network has the name; 11 without the registry */
-function announce(request: Request, agent: AgentAddress): void {
+/**
+ * Tells the agent, and while it opens the container's resolver has port 53 lead there.
+ *
+ * @throws {CniError} code 7 when another container of a cluster network has the name; 11 without the registry
+ */
+function announce(session: Session, config: DnsConfig, record: NameRecord): void {
+  const { agent } = config
+  const { request } = session
   try {
-    askAgent(agent, callAbout(request, 'name-arrived', [['stateDir', jsonString(stateDirOf(request))]]))
+    const call = callAgent(agent, arrivalOf(request, config.isCluster ? undefined : record))
+    const isLed = !config.isCluster && leadQuestions(session)
+    call.answer()
+    // The rules are the agent's matter then.
+    if (!isLed && !config.isCluster) askAgent(agent, arrivalOf(request, undefined))
   } catch (error) {
     if (!(error instanceof Error) || !isAgentAway(error)) throw error
     say(`${error.message}; names are answered as soon as it runs`)
   }
 }
 
-function stateDirOf(request: Request): string {
-  return request.config.text('stateDir') ?? ''
+/** @param led of a container in which port 53 will lead to the usual port */
+function arrivalOf(request: Request, led: NameRecord | undefined): Json {
+  const members: (readonly [string, Json | undefined])[] = [
+    ['stateDir', jsonString(request.config.text('stateDir') ?? '')]
+  ]
+  if (led !== undefined) {
+    members.push(['port', jsonNumber(USUAL_PORTS.udp)])
+    members.push(['netns', jsonString(led.netns)])
+    members.push(['netnsId', jsonString(led.netnsId)])
+  }
+  return callAbout(request, 'name-arrived', members)
+}
+
+/** @returns false when the container has such rules for another of its networks, or its kernel has no nf_tables */
+function leadQuestions(session: Session): boolean {
+  const nft = session.nftOf(session.container())
+  try {
+    translate(nft, USUAL_PORTS, undefined)
+    session.undo.push('rules of the resolver', () => leadNowhere(session, session.container()))
+    return true
+  } catch (error) {
+    if (error instanceof SysError) return false
+    throw error
+  } finally {
+    nft.close()
+  }
+}
+
+function leadNowhere(session: Session, container: Net): void {
+  const nft = session.nftOf(container)
+  try {
+    removeTranslation(nft)
+  } finally {
+    nft.close()
+  }
 }
 
 function say(text: string): void {
@@ -147,8 +207,25 @@ function forget(session: Session, entry: Json): void {
   try {
     askAgent({ socket, milliseconds: FAREWELL_MS }, callAbout(session.request, 'name-left', []))
   } catch (error) {
+    if (!(error instanceof Error)) throw error
+    if (isAgentAway(error)) removeRules(session, entry)
     // It hears of the file's end all the same.
-    if (!(error instanceof Error) || !isAgentAway(error)) say(messageOf(error))
+    else say(messageOf(error))
+  }
+}
+
+/**
+ * Of a container that goes on without this network, while no agent is there to remove them. Where another of its networks has
+ * names, the next agent makes them again.
+ */
+function removeRules(session: Session, entry: Json): void {
+  const { netnsId } = recordFromJson(entry)
+  const container = session.findContainer(entry)
+  if (container === undefined || container.id() !== netnsId) return
+  try {
+    leadNowhere(session, container)
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error
   }
 }
 

@@ -43,6 +43,12 @@ export class FakeLinks extends Links {
     return this.find(name) ?? refuse('get link', JSON.stringify(name), 'ENODEV', 'No such device')
   }
 
+  override raiseLoopback(): boolean {
+    const lo = this.get('lo')
+    if (!lo.isUp) this.set(lo.index, { up: true })
+    return !lo.isUp
+  }
+
   override findByIndex(index: number): Link | undefined {
     const link = this.#place.namespace.links.find(one => one.index === index)
     return link === undefined ? undefined : show(this.#place, link)

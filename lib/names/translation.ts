@@ -1,16 +1,8 @@
 /** Port 53 of 127.0.0.11 in a container leads to the resolver's own ports, by nf_tables of the container's own. */
-import { parseAddress } from '../../lib/ip/address.ts'
-import { RESOLVER } from '../../lib/names/record.ts'
-import {
-  addressField,
-  concatenate,
-  type Nft,
-  NftBatch,
-  type NftElement,
-  portField,
-  protocolField
-} from '../../lib/nft/nft.ts'
-import { rule, translateFrom } from '../../lib/nft/rule.ts'
+import { parseAddress } from '../ip/address.ts'
+import { addressField, concatenate, type Nft, NftBatch, type NftElement, portField, protocolField } from '../nft/nft.ts'
+import { rule, translateFrom } from '../nft/rule.ts'
+import { RESOLVER } from './record.ts'
 
 export const DNS_PORT = 53
 
@@ -18,13 +10,20 @@ const TABLE = 'patchbay-dns'
 const MAP = 'resolver'
 /** As NF_IP_PRI_NAT_DST, which nft has no word for in the hook output. */
 const PRIORITY = -100
-const IPPROTO_UDP = 17
+export const IPPROTO_UDP = 17
 const IPPROTO_TCP = 6
 
 export interface Ports {
   readonly udp: number
   readonly tcp: number
 }
+
+/**
+ * Where the agent listens in a container, unless somebody has these ports there: above those that the kernel gives to
+ * connections (ip_local_port_range), so that no program has one by chance. Known beforehand, so that the plugin makes the
+ * rules while nobody listens yet.
+ */
+export const USUAL_PORTS: Ports = { udp: 61053, tcp: 61053 }
 
 /** What is there of an agent before us, or of the container itself. */
 export interface FormerTable {
@@ -74,6 +73,16 @@ export function formerTable(nft: Nft): FormerTable | undefined {
   return { ports: udp === undefined || tcp === undefined ? undefined : { udp, tcp } }
 }
 
+export function leadsTo(nft: Nft, ports: Ports): boolean {
+  try {
+    const found = formerTable(nft)?.ports
+    return found?.udp === ports.udp && found.tcp === ports.tcp
+  } catch {
+    // No nf_tables there.
+    return false
+  }
+}
+
 /** The container may have made a table of this name with a map of another kind, which is replaced. */
 function elementsOf(nft: Nft): readonly (NftElement | undefined)[] {
   try {
@@ -88,20 +97,6 @@ export function removeTranslation(nft: Nft): void {
   const batch = new NftBatch()
   batch.removeTable('ip', TABLE)
   nft.commit(batch, undefined)
-}
-
-/**
- * A program that asked before the rules were there, and asks on from the same socket, would be sent where the kernel sent
- * its first question for as long as it asks.
- */
-export function forgetQuestions(nft: Nft): void {
-  const address = parseAddress(RESOLVER)
-  const [lastPort, replySource] = [undefined, undefined]
-  try {
-    nft.flushConntrack({ family: 4, protocol: IPPROTO_UDP, port: DNS_PORT, lastPort, address, replySource })
-  } catch {
-    // Other programs are answered all the same.
-  }
 }
 
 function keyOf(protocol: number): Uint8Array {
