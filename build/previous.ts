@@ -7,8 +7,8 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } 
 import { join } from 'node:path'
 import { NODE_BIN, ROOT } from './project.ts'
 
-/** 0.1.0, as CHANGELOG.md has it. */
-export const PREVIOUS_RELEASE = '1d5e830'
+/** The last commit that wrote files without a format: what hosts have that follow the main branch. */
+export const PREVIOUS_RELEASE = '2e4fa73'
 
 export interface Release {
   readonly name: string

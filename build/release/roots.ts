@@ -62,10 +62,7 @@ export function npmInstall(directory: string, files: readonly string[]): string 
 }
 
 /** Unpacks an image as a runtime does. @returns the root of its containers, and what is started in them */
-function imageRoot(
-  directory: string,
-  file: string
-): { readonly root: string; readonly entrypoint: readonly string[] } {
+function imageRoot(directory: string, file: string): { readonly root: string; readonly entrypoint: readonly string[] } {
   const layout = unpack(file, join(directory, 'layout'))
   const [{ Config: config, Layers: layers }] = JSON.parse(readFileSync(join(layout, 'manifest.json'), 'utf8'))
   const root = unpack(join(layout, layers[0]), join(directory, 'root'))
