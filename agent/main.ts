@@ -4,7 +4,7 @@ import type { Server } from 'node:net'
 import { parseArgs } from 'node:util'
 import { tellFailure } from '../lib/daemon/failure.ts'
 import { lockHost } from '../lib/daemon/host-lock.ts'
-import { serveRequests } from '../lib/daemon/server.ts'
+import { drain, serveRequests, untilStopped } from '../lib/daemon/server.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { machineId } from '../lib/state/machine.ts'
@@ -158,19 +158,18 @@ async function serve(config: AgentConfig): Promise<void> {
   services.conflicts.start()
   services.publisher.start()
   services.services.start()
-  const servers = [await serveRequestsOf({ agent, names, networks, services, encryption }, metrics, socket)]
+  const server = await serveRequestsOf({ agent, names, networks, services, encryption }, metrics, socket)
+  let pages: Server | undefined
   const trouble = (): string => (isAlone ? '' : agent.trouble())
   if (config.http !== '') {
     const { confDir, pluginStateDir } = config
     addTrafficMetrics(metrics, { confDir, cacheDir: LIBCNI_CACHE, stateDir: pluginStateDir }, log)
-    servers.push(await serveHttp(trouble, metrics, config.http))
+    pages = await serveHttp(trouble, metrics, config.http)
   }
   log(`host ${JSON.stringify(config.host)}: listening on ${config.socket}`)
-  await new Promise(resolve => {
-    process.once('SIGTERM', resolve)
-    process.once('SIGINT', resolve)
-  })
-  for (const server of servers) server.close()
+  await untilStopped()
+  pages?.close()
+  await drain(server)
   networks.stop()
   services.services.stop()
   services.publisher.stop()

@@ -21,7 +21,7 @@ const test = suite(`build: any distribution, ${ENGINE}`)
 /** The Node engine's file is Node's own: it wants glibc, and makes system calls of newer kernels where they are. */
 const missing = ENGINE === 'native' ? undefined : CLANG_ADVICE
 
-const PLUGINS = { names: pluginFolders().map(folder => folder.name) }
+const NAMES = pluginFolders().map(folder => folder.name)
 const BRIDGE = join(binDir(), 'bridge')
 
 function inDirectory(body: (directory: string) => void): void {
@@ -39,7 +39,7 @@ test.unless(missing, 'a root with nothing in it but the plugins: a container is 
       readElf(readFileSync(BRIDGE)).segments.filter(one => one.type === PT_INTERP),
       []
     )
-    new OtherRoot(directory, BRIDGE, PLUGINS).wires()
+    new OtherRoot(directory).put(BRIDGE, NAMES).wires()
   })
 )
 
@@ -49,7 +49,7 @@ test.unless(missing, 'a system of busybox and musl, as small distributions are',
     for (const folder of ['bin', 'lib']) mkdirSync(join(directory, folder))
     copyFileSync('/bin/busybox', join(directory, 'bin', 'sh'))
     copyFileSync(join('/lib', loader), join(directory, 'lib', loader))
-    new OtherRoot(directory, BRIDGE, { ...PLUGINS, starter: ['/bin/sh', '-c', '"$0" "$@"'] }).wires()
+    new OtherRoot(directory, ['/bin/sh', '-c', '"$0" "$@"']).put(BRIDGE, NAMES).wires()
   })
 )
 
