@@ -4,7 +4,7 @@ import type { Server } from 'node:net'
 import { parseArgs } from 'node:util'
 import { tellFailure } from '../lib/daemon/failure.ts'
 import { lockHost } from '../lib/daemon/host-lock.ts'
-import { serveRequests } from '../lib/daemon/server.ts'
+import { drain, serveRequests, untilStopped } from '../lib/daemon/server.ts'
 import type { Kernel } from '../lib/net/kernel.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { machineId } from '../lib/state/machine.ts'
@@ -36,10 +36,11 @@ import { PLUGIN_REQUESTS } from './plugin-requests.ts'
 import { isClaimOfName, type OwnRecords, type Registry } from './registry.ts'
 import { type Answers, answer, answersOf } from './requests.ts'
 import { HeldNetworks } from './services/held-networks.ts'
+import { ServiceLeases } from './services/leases.ts'
 import { PortConflicts } from './services/port-conflicts.ts'
 import { Publisher } from './services/publisher.ts'
 import type { ServiceRecord } from './services/record.ts'
-import { keepLeases, Registrar } from './services/registrar.ts'
+import { Registrar } from './services/registrar.ts'
 import { SERVICE_REQUESTS, type ServiceParts } from './services/requests.ts'
 import { Services } from './services/services.ts'
 import { addTrafficMetrics } from './traffic-metrics.ts'
@@ -157,19 +158,18 @@ async function serve(config: AgentConfig): Promise<void> {
   services.conflicts.start()
   services.publisher.start()
   services.services.start()
-  const servers = [await serveRequestsOf({ agent, names, networks, services, encryption }, metrics, socket)]
+  const server = await serveRequestsOf({ agent, names, networks, services, encryption }, metrics, socket)
+  let pages: Server | undefined
   const trouble = (): string => (isAlone ? '' : agent.trouble())
   if (config.http !== '') {
     const { confDir, pluginStateDir } = config
     addTrafficMetrics(metrics, { confDir, cacheDir: LIBCNI_CACHE, stateDir: pluginStateDir }, log)
-    servers.push(await serveHttp(trouble, metrics, config.http))
+    pages = await serveHttp(trouble, metrics, config.http)
   }
   log(`host ${JSON.stringify(config.host)}: listening on ${config.socket}`)
-  await new Promise(resolve => {
-    process.once('SIGTERM', resolve)
-    process.once('SIGINT', resolve)
-  })
-  for (const server of servers) server.close()
+  await untilStopped()
+  pages?.close()
+  await drain(server)
   networks.stop()
   services.services.stop()
   services.publisher.stop()
@@ -204,7 +204,8 @@ function servicesOf(config: AgentConfig, needs: ServiceNeeds): ServiceParts & { 
   const { host, confDir, compareSeconds, pluginStateDir: stateDir } = config
   const { zone, cluster } = names
   const isKnown = (network: string): boolean => cluster.isKnown(network)
-  const keep = (record: ServiceRecord): string => (record.leaseHost === host ? keepLeases(record) : '')
+  const leases = new ServiceLeases(host, confDir)
+  const keep = (record: ServiceRecord): string => leases.keep(record)
   const services = new Services({ registry, kernel, zone, isKnown, keep, compareSeconds, metrics, log })
   const find = (name: string): NetworkRecord | undefined => networks.find(name)?.record
   const held = new HeldNetworks({ agent, encryption, kernel, cluster, services, find, confDir, stateDir })
@@ -218,7 +219,7 @@ function servicesOf(config: AgentConfig, needs: ServiceNeeds): ServiceParts & { 
     compareSeconds
   })
   const portProblem = (record: ServiceRecord): string => publisher.portProblem(record)
-  const registrar = new Registrar({ host, registry, confDir, portProblem })
+  const registrar = new Registrar({ host, registry, confDir, leases, portProblem })
   return { host, services, registrar, publisher, conflicts }
 }
 

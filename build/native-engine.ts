@@ -138,26 +138,15 @@ export function compileToLlvm(program: string): string {
 /**
  * scriptc marks its functions for the address sanitizer, which keeps the optimizer from much and is used by nobody. They must be
  * marked for size, since -Oz means only what clang itself has parsed, and for the stack protector for the same reason. Nothing
- * unwinds the stack (exceptions are returned). And it says nothing of how seldom there is an exception: told, and told that every
- * function is called as often, the optimizer puts what follows one into another section, behind all that is used.
+ * unwinds the stack (exceptions are returned). And it says nothing of how seldom there is an exception: told, the optimizer
+ * puts what follows one out of the way.
  */
 function adjusted(llvm: string): string {
   const attributes = 'nounwind minsize optsize sspstrong "stack-probe"="inline-asm"'
   const marked = llvm.replaceAll(/^attributes #.*$/gm, line => line.replace('sanitize_address', attributes))
   const seldom = /^ {2}br i1 %\w+, label %exc\.u\d+, label %exc\.k\d+$/gm
-  const weighed = marked.replaceAll(seldom, branch => `${branch}, !prof !900000`)
-  const counted = weighed.replaceAll(/^(define .*?) \{( ;.*)?$/gm, '$1 !prof !900001 {$2')
-  return `${counted}
-!900000 = !{!"branch_weights", i32 1, i32 ${String(CALLS)}}
-!900001 = !{!"function_entry_count", i64 ${String(CALLS)}}
-`
+  return `${marked.replaceAll(seldom, branch => `${branch}, !prof !900000`)}\n!900000 = !{!"branch_weights", i32 1, i32 4000}\n`
 }
-
-/** One of so many calls of a function ends in an exception. */
-const CALLS = 4000
-
-/** What comes seldomer than twice in so many calls lies apart. */
-const SPLIT: readonly string[] = ['-mllvm', '-enable-split-machine-functions', '-mllvm', '-mfs-count-threshold=2']
 
 /**
  * Makes an executable of the LLVM text.
@@ -211,7 +200,6 @@ function linkStatically(tools: Toolchain, objects: readonly string[], output: st
     ...['--gc-sections', '--build-id=none', tools.keepsNames === true ? '--strip-debug' : '--strip-all', '--lto-O2'],
     ...(order === undefined ? [] : ['--symbol-ordering-file', order, '--no-warn-symbol-ordering']),
     ...['-mllvm', '-hoist-common-insts', '-mllvm', '-sink-common-insts'],
-    ...SPLIT,
     ...[part('rcrt1.o'), part('crti.o'), ...objects, library, tools.builtins, part('crtn.o'), '-o', output]
   ])
 }

@@ -9,6 +9,7 @@
  * so files that call plugins often are not repeated to show the same logic again.
  */
 export const NATIVE_ONLY: ReadonlyMap<string, string> = new Map([
+  ['build/anywhere.blackbox.test.ts', "the Node engine's file is Node's own, which needs glibc"],
   ['build/instructions.blackbox.test.ts', 'what Node computes at its start would be counted, for minutes'],
   ['build/recording.blackbox.test.ts', 'judges what is written about the command, which is the same on both'],
   ['conformance/bench.blackbox.test.ts', 'judges the benchmark, not the plugins that it times'],

@@ -11,8 +11,8 @@ import { ROOT } from './project.ts'
 
 export const ORDER_FILE = join(ROOT, 'build', 'native-order.txt')
 
-/** A closure, an initialiser of a module and what calls them all, a method of an array of one type, the keeping of one type of record, what lies apart. */
-const NUMBERED = /_(?:fn|init_|arr_\w+_|union_narrow_|fn_adapt_|r)[0-9]+$|^sc_f__x25_main$|\.cold$/
+/** A closure, an initialiser of a module and what calls them all, a method of an array of one type, the keeping of one type of record. */
+const NUMBERED = /_(?:fn|init_|arr_\w+_|union_narrow_|fn_adapt_|r)[0-9]+$|^sc_f__x25_main$/
 const INITIALISER = /_init_[0-9]+$/
 const OF_MODULE = /_m([0-9]+)_(\w+)$/
 

@@ -4,7 +4,8 @@
  * `npm run bench` writes; docs/reference from the docstrings of lib/.
  *
  * docs/commands.md comes from the table of commands, docs/map.svg from the example of a view, README.md's terminal from
- * docs/recording.cast, which `npm run recording` writes.
+ * docs/recording.cast, which `npm run recording` writes; what a release takes from docs/release.json, which `npm run release:figures`
+ * writes.
  *
  *     node build/readme.ts [--write]
  */
@@ -19,6 +20,7 @@ import { commandsPage } from './commands-page.ts'
 import { pluginFolders, ROOT } from './project.ts'
 import { CAST, screenOf } from './recording/cast.ts'
 import { REFERENCE, referencePages } from './reference.ts'
+import { figuresTable } from './release/figures-table.ts'
 
 const README = 'README.md'
 const COMMANDS = 'docs/commands.md'
@@ -27,6 +29,7 @@ const MAP = 'docs/map.svg'
 const BENCHMARK = 'docs/benchmark.md'
 const PLOTS = 'docs/benchmark'
 const REPORT = 'docs/benchmark.json'
+const FIGURES = 'docs/release.json'
 
 function textOf(path: string): string {
   const full = join(ROOT, path)
@@ -70,7 +73,8 @@ function wanted(): ReadonlyMap<string, string> {
 function benchmarked(): ReadonlyMap<string, string> {
   const report = benchmark()
   const terminal = ['```console', screenOf(textOf(CAST)), '```'].join('\n')
-  const readme = replaced(replaced(textOf(README), 'plugins', pluginTable()), 'recording', terminal)
+  const told = replaced(replaced(textOf(README), 'plugins', pluginTable()), 'recording', terminal)
+  const readme = replaced(told, 'release', figuresTable(JSON.parse(textOf(FIGURES))))
   if (report === undefined) return new Map([...referencePages(), [README, readme]])
   const documents = new Map([...referencePages(), [README, replaced(readme, 'bench', shortMarkdown(report))]])
   documents.set(BENCHMARK, withResults(textOf(BENCHMARK), markdownReport(report, 'benchmark')))

@@ -21,6 +21,8 @@ const TASKS = {
   test: { script: 'build/test.ts' },
   'in-guest': { script: 'build/in-guest.ts', first: ['build:wanted'] },
   'test:arm64': { script: 'build/arm64.ts' },
+  'test:upgrade': { script: 'build/upgrade.ts', first: ['build:wanted'] },
+  'test:bases': { script: 'build/bases.ts', first: ['build:wanted'] },
   'test:guest': { script: 'build/test.ts', args: ['--suites=guest'] },
   check: { script: 'node_modules/typescript/bin/tsc', args: ['-p', '.'], first: ['check:page'] },
   'check:page': { script: 'node_modules/typescript/bin/tsc', args: ['-p', 'cli/ui/page'] },
@@ -38,6 +40,8 @@ const TASKS = {
   image: { script: 'build/release/release.ts', args: ['--from-dist', '--only', 'image'] },
   e2e: { script: 'conformance/e2e.ts', first: ['build:wanted', 'image'] },
   fuzz: { script: 'fuzz/main.ts', first: ['build:wanted'] },
+  'release:version': { script: 'build/release/version.ts' },
+  'release:figures': { script: 'build/release/figures.ts' },
   release: { script: 'build/release/release.ts' },
   'plugins:install': { script: 'cli/main.ts', args: ['install'], first: ['build:wanted'] }
 }

@@ -35,7 +35,8 @@ export function planPlugins(directory: string, names: readonly string[]): readon
   return [MULTI_CALL, ...names].map(name => {
     const path = join(directory, name)
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return { path, action: 'create' }
-    return { path, action: name === MULTI_CALL || isSameProgram(own, path) ? 'update' : 'replace' }
+    const isOwn = name === MULTI_CALL || isSameProgram(own, path) || isPatchbay(path)
+    return { path, action: isOwn ? 'update' : 'replace' }
   })
 }
 
@@ -47,6 +48,20 @@ export function isSameProgram(own: string, path: string): boolean {
   if (a.dev === b.dev && a.ino === b.ino) return true
   return a.isFile() && b.isFile() && a.size === b.size && digestOf(own) === digestOf(path)
 }
+
+/**
+ * Whether a file is Patchbay's program, of whatever version: an executable with the line of its banner in it.
+ *
+ * Sequence prevented: a host goes back to a version that knows a plugin less, whose name stays a link to the newer program; on the way
+ * up again the name is not the installed program's, and would be taken for somebody else's.
+ */
+function isPatchbay(path: string): boolean {
+  if (!lstatSync(path).isFile()) return false
+  const program = readFileSync(path)
+  return program.subarray(0, ELF.length).equals(ELF) && program.includes('Patchbay v')
+}
+
+const ELF = Buffer.from('\x7fELF', 'latin1')
 
 /** SHA-256, in hexadecimal. */
 export function digestOf(path: string): string {

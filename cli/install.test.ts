@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert, suite, throwsLike } from '../lib/testing/suite.ts'
 import { installInto } from './install.ts'
+import { planPlugins } from './install-plan.ts'
 
 const test = suite('cli/install')
 
@@ -55,6 +56,18 @@ test('installing again replaces the plugins, and touches nothing else', () =>
     assert.is(spawnSync(join(target, 'bridge'), { encoding: 'utf8' }).stdout, 'two\n')
     assert.is(readFileSync(join(target, 'flannel'), 'utf8'), 'of somebody else')
     assert.equal(readdirSync(target).sort(), ['bridge', 'flannel', 'patchbay-cni'], 'no temporary file is left')
+  }))
+
+test('a name that only a newer version knew is Patchbay’s on the way up again; others’ executables and scripts are not', () =>
+  withDirectory(directory => {
+    installInto(directory, program(directory, 'one'), ['bridge'])
+    writeFileSync(join(directory, 'dns'), '\x7fELF ... Patchbay v0.3.0 ...')
+    writeFileSync(join(directory, 'flannel'), '\x7fELF ... of somebody else ...')
+    writeFileSync(join(directory, 'vlan'), '#!/bin/sh\n# in place of Patchbay v0.3.0\n')
+    assert.equal(
+      planPlugins(directory, ['bridge', 'dns', 'flannel', 'vlan', 'ptp']).map(step => step.action),
+      ['update', 'update', 'update', 'replace', 'replace', 'create']
+    )
   }))
 
 test('a runtime that starts plugins meanwhile never fails', () =>

@@ -1,8 +1,9 @@
 /** The commands that look at the host and at what is wrong with it: rows of the table of commands. */
 import { AGENT_SOCKET, CACHE_DIR, CONF_DIR, DRY_RUN, JSON_OUT, PLACE, RUN_DIR, STATE_DIR } from './common-options.ts'
-import type { CommandSpec } from './spec.ts'
+import type { CommandSpec, OptionSpec } from './spec.ts'
 import { SORT_KEYS } from './top/sort-keys.ts'
 
+const CLUSTER: OptionSpec = { flags: '--cluster', summary: 'also what etcd knows of the other hosts' }
 const LOOKING = 'Seeing and mending'
 
 const NETNS = {
@@ -39,7 +40,7 @@ export const LOOKING_COMMANDS: readonly CommandSpec[] = [
       { flags: '--html FILE', summary: 'write a page with search and details, which needs no network', words: 'file' },
       { flags: '--dot', summary: 'a graph for Graphviz' },
       { ...JSON_OUT, summary: 'everything that was read, as docs/view.schema.json describes it' },
-      { flags: '--cluster', summary: 'also what etcd knows of the other hosts' },
+      CLUSTER,
       AGENT_CONFIG,
       AGENT_SOCKET,
       NETNS,
@@ -62,11 +63,13 @@ export const LOOKING_COMMANDS: readonly CommandSpec[] = [
     options: [
       { flags: '--listen WHERE', summary: 'ADDRESS:PORT or unix:PATH (127.0.0.1:4878)' },
       { flags: INTERVAL, summary: 'between two readings (1)' },
+      CLUSTER,
       { ...JSON_OUT, summary: 'the address as JSON' },
       ...EVERYWHERE
     ],
     examples: [
       { line: 'patchbay ui', effect: 'for a browser of this host' },
+      { line: 'patchbay ui --cluster', effect: 'with the containers of the other hosts' },
       { line: 'patchbay ui --listen unix:/run/patchbay/ui.sock', effect: 'for root alone, and for ssh -L' }
     ],
     run: async call => (await import('./ui/ui.ts')).ui(call)

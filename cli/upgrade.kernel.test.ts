@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inLab, type LabReply, type OverlayLab } from '../lib/testing/overlay-lab.ts'
 import { BIN_DIR } from '../lib/testing/overlay-site.ts'
-import { SocketUnit } from '../lib/testing/socket-unit.ts'
+import { agentUnit } from '../lib/testing/socket-unit.ts'
 import { assert, suite } from '../lib/testing/suite.ts'
 import { pluginNames } from '../plugins/names.ts'
 import { installInto } from './install.ts'
@@ -86,7 +86,7 @@ async function withVersions(body: (binDir: string, one: string, two: string) => 
 async function upgrade(lab: OverlayLab, one: string, two: string): Promise<void> {
   const { binDir } = lab
   installInto(binDir, one, pluginNames())
-  const unit = new SocketUnit(lab, lab.host(0))
+  const unit = agentUnit(lab, lab.host(0))
   await unit.whenSaid(/Listening on /)
   const networks = networksOf(lab, unit.socket)
   let ended: string | undefined

@@ -2,7 +2,7 @@
 import { dirname } from 'node:path'
 import { tellFailure } from '../lib/daemon/failure.ts'
 import { lockHost } from '../lib/daemon/host-lock.ts'
-import { serveRequests } from '../lib/daemon/server.ts'
+import { drain, serveRequests, untilStopped } from '../lib/daemon/server.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { Boot } from '../lib/state/boot.ts'
 import { messageOf } from '../lib/sys/errors.ts'
@@ -56,11 +56,8 @@ async function serve(flags: Flags): Promise<void> {
   })
   if (flags.pidfile !== '') writeAtomic(flags.pidfile, `${process.pid}\n`, 0o644, false)
   log(`listening on ${flags.socketpath}, ${daemon.size} leases taken over`)
-  await new Promise(resolve => {
-    process.once('SIGTERM', resolve)
-    process.once('SIGINT', resolve)
-  })
-  server.close()
+  await untilStopped()
+  await drain(server)
   await daemon.stop()
   if (flags.pidfile !== '') removeFile(flags.pidfile)
   unlock()

@@ -1,5 +1,6 @@
 // needs: nft conntrack dig
 /** The rules of a client, with nft as the judge and real connections through them. */
+import { spawn } from 'node:child_process'
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { LinuxKernel } from '../../lib/net/kernel-net.ts'
 import type { Net } from '../../lib/net/net.ts'
@@ -222,6 +223,45 @@ test('without members it is refused at once, TCP and UDP, both families', () =>
       assert.equal(answersOf(machine, host, 3), { ECONNREFUSED: 3 })
       const sent = machine.run('dig', [`@${host}`, '+time=20', '+tries=1', 'example.org'])
       assert.match(sent.stdout + sent.stderr, /connection refused/)
+    }
+  }))
+
+/** Sends a datagram from one socket for each line that it is told, and says who answers. */
+function datagrams(machine: Namespace, host: string) {
+  const text = `
+    import { createSocket } from 'node:dgram'
+    import { createInterface } from 'node:readline'
+    const socket = createSocket('udp4')
+    socket.on('message', data => process.stdout.write(String(data).split(' ')[0] + ' '))
+    socket.bind(4000, () => {
+      createInterface(process.stdin).on('line', () => socket.send('x', 53, '${host}', () => undefined))
+      process.stdout.write('ready ')
+    })`
+  const [node, ...args] = programFromText(text, import.meta.dirname)
+  const child = spawn('nsenter', [`--net=${machine.path}`, node, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
+  let said = ''
+  child.stdout.on('data', chunk => {
+    said += String(chunk)
+  })
+  return { child, said: () => said, send: () => child.stdin.write('\n') }
+}
+
+test('datagrams of one socket go to one member, and to another as soon as that is gone', () =>
+  inLab(2, async ({ machine, net, nft, table }) => {
+    table.apply([web(['10.4.0.3', '10.4.0.4'])])
+    const { child, said, send } = datagrams(machine, VIP)
+    try {
+      await until('it is bound', () => said() === 'ready ')
+      for (const answers of ['ready 3 ', 'ready 3 3 ']) {
+        send()
+        await until('an answer', () => said() === answers)
+      }
+      table.apply([web(['10.4.0.4'])])
+      cutGone(net, nft, table, () => true)
+      send()
+      await until('the other one answers', () => said() === 'ready 3 3 4 ')
+    } finally {
+      child.kill('SIGKILL')
     }
   }))
 

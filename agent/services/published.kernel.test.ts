@@ -104,6 +104,31 @@ test('a port is one service’s or one container’s, and the owner is named', a
   })
 })
 
+test('of services that are made on two hosts at once with one port, or one name, one is made', async () => {
+  await inSite({ members: 1, hosts: 2 }, async site => {
+    await makeServiceNetwork(site)
+    const create = (host: number, name: string, port: number) =>
+      site.agent(host).ask({
+        do: 'service-create',
+        name,
+        service: { network: 'blue', publish: [{ port, target: 80, protocol: 'tcp' }] }
+      })
+    for (const [names, ports, words] of [
+      [['a', 'b'], [8001, 8001], /^publish port 8001\/tcp of service "[ab]": service "[ab]" has it$/],
+      [['c', 'c'], [8002, 8003], /^create service "c": there is a service of this name on network "blue" since /]
+    ] as const) {
+      const answers = await Promise.all([0, 1].map(host => create(host, names[host] ?? '', ports[host] ?? 0)))
+      const refused = answers.filter(one => !one.ok)
+      assert.is(refused.length, 1, JSON.stringify(answers))
+      assert.match(refused[0]?.msg ?? '', words)
+    }
+    // Each has an address of its own, and the one that was refused has none.
+    const owners = site.etcd.ctl('get', '--prefix', '--print-value-only', '/patchbay/addresses/blue/')
+    const services = [...owners.matchAll(/"containerId":"(service .)"/g)].map(match => match[1]).sort()
+    assert.match(services.join(), /^service [ab],service c$/)
+  })
+})
+
 test('a port that a container of another host has is seen on every host, until it is free', async () => {
   await inSite({ members: 1, hosts: 2, agent: { compareSeconds: 1 } }, async site => {
     await makeServiceNetwork(site)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { AloneRegistry } from '../alone-registry.ts'
 import type { Shared, Unchanged } from '../registry.ts'
+import { ServiceLeases } from './leases.ts'
 import { type NewService, Registrar } from './registrar.ts'
 
 const test = suite('agent/services/registrar')
@@ -39,7 +40,8 @@ async function withRegistrar(body: (registrar: Registrar, registry: BusyRegistry
     const own = { values: () => new Map(), claims: () => new Map() }
     const registry = new BusyRegistry({ directory: join(directory, 'registry'), own })
     await registry.share([{ key: 'networks/blue', value: '{}' }], [])
-    await body(new Registrar({ host: 'h1', registry, confDir: directory, portProblem: () => '' }), registry)
+    const leases = new ServiceLeases('h1', directory)
+    await body(new Registrar({ host: 'h1', registry, confDir: directory, leases, portProblem: () => '' }), registry)
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }

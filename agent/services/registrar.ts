@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { CniError, INVALID_CONFIG, TRY_AGAIN_LATER } from '../../lib/cni/error.ts'
 import { addToAddress, compareAddresses, formatAddress, type IpAddress } from '../../lib/ip/address.ts'
 import { type RangeSet, setText, spanOf } from '../../lib/ranges/range-set.ts'
-import { type Claim, LeaseDirectory } from '../../lib/state/leases.ts'
+import { LeaseDirectory } from '../../lib/state/leases.ts'
 import {
   addressKey,
   addressPrefix,
@@ -18,6 +18,7 @@ import {
   type Unchanged
 } from '../registry.ts'
 import { ownerFromValue, ownerValue } from '../registry-value.ts'
+import { claimsOf, leaseOwner, type ServiceLeases } from './leases.ts'
 import { type Published, portText, type ServiceRecord, serviceFromValue, serviceToValue } from './record.ts'
 import { refuseWithoutNames, type ServiceNetwork, serviceNetwork } from './service-network.ts'
 
@@ -46,6 +47,7 @@ export interface RegistrarOptions {
   readonly registry: Registry
   /** Where this host's runtimes look for networks. */
   readonly confDir: string
+  readonly leases: ServiceLeases
   /** Why this host cannot publish a port; '' when it can. */
   readonly portProblem: (record: ServiceRecord) => string
 }
@@ -98,7 +100,7 @@ export class Registrar {
       if (taken !== undefined) conditions.push({ under: addressPrefix(pool), since: taken.revision })
       const revision = await registry.share(sharedOf(record), conditions, deadline - Date.now())
       if (revision !== undefined) return record
-      if (network !== undefined) releaseLeases(record)
+      this.#options.leases.release(record)
       refuseLate('create', wish.name, deadline)
     }
   }
@@ -150,7 +152,7 @@ export class Registrar {
       isTried = true
       const conditions = [{ under: SERVICES, since: all.revision }]
       if ((await registry.share(shared, conditions, deadline - Date.now())) !== undefined) {
-        if (typeof record !== 'string' && record.leaseHost === this.#options.host) releaseLeases(record)
+        if (typeof record !== 'string') this.#options.leases.release(record)
         return
       }
       refuseLate('remove', name, deadline)
@@ -309,11 +311,6 @@ function lastFree(name: string, set: RangeSet, isTaken: (ip: string) => boolean)
   )
 }
 
-/** In the name of an attachment that no runtime has. */
-function leaseOwner(network: string, name: string) {
-  return { network, containerId: `service-${name}`, ifName: 'vip' }
-}
-
 function lease(
   network: ServiceNetwork,
   name: string,
@@ -334,38 +331,5 @@ function lease(
     })
     leases.claim(owner, [], claimsOf(vips))
     return vips
-  })
-}
-
-/** The search for containers' addresses goes on from where it is. */
-function claimsOf(vips: readonly IpAddress[]): readonly Claim[] {
-  return vips.map(address => ({ address, set: -1 }))
-}
-
-function releaseLeases({ name, network, leases }: ServiceRecord): void {
-  if (leases === '') return
-  const directory = new LeaseDirectory(leases, network)
-  if (directory.exists()) directory.locked(() => directory.release(leaseOwner(network, name)))
-}
-
-/**
- * Takes the leases of a service's addresses again: a runtime's garbage collection, which knows of no services, may have
- * removed them, and what was leased before this boot counts as dead.
- *
- * @returns what has become of an address meanwhile; '' when all is well
- */
-export function keepLeases({ name, network, leases, vips }: ServiceRecord): string {
-  if (leases === '' || vips.length === 0) return ''
-  const directory = new LeaseDirectory(leases, network)
-  const owner = leaseOwner(network, name)
-  return directory.locked(() => {
-    const owners = vips.map(vip => directory.find(vip)?.owner)
-    const other = owners.find(one => one !== undefined && one.containerId !== owner.containerId)
-    if (other !== undefined)
-      return `service ${JSON.stringify(name)}: container ${JSON.stringify(other.containerId)} has its address, too: make one of the two anew`
-    const held = vips.filter((_, i) => owners[i] !== undefined)
-    // Those that it has are given anew, too: in this boot.
-    directory.claim(owner, held, claimsOf(vips.filter((_, i) => owners[i] === undefined)))
-    return ''
   })
 }

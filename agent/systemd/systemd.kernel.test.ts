@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { DEFAULT_SOCKET } from '../../lib/overlay/agent-call.ts'
 import { inLab, type LabReply, type OverlayLab } from '../../lib/testing/overlay-lab.ts'
 import { BIN_DIR } from '../../lib/testing/overlay-site.ts'
-import { SocketUnit } from '../../lib/testing/socket-unit.ts'
+import { agentUnit } from '../../lib/testing/socket-unit.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { DEFAULT_CONFIG, parseConfig } from '../config.ts'
 
@@ -57,7 +57,7 @@ function status(lab: OverlayLab, socket: string, timeout: number): Promise<LabRe
 
 test('a socket that systemd has opened is served; while no agent runs, a plugin waits for the next one', async () => {
   await inLab(1, { binDir: BIN_DIR }, async lab => {
-    const unit = new SocketUnit(lab, lab.host(0))
+    const unit = agentUnit(lab, lab.host(0))
     await unit.whenSaid(/Listening on /)
     // Asked before the agent is there, as the first call of a boot is.
     const early = status(lab, unit.socket, 60)
@@ -76,7 +76,7 @@ test('a socket that systemd has opened is served; while no agent runs, a plugin 
 
 test('descriptors that are meant for another process are left alone', async () => {
   await inLab(1, { binDir: BIN_DIR }, async lab => {
-    const unit = new SocketUnit(lab, lab.host(0), '1')
+    const unit = agentUnit(lab, lab.host(0), { listenPid: '1' })
     await unit.whenSaid(/Listening on /)
     await Promise.all([status(lab, unit.socket, 1), unit.start()])
     // It wants to open its socket itself then, and finds that one served.

@@ -3,7 +3,7 @@
 // time-out: 300 s
 import { spawnSync } from 'node:child_process'
 import {
-  copyFileSync,
+  appendFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -12,7 +12,9 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
-  statSync
+  statSync,
+  symlinkSync,
+  writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
 import { Spec, Validation } from '@cyclonedx/cyclonedx-library'
@@ -23,6 +25,7 @@ import { withPrivateMounts } from '../../lib/testing/private-mounts.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { pluginFolders, ROOT } from '../project.ts'
 import { sha256 } from './archive.ts'
+import { debianRoot, dpkg, installByImage, npmInstall, rpm, rpmInstall, run, unpack, withShell } from './roots.ts'
 
 // Wiring a container writes below /run and /var/lib.
 withPrivateMounts(import.meta.filename)
@@ -34,22 +37,6 @@ const SUFFIX = `${version}-linux-${process.arch}`
 const DEBIAN_ARCH = process.arch === 'x64' ? 'amd64' : 'arm64'
 const RPM_ARCH = process.arch === 'x64' ? 'x86_64' : 'aarch64'
 const NAMES = pluginFolders().map(folder => folder.name)
-
-function run(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): string {
-  const child = spawnSync(command, args, {
-    cwd: ROOT,
-    env: { PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`, HOME: join(ROOT, '.cache'), LC_ALL: 'C', ...env },
-    input: '{"cniVersion":"1.0.0"}',
-    encoding: 'utf8',
-    maxBuffer: 1 << 26
-  })
-  assert.is(
-    child.status,
-    0,
-    `${command} ${args.join(' ')}: ${child.error?.message ?? ''}${child.stdout}${child.stderr}`
-  )
-  return child.stdout
-}
 
 /** Packs these forms. @returns the directory with the files, beside which there is room */
 function packed(directory: string, ...only: readonly string[]): string {
@@ -85,34 +72,11 @@ function wires(directory: string): void {
   })
 }
 
-function unpack(archive: string, directory: string): string {
-  mkdirSync(directory, { recursive: true })
-  run('tar', ['-xf', archive, '-C', directory])
-  return directory
-}
-
 function judgeNames(directory: string): void {
   const files = NAMES.map(name => lstatSync(join(directory, name)))
   assert.is(new Set(files.map(one => one.ino)).size, 1, 'names of one file')
   assert.ok(files.every(one => (one.mode & 0o7777) === 0o755 && one.uid === 0))
   assert.is(sha256(join(directory, 'bridge')), sha256(join(ROOT, 'dist', 'native', 'patchbay-cni')))
-}
-
-/** Where dpkg works: with a shell for maintainers' scripts, and no systemd. */
-function debianRoot(directory: string): string {
-  for (const folder of ['bin', 'var/lib/dpkg/info', 'var/lib/dpkg/updates'])
-    mkdirSync(join(directory, folder), { recursive: true })
-  for (const name of ['status', 'available']) copyFileSync('/dev/null', join(directory, 'var/lib/dpkg', name))
-  for (const name of ['sh', 'rm']) copyFileSync('/bin/busybox', join(directory, 'bin', name))
-  return directory
-}
-
-function dpkg(root: string, ...args: readonly string[]): string {
-  return run('dpkg', [`--root=${root}`, '--force-depends', '--no-triggers', '--log=/dev/null', ...args])
-}
-
-function rpmAt(root: string, ...args: readonly string[]): string {
-  return run('rpm', ['--root', root, '--dbpath', '/var/lib/rpm', '--nosignature', ...args])
 }
 
 function filesBelow(directory: string): readonly string[] {
@@ -149,10 +113,10 @@ if (ENGINE === 'native') {
       run(process.execPath, ['--no-warnings', ...args])
       const archive = `patchbay-plugins-${SUFFIX}.tar.gz`
       const deb = `patchbay-cni_${version}-1_${DEBIAN_ARCH}.deb`
-      const rpm = `patchbay-cni-${version}-1.${RPM_ARCH}.rpm`
+      const rpmFile = `patchbay-cni-${version}-1.${RPM_ARCH}.rpm`
       const bill = `patchbay-${version}.cdx.json`
-      assert.equal(readdirSync(output).sort(), ['SHA256SUMS', 'SHA256SUMS.sig', bill, archive, deb, rpm].sort())
-      const sums = [bill, archive, deb, rpm].sort().map(file => `${sha256(join(output, file))}  ${file}`)
+      assert.equal(readdirSync(output).sort(), ['SHA256SUMS', 'SHA256SUMS.sig', bill, archive, deb, rpmFile].sort())
+      const sums = [bill, archive, deb, rpmFile].sort().map(file => `${sha256(join(output, file))}  ${file}`)
       assert.is(readFileSync(join(output, 'SHA256SUMS'), 'utf8'), `${sums.join('\n')}\n`)
       judgeSignature(output, key, directory)
       await judgeBill(output, ['musl', '@scriptc/runtime'])
@@ -162,7 +126,23 @@ if (ENGINE === 'native') {
       judgeNames(plain)
       wires(plain)
       judgeDebOfPlugins(join(output, deb), directory)
-      judgeRpmOfPlugins(join(output, rpm), directory)
+      judgeRpmOfPlugins(join(output, rpmFile), directory)
+    }))
+
+  test('a tree with changes is not released: the commit would not be what is in the files', () =>
+    withDirectory(directory => {
+      const clone = join(directory, 'clone')
+      run('git', ['clone', '--quiet', '--shared', ROOT, clone])
+      symlinkSync(join(ROOT, 'node_modules'), join(clone, 'node_modules'))
+      appendFileSync(join(clone, '.git', 'info', 'exclude'), 'node_modules\n')
+      assert.is(run('git', ['-C', clone, 'status', '--porcelain']), '')
+      writeFileSync(join(clone, 'new.ts'), '')
+      const child = spawnSync(process.execPath, ['--no-warnings', join(clone, 'build/release/release.ts')], {
+        encoding: 'utf8'
+      })
+      assert.is(child.status, 1)
+      assert.match(child.stderr, 'there are uncommitted changes')
+      assert.not.ok(existsSync(join(clone, 'dist')))
     }))
 } else {
   test('the archive with the command installs plugins that wire a container', () =>
@@ -184,13 +164,10 @@ if (ENGINE === 'native') {
   test('npm packages: installed without a network, the command starts and installs plugins', () =>
     withDirectory(directory => {
       const output = packed(directory, 'npm')
-      const prefix = join(directory, 'prefix')
       const files = [`patchbay-${version}.tgz`, `patchbay-linux-${process.arch}-${version}.tgz`].map(name =>
         join(output, name)
       )
-      const quiet = ['--offline', '--no-audit', '--no-fund', '--ignore-scripts', '--cache', join(directory, 'cache')]
-      run('npm', ['install', '--global', '--prefix', prefix, ...quiet, ...files])
-      const command = join(prefix, 'bin', 'patchbay')
+      const command = npmInstall(directory, files)
       assert.match(run(command, ['version']), `Patchbay v${version}`)
       assert.is(spawnSync(command, ['nosuch']).status, 2, 'its exit status is that of the program')
       const bin = join(directory, 'bin')
@@ -221,11 +198,10 @@ if (ENGINE === 'native') {
 
   test('the rpm of the command: installed, as it was packed, complete, and gone when it is erased', () =>
     withDirectory(directory => {
-      const rpm = join(packed(directory, 'rpm'), `patchbay-${version}-1.${RPM_ARCH}.rpm`)
-      const root = join(directory, 'root')
-      mkdirSync(root)
-      rpmAt(root, '--install', '--nodeps', '--ignorearch', rpm)
-      rpmAt(root, '--verify', '--nodeps', 'patchbay')
+      const file = join(packed(directory, 'rpm'), `patchbay-${version}-1.${RPM_ARCH}.rpm`)
+      const root = withShell(join(directory, 'root'))
+      rpmInstall(root, file)
+      rpm(root, '--verify', '--nodeps', 'patchbay')
       assert.match(run(join(root, 'usr/bin/patchbay'), ['version']), `Patchbay v${version}`)
       const unit = readFileSync(join(root, 'usr/lib/systemd/system/patchbay-dhcp.service'), 'utf8')
       assert.match(unit, 'ExecStart=/usr/bin/patchbay dhcp')
@@ -234,7 +210,7 @@ if (ENGINE === 'native') {
       run(join(root, 'usr/bin/patchbay'), ['install', bin])
       judgeNames(bin)
       wires(bin)
-      rpmAt(root, '--erase', 'patchbay')
+      rpm(root, '--erase', 'patchbay')
       assert.equal(
         filesBelow(root).filter(path => !path.startsWith('var/lib/rpm/')),
         []
@@ -243,17 +219,12 @@ if (ENGINE === 'native') {
 
   test('the image: its libraries are all that the command needs, and it installs plugins into the host', () =>
     withDirectory(directory => {
-      const layout = unpack(join(packed(directory, 'image'), `patchbay-${version}.oci.tar`), join(directory, 'layout'))
-      const [{ Config: config, Layers: layers }] = JSON.parse(readFileSync(join(layout, 'manifest.json'), 'utf8'))
-      const root = unpack(join(layout, layers[0]), join(directory, 'root'))
-      const { config: image } = JSON.parse(readFileSync(join(layout, config), 'utf8'))
-      // As in every container. What is mounted here goes with this run's mounts.
-      for (const folder of ['proc', 'dev']) mkdirSync(join(root, folder), { recursive: true })
-      run('mount', ['-t', 'proc', 'proc', join(root, 'proc')])
-      run('chroot', [root, ...image.Entrypoint, 'install', '/host'])
-      run('umount', [join(root, 'proc')])
-      judgeNames(join(root, 'host'))
-      wires(join(root, 'host'))
+      const file = join(packed(directory, 'image'), `patchbay-${version}.oci.tar`)
+      // What is mounted goes with this run's mounts.
+      const host = installByImage(directory, file)
+      const root = join(directory, 'root')
+      judgeNames(host)
+      wires(host)
       assert.equal(
         filesBelow(root).filter(
           path => !/^(host|proc|dev|usr\/lib\/patchbay|usr\/bin\/patchbay|usr\/share\/doc|lib(64)?)(\/|$)/.test(path)
@@ -285,15 +256,14 @@ function judgeDebOfPlugins(deb: string, directory: string): void {
   judgeLint(deb)
 }
 
-function judgeRpmOfPlugins(rpm: string, directory: string): void {
+function judgeRpmOfPlugins(file: string, directory: string): void {
   const root = join(directory, 'rpm')
-  mkdirSync(root)
-  rpmAt(root, '--install', '--nodeps', '--ignorearch', rpm)
-  rpmAt(root, '--verify', '--nodeps', 'patchbay-cni')
+  rpmInstall(root, file)
+  rpm(root, '--verify', '--nodeps', 'patchbay-cni')
   judgeNames(join(root, 'usr/libexec/cni'))
   assert.ok(statSync(join(root, 'usr/share/licenses/patchbay-cni/THIRD_PARTY_LICENSES')).size > 1000)
   wires(join(root, 'usr/libexec/cni'))
-  rpmAt(root, '--erase', 'patchbay-cni')
+  rpm(root, '--erase', 'patchbay-cni')
   assert.not.ok(existsSync(join(root, 'usr/libexec/cni/bridge')))
 }
 

@@ -19,6 +19,7 @@ import { sha256 } from './archive.ts'
 import { builtBefore, builtForAll } from './executables.ts'
 import { FORMS, packAll, type Target } from './forms.ts'
 import { billOfMaterials, type Released } from './sbom.ts'
+import { versionProblems } from './version.ts'
 
 const SUMS = 'SHA256SUMS'
 
@@ -54,11 +55,9 @@ function checkTools(): void {
   throw new Error(`release: apt-get install ${missing.map(([, debianPackage]) => debianPackage).join(' ')}`)
 }
 
-function checkChangelog(version: string): void {
-  const heading = new RegExp(`^## (${version.replaceAll('.', '\\.')}\\b|Unreleased)`, 'm')
-  if (!heading.test(readFileSync(join(ROOT, 'CHANGELOG.md'), 'utf8'))) {
-    throw new Error(`release: CHANGELOG.md has no heading "## ${version}"`)
-  }
+function checkVersion(version: string): void {
+  const problems = versionProblems(version)
+  if (problems.length > 0) throw new Error(`release: ${problems.join('; ')}: npm run release:version -- VERSION`)
 }
 
 async function main(argv: readonly string[]): Promise<void> {
@@ -77,7 +76,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const isTrial = values['from-dist'] === true
   const clang = isTrial ? undefined : checkReady(values['allow-changes'] === true)
   checkTools()
-  checkChangelog(version)
+  checkVersion(version)
   const output = resolve(values.output ?? join(ROOT, 'dist', isTrial ? 'release-trial' : 'release'))
   const target = { version, output, seconds: Number(git('log', '-1', '--format=%ct')), isTrial }
   rmSync(output, { recursive: true, force: true })

@@ -16,7 +16,7 @@ import { type Screen, terminalMap } from './terminal.ts'
 
 export async function map(call: Call): Promise<number> {
   const { output } = call
-  const view = call.has('cluster') ? { ...viewFor(call), cluster: await clusterFor(call) } : viewFor(call)
+  const view = call.has('cluster') ? { ...viewFor(call), cluster: await clusterReader(call)() } : viewFor(call)
   const files = (['svg', 'html'] as const).flatMap(form => {
     const path = call.text(form)
     return path === undefined ? [] : [{ path, text: form === 'svg' ? svgMap(view) : htmlMap(view) }]
@@ -36,8 +36,8 @@ export function viewFor(call: Call): View {
   return readView({ confDir, cacheDir, stateDir, agentSocket, netns: call.text('netns'), withRoutes: true })
 }
 
-/** @throws CommandError where there is no registry that knows all hosts */
-async function clusterFor(call: Call): Promise<readonly ClusterHostView[]> {
+/** @returns reads all hosts of the cluster @throws CommandError where there is no registry that knows them */
+export function clusterReader(call: Call): () => Promise<readonly ClusterHostView[]> {
   const path = call.text('config') ?? DEFAULT_CONFIG
   const text = readText(path)
   const etcd = text === undefined ? undefined : parseConfig(text).etcd
@@ -48,7 +48,7 @@ async function clusterFor(call: Call): Promise<readonly ClusterHostView[]> {
       "name the agent's configuration: --config FILE"
     )
   }
-  return (await import('../../agent/cluster-view.ts')).readCluster(etcd)
+  return async () => (await import('../../agent/cluster-view.ts')).readCluster(etcd)
 }
 
 /** Names and addresses of everything here are not for everybody: 0600. */

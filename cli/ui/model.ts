@@ -2,7 +2,15 @@
  * What the page is told: the view of the host, rates, and what doctor found. What comes and goes has its key instead of a place in
  * an array, so that a change of one of them is a small patch (merge-patch.ts).
  */
-import type { LinkView, NamespaceView, NetworkView, ServiceView, View } from '../../lib/view/model.ts'
+import type {
+  ClusterHostView,
+  EndpointView,
+  LinkView,
+  NamespaceView,
+  NetworkView,
+  ServiceView,
+  View
+} from '../../lib/view/model.ts'
 import type { Rated, Traffic } from '../../lib/view/traffic.ts'
 import type { By } from '../top/reading.ts'
 
@@ -18,10 +26,16 @@ export interface Model {
   readonly trouble: string
 }
 
-export interface KeyedView extends Omit<View, 'namespaces' | 'networks' | 'services'> {
+export interface KeyedView extends Omit<View, 'namespaces' | 'networks' | 'services' | 'cluster'> {
   readonly namespaces: Keyed<KeyedNamespace>
   readonly networks: Keyed<NetworkView>
   readonly services: Keyed<ServiceView>
+  /** Hosts by name; undefined where nobody has asked for them. */
+  readonly cluster: Keyed<KeyedHost> | undefined
+}
+
+interface KeyedHost extends Omit<ClusterHostView, 'endpoints'> {
+  readonly endpoints: Keyed<EndpointView>
 }
 
 interface KeyedNamespace extends Omit<NamespaceView, 'links'> {
@@ -57,20 +71,33 @@ export function keyedView(view: View): KeyedView {
       one => one.id
     ),
     networks: keyed(view.networks, one => one.name),
-    services: keyed(view.services, one => one.name)
+    services: keyed(view.services, one => one.name),
+    cluster: view.cluster === undefined ? undefined : keyed(view.cluster.map(keyedHost), one => one.name)
   }
 }
 
+function keyedHost(host: ClusterHostView): KeyedHost {
+  const keyOf = ({ network, containerId, ifName }: EndpointView): string => `${network} ${containerId} ${ifName}`
+  return { ...host, endpoints: keyed(host.endpoints, keyOf) }
+}
+
 /** The same as lists, in the order that `readView` gives. */
-export function viewOf(view: KeyedView): View {
+export function viewOf({ cluster, ...view }: KeyedView): View {
   return {
     ...view,
+    ...(cluster === undefined ? {} : { cluster: hostsOf(cluster) }),
     namespaces: Object.values(view.namespaces)
       .map(one => ({ ...one, links: Object.values(one.links).sort((a, b) => a.index - b.index) }))
       .sort(byName),
     networks: Object.values(view.networks).sort((a, b) => (a.name < b.name ? -1 : 1)),
     services: Object.values(view.services).sort((a, b) => (a.name < b.name ? -1 : 1))
   }
+}
+
+function hostsOf(cluster: Keyed<KeyedHost>): readonly ClusterHostView[] {
+  return Object.values(cluster)
+    .map(host => ({ ...host, endpoints: Object.values(host.endpoints) }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 function byName(a: NamespaceView, b: NamespaceView): number {

@@ -37,7 +37,7 @@ function counting(): { readonly read: () => View; readonly count: () => number }
 
 async function withServer(body: (port: number, count: () => number) => Promise<void>): Promise<void> {
   const { read, count } = counting()
-  const watch = new Watch({ read, check: () => Promise.resolve([]), interval: 10 })
+  const watch = new Watch({ read, check: () => Promise.resolve([]), readCluster: undefined, interval: 10 })
   const server = uiServer({ page: PAGE, token: TOKEN, watch })
   await listening(server, { host: '127.0.0.1', port: 0 })
   try {

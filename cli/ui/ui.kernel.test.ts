@@ -1,17 +1,19 @@
-// needs: ping chromium
+// needs: ping chromium etcd etcdctl
 /**
  * `patchbay ui` in a real browser, which is in the host's namespace; so is `map --html`. With PATCHBAY_PICTURES=1 it writes the
  * pictures of docs/ui.md anew.
  */
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import axe, { type AxeResults } from 'axe-core'
 import type { Browser, Page } from 'playwright-core'
 import { attachment, set } from '../../lib/testing/broken-worlds.ts'
 import { complaintsOf, startBrowser } from '../../lib/testing/browser.ts'
-import { NSENTER } from '../../lib/testing/namespace.ts'
+import { EtcdCluster } from '../../lib/testing/etcd-cluster.ts'
+import { type Namespace, NSENTER } from '../../lib/testing/namespace.ts'
+import { inLab } from '../../lib/testing/overlay-lab.ts'
 import { type Site, withSite } from '../../lib/testing/site.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 
@@ -21,32 +23,36 @@ const ROOT = join(import.meta.dirname, '..', '..')
 /** Of a loaded machine. */
 const PATIENCE_MS = 60_000
 
-/** `patchbay ui` on a site, and a browser there. */
+/** `patchbay ui` on a host, and a browser there. */
 interface Stage {
-  readonly site: Site
   readonly url: string
   readonly browser: Browser
   /** Ends the command as Ctrl-C does. @returns its exit status */
   readonly stop: () => Promise<number | null>
 }
 
-async function withStage(site: Site, body: (stage: Stage) => Promise<void>): Promise<void> {
+function withStage(site: Site, body: (stage: Stage) => Promise<void>): Promise<void> {
   site.ip(site.host, 'link set lo up')
+  const places = [...site.places(), '--bin-dir', join(site.directory, 'bin'), '--config', '/none']
+  return withUi(site, [...places, '--agent-socket', join(site.directory, 'agent.sock')], body)
+}
+
+interface UiHost {
+  readonly host: Namespace
+  readonly directory: string
+}
+
+async function withUi(
+  { host, directory }: UiHost,
+  places: readonly string[],
+  body: (stage: Stage) => Promise<void>
+): Promise<void> {
   // From source, and not as a bundle in another directory: the page is made of files beside it.
   const command = [process.execPath, '--no-warnings', join(ROOT, 'cli', 'main.ts'), 'ui', '--listen', '127.0.0.1:0']
-  const places = [...site.places(), '--bin-dir', join(site.directory, 'bin'), '--config', '/none']
-  const args = [
-    ...command,
-    '--json',
-    '--interval',
-    '0.2',
-    '--agent-socket',
-    join(site.directory, 'agent.sock'),
-    ...places
-  ]
-  const child = spawn(NSENTER, [`--net=${site.host.path}`, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const args = [...command, '--json', '--interval', '0.2', ...places]
+  const child = spawn(NSENTER, [`--net=${host.path}`, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = new Promise<number | null>(resolve => child.on('close', resolve))
-  const browser = await startBrowser(site.directory, site.host)
+  const browser = await startBrowser(directory, host)
   try {
     const url = await new Promise<string>((resolve, reject) => {
       child.stdout.on('data', chunk => resolve(JSON.parse(String(chunk)).url))
@@ -56,7 +62,7 @@ async function withStage(site: Site, body: (stage: Stage) => Promise<void>): Pro
       child.kill('SIGINT')
       return ended
     }
-    await body({ site, url, browser, stop })
+    await body({ url, browser, stop })
   } finally {
     child.kill('SIGKILL')
     await browser.close()
@@ -291,6 +297,38 @@ test('map --html: search, details, light and dark', () =>
     } finally {
       await browser.close()
     }
+  }))
+
+test('--cluster: containers of other hosts, whose agent is away, and what stays when etcd is', () =>
+  inLab(1, {}, async lab => {
+    const { namespace } = lab.host(0)
+    const etcd = await EtcdCluster.start(lab, 1)
+    etcd.ctl('put', '/patchbay/hosts/far', JSON.stringify({ machine: 'm9', presence: '1', records: '2' }))
+    const endpoint = (ip: string): string => JSON.stringify({ mac: '02:00:00:00:00:07', ips: [ip], vtep: '192.0.2.9' })
+    etcd.ctl('put', '/patchbay/endpoints/42/far/blue/c7/eth0', endpoint('10.90.0.7'))
+    const config = join(lab.directory, 'agent.json')
+    writeFileSync(config, JSON.stringify({ etcd: { endpoints: etcd.endpoints() } }))
+    const places = ['conf', 'cache', 'state'].flatMap(name => [`--${name}-dir`, join(lab.directory, `no-${name}`)])
+    const options = [...places, '--cluster', '--config', config, '--agent-socket', join(lab.directory, 'none')]
+    await withUi({ host: namespace, directory: lab.directory }, options, async ({ url, browser }) => {
+      const { page, complaints } = await opened(browser, url)
+      await page.locator('button[data-view=hosts]').click()
+      const row = (text: string) => page.locator('#hosts tr', { hasText: text })
+      await row('c7 (eth0)').getByText('away', { exact: true }).waitFor()
+      etcd.ctl('put', '/patchbay/hosts/far/present', 'm9')
+      await row('c7 (eth0)').getByText('there', { exact: true }).waitFor()
+      etcd.ctl('put', '/patchbay/endpoints/42/far/blue/<b>c8/eth0', endpoint('10.90.0.8'))
+      await row('10.90.0.8').getByText('<b>c8 (eth0)').waitFor()
+      await page.locator('#find').fill('10.90.0.8')
+      await page.locator('#found', { hasText: '1 found' }).waitFor()
+      await page.locator('#find').fill('')
+      assert.equal(await faults(page), [])
+      await etcd.kill(0)
+      await page.locator('button[data-view=health]').click()
+      await page.locator('#health').getByText('read the cluster: ').waitFor()
+      assert.is(await page.locator('#hosts tbody tr').count(), 2)
+      assert.equal(complaints, [])
+    })
   }))
 
 test.run()

@@ -11,6 +11,7 @@ import { errnoOf, messageOf } from '../../lib/sys/errors.ts'
 import { readView } from '../../lib/view/read.ts'
 import type { Call } from '../call.ts'
 import { PODMAN_BIN_DIRS, withFindings } from '../doctor/doctor.ts'
+import { clusterReader } from '../map/map.ts'
 import { CommandError, jsonLine, UsageError } from '../output.ts'
 import { intervalOf } from '../top/top.ts'
 import type { HealthFinding } from './model.ts'
@@ -105,6 +106,7 @@ function sourceFor(call: Call): Source {
   }
   return {
     read: () => readView({ confDir, cacheDir, stateDir, netns, agentSocket, withRoutes: true }),
+    readCluster: call.has('cluster') ? clusterReader(call) : undefined,
     check: () => withFindings(places, [], async found => found.map(plain)),
     interval: intervalOf(call.text('interval')) * 1000
   }

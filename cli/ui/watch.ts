@@ -2,7 +2,7 @@
  * Reads the host again and again as long as somebody looks, and tells everybody what changed. One reading serves all of them.
  */
 import { messageOf } from '../../lib/sys/errors.ts'
-import type { View } from '../../lib/view/model.ts'
+import type { ClusterHostView, View } from '../../lib/view/model.ts'
 import { type Reading, ratedBetween, readingOf } from '../top/reading.ts'
 import { mergePatch } from './merge-patch.ts'
 import { type Health, type HealthFinding, keyedTraffic, keyedView, type Model, NO_HEALTH } from './model.ts'
@@ -11,10 +11,14 @@ import { type Health, type HealthFinding, keyedTraffic, keyedView, type Model, N
 const HEALTH_MS = 30_000
 /** Reading takes this share of a processor at most. */
 const SHARE = 1 / 4
+/** Between two readings of the cluster, ms; more where they take long. */
+const CLUSTER_MS = 2000
 
 export interface Source {
   readonly read: () => View
   readonly check: () => Promise<Health['findings']>
+  /** Undefined where nobody has asked for other hosts. */
+  readonly readCluster: (() => Promise<readonly ClusterHostView[]>) | undefined
   /** Between two readings, ms; more where reading takes long. */
   readonly interval: number
 }
@@ -30,6 +34,10 @@ export class Watch {
   #health = NO_HEALTH
   #checkedAt = Number.NEGATIVE_INFINITY
   #isChecking = false
+  /** What was read last of the cluster, and why that was the last time. */
+  #cluster: readonly ClusterHostView[] = []
+  #clusterTrouble = ''
+  #nextCluster = Number.NEGATIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
 
   constructor(source: Source) {
@@ -65,11 +73,40 @@ export class Watch {
     const took = performance.now() - began
     this.#timer = setTimeout(() => this.#look(), Math.max(this.#source.interval, took / SHARE) - took)
     if (began - this.#checkedAt >= HEALTH_MS) this.#check()
+    if (began >= this.#nextCluster) this.#readCluster()
+  }
+
+  /** The next reading of the host has it. */
+  #readCluster(): void {
+    const { readCluster } = this.#source
+    if (readCluster === undefined) return
+    const began = performance.now()
+    this.#nextCluster = Number.POSITIVE_INFINITY
+    readCluster()
+      .then(
+        hosts => {
+          this.#cluster = hosts
+          this.#clusterTrouble = ''
+        },
+        error => {
+          this.#clusterTrouble = `read the cluster: ${messageOf(error)}`
+        }
+      )
+      .finally(() => {
+        const took = performance.now() - began
+        this.#nextCluster = began + Math.max(CLUSTER_MS, took / SHARE)
+      })
+  }
+
+  #withCluster(view: View): View {
+    if (this.#source.readCluster === undefined) return view
+    const problems = this.#clusterTrouble === '' ? view.problems : [...view.problems, this.#clusterTrouble]
+    return { ...view, cluster: this.#cluster, problems }
   }
 
   #next(): Model {
     try {
-      const view = this.#source.read()
+      const view = this.#withCluster(this.#source.read())
       const reading = readingOf(view)
       const before = this.#reading ?? reading
       this.#reading = reading
@@ -119,7 +156,16 @@ export class Watch {
 
 /** Before the first reading that succeeds. */
 const NOTHING: Model = {
-  view: { version: 1, host: '', readAt: '', namespaces: {}, networks: {}, services: {}, problems: [] },
+  view: {
+    version: 1,
+    host: '',
+    readAt: '',
+    namespaces: {},
+    networks: {},
+    services: {},
+    cluster: undefined,
+    problems: []
+  },
   traffic: { container: {}, network: {}, port: {} },
   health: NO_HEALTH,
   trouble: ''

@@ -12,6 +12,7 @@ import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { Section } from '../config/section.ts'
 import type { Link } from '../net/links.ts'
 import type { Net } from '../net/net.ts'
+import { distrustNeighbours } from '../net/trust.ts'
 import { KernelError } from '../netlink/kernel-error.ts'
 import { asError } from '../sys/errors.ts'
 import type { ParentConfig } from './parent.ts'
@@ -57,24 +58,55 @@ export function canBeMade(net: Net, config: ParentConfig): boolean {
   return vlan !== undefined && net.links.find(vlan.trunk) !== undefined
 }
 
-/** Makes the master if it is to be made and is not there. @throws CniError code 7 when it cannot be made */
+/**
+ * Makes the master if it is to be made and is not there. It is the containers' and their network's: the host believes nobody there
+ * who says that he is a router.
+ *
+ * @throws CniError code 7 when it cannot be made
+ */
 export function ensureMaster(net: Net, config: ParentConfig): void {
   const name = config.master ?? ''
   const vlan = config.isCreated ? vlanOfName(name) : undefined
-  if (vlan === undefined || net.links.find(name) !== undefined) return
+  if (vlan === undefined) return
+  const present = net.links.find(name)
+  if (present !== undefined) {
+    // Down is one that an ADD made which was killed.
+    if (isOwnMaster(present) && !present.isUp) open(net, present, vlan)
+    return
+  }
   const trunk = net.links.find(vlan.trunk)
   if (trunk === undefined) {
     const message = `make master ${JSON.stringify(name)}: there is no link ${JSON.stringify(vlan.trunk)} on the host`
     throw new CniError(INVALID_CONFIG, message, 'correct the key "master"')
   }
+  const made = make(net, name, { trunk, id: vlan.id })
   try {
-    const kind = { kind: 'vlan', parentIndex: trunk.index, id: vlan.id } as const
-    net.links.add({ name, kind, groupId: MASTER_GROUP, up: true })
+    open(net, made, vlan)
+  } catch (error) {
+    net.links.removeByIndex(made.index)
+    throw asError(error)
+  }
+}
+
+function make(net: Net, name: string, { trunk, id }: { readonly trunk: Link; readonly id: number }): Link {
+  try {
+    return net.links.add({ name, kind: { kind: 'vlan', parentIndex: trunk.index, id }, groupId: MASTER_GROUP })
   } catch (error) {
     const known = asError(error)
+    const there = known instanceof KernelError && known.errno === 'EEXIST' ? net.links.find(name) : undefined
     // Two containers are the network's first.
-    if (known instanceof KernelError && known.errno === 'EEXIST' && net.links.find(name) !== undefined) return
-    throw known instanceof KernelError ? refused(known, name, vlan) : known
+    if (there !== undefined) return there
+    throw known instanceof KernelError ? refused(known, name, { trunk: trunk.name, id }) : known
+  }
+}
+
+function open(net: Net, link: Link, vlan: VlanName): void {
+  try {
+    distrustNeighbours(net, link)
+    net.links.set(link.index, { up: true })
+  } catch (error) {
+    const known = asError(error)
+    throw known instanceof KernelError ? refused(known, link.name, vlan) : known
   }
 }
 

@@ -21,7 +21,7 @@ export const IMPLIED_VERSION = '0.1.0'
 export const REFERENCE_LEVEL = '1.9.1'
 
 /** Patchbay's own version; a test compares it with package.json. */
-export const PATCHBAY_VERSION = '0.1.0'
+export const PATCHBAY_VERSION = '0.2.0'
 
 /** Whether `text` has the shape of a version, known or not. */
 export function isVersion(text: string): boolean {

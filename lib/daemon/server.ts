@@ -48,6 +48,30 @@ export async function serveRequests(path: string, handler: RequestHandler): Prom
   return server
 }
 
+/** Until a service manager, or somebody at a terminal, ends it. */
+export function untilStopped(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  process.once('SIGTERM', () => resolve()).once('SIGINT', () => resolve())
+  return promise
+}
+
+/** Within what systemd waits for a service to end, and what an answer takes that is going to come. */
+const DRAIN_MS = 10_000
+
+/**
+ * Takes no more calls and waits until those that have been taken are answered, for ten seconds at most.
+ *
+ * Sequence prevented: a plugin has asked and the daemon is restarted for an upgrade; the call fails, where one that came a moment later
+ * would have waited at systemd's socket for the next daemon.
+ */
+export async function drain(server: Server): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, DRAIN_MS)
+  server.close(() => resolve())
+  await promise
+  clearTimeout(timer)
+}
+
 async function answerTo(line: string, handler: RequestHandler, gone: AbortSignal): Promise<Json> {
   const began = performance.now()
   let what = ''

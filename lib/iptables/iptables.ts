@@ -162,6 +162,14 @@ export function argument(text: string): string {
   return /^[A-Za-z0-9_.,:/=@%+!-]+$/.test(text) ? text : quoted(text)
 }
 
+/** What `-m comment` keeps, and what rules are compared by: the rest is cut without a word. @source linux/netfilter/xt_comment.h */
+const LONGEST_COMMENT = 255
+
+/** `-m comment --comment "…"`, as `-S` prints it. */
+export function commentMatch(text: string): string {
+  return `-m comment --comment ${quoted(text.slice(0, LONGEST_COMMENT))}`
+}
+
 /** An argument with blanks or quotes as iptables-restore reads it and `-S` prints it. */
 export function quoted(text: string): string {
   return `"${text.split('\\').join('\\\\').split('"').join('\\"')}"`

@@ -17,10 +17,10 @@ import { KernelError } from '../netlink/kernel-error.ts'
 import {
   attachmentChain,
   changeIptables,
+  commentMatch,
   findIptables,
   hasChain,
   listIptables,
-  quoted,
   withIptablesLock
 } from './iptables.ts'
 import { restoreIptables } from './restore.ts'
@@ -148,7 +148,7 @@ function isFrom(rule: string, address: IpPrefix): boolean {
 
 function comment(owner: Attachment): string {
   const text = `name: ${JSON.stringify(owner.network)} id: ${JSON.stringify(owner.containerId)}`
-  return `-m comment --comment ${quoted(text)}`
+  return commentMatch(text)
 }
 
 function subnetRule(owner: Attachment, chain: string, address: IpPrefix): string {

@@ -6,7 +6,7 @@ import { hex } from '../ip/mac.ts'
 import type { Nft, NftElement, NftFamily } from './nft.ts'
 
 /** So many questions cost about as much as one list of a set with a thousand elements. */
-const FEW = 64
+export const FEW = 64
 
 export class Lookup {
   readonly #nft: Nft

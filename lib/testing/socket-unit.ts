@@ -21,25 +21,23 @@ while read -r line; do
 done
 `
 
-/** `patchbay agent` with a file as the registry, which names no other hosts. */
+export interface UnitOptions {
+  readonly socket: string
+  /** The service's program and its arguments. */
+  readonly command: readonly string[]
+  /** What LISTEN_PID says; a shell's expression. Its own process when it is absent. */
+  readonly listenPid?: string
+}
+
 export class SocketUnit {
   readonly socket: string
   said = ''
   readonly #child: ChildProcess
   #starts = 0
 
-  /** @param listenPid what LISTEN_PID says; a shell's expression */
-  constructor(lab: OverlayLab, host: LabHost, listenPid = '$$') {
-    const file = join(lab.directory, 'hosts.json')
-    const config = join(host.directory, 'agent.json')
-    this.socket = join(host.directory, 'agent.sock')
-    mkdirSync(host.directory, { recursive: true })
-    writeFileSync(file, '{"hosts": []}')
-    const stateDir = join(host.directory, 'agent')
-    writeFileSync(config, JSON.stringify({ host: 'h0', socket: this.socket, stateDir, confDir: stateDir, file }))
-    const agent = [...patchbayProgram(), 'agent', '--config', config]
-    const starter = ['sh', '-c', STARTER, 'sh', listenPid, ...agent]
-    const args = [`--listen=${this.socket}`, ...starter]
+  constructor(lab: OverlayLab, host: LabHost, { socket, command, listenPid = '$$' }: UnitOptions) {
+    this.socket = socket
+    const args = [`--listen=${socket}`, 'sh', '-c', STARTER, 'sh', listenPid, ...command]
     this.#child = lab.run(host.namespace, 'systemd-socket-activate', args, 'pipe')
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.on('data', chunk => {
@@ -62,4 +60,25 @@ export class SocketUnit {
     await until('the service is started', () => all().length === this.#starts)
     return Number(all().at(-1)?.[1])
   }
+}
+
+/**
+ * `patchbay agent` with a file as the registry, which names no other hosts.
+ *
+ * @param program what starts `patchbay`; its source when it is absent
+ */
+export function agentUnit(
+  lab: OverlayLab,
+  host: LabHost,
+  { program = patchbayProgram(), listenPid }: { readonly program?: readonly string[]; readonly listenPid?: string } = {}
+): SocketUnit {
+  const file = join(lab.directory, 'hosts.json')
+  const config = join(host.directory, 'agent.json')
+  const socket = join(host.directory, 'agent.sock')
+  mkdirSync(host.directory, { recursive: true })
+  writeFileSync(file, '{"hosts": []}')
+  const stateDir = join(host.directory, 'agent')
+  writeFileSync(config, JSON.stringify({ host: 'h0', socket, stateDir, confDir: stateDir, file }))
+  const command = [...program, 'agent', '--config', config]
+  return new SocketUnit(lab, host, { socket, command, ...(listenPid === undefined ? {} : { listenPid }) })
 }

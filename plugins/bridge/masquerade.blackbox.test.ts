@@ -96,6 +96,21 @@ for (const [flush, ipMasqBackend] of [
   })
 }
 
+test('names longer than a comment of iptables, which cuts them: CHECK, a second ADD, DEL', async () => {
+  await inWorld(1, world => {
+    const config = network(world, { name: 'n'.repeat(200), ipMasqBackend: 'iptables' })
+    const one = { containerId: 'c'.repeat(200) }
+    const rules = (): string => world.sh(world.host, 'iptables', '-t', 'nat', '-S')
+    const result = world.add('bridge', config, one)
+    const made = rules()
+    assert.is(world.call('bridge', 'CHECK', { ...config, prevResult: result }, one).status, 0)
+    world.call('bridge', 'ADD', config, one)
+    assert.is(rules(), made)
+    world.del('bridge', config, one)
+    assert.not.match(rules(), /CNI-/)
+  })
+})
+
 test('bad input: the error names key and value, and nothing is made', async () => {
   await inWorld(1, world => {
     const before = world.snapshot()

@@ -21,13 +21,13 @@ import { formatPrefix, hostPrefix } from '../../lib/ip/prefix.ts'
 import {
   argument,
   changeIptables,
+  commentMatch,
   type Engine,
   findIptables,
   hasChain,
   hasLegacyTable,
   isLegacy,
   optionOf,
-  quoted,
   rulesOf,
   saveIptables,
   withIptablesLock
@@ -174,10 +174,10 @@ function missingExceptions(saved: readonly string[], exceptions: Exceptions, fam
   if (!forward.some(target => target === FORWARD)) {
     // First, but after the isolation, which would otherwise never see what the exceptions accept.
     const place = forward.indexOf(STAGE_1) + 2
-    lines.push(`-I FORWARD ${String(place < 2 ? 1 : place)} ${comment(RULES)} -j ${FORWARD}`)
+    lines.push(`-I FORWARD ${String(place < 2 ? 1 : place)} ${commentMatch(RULES)} -j ${FORWARD}`)
   }
   if (!rulesOf(saved, FORWARD).some(rule => optionOf(rule, '-j') === adminChain)) {
-    lines.push(`-I ${FORWARD} ${comment('CNI firewall plugin admin overrides')} -j ${adminChain}`)
+    lines.push(`-I ${FORWARD} ${commentMatch('CNI firewall plugin admin overrides')} -j ${adminChain}`)
   }
   for (const address of exceptions.addresses.filter(one => one.family === family)) {
     for (const rule of exceptionRules(address).concat(overlayRules(address, exceptions.overlay)))
@@ -214,7 +214,7 @@ function missingIsolation(saved: readonly string[], exceptions: Exceptions): str
   const lines = [STAGE_1, STAGE_2].filter(chain => !hasChain(saved, chain)).map(chain => `-N ${chain}`)
   const add = (command: string, chain: string, match: string, target: string): void => {
     const isThere = rulesOf(saved, chain).some(rule => matchOf(rule) === match && optionOf(rule, '-j') === target)
-    const words = [command, chain, match, comment(text), '-j', target].filter(word => word !== '')
+    const words = [command, chain, match, commentMatch(text), '-j', target].filter(word => word !== '')
     if (!isThere) lines.push(words.join(' '))
   }
   for (const name of exceptions.interfaces.map(one => argument(one))) {
@@ -239,8 +239,4 @@ function isIsolationOf(rule: string, name: string): boolean {
   const chain = optionOf(rule, '-A')
   if (chain !== STAGE_1 && chain !== STAGE_2) return false
   return optionOf(rule, '-i') === name || optionOf(rule, '-o') === name
-}
-
-function comment(text: string): string {
-  return `-m comment --comment ${quoted(text)}`
 }

@@ -3,7 +3,7 @@ import { runtimeConfig } from '../../lib/cni/inputs.ts'
 import type { Request } from '../../lib/cni/plugin.ts'
 import { readAddress } from '../../lib/config/addresses.ts'
 import { ConfigError, type Section } from '../../lib/config/section.ts'
-import { formatAddress } from '../../lib/ip/address.ts'
+import { formatAddress, type IpAddress, isMulticast } from '../../lib/ip/address.ts'
 import { argumentsProblem } from '../../lib/iptables/arguments.ts'
 import { readChainName } from '../../lib/iptables/chain-name.ts'
 import { findIptables } from '../../lib/iptables/iptables.ts'
@@ -120,14 +120,14 @@ function readMappings(runtime: Section | undefined): readonly Mapping[] {
     throw new ConfigError([`${runtime.pathOf('portMappings')} must have ${String(MOST_MAPPINGS)} members at most`])
   }
   const mappings: Mapping[] = []
-  const present: Present = new Map()
+  const present = new Present()
   for (const section of sections) {
     const mapping = readMapping(section)
     if (mapping === undefined) continue
-    const other = findOverlap(present, mapping)
+    const other = present.findOverlap(mapping)
     if (other === undefined) {
       mappings.push(mapping)
-      for (const key of keysOf(mapping)) present.set(key, mapping)
+      present.add(mapping)
     } else if (!isRepetition(other, mapping)) {
       section.problem('hostPort', `is mapped twice in this call (${mappingText(other)})`)
     }
@@ -135,41 +135,55 @@ function readMappings(runtime: Section | undefined): readonly Mapping[] {
   return joinRanges(mappings)
 }
 
-/** Mappings of single ports by protocol, port, and whose they are: everybody's, one address's, some address's. */
-type Present = Map<string, Mapping>
-
 const ANY = '*'
 const SOME = '?'
 
-function findOverlap(present: Present, mapping: Mapping): Mapping | undefined {
-  for (const address of addressesMet(mapping)) {
-    const found = present.get(keyAt(mapping, address))
-    if (found !== undefined) return found
+/** Mappings of single ports: those of all addresses of the host, which most are, and the others. */
+class Present {
+  readonly #everybodys: Map<number, Mapping> = new Map()
+  /** By protocol, port, and one address, all of a family, or any of it. */
+  readonly #byAddress: Map<string, Mapping> = new Map()
+  #hasAddresses = false
+
+  findOverlap(mapping: Mapping): Mapping | undefined {
+    const everybodys = this.#everybodys.get(portNumber(mapping))
+    if (everybodys !== undefined || !this.#hasAddresses) return everybodys
+    for (const address of addressesMet(mapping)) {
+      const found = this.#byAddress.get(keyAt(mapping, address))
+      if (found !== undefined) return found
+    }
+    return undefined
   }
-  return undefined
+
+  add(mapping: Mapping): void {
+    const { hostAddress } = mapping
+    if (hostAddress === undefined) {
+      this.#everybodys.set(portNumber(mapping), mapping)
+      return
+    }
+    const family = String(hostAddress.family)
+    const specific = specificAddress(mapping)
+    const own = specific === undefined ? ANY + family : formatAddress(specific)
+    for (const address of [own, SOME + family]) this.#byAddress.set(keyAt(mapping, address), mapping)
+    this.#hasAddresses = true
+  }
 }
 
 /** Under which addresses something that the mapping overlaps with would be noted. */
 function addressesMet(mapping: Mapping): readonly string[] {
   const { hostAddress } = mapping
-  if (hostAddress === undefined) return [ANY, `${SOME}4`, `${SOME}6`]
+  if (hostAddress === undefined) return [`${SOME}4`, `${SOME}6`]
   const family = String(hostAddress.family)
   const specific = specificAddress(mapping)
-  return specific === undefined ? [ANY, `${SOME}${family}`] : [ANY, `${ANY}${family}`, formatAddress(specific)]
+  return specific === undefined ? [SOME + family] : [ANY + family, formatAddress(specific)]
 }
 
-/** Under which addresses the mapping itself is noted. */
-function keysOf(mapping: Mapping): readonly string[] {
-  const { hostAddress } = mapping
-  if (hostAddress === undefined) return [keyAt(mapping, ANY), keyAt(mapping, `${SOME}4`), keyAt(mapping, `${SOME}6`)]
-  const specific = specificAddress(mapping)
-  const family = String(hostAddress.family)
-  const own = specific === undefined ? `${ANY}${family}` : formatAddress(specific)
-  return [keyAt(mapping, own), keyAt(mapping, `${SOME}${family}`)]
+function portNumber({ protocol, first }: Mapping): number {
+  return protocol * 65_536 + first
 }
 
 function keyAt(mapping: Mapping, address: string): string {
-  return `${String(mapping.protocol)} ${String(mapping.first)} ${address}`
+  return `${String(portNumber(mapping))} ${address}`
 }
 
 function isRepetition(a: Mapping, b: Mapping): boolean {
@@ -184,8 +198,16 @@ function readMapping(section: Section): Mapping | undefined {
   const protocol = parseProtocol(name === '' ? 'tcp' : name)
   if (protocol === undefined) section.problem('protocol', 'must be "tcp", "udp" or "sctp"')
   const hostAddress = readAddress(section, 'hostIP')
+  if (hostAddress !== undefined && isNobodys(hostAddress)) {
+    section.problem('hostIP', 'must be an address that a host can have')
+  }
   if (hostPort === undefined || containerPort === undefined || protocol === undefined) return undefined
   return { protocol, hostAddress, first: hostPort, last: hostPort, containerPort }
+}
+
+/** What the kernel takes for no address of the host, so that nothing would ever be translated. */
+function isNobodys(address: IpAddress): boolean {
+  return isMulticast(address) || formatAddress(address) === '255.255.255.255'
 }
 
 function readPort(section: Section, key: string): number | undefined {

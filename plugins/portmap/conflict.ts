@@ -5,7 +5,7 @@
 import { sameBytes } from '../../lib/bytes/compare.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
 import { hex } from '../../lib/ip/mac.ts'
-import { Lookup } from '../../lib/nft/lookup.ts'
+import { FEW, Lookup } from '../../lib/nft/lookup.ts'
 import { type Nft, type NftElement, nftFamily } from '../../lib/nft/nft.ts'
 import { PUBLISHED_PORTS, PUBLISHED_TABLE, REFUSED_PORTS } from '../../lib/nft/service-ports.ts'
 import { isOfFamily, type Mapping, specificAddress } from './mapping.ts'
@@ -26,6 +26,9 @@ export function findConflicts(nft: Nft, published: Published): readonly Conflict
     const lookup = new Lookup(nft, nftFamily(address.family), TABLE, count)
     const services = new Lookup(nft, nftFamily(address.family), PUBLISHED_TABLE, count)
     const ranges = new Ranges(lookup.list(RANGES))
+    const isFree = count > FEW && hasNone(lookup, [RANGES, PORTS, ADDRESS_PORTS])
+    const isFreeOfServices = count > FEW && hasNone(services, [PUBLISHED_PORTS, REFUSED_PORTS])
+    if (isFree && isFreeOfServices) continue
     for (const mapping of published.mappings) {
       if (!isOfFamily(mapping, address.family)) continue
       for (const owner of ownersInWay(lookup, ranges, mapping)) conflicts.push({ owner, mapping })
@@ -33,6 +36,10 @@ export function findConflicts(nft: Nft, published: Published): readonly Conflict
     }
   }
   return conflicts
+}
+
+function hasNone(lookup: Lookup, sets: readonly string[]): boolean {
+  return sets.every(set => lookup.list(set).length === 0)
 }
 
 function ownersInWay(lookup: Lookup, ranges: Ranges, mapping: Mapping): readonly string[] {

@@ -198,6 +198,18 @@ for (const [name, commands, next] of FLUSHES) {
     }))
 }
 
+for (const backend of BACKENDS) {
+  test(`${backend}: names longer than a comment may be: CHECK, DEL`, () =>
+    withBridgedContainers(PORTMAP, ({ lab, portmap }) => {
+      const config = mapped(8080, { name: 'n'.repeat(200), backend, prevResult: lab.prevResult(lab.first) })
+      const id = 'c'.repeat(200)
+      portmap.ok('ADD', id, config, lab.first.path)
+      portmap.ok('CHECK', id, config, lab.first.path)
+      portmap.ok('DEL', id, config)
+      assert.not.match(lab.host.run('nft', ['list', 'ruleset']).stdout, /10\.4\.0\.2/)
+    }))
+}
+
 test('a port that ADDs before a flush had opened for 127.0.0.1 stays open for the one after it', () =>
   withBridgedContainers(PORTMAP, ({ lab, portmap }) => {
     const { host, first, second } = lab
@@ -211,20 +223,21 @@ test('a port that ADDs before a flush had opened for 127.0.0.1 stays open for th
     assert.is(host.run('nft', ['list', 'ruleset']).stdout, '')
   }))
 
-test('one port at 20,000 addresses of the host, and 20,000 ports: ADD, CHECK and DEL; 200,001 are too many', () =>
+test('one port at 20,000 addresses of the host, and 65,000 ports: ADD, CHECK and DEL; 200,001 are too many', () =>
   withBridgedContainers(PORTMAP, ({ lab, portmap }) => {
     const many = (count: number, one: (i: number) => object): object => ({
       prevResult: lab.prevResult(lab.first, [4]),
       runtimeConfig: { portMappings: Array.from({ length: count }, (_, i) => ({ containerPort: 80, ...one(i) })) }
     })
     const hostIp = (i: number) => `172.16.${String(i >> 8)}.${String(i & 255)}`
-    for (const config of [
-      many(20_000, i => ({ hostPort: 8080, hostIP: hostIp(i) })),
-      many(20_000, i => ({ hostPort: 10_000 + i }))
-    ]) {
+    for (const [count, one] of [
+      [20_000, (i: number) => ({ hostPort: 8080, hostIP: hostIp(i) })],
+      [65_000, (i: number) => ({ hostPort: 1 + i })]
+    ] as const) {
+      const config = many(count, one)
       portmap.ok('ADD', 'c1', config, lab.first.path)
       const elements = lab.host.run('nft', ['list', 'table', 'ip', 'patchbay-portmap']).stdout
-      assert.is(elements.match(/comment "net1 c1 eth0" : 10\.4\.0\.2 \. 80/g)?.length, 20_000)
+      assert.is(elements.match(/comment "net1 c1 eth0" : 10\.4\.0\.2 \. 80/g)?.length, count)
       portmap.ok('CHECK', 'c1', config, lab.first.path)
       portmap.ok('DEL', 'c1', {})
       assert.is(tables(lab.host), '')

@@ -19,10 +19,10 @@ import {
   argument,
   attachmentChain,
   changeIptables,
+  commentMatch,
   findIptables,
   hasChain,
   optionOf,
-  quoted,
   rulesOf,
   saveIptables,
   withIptablesLock
@@ -304,7 +304,7 @@ function rulesFor({ owner, published, way }: ByIptables, address: IpPrefix): str
   const conditions = (family === 4 ? way.conditionsV4 : way.conditionsV6).map(one => argument(one))
   for (const protocol of PROTOCOLS) {
     for (const ports of portLists(mappings.filter(one => one.protocol === protocol))) {
-      const start = `-A ${DNAT} -p ${protocolName(protocol)} -m comment --comment ${quoted(text)}`
+      const start = `-A ${DNAT} -p ${protocolName(protocol)} ${commentMatch(text)}`
       lines.push([start, `-m multiport --dports ${ports}`].concat(conditions, [`-j ${chain}`]).join(' '))
     }
   }

@@ -34,7 +34,8 @@ import {
   rulesOfChain,
   TABLE,
   TARGETS,
-  tableOf
+  tableOf,
+  targetData
 } from './table.ts'
 
 const FAMILIES: readonly (4 | 6)[] = [4, 6]
@@ -130,9 +131,10 @@ function memberOf(address: IpPrefix, published: Published): Member {
 function gateMember(address: IpPrefix, published: Published): Member | undefined {
   const table = tableOf(address.address.family)
   const gate = gateFor(address, published)
+  if (gate === undefined) return undefined
   const elements = elementsOf(address, published).filter(one => one.map === CONDITIONS)
   const first = elements[0]
-  if (gate === undefined || first === undefined) return undefined
+  if (first === undefined) return undefined
   const group: Group = { chain: gate.chain, rules: gate.rules, addMore: nothingMore, removeMore: nothingMore }
   function addMore(batch: NftBatch): void {
     batch.createElements(table.family, TABLE, CONDITIONS, elements.slice(1).map(elementIn))
@@ -164,7 +166,7 @@ function elementsOf(address: IpPrefix, published: Published): readonly Placed[] 
     const specific = specificAddress(mapping)
     const { protocol, first } = mapping
     if (gate !== undefined) placed.push({ map: CONDITIONS, element: gateElement(mapping, target, gate.chain, comment) })
-    const data = concatenate([addressField(target), portField(mapping.containerPort)])
+    const data = targetData(target, mapping.containerPort)
     if (first !== mapping.last) placed.push({ map: RANGES, element: rangeElement(mapping, target, comment) })
     else if (specific === undefined)
       placed.push({ map: PORTS, element: dataElement(portKey(protocol, first), data, comment) })

@@ -109,6 +109,8 @@ test('bad input: the error names key and value, code 7 or 2, and the system is a
       [{ ...ONE, containerPort: 70_000 }, {}, 7, /portMappings\[0\]\.containerPort must be .*, got 70000/],
       [{ containerPort: 80 }, {}, 7, /portMappings\[0\]\.hostPort is missing/],
       [{ ...ONE, protocol: 'icmp' }, {}, 7, /portMappings\[0\]\.protocol must be "tcp", "udp" or "sctp", got "icmp"/],
+      [{ ...ONE, hostIP: '224.0.0.1' }, {}, 7, /hostIP must be an address that a host can have, got "224\.0\.0\.1"/],
+      [{ ...ONE, hostIP: '255.255.255.255' }, {}, 7, /hostIP must be an address that a host can have/],
       [{ ...ONE, hostIP: '1.2.3' }, {}, 7, /portMappings\[0\]\.hostIP must be an IP address, got "1\.2\.3"/],
       [
         { ...ONE, hostIP: 'fd00:9::1' },

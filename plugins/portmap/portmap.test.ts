@@ -91,6 +91,35 @@ test('0.0.0.0 is no family that the container must have', () =>
     assert.equal(caller.journal(), [])
   }))
 
+test('one port in one call twice: at the same address, or where one is all addresses, of a family or of both', () =>
+  withCaller(caller => {
+    const port = (hostIP?: string, containerPort = 80) => ({ hostPort: 8080, containerPort, protocol: 'tcp', hostIP })
+    const clashes: readonly (readonly [string | undefined, string | undefined])[] = [
+      [undefined, undefined],
+      [undefined, '192.0.2.1'],
+      ['192.0.2.1', undefined],
+      ['0.0.0.0', '192.0.2.1'],
+      ['192.0.2.1', '0.0.0.0'],
+      ['192.0.2.1', '192.0.2.1'],
+      [undefined, '::'],
+      ['::', undefined]
+    ]
+    for (const [first, second] of clashes) {
+      const error = caller.fails('ADD', mapped(port(first), port(second, 81)))
+      assert.match(error.msg, /portMappings\[1\]\.hostPort is mapped twice/, `${first ?? ''} ${second ?? ''}`)
+      // The same twice is once.
+      if (first === second) caller.ok('ADD', mapped(port(first), port(second)))
+    }
+    caller.ok('ADD', mapped(port('192.0.2.1'), port('192.0.2.2', 81), port('::', 82), { ...port(), protocol: 'udp' }))
+  }))
+
+test('scattered ports are judged in one pass: 65,000 of them, none beside the next', () => {
+  const ports = Array.from({ length: 65_000 }, (_, i) => single(1 + i, 1 + ((i * 7919) % 65_535)))
+  const joined = joinRanges(ports)
+  assert.is(joined.length, 65_000)
+  assert.ok(joined.every((one, i) => one.first === 1 + i && one.last === one.first))
+})
+
 test('ranges: neighbouring ports that keep their number, whatever their order', () => {
   const joined = joinRanges([single(9002), single(9000), single(80, 8080), single(9001), single(53, 53, 17)])
   assert.equal(

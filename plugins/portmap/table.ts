@@ -203,10 +203,32 @@ export function allOnes(length: number): Uint8Array {
   return bytes
 }
 
+/** What `concatenate` makes of protocol and port; a call may have 65,000. */
 export function portKey(protocol: number, port: number): Uint8Array {
-  return concatenate([protocolField(protocol), portField(port)])
+  const key = new Uint8Array(PORT_KEY_LENGTH)
+  key[0] = protocol
+  setPort(key, PORT_KEY_LENGTH / 2, port)
+  return key
 }
 
 export function addressPortKey(address: IpAddress, protocol: number, port: number): Uint8Array {
   return concatenate([addressField(address), protocolField(protocol), portField(port)])
+}
+
+/** Where a mapping leads: address and port, as `concatenate` makes it. */
+export function targetData(address: IpAddress, port: number): Uint8Array {
+  const { bytes } = address
+  const data = new Uint8Array(bytes.length + FIELD)
+  data.set(bytes, 0)
+  setPort(data, bytes.length, port)
+  return data
+}
+
+/** Fields of a concatenation begin at multiples of 4 bytes. */
+const FIELD = 4
+const PORT_KEY_LENGTH = 2 * FIELD
+
+function setPort(bytes: Uint8Array, offset: number, port: number): void {
+  bytes[offset] = port >> 8
+  bytes[offset + 1] = port & 255
 }

@@ -1,4 +1,5 @@
 /** The page of `patchbay ui`: follows the server's events, and shows the model that comes of them. */
+import type { View } from '../../../lib/view/model.ts'
 import { patched } from '../merge-patch.ts'
 import { type Model, viewOf } from '../model.ts'
 import { DetailsPanel } from './details.ts'
@@ -6,9 +7,9 @@ import { byId, setText } from './dom.ts'
 import { GraphPanel } from './graph.ts'
 import { containerKey, type GraphNode, graphOf, HOST } from './graph-model.ts'
 import { History, rateIn } from './rates.ts'
-import { drawHealth, drawServices, judgeOf, TrafficTables } from './tables.ts'
+import { drawHealth, drawHosts, drawServices, judgeOf, TrafficTables } from './tables.ts'
 
-const VIEWS = ['map', 'traffic', 'services', 'health'] as const
+const VIEWS = ['map', 'traffic', 'services', 'hosts', 'health'] as const
 type ViewName = (typeof VIEWS)[number]
 
 class Page {
@@ -62,11 +63,18 @@ class Page {
     const judge = judgeOf(this.#find.value)
     const onMap = this.#graph.find(node => judge(node.words))
     const inTables = this.#tables.update(model.traffic, judge)
-    const found = byId('traffic').hidden ? onMap : inTables
+    const inHosts = this.#drawHosts(view.cluster, judge)
+    const found = !byId('hosts').hidden ? inHosts : byId('traffic').hidden ? onMap : inTables
     setText(byId('found'), this.#find.value.trim() === '' ? '' : `${String(found)} found`)
     drawServices(model.view.services, name => this.#open('service', name))
     drawHealth(model)
     this.#details.update(view, this.#history)
+  }
+
+  /** Where other hosts were asked for. @returns how many rows fit */
+  #drawHosts(cluster: View['cluster'], judge: (words: string) => boolean): number {
+    for (const one of document.querySelectorAll<HTMLElement>('[data-view=hosts]')) one.hidden = cluster === undefined
+    return cluster === undefined ? 0 : drawHosts(cluster, judge)
   }
 
   #say(text: string, isBad: boolean): void {

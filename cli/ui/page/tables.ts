@@ -1,5 +1,6 @@
 /** Everything as tables: for who reads lists, by a screen reader too, and for sorting. */
 import { select } from 'd3-selection'
+import type { ClusterHostView, EndpointView } from '../../../lib/view/model.ts'
 import { visible } from '../../../lib/view/visible.ts'
 import { servicePortTexts, UNICODE_SIGNS } from '../../map/texts.ts'
 import type { By } from '../../top/reading.ts'
@@ -176,6 +177,38 @@ export function drawServices(services: Model['view']['services'], onChoose: (nam
       ? [element('p', 'none', 'No services, or no agent that has them: patchbay service create makes one.')]
       : [element('div', 'wide', table)]
   })
+}
+
+/** A row for each container of the cluster, and one for each host without any. */
+export function drawHosts(hosts: readonly ClusterHostView[], fits: (words: string) => boolean): number {
+  const rows = hosts
+    .flatMap(host => (host.endpoints.length === 0 ? [hostRow(host)] : host.endpoints.map(one => hostRow(host, one))))
+    .filter(row => fits(row.join(' ').toLowerCase()))
+  replaceWhenChanged(byId('hosts'), JSON.stringify(rows), () => {
+    const headings = ['host', 'its agent', 'container', 'names', 'network', 'addresses', 'MAC', 'host address']
+    const head = element('tr', '', ...headings.map(heading => element('th', '', heading)))
+    const lines = rows.map(row => element('tr', '', ...row.map(cell => element('td', '', cell))))
+    const caption = element('caption', '', 'Containers of the cluster')
+    const table = element('table', '', caption, element('thead', '', head), element('tbody', '', ...lines))
+    return [element('div', 'wide', table, ...(rows.length === 0 ? [element('p', 'none', 'none')] : []))]
+  })
+  return rows.length
+}
+
+function hostRow({ name, isPresent }: ClusterHostView, endpoint?: EndpointView): readonly string[] {
+  const state = isPresent ? 'there' : 'away'
+  if (endpoint === undefined) return [name, state, '-', '-', '-', '-', '-', '-']
+  const { containerId, ifName, names, network, vni, addresses, mac, underlay } = endpoint
+  return [
+    name,
+    state,
+    `${containerId} (${ifName})`,
+    names.join(' ') || '-',
+    `${network}, VNI ${String(vni)}`,
+    addresses.join(' '),
+    mac || '-',
+    underlay
+  ].map(cell => visible(cell))
 }
 
 /** What doctor found, worst first as it says it, and what could not be read. */

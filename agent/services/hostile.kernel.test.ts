@@ -1,0 +1,70 @@
+/** A host that was broken into writes what it likes below `services/`: the other hosts and good services go on. */
+// needs: etcd etcdctl nft bridge
+// time-out: 300 s
+import { EchoServer } from '../../lib/testing/echo.ts'
+import { until } from '../../lib/testing/lab-agent.ts'
+import { inSite } from '../../lib/testing/overlay-site.ts'
+import { answersFrom, attach, makeServiceNetwork, service, tables, VIP } from '../../lib/testing/service-site.ts'
+import { assert, suite } from '../../lib/testing/suite.ts'
+
+const test = suite('agent/services, values of the registry that nobody should believe')
+
+const GOOD = { id: '5'.repeat(64), network: 'blue', alias: 'evil', mode: 'vip', pool: 'blue' }
+const PORT = { port: 8001, target: 80, protocol: 'tcp' }
+
+const NAMES = ['a b', 'UPPER', 'a.b', '../../evil', '\u001b[31mred', 'x'.repeat(300), 'a"; drop']
+
+const VALUES: readonly unknown[] = [
+  null,
+  7,
+  { ...GOOD, id: 'x' },
+  { ...GOOD, network: '../x' },
+  { ...GOOD, alias: 'a\nb' },
+  { ...GOOD, mode: 'proxy' },
+  { ...GOOD, vips: ['127.0.0.1'] },
+  { ...GOOD, vips: ['224.0.0.1'] },
+  { ...GOOD, vips: ['0.0.0.0'] },
+  { ...GOOD, vips: ['10.43.0.9', '10.43.0.8'] },
+  { ...GOOD, vips: ['$(reboot)'] },
+  { ...GOOD, publish: [{ ...PORT, port: 0 }] },
+  { ...GOOD, publish: [{ ...PORT, protocol: 'icmp' }] },
+  { ...GOOD, publish: Array.from({ length: 300 }, (_, i) => ({ ...PORT, port: i + 1 })) },
+  { ...GOOD, mode: 'dnsrr', vips: ['10.43.0.9'] }
+]
+
+test('good services go on beside wrong names and values, of which nothing is used', async () => {
+  await inSite({ members: 1, hosts: 2 }, async site => {
+    await makeServiceNetwork(site)
+    const client = attach(site, 0, 'client')
+    const boxes = [attach(site, 0, 'web1', 'web'), attach(site, 1, 'evil1', 'evil')]
+    const servers = boxes.map(box => EchoServer.start(box.netns, box.id, ['tcp 80']))
+    try {
+      assert.is(service(site, 0, 'create', 'web', '--network', 'blue', '-p', '8001:80').status, 0)
+      await until('it serves', () => answersFrom(client.netns, VIP, 1)['web1'] === 1)
+      for (const name of NAMES)
+        site.etcd.ctl('put', `/patchbay/services/${name}`, JSON.stringify({ ...GOOD, vips: ['10.43.0.9'] }))
+      // Before the good one and behind it, as the registry lists them.
+      for (const [i, value] of VALUES.entries())
+        for (const name of [`a${i}`, `z${i}`]) site.etcd.ctl('put', `/patchbay/services/${name}`, JSON.stringify(value))
+      // What comes last has been heard of when all before it has.
+      const mark = { ...GOOD, alias: 'mark', vips: ['10.43.0.77'] }
+      site.etcd.ctl('put', '/patchbay/services/zz', JSON.stringify(mark))
+      for (const host of [0, 1])
+        await until('all are heard of', () => service(site, host, 'ls', '-q').stdout === 'web\nzz\n')
+      assert.equal(answersFrom(client.netns, VIP, 3), { web1: 3 })
+      const { namespace, address } = site.lab.host(0)
+      assert.equal(answersFrom(namespace, address, 3, 8001), { web1: 3 })
+      const rules = client.netns.run('nft', ['list', 'table', 'ip', 'patchbay-services']).stdout
+      assert.not.match(rules, /10\.43\.0\.9 |evil|reboot|drop"/)
+      // The same for an agent that begins anew, and hears of all at once.
+      await site.agent(0).kill()
+      site.agent(0).restart()
+      await until('it is there again', () => service(site, 0, 'ls', '-q').stdout.includes('zz'))
+      assert.ok(tables(client.netns).includes('patchbay-services'))
+    } finally {
+      for (const server of servers) server.close()
+    }
+  })
+})
+
+test.run()
