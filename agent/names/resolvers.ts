@@ -132,7 +132,7 @@ export class Resolvers {
     const container = this.#enter(netns, id)
     if (container === undefined) return false
     try {
-      container.listener = Promise.resolve(this.#openListener(container, ports, () => undefined))
+      container.listener = Promise.resolve(this.#openListener(container, ports, this.#log))
       container.led = ports
       this.#containers.set(id, container)
       return true

@@ -18,7 +18,7 @@ import {
   withMember
 } from '../config/json.ts'
 import { errnoOf, messageOf } from '../sys/errors.ts'
-import { DaemonRequestLine } from '../sys/unix-socket.ts'
+import { DaemonConnection } from '../sys/unix-socket.ts'
 
 /** The daemon gives up a little earlier, so that its reason is heard. */
 const MARGIN = 500
@@ -37,35 +37,45 @@ export interface DaemonAddress {
   readonly milliseconds: number
 }
 
-/** A call that has been sent: what does not depend on the answer can be done before it is waited for. */
+/**
+ * A call in its parts, for a caller that has other things to do between them:
+ *
+ *     const call = new DaemonCall(daemon, address)   // wakes the daemon
+ *     call.send(request)
+ *     call.answer()
+ *     call.close()
+ */
 export class DaemonCall {
   readonly #daemon: Daemon
   readonly #address: DaemonAddress
-  readonly #request: DaemonRequestLine
+  readonly #connection: DaemonConnection
 
-  /**
-   * Sends it.
-   *
-   * @param call an object with the member `do`
-   * @throws {CniError} code 11 when the daemon is away
-   */
-  constructor(daemon: Daemon, address: DaemonAddress, call: Json) {
-    const { socket, milliseconds } = address
-    const bounded = withMember(call, 'milliseconds', jsonNumber(Math.max(MARGIN, milliseconds - MARGIN)))
+  /** @throws {CniError} code 11 when the daemon is away */
+  constructor(daemon: Daemon, address: DaemonAddress) {
     this.#daemon = daemon
     this.#address = address
-    this.#request = orAway(daemon, () => new DaemonRequestLine(socket, jsonText(bounded), milliseconds))
+    this.#connection = orAway(daemon, () => new DaemonConnection(address.socket, address.milliseconds))
   }
 
   /**
-   * Waits for the answer; once.
+   * @param call an object with the member `do`
+   * @throws {CniError} code 11 when the daemon has gone away
+   */
+  send(call: Json): void {
+    const milliseconds = Math.max(MARGIN, this.#address.milliseconds - MARGIN)
+    const bounded = withMember(call, 'milliseconds', jsonNumber(milliseconds))
+    orAway(this.#daemon, () => this.#connection.send(jsonText(bounded)))
+  }
+
+  /**
+   * Waits for the answer.
    *
    * @returns the result, null when there is nothing to tell
    * @throws {CniError} code 11 when the daemon is away; the daemon's own codes
    */
   answer(): Json {
     const daemon = this.#daemon
-    const line = orAway(daemon, () => this.#request.answer())
+    const line = orAway(daemon, () => this.#connection.answer())
     const answer = decodeAnswer(daemon, this.#address, line)
     if (memberOf(answer, 'ok')?.text === 'true') return memberOf(answer, 'result') ?? jsonNull
     const code = Number(memberOf(answer, 'code')?.text ?? String(INTERNAL))
@@ -75,11 +85,21 @@ export class DaemonCall {
       textMember(answer, 'details', '')
     )
   }
+
+  close(): void {
+    this.#connection.close()
+  }
 }
 
 /** Asks the daemon, and waits. See DaemonCall. */
 export function callDaemon(daemon: Daemon, address: DaemonAddress, call: Json): Json {
-  return new DaemonCall(daemon, address, call).answer()
+  const asked = new DaemonCall(daemon, address)
+  try {
+    asked.send(call)
+    return asked.answer()
+  } finally {
+    asked.close()
+  }
 }
 
 /** Whether the failure is that the daemon does not run: what it would have done is then left to its next start. */

@@ -45,9 +45,9 @@ export function askAgent(agent: AgentAddress, call: Json): Json {
   return callDaemon(AGENT, agent, call)
 }
 
-/** The same, to be waited for later. @throws {CniError} code 11 when the agent is away */
-export function callAgent(agent: AgentAddress, call: Json): DaemonCall {
-  return new DaemonCall(AGENT, agent, call)
+/** A call in its parts. @throws {CniError} code 11 when the agent is away */
+export function callAgent(agent: AgentAddress): DaemonCall {
+  return new DaemonCall(AGENT, agent)
 }
 
 /** Whether the failure is that no agent runs. */

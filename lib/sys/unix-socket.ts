@@ -8,40 +8,39 @@ import { UnixStream } from './unix-stream.ts'
 const ANSWER_LIMIT = 16 * 1024 * 1024
 const NEWLINE = 10
 
-/** A request that has been sent. */
-export class DaemonRequestLine {
+/** A connection for one request. */
+export class DaemonConnection {
   readonly #stream: UnixStream
   readonly #path: string
 
   /**
-   * Sends the line.
+   * Connects.
    *
    * @param milliseconds for each step; the daemon's own bound has to be shorter to be heard
-   * @throws {SysError} ENOENT or ECONNREFUSED when no daemon is there, EAGAIN when it takes too long
+   * @throws {SysError} ENOENT or ECONNREFUSED when no daemon is there
    */
-  constructor(path: string, line: string, milliseconds: number) {
+  constructor(path: string, milliseconds: number) {
     this.#path = path
     this.#stream = new UnixStream(path, milliseconds)
-    try {
-      this.#stream.send(new TextEncoder().encode(`${line}\n`))
-    } catch (error) {
-      this.#stream.close()
-      throw error
-    }
+  }
+
+  /** @throws {SysError} EAGAIN when it takes too long, EPIPE when the daemon has gone away */
+  send(line: string): void {
+    this.#stream.send(new TextEncoder().encode(`${line}\n`))
   }
 
   /**
-   * Waits for a line, and closes.
+   * Waits for a line.
    *
    * @returns the answer without its line end
    * @throws {SysError} EAGAIN when it takes too long, ECONNRESET when the daemon went away over the request
    */
   answer(): string {
-    try {
-      return receiveLine(this.#stream, this.#path)
-    } finally {
-      this.#stream.close()
-    }
+    return receiveLine(this.#stream, this.#path)
+  }
+
+  close(): void {
+    this.#stream.close()
   }
 }
 

@@ -23,7 +23,7 @@ import {
   memberOf,
   withMember
 } from '../../lib/config/json.ts'
-import { callAbout } from '../../lib/daemon/client.ts'
+import { callAbout, type DaemonCall } from '../../lib/daemon/client.ts'
 import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import {
   DNS_PLUGIN,
@@ -36,7 +36,7 @@ import {
 import { removeTranslation, translate, USUAL_PORTS } from '../../lib/names/translation.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Net } from '../../lib/net/net.ts'
-import { askAgent, callAgent, isAgentAway } from '../../lib/overlay/agent-call.ts'
+import { type AgentAddress, askAgent, callAgent, isAgentAway } from '../../lib/overlay/agent-call.ts'
 import type { Records } from '../../lib/state/records.ts'
 import { messageOf, SysError } from '../../lib/sys/errors.ts'
 import { type DnsConfig, namesOf, readConfig } from './config.ts'
@@ -82,15 +82,36 @@ function records(request: Request, _plugin: string): Records {
 }
 
 function add(session: Session): Result {
+  const config = readConfig(session.request)
+  const result = requiredPrevResult(session.request)
+  // It wakes while the rest is done.
+  const agent = reachAgent(config.agent)
+  try {
+    return nameContainer(session, config, result, agent)
+  } finally {
+    if (agent !== undefined) agent.close()
+  }
+}
+
+/** @returns undefined, and says so, where there is none */
+function reachAgent(address: AgentAddress): DaemonCall | undefined {
+  try {
+    return callAgent(address)
+  } catch (error) {
+    if (!(error instanceof Error) || !isAgentAway(error)) throw error
+    sayAway(error)
+    return undefined
+  }
+}
+
+function nameContainer(session: Session, config: DnsConfig, result: Result, agent: DaemonCall | undefined): Result {
   const { request } = session
-  const config = readConfig(request)
-  const result = requiredPrevResult(request)
   const { names, refused } = namesOf(request, config.aliases)
   for (const one of refused) say(`leave out ${JSON.stringify(one)}: it is no host name`)
   const record = recordOf(session, config, names, result)
   setLoopbackUp(session)
   session.record(withMember(recordToJson(record), SOCKET, jsonString(config.agent.socket)))
-  announce(session, config, record)
+  if (agent !== undefined) announce(session, config, record, agent)
   return { ...result, dns: resolverOf(config, result.dns) }
 }
 
@@ -144,19 +165,22 @@ function setLoopbackUp(session: Session): void {
  *
  * @throws {CniError} code 7 when another container of a cluster network has the name; 11 without the registry
  */
-function announce(session: Session, config: DnsConfig, record: NameRecord): void {
-  const { agent } = config
+function announce(session: Session, config: DnsConfig, record: NameRecord, agent: DaemonCall): void {
   const { request } = session
   try {
-    const call = callAgent(agent, arrivalOf(request, config.isCluster ? undefined : record))
+    agent.send(arrivalOf(request, config.isCluster ? undefined : record))
     const isLed = !config.isCluster && leadQuestions(session)
-    call.answer()
+    agent.answer()
     // The rules are the agent's matter then.
-    if (!isLed && !config.isCluster) askAgent(agent, arrivalOf(request, undefined))
+    if (!isLed && !config.isCluster) askAgent(config.agent, arrivalOf(request, undefined))
   } catch (error) {
     if (!(error instanceof Error) || !isAgentAway(error)) throw error
-    say(`${error.message}; names are answered as soon as it runs`)
+    sayAway(error)
   }
+}
+
+function sayAway(error: Error): void {
+  say(`${error.message}; names are answered as soon as it runs`)
 }
 
 /** @param led of a container in which port 53 will lead to the usual port */
