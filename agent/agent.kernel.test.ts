@@ -387,7 +387,7 @@ test('a second agent on a host is refused', async () => {
     assert.is(await new Promise(resolve => second.once('close', resolve)), 1)
     assert.match(said, /process [0-9]+ is this host's agent/)
     assert.ok((await site.agent(0).ask({ do: 'status' })).ok)
-    assert.ok(readdirSync(join(host.directory, 'agent')).includes('lock'))
+    assert.ok(readdirSync(join(host.directory, 'agent')).includes('.lock'))
     assert.not.equal(readFileSync(join(host.directory, 'agent', 'pid'), 'utf8').trim(), '')
 
     // HTTP on the loopback instead of a unix socket.

@@ -1,6 +1,6 @@
 /** What `npm run release` packs, tried with the executables that are there: installed it must work and be what is said. */
 // needs: ip dpkg-deb rpm lintian busybox openssl
-// time-out: 300 s
+// time-out: 600 s
 import { spawnSync } from 'node:child_process'
 import {
   appendFileSync,

@@ -9,12 +9,13 @@ import { patchbayProgram } from './program.ts'
 /**
  * Stands for systemd between two starts of a service: systemd's own tool has opened the socket as descriptor 3, nobody
  * accepts; for each line read, the service is started with it, and LISTEN_PID is what `$1` makes of it.
+ * The service ends with the lab: one that stayed would hold the pipe that a test's process waits for.
  */
 const STARTER = `
 listen_pid=$1
 shift
 while read -r line; do
-  sh -c "LISTEN_PID=$listen_pid"' exec "$@"' sh "$@" </dev/null &
+  sh -c "LISTEN_PID=$listen_pid"' exec setpriv --pdeathsig KILL "$@"' sh "$@" </dev/null &
   echo started $!
   wait $!
   echo ended
