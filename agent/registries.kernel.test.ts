@@ -69,7 +69,7 @@ test('etcd by https with client certificates, a user and a password, below anoth
     const agent = new LabAgent(lab, lab.host(0), { etcd: access })
     await agent.whenReady()
     const keys = etcd.ctl(...tls, '--user=root:secret', 'get', '--prefix', '--keys-only', '/')
-    assert.equal(keys.match(/\S+/g), ['/site/b/hosts/h0', '/site/b/hosts/h0/present'])
+    assert.equal(keys.match(/\S+/g), ['/site/b/format', '/site/b/hosts/h0', '/site/b/hosts/h0/present'])
 
     const stranger = new LabAgent(lab, lab.host(1), { etcd: { ...access, passwordFile: file('wrong') } })
     await until('the refusal', () => /authentication failed/.test(stranger.log))

@@ -193,7 +193,7 @@ test('an agent that is alone: the same on one host, over its restarts', async ()
     assert.match(again.err, /container "web" on host "h0" has this name/)
     for (const name of ['web', 'db']) done(lab, 0, 'network', 'disconnect', 'blue', name)
     assert.is(done(lab, 0, 'network', 'rm', 'blue'), 'blue\n')
-    assert.equal([readdirSync(confDir(lab, 0)), readdirSync(join(lab.host(0).directory, 'registry'))], [[], []])
+    assert.equal([readdirSync(confDir(lab, 0)), readdirSync(join(lab.host(0).directory, 'registry'))], [[], ['format']])
   })
 })
 

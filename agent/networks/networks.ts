@@ -181,9 +181,13 @@ export class Networks {
       if (typeof record !== 'string') {
         const { containers, revision } = await containersOf(registry, record, deadline - Date.now())
         if (containers.length > 0) throw inUse(name, containers)
-        const removed = await RemovedNetworks.read(registry, deadline - Date.now())
-        conditions.push({ under: endpointPrefix(record.vni), since: revision }, removed.unchanged)
-        writes.push(removed.with(record.id))
+        conditions.push({ under: endpointPrefix(record.vni), since: revision })
+        // Of a host that is alone nobody misses anything.
+        if (!this.#options.isAlone) {
+          const removed = await RemovedNetworks.read(registry, deadline - Date.now())
+          conditions.push(removed.unchanged)
+          writes.push(removed.with(record.id))
+        }
       }
       isTried = true
       const revision = await registry.share(writes, conditions, deadline - Date.now())

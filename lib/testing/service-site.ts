@@ -50,11 +50,15 @@ interface Running {
 }
 
 /** The same for a container that runs already. */
-export function attachRunning(site: OverlaySite, host: number, { id, aliases, netns }: Running): ServiceBox {
+export function attachRunning(site: OverlaySite, host: number, running: Running): ServiceBox {
+  const { id, aliases, netns } = running
   const ip = `10.43.0.${FIRST_ADDRESS + attached}`
   attached += 1
   const names = ['--container-id', id, '--name', id, ...aliases.flatMap(one => ['--alias', one]), '--args', `IP=${ip}`]
   const done = patchbay(site, host, 'attach', SERVICE_NETWORK, netns.path, ...names, '--json', ...place(site, host))
+  // A host's own address on the network is of the pool's choice.
+  if (done.stdout.includes(`\\"${ip}\\" from ipam.ranges[0]: container \\"@h`))
+    return attachRunning(site, host, running)
   if (done.status !== 0) throw new Error(`attach ${id}: ${done.stdout}${done.stderr}${site.agent(host).log}`)
   const address: string = JSON.parse(done.stdout).ips[0].address.split('/')[0]
   return { host, id, netns, address }
