@@ -47,7 +47,7 @@ async function add(site: OverlaySite, number: number, wanted: Wanted): Promise<N
 
 /** What dig says in the container: addresses, or the response code. */
 function asked(where: Namespace, name: string): string {
-  const { stdout } = where.run('dig', ['@127.0.0.11', '+time=2', '+tries=1', name])
+  const { stdout } = where.run('dig', ['@127.0.0.11', '+time=20', '+tries=1', name])
   const addresses = [...stdout.matchAll(/\sIN\sA\s(\S+)/g)].map(match => match[1]).sort()
   return addresses.length > 0 ? addresses.join(' ') : (/status: (\w+)/.exec(stdout)?.[1] ?? stdout)
 }

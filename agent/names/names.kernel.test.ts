@@ -130,7 +130,7 @@ function output(where: Namespace, ...command: readonly string[]): Promise<string
 }
 
 function dig(where: Namespace, ...args: readonly string[]): Promise<string> {
-  return output(where, 'dig', '@127.0.0.11', '+time=2', '+tries=1', ...args)
+  return output(where, 'dig', '@127.0.0.11', '+time=20', '+tries=1', ...args)
 }
 
 async function short(where: Namespace, ...args: readonly string[]): Promise<readonly string[]> {
