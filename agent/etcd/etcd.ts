@@ -73,6 +73,8 @@ export type Operation = object
 
 /** One attempt; an endpoint that takes longer is passed over. */
 const ATTEMPT_MS = 2500
+/** What a reason begins with that is told of certificates. */
+const OF_TLS = 'TLS: '
 const PAUSE_MS = 50
 
 export class Etcd {
@@ -209,10 +211,16 @@ export class Etcd {
         else if (!isPassing(error)) throw error
         else if (channel === this.#channel) this.moveOn()
         reasons.set(endpoint, await this.#reasonOf(endpoint, error))
-        if (Date.now() + PAUSE_MS >= deadline) throw new EtcdError(error.code, reasonText(reasons))
+        const isOver = Date.now() + PAUSE_MS >= deadline
+        if (isOver || this.#isLockedOut(reasons)) throw new EtcdError(error.code, reasonText(reasons))
         await new Promise(resolve => setTimeout(resolve, PAUSE_MS))
       }
     }
+  }
+
+  /** No endpoint takes our certificate: that does not pass within a call, and whoever looks should be told at once. */
+  #isLockedOut(reasons: ReadonlyMap<string, string>): boolean {
+    return this.#options.endpoints.every(one => reasons.get(one)?.startsWith(OF_TLS) === true)
   }
 
   async #reasonOf(endpoint: string, error: EtcdError): Promise<string> {
@@ -220,10 +228,10 @@ export class Etcd {
     if (error.code === DEADLINE_EXCEEDED) {
       // A server that closes at once makes gRPC connect again until the time is over.
       const reason = await ownReason(endpoint, access).catch(messageOf)
-      return reason === '' ? `${endpoint} does not answer` : `TLS: ${reason}`
+      return reason === '' ? `${endpoint} does not answer` : OF_TLS + reason
     }
     const reason = error.code === UNAVAILABLE ? await tlsReason(endpoint, access) : ''
-    return reason === '' ? plainReason(error.message) : `TLS: ${reason}`
+    return reason === '' ? plainReason(error.message) : OF_TLS + reason
   }
 
   /** One connection for all who ask at the same moment. */
