@@ -140,8 +140,10 @@ export class World {
     const files = filesBelow(this.directory).filter(name => !/last_reserved_ip|\/lock$|\/\.patchbay\//.test(name))
     const tables = ['ip route', 'ip -6 route', 'ip rule', 'ip -6 rule', 'nft list ruleset'].map(line => {
       const [program = '', ...args] = line.split(' ')
-      // The kernel notices up to a second later that a link has lost its carrier.
-      return this.sh(this.host, program, ...args).replaceAll(' linkdown', '')
+      // The kernel notices up to a second later that a link has lost its carrier, or got one and with it an address of its own.
+      return this.sh(this.host, program, ...args)
+        .replaceAll(' linkdown', '')
+        .replaceAll(/^fe80::\/64 dev \S+ proto kernel .*\n/gm, '')
     })
     return [...lines, ...tables, sysctlsOf(this.host), ...files].join('\n')
   }
