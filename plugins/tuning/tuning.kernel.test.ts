@@ -112,7 +112,7 @@ test('a failing attribute: the ones before it are as they were, and so are the s
     const before = [state(), sysctl('core/somaxconn')]
     // More than a veth takes: the kernel refuses it after the MAC is set, and the sysctls are written.
     const error = caller.fails('ADD', { config: config({ ...ALL, mtu: 65_536 }) })
-    assert.match(error.msg, /^set link [0-9]+: EINVAL/)
+    assert.match(error.msg, /^set link [0-9]+: EINVAL/, error.msg)
     assert.equal([state(), sysctl('core/somaxconn')], before)
     assert.equal(readdirSync(dataDir), [])
     assert.match(caller.fails('ADD', { config: config({ mtu: 1400 }), ifName: 'eth7' }).msg, /"eth7": ENODEV/)
