@@ -110,7 +110,8 @@ export class ContainerStore {
   }
 }
 
-function remainsOf(name: string): ContainerState {
+/** Of a container of which nothing is known but its name. */
+export function remainsOf(name: string): ContainerState {
   return {
     name,
     command: [],

@@ -4,23 +4,11 @@ import { parseNetworks } from './network-words.ts'
 import { type Port, parsePorts, portText } from './ports.ts'
 import { absentAddresses } from './publish.ts'
 import { resolverOf, searchAndOptionsOf } from './resolvers.ts'
-import { type ContainerState, isRunning, startTimeOf } from './store.ts'
+import { type ContainerState, isRunning, remainsOf, startTimeOf } from './store.ts'
 
 const test = suite('cli/run words')
 
-const ENDED: ContainerState = {
-  name: 'c1',
-  command: ['true'],
-  created: '2026-01-01T00:00:00Z',
-  networks: [],
-  addresses: [],
-  ports: [],
-  pid: 0,
-  startTime: '',
-  keeper: 0,
-  keeperStartTime: '',
-  exitStatus: undefined
-}
+const ENDED: ContainerState = { ...remainsOf('c1'), command: ['true'], created: '2026-01-01T00:00:00Z' }
 
 function port(hostIP: string, hostPort: number, containerPort: number, protocol = 'tcp'): Port {
   return { hostIP, hostPort, containerPort, protocol }

@@ -192,6 +192,14 @@ function address(world: World, where: Namespace, name: string, ...more: readonly
 const USUAL = 'tcp 61053, udp 61053'
 const [BLUE, RED] = [{ containerId: 'c0' }, { containerId: 'c0', ifName: 'eth1' }]
 
+/** Container cN, called boxN. */
+function addBox(world: World, index: number): void {
+  const container = world.container(index)
+  const options = { container, containerId: `c${index}`, args: `K8S_POD_NAME=box${index}` }
+  const reply = world.call('dns', 'ADD', own(world, index), options)
+  assert.equal([reply.status, reply.stderr], [0, ''], reply.stdout)
+}
+
 test('an answer as soon as ADD returns; two networks of one container; rules go with the last, also without an agent', async () => {
   await inWorld(2, async world => {
     const [one, two] = [world.container(0), world.container(1)]
@@ -199,13 +207,7 @@ test('an answer as soon as ADD returns; two networks of one container; rules go 
     await agent.start()
     try {
       for (const index of [0, 1]) {
-        const options = {
-          container: world.container(index),
-          containerId: `c${index}`,
-          args: `K8S_POD_NAME=box${index}`
-        }
-        const reply = world.call('dns', 'ADD', own(world, index), options)
-        assert.equal([reply.status, reply.stderr], [0, ''], reply.stdout)
+        addBox(world, index)
         for (const transport of ['+notcp', '+tcp'])
           assert.is(address(world, world.container(index), `box${index}`, transport), `10.4.0.${index + 2}`)
       }
@@ -244,13 +246,7 @@ test('where the container has the usual port, or rules of that name lead elsewhe
       const made = foreign.run('nft', [`add table ip patchbay-dns; ${map}`])
       assert.is(made.status, 0, made.stderr)
       for (const index of [0, 1]) {
-        const options = {
-          container: world.container(index),
-          containerId: `c${index}`,
-          args: `K8S_POD_NAME=box${index}`
-        }
-        const reply = world.call('dns', 'ADD', own(world, index), options)
-        assert.equal([reply.status, reply.stderr], [0, ''], reply.stdout)
+        addBox(world, index)
         for (const transport of ['+notcp', '+tcp'])
           assert.is(address(world, world.container(index), 'box0', transport), '10.4.0.2')
       }
