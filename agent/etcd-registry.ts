@@ -166,7 +166,7 @@ export class EtcdRegistry implements Registry {
 
   async forgotten(milliseconds: number): Promise<void> {
     const isDone = this.#forgetting.whatIsToGo()
-    await this.#until(() => this.#trouble !== '' || isDone(), milliseconds).catch(() => undefined)
+    await this.#until(() => this.#stream === undefined || isDone(), milliseconds).catch(() => undefined)
   }
 
   async claim(key: string, owner: AddressOwner, milliseconds: number): Promise<AddressOwner | undefined> {
@@ -250,7 +250,6 @@ export class EtcdRegistry implements Registry {
         const reason = await this.#registerUntil(broken.promise)
         failures = Date.now() - connected > LASTING_MS ? 0 : failures + 1
         this.#trouble = reason
-        this.#tell()
         if (!signal.aborted) this.#options.log(`registry: ${reason}`)
       } catch (error) {
         this.#tellTrouble(messageOf(error))
@@ -259,6 +258,7 @@ export class EtcdRegistry implements Registry {
       for (const timer of timers) clearInterval(timer)
       this.#stream?.close()
       this.#stream = undefined
+      this.#tell()
       this.#etcd.moveOn()
       // Many hosts lose one endpoint at the same moment: they shall not all come back at the same moment.
       if (!signal.aborted) await pause(Math.random() * Math.min(LONGEST_PAUSE_MS, 50 * 2 ** failures))
