@@ -26,4 +26,14 @@ test('no MUST of the protocol is broken', async () => {
   )
 })
 
+test('a program of the container answers in the place of the kernel: an overlay, too, hears the kernel alone', async () => {
+  const argv = ['--plugin-dir', bin, '--plugin', 'vxlan', '--only', 'fault-forged-netlink', '--quiet']
+  const report = await runSuite(readOptions(argv), argv)
+  const [set] = report.sets
+  assert.equal(
+    set?.results.map(one => [one.plugin, one.caseId, one.verdict]),
+    [['vxlan', 'fault-forged-netlink', 'passed']]
+  )
+})
+
 test.run()

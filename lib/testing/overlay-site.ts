@@ -37,6 +37,8 @@ export interface SiteOptions {
   readonly etcd?: object
   /** More arguments for etcd's members. */
   readonly etcdArgs?: readonly string[]
+  /** How far etcd is from the agents: what they say to it, and what they hear, arrives so many milliseconds later. */
+  readonly etcdDistance?: number
   /** Laid over the agents' configuration. */
   readonly agent?: object | ((host: LabHost) => object)
   /** A program and its arguments that start each agent, such as `unshare`. */
@@ -117,10 +119,11 @@ export async function inSite(options: SiteOptions, body: (site: OverlaySite) => 
   await inLab(options.hosts ?? 3, { binDir: BIN_DIR }, async lab => {
     const etcd = await EtcdCluster.start(lab, options.members, options.etcdArgs)
     const leases = { leaseSeconds: LEASE_SECONDS, addressLeaseSeconds: LEASE_SECONDS }
-    const { agent = {}, launcher } = options
+    const { agent = {}, launcher, etcdDistance = 0 } = options
+    const endpoints = etcdDistance === 0 ? etcd.endpoints() : await etcd.farEndpoints(etcdDistance)
     const agents = lab.hosts.map(host => {
       const more = typeof agent === 'function' ? agent(host) : agent
-      const config = { etcd: { endpoints: etcd.endpoints(), ...leases, ...options.etcd }, ...more }
+      const config = { etcd: { endpoints, ...leases, ...options.etcd }, ...more }
       return new LabAgent(lab, host, config, launcher)
     })
     await Promise.all(agents.map(agent => agent.whenReady()))
