@@ -9,7 +9,6 @@
  */
 
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
-import { closeSync } from 'node:fs'
 import { createServer, type Server, type Socket as TcpSocket } from 'node:net'
 import { parseAddress } from '../../lib/ip/address.ts'
 import { RESOLVER } from '../../lib/names/record.ts'
@@ -26,8 +25,7 @@ import {
 import type { Net } from '../../lib/net/net.ts'
 import type { Nft } from '../../lib/nft/nft.ts'
 import { errnoOf, messageOf, SysError } from '../../lib/sys/errors.ts'
-import { bindLoopback } from '../../lib/sys/loopback-sockets.ts'
-import { inNamespace } from '../../lib/sys/netns.ts'
+import { bindPairIn, type SocketPair } from '../../lib/sys/loopback-sockets.ts'
 import type { Transport } from './answer.ts'
 
 /** The kernel chooses. */
@@ -45,8 +43,8 @@ export interface ListenerPlace {
   readonly container: Net
   /** Of the container's namespace. */
   readonly nft: Nft
-  /** Where port 53 leads already, because the plugin has made the rules. */
-  readonly ports: Ports | undefined
+  /** Descriptors of the sockets that port 53 leads to already, where the plugin has made them. */
+  readonly handed: SocketPair | undefined
 }
 
 /** An answer, at once or later; undefined says nothing. */
@@ -166,9 +164,8 @@ interface Sockets {
 
 /** Sockets at high ports, to which port 53 leads; `isMoved` when questions have gone elsewhere until now. */
 function bindTranslated(place: ListenerPlace): Sockets & { readonly isMoved: boolean } {
-  const { container, nft, ports } = place
-  const prepared = ports === undefined ? undefined : bindIfFree(container, ports)
-  if (prepared !== undefined) return { ...prepared, isMoved: true }
+  const { container, nft, handed } = place
+  if (handed !== undefined) return { ...serveAt(handed), isMoved: true }
   // Those of the agent before us, so that programs that ask from one socket for hours go on to be translated to where
   // somebody listens. The container may have taken them meanwhile.
   const former = formerTable(nft)
@@ -184,7 +181,7 @@ function bindTranslated(place: ListenerPlace): Sockets & { readonly isMoved: boo
   }
 }
 
-/** The plugin may just have made the rules, for ports that the container has. */
+/** The plugin may just have made the rules. */
 function translateAnew(nft: Nft, ports: Ports, former: FormerTable | undefined): void {
   try {
     translate(nft, ports, former)
@@ -203,27 +200,21 @@ function bindIfFree(container: Net, ports: Ports): Sockets | undefined {
   }
 }
 
-/** Made in the container's namespace by one visit; they stay there when the process has come back. */
 function bindIn(container: Net, ports: Ports): Sockets {
   const address = parseAddress(RESOLVER)?.bytes ?? new Uint8Array(4)
-  const [udpFd, tcpFd] = inNamespace(container.namespaceFd(), () => {
-    const first = bindLoopback('udp', address, ports.udp)
-    try {
-      return [first, bindLoopback('tcp', address, ports.tcp)] as const
-    } catch (error) {
-      closeSync(first)
-      throw error
-    }
-  })
+  return serveAt(bindPairIn(container.namespaceFd(), address, ports))
+}
+
+function serveAt(sockets: SocketPair): Sockets {
   // Answers go to addresses, which need not be looked up.
   const udp = createSocket({ type: 'udp4', lookup: (address, _options, done) => done(null, address, 4) })
-  udp.bind({ fd: udpFd })
+  udp.bind({ fd: sockets.udp })
   const tcp = createServer().on('error', () => undefined)
-  tcp.listen({ fd: tcpFd })
+  tcp.listen({ fd: sockets.tcp })
   if (tcp.listening) return { udp, tcp }
   // Somebody else listens there since.
   udp.close()
-  throw new SysError('listen', `tcp port ${ports.tcp}`, 'EADDRINUSE', '')
+  throw new SysError('listen', 'tcp', 'EADDRINUSE', '')
 }
 
 function portOf(server: Server): number {

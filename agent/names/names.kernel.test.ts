@@ -79,6 +79,7 @@ class Lab {
     const plain = {
       names: [],
       addresses: [],
+      gateways: [],
       links: [],
       domain: '',
       upstreams: [],

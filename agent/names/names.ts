@@ -13,17 +13,18 @@ import { CniError, LIMITED_CONNECTIVITY } from '../../lib/cni/error.ts'
 import { attachmentKey, attachmentText } from '../../lib/daemon/attachment.ts'
 import { formatAddress } from '../../lib/ip/address.ts'
 import { RESOLVER } from '../../lib/names/record.ts'
-import type { Ports } from '../../lib/names/translation.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Registry } from '../registry.ts'
-import { type Asked, failure, type Transport, verdictOn } from './answer.ts'
+import { type Asked, failure, hasRecords, type Transport, verdictOn } from './answer.ts'
 import { ClusterNames } from './cluster-names.ts'
+import { attachmentOf, closeAll, Handover } from './handover.ts'
 import type { Response } from './listener.ts'
 import { NameFiles } from './name-files.ts'
+import { OwnAddresses } from './own-addresses.ts'
 import { HostResolvers } from './resolv-conf.ts'
-import { type Asker, type Place, Resolvers } from './resolvers.ts'
+import { type Asker, Resolvers } from './resolvers.ts'
 import { Forwarder, type Upstream } from './upstream.ts'
 import { type Named, Zone } from './zone.ts'
 
@@ -52,8 +53,8 @@ export interface NamesOptions {
   readonly registry: Registry
   readonly metrics: Metrics
   readonly log: (message: string) => void
-  /** Whether that takes more than a look. */
-  readonly mustWait?: (network: string) => boolean
+  /** Whether it is known which networks that takes more than a look on. */
+  readonly isReady?: () => boolean
   /** What else must be there before a container is attached. */
   readonly arrived?: (named: Named, milliseconds: number) => Promise<void>
   /** The host's resolvers; a test's stand in their place. */
@@ -68,6 +69,7 @@ export class Names {
   readonly #files: NameFiles
   readonly #resolvers: Resolvers
   readonly #forwarder = new Forwarder()
+  readonly #handover: Handover
   readonly #upstreams: () => readonly Upstream[]
   /** What was found in each file. */
   readonly #found = new Map<string, Named>()
@@ -85,6 +87,9 @@ export class Names {
     this.#files = new NameFiles(options.stateDir, path => this.#look(path))
     this.#resolvers = new Resolvers(options.kernel, (...asked) => this.#answer(...asked), options.log)
     this.cluster = new ClusterNames({ host: options.host, registry: options.registry, zone: this.zone })
+    this.#handover = new Handover(options.stateDir, this.zone, options.log)
+    const own = new OwnAddresses(options.kernel)
+    this.zone.isOwnAddress = address => own.has(address)
     const host = new HostResolvers()
     this.#upstreams = options.resolvers ?? (() => host.get())
   }
@@ -109,6 +114,7 @@ export class Names {
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     this.#files.close()
+    this.#handover.close()
     await this.#resolvers.stop()
   }
 
@@ -122,34 +128,32 @@ export class Names {
     const deadline = Date.now() + milliseconds
     this.#look(this.#files.pathOf(attachment))
     const named = this.#required(attachment)
-    this.#resolvers.lead(named)
     if (named.record.isCluster) await this.#publish(named, milliseconds)
     await this.#resolvers.whenOpen(named)
     await this.#options.arrived?.(named, deadline - Date.now())
   }
 
   /**
-   * The same of a network that is this host's alone, for a plugin that need not wait for all of it: the container's questions are
-   * waited for when this returns, and its names are known before this process does anything else.
+   * Takes over the resolvers that plugins have handed over, and knows whom they belong to when it returns.
    *
-   * @param ports where the plugin has port 53 lead in the container
-   * @returns false where `arrived` has to be waited for
+   * @returns whether there were any
    */
-  expect(attachment: Attachment, place: Place, ports: Ports): boolean {
-    const { mustWait, arrived } = this.#options
-    if (mustWait?.(attachment.network) === true || !this.#resolvers.expect(place, ports)) return false
-    // The answer is on its way by then, and no question has been read yet.
-    process.nextTick(() => {
+  takeHanded(): boolean {
+    const all = this.#handover.take()
+    for (const one of all) {
+      const attachment = attachmentOf(one)
+      if (!this.#resolvers.adopt(one, one.sockets)) closeAll(one.sockets)
       this.#look(this.#files.pathOf(attachment))
-      this.#resolvers.forgetUnless(place.netnsId)
+      this.#resolvers.forgetUnless(one.netnsId)
       const named = this.zone.get(attachment)
-      if (named !== undefined) arrived?.(named, 0).catch(error => this.#options.log(messageOf(error)))
-    })
-    return true
+      if (named !== undefined) this.#options.arrived?.(named, 0).catch(error => this.#options.log(messageOf(error)))
+    }
+    return all.length > 0
   }
 
   /** A plugin has removed what it had written down: without waiting for the file's event. */
   left(attachment: Attachment): void {
+    this.takeHanded()
     this.#look(this.#files.pathOf(attachment))
   }
 
@@ -183,6 +187,8 @@ export class Names {
   }
 
   #lookOn(): void {
+    if (this.#options.isReady?.() !== false) this.#handover.open()
+    this.takeHanded()
     if (this.#round.length === 0) {
       this.#round = [...new Set([...this.#found.keys(), ...this.#files.paths()])]
       this.#share = Math.ceil(this.#round.length / PARTS)
@@ -232,7 +238,11 @@ export class Names {
   #answer(asker: Asker, question: Buffer, transport: Transport): Response {
     this.#queries += 1
     const known = asker.answers.find(question, transport, this.zone.revision)
-    if (known !== undefined) return known
+    if (known !== undefined && hasRecords(known)) return known
+    // Sequence prevented: an ADD hands over and returns; a container asks for its name before we have looked, and hears that nobody
+    // has it.
+    const isNews = this.takeHanded()
+    if (known !== undefined && !isNews) return known
     const verdict = verdictOn(question, transport, asker.attachments, this.zone)
     if (verdict.do === 'ignore') return undefined
     if (verdict.do === 'forward') return this.#forward(asker, question, verdict.asked, transport)

@@ -14,15 +14,7 @@ import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import { requiredPrevResult } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { Dns, Result } from '../../lib/cni/result.ts'
-import {
-  type Json,
-  jsonBoolean,
-  jsonNumber,
-  jsonObject,
-  jsonString,
-  memberOf,
-  withMember
-} from '../../lib/config/json.ts'
+import { type Json, jsonBoolean, jsonObject, jsonString, memberOf, withMember } from '../../lib/config/json.ts'
 import { callAbout, type DaemonCall } from '../../lib/daemon/client.ts'
 import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import {
@@ -33,13 +25,14 @@ import {
   recordFromJson,
   recordToJson
 } from '../../lib/names/record.ts'
-import { removeTranslation, translate, USUAL_PORTS } from '../../lib/names/translation.ts'
+import { findTaker } from '../../lib/names/resolver-sockets.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import type { Net } from '../../lib/net/net.ts'
 import { type AgentAddress, askAgent, callAgent, isAgentAway } from '../../lib/overlay/agent-call.ts'
+import { DEFAULT_STATE_DIR } from '../../lib/state/journal.ts'
 import type { Records } from '../../lib/state/records.ts'
 import { messageOf, SysError } from '../../lib/sys/errors.ts'
 import { type DnsConfig, namesOf, readConfig } from './config.ts'
+import { handOver, leadNowhere } from './hand-over.ts'
 
 /** The entry's member that tells where the agent was asked: DEL may have no configuration to go by. */
 const SOCKET = 'socket'
@@ -84,13 +77,30 @@ function records(request: Request, _plugin: string): Records {
 function add(session: Session): Result {
   const config = readConfig(session.request)
   const result = requiredPrevResult(session.request)
+  // Other hosts have to hear of a name before ADD returns.
+  const taker = config.isCluster ? undefined : findTaker(stateDirOf(session.request), session.request.network)
+  if (taker === undefined) return nameAndAnnounce(session, config, result)
+  try {
+    const record = nameContainer(session, config, result)
+    if (handOver(session, taker, record)) wake(config.agent)
+    else announce(session, reachAgent(config.agent))
+  } finally {
+    taker.close()
+  }
+  return { ...result, dns: resolverOf(config, result.dns) }
+}
+
+function stateDirOf(request: Request): string {
+  const stateDir = request.config.text('stateDir') ?? ''
+  return stateDir === '' ? DEFAULT_STATE_DIR : stateDir
+}
+
+function nameAndAnnounce(session: Session, config: DnsConfig, result: Result): Result {
   // It wakes while the rest is done.
   const agent = reachAgent(config.agent)
-  try {
-    return nameContainer(session, config, result, agent)
-  } finally {
-    if (agent !== undefined) agent.close()
-  }
+  nameContainer(session, config, result)
+  announce(session, agent)
+  return { ...result, dns: resolverOf(config, result.dns) }
 }
 
 /** @returns undefined, and says so, where there is none */
@@ -104,15 +114,32 @@ function reachAgent(address: AgentAddress): DaemonCall | undefined {
   }
 }
 
-function nameContainer(session: Session, config: DnsConfig, result: Result, agent: DaemonCall | undefined): Result {
+/**
+ * Has the agent take over what was handed to it, and does not wait for that: it looks before it says of any name that nobody has
+ * it, and every second.
+ */
+function wake(address: AgentAddress): void {
+  try {
+    const call = callAgent(address)
+    try {
+      call.send(jsonObject([['do', jsonString('names-handed')]]))
+    } finally {
+      call.close()
+    }
+  } catch (error) {
+    if (!(error instanceof Error) || !isAgentAway(error)) throw error
+    sayAway(error)
+  }
+}
+
+function nameContainer(session: Session, config: DnsConfig, result: Result): NameRecord {
   const { request } = session
   const { names, refused } = namesOf(request, config.aliases)
   for (const one of refused) say(`leave out ${JSON.stringify(one)}: it is no host name`)
   const record = recordOf(session, config, names, result)
   setLoopbackUp(session)
   session.record(withMember(recordToJson(record), SOCKET, jsonString(config.agent.socket)))
-  if (agent !== undefined) announce(session, config, record, agent)
-  return { ...result, dns: resolverOf(config, result.dns) }
+  return record
 }
 
 /** What a runtime writes into the container's resolv.conf. */
@@ -128,12 +155,18 @@ function resolverOf(config: DnsConfig, before: Dns): Dns {
 function recordOf(session: Session, config: DnsConfig, names: readonly string[], result: Result): NameRecord {
   const { netns, ifName } = session.request
   const addresses: IpAddress[] = []
-  for (const ip of ipsOf(result, ifName)) addresses.push(ip.address.address)
+  const gateways: IpAddress[] = []
+  for (const ip of ipsOf(result, ifName)) {
+    addresses.push(ip.address.address)
+    // Who must not reach out is told of no way.
+    if (ip.gateway !== undefined && !config.isInternal) gateways.push(ip.gateway)
+  }
   return {
     netns,
     netnsId: session.container().id(),
     names,
     addresses,
+    gateways,
     links: config.links,
     domain: config.domain,
     upstreams: config.upstreams.length > 0 ? config.upstreams : formerResolvers(result),
@@ -161,63 +194,26 @@ function setLoopbackUp(session: Session): void {
 }
 
 /**
- * Tells the agent, and while it opens the container's resolver has port 53 lead there.
+ * Tells the agent, and waits until the container is answered.
  *
  * @throws {CniError} code 7 when another container of a cluster network has the name; 11 without the registry
  */
-function announce(session: Session, config: DnsConfig, record: NameRecord, agent: DaemonCall): void {
+function announce(session: Session, agent: DaemonCall | undefined): void {
+  if (agent === undefined) return
   const { request } = session
   try {
-    agent.send(arrivalOf(request, config.isCluster ? undefined : record))
-    const isLed = !config.isCluster && leadQuestions(session)
+    agent.send(callAbout(request, 'name-arrived', [['stateDir', jsonString(request.config.text('stateDir') ?? '')]]))
     agent.answer()
-    // The rules are the agent's matter then.
-    if (!isLed && !config.isCluster) askAgent(config.agent, arrivalOf(request, undefined))
   } catch (error) {
     if (!(error instanceof Error) || !isAgentAway(error)) throw error
     sayAway(error)
+  } finally {
+    agent.close()
   }
 }
 
 function sayAway(error: Error): void {
   say(`${error.message}; names are answered as soon as it runs`)
-}
-
-/** @param led of a container in which port 53 will lead to the usual port */
-function arrivalOf(request: Request, led: NameRecord | undefined): Json {
-  const members: (readonly [string, Json | undefined])[] = [
-    ['stateDir', jsonString(request.config.text('stateDir') ?? '')]
-  ]
-  if (led !== undefined) {
-    members.push(['port', jsonNumber(USUAL_PORTS.udp)])
-    members.push(['netns', jsonString(led.netns)])
-    members.push(['netnsId', jsonString(led.netnsId)])
-  }
-  return callAbout(request, 'name-arrived', members)
-}
-
-/** @returns false when the container has such rules for another of its networks, or its kernel has no nf_tables */
-function leadQuestions(session: Session): boolean {
-  const nft = session.nftOf(session.container())
-  try {
-    translate(nft, USUAL_PORTS, undefined)
-    session.undo.push('rules of the resolver', () => leadNowhere(session, session.container()))
-    return true
-  } catch (error) {
-    if (error instanceof SysError) return false
-    throw error
-  } finally {
-    nft.close()
-  }
-}
-
-function leadNowhere(session: Session, container: Net): void {
-  const nft = session.nftOf(container)
-  try {
-    removeTranslation(nft)
-  } finally {
-    nft.close()
-  }
 }
 
 function say(text: string): void {
