@@ -141,6 +141,8 @@ test('what is no question is not answered, so that two servers never talk; what 
   assert.is(codeOf(changed(5, 2)), '1')
   assert.is(codeOf(changed(12, 0xff)), '1')
   assert.is(codeOf(question('other', A)), 'forward')
+  // AXFR and IXFR (RFC 5936, RFC 1995): nobody copies a zone in the host's name.
+  for (const type of [252, 251]) assert.is(codeOf(question('other', type)), '5')
   assert.is(codeOf(question('secret', A)), 'forward')
   assert.is(codeOf(question('tasks.secret', A)), '3')
 })

@@ -104,6 +104,8 @@ function questionOf(bytes: Uint8Array, count: number): Asked | undefined {
 function answersTo(asked: Asked, asker: readonly Named[], zone: Zone): readonly Answer[] | number | 'forward' {
   const { name, question } = asked
   if (question.class !== undefined && question.class !== 'IN') return REFUSED
+  // Who may copy a zone is known by address: the host that it is asked from may, and no container by way of it.
+  if (question.type === 'AXFR' || question.type === 'IXFR') return REFUSED
   const reversed = reversedAddress(name)
   if (reversed !== undefined) {
     const found = zone.nameOf(reversed, asker)

@@ -12,7 +12,7 @@ import { translate, USUAL_PORTS } from '../../lib/names/translation.ts'
 import { LinuxKernel } from '../../lib/net/kernel-net.ts'
 import { until } from '../../lib/testing/lab-agent.ts'
 import { Namespace } from '../../lib/testing/namespace.ts'
-import { assert, suite } from '../../lib/testing/suite.ts'
+import { assert, rejectsLike, suite } from '../../lib/testing/suite.ts'
 import { AloneRegistry } from '../alone-registry.ts'
 import { Metrics } from '../metrics.ts'
 import { Names } from './names.ts'
@@ -127,6 +127,10 @@ test('both transports are answered at sockets that were handed over, and the nam
     lab.write('c2', two.path)
     assert.ok(lab.handOver('c2', two.path))
     assert.is(await dig(one, 'c2'), '10.4.0.2')
+    const attachment = { network: 'blue', containerId: 'c1', ifName: 'eth0' }
+    await lab.names.check(attachment)
+    one.run('nft', ['flush', 'ruleset'])
+    await rejectsLike(() => lab.names.check(attachment), { message: /port 53 of 127\.0\.0\.11 does not lead to the resolver/ })
     // Who has a resolver is not given another: it is asked for.
     assert.throws(() => lab.handOver('c2', two.path), /EADDRINUSE/)
   })

@@ -17,6 +17,7 @@ import {
   type FormerTable,
   formerTable,
   IPPROTO_UDP,
+  leadsTo,
   type Ports,
   removeTranslation,
   translate,
@@ -56,11 +57,13 @@ export class Listener {
   readonly #tcp: Server
   readonly #connections = new Set<TcpSocket>()
   readonly #respond: Respond
+  readonly #ports: Ports
   #isOpen = true
 
-  private constructor(udp: UdpSocket, tcp: Server, respond: Respond) {
+  private constructor({ udp, tcp }: Sockets, respond: Respond) {
     this.#udp = udp
     this.#tcp = tcp
+    this.#ports = portsOf({ udp, tcp })
     this.#respond = respond
     udp.on('message', (message, from) => {
       // What a raw socket sends may come from port 0. Nothing can be sent there, and who tries throws.
@@ -90,8 +93,8 @@ export class Listener {
   static open(place: ListenerPlace, respond: Respond, log: (message: string) => void): Listener {
     const { container, nft } = place
     try {
-      const { udp, tcp, isMoved } = bindTranslated(place)
-      const listener = new Listener(udp, tcp, respond)
+      const { isMoved, ...sockets } = bindTranslated(place)
+      const listener = new Listener(sockets, respond)
       // Whoever has asked before can wait for that, a container that is being started need not.
       if (isMoved) setImmediate(() => (listener.#isOpen ? forgetQuestions(nft) : undefined))
       return listener
@@ -100,8 +103,12 @@ export class Listener {
       if (errnoOf(error) === 'EADDRNOTAVAIL') throw error
       log(`${JSON.stringify(container.path())}: ${messageOf(error)}; its resolver has port ${DNS_PORT} itself`)
     }
-    const low = bindIn(container, { udp: DNS_PORT, tcp: DNS_PORT })
-    return new Listener(low.udp, low.tcp, respond)
+    return new Listener(bindIn(container, { udp: DNS_PORT, tcp: DNS_PORT }), respond)
+  }
+
+  /** Whether what the container asks at port 53 comes here: it may have flushed its rules. */
+  isReached(nft: Nft): boolean {
+    return this.#ports.udp === DNS_PORT || leadsTo(nft, this.#ports)
   }
 
   /** Closes it; what it put into the container's nf_tables goes too. */
@@ -171,7 +178,7 @@ function bindTranslated(place: ListenerPlace): Sockets & { readonly isMoved: boo
   const former = formerTable(nft)
   const sockets = bindIfFree(container, former?.ports ?? USUAL_PORTS) ?? bindIn(container, ANY)
   try {
-    const own = { udp: sockets.udp.address().port, tcp: portOf(sockets.tcp) }
+    const own = portsOf(sockets)
     translateAnew(nft, own, former)
     return { ...sockets, isMoved: former?.ports?.udp !== own.udp }
   } catch (error) {
@@ -217,9 +224,9 @@ function serveAt(sockets: SocketPair): Sockets {
   throw new SysError('listen', 'tcp', 'EADDRINUSE', '')
 }
 
-function portOf(server: Server): number {
-  const address = server.address()
-  return address !== null && typeof address === 'object' ? address.port : 0
+function portsOf({ udp, tcp }: Sockets): Ports {
+  const address = tcp.address()
+  return { udp: udp.address().port, tcp: address !== null && typeof address === 'object' ? address.port : 0 }
 }
 
 /**

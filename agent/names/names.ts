@@ -159,9 +159,10 @@ export class Names {
 
   /** @throws {CniError} code 100 when the container is not answered */
   async check(attachment: Attachment): Promise<void> {
+    this.takeHanded()
     const named = this.#required(attachment)
     try {
-      await this.#resolvers.whenOpen(named)
+      await this.#resolvers.check(named)
     } catch (error) {
       throw new CniError(NOT_ANSWERED, `check ${attachmentText(attachment)}: ${messageOf(error)}`)
     }

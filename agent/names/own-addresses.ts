@@ -4,7 +4,7 @@ import type { Kernel } from '../../lib/net/kernel.ts'
 
 /** A container may ask for the host as often as it likes; the kernel tells of all addresses at once, ms. */
 const KEPT_MS = 1000
-const MISSED_MS = 20
+const MISSED_MS = 250
 
 export class OwnAddresses {
   readonly #kernel: Kernel

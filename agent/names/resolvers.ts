@@ -94,6 +94,19 @@ export class Resolvers {
     throw listener ?? new CniError(NOT_AVAILABLE, `answer ${JSON.stringify(named.record.netns)}: it is gone`)
   }
 
+  /**
+   * Resolves when the container is answered at port 53.
+   *
+   * @throws {CniError} code 50 when it cannot be; {Error} when its own rules lead elsewhere
+   */
+  async check(named: Named): Promise<void> {
+    await this.whenOpen(named)
+    const container = this.#containers.get(named.record.netnsId)
+    const listener = await container?.listener
+    if (container === undefined || !(listener instanceof Listener) || listener.isReached(container.nft)) return
+    throw new Error(`port 53 of ${RESOLVER} does not lead to the resolver: its table ip patchbay-dns was changed`)
+  }
+
   /** What it put into containers stays for the next agent, so that nothing is refused meanwhile. */
   async stop(): Promise<void> {
     const containers = [...this.#containers.values()]

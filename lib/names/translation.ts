@@ -73,6 +73,17 @@ export function formerTable(nft: Nft): FormerTable | undefined {
   return { ports: udp === undefined || tcp === undefined ? undefined : { udp, tcp } }
 }
 
+/** Whether port 53 leads to these ports. */
+export function leadsTo(nft: Nft, ports: Ports): boolean {
+  try {
+    const found = formerTable(nft)?.ports
+    return found?.udp === ports.udp && found.tcp === ports.tcp
+  } catch {
+    // No nf_tables there.
+    return false
+  }
+}
+
 /** The container may have made a table of this name with a map of another kind, which is replaced. */
 function elementsOf(nft: Nft): readonly (NftElement | undefined)[] {
   try {

@@ -31,7 +31,7 @@ import { type AgentAddress, askAgent, callAgent, isAgentAway } from '../../lib/o
 import { DEFAULT_STATE_DIR } from '../../lib/state/journal.ts'
 import type { Records } from '../../lib/state/records.ts'
 import { messageOf, SysError } from '../../lib/sys/errors.ts'
-import { type DnsConfig, namesOf, readConfig } from './config.ts'
+import { type DnsConfig, isWord, namesOf, readConfig } from './config.ts'
 import { handOver, leadNowhere } from './hand-over.ts'
 
 /** The entry's member that tells where the agent was asked: DEL may have no configuration to go by. */
@@ -144,12 +144,28 @@ function nameContainer(session: Session, config: DnsConfig, result: Result): Nam
 
 /** What a runtime writes into the container's resolv.conf. */
 function resolverOf(config: DnsConfig, before: Dns): Dns {
-  const search = (config.searches.length > 0 ? config.searches : before.search).slice(0)
+  const search = (config.searches.length > 0 ? config.searches : wordsOf('search', before.search)).slice(0)
   if (config.domain !== '' && !search.includes(config.domain)) search.push(config.domain)
-  const options = (config.options.length > 0 ? config.options : before.options).slice(0)
+  const options = (config.options.length > 0 ? config.options : wordsOf('options', before.options)).slice(0)
   // Else a name of a container is looked for below each search domain first, and others are asked for it.
   if (!options.some(one => one.startsWith(NDOTS))) options.push(`${NDOTS}0`)
-  return { ...before, nameservers: [RESOLVER], search, options }
+  const [domain] = wordsOf('domain', before.domain === undefined || before.domain === '' ? [] : [before.domain])
+  return { domain, nameservers: [RESOLVER], search, options }
+}
+
+/**
+ * What an earlier plugin says, as far as it can stand in a file of lines and words.
+ *
+ * Sequence prevented: it has the domain from somebody on the network, a line `nameserver …` in it; the runtime writes it into the
+ * container's resolv.conf, and the container asks whom they like.
+ */
+function wordsOf(key: string, texts: readonly string[]): readonly string[] {
+  const words: string[] = []
+  for (const text of texts) {
+    if (isWord(text)) words.push(text)
+    else say(`leave out ${JSON.stringify(text)} of prevResult.dns.${key}: it is no word of resolv.conf`)
+  }
+  return words
 }
 
 function recordOf(session: Session, config: DnsConfig, names: readonly string[], result: Result): NameRecord {
