@@ -36,6 +36,7 @@ class Lab {
     metrics: new Metrics(),
     log: message => this.logged.push(message),
     isReady: () => this.isReady,
+    handoverMilliseconds: 600_000,
     resolvers: () => []
   })
   readonly #namespaces: Namespace[] = []
@@ -120,6 +121,9 @@ test('both transports are answered at sockets that were handed over, and the nam
   await withLab(async lab => {
     const [one, two] = [lab.container(), lab.container()]
     lab.write('c1', one.path)
+    // The file alone opens no resolver, whose ports the plugin is about to have.
+    await until('the name is known', () => lab.names.zone.size === 1)
+    assert.is(one.run('ss', ['-Hlun']).stdout, '')
     assert.ok(lab.handOver('c1', one.path))
     assert.equal([await dig(one, 'c1'), await dig(one, '+tcp', 'c1')], ['10.4.0.2', '10.4.0.2'])
     // Nobody is called so, which is remembered; it is asked again in the same turn in which the next one is handed over.
@@ -130,7 +134,9 @@ test('both transports are answered at sockets that were handed over, and the nam
     const attachment = { network: 'blue', containerId: 'c1', ifName: 'eth0' }
     await lab.names.check(attachment)
     one.run('nft', ['flush', 'ruleset'])
-    await rejectsLike(() => lab.names.check(attachment), { message: /port 53 of 127\.0\.0\.11 does not lead to the resolver/ })
+    await rejectsLike(() => lab.names.check(attachment), {
+      message: /port 53 of 127\.0\.0\.11 does not lead to the resolver/
+    })
     // Who has a resolver is not given another: it is asked for.
     assert.throws(() => lab.handOver('c2', two.path), /EADDRINUSE/)
   })

@@ -43,6 +43,10 @@ export class Handover {
     }
   }
 
+  get isOpen(): boolean {
+    return this.#queue !== undefined
+  }
+
   /** What has been handed over since, oldest first, for the caller to close. */
   take(): readonly HandedResolver[] {
     const all: HandedResolver[] = []

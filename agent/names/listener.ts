@@ -93,10 +93,11 @@ export class Listener {
   static open(place: ListenerPlace, respond: Respond, log: (message: string) => void): Listener {
     const { container, nft } = place
     try {
-      const { isMoved, ...sockets } = bindTranslated(place)
+      const { formerPort, ...sockets } = bindTranslated(place)
       const listener = new Listener(sockets, respond)
       // Whoever has asked before can wait for that, a container that is being started need not.
-      if (isMoved) setImmediate(() => (listener.#isOpen ? forgetQuestions(nft) : undefined))
+      if (formerPort !== undefined)
+        setImmediate(() => (listener.#isOpen ? forgetQuestions(nft, formerPort) : undefined))
       return listener
     } catch (error) {
       // Its lo is down: the address is not there, whatever the port.
@@ -169,10 +170,10 @@ interface Sockets {
   readonly tcp: Server
 }
 
-/** Sockets at high ports, to which port 53 leads; `isMoved` when questions have gone elsewhere until now. */
-function bindTranslated(place: ListenerPlace): Sockets & { readonly isMoved: boolean } {
+/** Sockets at high ports, to which port 53 leads; `formerPort` where questions have gone by UDP until now, if elsewhere. */
+function bindTranslated(place: ListenerPlace): Sockets & { readonly formerPort: number | undefined } {
   const { container, nft, handed } = place
-  if (handed !== undefined) return { ...serveAt(handed), isMoved: true }
+  if (handed !== undefined) return { ...serveAt(handed), formerPort: DNS_PORT }
   // Those of the agent before us, so that programs that ask from one socket for hours go on to be translated to where
   // somebody listens. The container may have taken them meanwhile.
   const former = formerTable(nft)
@@ -180,7 +181,8 @@ function bindTranslated(place: ListenerPlace): Sockets & { readonly isMoved: boo
   try {
     const own = portsOf(sockets)
     translateAnew(nft, own, former)
-    return { ...sockets, isMoved: former?.ports?.udp !== own.udp }
+    const formerPort = former?.ports?.udp ?? DNS_PORT
+    return { ...sockets, formerPort: formerPort === own.udp ? undefined : formerPort }
   } catch (error) {
     sockets.udp.close()
     sockets.tcp.close()
@@ -231,13 +233,14 @@ function portsOf({ udp, tcp }: Sockets): Ports {
 
 /**
  * A program that asked before the rules were there, and asks on from the same socket, would be sent where the kernel sent
- * its first question for as long as it asks.
+ * its first question for as long as it asks. What has gone to us already is left alone: its answer would come from a port that nobody
+ * has asked.
  */
-function forgetQuestions(nft: Nft): void {
+function forgetQuestions(nft: Nft, replyPort: number): void {
   const address = parseAddress(RESOLVER)
   const [lastPort, replySource] = [undefined, undefined]
   try {
-    nft.flushConntrack({ family: 4, protocol: IPPROTO_UDP, port: DNS_PORT, lastPort, address, replySource })
+    nft.flushConntrack({ family: 4, protocol: IPPROTO_UDP, port: DNS_PORT, lastPort, address, replySource, replyPort })
   } catch {
     // Other programs are answered all the same.
   }

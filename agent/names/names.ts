@@ -39,6 +39,11 @@ const PARTS = 20
 const AGAIN_MS = 10_000
 /** What the registry may take where nobody waits, ms. */
 const CLUSTER_MS = 9000
+/**
+ * A plugin hands the resolver's sockets over within this after it has written the names down, ms: until then their ports are not tried,
+ * of which it has one already. A plugin that has to ask instead does so.
+ */
+const HANDOVER_MS = 2000
 /** Of a container, whatever its networks name. */
 const MOST_UPSTREAMS = 8
 /** CHECK: the container is not answered as its names are written down. */
@@ -57,6 +62,8 @@ export interface NamesOptions {
   readonly isReady?: () => boolean
   /** What else must be there before a container is attached. */
   readonly arrived?: (named: Named, milliseconds: number) => Promise<void>
+  /** How long a plugin may take to hand over what it has written down; a test's may take longer. */
+  readonly handoverMilliseconds?: number
   /** The host's resolvers; a test's stand in their place. */
   readonly resolvers?: () => readonly Upstream[]
 }
@@ -126,7 +133,7 @@ export class Names {
    */
   async arrived(attachment: Attachment, milliseconds: number): Promise<void> {
     const deadline = Date.now() + milliseconds
-    this.#look(this.#files.pathOf(attachment))
+    this.#look(this.#files.pathOf(attachment), true)
     const named = this.#required(attachment)
     if (named.record.isCluster) await this.#publish(named, milliseconds)
     await this.#resolvers.whenOpen(named)
@@ -143,7 +150,7 @@ export class Names {
     for (const one of all) {
       const attachment = attachmentOf(one)
       if (!this.#resolvers.adopt(one, one.sockets)) closeAll(one.sockets)
-      this.#look(this.#files.pathOf(attachment))
+      this.#look(this.#files.pathOf(attachment), true)
       this.#resolvers.forgetUnless(one.netnsId)
       const named = this.zone.get(attachment)
       if (named !== undefined) this.#options.arrived?.(named, 0).catch(error => this.#options.log(messageOf(error)))
@@ -197,8 +204,12 @@ export class Names {
     for (const path of this.#round.splice(0, this.#share)) this.#look(path)
   }
 
-  /** Compares what is known with what is written down and still lives. */
-  #look(path: string): void {
+  /**
+   * Compares what is known with what is written down and still lives.
+   *
+   * @param isAsked the plugin waits for it, or has handed its sockets over
+   */
+  #look(path: string, isAsked = false): void {
     const file = this.#files.read(path)
     const known = this.#found.get(path)
     // A namespace that is gone has no name. The path alone says nothing: a process id that is used again leads to another
@@ -209,7 +220,9 @@ export class Names {
     const named: Named = known?.record === file.record ? known : { ...file, host: '' }
     this.#found.set(path, named)
     if (known !== named) this.zone.set(named)
-    this.#resolvers.set(named)
+    const patience = this.#options.handoverMilliseconds ?? HANDOVER_MS
+    const isAwaited = !isAsked && this.#handover.isOpen && performance.now() - file.seenAt < patience
+    this.#resolvers.set(named, !isAwaited)
     if (named.record.isCluster) this.#publishAgain(named)
   }
 

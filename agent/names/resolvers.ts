@@ -66,11 +66,15 @@ export class Resolvers {
     return this.#containers.size
   }
 
-  /** The container is answered, and as this attachment, too; what failed before is tried again. */
-  set(named: Named): void {
+  /**
+   * The container is answered, and as this attachment, too; what failed before is tried again.
+   *
+   * @param mayOpen false: only if it is answered already
+   */
+  set(named: Named, mayOpen: boolean): void {
     const container = this.#containers.get(named.record.netnsId)
     if (container === undefined) {
-      this.#open(named)
+      if (mayOpen) this.#open(named)
       return
     }
     attach(container, named)
