@@ -1,4 +1,4 @@
-// time-out: 360 s
+// time-out: 600 s
 // needs: ip bridge tc nft strace iptables ipset
 /** Every broken plugin of the mutation table is caught, and the plugin that works is not. */
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
