@@ -100,7 +100,7 @@ test('somebody who is not root gets the same verdicts, in a namespace of users',
   const own = ['--mount', '--propagation', 'private', 'sh', '-c', shown, root]
   const child = spawnSync('unshare', [...own, ...suiteCall], { encoding: 'utf8', cwd: '/' })
   assert.match(child.stdout, /all MUSTs that could be tried hold/)
-  assert.match(child.stdout, /cases: 1\d passed, 0 failed, 0 not testable here, 0 blocked/)
+  assert.match(child.stdout, /cases: \d\d passed, 0 failed, 0 not testable here, 0 blocked/)
   assert.is(child.status, 0)
 })
 
