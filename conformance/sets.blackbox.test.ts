@@ -1,4 +1,4 @@
-// time-out: 240 s
+// time-out: 600 s
 // needs: ip bridge tc nft jq setpriv
 /** Plugin sets of others: a plugin written in shell, one that never works, one that hangs in no case at all. */
 import { spawnSync } from 'node:child_process'
