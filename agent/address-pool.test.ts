@@ -31,6 +31,7 @@ class SharedPool {
       forget: keys => {
         for (const key of keys) this.#write(key, undefined)
       },
+      forgotten: async () => undefined,
       claim: async (key, owner) => {
         await new Promise(resolve => setImmediate(resolve))
         const other = this.keys.get(key)
@@ -108,6 +109,26 @@ test('an address that is asked for: had, refused with its holder, refused to an 
   assert.equal(await want('c1', '10.0.0.5'), ['10.0.0.5'])
   await rejectsLike(want('c2', '10.0.0.5'), { code: 101, message: /container "c1" on host "a" has it/ })
   await rejectsLike(want('c1', '10.0.0.6'), { code: 101, message: /holds "10\.0\.0\.5" already/ })
+})
+
+test('an address that somebody has given back a moment ago is had: what is known here may be old', async () => {
+  const shared = new SharedPool()
+  const [a, b] = [new AddressPool('p', shared.registry()), new AddressPool('p', shared.registry())]
+  const want = (pool: AddressPool, id: string) =>
+    pool.take([set('10.0.0.1', '10.0.0.9', '10.0.0.5')], owner(id, id), 1000)
+  await want(a, 'a')
+  shared.deliver()
+  a.release(['10.0.0.5'])
+  assert.is(b.ownerOf('10.0.0.5')?.host, 'a')
+  assert.equal(await want(b, 'b'), ['10.0.0.5'])
+})
+
+test('of two on one host that ask for one address at the same moment, one is told who has it', async () => {
+  const pool = new AddressPool('p', new SharedPool().registry())
+  const want = (id: string) => pool.take([set('10.0.0.1', '10.0.0.9', '10.0.0.5')], owner('a', id), 1000)
+  const first = want('c1')
+  await rejectsLike(want('c2'), { code: 101, message: /container "c1" on host "a" has it/ })
+  assert.equal(await first, ['10.0.0.5'])
 })
 
 test('a failure gives back what was taken before it; large IPv6 ranges are no trouble', async () => {

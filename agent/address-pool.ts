@@ -43,8 +43,8 @@ export class AddressPool {
   readonly #onOwner: (ip: string, owner: AddressOwner) => void
   /** Everything that is taken, by address. */
   readonly #owners = new Map<string, AddressOwner>()
-  /** Being taken at this moment by this agent. */
-  readonly #underway = new Set<string>()
+  /** Being taken at this moment by this agent, and for whom. */
+  readonly #underway = new Map<string, AddressOwner>()
 
   /** @param onOwner hears who has taken an address */
   constructor(name: string, registry: Registry, onOwner: (ip: string, owner: AddressOwner) => void = () => undefined) {
@@ -106,8 +106,10 @@ export class AddressPool {
   async #takeOf(set: AddressSet, owner: AddressOwner, deadline: number): Promise<string> {
     for (const ip of this.#candidates(set, owner)) {
       if (Date.now() > deadline) break
-      if (this.#underway.has(ip)) continue
-      this.#underway.add(ip)
+      const rival = this.#underway.get(ip)
+      if (rival !== undefined && set.wanted !== undefined) throw this.#takenBy(set, ip, rival)
+      if (rival !== undefined) continue
+      this.#underway.set(ip, owner)
       try {
         const other = await this.#registry.claim(addressKey(this.#name, ip), owner, deadline - Date.now())
         this.#owners.set(ip, other ?? owner)
@@ -129,10 +131,9 @@ export class AddressPool {
   /** The addresses to try, best first. */
   *#candidates(set: AddressSet, owner: AddressOwner): Generator<string> {
     const held = [...this.#owners].find(([ip, one]) => isSameAttachment(one, owner) && isIn(set, ip))?.[0]
+    // Somebody else may have had it a moment ago: the registry knows.
     if (set.wanted !== undefined) {
       const wanted = formatAddress(set.wanted)
-      const other = this.#owners.get(wanted)
-      if (other !== undefined && !isSameAttachment(other, owner)) throw this.#takenBy(set, wanted, other)
       if (held !== undefined && held !== wanted) throw holdsOther(owner, held, wanted)
       yield wanted
       return

@@ -97,6 +97,8 @@ export class AloneRegistry implements Registry {
     for (const key of keys) this.#write(key, undefined)
   }
 
+  async forgotten(): Promise<void> {}
+
   async value(key: string): Promise<string | undefined> {
     return this.#entries.get(key)?.value
   }

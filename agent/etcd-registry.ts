@@ -24,7 +24,6 @@ import {
   isFull,
   isPassing,
   NO_LEASE,
-  OPERATIONS_PER_TXN,
   portions,
   put,
   read,
@@ -33,6 +32,7 @@ import {
   type WatchReply,
   watchRequest
 } from './etcd/etcd.ts'
+import { Forgetting } from './forgetting.ts'
 import { type HostOptions, HostRecord, presenceKey } from './host-record.ts'
 import {
   type Follower,
@@ -61,6 +61,13 @@ interface Followed {
   synced: boolean
 }
 
+/** How a key is claimed. */
+interface Claim {
+  /** This host has given it back, and etcd may not have heard of it: what is there of this host is void. */
+  readonly isLeft: boolean
+  readonly milliseconds: number
+}
+
 const CALL_MS = 5000
 const LONGEST_PAUSE_MS = 1000
 /** A connection that was good for less was none: the next attempt waits longer. */
@@ -78,7 +85,7 @@ export class EtcdRegistry implements Registry {
   readonly #followed = new Set<Followed>()
   readonly #watches = new Map<number, Followed>()
   readonly #waiting = new Set<() => void>()
-  readonly #toForget = new Set<string>()
+  readonly #forgetting: Forgetting
   readonly #stop = new AbortController()
   #nextWatch = 1
   #trouble = 'not connected yet'
@@ -99,6 +106,14 @@ export class EtcdRegistry implements Registry {
     this.#options = options
     this.#etcd = new Etcd(options)
     this.#host = new HostRecord(this.#etcd, options)
+    this.#forgetting = new Forgetting({
+      etcd: this.#etcd,
+      lease: () => this.#host.records,
+      keyOf: key => this.#key(key),
+      whenRight: () => this.#whenRight,
+      changed: () => this.#tell(),
+      patience: CALL_MS
+    })
   }
 
   start(): void {
@@ -137,7 +152,7 @@ export class EtcdRegistry implements Registry {
   }
 
   async put(key: string, value: string, milliseconds: number): Promise<number> {
-    this.#toForget.delete(key)
+    this.#forgetting.keep(key)
     return this.#retried(milliseconds, async left => {
       const write = put(this.#key(key), value, this.#host.records)
       return (await this.#etcd.txn([], [write], [], left)).revision
@@ -145,13 +160,19 @@ export class EtcdRegistry implements Registry {
   }
 
   forget(keys: readonly string[]): void {
-    for (const key of keys) this.#toForget.add(key)
-    if (this.#stream !== undefined) this.#orBreak(this.#forgetNow())
+    this.#forgetting.add(keys)
+    if (this.#stream === undefined || this.#forgetting.isUnderWay(this.#stream)) return
+    this.#orBreak(this.#forgetting.run(this.#stream))
+  }
+
+  async forgotten(milliseconds: number): Promise<void> {
+    const isDone = this.#forgetting.whatIsToGo()
+    await this.#until(() => this.#stream === undefined || isDone(), milliseconds).catch(() => undefined)
   }
 
   async claim(key: string, owner: AddressOwner, milliseconds: number): Promise<AddressOwner | undefined> {
-    this.#toForget.delete(key)
-    return this.#retried(milliseconds, left => this.#claim(this.#key(key), owner, left))
+    const isLeft = this.#forgetting.keep(key)
+    return this.#retried(milliseconds, left => this.#claim(this.#key(key), owner, { isLeft, milliseconds: left }))
   }
 
   async value(key: string, milliseconds: number): Promise<string | undefined> {
@@ -197,18 +218,22 @@ export class EtcdRegistry implements Registry {
    * Takes the key when it is free, or this host's own; from another host, for the same attachment, only when no agent
    * is registered there: a container whose host has died takes its address along.
    */
-  async #claim(key: string, owner: AddressOwner, milliseconds: number): Promise<AddressOwner | undefined> {
+  async #claim(key: string, owner: AddressOwner, { isLeft, milliseconds }: Claim): Promise<AddressOwner | undefined> {
     const write = put(key, ownerValue(owner), this.#host.records)
-    const first = await this.#etcd.txn([{ key, absent: true }], [write], [read(key)], milliseconds)
-    const present = first.found[0]?.[0]
-    if (first.succeeded || present === undefined) return undefined
-    const other = ownerFromValue(present.value)
-    if (!isSameAttachment(other, owner)) return other
-    const unchanged = { key, since: present.modRevision }
-    const isOwn = present.lease === this.#host.records || other.host === owner.host
-    const hostIsGone = { key: presenceKey(this.#options.prefix, other.host), absent: true } as const
-    const second = await this.#etcd.txn(isOwn ? [unchanged] : [unchanged, hostIsGone], [write], [], milliseconds)
-    return second.succeeded ? undefined : other
+    for (;;) {
+      const first = await this.#etcd.txn([{ key, absent: true }], [write], [read(key)], milliseconds)
+      const present = first.found[0]?.[0]
+      if (first.succeeded || present === undefined) return undefined
+      const other = ownerFromValue(present.value)
+      const isOwn = present.lease === this.#host.records || other.host === owner.host
+      if (!isSameAttachment(other, owner) && !(isLeft && isOwn)) return other
+      const unchanged = { key, since: present.modRevision }
+      const hostIsGone = { key: presenceKey(this.#options.prefix, other.host), absent: true } as const
+      const second = await this.#etcd.txn(isOwn ? [unchanged] : [unchanged, hostIsGone], [write], [], milliseconds)
+      if (second.succeeded) return undefined
+      // This host's own went in between, because it was to be forgotten: the next turn finds the key free.
+      if (!isOwn) return other
+    }
   }
 
   async #run(): Promise<void> {
@@ -237,6 +262,7 @@ export class EtcdRegistry implements Registry {
       this.#stream?.close()
       this.#stream = undefined
       this.#break = () => undefined
+      this.#tell()
       this.#etcd.moveOn()
       // Many hosts lose one endpoint at the same moment: they shall not all come back at the same moment.
       if (!signal.aborted) await pause(Math.random() * Math.min(LONGEST_PAUSE_MS, 50 * 2 ** failures))
@@ -286,7 +312,7 @@ export class EtcdRegistry implements Registry {
       const putting = this.#putRight()
       this.#whenRight = Promise.allSettled([putting])
       await putting
-      await this.#forgetNow()
+      await this.#forgetting.run(this.#stream)
       this.#options.log(`registry: connected to ${this.#etcd.endpoint()}`)
       this.#trouble = ''
       this.#tell()
@@ -316,7 +342,7 @@ export class EtcdRegistry implements Registry {
     for (const some of portions(operations)) await this.#etcd.txn([], some, [], CALL_MS)
     for (const [key, owner] of claims) {
       if (present.has(this.#key(key))) continue
-      const other = await this.#claim(this.#key(key), owner, CALL_MS)
+      const other = await this.#claim(this.#key(key), owner, { isLeft: false, milliseconds: CALL_MS })
       if (other !== undefined) this.#options.own.onConflict(key, other)
     }
   }
@@ -414,31 +440,6 @@ export class EtcdRegistry implements Registry {
       followed.follower.change(entry.key.slice(cut), isDelete ? undefined : entry.value, entry.modRevision)
     }
     if (reply.events.length > 0) followed.follower.settled()
-  }
-
-  async #forgetNow(): Promise<void> {
-    while (this.#toForget.size > 0) {
-      // A container goes while its records are being put right: not in etcd yet, they would count as gone, and be written
-      // a moment later.
-      await this.#whenRight
-      const keys = [...this.#toForget].slice(0, OPERATIONS_PER_TXN)
-      const { found } = await this.#etcd.txn(
-        [],
-        keys.map(key => read(this.#key(key))),
-        [],
-        CALL_MS
-      )
-      // Those that still are this host's: an address may have gone on to another one.
-      const own = found.flat().filter(entry => entry.lease === this.#host.records)
-      const conditions = own.map(entry => ({ key: entry.key, since: entry.modRevision }))
-      const done = await this.#etcd.txn(
-        conditions,
-        own.map(entry => remove(entry.key)),
-        [],
-        CALL_MS
-      )
-      if (done.succeeded) for (const key of keys) this.#toForget.delete(key)
-    }
   }
 
   #key(key: string): string {

@@ -66,6 +66,8 @@ export class FileRegistry implements Registry {
 
   forget(): void {}
 
+  async forgotten(): Promise<void> {}
+
   /** It knows hosts only. */
   async value(): Promise<string | undefined> {
     return undefined

@@ -91,6 +91,11 @@ export class HostAddresses {
     for (const held of this.#options.store.addressesOf(attachment)) this.#release(held)
   }
 
+  /** Resolves when the other hosts can have what was released, or after so long. */
+  released(milliseconds: number): Promise<void> {
+    return this.#options.registry.forgotten(milliseconds)
+  }
+
   collect(isStray: (one: Attachment) => boolean): void {
     for (const held of [...this.#options.store.addresses.values()]) if (isStray(held)) this.#release(held)
   }

@@ -20,6 +20,7 @@ import { parseTrust, TRUST_USAGE, type TrustCall, trustHosts } from './encryptio
 import type { AddressOwner } from './endpoint.ts'
 import { EtcdRegistry } from './etcd-registry.ts'
 import { FileRegistry } from './file-registry.ts'
+import { FlushedRules } from './flushed-rules.ts'
 import { serveHttp } from './http.ts'
 import { LocalStore } from './local-store.ts'
 import { Metrics } from './metrics.ts'
@@ -150,14 +151,13 @@ async function serve(config: AgentConfig): Promise<void> {
   const services = servicesOf(config, { ...basis, agent, encryption, names, networks })
   parts.services = services.services
   parts.conflicts = services.conflicts
+  const flushed = new FlushedRules({ kernel, stateDir: pluginStateDir, compareSeconds, log })
   metrics.gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
   // Names first: what they want the registry to have must be known when that compares.
   names.start()
   agent.start()
-  networks.start()
-  services.conflicts.start()
-  services.publisher.start()
-  services.services.start()
+  const others = [networks, services.conflicts, services.publisher, services.services, flushed]
+  for (const one of others) one.start()
   const server = await serveRequestsOf({ agent, names, networks, services, encryption }, metrics, socket)
   let pages: Server | undefined
   const trouble = (): string => (isAlone ? '' : agent.trouble())
@@ -170,10 +170,7 @@ async function serve(config: AgentConfig): Promise<void> {
   await untilStopped()
   pages?.close()
   await drain(server)
-  networks.stop()
-  services.services.stop()
-  services.publisher.stop()
-  services.conflicts.stop()
+  for (const one of others.toReversed()) one.stop()
   await names.stop()
   await agent.stop()
   unlock()

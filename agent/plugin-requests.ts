@@ -9,7 +9,7 @@ import type { Tunnel } from '../lib/overlay/tunnel.ts'
 import { tunnelFromJson } from '../lib/overlay/tunnel-json.ts'
 import type { AddressSet, Span } from './address-pool.ts'
 import type { Agent } from './agent.ts'
-import { type Carry, nothing } from './requests.ts'
+import { type Carry, nothing, patience } from './requests.ts'
 
 export const PLUGIN_REQUESTS: ReadonlyMap<string, Carry<Agent>> = new Map<string, Carry<Agent>>([
   ['join', join],
@@ -19,7 +19,7 @@ export const PLUGIN_REQUESTS: ReadonlyMap<string, Carry<Agent>> = new Map<string
   ['collect', (agent, request) => nothing(() => agent.collectEndpoints(request.stray()))],
   ['status', agent => nothing(() => agent.refuseWhenInTrouble())],
   ['take-addresses', takeAddresses],
-  ['release-addresses', (agent, request) => nothing(() => agent.addresses.release(request.attachment()))],
+  ['release-addresses', (agent, request) => nothing(() => release(agent, request))],
   ['collect-addresses', (agent, request) => nothing(() => agent.addresses.collect(request.stray()))],
   ['addresses', heldAddresses],
   ['usage', usage]
@@ -51,6 +51,12 @@ async function publish(agent: Agent, request: DaemonRequest): Promise<undefined>
 async function check(agent: Agent, request: DaemonRequest): Promise<undefined> {
   await agent.check(request.attachment(), request.milliseconds)
   return undefined
+}
+
+/** With DEL's end the address is free for a container on any host, as far as the registry can be reached. */
+async function release(agent: Agent, request: DaemonRequest): Promise<void> {
+  agent.addresses.release(request.attachment())
+  await agent.addresses.released(patience(request))
 }
 
 async function heldAddresses(agent: Agent, request: DaemonRequest): Promise<Json> {

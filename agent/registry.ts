@@ -103,6 +103,8 @@ export interface Registry {
   readonly put: (key: string, value: string, milliseconds: number) => Promise<number>
   /** Removes keys as soon as the registry can be reached. */
   readonly forget: (keys: readonly string[]) => void
+  /** Resolves when it has removed what it was to forget by now, and at the latest then; at once while it cannot be reached. */
+  readonly forgotten: (milliseconds: number) => Promise<void>
   /** The value as of now. @throws CniError code 11 */
   readonly value: (key: string, milliseconds: number) => Promise<string | undefined>
   /** Everything whose key begins so, as of now; the names are what follows. @throws CniError code 11 */

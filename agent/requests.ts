@@ -20,6 +20,14 @@ export async function nothing(work: () => Promise<void> | void): Promise<undefin
   return undefined
 }
 
+/** The longest that DEL waits for the registry: one that answers slower is as good as away. */
+const PATIENCE_MS = 2000
+
+/** How long a request that must not fail may wait for the registry: whoever asked is still there to be answered. In milliseconds. */
+export function patience(request: DaemonRequest): number {
+  return Math.min(PATIENCE_MS, request.milliseconds / 2)
+}
+
 export function answersOf<Part>(part: Part, requests: ReadonlyMap<string, Carry<Part>>): Answers {
   return new Map([...requests].map(([what, answer]) => [what, request => answer(part, request)]))
 }

@@ -27,6 +27,7 @@ const NATIVE_INPUTS: readonly string[] = [
   'build/native-order.txt',
   'build/native-runtime.ts',
   'build/native-toolchain.ts',
+  'build/scriptc-lists.ts',
   ...sourceFiles('.c', ['lib/sys/native']),
   ...sourceFiles('.h', ['lib/sys/native'])
 ]

@@ -90,6 +90,7 @@ const LAYERS: readonly Layer[] = [
     mayImport: ['plugins/registry.ts', 'plugins/started-as.ts', 'lib/cni/', 'lib/net/'],
     packages: false
   },
+  { of: 'plugins/restore.', mayImport: ['plugins/', 'lib/attach/', 'lib/net/'], packages: false },
   { of: 'plugins/removal.', mayImport: ['plugins/', 'lib/'], packages: false },
   { of: 'plugins/gateway.', mayImport: ['plugins/', 'lib/'], packages: false },
   {
@@ -102,7 +103,7 @@ const LAYERS: readonly Layer[] = [
     mayImport: ['lib/daemon/', 'lib/overlay/', 'lib/ranges/', 'lib/cni/', ...KERNEL, ...VALUES],
     packages: false
   },
-  { of: 'agent/', mayImport: ['lib/'], packages: true },
+  { of: 'agent/', mayImport: ['lib/', 'plugins/restore.ts'], packages: true },
   { of: 'dhcp/', mayImport: ['lib/'], packages: true },
   {
     of: 'cli/',

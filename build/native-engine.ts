@@ -45,13 +45,14 @@ const PROGRAM_SWITCHES: readonly string[] = [
 /** Where optimization ends with the compiler: what the linker does otherwise. */
 const ALONE: readonly string[] = ['-mllvm', '-inline-threshold=-50', '-mllvm', '-enable-machine-outliner=always']
 
-/** Runs scriptc in the repository's root. @returns its exit status and both outputs */
+/** Runs scriptc, as scriptc-lists.ts changes it, in the repository's root. @returns its exit status and both outputs */
 export function scriptc(
   args: readonly string[],
   env: NodeJS.ProcessEnv
 ): { readonly status: number; readonly output: string } {
   const program = join(ROOT, 'node_modules', 'scriptc', 'dist', 'bootstrap.js')
-  const child = spawnSync(process.execPath, [program, ...args], {
+  const lists = join(import.meta.dirname, 'scriptc-lists.ts')
+  const child = spawnSync(process.execPath, ['--no-warnings', '--import', lists, program, ...args], {
     cwd: ROOT,
     env,
     encoding: 'utf8',

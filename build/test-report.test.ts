@@ -47,7 +47,30 @@ test('each line says how many of all are done, and what', () => {
     /^FAIL \[ 3\/12\] b\.test\.ts \[native\] +2 passed, 1 failed +1\.3 s\n {5}\| 1 of 3 tests failed\n/
   )
   assert.is(report.close(), 1)
-  assert.is(told(), '4 passed, 1 failed\n')
+  assert.is(told(), 'failed: b.test.ts [native]\n     | 1 of 3 tests failed\n     | why\n' + '4 passed, 1 failed\n')
+})
+
+test('why a file failed is told once more at the end, without what else it said', () => {
+  const { report, told } = stage()
+  const failure = '   FAIL  suite  "it holds"\n    Expected values to be deeply equal:\n\n      ++1\n\n'
+  const output = `much\n${failure}\n\n  Total:     3\n  Passed:    2\n`
+  report.file(result('b.test.ts', { failed: 1, problems: ['1 of 3 tests failed'], output }))
+  report.file(result('c.test.ts'))
+  report.step('build', 'it does not compile')
+  told()
+  report.close()
+  const lines = [
+    'failed: b.test.ts [native]',
+    '     | 1 of 3 tests failed',
+    '     | FAIL  suite  "it holds"',
+    '     |     Expected values to be deeply equal:',
+    '     |       ++1',
+    'failed: build',
+    '     | it does not compile',
+    '4 passed, 2 failed',
+    ''
+  ]
+  assert.is(told(), lines.join('\n'))
 })
 
 test('no ten seconds pass in silence: what runs is named, with the time since it began', () => {

@@ -3,6 +3,8 @@ import type { TestResult, TestRun } from './test-kinds.ts'
 
 /** After so long without a line, one says what is being waited for. */
 const SILENCE_MS = 9_000
+/** Of a failure, at the end. */
+const MOST_LINES = 40
 
 /** How a test file is named in the output: with its engine where it is run on one. */
 export function nameOf({ path, engine }: TestRun): string {
@@ -30,6 +32,8 @@ export class Report {
   #passed = 0
   #failed = 0
   #skipped = 0
+  /** What failed, and why, for the end: between the lines of hundreds of files it is hard to find. */
+  readonly #failures: string[] = []
 
   constructor(strict: boolean, output: Output = STANDARD) {
     this.#strict = strict
@@ -51,7 +55,9 @@ export class Report {
   step(what: string, problem: string): void {
     if (problem !== '') this.#failed += 1
     this.#line(problem === '', what, '', this.#end(what))
-    if (problem !== '') this.#print(indent(problem))
+    if (problem === '') return
+    this.#print(indent(problem))
+    this.#failures.push(`${what}\n${indent(shortened(problem))}`)
   }
 
   file(result: TestResult): void {
@@ -67,8 +73,10 @@ export class Report {
     const what = nameOf(run)
     this.#end(what)
     this.#line(problems.length === 0, what, counts.join(', '), result.seconds)
-    if (problems.length > 0) this.#print(indent(`${problems.join('\n')}\n\n${output}`))
-    else for (const line of output.match(/^skipped: .*$/gm) ?? []) this.#print(indent(line))
+    if (problems.length > 0) {
+      this.#print(indent(`${problems.join('\n')}\n\n${output}`))
+      this.#failures.push(`${what}\n${indent([...problems, shortened(whyOf(output))].join('\n'))}`)
+    } else for (const line of output.match(/^skipped: .*$/gm) ?? []) this.#print(indent(line))
   }
 
   notRun(what: string, why: string): void {
@@ -93,6 +101,7 @@ export class Report {
       this.#print('no test was run\n')
       this.#failed = 1
     }
+    for (const failure of this.#failures) this.#print(`failed: ${failure}`)
     this.#print(`${this.#passed} passed, ${this.#failed} failed\n`)
     return this.#failed === 0 ? 0 : 1
   }
@@ -123,6 +132,17 @@ export class Report {
 
 function seconds(milliseconds: number): string {
   return `${Math.round(milliseconds / 1000)} s`
+}
+
+/** What uvu says of failed tests; of a file that ended before it could, the last that it said. */
+function whyOf(output: string): string {
+  const said = /^ {3}FAIL {2}[\s\S]*?(?=^ {2}Total: )/m.exec(output)?.[0]
+  return (said ?? output.trimEnd().split('\n').slice(-MOST_LINES).join('\n')).replaceAll(/\n(?:\s*\n)+/g, '\n')
+}
+
+function shortened(text: string): string {
+  const lines = text.trim().split('\n')
+  return lines.length <= MOST_LINES ? text.trim() : [...lines.slice(0, MOST_LINES), '...'].join('\n')
 }
 
 function indent(text: string): string {

@@ -1,4 +1,4 @@
-// time-out: 240 s
+// time-out: 600 s
 // needs: ip bridge tc nft strace iptables
 /** The protocol part of the suite on the built plugins: a fast choice of them, one of each role. */
 import { existsSync } from 'node:fs'
@@ -23,6 +23,16 @@ test('no MUST of the protocol is broken', async () => {
   assert.equal(
     broken.map(({ result, finding }) => `${result.plugin} ${result.caseId}: ${finding.expected}; seen ${finding.seen}`),
     []
+  )
+})
+
+test('a program of the container answers in the place of the kernel: an overlay, too, hears the kernel alone', async () => {
+  const argv = ['--plugin-dir', bin, '--plugin', 'vxlan', '--only', 'fault-forged-netlink', '--quiet']
+  const report = await runSuite(readOptions(argv), argv)
+  const [set] = report.sets
+  assert.equal(
+    set?.results.map(one => [one.plugin, one.caseId, one.verdict]),
+    [['vxlan', 'fault-forged-netlink', 'passed']]
   )
 })
 

@@ -1,9 +1,9 @@
 /** Starting a plugin by the name the executable was started under. */
 import { processIo } from '../lib/cni/io.ts'
-import type { PluginMaker } from '../lib/cni/plugin.ts'
+import { type PluginMaker, pluginNamed } from '../lib/cni/plugin.ts'
 import { run } from '../lib/cni/run.ts'
 import { PATCHBAY_VERSION } from '../lib/cni/version.ts'
-import { pluginNamed, runByType } from '../lib/cni/wrapped.ts'
+import { runByType } from '../lib/cni/wrapped.ts'
 import { LinuxKernel } from '../lib/net/kernel-net.ts'
 import { allPlugins } from './registry.ts'
 import { baseName, isCall, isDaemonStart } from './started-as.ts'

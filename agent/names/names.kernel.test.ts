@@ -201,7 +201,7 @@ test('names of networks that a container is not on are not told; it hears of tho
     assert.equal(await short(a, 'two'), ['10.4.0.3'])
     assert.equal(await short(b, 'one'), ['10.5.0.9'])
     lab.remove('red', 'c1')
-    lab.names.left({ network: 'red', containerId: 'c1', ifName: 'eth0' })
+    await lab.names.left({ network: 'red', containerId: 'c1', ifName: 'eth0' }, 1000)
     assert.is(await outcome(a, 'two.red'), 'NXDOMAIN 0')
   })
 })

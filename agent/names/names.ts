@@ -148,9 +148,14 @@ export class Names {
     return true
   }
 
-  /** A plugin has removed what it had written down: without waiting for the file's event. */
-  left(attachment: Attachment): void {
+  /**
+   * A plugin has removed what it had written down: without waiting for the file's event. Resolves when the name is free for a
+   * container on any host, or after so long.
+   */
+  async left(attachment: Attachment, milliseconds: number): Promise<void> {
+    const isElsewhere = this.zone.get(attachment)?.record.isCluster === true
     this.#look(this.#files.pathOf(attachment))
+    if (isElsewhere) await this.#options.registry.forgotten(milliseconds)
   }
 
   /** @throws {CniError} code 100 when the container is not answered */

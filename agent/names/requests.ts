@@ -1,12 +1,12 @@
 /** What the plugin `dns` asks of the agent. */
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import type { DaemonRequest } from '../../lib/daemon/request.ts'
-import { type Carry, nothing } from '../requests.ts'
+import { type Carry, nothing, patience } from '../requests.ts'
 import type { Names } from './names.ts'
 
 export const NAME_REQUESTS: ReadonlyMap<string, Carry<Names>> = new Map<string, Carry<Names>>([
   ['name-arrived', (names, request) => nothing(() => arrived(names, request))],
-  ['name-left', (names, request) => nothing(() => names.left(request.attachment()))],
+  ['name-left', (names, request) => nothing(() => names.left(request.attachment(), patience(request)))],
   ['name-check', (names, request) => nothing(() => names.check(request.attachment()))],
   ['name-status', (names, request) => nothing(() => status(names, request))]
 ])

@@ -142,6 +142,7 @@ function scripted() {
     share: ([one]) => new Promise(answer => asked.push({ value: one?.value ?? '', answer })),
     put: unused,
     forget: unused,
+    forgotten: unused,
     value: unused,
     claim: unused
   }

@@ -21,7 +21,7 @@ import { LEASE_DIFFERS, notInSets } from '../../lib/ranges/refusals.ts'
 import { type ClusterConfig, readAgentOnly, readConfig } from './config.ts'
 
 export function cluster(): Plugin {
-  return { name: 'cluster', since: '0.1.0', add, del, check, gc, status }
+  return { name: 'cluster', since: '0.1.0', givesAddresses: true, add, del, check, gc, status }
 }
 
 function add(request: Request): Result {

@@ -32,7 +32,7 @@ const SHORT = 10_000
 type Members = readonly (readonly [string, Json | undefined])[]
 
 export function dhcp(): Plugin {
-  return { name: 'dhcp', since: '0.1.0', add, del, check, gc, status }
+  return { name: 'dhcp', since: '0.1.0', givesAddresses: true, add, del, check, gc, status }
 }
 
 function add(request: Request): Result {

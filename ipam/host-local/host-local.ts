@@ -18,7 +18,7 @@ import { allocate, isDead, takenOf } from './allocate.ts'
 import { readConfig, readDataDirOnly } from './config.ts'
 
 export function hostLocal(): Plugin {
-  return { name: 'host-local', since: '0.1.0', add, del, check, gc, status }
+  return { name: 'host-local', since: '0.1.0', givesAddresses: true, add, del, check, gc, status }
 }
 
 function add(request: Request): Result {

@@ -23,7 +23,7 @@ import { Reservations } from './reservations.ts'
 const ADDRESS_DIFFERS = 102
 
 export function staticAddresses(): Plugin {
-  return { name: 'static', since: '0.1.0', add, del, check, gc, status }
+  return { name: 'static', since: '0.1.0', givesAddresses: true, add, del, check, gc, status }
 }
 
 function add(request: Request): Result {

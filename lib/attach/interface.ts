@@ -134,13 +134,16 @@ export function expectedAttachment(request: Request, kind: string | undefined): 
     throw new CniError(INVALID_CONFIG, message, 'pass the result of this attachment to CHECK')
   }
   const ips = ipsOf(result, request.ifName)
+  const routes = routesOfInterface(result, ips)
   return {
     name: request.ifName,
     kind,
     mac: one.mac === undefined ? undefined : parseMac(one.mac),
     mtu: one.mtu,
     addresses: ips.map(ip => ip.address),
-    routes: kernelRoutes({ ...result, ips, routes: routesOfInterface(result, ips) })
+    routes: kernelRoutes({ ...result, ips, routes }),
+    // Our ADD has it lead over the address's gateway; a plugin behind us in the chain may have added one that is on the link.
+    mayBeOnLink: routes.map(route => route.gw === undefined)
   }
 }
 

@@ -24,6 +24,7 @@ import {
 } from '../nft/masquerade.ts'
 import { messageOf } from '../sys/errors.ts'
 import { everyEntry } from './every-entry.ts'
+import { type Flushed, flushedFor } from './flushed.ts'
 import type { Session } from './session.ts'
 import { hostEndName, mayHaveRules } from './veth.ts'
 
@@ -125,29 +126,28 @@ export function addMasquerade(session: Session, config: MasqueradeConfig, ips: r
   session.recordAlso(noted)
   session.undo.push('masquerade', () => removeNoted(session, session.journal.read(session.request)))
   const isFirst = ensureMasquerade(session.nft(), session.request, wanted)
-  if (isFirst) session.host.withLock(() => restoreOthers(session))
+  if (isFirst) session.host.withLock(() => restoreMasquerade(flushedFor(session)))
 }
 
 /**
- * After a flush of the ruleset, or of iptables' rules, the first ADD makes everybody's again, as the journal has them. Nobody is
- * masqueraded only when nobody needed it, or when somebody took the rules away.
+ * After a flush of the ruleset, or of iptables' rules, the first ADD or the agent makes everybody's again, as the journal has them.
+ * Nobody is masqueraded only when nobody needed it, or when somebody took the rules away. To be called under the lock of the
+ * host's namespace.
  */
-function restoreOthers(session: Session): void {
-  const { request, host } = session
-  const own = ownerText(request)
+export function restoreMasquerade({ host, nft, stateDir, except }: Flushed): void {
   const lost: LostMasquerade[] = []
   for (const plugin of MASQUERADING) {
-    for (const { attachment, entry } of everyEntry(request, plugin)) {
+    for (const { attachment, entry } of everyEntry(stateDir, plugin)) {
       const wanted = masqueradeIn(entry)
       // An address may be another container's by now.
       const isGone = host.links.find(hostEndName(attachment)) === undefined
-      if (isGone || ownerText(attachment) === own) continue
+      if (isGone || ownerText(attachment) === except) continue
       if (wanted.backend === 'iptables') {
         lost.push({ owner: attachment, wanted })
         continue
       }
       try {
-        ensureMasquerade(session.nft(), attachment, wanted)
+        ensureMasquerade(nft, attachment, wanted)
       } catch (error) {
         // What is not to be had for another one is no failure of this ADD.
         process.stderr.write(`masquerade ${ownerText(attachment)} again: ${messageOf(error)}\n`)
@@ -197,7 +197,7 @@ export function delMasquerade(session: Session, entry: Json | undefined): void {
 }
 
 /**
- * Rules and note go under one lock, for `restoreOthers` reads the note and makes the rules again. The rest of the entry stays
+ * Rules and note go under one lock, for `restoreMasquerade` reads the note and makes the rules again. The rest of the entry stays
  * until the links are gone, which would take too long for a lock.
  */
 function removeNoted(session: Session, entry: Json | undefined): void {

@@ -96,6 +96,31 @@ test('another file of that name is executed, though a plugin of that name is bui
   })
 })
 
+test('a plugin of this executable that gives no addresses is refused, whether this process has it or not', () => {
+  withBin(bin => {
+    for (const type of ['other', 'other.real']) symlinkSync('patchbay', join(bin, type))
+    const other: Plugin = { ...testPlugin('other'), givesAddresses: false }
+    for (const [type, builtins] of [
+      ['other', [outer(), other]],
+      ['other', [outer()]],
+      ['other.real', [outer(), other]]
+    ] as const) {
+      const call = (verb: string): MemoryAnswer =>
+        callInMemory(outer(), {
+          env: callEnv(verb, { CNI_PATH: bin }),
+          stdin: { ...CONFIG, ipam: { type } },
+          builtins,
+          executable: join(bin, 'patchbay')
+        })
+      for (const verb of ['ADD', 'CHECK', 'STATUS']) {
+        const { code, msg } = errorOf(call(verb))
+        assert.equal([code, msg], [7, `ipam.type must be a plugin that hands out addresses, got "${type}"`])
+      }
+      assert.is(call('DEL').status, 0)
+    }
+  })
+})
+
 test('the first directory that has the file wins; directories and empty parts are passed over', () => {
   withBin(bin => {
     const first = join(bin, 'first')

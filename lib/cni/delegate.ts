@@ -28,7 +28,7 @@ import {
   NOT_AVAILABLE
 } from './error.ts'
 import type { Invocation } from './invocation.ts'
-import { type Command, Ipam, makerNamed, type Plugin } from './plugin.ts'
+import { type Command, Ipam, type Plugin, type PluginMaker, pluginNamed } from './plugin.ts'
 import { EMPTY_RESULT, type Result } from './result.ts'
 import { asSeenIn, resultFromJson } from './result-json.ts'
 
@@ -107,11 +107,13 @@ class Delegate extends Ipam {
     if (type === '') return undefined
     if (this.#isOwn(type)) throw new ConfigError([notForAddresses(type)])
     const file = findPlugin(type, call.environment.path, this.#command)
-    const builtin = makerNamed(type, call.builtins)
-    if (builtin === undefined || !isSameFile(file, call.io.executable)) return execute(call, command, type, file)
+    if (!isSameFile(file, call.io.executable)) return execute(call, command, type, file)
+    // One of ours, whether this process has it or not.
+    const plugin = madeFrom(pluginNamed(type, call.builtins))
+    if (plugin?.givesAddresses !== true) return refuseType(type, command)
+    if (plugin.name !== type) return execute(call, command, type, file)
     const local = this.#dispatch
-    const { make } = builtin
-    const result = local(make(), { ...call, delegated: true }, command)
+    const result = local(plugin, { ...call, delegated: true }, command)
     return result === undefined ? undefined : asSeenIn(result, call.cniVersion)
   }
 }
@@ -142,6 +144,19 @@ function validAttachment(one: Attachment): Json {
 export function validAttachmentsKey(config: Json): string {
   if (memberOf(config, 'cni.dev/valid-attachments') !== undefined) return 'cni.dev/valid-attachments'
   return memberOf(config, 'cni.dev/attachments') === undefined ? '' : 'cni.dev/attachments'
+}
+
+function madeFrom(maker: PluginMaker | undefined): Plugin | undefined {
+  if (maker === undefined) return undefined
+  const { make } = maker
+  return make()
+}
+
+/** On DEL there is nothing to give back: no ADD can have had an address. @throws {ConfigError} on every other verb */
+function refuseType(type: string, command: Command): undefined {
+  if (command !== 'DEL') throw new ConfigError([notForAddresses(type)])
+  process.stderr.write(`give no address back: ${notForAddresses(type)}\n`)
+  return undefined
 }
 
 function notForAddresses(type: string): string {

@@ -13,6 +13,8 @@ export interface Plugin {
   readonly name: string
   /** The oldest cniVersion it supports. */
   readonly since: string
+  /** Whether it can be an `ipam.type`; absent: no */
+  readonly givesAddresses?: boolean
   /** Creates the attachment; undoes itself when it fails. Returns the whole attachment, prevResult included. */
   readonly add: (request: Request) => Result
   /** Removes the attachment. What is already gone is no error; `netns` may be '' or vanished. */
@@ -35,6 +37,11 @@ export interface PluginMaker {
 export function makerNamed(name: string, makers: readonly PluginMaker[]): PluginMaker | undefined {
   for (const one of makers) if (one.name === name) return one
   return undefined
+}
+
+/** The plugin that a file name names: as a whole, or by what stands before its first dot. */
+export function pluginNamed(fileName: string, plugins: readonly PluginMaker[]): PluginMaker | undefined {
+  return makerNamed(fileName, plugins) ?? makerNamed(fileName.split('.')[0] ?? '', plugins)
 }
 
 export type Command = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION'

@@ -8,11 +8,6 @@ import type { Io } from './io.ts'
 import { makerNamed, type PluginMaker } from './plugin.ts'
 import { answerError, readConfig, readInput, run } from './run.ts'
 
-/** The plugin that a file name names: as a whole, or by what stands before its first dot. */
-export function pluginNamed(fileName: string, plugins: readonly PluginMaker[]): PluginMaker | undefined {
-  return makerNamed(fileName, plugins) ?? makerNamed(fileName.split('.')[0] ?? '', plugins)
-}
-
 /**
  * Serves a call that came under a name that no plugin has: the configuration's `type` tells which one is meant.
  *

@@ -20,6 +20,8 @@ export interface ExpectedInterface {
   readonly addresses: readonly IpPrefix[]
   /** Without `index`. Looked for in every table when `table` is absent: source-based routing moves routes. */
   readonly routes: readonly Route[]
+  /** Whether these routes may as well be without their gateway, on the link; in the places of `routes`. */
+  readonly mayBeOnLink?: readonly boolean[] | undefined
 }
 
 /**
@@ -45,7 +47,7 @@ export function checkInterface(net: Net, expected: ExpectedInterface): readonly 
   if (expected.mac !== undefined && macText(link.mac) !== macText(expected.mac)) {
     problems.push(`link ${name} has MAC ${macText(link.mac)}, not ${macText(expected.mac)}`)
   }
-  return problems.concat(missingAddresses(net, link, expected.addresses), missingRoutes(net, link, expected.routes))
+  return problems.concat(missingAddresses(net, link, expected.addresses), missingRoutes(net, link, expected))
 }
 
 function macText(mac: Uint8Array | undefined): string {
@@ -60,16 +62,18 @@ function missingAddresses(net: Net, link: Link, expected: readonly IpPrefix[]): 
     .map(prefix => `address ${formatPrefix(prefix)} is missing from ${JSON.stringify(link.name)}`)
 }
 
-function missingRoutes(net: Net, link: Link, expected: readonly Route[]): readonly string[] {
-  if (expected.length === 0) return []
+function missingRoutes(net: Net, link: Link, { routes, mayBeOnLink }: ExpectedInterface): readonly string[] {
+  if (routes.length === 0) return []
   const present = new Map<string, Route[]>()
   for (const route of net.routes.list({ table: 0 })) {
     const known = present.get(destinationOf(route))
     if (known === undefined) present.set(destinationOf(route), [route])
     else known.push(route)
   }
-  return expected
-    .filter(route => !(present.get(destinationOf(route)) ?? []).some(one => isThisRoute(one, route, link.index)))
+  const isThere = (route: Route): boolean =>
+    (present.get(destinationOf(route)) ?? []).some(one => isThisRoute(one, route, link.index))
+  return routes
+    .filter((route, i) => !isThere(route) && !(mayBeOnLink?.[i] === true && isThere({ ...route, gateway: undefined })))
     .map(route => `route ${routeText(route)} is missing from ${JSON.stringify(link.name)}`)
 }
 

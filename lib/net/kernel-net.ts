@@ -125,9 +125,9 @@ class KernelNet extends Net {
     if (this.#fd >= 0) closeDescriptor(this.#fd)
   }
 
-  override withLock(work: () => void): void {
+  override withLock(work: () => void, patience?: number): void {
     const lock = netnsNumber(this.namespaceFd()) % NAMESPACE_LOCKS
-    withFileLock(`${LOCK_DIRECTORY}/netns-${String(lock)}`, 0o600, work)
+    withFileLock(`${LOCK_DIRECTORY}/netns-${String(lock)}`, 0o600, work, patience)
   }
 }
 

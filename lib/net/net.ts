@@ -81,7 +81,8 @@ export abstract class Net extends Namespace {
    * what has to be looked up and taken in one go, such as a free routing table. Others may be made to wait for no reason;
    * asking for a second namespace meanwhile may wait for oneself.
    *
+   * @param patience milliseconds; as long as a holder may need, where it is left out
    * @throws {SysError} EAGAIN when it takes too long
    */
-  abstract withLock(work: () => void): void
+  abstract withLock(work: () => void, patience?: number): void
 }

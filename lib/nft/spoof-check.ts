@@ -47,6 +47,11 @@ export function ensureSpoofCheck(nft: Nft, owner: Attachment, port: CheckedPort)
   addMembers(nft, [memberOf(port, comment)])
 }
 
+/** Whether no port is checked: nobody has needed it, or somebody has taken the rules away. */
+export function isSpoofCheckMissing(nft: Nft): boolean {
+  return nft.findTable(FAMILY, NAME) === undefined
+}
+
 /**
  * Lifts it.
  *

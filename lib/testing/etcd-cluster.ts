@@ -25,6 +25,20 @@ const ask = () => {
 ask()
 `
 
+/** A program beside a member, a second way to it: whatever is said there arrives so many milliseconds later. */
+const LONG_WAY = `
+const net = require('node:net')
+const [address, milliseconds] = process.argv.slice(1)
+net.createServer(from => {
+  const to = net.connect(2379, address)
+  for (const [a, b] of [[from, to], [to, from]]) {
+    a.on('data', data => setTimeout(() => b.write(data), Number(milliseconds)))
+    a.on('close', () => setTimeout(() => b.destroy(), Number(milliseconds)))
+    a.on('error', () => undefined)
+  }
+}).listen(2378, address, () => console.log('listening'))
+`
+
 interface Member {
   readonly number: number
   readonly name: string
@@ -72,6 +86,16 @@ export class EtcdCluster {
 
   endpoints(): readonly string[] {
     return this.members.map(member => `${this.#scheme}://${member.address}:2379`)
+  }
+
+  /** Endpoints that answer as those of a loaded cluster on slow disks do. @param milliseconds each way */
+  async farEndpoints(milliseconds: number): Promise<readonly string[]> {
+    for (const { namespace, address } of this.members) {
+      const args = ['-e', LONG_WAY, address, String(milliseconds)]
+      const { stdout } = this.#lab.run(namespace, process.execPath, args)
+      if (stdout !== null) await once(stdout, 'data')
+    }
+    return this.members.map(({ address }) => `http://${address}:2378`)
   }
 
   /** As a crash does. Resolves when it is gone, and its ports with it. */

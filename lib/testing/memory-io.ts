@@ -106,5 +106,5 @@ export function testPlugin(
     any(request)
     return EMPTY_RESULT
   }
-  return { name, since: does.since ?? '0.1.0', add, del: any, check: any, gc: any, status: any }
+  return { name, givesAddresses: true, since: does.since ?? '0.1.0', add, del: any, check: any, gc: any, status: any }
 }

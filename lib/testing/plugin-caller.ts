@@ -157,6 +157,7 @@ export class PluginCaller {
     return {
       name,
       since: '0.1.0',
+      givesAddresses: true,
       add: request => this.#lease(request),
       del: request => {
         note(request)

@@ -18,17 +18,17 @@ import { configureAttachment, interfaceOf } from '../../lib/attach/interface.ts'
 import { effectiveDns, leasesOverInterface } from '../../lib/attach/ipam.ts'
 import { addMasquerade, collectStrayMasquerade, delMasquerade, knownOwners } from '../../lib/attach/masquerade.ts'
 import type { Session } from '../../lib/attach/session.ts'
-import { addVeth, hostEndName, mayHaveRules, removeHostEnds, removeHostEndsTogether } from '../../lib/attach/veth.ts'
+import { addVeth, hostEndName, removeHostEnds, removeHostEndsTogether } from '../../lib/attach/veth.ts'
 import { requestedMac } from '../../lib/cni/inputs.ts'
 import type { Plugin } from '../../lib/cni/plugin.ts'
 import { EMPTY_RESULT, type Result } from '../../lib/cni/result.ts'
-import { type Json, jsonBoolean, jsonNumber, jsonObject, jsonString, memberOf } from '../../lib/config/json.ts'
+import { type Json, jsonBoolean, jsonNumber, jsonObject, jsonString } from '../../lib/config/json.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import type { Link } from '../../lib/net/links.ts'
-import { collectSpoofChecks, ensureSpoofCheck, removeSpoofCheck } from '../../lib/nft/spoof-check.ts'
+import { collectSpoofChecks } from '../../lib/nft/spoof-check.ts'
 import { check, refuseUnusable } from './check.ts'
 import { type BridgeConfig, gatewayName, readConfig } from './config.ts'
 import { configurePort, ensureBridge, ensureGateway } from './devices.ts'
+import { addSpoofCheck, delSpoofCheck } from './spoof.ts'
 import { removeEntry, whileBridgeStays } from './unused.ts'
 
 const NAME = 'bridge'
@@ -101,27 +101,9 @@ function entryOf(session: Session, config: BridgeConfig): Json {
   return withNetns(session, entry)
 }
 
-/** Drops what the port lets in with another MAC than the container's end has. */
-function addSpoofCheck(session: Session, port: Link, end: Link): void {
-  const { mac } = end
-  if (mac === undefined) return
-  session.undo.push('spoof check', () => removeSpoofCheck(session.nft(), session.request, port.name))
-  ensureSpoofCheck(session.nft(), session.request, { name: port.name, mac })
-}
-
 function removeRules(session: Session, entry: Json | undefined): void {
   session.attempt(() => delMasquerade(session, entry))
   session.attempt(() => delSpoofCheck(session, entry))
-}
-
-/** By the journal, or by the configuration where there is no entry: nothing is looked for without either. */
-function delSpoofCheck(session: Session, entry: Json | undefined): void {
-  const { request } = session
-  const isOn =
-    entry === undefined
-      ? request.config.boolean('macspoofchk', false) && mayHaveRules(session)
-      : memberOf(entry, 'macspoofchk')?.text === 'true'
-  if (isOn) removeSpoofCheck(session.nft(), request, hostEndName(request))
 }
 
 function removeLinks(session: Session, entry: Json | undefined): void {

@@ -132,10 +132,10 @@ test('bad input: the error names key and value, and nothing is made', async () =
   })
 })
 
-test('after a flush of the ruleset the next ADD of anybody masquerades all living containers', async () => {
+test('after a flush of the ruleset the next ADD of anybody masquerades and checks for spoofing all living containers', async () => {
   await inWorld(3, world => {
     const of = (i: number) => ({ containerId: `c${String(i)}`, container: world.container(i - 1) })
-    const config = network(world, {})
+    const config = network(world, { macspoofchk: true })
     const partly = network(world, { name: 'net2', ...PARTLY }, 20)
     const first = world.add('bridge', config, of(1))
     const second = world.add('bridge', partly, of(2))

@@ -43,7 +43,7 @@ function removeUnused(session: Session, name: string, vlan: string): void {
   // Ours has the address that it got from us at birth; one that was there before is its maker's.
   if (bridge === undefined || bridge.kind !== 'bridge' || !hasMac(bridge, bridgeMac(name))) return
   const all = host.links.list()
-  const others = everyEntry(request, 'bridge').filter(
+  const others = everyEntry(request.config.text('stateDir'), 'bridge').filter(
     one => !isSameAttachment(one.attachment, request) && textOf(one.entry, 'bridge') === name
   )
   const gateways = all.filter(link => isGatewayPort(link, bridge, all))

@@ -14,6 +14,7 @@
  */
 import { inJournal } from '../../lib/attach/attachment-plugin.ts'
 import { chainedPlugin, removeEarlier } from '../../lib/attach/chained-plugin.ts'
+import { flushedFor } from '../../lib/attach/flushed.ts'
 import { requireNftables } from '../../lib/attach/nftables.ts'
 import type { Session } from '../../lib/attach/session.ts'
 import { Steps } from '../../lib/attach/steps.ts'
@@ -73,7 +74,7 @@ function allow(session: Session, config: Config, result: Result): void {
     isFirst = isMissing(session.nft(), isolated) || isFirst
     isolate(session.nft(), isolated)
   }
-  if (isFirst) restoreOthers(session)
+  if (isFirst) restoreOthers(flushedFor(session))
 }
 
 function placeOf(host: Net, result: Result, config: Config, backend: Backend): Place {

@@ -164,8 +164,11 @@ test('what the kernel moves into no other namespace goes on as it was: up, with 
       ip(host, `addr add 2001:db8::${name === 'lo' ? '1' : '2'}/128 dev ${name} nodad`)
       const state = (): unknown => [ipLink(host, name).flags, ipAddresses(host, name)]
       const before = state()
-      const refusal = name === 'lo' ? /not on the host/ : /EINVAL/
-      assert.match(caller.fails('ADD', { config: { device: name } }).msg, refusal)
+      const refusal =
+        name === 'lo' ? /not on the host/ : /^device must name an .*, got "br7", which is of kind "bridge": .*EINVAL/
+      const { code, msg } = caller.fails('ADD', { config: { device: name } })
+      assert.match(msg, refusal)
+      assert.is(code, 7)
       assert.equal(state(), before)
       caller.ok('DEL', { config: { device: name } })
     }

@@ -117,7 +117,7 @@ function strayFor(session: Session, links: readonly Link[], name: DeviceName): L
  * and its name and alias may be the container's words.
  */
 function isRecorded(session: Session, device: Link): boolean {
-  return everyEntry(session.request, NAME).some(({ entry }) => {
+  return everyEntry(session.request.config.text('stateDir'), NAME).some(({ entry }) => {
     const origin = originFromJson(entry)
     return origin !== undefined && mayBe(device, origin)
   })
@@ -131,10 +131,22 @@ function move(session: Session, device: Link, origin: Origin): void {
   } catch (error) {
     const known = asError(error)
     if (errnoOf(known) === 'EEXIST') throw takenName(request)
+    // NETIF_F_NETNS_LOCAL, IFF_NETNS_IMMUTABLE: bridges, bonds of some kernels, batman-adv.
+    if (errnoOf(known) === 'EINVAL') throw unmovable(device, known)
     if (errnoOf(known) !== 'ENODEV') throw known
     const message = `move device ${JSON.stringify(device.name)}: it was taken by somebody else meanwhile`
     throw new CniError(INVALID_CONFIG, message, 'one device is for one container at a time')
   }
+}
+
+function unmovable({ name, kind }: Link, refused: Error): CniError {
+  const expected = 'must name an interface that can be moved into another namespace'
+  const got = `${JSON.stringify(name)}, which is of kind ${JSON.stringify(kind ?? 'device')}`
+  return new CniError(
+    INVALID_CONFIG,
+    `device ${expected}, got ${got}: ${refused.message}`,
+    'name a network card, or one of its functions; the kernel keeps such as bridges in the namespace that they were made in'
+  )
 }
 
 /** A device for DPDK and the like: there is nothing to move, but it may have addresses. */

@@ -13,6 +13,9 @@ import { type Mapping, parseProtocol, protocolName } from './mapping.ts'
 import type { Published } from './published.ts'
 import { type Gate, gateOf, type SourceTreatment } from './table.ts'
 
+/** The plugin's, behind which its entries are. */
+export const NAME = 'portmap'
+
 /** What is made for one attachment. */
 export interface Made {
   readonly backend: Backend

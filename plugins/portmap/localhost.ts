@@ -75,8 +75,8 @@ export function localhostMembers(published: Published, chain: string): readonly 
 }
 
 /** Whether the guard is missing, whatever became of it. */
-export function isUnguarded(session: Session): boolean {
-  return session.nft().findTable('ip', TABLE) === undefined
+export function isUnguarded(nft: Nft): boolean {
+  return nft.findTable('ip', TABLE) === undefined
 }
 
 export function openLocalhost(session: Session, chain: string): void {

@@ -30,7 +30,7 @@ import type { Net } from '../../lib/net/net.ts'
 import { addMembers, type FoundMember, removeMembers } from '../../lib/nft/groups.ts'
 import { type Config, readConfig, refuseOtherFamilies } from './config.ts'
 import { flushConnections } from './connections.ts'
-import { entryOf, type Made, madeIn } from './entry.ts'
+import { entryOf, type Made, madeIn, NAME } from './entry.ts'
 import { iptablesProblems, publishByIptables, removeChains, requireChains, unpublishByIptables } from './iptables.ts'
 import {
   closeLocalhost,
@@ -45,8 +45,6 @@ import { findAll, findPublished, mappingProblems, publishedMembers } from './nft
 import { claimPorts, hasForeignRules, withoutOwnElsewhere } from './ports.ts'
 import type { Published } from './published.ts'
 import { restoreOthers } from './restore.ts'
-
-const NAME = 'portmap'
 
 export function portmap(kernel: Kernel): Plugin {
   return chainedPlugin(kernel, {
@@ -72,7 +70,7 @@ function add(session: Session): Result {
   requireChains(wanted.addresses, config)
   session.host.withLock(() => {
     removeEarlier(session, unpublishRecorded)
-    restoreOthers(session, wanted, config, NAME)
+    restoreOthers(session, wanted, config)
     publish(session, claim(session, result, config))
   })
   flushConnections(session.nft(), wanted, 'ports')

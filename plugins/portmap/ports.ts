@@ -83,7 +83,7 @@ function iptablesConflicts(session: Session, published: Published): readonly Ipt
 
 /** Chains don't say by which interface their container is reached. */
 function isIptablesOwnerGone(session: Session, target: IpAddress | undefined): boolean {
-  return target !== undefined && !isConnected(session, target)
+  return target !== undefined && !isConnected(session.host, target)
 }
 
 function taken(mapping: Mapping, owner: string): CniError {

@@ -230,6 +230,30 @@ test('DEL and CHECK know a cable that another implementation laid', () => {
   })
 })
 
+test('a route without gateway in prevResult is the one over the gateway, or one that is on the link', () => {
+  withHost({}, ({ box, caller }) => {
+    const result = caller.ok('ADD')
+    const prevResult = { ...result, routes: [{ dst: '192.168.7.0/24' }, { dst: 'fd07::/64' }] }
+    const missing = caller.fails('CHECK', { config: { prevResult } })
+    assert.match(
+      missing.msg,
+      /route 192\.168\.7\.0\/24 via 10\.1\.0\.1 is missing.*route fd07::\/64 via fd00:1::1 is missing/
+    )
+    // As a plugin behind us in the chain may add them.
+    ip(box, 'route add 192.168.7.0/24 dev eth0')
+    ip(box, 'route add fd07::/64 via fd00:1::1 dev eth0')
+    caller.ok('CHECK', { config: { prevResult } })
+    ip(box, 'route replace 192.168.7.0/24 via 10.1.0.1 dev eth0')
+    ip(box, 'route replace fd07::/64 dev eth0')
+    caller.ok('CHECK', { config: { prevResult } })
+    ip(box, 'route replace 192.168.7.0/24 via 10.1.0.2 dev eth0 onlink')
+    assert.match(
+      caller.fails('CHECK', { config: { prevResult } }).msg,
+      /route 192\.168\.7\.0\/24 via 10\.1\.0\.1 is missing/
+    )
+  })
+})
+
 test('CHECK names what is wrong on either end', () => {
   withHost({}, ({ host, box, caller }) => {
     const prevResult = caller.ok('ADD')

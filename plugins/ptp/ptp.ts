@@ -111,7 +111,7 @@ function check(session: Session): readonly string[] {
   const expected = expectedAttachment(request, 'veth')
   request.ipam.check()
   const ips = requireGateways(previousIps(request))
-  const routes = containerRoutes(ips).concat(expected.routes)
+  const routes = expected.routes.concat(containerRoutes(ips))
   return attachmentProblems(session, { ...expected, routes }).concat(
     hostProblems(session, ips),
     masqueradeProblems(session, config.masquerade, ips)

@@ -215,6 +215,36 @@ test('what somebody changed is set right by the next ADD; a foreign device is re
   })
 })
 
+test('interfaces of another kind under the names of its own are refused by name, and stay as they are', async () => {
+  await inLab(1, {}, lab => {
+    const a = lab.host(0)
+    const { netns, reply } = lab.add(a, network(lab, a), 'c1')
+    const veth: string = reply.json.interfaces[2].name
+    assert.is(lab.call(a, 'DEL', network(lab, a), { id: 'c1', netns: netns.path }).status, 0)
+    for (const [name, line] of [
+      [veth, `ip link add ${veth} type bridge`],
+      ['br-vx42', 'ip link add br-vx42 type veth peer name br-p'],
+      ['vx42', 'ip link add vx42 type bridge']
+    ] as const) {
+      ok(a.namespace, line)
+      const state = (): string => ok(a.namespace, `ip -d link show ${name}`)
+      const before = state()
+      const refused = lab.call(a, 'ADD', network(lab, a), { id: 'c1', netns: netns.path })
+      assert.is(refused.json.code, 7, refused.stdout)
+      assert.match(refused.json.msg, name)
+      const gone = lab.call(a, 'DEL', network(lab, a), { id: 'c1', netns: netns.path })
+      assert.is(gone.status, 0, gone.stdout)
+      assert.is(state(), before)
+      ok(a.namespace, `ip link del ${name}`)
+      assert.equal(lab.links(a.namespace), ['eth0', 'lo'])
+      assert.equal(
+        lab.files(a).filter(file => /10\.42|fd42|\.json$/.test(file)),
+        []
+      )
+    }
+  })
+})
+
 test('GC takes what the runtime does not know, keepDevices keeps bridge and tunnel, 20 ADDs at once make one of each', async () => {
   await inLab(2, {}, async lab => {
     const [a] = [lab.host(0)]

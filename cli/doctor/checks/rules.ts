@@ -24,7 +24,7 @@ function findingFor(network: string, facts: Facts): readonly Finding[] {
         `no table ${PORTMAP_TABLE}`
       ],
       remedy:
-        'attach any container with a port: the next ADD makes the rules of all again; and flush only tables of your own'
+        'start the agent, which makes them again, or attach any container with a port; and flush only tables of your own'
     }
   ]
 }

@@ -50,3 +50,12 @@ export function decodeTable(payload: Uint8Array): NfTable {
   const table = tableRows(readingNfRows(payload), { family: 0 })
   return { family: table.family, name: table.name ?? '', flags: table.flags ?? 0, use: table.use ?? 0 }
 }
+
+/**
+ * The table that a chain, rule, set or element is in, or the table's own name: the kernel puts it first in each of their messages.
+ *
+ * @throws {DecodeError}
+ */
+export function decodeTableOf(payload: Uint8Array): string {
+  return readingNfRows(payload).text(1, 'NFTA_TABLE_NAME', undefined, NFT_NAME_MAXLEN) ?? ''
+}
