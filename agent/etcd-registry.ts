@@ -241,6 +241,7 @@ export class EtcdRegistry implements Registry {
     const { signal } = this.#stop
     while (!signal.aborted) {
       const broken = Promise.withResolvers<string>()
+      const endpoint = this.#etcd.endpoint()
       this.#break = broken.resolve
       let timers: readonly NodeJS.Timeout[] = []
       try {
@@ -263,7 +264,8 @@ export class EtcdRegistry implements Registry {
       this.#stream = undefined
       this.#break = () => undefined
       this.#tell()
-      this.#etcd.moveOn()
+      // A call that found it wanting has moved on already: of two, the other one's turn would be over before it began.
+      if (endpoint === this.#etcd.endpoint()) this.#etcd.moveOn()
       // Many hosts lose one endpoint at the same moment: they shall not all come back at the same moment.
       if (!signal.aborted) await pause(Math.random() * Math.min(LONGEST_PAUSE_MS, 50 * 2 ** failures))
     }

@@ -199,7 +199,15 @@ export class ClusterNames {
 }
 
 /** What only a container's own host knows of it. */
-const NOTHING_LOCAL = { netns: '', netnsId: '', links: [], upstreams: [], isInternal: false, isCluster: true }
+const NOTHING_LOCAL = {
+  netns: '',
+  netnsId: '',
+  gateways: [],
+  links: [],
+  upstreams: [],
+  isInternal: false,
+  isCluster: true
+}
 
 /** undefined for a container without a name. */
 function claimOf({ network, record }: Named): string | undefined {

@@ -188,11 +188,6 @@ export class Services {
     if (client !== undefined) this.#apply(named.record.netnsId, client)
   }
 
-  /** Whether a container of the network has to have anything before it begins. */
-  mustWait(network: string): boolean {
-    return !this.#isSynced || this.#known.on(network).length > 0
-  }
-
   #reset(entries: readonly Entry[], keepRest: boolean): void {
     const present = new Set(entries.map(one => one.name))
     if (!keepRest) for (const { name } of this.#known.list()) if (!present.has(name)) this.#forget(name)
