@@ -217,7 +217,7 @@ function servicesOf(config: AgentConfig, needs: ServiceNeeds): ServiceParts & { 
   })
   const portProblem = (record: ServiceRecord): string => publisher.portProblem(record)
   const registrar = new Registrar({ host, registry, confDir, leases, portProblem })
-  return { host, services, registrar, publisher, conflicts }
+  return { host, services, registrar, publisher, conflicts, look: (network, left) => cluster.look(network, left) }
 }
 
 interface Parts {
