@@ -154,13 +154,17 @@ export function encodeConntrackFilter(filter: ConntrackFilter): Uint8Array {
       addresses: address === undefined ? undefined : { destination: address },
       protocol: protocol === undefined ? undefined : { number: protocol, destinationPort: port }
     },
-    reply: {
-      addresses: replySource === undefined ? undefined : { source: replySource },
-      protocol: replyPort === undefined ? undefined : { number: protocol, sourcePort: replyPort }
-    },
+    reply: replyFlags === 0 ? undefined : replyFields(filter),
     filter: { original: flags, reply: replyFlags }
   }
   return encodeRows(message, conntrackRows)
+}
+
+function replyFields({ protocol, replySource, replyPort }: ConntrackFilter): TupleFields {
+  return {
+    addresses: replySource === undefined ? undefined : { source: replySource },
+    protocol: replyPort === undefined ? undefined : { number: protocol, sourcePort: replyPort }
+  }
 }
 
 /** For CT_DELETE of one entry, and for CT_GET of a family (no entry: all of it). */
