@@ -3,7 +3,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
+import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { until } from '../lib/testing/lab-agent.ts'
@@ -71,7 +71,53 @@ test('a registry of a newer form is refused with words, and nothing is written i
   })
 })
 
-function registryOf(url: string, own: OwnRecords): EtcdRegistry {
+test('a connection whose watches have ended is none, whatever its other calls find by the next one', async () => {
+  await withEtcd(async url => {
+    const own: OwnRecords = { values: () => new Map(), claims: () => new Map(), onConflict: () => undefined }
+    const lines: string[] = []
+    const heard: string[] = []
+    const proxy = await closingFirst(Number(new URL(url).port))
+    const { port } = proxy.address() as AddressInfo
+    const registry = registryOf(`http://127.0.0.1:${port}`, own, line => lines.push(line))
+    registry.follow('services/', {
+      reset: entries => heard.push(...entries.map(one => one.name)),
+      change: name => heard.push(name),
+      settled: () => undefined
+    })
+    registry.start()
+    try {
+      await registry.whenReady(30_000)
+      etcdctl(url, 'put', '/patchbay/services/web', '{}')
+      await until('it is heard of', () => heard.includes('web'))
+      const since = lines.findIndex(line => line.includes('connected to'))
+      assert.is(lines.length, since + 1, lines.join('\n'))
+    } finally {
+      await registry.stop()
+      proxy.close()
+    }
+  })
+})
+
+/** In front of etcd; the first connection ends with the first that is said on it. */
+async function closingFirst(target: number): Promise<Server> {
+  let isFirst = true
+  const proxy = createServer(socket => {
+    socket.on('error', () => undefined)
+    if (isFirst) {
+      isFirst = false
+      socket.once('data', () => socket.destroy())
+      return
+    }
+    const other = connect(target, '127.0.0.1')
+    other.on('error', () => undefined)
+    socket.pipe(other).pipe(socket)
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  return proxy
+}
+
+function registryOf(url: string, own: OwnRecords, log: (line: string) => void = () => undefined): EtcdRegistry {
   return new EtcdRegistry({
     endpoints: [url],
     access: NO_ACCESS,
@@ -83,7 +129,7 @@ function registryOf(url: string, own: OwnRecords): EtcdRegistry {
     recordsSeconds: 60,
     leases: { read: () => undefined, write: () => undefined },
     own,
-    log: () => undefined
+    log
   })
 }
 

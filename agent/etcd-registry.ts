@@ -26,7 +26,6 @@ import {
   NO_LEASE,
   portions,
   put,
-  type RangeReply,
   read,
   remove,
   unwatchRequest,
@@ -41,6 +40,7 @@ import {
   type OwnRecords,
   type Reading,
   type Registry,
+  readingOf,
   registryAway,
   type Shared,
   type Unchanged
@@ -90,6 +90,7 @@ export class EtcdRegistry implements Registry {
   #nextWatch = 1
   #trouble = 'not connected yet'
   #stream: EtcdStream | undefined
+  /** Ends this connection. Who waits takes it along: what was begun before a partition fails when there is the next one. */
   #break: (reason: string) => void = () => undefined
   /** Settles when what is there of ours has been put right, or could not be. */
   #whenRight: Promise<unknown> = Promise.resolve()
@@ -139,7 +140,7 @@ export class EtcdRegistry implements Registry {
   follow(prefix: string, follower: Follower): Following {
     const followed: Followed = { prefix: this.#key(prefix), follower, watchId: 0, synced: false }
     this.#followed.add(followed)
-    if (this.#stream !== undefined) this.#syncOrBreak(followed)
+    if (this.#stream !== undefined) this.#orBreak(this.#sync(followed))
     return {
       whenSynced: milliseconds => this.#until(() => followed.synced, milliseconds),
       stop: () => {
@@ -161,12 +162,12 @@ export class EtcdRegistry implements Registry {
   forget(keys: readonly string[]): void {
     this.#forgetting.add(keys)
     if (this.#stream === undefined || this.#forgetting.isUnderWay(this.#stream)) return
-    this.#forgetting.run(this.#stream).catch((error: Error) => this.#break(error.message))
+    this.#orBreak(this.#forgetting.run(this.#stream))
   }
 
   async forgotten(milliseconds: number): Promise<void> {
     const isDone = this.#forgetting.whatIsToGo()
-    await this.#until(() => this.#trouble !== '' || isDone(), milliseconds).catch(() => undefined)
+    await this.#until(() => this.#stream === undefined || isDone(), milliseconds).catch(() => undefined)
   }
 
   async claim(key: string, owner: AddressOwner, milliseconds: number): Promise<AddressOwner | undefined> {
@@ -201,12 +202,13 @@ export class EtcdRegistry implements Registry {
     const deadline = Date.now() + milliseconds
     for (;;) {
       await this.whenReady(deadline - Date.now())
+      const broke = this.#break
       try {
         return await attempt(deadline - Date.now())
       } catch (error) {
         const reason = messageOf(error)
         // The lease may have ended a moment ago: the loop makes another.
-        if (!isFull(error)) this.#break(reason)
+        if (!isFull(error)) broke(reason)
         if (isFull(error) || Date.now() >= deadline) throw registryAway(reason)
       }
     }
@@ -239,10 +241,12 @@ export class EtcdRegistry implements Registry {
     const { signal } = this.#stop
     while (!signal.aborted) {
       const broken = Promise.withResolvers<string>()
+      const endpoint = this.#etcd.endpoint()
       this.#break = broken.resolve
       let timers: readonly NodeJS.Timeout[] = []
       try {
-        await this.#listen()
+        // A stream that has ended is not what its calls, which go on asking by another channel, should make a connection of.
+        await Promise.race([this.#listen(), broken.promise.then(reason => Promise.reject(new Error(reason)))])
         // etcd tells a watch that it has compacted what was to come, but not always one whose answers waited to be read.
         const slept = noticeSleep(seconds => this.#readAgain(`everything: this process had no turn for ${seconds} s`))
         timers = [this.#keepLeases(), slept]
@@ -250,7 +254,6 @@ export class EtcdRegistry implements Registry {
         const reason = await this.#registerUntil(broken.promise)
         failures = Date.now() - connected > LASTING_MS ? 0 : failures + 1
         this.#trouble = reason
-        this.#tell()
         if (!signal.aborted) this.#options.log(`registry: ${reason}`)
       } catch (error) {
         this.#tellTrouble(messageOf(error))
@@ -259,7 +262,10 @@ export class EtcdRegistry implements Registry {
       for (const timer of timers) clearInterval(timer)
       this.#stream?.close()
       this.#stream = undefined
-      this.#etcd.moveOn()
+      this.#break = () => undefined
+      this.#tell()
+      // A call that found it wanting has moved on already: of two, the other one's turn would be over before it began.
+      if (endpoint === this.#etcd.endpoint()) this.#etcd.moveOn()
       // Many hosts lose one endpoint at the same moment: they shall not all come back at the same moment.
       if (!signal.aborted) await pause(Math.random() * Math.min(LONGEST_PAUSE_MS, 50 * 2 ** failures))
     }
@@ -278,18 +284,22 @@ export class EtcdRegistry implements Registry {
       heard: (reply: WatchReply) => this.#hear(reply),
       ended: (error: Error) => broke(error.message)
     }
-    this.#stream = await this.#etcd.watch(listener, CALL_MS)
+    const stream = await this.#etcd.watch(listener, CALL_MS)
+    if (broke !== this.#break) return stream.close()
+    this.#stream = stream
     this.#watches.clear()
     this.#isFresh = true
-    for (const followed of this.#followed) await this.#sync(followed)
+    for (const followed of this.#followed) if (stream === this.#stream) await this.#sync(followed)
   }
 
   /** Makes etcd have what this host has, as often as it takes. @returns why the connection is broken */
   async #registerUntil(broken: Promise<string>): Promise<string> {
+    const over = new AbortController()
+    broken.then(reason => over.abort(new Error(reason)))
     for (;;) {
-      const registering = this.#register()
+      const registering = this.#register(AbortSignal.any([over.signal, this.#stop.signal]))
       const reason = await Promise.race([broken, registering])
-      // The next connection registers anew, not beside this one.
+      // The next connection registers anew, not beside this one; a lease that this one waits for is nothing to wait for.
       await Promise.allSettled([registering])
       if (reason !== undefined) return reason
       const later = await (this.#trouble === '' ? broken : Promise.race([broken, pause(REFUSED_MS)]))
@@ -298,9 +308,9 @@ export class EtcdRegistry implements Registry {
   }
 
   /** @throws Error when the connection is to blame */
-  async #register(): Promise<undefined> {
+  async #register(signal: AbortSignal): Promise<undefined> {
     try {
-      await this.#host.register(this.#stop.signal)
+      await this.#host.register(signal)
       const putting = this.#putRight()
       this.#whenRight = Promise.allSettled([putting])
       await putting
@@ -309,7 +319,7 @@ export class EtcdRegistry implements Registry {
       this.#trouble = ''
       this.#tell()
     } catch (error) {
-      if (isPassing(error)) throw error
+      if (isPassing(error) || signal.aborted) throw error
       this.#tellTrouble(messageOf(error))
     }
     return undefined
@@ -352,17 +362,17 @@ export class EtcdRegistry implements Registry {
     const { presenceSeconds, recordsSeconds } = this.#options
     const period = (Math.min(presenceSeconds, recordsSeconds) * 1000) / 3
     const keep = async (): Promise<void> => {
-      if (this.#etcd.isOutdated()) this.#break('certificates or password have been renewed')
-      if (!(await this.#host.keepAlive(period))) this.#break('the lease of this host has ended')
+      if (this.#etcd.isOutdated()) throw new Error('certificates or password have been renewed')
+      if (!(await this.#host.keepAlive(period))) throw new Error('the lease of this host has ended')
     }
-    return setInterval(() => keep().catch((error: Error) => this.#break(error.message)), period)
+    return setInterval(() => this.#orBreak(keep()), period)
   }
 
   #readAgain(what: string): void {
     this.#options.log(`registry: reads again ${what}`)
     for (const one of this.#followed) {
       this.#unwatch(one)
-      this.#syncOrBreak(one)
+      this.#orBreak(this.#sync(one))
     }
   }
 
@@ -403,12 +413,14 @@ export class EtcdRegistry implements Registry {
     this.#rebuiltAt = Date.now()
     clearTimeout(this.#resync)
     this.#resync = setTimeout(() => {
-      for (const followed of this.#followed) this.#syncOrBreak(followed)
+      for (const followed of this.#followed) this.#orBreak(this.#sync(followed))
     }, REBUILT_MS)
   }
 
-  #syncOrBreak(followed: Followed): void {
-    this.#sync(followed).catch((error: Error) => this.#break(error.message))
+  /** What fails of it is the fault of this connection. */
+  #orBreak(work: Promise<unknown>): void {
+    const broke = this.#break
+    work.catch((error: Error) => broke(error.message))
   }
 
   #hear(reply: WatchReply): void {
@@ -455,14 +467,4 @@ export class EtcdRegistry implements Registry {
       this.#waiting.delete(check)
     }
   }
-}
-
-/** The names are what follows the prefix. */
-function readingOf({ entries, revision }: RangeReply, prefix: string): Reading {
-  const named = entries.map(one => ({
-    name: one.key.slice(prefix.length),
-    value: one.value,
-    revision: one.modRevision
-  }))
-  return { entries: named, revision }
 }

@@ -143,8 +143,8 @@ async function serve(config: AgentConfig): Promise<void> {
   parts.encryption = encryption
   const agent = new Agent({ ...basis, socket, store, encryption, compareSeconds, onConflict })
   const arrived = async (named: Named, left: number): Promise<void> => parts.services?.arrived(named, left)
-  const mustWait = (network: string): boolean => parts.services?.mustWait(network) === true
-  const names = new Names({ ...basis, stateDir: pluginStateDir, arrived, mustWait })
+  const isReady = (): boolean => parts.services?.isReady === true
+  const names = new Names({ ...basis, stateDir: pluginStateDir, arrived, isReady })
   parts.names = names
   const isAlone = registry instanceof AloneRegistry
   const networks = new Networks({ ...networksOf(config, agent, kernel), isAlone, registry, metrics, log })
@@ -217,7 +217,7 @@ function servicesOf(config: AgentConfig, needs: ServiceNeeds): ServiceParts & { 
   })
   const portProblem = (record: ServiceRecord): string => publisher.portProblem(record)
   const registrar = new Registrar({ host, registry, confDir, leases, portProblem })
-  return { host, services, registrar, publisher, conflicts }
+  return { host, services, registrar, publisher, conflicts, look: (network, left) => cluster.look(network, left) }
 }
 
 interface Parts {

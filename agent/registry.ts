@@ -18,6 +18,25 @@ export interface Reading {
   readonly revision: number
 }
 
+interface KeyAndValue {
+  readonly key: string
+  readonly value: string
+  readonly modRevision: number
+}
+
+/** The names are what follows the prefix. */
+export function readingOf(
+  all: Omit<Reading, 'entries'> & { readonly entries: readonly KeyAndValue[] },
+  prefix: string
+) {
+  const named = all.entries.map(one => ({
+    name: one.key.slice(prefix.length),
+    value: one.value,
+    revision: one.modRevision
+  }))
+  return { entries: named, revision: all.revision } satisfies Reading
+}
+
 /** Hears what is there, and from then on every change. */
 export interface Follower {
   /**

@@ -23,10 +23,12 @@ const FOLDERS: Readonly<Record<Engine, readonly string[]>> = {
 }
 
 const NATIVE_INPUTS: readonly string[] = [
+  'build/idle-counting.ts',
   'build/native-order.ts',
   'build/native-order.txt',
   'build/native-runtime.ts',
   'build/native-toolchain.ts',
+  'build/scriptc-lists.ts',
   ...sourceFiles('.c', ['lib/sys/native']),
   ...sourceFiles('.h', ['lib/sys/native'])
 ]

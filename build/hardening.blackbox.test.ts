@@ -2,7 +2,7 @@
  * What a mistake in the native executable can become, judged by its header and its code, and what it does where a process has
  * next to nothing: the Node engine's file is Node's own, which starts with 128 KiB of stack or not at all.
  */
-// time-out: 180 s
+// time-out: 300 s
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,4 @@
-// time-out: 240 s
+// time-out: 600 s
 // needs: ip nft strace valgrind
 /**
  * What calls compute, against figures that are committed: a load of the machine, which hides a regression from a clock, changes

@@ -72,7 +72,11 @@ const LAYERS: readonly Layer[] = [
     mayImport: ['lib/attach/', 'lib/daemon/', 'lib/cni/', ...KERNEL, ...VALUES, 'lib/sys/'],
     packages: false
   },
-  { of: 'lib/names/', mayImport: ['lib/config/', 'lib/ip/', 'lib/nft/'], packages: false },
+  {
+    of: 'lib/names/',
+    mayImport: ['lib/attachment.ts', 'lib/config/', 'lib/ip/', 'lib/nft/', 'lib/sys/'],
+    packages: false
+  },
   { of: 'lib/ranges/', mayImport: ['lib/cni/', 'lib/config/', 'lib/ip/'], packages: false },
   {
     of: 'lib/daemon/',

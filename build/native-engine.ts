@@ -10,6 +10,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
+import { withoutIdleCounting } from './idle-counting.ts'
 import { licensesOf } from './licenses.ts'
 import { Functions, orderedNames } from './native-order.ts'
 import { commonSwitches, compileRuntime, LINKED, runClang, runTool } from './native-runtime.ts'
@@ -45,13 +46,14 @@ const PROGRAM_SWITCHES: readonly string[] = [
 /** Where optimization ends with the compiler: what the linker does otherwise. */
 const ALONE: readonly string[] = ['-mllvm', '-inline-threshold=-50', '-mllvm', '-enable-machine-outliner=always']
 
-/** Runs scriptc in the repository's root. @returns its exit status and both outputs */
+/** Runs scriptc, as scriptc-lists.ts changes it, in the repository's root. @returns its exit status and both outputs */
 export function scriptc(
   args: readonly string[],
   env: NodeJS.ProcessEnv
 ): { readonly status: number; readonly output: string } {
   const program = join(ROOT, 'node_modules', 'scriptc', 'dist', 'bootstrap.js')
-  const child = spawnSync(process.execPath, [program, ...args], {
+  const lists = join(import.meta.dirname, 'scriptc-lists.ts')
+  const child = spawnSync(process.execPath, ['--no-warnings', '--import', lists, program, ...args], {
     cwd: ROOT,
     env,
     encoding: 'utf8',
@@ -131,7 +133,7 @@ export function compileToLlvm(program: string): string {
   const entry = entryPoint('native')
   const result = scriptc(['build', entry, '--ffi', 'lib/sys/ffi.json', '--emit', 'llvm', '-o', program], env)
   if (result.status !== 0 || !existsSync(program)) throw new Error(`compile ${entry}: scriptc says\n${result.output}`)
-  writeFileSync(program, adjusted(readFileSync(program, 'utf8')))
+  writeFileSync(program, adjusted(withoutIdleCounting(readFileSync(program, 'utf8'))))
   return program
 }
 

@@ -79,10 +79,11 @@ function trace(file: string, directory: string, host: Namespace, box: Namespace)
   const functions = functionsOf(file)
   const seen = new Set<string>()
   const log = join(directory, 'trace')
-  for (const [type, verbs, config] of callsIn(directory)) {
+  const calls = callsIn(directory)
+  // All of them first: bridge looks for host-local beside itself.
+  for (const type of new Set(calls.map(([one]) => one))) linkSync(file, join(directory, type))
+  for (const [type, verbs, config] of calls) {
     const program = join(directory, type)
-    rmSync(program, { force: true })
-    linkSync(file, program)
     const valgrind = ['valgrind', '--tool=lackey', '--trace-superblocks=yes', `--log-file=${log}`, program]
     const caller = new PluginProgram(host, type, valgrind)
     caller.env = { CNI_PATH: directory, DBUS_SYSTEM_BUS_ADDRESS: 'unix:path=/nonexistent' }

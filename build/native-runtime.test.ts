@@ -1,5 +1,5 @@
 /** The C of the native engine, compiled as the engine is: the allocator's laws, and mistakes that must end the process. */
-// time-out: 180 s
+// time-out: 300 s
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { assert, suite } from '../lib/testing/suite.ts'

@@ -19,9 +19,13 @@ const UNITS: readonly string[] = [
   ...['exception', 'ffi', 'json', 'lib', 'map', 'number', 'object', 'path', 'regex', 'string', 'union', 'url']
 ]
 const OF_MUSL: readonly string[] = ['musl']
-/** What a part is compiled with beside the rest: its own function gets another name, since ours stands before it (cycles.c). */
+/** What a part is compiled with beside the rest: its own functions get other names, since ours stand before them (cycles.c, lists.c). */
 const OF_UNIT: Readonly<Record<string, readonly string[]>> = {
-  cycle: ['-Dscr_cyc_on_release=patchbay_note_candidate']
+  array: ['-Dscr_arr_get_ref=patchbay_rare_element', '-Dscr_arr_release=patchbay_release_last'],
+  cycle: ['-Dscr_cyc_on_release=patchbay_note_candidate'],
+  // Asked after every call that may throw: to look is as short as to call.
+  exception: ['-Dscr_exc_pending=__attribute__((always_inline)) scr_exc_pending'],
+  string: ['-Dscr_str_utf16_len=patchbay_long_length']
 }
 const REGULAR_EXPRESSIONS: readonly string[] = ['libregexp', 'libunicode']
 
@@ -47,8 +51,14 @@ const HARDENING: readonly string[] = ['-fPIE', '-fstack-protector-strong', '-fst
 /** scriptc's own switches for its runtime, whose objects are read through more than one type. */
 const RUNTIME_SWITCHES: readonly string[] = ['-w', '-fno-math-errno', '-fno-strict-aliasing']
 
-/** The allocator must not be understood as a user of itself: a loop that clears memory after malloc is no calloc. */
-const OUR_SWITCHES: readonly string[] = ['-Wall', '-Wextra', '-Werror', '-fno-builtin-malloc', '-fno-builtin-calloc']
+/**
+ * The allocator must not be understood as a user of itself: a loop that clears memory after malloc is no calloc, and a short one
+ * no memset.
+ */
+const OUR_SWITCHES: readonly string[] = [
+  ...['-Wall', '-Wextra', '-Werror', '-isystem', `${RUNTIME}/src`],
+  ...['-fno-builtin-malloc', '-fno-builtin-calloc', '-fno-builtin-memset']
+]
 
 /** Switches of everything that is compiled with these tools. */
 export function commonSwitches({ triple, libc, sysroot }: Toolchain): readonly string[] {

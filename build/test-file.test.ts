@@ -3,7 +3,15 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { assert, suite } from '../lib/testing/suite.ts'
 import { ROOT } from './project.ts'
-import { countsOf, placeOf, runProblems, runTestFile, sourceProblems, timeoutOf } from './test-file.ts'
+import {
+  type Circumstances,
+  countsOf,
+  placeOf,
+  runProblems,
+  runTestFile,
+  sourceProblems,
+  timeoutOf
+} from './test-file.ts'
 
 const test = suite('build/test-file')
 
@@ -59,14 +67,14 @@ test('a file that must run alone, or waits most of the time, says why', () => {
   assert.is(placeOf('const x = 1 // alone: no'), 'pool')
 })
 
-test('a failing file is run once, however it fails', async () => {
+/** Runs a file of its own with two tests, of which the second one fails. */
+async function runFailing(first: (runs: string) => string, more?: Circumstances) {
   const directory = mkdtempSync(join(tmpdir(), 'test-file-'))
   const path = join(directory, 'x.test.ts')
-  const runs = join(directory, 'runs')
   const lines = [
     "import { appendFileSync } from 'node:fs'",
     `import { assert, suite } from ${JSON.stringify(join(ROOT, 'lib/testing/suite.ts'))}`,
-    `appendFileSync(${JSON.stringify(runs)}, '.')`,
+    first(join(directory, 'runs')),
     "const test = suite('x')",
     "test('a', () => {})",
     "test('b', () => assert.ok(false, 'not so'))",
@@ -74,13 +82,26 @@ test('a failing file is run once, however it fails', async () => {
   ]
   writeFileSync(path, lines.join('\n'))
   try {
-    const result = await runTestFile({ path: relative(ROOT, path), suite: 'kernel', engine: undefined }, true)
-    assert.equal([result.passed, result.failed], [1, 1])
-    assert.match(result.output, /not so/)
-    assert.is(readFileSync(runs, 'utf8'), '.')
+    const result = await runTestFile({ path: relative(ROOT, path), suite: 'kernel', engine: undefined }, true, more)
+    return { result, runs: readFileSync(join(directory, 'runs'), 'utf8') }
   } finally {
     rmSync(directory, { recursive: true })
   }
+}
+
+test('a failing file is run once, however it fails', async () => {
+  const { result, runs } = await runFailing(path => `appendFileSync(${JSON.stringify(path)}, '.')`)
+  assert.equal([result.passed, result.failed], [1, 1])
+  assert.match(result.output, /not so/)
+  assert.is(runs, '.')
+})
+
+test('a file that does not end after its last test is ended, and its tests count', async () => {
+  const endless = (path: string) => `appendFileSync(${JSON.stringify(path)}, '.'); setInterval(() => undefined, 1000)`
+  const { result } = await runFailing(endless, { endSeconds: 1 })
+  assert.equal([result.passed, result.failed], [1, 1])
+  const expected = ['after its last test it went on for 1 s: something is still open', '1 of 2 tests failed']
+  assert.equal(result.problems, expected)
 })
 
 test.run()

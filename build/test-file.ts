@@ -10,6 +10,9 @@ import type { TestResult, TestRun } from './test-kinds.ts'
 /** Against hanging only: a busy machine may need several times what a calm one does. */
 const DEFAULT_SECONDS = 300
 
+/** When the last test is over, a file has to end: after so long it is ended. */
+const END_SECONDS = 60
+
 /** A file that needs longer says so in its first lines: `// time-out: 600 s`. */
 export function timeoutOf(source: string): number {
   const match = /^(?:\/\/| \*|\/\*\*) time-out: ([0-9]+) s\b/m.exec(source.slice(0, 2000))
@@ -67,6 +70,8 @@ export function runProblems(status: string, output: string, strict: boolean): re
 
 /** How a file is run where it is not run as everywhere. */
 export interface Circumstances {
+  /** In place of END_SECONDS. */
+  readonly endSeconds?: number
   /** What is started in place of the file itself. */
   readonly bundle?: string
   /** By how much its time-out grows. */
@@ -77,12 +82,12 @@ export interface Circumstances {
 export async function runTestFile(
   run: TestRun,
   strict: boolean,
-  { bundle, slowness }: Circumstances = {}
+  { bundle, slowness, endSeconds = END_SECONDS }: Circumstances = {}
 ): Promise<TestResult> {
   const source = readFileSync(join(ROOT, run.path), 'utf8')
   const seconds = Math.ceil(timeoutOf(source) * (slowness ?? 1))
   const started = process.hrtime.bigint()
-  const { status, output } = await runProcess(run, bundle ?? join(ROOT, run.path), seconds)
+  const { status, output } = await runProcess(run, bundle ?? join(ROOT, run.path), { seconds, endSeconds })
   const counts = countsOf(output)
   const problems = [...sourceProblems(source), ...runProblems(status, output, strict)]
   const failedTests = counts === undefined ? 0 : counts.total - counts.passed
@@ -111,7 +116,13 @@ function leavesLocks({ suite }: TestRun): boolean {
   return (suite === 'kernel' || suite === 'blackbox') && process.getuid?.() === 0
 }
 
-function runProcess(run: TestRun, program: string, seconds: number): Promise<Ended> {
+/** How long a file may take, and how long its process may go on after its last test. */
+interface Limits {
+  readonly seconds: number
+  readonly endSeconds: number
+}
+
+function runProcess(run: TestRun, program: string, { seconds, endSeconds }: Limits): Promise<Ended> {
   const { promise, resolve } = Promise.withResolvers<Ended>()
   const engineEnv =
     run.engine === undefined ? {} : { PATCHBAY_ENGINE: run.engine, PATCHBAY_BIN_DIR: binDir(run.engine) }
@@ -126,7 +137,7 @@ function runProcess(run: TestRun, program: string, seconds: number): Promise<End
     detached: true
   })
   const chunks: Buffer[] = []
-  let timedOut = false
+  let overdue: string | undefined
   const killGroup = () => {
     if (child.pid === undefined) return
     try {
@@ -135,19 +146,28 @@ function runProcess(run: TestRun, program: string, seconds: number): Promise<End
       // The group is gone already.
     }
   }
-  const timer = setTimeout(() => {
-    timedOut = true
-    killGroup()
-  }, seconds * 1000)
-  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
+  const killAfter = (afterSeconds: number, why: string) =>
+    setTimeout(() => {
+      overdue = why
+      killGroup()
+    }, afterSeconds * 1000)
+  const timer = killAfter(seconds, `time-out after ${seconds} s`)
+  let end: NodeJS.Timeout | undefined
+  child.stdout.on('data', (chunk: Buffer) => {
+    chunks.push(chunk)
+    // A test that failed halfway may have left a timer or a connection, which would keep the process until its time-out.
+    if (/^ {2}Duration: /m.test(chunk.toString()))
+      end ??= killAfter(endSeconds, `after its last test it went on for ${endSeconds} s: something is still open`)
+  })
   child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk))
   child.on('error', error => chunks.push(Buffer.from(`${error.message}\n`)))
   // Children left behind would hold the pipes open for ever: they go when the file's own process has ended.
   child.on('exit', killGroup)
   child.on('close', (code, signal) => {
     clearTimeout(timer)
+    clearTimeout(end)
     const ended = code === null ? `killed by ${signal}` : `exit ${code}`
-    resolve({ status: timedOut ? `time-out after ${seconds} s` : ended, output: Buffer.concat(chunks).toString() })
+    resolve({ status: overdue ?? ended, output: Buffer.concat(chunks).toString() })
   })
   return promise
 }

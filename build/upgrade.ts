@@ -8,16 +8,18 @@
  * --from: the other version; or a directory with a `dist` that is built.
  * --rate: calls of ADD and DEL in a second, as far as the machine can.
  */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { inLab, type LabReply, type OverlayLab, ok } from '../lib/testing/overlay-lab.ts'
+import { NSENTER } from '../lib/testing/namespace.ts'
+import { inLab, type LabReply, type OverlayLab, ok, replyOf } from '../lib/testing/overlay-lab.ts'
 import { withPrivateMounts } from '../lib/testing/private-mounts.ts'
 import { agentUnit, SocketUnit } from '../lib/testing/socket-unit.ts'
 import { buildCommit, PREVIOUS_RELEASE, type Release, releaseIn } from './previous.ts'
 import { ROOT } from './project.ts'
+import type { CallerReply, CallerRequest } from './upgrade-caller.ts'
 
 /** How long one version stays. */
 const PAUSE_MS = 1000
@@ -31,10 +33,15 @@ interface Network {
   readonly workers: number
 }
 
-/** Whoever has been there from the beginning. */
-interface Resident {
+interface Container {
   readonly id: string
   readonly netns: string
+  /** Who calls plugins for it. */
+  readonly caller: Caller
+}
+
+/** Whoever has been there from the beginning. */
+interface Resident extends Container {
   readonly network: Network
   readonly result: unknown
 }
@@ -62,12 +69,45 @@ class Turns {
   }
 }
 
+/** Somebody who calls plugins on the host, one after the other. */
+class Caller {
+  readonly #child: ChildProcess
+
+  private constructor(child: ChildProcess) {
+    this.#child = child
+  }
+
+  /** Starts one, which takes a while that is no call's. */
+  static async start(lab: OverlayLab): Promise<Caller> {
+    const program = join(ROOT, 'build', 'upgrade-caller.ts')
+    const args = [`--net=${lab.host(0).namespace.path}`, process.execPath, '--no-warnings', program]
+    const child = spawn(NSENTER, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    // Whoever waits for an answer hears of it.
+    child.on('exit', () => child.emit('error', new Error('a caller of plugins has ended')))
+    await once(child, 'message')
+    return new Caller(child)
+  }
+
+  async call(request: CallerRequest): Promise<CallerReply> {
+    const answered = once(this.#child, 'message')
+    this.#child.send(request)
+    const [reply] = await answered
+    return reply
+  }
+
+  close(): void {
+    this.#child.removeAllListeners('exit')
+    this.#child.disconnect()
+  }
+}
+
 class Upgrades {
   readonly #lab: OverlayLab
   readonly #networks: readonly Network[]
   readonly #units: readonly SocketUnit[]
-  readonly #turns: Turns
+  readonly #rate: number
   readonly #failures: string[] = []
+  readonly #callers: Caller[] = []
   #residents: readonly Resident[] = []
   #isOver = false
   /** Calls that were told to be made again. */
@@ -75,7 +115,7 @@ class Upgrades {
 
   constructor(lab: OverlayLab, rate: number) {
     this.#lab = lab
-    this.#turns = new Turns(rate)
+    this.#rate = rate
     const program = [this.#command]
     const agent = agentUnit(lab, lab.host(0), { program })
     const socket = join(lab.directory, 'dhcp.sock')
@@ -98,7 +138,9 @@ class Upgrades {
     let running = await this.#startUnits()
     this.#residents = await arriving
     const all = this.#networks.flatMap(network => Array.from({ length: network.workers }, () => network))
-    const load = Promise.all(all.map((network, worker) => this.#comeAndGo(network, worker)))
+    const containers = await Promise.all(all.map((_, worker) => this.#container(`c${worker}`)))
+    const turns = new Turns(this.#rate)
+    const load = Promise.all(containers.map((one, worker) => this.#comeAndGo(one, all[worker], turns)))
     const end = performance.now() + seconds * 1000
     let changes = 0
     // It ends with this release: what the one before has left is its to remove.
@@ -109,12 +151,13 @@ class Upgrades {
       await this.#checkResidents()
       await new Promise(resolve => setTimeout(resolve, PAUSE_MS))
     }
-    const rate = this.#turns.rate()
+    const rate = turns.rate()
     this.#isOver = true
     await load
-    for (const { id, netns, network } of this.#residents) await this.#call('DEL', network, { id, netns })
+    for (const resident of this.#residents) await this.#call('DEL', resident.network, resident)
+    for (const caller of this.#callers) caller.close()
     this.#findLeftovers()
-    const { taken } = this.#turns
+    const { taken } = turns
     process.stdout.write(
       `${changes} changes between ${releases[0].name} and ${releases[1].name}, ${taken} calls, ${rate.toFixed(0)} a second: ` +
         `${this.#failures.length} failed, ${this.#again} told to try again\n`
@@ -136,36 +179,41 @@ class Upgrades {
   }
 
   async #moveIn(network: Network, number: number): Promise<Resident> {
-    const container = { id: `resident${number}`, netns: this.#lab.container().path }
+    const container = await this.#container(`resident${number}`)
     const { json } = await this.#call('ADD', network, container)
     return { ...container, network, result: json }
   }
 
   async #checkResidents(): Promise<void> {
-    for (const { id, netns, network, result } of this.#residents) {
-      await this.#call('CHECK', network, { id, netns }, { prevResult: result })
-    }
+    for (const one of this.#residents) await this.#call('CHECK', one.network, one, { prevResult: one.result })
   }
 
-  async #comeAndGo(network: Network, worker: number): Promise<void> {
-    const { path: netns } = this.#lab.container()
-    for (let round = 0; !this.#isOver; round += 1) {
-      const container = { id: `c${worker}-${round}`, netns }
+  async #comeAndGo(place: Container, network: Network | undefined, turns: Turns): Promise<void> {
+    for (let round = 0; network !== undefined && !this.#isOver; round += 1) {
+      const container = { ...place, id: `${place.id}-${round}` }
       for (const command of ['ADD', 'DEL']) {
-        await this.#turns.next()
+        await turns.next()
         await this.#call(command, network, container)
       }
     }
   }
 
+  /** A container in a namespace of its own. */
+  async #container(id: string): Promise<Container> {
+    const caller = await Caller.start(this.#lab)
+    this.#callers.push(caller)
+    return { id, netns: this.#lab.container().path, caller }
+  }
+
   async #call(
     command: string,
     { config }: Network,
-    container: { readonly id: string; readonly netns: string },
-    more: object = {}
+    container: Container,
+    more: Record<string, unknown> = {}
   ): Promise<LabReply> {
-    const start = (): Promise<LabReply> =>
-      this.#lab.start(this.#lab.host(0), command, { ...config, ...more }, container)
+    const lab = this.#lab
+    const { program, env, input } = lab.callOf(lab.host(0), command, { ...config, ...more }, container)
+    const start = async (): Promise<LabReply> => replyOf(await container.caller.call({ path: program, env, input }))
     let reply = await start()
     if (reply.json?.code === ABORTED.code && ABORTED.message.test(reply.json.msg)) {
       this.#again += 1

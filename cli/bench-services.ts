@@ -3,7 +3,8 @@
  *
  *     evenness     10,000 connections of one client over 5 members
  *     traffic      a service against a member's own address, in turns: connecting, a byte there and back, one stream; and as the
- *                  floor an address that one rule of nft translates
+ *                  floor an address that one rule of nft translates. Each from a namespace of its own: with one connection table
+ *                  for both, a port that has been used to the member itself is taken to its service, and is translated, too
  *     scale        1,000 services of 10 members: a client that joins, one member that comes and goes, reading what is counted, memory
  *
  * With `-- --only scale` one of them.
@@ -45,9 +46,9 @@ function main(): Promise<void> {
   const bridge = center.links.add({ name: 'switch', kind: { kind: 'bridge' }, up: true })
   const client = plug(bridge.index, 2)
   const members = Array.from({ length: MEMBERS }, (_, i) => plug(bridge.index, i + 3))
-  const other = plug(bridge.index, MEMBERS + 3)
+  const [other, neighbour] = [plug(bridge.index, MEMBERS + 3), plug(bridge.index, MEMBERS + 4)]
   center.close()
-  return measure(parts, { client, other, members })
+  return measure(parts, { client, neighbour, other, members })
 }
 
 /** @throws {Error} for a part that there is none of */
@@ -58,9 +59,10 @@ function chosen(argv: readonly string[]): readonly Part[] {
   return parts
 }
 
-/** `other` reaches a member by one rule of nft. */
+/** `neighbour` has the service, too, and asks the member itself; `other` reaches it by one rule of nft. */
 interface Machines {
   readonly client: Namespace
+  readonly neighbour: Namespace
   readonly other: Namespace
   readonly members: readonly Namespace[]
 }
@@ -83,22 +85,22 @@ function plug(bridgeIndex: number, number: number): Namespace {
   return namespace
 }
 
-async function measure(parts: readonly Part[], { client, other, members }: Machines): Promise<void> {
+async function measure(parts: readonly Part[], machines: Machines): Promise<void> {
+  const { client, neighbour, members } = machines
   const servers = await Promise.all(members.map((one, i) => serve(one, `member${i}`)))
-  const net = kernel.open(client.path)
-  const nft = kernel.nft(net)
-  const table = clientTable(nft, 4, 0)
+  const tables = [client, neighbour].map(one => clientTable(kernel.nft(kernel.open(one.path)), 4, 0))
+  const apply = (wanted: readonly Balanced[]): void => {
+    for (const table of tables) table.apply(wanted)
+  }
   try {
     const addresses = members.map((_, i) => address(`10.4.0.${i + 3}`))
-    table.apply([balancedAt('web', address(VIP), addresses, false)])
+    apply([balancedAt('web', address(VIP), addresses, false)])
     if (parts.includes('evenness')) evenness(client)
-    table.apply([balancedAt('web', address(VIP), addresses.slice(0, 1), false)])
-    if (parts.includes('traffic')) traffic(client, other)
-    table.apply([])
+    apply([balancedAt('web', address(VIP), addresses.slice(0, 1), false)])
+    if (parts.includes('traffic')) traffic(machines)
+    apply([])
     if (parts.includes('scale')) scale()
   } finally {
-    nft.close()
-    net.close()
     for (const server of servers) server.kill('SIGKILL')
   }
 }
@@ -130,7 +132,7 @@ function evenness(client: Namespace): void {
 }
 
 /** In turns, so that whatever else the machine does meets all. */
-function traffic(client: Namespace, other: Namespace): void {
+function traffic({ client, neighbour, other }: Machines): void {
   translateByOneRule(other)
   const measures: readonly (readonly [string, (from: Namespace, to: string) => number, string])[] = [
     ['connect', (from, to) => median(ask(from, 'connects', to, 1000)), 'ms'],
@@ -138,7 +140,7 @@ function traffic(client: Namespace, other: Namespace): void {
     ['one stream', (from, to) => ask<number>(from, 'send', to, 1000) / 1e9, 'Gbit/s']
   ]
   const ways = [
-    { name: 'direct', from: client, to: MEMBER, seen: [] as number[] },
+    { name: 'direct', from: neighbour, to: MEMBER, seen: [] as number[] },
     { name: 'one rule', from: other, to: VIP, seen: [] as number[] },
     { name: 'service', from: client, to: VIP, seen: [] as number[] }
   ]

@@ -42,7 +42,10 @@ interface CniResult {
 
 const OWN_MOUNTS = 'PATCHBAY_DEMO_OWN_MOUNTS'
 
-/** Runs this again with mounts of its own: its agent is where plugins look for one, and that is not the machine's /run. */
+/**
+ * Runs this again with mounts of its own: plugins lock files below /run and ask the firewalld whose bus is there, and neither is to be
+ * the machine's. So the agent can be where plugins look for one.
+ */
 function withOwnRun(): number {
   const args = [
     '--mount',

@@ -1,4 +1,4 @@
-// time-out: 120 s
+// time-out: 300 s
 // needs: ip nft strace
 /** One round of the benchmark on the built plugins, beside a set that can do nothing: times are not judged here. */
 import { spawnSync } from 'node:child_process'

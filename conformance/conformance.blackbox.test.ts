@@ -1,4 +1,4 @@
-// time-out: 240 s
+// time-out: 600 s
 // needs: ip bridge tc nft strace iptables
 /** The protocol part of the suite on the built plugins: a fast choice of them, one of each role. */
 import { existsSync } from 'node:fs'

@@ -1,4 +1,4 @@
-// time-out: 360 s
+// time-out: 600 s
 // needs: ip bridge tc nft strace iptables ipset
 /** Every broken plugin of the mutation table is caught, and the plugin that works is not. */
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -61,13 +61,16 @@ test('every mutation is caught by the clause it breaks, which holds without it',
       missed.map(index => `${MUTATIONS[index]?.clause}: ${MUTATIONS[index]?.name}`),
       []
     )
+    // Many break the same case of the same plugin, which is run once.
+    const caseKey = (index: number) => `${MUTATIONS[index]?.plugin}/${MUTATIONS[index]?.caseId}`
+    const firsts = new Map(indices.toReversed().map(index => [caseKey(index), index]))
     const sound = await run(
-      indices.map(index => jobOf(index, index, bin)),
+      [...firsts.values()].map(index => jobOf(index, index, bin)),
       [bin]
     )
     const wrongly = indices.flatMap(index => {
       const clause = MUTATIONS[index]?.clause
-      const found = sound.get(index)?.findings.find(finding => finding.clause === clause)
+      const found = sound.get(firsts.get(caseKey(index)) ?? index)?.findings.find(finding => finding.clause === clause)
       return found === undefined ? [] : [`${clause}: expected ${found.expected}; seen ${found.seen}`]
     })
     assert.equal([...new Set(wrongly)], [])

@@ -18,24 +18,29 @@ export interface OddPlugin {
 const TALKER: OddPlugin = {
   type: 'talker',
   habits:
-    'errors on stderr; upper-case MAC, IPv6 in full, an address of the host in ips; keys of its own; a log; a daemon for the host',
+    'errors and much else on stderr; upper-case MAC, IPv6 in full, an address of the host in ips; its interface first; keys of its own; versions to come; blanks around JSON; a log; a daemon for the host',
   profile: { type: 'talker', role: 'interface', config: { bridge: 'judge0', isGateway: true } },
   script: real => `
 CNI_COMMAND=$(printf %s "$CNI_COMMAND" | tr -d ' \\n'); export CNI_COMMAND
 mkdir -p /var/log; echo "$CNI_COMMAND $CNI_CONTAINERID" >>/var/log/talker.log
 [ -e /run/talker.pid ] || { sleep 1000 </dev/null >/dev/null 2>&1 & echo $! >/run/talker.pid; }
+chat() { head -c 200000 /dev/zero | tr '\\0' x >&2; }
 out=$(${real}/bridge); status=$?
+[ "$CNI_COMMAND" = VERSION ] && { printf '\\n%s\\n' "$out" | jq '.supportedVersions = ["2.0.0", "1.2.0"] + (.supportedVersions | reverse)'; exit; }
 if [ $status != 0 ]; then
   # STATUS alone has to say it on stdout.
   [ "$CNI_COMMAND" = STATUS ] && printf '%s\\n' "$out" || printf '%s\\n' "$out" >&2
   exit $status
 fi
+chat
 case "$CNI_COMMAND" in ADD) ;; *) printf %s "$out"; exit 0;; esac
+printf '\\n\\n'
 printf %s "$out" | sed 's/fd77::/FD77:0:0:0:0:0:0:/g' | jq '
   def family: if .ips[0].version then { version: "4" } else {} end;
   if .ips then
     .interfaces |= map(.mac |= ascii_upcase) |
-    .ips += [{ address: "10.77.0.1/24", interface: 0 } + family]
+    .ips += [{ address: "10.77.0.1/24", interface: 0 } + family] |
+    if .interfaces | length == 3 then .interfaces |= reverse | .ips |= map(.interface = 2 - .interface) else . end
   else . end | .vendor = { name: "talker" }'
 `
 }
@@ -88,4 +93,23 @@ printf %s "$in" | jq -c '(if .cniVersion == "0.4.0" then { version: "4" } else {
 `
 }
 
-export const ODD_PLUGINS: readonly OddPlugin[] = [TALKER, REROUTER, FIXED]
+/** As plugins were in 2017. */
+const OLD: OddPlugin = {
+  type: 'old',
+  habits: 'knows version 0.3.1 alone, and no verbs but those of that time',
+  profile: { type: 'old', role: 'interface', config: { bridge: 'judge0', isGateway: true } },
+  script: real => `
+fail() { jq -cn --argjson c "$1" --arg m "$2" '{ cniVersion: "0.3.1", code: $c, msg: $m }'; exit 1; }
+in=$(cat)
+case "$CNI_COMMAND" in
+  VERSION) echo '{"cniVersion":"0.3.1","supportedVersions":["0.3.1"]}'; exit 0;;
+  ADD|DEL) ;;
+  *) fail 4 "CNI_COMMAND";;
+esac
+version=$(printf %s "$in" | jq -re '.cniVersion // "0.1.0"' 2>/dev/null) || fail 6 "no configuration"
+[ "$version" = 0.3.1 ] || fail 1 "version $version"
+printf %s "$in" | ${real}/bridge
+`
+}
+
+export const ODD_PLUGINS: readonly OddPlugin[] = [TALKER, REROUTER, FIXED, OLD]

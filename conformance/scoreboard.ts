@@ -7,7 +7,8 @@
  * does not know.
  *
  * Each plugin set is written to .cache/scoreboard as soon as it is judged, so that a run that is broken off has lost
- * nothing but its last set: `--resume` takes those that are there.
+ * nothing but its last set: `--resume` takes those that are there. `--set NAME` (may be repeated) judges those alone and writes no
+ * page: a scoreboard in parts ends with `--resume`.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -95,7 +96,8 @@ async function main(): Promise<number> {
       debian: { type: 'boolean', default: false },
       config: { type: 'string', multiple: true, default: [] },
       out: { type: 'string', default: join(root, 'docs') },
-      only: { type: 'string', multiple: true, default: [] }
+      only: { type: 'string', multiple: true, default: [] },
+      set: { type: 'string', multiple: true, default: [] }
     }
   })
   const why = whyNoSandbox()
@@ -114,6 +116,7 @@ async function main(): Promise<number> {
   const references = [...usual, ...found.map(({ name, dir }) => `${name}=${dir}`), ...values.reference]
   const told = found.flatMap(({ name, profile }) => (profile === undefined ? [] : [`${name}=${join(root, profile)}`]))
   for (const one of plans(references, [...told, ...values.config], values.quick)) {
+    if (values.set.length > 0 && !values.set.includes(one.name)) continue
     const path = join(cache, `${one.name}.json`)
     if (values.resume && existsSync(path)) {
       reports.push(JSON.parse(readFileSync(path, 'utf8')) as Report)
@@ -125,6 +128,7 @@ async function main(): Promise<number> {
     process.stderr.write(`${one.name}: ${report.seconds.toFixed(0)} s\n`)
     reports.push(report)
   }
+  if (values.set.length > 0) return 0
   const whole = { ...mergedReport(reports), command: 'npm run scoreboard' }
   writePages(join(values.out, 'scoreboard.html'), whole, root)
   writeFileSync(join(values.out, 'scoreboard.json'), compactReport(whole, root))

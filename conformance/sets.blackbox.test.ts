@@ -1,4 +1,4 @@
-// time-out: 240 s
+// time-out: 600 s
 // needs: ip bridge tc nft jq setpriv
 /** Plugin sets of others: a plugin written in shell, one that never works, one that hangs in no case at all. */
 import { spawnSync } from 'node:child_process'
@@ -100,7 +100,7 @@ test('somebody who is not root gets the same verdicts, in a namespace of users',
   const own = ['--mount', '--propagation', 'private', 'sh', '-c', shown, root]
   const child = spawnSync('unshare', [...own, ...suiteCall], { encoding: 'utf8', cwd: '/' })
   assert.match(child.stdout, /all MUSTs that could be tried hold/)
-  assert.match(child.stdout, /cases: 1\d passed, 0 failed, 0 not testable here, 0 blocked/)
+  assert.match(child.stdout, /cases: \d\d passed, 0 failed, 0 not testable here, 0 blocked/)
   assert.is(child.status, 0)
 })
 

@@ -161,6 +161,22 @@ export function writtenLines(): readonly string[] {
   return writtenFolders().flatMap(([shown, folder]) => fileLines(shown, folder))
 }
 
+/** Files and folders that were written anywhere and that others than their owner may change. */
+export function openPaths(): readonly string[] {
+  return writtenFolders().flatMap(([shown, folder]) => openBelow(shown, folder))
+}
+
+function openBelow(shown: string, folder: string): readonly string[] {
+  return namesIn(folder).flatMap(name => {
+    const path = `${shown}/${name}`
+    const found = OWN_PATHS.includes(path) ? undefined : lstatSync(join(folder, name), { throwIfNoEntry: false })
+    if (found === undefined || !(found.isFile() || found.isDirectory())) return []
+    // In a folder like /tmp nobody can change what is another's.
+    const isOpen = (found.mode & 0o022) !== 0 && (found.mode & 0o1000) === 0
+    return [...(isOpen ? [path] : []), ...(found.isDirectory() ? openBelow(path, join(folder, name)) : [])]
+  })
+}
+
 function fileLines(shown: string, folder: string): readonly string[] {
   return namesIn(folder).flatMap(name => {
     const path = `${shown}/${name}`

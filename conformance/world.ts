@@ -182,13 +182,14 @@ export class World {
   }
 
   networkLines(): readonly string[] {
-    const [links = [], held = [], permanent = []] = this.#ask(
+    const [links = [], held = [], permanent = [], hops = []] = this.#ask(
       [],
-      ['link show', 'address show', 'neigh show nud permanent']
+      ['link show', 'address show', 'neigh show nud permanent', 'nexthop show']
     )
     const addresses = held.flatMap(link =>
       objects(link['addr_info'])
-        .filter(info => info['scope'] !== 'link')
+        // The kernel gives link-local ones of IPv6 by itself.
+        .filter(info => info['scope'] !== 'link' || info['family'] === 'inet')
         .map(info => `address ${link['ifname']} ${info['local']}/${info['prefixlen']}`)
     )
     const families = ['-4', '-6'].flatMap(family => {
@@ -203,6 +204,7 @@ export class World {
       ...addresses,
       ...families,
       ...permanent.map(one => `neighbour ${stable(one)}`),
+      ...hops.map(one => `nexthop ${stable(one)}`),
       ...this.#bridgeLines(),
       ...this.ruleLines()
     ]
@@ -269,6 +271,9 @@ function linkFacts(link: JsonObject): JsonObject {
     master: link['master'],
     mtu: link['mtu'],
     alias: link['ifalias'],
+    names: link['altnames'],
+    group: link['group'],
+    queue: link['txqlen'],
     // Ports come and go with it by themselves.
     ...(kind === 'veth' && link['master'] === undefined
       ? { promiscuity: link['promiscuity'], mac: link['address'], flags: flagsOf(link) }

@@ -13,6 +13,7 @@ function named(network: string, containerId: string, names: readonly string[], t
     netnsId: '',
     names,
     addresses,
+    gateways: [],
     links: [],
     domain: '',
     upstreams: [],
@@ -47,6 +48,45 @@ const MANY = zoneOf(
 const ASKER = [...MANY.all()].filter(one => one.network === 'blue')
 /** OPT, of the root, 4096 bytes taken, nothing else (RFC 6891 section 6.1.2). */
 const OPT = [0, 0, 41, 0x10, 0, 0, 0, 0, 0, 0, 0]
+
+/** The address of the one answer; a response code where there are none. */
+function hostAnswers(asker: readonly Named[], zone: Zone, name: string): readonly string[] | string {
+  const verdict = verdictOn(question(name, A), 'udp', asker, zone)
+  if (verdict.do !== 'answer') return verdict.do
+  const view = Buffer.from(verdict.bytes)
+  const count = view.readUInt16BE(6)
+  if (count === 0) return `code ${view.readUInt8(3) & 15}`
+  return [[...view.subarray(-4)].join('.'), ...Array.from({ length: count - 1 }, () => 'another')]
+}
+
+test('the host by the names of Docker and podman: gateways that it has, of networks that may reach out', () => {
+  const attachment = (network: string, gateway: string, isInternal = false): Named => {
+    const one = named(network, 'c1', ['web'], ['10.4.0.2'])
+    const gateways = [parseAddress(gateway)].filter(address => address !== undefined)
+    return { ...one, record: { ...one.record, gateways, isInternal } }
+  }
+  const [bridge, macvlan, internal] = [
+    attachment('blue', '10.4.0.1'),
+    attachment('lan', '192.0.2.1'),
+    attachment('closed', '10.4.0.1', true)
+  ]
+  const zone = zoneOf(bridge, macvlan, internal)
+  zone.isOwnAddress = text => text === '10.4.0.1'
+  for (const name of [
+    'host.docker.internal',
+    'HOST.Docker.internal',
+    'gateway.docker.internal',
+    'host.containers.internal'
+  ])
+    assert.equal(hostAnswers([bridge, macvlan], zone, name), ['10.4.0.1'], name)
+  // A router of somebody else's network is not the host: others may know who is.
+  assert.is(hostAnswers([macvlan], zone, 'host.docker.internal'), 'forward')
+  assert.is(hostAnswers([internal], zone, 'host.docker.internal'), 'code 3')
+  assert.is(hostAnswers([bridge], zone, 'other.docker.internal'), 'forward')
+  // A container that the runtime calls so comes first.
+  zone.set({ ...named('blue', 'c9', ['host.docker.internal'], ['10.4.0.9']) })
+  assert.equal(hostAnswers([bridge], zone, 'host.docker.internal'), ['10.4.0.9'])
+})
 
 test('truncation: 512 bytes without EDNS0, 1232 with it, all of it by TCP', () => {
   const answers = (bytes: Uint8Array, transport: 'udp' | 'tcp'): readonly [number, boolean, number] => {
@@ -101,6 +141,8 @@ test('what is no question is not answered, so that two servers never talk; what 
   assert.is(codeOf(changed(5, 2)), '1')
   assert.is(codeOf(changed(12, 0xff)), '1')
   assert.is(codeOf(question('other', A)), 'forward')
+  // AXFR and IXFR (RFC 5936, RFC 1995): nobody copies a zone in the host's name.
+  for (const type of [252, 251]) assert.is(codeOf(question('other', type)), '5')
   assert.is(codeOf(question('secret', A)), 'forward')
   assert.is(codeOf(question('tasks.secret', A)), '3')
 })

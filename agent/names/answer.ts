@@ -52,6 +52,12 @@ export type Verdict =
   | { readonly do: 'forward'; readonly asked: Asked }
   | { readonly do: 'ignore' }
 
+/**
+ * What containers call the host that they are on, as Docker and podman have it. They are answered by the asker's gateways that are
+ * addresses of the host; where it has none, and where somebody is called so, as every other name.
+ */
+const HOST_NAMES = ['host.docker.internal', 'gateway.docker.internal', 'host.containers.internal']
+
 /** How the question came: UDP answers must fit what the asker takes. */
 export type Transport = 'udp' | 'tcp'
 
@@ -98,13 +104,16 @@ function questionOf(bytes: Uint8Array, count: number): Asked | undefined {
 function answersTo(asked: Asked, asker: readonly Named[], zone: Zone): readonly Answer[] | number | 'forward' {
   const { name, question } = asked
   if (question.class !== undefined && question.class !== 'IN') return REFUSED
+  // Who may copy a zone is known by address: the host that it is asked from may, and no container by way of it.
+  if (question.type === 'AXFR' || question.type === 'IXFR') return REFUSED
   const reversed = reversedAddress(name)
   if (reversed !== undefined) {
     const found = zone.nameOf(reversed, asker)
     if (found === undefined) return 'forward'
     return question.type === 'PTR' ? [{ type: 'PTR', name: question.name, ttl: TTL_SECONDS, data: found }] : []
   }
-  const { addresses, isOurs } = zone.find(name, asker)
+  const { addresses: found, isOurs } = zone.find(name, asker)
+  const addresses = found ?? (HOST_NAMES.includes(name) ? zone.hostAddresses(asker) : undefined)
   if (addresses === undefined) return isOurs ? NXDOMAIN : 'forward'
   if (String(question.type) === 'ANY') return REFUSED
   const family = question.type === 'A' ? 4 : question.type === 'AAAA' ? 6 : 0
@@ -117,6 +126,11 @@ function answersTo(asked: Asked, asker: readonly Named[], zone: Zone): readonly 
       ttl: TTL_SECONDS,
       data: formatAddress(address)
     }))
+}
+
+/** Whether an answer says more than that there is nothing. */
+export function hasRecords(answer: Uint8Array): boolean {
+  return viewOf(answer).getUint16(6) > 0
 }
 
 /** Round robin without a memory: each order of an answer's records, which are all of one size, is as likely as any other. */

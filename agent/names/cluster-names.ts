@@ -85,6 +85,18 @@ export class ClusterNames {
     return !this.#followed.has(network) || this.#known.has(network)
   }
 
+  /**
+   * Everybody on a network that is not followed here, as the registry has them now; undefined of one that is.
+   *
+   * @throws {CniError} code 11 without the registry
+   */
+  async look(network: string, milliseconds: number): Promise<readonly Named[] | undefined> {
+    const { registry } = this.#options
+    if (this.#followed.has(network) || registry.learns) return undefined
+    const { entries } = await registry.read(namePrefix(network), milliseconds)
+    return entries.flatMap(({ name, value }) => this.#namedIn(network, name, value) ?? [])
+  }
+
   /** Follows a network for others than containers here, or no longer. */
   hold(network: string, isHeld: boolean): void {
     if (isHeld === this.#held.has(network)) return
@@ -161,12 +173,19 @@ export class ClusterNames {
   }
 
   #change(network: string, name: string, value: string | undefined): void {
-    const { zone, host: self } = this.#options
+    const { zone } = this.#options
+    const named = this.#namedIn(network, name, value ?? '')
+    if (named === undefined) return
+    if (value === undefined) zone.delete(named)
+    else zone.set(named)
+  }
+
+  /** @returns another host's container; undefined where the key is not one's */
+  #namedIn(network: string, name: string, value: string): Named | undefined {
     const [host = '', containerId = '', ifName = '', ...rest] = name.split('/')
-    if (host === '' || containerId === '' || ifName === '' || rest.length > 0 || host === self) return
-    const attachment = { network, containerId, ifName, host }
-    if (value === undefined) zone.delete(attachment)
-    else zone.set({ ...attachment, record: { ...NOTHING_LOCAL, ...nameFromValue(value) } })
+    const isKey = host !== '' && containerId !== '' && ifName !== '' && rest.length === 0
+    if (!isKey || host === this.#options.host) return undefined
+    return { network, containerId, ifName, host, record: { ...NOTHING_LOCAL, ...nameFromValue(value) } }
   }
 
   #keyOf(named: Named): string {
@@ -180,7 +199,15 @@ export class ClusterNames {
 }
 
 /** What only a container's own host knows of it. */
-const NOTHING_LOCAL = { netns: '', netnsId: '', links: [], upstreams: [], isInternal: false, isCluster: true }
+const NOTHING_LOCAL = {
+  netns: '',
+  netnsId: '',
+  gateways: [],
+  links: [],
+  upstreams: [],
+  isInternal: false,
+  isCluster: true
+}
 
 /** undefined for a container without a name. */
 function claimOf({ network, record }: Named): string | undefined {

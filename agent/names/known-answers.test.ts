@@ -13,7 +13,16 @@ function question(number: number): Buffer {
 
 function web(...texts: readonly string[]): Named {
   const addresses = texts.map(parseAddress).filter(one => one !== undefined)
-  const nothing = { netns: '', netnsId: '', domain: '', links: [], upstreams: [], isInternal: true, isCluster: false }
+  const nothing = {
+    netns: '',
+    netnsId: '',
+    domain: '',
+    gateways: [],
+    links: [],
+    upstreams: [],
+    isInternal: true,
+    isCluster: false
+  }
   return {
     network: 'blue',
     containerId: 'c1',

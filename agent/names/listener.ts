@@ -9,7 +9,6 @@
  */
 
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
-import { closeSync } from 'node:fs'
 import { createServer, type Server, type Socket as TcpSocket } from 'node:net'
 import { parseAddress } from '../../lib/ip/address.ts'
 import { RESOLVER } from '../../lib/names/record.ts'
@@ -18,6 +17,7 @@ import {
   type FormerTable,
   formerTable,
   IPPROTO_UDP,
+  leadsTo,
   type Ports,
   removeTranslation,
   translate,
@@ -26,8 +26,7 @@ import {
 import type { Net } from '../../lib/net/net.ts'
 import type { Nft } from '../../lib/nft/nft.ts'
 import { errnoOf, messageOf, SysError } from '../../lib/sys/errors.ts'
-import { bindLoopback } from '../../lib/sys/loopback-sockets.ts'
-import { inNamespace } from '../../lib/sys/netns.ts'
+import { bindPairIn, type SocketPair } from '../../lib/sys/loopback-sockets.ts'
 import type { Transport } from './answer.ts'
 
 /** The kernel chooses. */
@@ -45,8 +44,8 @@ export interface ListenerPlace {
   readonly container: Net
   /** Of the container's namespace. */
   readonly nft: Nft
-  /** Where port 53 leads already, because the plugin has made the rules. */
-  readonly ports: Ports | undefined
+  /** Descriptors of the sockets that port 53 leads to already, where the plugin has made them. */
+  readonly handed: SocketPair | undefined
 }
 
 /** An answer, at once or later; undefined says nothing. */
@@ -58,11 +57,13 @@ export class Listener {
   readonly #tcp: Server
   readonly #connections = new Set<TcpSocket>()
   readonly #respond: Respond
+  readonly #ports: Ports
   #isOpen = true
 
-  private constructor(udp: UdpSocket, tcp: Server, respond: Respond) {
+  private constructor({ udp, tcp }: Sockets, respond: Respond) {
     this.#udp = udp
     this.#tcp = tcp
+    this.#ports = portsOf({ udp, tcp })
     this.#respond = respond
     udp.on('message', (message, from) => {
       // What a raw socket sends may come from port 0. Nothing can be sent there, and who tries throws.
@@ -92,18 +93,23 @@ export class Listener {
   static open(place: ListenerPlace, respond: Respond, log: (message: string) => void): Listener {
     const { container, nft } = place
     try {
-      const { udp, tcp, isMoved } = bindTranslated(place)
-      const listener = new Listener(udp, tcp, respond)
+      const { formerPort, ...sockets } = bindTranslated(place)
+      const listener = new Listener(sockets, respond)
       // Whoever has asked before can wait for that, a container that is being started need not.
-      if (isMoved) setImmediate(() => (listener.#isOpen ? forgetQuestions(nft) : undefined))
+      if (formerPort !== undefined)
+        setImmediate(() => (listener.#isOpen ? forgetQuestions(nft, formerPort) : undefined))
       return listener
     } catch (error) {
       // Its lo is down: the address is not there, whatever the port.
       if (errnoOf(error) === 'EADDRNOTAVAIL') throw error
       log(`${JSON.stringify(container.path())}: ${messageOf(error)}; its resolver has port ${DNS_PORT} itself`)
     }
-    const low = bindIn(container, { udp: DNS_PORT, tcp: DNS_PORT })
-    return new Listener(low.udp, low.tcp, respond)
+    return new Listener(bindIn(container, { udp: DNS_PORT, tcp: DNS_PORT }), respond)
+  }
+
+  /** Whether what the container asks at port 53 comes here: it may have flushed its rules. */
+  isReached(nft: Nft): boolean {
+    return this.#ports.udp === DNS_PORT || leadsTo(nft, this.#ports)
   }
 
   /** Closes it; what it put into the container's nf_tables goes too. */
@@ -164,19 +170,19 @@ interface Sockets {
   readonly tcp: Server
 }
 
-/** Sockets at high ports, to which port 53 leads; `isMoved` when questions have gone elsewhere until now. */
-function bindTranslated(place: ListenerPlace): Sockets & { readonly isMoved: boolean } {
-  const { container, nft, ports } = place
-  const prepared = ports === undefined ? undefined : bindIfFree(container, ports)
-  if (prepared !== undefined) return { ...prepared, isMoved: true }
+/** Sockets at high ports, to which port 53 leads; `formerPort` where questions have gone by UDP until now, if elsewhere. */
+function bindTranslated(place: ListenerPlace): Sockets & { readonly formerPort: number | undefined } {
+  const { container, nft, handed } = place
+  if (handed !== undefined) return { ...serveAt(handed), formerPort: DNS_PORT }
   // Those of the agent before us, so that programs that ask from one socket for hours go on to be translated to where
   // somebody listens. The container may have taken them meanwhile.
   const former = formerTable(nft)
   const sockets = bindIfFree(container, former?.ports ?? USUAL_PORTS) ?? bindIn(container, ANY)
   try {
-    const own = { udp: sockets.udp.address().port, tcp: portOf(sockets.tcp) }
+    const own = portsOf(sockets)
     translateAnew(nft, own, former)
-    return { ...sockets, isMoved: former?.ports?.udp !== own.udp }
+    const formerPort = former?.ports?.udp ?? DNS_PORT
+    return { ...sockets, formerPort: formerPort === own.udp ? undefined : formerPort }
   } catch (error) {
     sockets.udp.close()
     sockets.tcp.close()
@@ -184,7 +190,7 @@ function bindTranslated(place: ListenerPlace): Sockets & { readonly isMoved: boo
   }
 }
 
-/** The plugin may just have made the rules, for ports that the container has. */
+/** The plugin may just have made the rules. */
 function translateAnew(nft: Nft, ports: Ports, former: FormerTable | undefined): void {
   try {
     translate(nft, ports, former)
@@ -203,43 +209,38 @@ function bindIfFree(container: Net, ports: Ports): Sockets | undefined {
   }
 }
 
-/** Made in the container's namespace by one visit; they stay there when the process has come back. */
 function bindIn(container: Net, ports: Ports): Sockets {
   const address = parseAddress(RESOLVER)?.bytes ?? new Uint8Array(4)
-  const [udpFd, tcpFd] = inNamespace(container.namespaceFd(), () => {
-    const first = bindLoopback('udp', address, ports.udp)
-    try {
-      return [first, bindLoopback('tcp', address, ports.tcp)] as const
-    } catch (error) {
-      closeSync(first)
-      throw error
-    }
-  })
+  return serveAt(bindPairIn(container.namespaceFd(), address, ports))
+}
+
+function serveAt(sockets: SocketPair): Sockets {
   // Answers go to addresses, which need not be looked up.
   const udp = createSocket({ type: 'udp4', lookup: (address, _options, done) => done(null, address, 4) })
-  udp.bind({ fd: udpFd })
+  udp.bind({ fd: sockets.udp })
   const tcp = createServer().on('error', () => undefined)
-  tcp.listen({ fd: tcpFd })
+  tcp.listen({ fd: sockets.tcp })
   if (tcp.listening) return { udp, tcp }
   // Somebody else listens there since.
   udp.close()
-  throw new SysError('listen', `tcp port ${ports.tcp}`, 'EADDRINUSE', '')
+  throw new SysError('listen', 'tcp', 'EADDRINUSE', '')
 }
 
-function portOf(server: Server): number {
-  const address = server.address()
-  return address !== null && typeof address === 'object' ? address.port : 0
+function portsOf({ udp, tcp }: Sockets): Ports {
+  const address = tcp.address()
+  return { udp: udp.address().port, tcp: address !== null && typeof address === 'object' ? address.port : 0 }
 }
 
 /**
  * A program that asked before the rules were there, and asks on from the same socket, would be sent where the kernel sent
- * its first question for as long as it asks.
+ * its first question for as long as it asks. What has gone to us already is left alone: its answer would come from a port that nobody
+ * has asked.
  */
-function forgetQuestions(nft: Nft): void {
+function forgetQuestions(nft: Nft, replyPort: number): void {
   const address = parseAddress(RESOLVER)
   const [lastPort, replySource] = [undefined, undefined]
   try {
-    nft.flushConntrack({ family: 4, protocol: IPPROTO_UDP, port: DNS_PORT, lastPort, address, replySource })
+    nft.flushConntrack({ family: 4, protocol: IPPROTO_UDP, port: DNS_PORT, lastPort, address, replySource, replyPort })
   } catch {
     // Other programs are answered all the same.
   }

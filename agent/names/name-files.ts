@@ -2,7 +2,7 @@
  * What the plugin `dns` has written down on this host, as files that come and go: `<state>/<network>/<containerID>:<ifname>.dns.json`.
  * The kernel tells of changes; since events can be lost, whoever uses this looks by itself every now and then, too.
  */
-import { type FSWatcher, readdirSync, statSync, watch } from 'node:fs'
+import { type FSWatcher, readdirSync, type Stats, statSync, watch } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { Attachment } from '../../lib/attachment.ts'
 import { parseJson } from '../../lib/config/json.ts'
@@ -17,6 +17,8 @@ const GATHER_MS = 5
 
 export interface NameFile extends Attachment {
   readonly record: NameRecord
+  /** When it was read for the first time, by performance.now(). */
+  readonly seenAt: number
 }
 
 interface ReadFile {
@@ -53,11 +55,12 @@ export class NameFiles {
 
   /** The same object as long as the file is the same; undefined for what is no entry, is being written, or is gone. */
   read(path: string): NameFile | undefined {
-    const stamp = stampOf(path)
-    if (stamp === undefined) {
+    const status = statusOf(path)
+    if (status === undefined) {
       this.#read.delete(path)
       return undefined
     }
+    const stamp = `${status.ino} ${status.ctimeMs}`
     const known = this.#read.get(path)
     if (known?.stamp === stamp) return known.file
     const file = readNameFile(path)
@@ -121,10 +124,9 @@ function isEntryName(name: string): boolean {
   return name.endsWith(ENDING) && !name.startsWith('.') && name.indexOf(':') > 0
 }
 
-function stampOf(path: string): string | undefined {
+function statusOf(path: string): Pick<Stats, 'ino' | 'ctimeMs'> | undefined {
   try {
-    const { ino, ctimeMs } = statSync(path)
-    return `${ino} ${ctimeMs}`
+    return statSync(path)
   } catch {
     return undefined
   }
@@ -159,7 +161,8 @@ function readNameFile(path: string): NameFile | undefined {
       network,
       containerId,
       ifName: ifName === '' ? (section.text('ifname') ?? '') : ifName,
-      record: recordFromJson(json)
+      record: recordFromJson(json),
+      seenAt: performance.now()
     }
   } catch {
     return undefined

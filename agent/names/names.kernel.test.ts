@@ -49,6 +49,7 @@ class Lab {
       kernel: this.kernel,
       metrics: new Metrics(),
       log: message => this.logged.push(message),
+      isReady: () => false,
       resolvers: () => this.upstreams
     })
   }
@@ -79,6 +80,7 @@ class Lab {
     const plain = {
       names: [],
       addresses: [],
+      gateways: [],
       links: [],
       domain: '',
       upstreams: [],
@@ -89,11 +91,7 @@ class Lab {
     writeFileSync(join(this.stateDir, network, `${containerId}:eth0.dns.json`), jsonText(recordToJson(whole)))
   }
 
-  async add(
-    network: string,
-    containerId: string,
-    record: Partial<NameRecord> & { readonly netns: string }
-  ): Promise<void> {
+  async add(network: string, containerId: string, record: Parameters<Lab['write']>[2]): Promise<void> {
     this.write(network, containerId, record)
     await this.names.arrived({ network, containerId, ifName: 'eth0' }, 2000)
   }

@@ -13,17 +13,18 @@ import { CniError, LIMITED_CONNECTIVITY } from '../../lib/cni/error.ts'
 import { attachmentKey, attachmentText } from '../../lib/daemon/attachment.ts'
 import { formatAddress } from '../../lib/ip/address.ts'
 import { RESOLVER } from '../../lib/names/record.ts'
-import type { Ports } from '../../lib/names/translation.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Registry } from '../registry.ts'
-import { type Asked, failure, type Transport, verdictOn } from './answer.ts'
+import { type Asked, failure, hasRecords, type Transport, verdictOn } from './answer.ts'
 import { ClusterNames } from './cluster-names.ts'
+import { attachmentOf, closeAll, Handover } from './handover.ts'
 import type { Response } from './listener.ts'
 import { NameFiles } from './name-files.ts'
+import { OwnAddresses } from './own-addresses.ts'
 import { HostResolvers } from './resolv-conf.ts'
-import { type Asker, type Place, Resolvers } from './resolvers.ts'
+import { type Asker, Resolvers } from './resolvers.ts'
 import { Forwarder, type Upstream } from './upstream.ts'
 import { type Named, Zone } from './zone.ts'
 
@@ -38,6 +39,11 @@ const PARTS = 20
 const AGAIN_MS = 10_000
 /** What the registry may take where nobody waits, ms. */
 const CLUSTER_MS = 9000
+/**
+ * A plugin hands the resolver's sockets over within this after it has written the names down, ms: until then their ports are not tried,
+ * of which it has one already. A plugin that has to ask instead does so.
+ */
+const HANDOVER_MS = 2000
 /** Of a container, whatever its networks name. */
 const MOST_UPSTREAMS = 8
 /** CHECK: the container is not answered as its names are written down. */
@@ -52,10 +58,12 @@ export interface NamesOptions {
   readonly registry: Registry
   readonly metrics: Metrics
   readonly log: (message: string) => void
-  /** Whether that takes more than a look. */
-  readonly mustWait?: (network: string) => boolean
+  /** Whether it is known which networks that takes more than a look on. */
+  readonly isReady?: () => boolean
   /** What else must be there before a container is attached. */
   readonly arrived?: (named: Named, milliseconds: number) => Promise<void>
+  /** How long a plugin may take to hand over what it has written down; a test's may take longer. */
+  readonly handoverMilliseconds?: number
   /** The host's resolvers; a test's stand in their place. */
   readonly resolvers?: () => readonly Upstream[]
 }
@@ -68,6 +76,7 @@ export class Names {
   readonly #files: NameFiles
   readonly #resolvers: Resolvers
   readonly #forwarder = new Forwarder()
+  readonly #handover: Handover
   readonly #upstreams: () => readonly Upstream[]
   /** What was found in each file. */
   readonly #found = new Map<string, Named>()
@@ -85,6 +94,9 @@ export class Names {
     this.#files = new NameFiles(options.stateDir, path => this.#look(path))
     this.#resolvers = new Resolvers(options.kernel, (...asked) => this.#answer(...asked), options.log)
     this.cluster = new ClusterNames({ host: options.host, registry: options.registry, zone: this.zone })
+    this.#handover = new Handover(options.stateDir, this.zone, options.log)
+    const own = new OwnAddresses(options.kernel)
+    this.zone.isOwnAddress = address => own.has(address)
     const host = new HostResolvers()
     this.#upstreams = options.resolvers ?? (() => host.get())
   }
@@ -109,6 +121,7 @@ export class Names {
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     this.#files.close()
+    this.#handover.close()
     await this.#resolvers.stop()
   }
 
@@ -120,32 +133,29 @@ export class Names {
    */
   async arrived(attachment: Attachment, milliseconds: number): Promise<void> {
     const deadline = Date.now() + milliseconds
-    this.#look(this.#files.pathOf(attachment))
+    this.#look(this.#files.pathOf(attachment), true)
     const named = this.#required(attachment)
-    this.#resolvers.lead(named)
     if (named.record.isCluster) await this.#publish(named, milliseconds)
     await this.#resolvers.whenOpen(named)
     await this.#options.arrived?.(named, deadline - Date.now())
   }
 
   /**
-   * The same of a network that is this host's alone, for a plugin that need not wait for all of it: the container's questions are
-   * waited for when this returns, and its names are known before this process does anything else.
+   * Takes over the resolvers that plugins have handed over, and knows whom they belong to when it returns.
    *
-   * @param ports where the plugin has port 53 lead in the container
-   * @returns false where `arrived` has to be waited for
+   * @returns whether there were any
    */
-  expect(attachment: Attachment, place: Place, ports: Ports): boolean {
-    const { mustWait, arrived } = this.#options
-    if (mustWait?.(attachment.network) === true || !this.#resolvers.expect(place, ports)) return false
-    // The answer is on its way by then, and no question has been read yet.
-    process.nextTick(() => {
-      this.#look(this.#files.pathOf(attachment))
-      this.#resolvers.forgetUnless(place.netnsId)
+  takeHanded(): boolean {
+    const all = this.#handover.take()
+    for (const one of all) {
+      const attachment = attachmentOf(one)
+      if (!this.#resolvers.adopt(one, one.sockets)) closeAll(one.sockets)
+      this.#look(this.#files.pathOf(attachment), true)
+      this.#resolvers.forgetUnless(one.netnsId)
       const named = this.zone.get(attachment)
-      if (named !== undefined) arrived?.(named, 0).catch(error => this.#options.log(messageOf(error)))
-    })
-    return true
+      if (named !== undefined) this.#options.arrived?.(named, 0).catch(error => this.#options.log(messageOf(error)))
+    }
+    return all.length > 0
   }
 
   /**
@@ -153,6 +163,7 @@ export class Names {
    * container on any host, or after so long.
    */
   async left(attachment: Attachment, milliseconds: number): Promise<void> {
+    this.takeHanded()
     const isElsewhere = this.zone.get(attachment)?.record.isCluster === true
     this.#look(this.#files.pathOf(attachment))
     if (isElsewhere) await this.#options.registry.forgotten(milliseconds)
@@ -160,9 +171,10 @@ export class Names {
 
   /** @throws {CniError} code 100 when the container is not answered */
   async check(attachment: Attachment): Promise<void> {
+    this.takeHanded()
     const named = this.#required(attachment)
     try {
-      await this.#resolvers.whenOpen(named)
+      await this.#resolvers.check(named)
     } catch (error) {
       throw new CniError(NOT_ANSWERED, `check ${attachmentText(attachment)}: ${messageOf(error)}`)
     }
@@ -188,6 +200,8 @@ export class Names {
   }
 
   #lookOn(): void {
+    if (this.#options.isReady?.() !== false) this.#handover.open()
+    this.takeHanded()
     if (this.#round.length === 0) {
       this.#round = [...new Set([...this.#found.keys(), ...this.#files.paths()])]
       this.#share = Math.ceil(this.#round.length / PARTS)
@@ -195,8 +209,12 @@ export class Names {
     for (const path of this.#round.splice(0, this.#share)) this.#look(path)
   }
 
-  /** Compares what is known with what is written down and still lives. */
-  #look(path: string): void {
+  /**
+   * Compares what is known with what is written down and still lives.
+   *
+   * @param isAsked the plugin waits for it, or has handed its sockets over
+   */
+  #look(path: string, isAsked = false): void {
     const file = this.#files.read(path)
     const known = this.#found.get(path)
     // A namespace that is gone has no name. The path alone says nothing: a process id that is used again leads to another
@@ -207,7 +225,9 @@ export class Names {
     const named: Named = known?.record === file.record ? known : { ...file, host: '' }
     this.#found.set(path, named)
     if (known !== named) this.zone.set(named)
-    this.#resolvers.set(named)
+    const patience = this.#options.handoverMilliseconds ?? HANDOVER_MS
+    const isAwaited = !isAsked && this.#handover.isOpen && performance.now() - file.seenAt < patience
+    this.#resolvers.set(named, !isAwaited)
     if (named.record.isCluster) this.#publishAgain(named)
   }
 
@@ -237,7 +257,11 @@ export class Names {
   #answer(asker: Asker, question: Buffer, transport: Transport): Response {
     this.#queries += 1
     const known = asker.answers.find(question, transport, this.zone.revision)
-    if (known !== undefined) return known
+    if (known !== undefined && hasRecords(known)) return known
+    // Sequence prevented: an ADD hands over and returns; a container asks for its name before we have looked, and hears that nobody
+    // has it.
+    const isNews = this.takeHanded()
+    if (known !== undefined && !isNews) return known
     const verdict = verdictOn(question, transport, asker.attachments, this.zone)
     if (verdict.do === 'ignore') return undefined
     if (verdict.do === 'forward') return this.#forward(asker, question, verdict.asked, transport)

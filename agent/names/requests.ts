@@ -6,6 +6,7 @@ import type { Names } from './names.ts'
 
 export const NAME_REQUESTS: ReadonlyMap<string, Carry<Names>> = new Map<string, Carry<Names>>([
   ['name-arrived', (names, request) => nothing(() => arrived(names, request))],
+  ['names-handed', names => nothing(() => void names.takeHanded())],
   ['name-left', (names, request) => nothing(() => names.left(request.attachment(), patience(request)))],
   ['name-check', (names, request) => nothing(() => names.check(request.attachment()))],
   ['name-status', (names, request) => nothing(() => status(names, request))]
@@ -19,8 +20,6 @@ function status(names: Names, { members }: DaemonRequest): void {
 async function arrived(names: Names, request: DaemonRequest): Promise<void> {
   const { members } = request
   const stateDir = members.text('stateDir') ?? ''
-  const [port, netnsId] = [members.integer('port', 1, 65_535), members.text('netnsId')]
-  const netns = members.text('netns') ?? ''
   const attachment = request.attachment()
   if (stateDir !== '' && stateDir !== names.stateDir) {
     const [theirs, ours] = [stateDir, names.stateDir].map(path => JSON.stringify(path))
@@ -30,9 +29,5 @@ async function arrived(names: Names, request: DaemonRequest): Promise<void> {
       'configure one directory: "stateDir" of the plugin, "pluginStateDir" of the agent'
     )
   }
-  const isExpected =
-    port !== undefined &&
-    netnsId !== undefined &&
-    names.expect(attachment, { netns, netnsId }, { udp: port, tcp: port })
-  if (!isExpected) await names.arrived(attachment, request.milliseconds)
+  await names.arrived(attachment, request.milliseconds)
 }

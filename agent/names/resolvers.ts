@@ -3,11 +3,11 @@ import { setImmediate } from 'node:timers/promises'
 import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import { attachmentKey } from '../../lib/daemon/attachment.ts'
 import { RESOLVER } from '../../lib/names/record.ts'
-import { leadsTo, type Ports } from '../../lib/names/translation.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import type { Net } from '../../lib/net/net.ts'
 import type { Nft } from '../../lib/nft/nft.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
+import type { SocketPair } from '../../lib/sys/loopback-sockets.ts'
 import type { Transport } from './answer.ts'
 import { KnownAnswers } from './known-answers.ts'
 import { Listener, type Response } from './listener.ts'
@@ -43,8 +43,6 @@ interface Container {
   /** Another one with each change of its attachments. */
   asker: Asker
   listener: Promise<Listener | CniError>
-  /** Where the plugin was to have port 53 lead. */
-  led: Ports | undefined
   /** When it could not be answered the last time: told once, tried again later. */
   failedAt: number | undefined
 }
@@ -68,30 +66,21 @@ export class Resolvers {
     return this.#containers.size
   }
 
-  /** The container is answered, and as this attachment, too; what failed before is tried again. */
-  set(named: Named): void {
+  /**
+   * The container is answered, and as this attachment, too; what failed before is tried again.
+   *
+   * @param mayOpen false: only if it is answered already
+   */
+  set(named: Named, mayOpen: boolean): void {
     const container = this.#containers.get(named.record.netnsId)
     if (container === undefined) {
-      this.#open(named)
+      if (mayOpen) this.#open(named)
       return
     }
     attach(container, named)
     if (container.failedAt === undefined || Date.now() - container.failedAt < AGAIN_MS) return
     container.failedAt = Date.now()
     container.listener = this.#listen(container, () => undefined)
-  }
-
-  /** Where the plugin could not make the rules, we do. */
-  lead(named: Named): void {
-    const container = this.#containers.get(named.record.netnsId)
-    if (container?.led === undefined) return
-    const isDone = leadsTo(container.nft, container.led)
-    container.led = undefined
-    if (isDone) return
-    container.listener = container.listener.then(listener => {
-      if (listener instanceof Listener) listener.close(undefined)
-      return this.#listen(container, this.#log)
-    })
   }
 
   /** With its last attachment the container is answered no more. */
@@ -109,6 +98,19 @@ export class Resolvers {
     throw listener ?? new CniError(NOT_AVAILABLE, `answer ${JSON.stringify(named.record.netns)}: it is gone`)
   }
 
+  /**
+   * Resolves when the container is answered at port 53.
+   *
+   * @throws {CniError} code 50 when it cannot be; {Error} when its own rules lead elsewhere
+   */
+  async check(named: Named): Promise<void> {
+    await this.whenOpen(named)
+    const container = this.#containers.get(named.record.netnsId)
+    const listener = await container?.listener
+    if (container === undefined || !(listener instanceof Listener) || listener.isReached(container.nft)) return
+    throw new Error(`port 53 of ${RESOLVER} does not lead to the resolver: its table ip patchbay-dns was changed`)
+  }
+
   /** What it put into containers stays for the next agent, so that nothing is refused meanwhile. */
   async stop(): Promise<void> {
     const containers = [...this.#containers.values()]
@@ -122,27 +124,21 @@ export class Resolvers {
   }
 
   /**
-   * Questions of a container that has just come are waited for, before it is known who it is.
+   * A container is answered at sockets that its plugin has made.
    *
-   * @param ports where port 53 is going to lead in there
-   * @returns false where this is not so simple: it is known, another is just being closed, or it cannot be answered
+   * @returns false where they are not wanted, and remain the caller's: it is answered already, another resolver is just being
+   *   closed there, or the path leads elsewhere by now
    */
-  expect({ netns, netnsId: id }: Place, ports: Ports): boolean {
+  adopt({ netns, netnsId: id }: Place, handed: SocketPair): boolean {
     if (this.#containers.has(id) || this.#closing.has(id)) return false
     const container = this.#enter(netns, id)
     if (container === undefined) return false
-    try {
-      container.listener = Promise.resolve(this.#openListener(container, ports, this.#log))
-      container.led = ports
-      this.#containers.set(id, container)
-      return true
-    } catch {
-      leave(container)
-      return false
-    }
+    container.listener = Promise.resolve(this.#openListener(container, handed, this.#log))
+    this.#containers.set(id, container)
+    return true
   }
 
-  /** Whoever was expected and has not come is waited for no more. */
+  /** Who was adopted, and is written down nowhere, is answered no more. */
   forgetUnless(id: string): void {
     const container = this.#containers.get(id)
     if (container?.attachments.size === 0) this.#close(container)
@@ -173,14 +169,13 @@ export class Resolvers {
       attachments,
       asker: askerOf({ id, attachments }),
       listener: NEVER,
-      led: undefined,
       failedAt: undefined
     }
   }
 
-  #openListener(container: Container, ports: Ports | undefined, log: (message: string) => void): Listener {
+  #openListener(container: Container, handed: SocketPair | undefined, log: (message: string) => void): Listener {
     const respond = (question: Buffer, transport: Transport) => this.#answer(container.asker, question, transport)
-    return Listener.open({ container: container.net, nft: container.nft, ports }, respond, log)
+    return Listener.open({ container: container.net, nft: container.nft, handed }, respond, log)
   }
 
   async #listen(container: Container, log: (message: string) => void): Promise<Listener | CniError> {

@@ -46,6 +46,10 @@ export class Zone {
   readonly #services = new Map<string, Map<string, ServiceName>>()
   /** Hears of each change on a network: of whom, by all names; `[]` when all that are there are known now. */
   changed: (network: string, names: readonly string[]) => void = () => undefined
+  /** Hears when a network gets its first service, and when its last one goes. */
+  served: (network: string, isServed: boolean) => void = () => undefined
+  /** Whether the host has an address. */
+  isOwnAddress: (address: string) => boolean = () => false
   #revision = 0
 
   /** Another one after each change: what was answered before may be wrong. */
@@ -59,6 +63,11 @@ export class Zone {
 
   all(): IterableIterator<Named> {
     return this.#all.values()
+  }
+
+  /** Networks that have services. */
+  servedNetworks(): readonly string[] {
+    return [...this.#services.keys()]
   }
 
   /** One of this host's. */
@@ -84,13 +93,19 @@ export class Zone {
   }
 
   setService(network: string, name: string, service: ServiceName): void {
-    childOf(this.#services, network).set(name, service)
+    const services = childOf(this.#services, network)
+    services.set(name, service)
     this.#revision += 1
+    if (services.size === 1) this.served(network, true)
   }
 
   deleteService(network: string, name: string): void {
-    this.#services.get(network)?.delete(name)
+    const services = this.#services.get(network)
+    services?.delete(name)
     this.#revision += 1
+    if (services?.size !== 0) return
+    this.#services.delete(network)
+    this.served(network, false)
   }
 
   delete(place: Place): void {
@@ -147,6 +162,15 @@ export class Zone {
     if (bearers.size + services.size === 0) return isOurs ? { addresses: undefined, isOurs } : NOTHING
     const own = name === asked ? [...services].flatMap(service => service.addresses) : []
     return { addresses: [...own, ...[...bearers].flatMap(bearer => bearer.record.addresses)], isOurs: true }
+  }
+
+  /** By which of its gateways a container reaches the host; undefined when by none. */
+  hostAddresses(asker: readonly Named[]): readonly IpAddress[] | undefined {
+    const gateways = new Map<string, IpAddress>()
+    for (const { record } of asker)
+      if (!record.isInternal) for (const one of record.gateways) gateways.set(formatAddress(one), one)
+    const own = [...gateways].filter(([text]) => this.isOwnAddress(text)).map(([, address]) => address)
+    return own.length === 0 ? undefined : own
   }
 
   /** The name of an address on one of the asker's networks. */

@@ -6,7 +6,7 @@ import { EchoServer } from '../../lib/testing/echo.ts'
 import { hold, serveSilently } from '../../lib/testing/held-connection.ts'
 import { until } from '../../lib/testing/lab-agent.ts'
 import type { Namespace } from '../../lib/testing/namespace.ts'
-import { inSite } from '../../lib/testing/overlay-site.ts'
+import { inSite, type OverlaySite } from '../../lib/testing/overlay-site.ts'
 import { programFromText } from '../../lib/testing/program.ts'
 import {
   answersFrom,
@@ -23,8 +23,10 @@ import { assert, suite } from '../../lib/testing/suite.ts'
 
 const test = suite('agent/services, faults')
 
+const PLACES = ['tcp 80', 'udp 53']
+
 function serve(box: ServiceBox): EchoServer {
-  return EchoServer.start(box.netns, box.id, ['tcp 80'])
+  return EchoServer.start(box.netns, box.id, PLACES)
 }
 
 /** The rules of a client without what has been counted. */
@@ -125,23 +127,46 @@ test('connections to members of a dead host are let be until it is forgotten, an
 
 const AT_A_TIME = 4
 
-/** Connects without end, four at a time; each line is an answer or an errno. */
-function load(machine: Namespace, host: string) {
+/** One question, by a connection or by datagrams of a socket of its own; who asks by datagrams asks again until there is an answer. */
+const ONCE = {
+  tcp: `
+    const once = host => new Promise(resolve => {
+      let text = ''
+      const socket = connect({ host, port: 80 })
+      socket.on('data', chunk => (text += String(chunk)))
+      socket.on('error', error => (text = error.code ?? 'failed'))
+      socket.on('close', () => resolve(text))
+    })`,
+  udp: `
+    const once = host => new Promise(resolve => {
+      const socket = createSocket('udp4')
+      const ask = () => socket.send('x', 53, host, () => undefined)
+      const again = setInterval(ask, 100)
+      const end = text => {
+        clearInterval(again)
+        clearTimeout(late)
+        socket.close()
+        resolve(text)
+      }
+      const late = setTimeout(() => end('no answer'), 30_000)
+      socket.on('message', data => end(String(data)))
+      socket.on('error', error => end(error.code ?? 'failed'))
+      ask()
+    })`
+}
+
+/** Asks without end, four at a time; each answer is a name or an errno. */
+function load(machine: Namespace, host: string, protocol: keyof typeof ONCE) {
   const text = `
+    import { createSocket } from 'node:dgram'
     import { connect } from 'node:net'
+    ${ONCE[protocol]}
     let goes = true
     process.stdin.on('end', () => { goes = false }).resume()
-    const once = () => new Promise<string>(resolve => {
-      let text = ''
-      const socket = connect({ host: '${host}', port: 80 })
-      socket.on('data', chunk => (text += String(chunk)))
-      socket.on('error', error => (text = (error as NodeJS.ErrnoException).code ?? 'failed'))
-      socket.on('close', () => resolve(text.split(' ')[0] || 'nothing'))
-    })
-    const counts: Record<string, number> = {}
+    const counts = {}
     const work = async () => {
       while (goes) {
-        const answer = await once()
+        const answer = (await once('${host}')).split(' ')[0] || 'nothing'
         counts[answer] = (counts[answer] ?? 0) + 1
       }
     }
@@ -164,43 +189,60 @@ function load(machine: Namespace, host: string) {
   }
 }
 
-test('members are replaced one after the other under load: none fails but what was open with who goes', async () => {
-  await inSite({ members: 1, hosts: 3 }, async site => {
-    await makeServiceNetwork(site)
-    const client = attach(site, 0, 'client')
-    const serving = [1, 2].map(host => {
-      const box = attach(site, host, `old${host}`, 'web')
-      return { box, server: serve(box) }
-    })
-    assert.is(service(site, 0, 'create', 'web', '--network', 'blue').status, 0)
-    await until('both are members', () => Object.keys(answersFrom(client.netns, VIP, 2)).length === 2)
-    const open = new Set(serving.map(one => one.server))
-    const running = load(client.netns, VIP)
-    try {
-      for (const { box, server } of serving) {
-        // Whoever replaces members has the new one serve before it becomes one.
-        const netns = site.lab.container()
-        const next = EchoServer.start(netns, `next${box.host}`, ['tcp 80'])
-        const id = `next${box.host}`
-        open.add(next)
-        attachRunning(site, box.host, { id, aliases: ['web'], netns })
-        detach(site, box)
-        await until('it is out', () => !rules(client.netns).includes(`: ${box.address}`))
-        server.close()
-        open.delete(server)
-      }
-      const counts = await running.end()
+interface Load {
+  readonly protocol: keyof typeof ONCE
+  readonly isSticky: boolean
+}
+
+/** Two members are replaced, one after the other. @returns the answers meanwhile, and how often each answered afterwards */
+async function replacedUnder(site: OverlaySite, { protocol, isSticky }: Load) {
+  await makeServiceNetwork(site)
+  const client = attach(site, 0, 'client')
+  const serving = [1, 2].map(host => {
+    const box = attach(site, host, `old${host}`, 'web')
+    return { box, server: serve(box) }
+  })
+  const sticky = isSticky ? ['--sticky', 'source'] : []
+  assert.is(service(site, 0, 'create', 'web', '--network', 'blue', ...sticky).status, 0)
+  for (const { box } of serving) await until('it is a member', () => rules(client.netns).includes(`: ${box.address}`))
+  const open = new Set(serving.map(one => one.server))
+  const running = load(client.netns, VIP, protocol)
+  try {
+    for (const { box, server } of serving) {
+      // Whoever replaces members has the new one serve before it becomes one.
+      const netns = site.lab.container()
+      const id = `next${box.host}`
+      open.add(EchoServer.start(netns, id, PLACES))
+      attachRunning(site, box.host, { id, aliases: ['web'], netns })
+      detach(site, box)
+      await until('it is out', () => !rules(client.netns).includes(`: ${box.address}`))
+      server.close()
+      open.delete(server)
+    }
+    const counts = await running.end()
+    return { counts, after: answersFrom(client.netns, VIP, 4) }
+  } finally {
+    running.child.kill('SIGKILL')
+    for (const server of open) server.close()
+  }
+}
+
+for (const { name, load: what } of [
+  { name: 'connections', load: { protocol: 'tcp', isSticky: false } },
+  { name: 'connections of a source that sticks', load: { protocol: 'tcp', isSticky: true } },
+  { name: 'datagrams', load: { protocol: 'udp', isSticky: false } }
+] as const)
+  test(`members are replaced one after the other under load, ${name}: none fails but what was open with who goes`, async () => {
+    await inSite({ members: 1, hosts: 3 }, async site => {
+      const { counts, after } = await replacedUnder(site, what)
       // What is open with a member at the moment when it goes is ended at once: of four at a time, twice.
       const { ECONNABORTED: ended = 0, ...rest } = counts
       assert.ok(ended <= 2 * AT_A_TIME, JSON.stringify(counts))
       const failures = Object.keys(rest).filter(answer => !/^(old|next)[12]$/.test(answer))
       assert.equal(failures, [], JSON.stringify(counts))
-      for (const name of ['next1', 'next2']) assert.ok((counts[name] ?? 0) > 0, JSON.stringify(counts))
-    } finally {
-      running.child.kill('SIGKILL')
-      for (const server of open) server.close()
-    }
+      if (what.isSticky) assert.is(Object.keys(after).length, 1, JSON.stringify(after))
+      else assert.equal(after, { next1: 2, next2: 2 })
+    })
   })
-})
 
 test.run()

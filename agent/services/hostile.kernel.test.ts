@@ -4,7 +4,7 @@
 import { EchoServer } from '../../lib/testing/echo.ts'
 import { until } from '../../lib/testing/lab-agent.ts'
 import { inSite } from '../../lib/testing/overlay-site.ts'
-import { answersFrom, attach, makeServiceNetwork, service, tables, VIP } from '../../lib/testing/service-site.ts'
+import { answersFrom, asked, attach, makeServiceNetwork, service, tables, VIP } from '../../lib/testing/service-site.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 
 const test = suite('agent/services, values of the registry that nobody should believe')
@@ -63,6 +63,81 @@ test('good services go on beside wrong names and values, of which nothing is use
       assert.ok(tables(client.netns).includes('patchbay-services'))
     } finally {
       for (const server of servers) server.close()
+    }
+  })
+})
+
+test('of two services with one address and one port the older one has them, on every host, and the other one is told', async () => {
+  await inSite({ members: 1, hosts: 2 }, async site => {
+    await makeServiceNetwork(site)
+    const clients = [attach(site, 0, 'client0'), attach(site, 1, 'client1')]
+    const boxes = [attach(site, 0, 'web1', 'web'), attach(site, 1, 'evil1', 'evil')]
+    const servers = boxes.map(box => EchoServer.start(box.netns, box.id, ['tcp 80']))
+    const inspected = (host: number, name: string) => JSON.parse(service(site, host, 'inspect', name).stdout)[0]
+    try {
+      assert.is(service(site, 0, 'create', 'web', '--network', 'blue', '-p', '8001:80').status, 0)
+      const copy = { ...GOOD, created: '2099-01-01T00:00:00.000Z', vips: [VIP], publish: [PORT] }
+      site.etcd.ctl('put', '/patchbay/services/evil', JSON.stringify(copy))
+      for (const host of [0, 1]) {
+        await until('it is heard of', () => service(site, host, 'ls', '-q').stdout === 'evil\nweb\n')
+        assert.equal(inspected(host, 'evil').Refused, [
+          { What: VIP, Owner: 'web' },
+          { What: '8001/tcp', Owner: 'web' }
+        ])
+        assert.equal(inspected(host, 'web').Refused, [])
+        const said = service(site, host, 'ls').stderr
+        assert.match(
+          said,
+          /service "evil" goes without what an older one has: 10\.43\.0\.254 \(service "web"\), 8001\/tcp/
+        )
+      }
+      // An agent that begins anew hears of the other one first.
+      await site.agent(1).kill()
+      site.agent(1).restart()
+      await until('it is there again', () => service(site, 1, 'ls', '-q').stdout === 'evil\nweb\n')
+      for (const [i, { netns }] of clients.entries()) {
+        assert.equal(answersFrom(netns, VIP, 3), { web1: 3 })
+        const { namespace, address } = site.lab.host(i)
+        await until('the port leads there', () => answersFrom(namespace, address, 1, 8001)['web1'] === 1)
+        // Its name stands for its members.
+        assert.is(asked(netns, 'evil'), boxes[1]?.address)
+      }
+      assert.is(service(site, 0, 'rm', 'web').status, 0)
+      for (const { netns } of clients)
+        await until('the other one has it', () => answersFrom(netns, VIP, 1)['evil1'] === 1)
+      assert.equal(inspected(1, 'evil').Refused, [])
+      // An address that is in no pool's list is taken all the same.
+      assert.is(service(site, 0, 'create', 'web', '--network', 'blue').status, 0)
+      assert.equal(inspected(0, 'web').VirtualIPs, ['10.43.0.253'])
+    } finally {
+      for (const server of servers) server.close()
+    }
+  })
+})
+
+test('a container that puts something else in place of its table spoils nobody else’s view', async () => {
+  await inSite({ members: 1, hosts: 2 }, async site => {
+    await makeServiceNetwork(site)
+    const [client, evil] = [attach(site, 0, 'client'), attach(site, 0, 'evil')]
+    const web = attach(site, 0, 'web1', 'web')
+    const server = EchoServer.start(web.netns, web.id, ['tcp 80'])
+    try {
+      assert.is(service(site, 0, 'create', 'web', '--network', 'blue').status, 0)
+      for (const { netns } of [client, evil]) await until('it serves', () => answersFrom(netns, VIP, 1)['web1'] === 1)
+      const rules =
+        'delete table ip patchbay-services\ntable ip patchbay-services {\nset sent {\ntype ipv4_addr\n}\n}\n'
+      const put = evil.netns.run('nft', ['-f', '-'], { input: rules })
+      assert.is(put.status, 0, put.stderr)
+      const { status, stdout, stderr } = service(site, 0, 'inspect', 'web')
+      assert.is(status, 0, stderr)
+      assert.ok(JSON.parse(stdout)[0].Members[0].Sent.Packets > 0, stdout)
+      assert.match(service(site, 0, 'ls').stderr, /count for services of blue:evil:eth0: .*EINVAL/)
+      assert.equal(answersFrom(client.netns, VIP, 2), { web1: 2 })
+      // A host without a container on the network asks the registry who is there.
+      assert.is(service(site, 1, 'ps', 'web', '--format', '{{.Name}} {{.Host}} {{.State}}').stdout, 'web1 h0 running\n')
+      assert.is(service(site, 1, 'ls', '--format', '{{.Name}} {{.Members}}').stdout, 'web 1\n')
+    } finally {
+      server.close()
     }
   })
 })

@@ -78,7 +78,7 @@ export class Publisher {
   apply(): void {
     const { services, hold } = this.#options
     if (!services.isReady) return
-    const published = services.list().filter(one => one.published.length > 0)
+    const published = services.published()
     if (this.#isIdle && published.length === 0) return
     try {
       hold(new Set(published.map(one => one.network)))

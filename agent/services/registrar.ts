@@ -12,6 +12,7 @@ import {
   addressPrefix,
   type Entry,
   NETWORKS,
+  type Reading,
   type Registry,
   SERVICES,
   type Shared,
@@ -90,10 +91,11 @@ export class Registrar {
       const leases = network?.leases ?? ''
       const leaseHost = leases === '' ? '' : host
       const plain = { ...wish, id, created, vips: [], pool: network?.pool ?? '', leases, leaseHost }
-      this.#refusePorts(plain, recordsOf(all.entries))
+      const others = recordsOf(all.entries)
+      this.#refusePorts(plain, others)
       const pool = network?.pool ?? ''
       const taken = pool === '' ? undefined : await registry.read(addressPrefix(pool), deadline - Date.now())
-      const vips = network === undefined ? [] : addressesFor(network, wish, taken?.entries ?? [])
+      const vips = network === undefined ? [] : addressesFor(network, wish, ownersOf(taken, others, wish.network))
       const record = { ...plain, vips }
       const conditions: Unchanged[] = [{ under: SERVICES, since: all.revision }]
       if (itsNetwork !== undefined) conditions.push({ key: `${NETWORKS}${wish.network}`, since: itsNetwork.revision })
@@ -255,11 +257,27 @@ function goneOf(record: ServiceRecord): readonly Shared[] {
   return sharedOf(record).map(({ key }) => ({ key, value: undefined }))
 }
 
+/** Who has which address of a pool; a service that was not made by an agent may have one that is not written down there. */
+function ownersOf(
+  taken: Reading | undefined,
+  services: readonly ServiceRecord[],
+  network: string
+): ReadonlyMap<string, string> {
+  const ofServices = services
+    .filter(one => one.network === network)
+    .flatMap(one => one.vips.map(vip => [formatAddress(vip), `service ${one.name}`] as const))
+  return new Map([...ofServices, ...(taken?.entries ?? []).map(one => [one.name, whoIs(one.value)] as const)])
+}
+
 /**
  * One address of each set: the one that is asked for, or the last that is free. Containers get theirs from the beginning, or
  * from anywhere: the end is what stays free longest.
  */
-function addressesFor(network: ServiceNetwork, wish: NewService, taken: readonly Entry[]): readonly IpAddress[] {
+function addressesFor(
+  network: ServiceNetwork,
+  wish: NewService,
+  owners: ReadonlyMap<string, string>
+): readonly IpAddress[] {
   const strange = wish.vips.find(vip => !network.sets.some(set => spanOf(set, vip) !== undefined))
   if (strange !== undefined) {
     const ranges = network.sets.map(setText).join(' and ')
@@ -271,14 +289,13 @@ function addressesFor(network: ServiceNetwork, wish: NewService, taken: readonly
   }
   const sets = network.sets.filter(set => set.spans.length > 0)
   const wanted = (set: RangeSet): IpAddress | undefined => wish.vips.find(vip => spanOf(set, vip) !== undefined)
-  if (network.leases !== '') return lease(network, wish.name, sets, wanted)
-  const owners = new Map(taken.map(one => [one.name, one.value]))
-  return sets.map(set => {
-    const vip = wanted(set)
-    const owner = vip === undefined ? undefined : owners.get(formatAddress(vip))
-    if (vip !== undefined && owner !== undefined) throw vipTaken(wish.name, vip, whoIs(owner))
-    return vip ?? lastFree(wish.name, set, ip => owners.has(ip))
-  })
+  for (const vip of wish.vips) {
+    const owner = owners.get(formatAddress(vip))
+    if (owner !== undefined) throw vipTaken(wish.name, vip, owner)
+  }
+  const isTaken = (ip: string): boolean => owners.has(ip)
+  if (network.leases !== '') return lease(network, wish.name, sets, { wanted, isTaken })
+  return sets.map(set => wanted(set) ?? lastFree(wish.name, set, isTaken))
 }
 
 function whoIs(value: string): string {
@@ -311,11 +328,17 @@ function lastFree(name: string, set: RangeSet, isTaken: (ip: string) => boolean)
   )
 }
 
+interface Choice {
+  /** What is asked for of a set. */
+  readonly wanted: (set: RangeSet) => IpAddress | undefined
+  readonly isTaken: (ip: string) => boolean
+}
+
 function lease(
   network: ServiceNetwork,
   name: string,
   sets: readonly RangeSet[],
-  wanted: (set: RangeSet) => IpAddress | undefined
+  { wanted, isTaken }: Choice
 ): readonly IpAddress[] {
   const leases = new LeaseDirectory(network.leases, network.name)
   const owner = leaseOwner(network.name, name)
@@ -327,7 +350,7 @@ function lease(
       const other = vip === undefined ? undefined : leases.find(vip)?.owner
       if (vip !== undefined && other !== undefined)
         throw vipTaken(name, vip, `container ${JSON.stringify(other.containerId)}`)
-      return vip ?? lastFree(name, set, ip => names.has(ip))
+      return vip ?? lastFree(name, set, ip => names.has(ip) || isTaken(ip))
     })
     leases.claim(owner, [], claimsOf(vips))
     return vips

@@ -5,6 +5,8 @@ import { Section } from '../../lib/config/section.ts'
 import type { DaemonRequest } from '../../lib/daemon/request.ts'
 import { formatAddress } from '../../lib/ip/address.ts'
 import type { NfCounter } from '../../lib/netlink/nf/set-element.ts'
+import { messageOf } from '../../lib/sys/errors.ts'
+import type { Named } from '../names/zone.ts'
 import type { Carry } from '../requests.ts'
 import { conflictText, type PortConflicts } from './port-conflicts.ts'
 import {
@@ -27,6 +29,8 @@ export interface ServiceParts {
   readonly services: Services
   readonly registrar: Registrar
   readonly conflicts: PortConflicts
+  /** Everybody on a network that is not followed here; undefined of one that is. */
+  readonly look: (network: string, milliseconds: number) => Promise<readonly Named[] | undefined>
 }
 
 export const SERVICE_REQUESTS: ReadonlyMap<string, Carry<ServiceParts>> = new Map<string, Carry<ServiceParts>>([
@@ -38,26 +42,37 @@ export const SERVICE_REQUESTS: ReadonlyMap<string, Carry<ServiceParts>> = new Ma
 ])
 
 /** @param request with `members`: who they are, too, without the traffic that `service-inspect` counts first */
-function list({ host, services, conflicts }: ServiceParts, request: DaemonRequest): Json {
+async function list(parts: ServiceParts, request: DaemonRequest): Promise<Json> {
+  const { host, services, conflicts } = parts
   const withMembers = request.members.boolean('members', false)
   request.members.finish()
-  const one = (record: ServiceRecord): Json => {
-    const members = services.membersOf(record)
-    const short = summary(record, members)
-    if (!withMembers) return short
-    return withMember(short, 'members', jsonOf(members.map(member => memberToJson(member, [], host))))
-  }
   const elsewhere = services.list().flatMap(({ name }) =>
     conflicts
       .of(name)
       .filter(conflict => conflict.host !== host)
       .map(conflict => conflictText(name, conflict, `host ${JSON.stringify(conflict.host)}`))
   )
-  return jsonOf({ services: services.list().map(one), problems: [...services.problems(), ...elsewhere] })
+  const problems = [...services.problems(), ...elsewhere]
+  const looked = new Map<string, readonly Named[] | undefined>()
+  for (const network of new Set(services.list().map(one => one.network))) {
+    try {
+      looked.set(network, await parts.look(network, request.milliseconds))
+    } catch (error) {
+      problems.push(`look for members on network ${JSON.stringify(network)}: ${messageOf(error)}`)
+    }
+  }
+  const one = (record: ServiceRecord): Json => {
+    const members = services.membersOf(record, looked.get(record.network))
+    const short = summary(record, members)
+    if (!withMembers) return short
+    return withMember(short, 'members', jsonOf(members.map(member => memberToJson(member, [], host))))
+  }
+  return jsonOf({ services: services.list().map(one), problems })
 }
 
 /** `service` is a record without what the agent gives it. */
-async function create({ services, registrar }: ServiceParts, request: DaemonRequest): Promise<Json> {
+async function create(parts: ServiceParts, request: DaemonRequest): Promise<Json> {
+  const { services, registrar } = parts
   const name = request.text('name')
   const json = request.members.json('service') ?? jsonNull
   request.members.finish()
@@ -65,10 +80,11 @@ async function create({ services, registrar }: ServiceParts, request: DaemonRequ
   const record = readService(name, new Section(withMember(json, 'id', jsonOf('0'.repeat(64)))))
   const made = await registrar.create(record, request.milliseconds)
   services.learn(made)
-  return summary(made, services.membersOf(made))
+  return summaryOfMade(parts, made, request.milliseconds)
 }
 
-async function update({ services, registrar }: ServiceParts, request: DaemonRequest): Promise<Json> {
+async function update(parts: ServiceParts, request: DaemonRequest): Promise<Json> {
+  const { services, registrar } = parts
   const name = request.text('name')
   const { members } = request
   const alias = members.text('alias')
@@ -80,7 +96,13 @@ async function update({ services, registrar }: ServiceParts, request: DaemonRequ
   const change = { alias, isSticky, published, added, removed }
   const made = await registrar.update(name, change, request.milliseconds)
   services.learn(made)
-  return summary(made, services.membersOf(made))
+  return summaryOfMade(parts, made, request.milliseconds)
+}
+
+/** It is made, whether or not its members can be told. */
+async function summaryOfMade(parts: ServiceParts, made: ServiceRecord, milliseconds: number): Promise<Json> {
+  const everybody = await parts.look(made.network, milliseconds).catch(() => undefined)
+  return summary(made, parts.services.membersOf(made, everybody))
 }
 
 /** A port of the members: `{ "target": 80, "protocol": "tcp" }` */
@@ -100,17 +122,19 @@ async function remove({ services, registrar }: ServiceParts, request: DaemonRequ
   return undefined
 }
 
-function inspect({ host, services, conflicts }: ServiceParts, request: DaemonRequest): Json {
+async function inspect(parts: ServiceParts, request: DaemonRequest): Promise<Json> {
+  const { host, services, conflicts } = parts
   const name = request.text('name')
   request.members.finish()
   const record = services.find(name)
   if (record === undefined) throw unknownService('inspect', name)
   const traffic = services.trafficOf(name)
-  const members = services.membersOf(record)
+  const members = services.membersOf(record, await parts.look(record.network, request.milliseconds))
   const told = members.map(one => memberToJson(one, traffic, host))
   const unpublished = conflicts.of(name).map(one => ({ host: one.host, port: portText(one), owner: one.owner }))
   const json = withMember(summary(record, members), 'members', jsonOf(told))
-  return withMember(json, 'unpublished', jsonOf(unpublished))
+  const refused = services.refused(record).map(({ what, owner }) => ({ what, owner }))
+  return withMember(withMember(json, 'unpublished', jsonOf(unpublished)), 'refused', jsonOf(refused))
 }
 
 function summary(record: ServiceRecord, members: readonly Member[]): Json {

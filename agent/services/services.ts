@@ -19,7 +19,9 @@ import type { Named, Zone } from '../names/zone.ts'
 import { type Entry, type Following, type Registry, SERVICES } from '../registry.ts'
 import { Client } from './client.ts'
 import { balancedAt } from './client-rules.ts'
+import { KnownServices } from './known-services.ts'
 import type { Balanced, Traffic, Way } from './layout.ts'
+import type { Refused } from './precedence.ts'
 import { Presence } from './presence.ts'
 import { type ServiceRecord, serviceFromValue } from './record.ts'
 import { type MemberTraffic, TrafficTotals } from './traffic.ts'
@@ -58,11 +60,9 @@ const MOST_SERVICES = 4096
 
 export class Services {
   readonly #options: ServicesOptions
-  readonly #known = new Map<string, ServiceRecord>()
+  readonly #known = new KnownServices()
   /** What of a service clients are given, as long as it is the same. */
   readonly #balanced = new Map<string, readonly Balanced[]>()
-  /** Services by network and alias. */
-  readonly #called = new Map<string, Set<string>>()
   /** Whose members may be others by now. */
   readonly #stale = new Set<string>()
   /** By network, until something there changes. */
@@ -91,7 +91,7 @@ export class Services {
     const { registry, zone, metrics, compareSeconds } = this.#options
     zone.changed = (network, names) => this.#touch(network, names)
     this.#presence = new Presence(registry, () => {
-      for (const one of this.#known.values()) this.#touch(one.network)
+      for (const one of this.#known.list()) this.#touch(one.network)
     })
     this.#following = registry.follow(SERVICES, {
       reset: (entries, keepRest) => this.#reset(entries, keepRest),
@@ -134,15 +134,28 @@ export class Services {
   }
 
   list(): readonly ServiceRecord[] {
-    return [...this.#known.values()]
+    return this.#known.list()
   }
 
   find(name: string): ServiceRecord | undefined {
-    return this.#known.get(name)
+    return this.#known.find(name)
   }
 
-  membersOf(record: ServiceRecord): readonly Member[] {
-    return this.#bearersOf(record).map(({ host, containerId, record: named }) => ({
+  /** What an older service has of what this one wants. */
+  refused(record: ServiceRecord): readonly Refused[] {
+    return this.#known.refused(record)
+  }
+
+  /** Those that ports of hosts are to lead to, with the ports that are theirs. */
+  published(): readonly ServiceRecord[] {
+    const own = this.#known.list().map(one => ({ ...one, published: this.#known.publishedOf(one) }))
+    return own.filter(one => one.published.length > 0)
+  }
+
+  /** @param everybody on its network, where that is not followed here */
+  membersOf(record: ServiceRecord, everybody?: readonly Named[]): readonly Member[] {
+    const bearers = everybody?.filter(one => one.record.names.includes(record.alias)) ?? this.#bearersOf(record)
+    return bearers.map(({ host, containerId, record: named }) => ({
       host,
       containerId,
       name: named.names[0] ?? containerId,
@@ -153,7 +166,8 @@ export class Services {
 
   /** What clients of this host have sent to members and got back. */
   trafficOf(service: string): readonly MemberTraffic[] {
-    for (const one of [...this.#clients.values(), this.hostTraffic]) this.#count(one, service)
+    this.#count(this.hostTraffic, service)
+    for (const [id, client] of this.#clients) this.#tryCount(id, client, service)
     return this.#traffic.list(service)
   }
 
@@ -170,19 +184,14 @@ export class Services {
   async arrived(named: Named, milliseconds: number): Promise<void> {
     if (!this.#isSynced) await this.#following?.whenSynced(milliseconds)
     this.#clean.delete(named.record.netnsId)
-    if (this.#servicesOf(named.network).length === 0) return
+    if (this.#known.on(named.network).length === 0) return
     const client = this.#clientOf(named)
     if (client !== undefined) this.#apply(named.record.netnsId, client)
   }
 
-  /** Whether a container of the network has to have anything before it begins. */
-  mustWait(network: string): boolean {
-    return !this.#isSynced || this.#servicesOf(network).length > 0
-  }
-
   #reset(entries: readonly Entry[], keepRest: boolean): void {
     const present = new Set(entries.map(one => one.name))
-    if (!keepRest) for (const name of [...this.#known.keys()]) if (!present.has(name)) this.#forget(name)
+    if (!keepRest) for (const { name } of this.#known.list()) if (!present.has(name)) this.#forget(name)
     for (const { name, value } of entries) this.#change(name, value)
     this.#isSynced = true
     this.#keepAll()
@@ -196,22 +205,16 @@ export class Services {
     const record = value === undefined ? undefined : serviceFromValue(name, value)
     if (record === undefined) this.#forget(name)
     else if (typeof record === 'string') log(`registry: service ${JSON.stringify(name)} stays as it is: ${record}`)
-    else if (!this.#known.has(name) && this.#known.size >= MOST_SERVICES)
+    else if (this.#known.find(name) === undefined && this.#known.size >= MOST_SERVICES)
       log(`registry: service ${JSON.stringify(name)} is left out: there are ${MOST_SERVICES} already`)
     else this.learn(record)
   }
 
   /** What this agent has written itself it need not wait to hear of. */
   learn(record: ServiceRecord): void {
-    const before = this.#known.get(record.name)
+    const before = this.#known.find(record.name)
     if (before !== undefined && before.network !== record.network) this.#forget(record.name)
-    else if (before !== undefined) this.#called.get(calledIn(before))?.delete(record.name)
-    this.#known.set(record.name, record)
-    const called = this.#called.get(calledIn(record)) ?? new Set()
-    this.#called.set(calledIn(record), called.add(record.name))
-    this.#balanced.delete(record.name)
-    this.#options.zone.setService(record.network, record.name, { alias: record.alias, addresses: record.vips })
-    this.#touch(record.network)
+    for (const one of [record, ...this.#known.set(record)]) this.#place(one)
   }
 
   forget(name: string): void {
@@ -219,19 +222,25 @@ export class Services {
   }
 
   #forget(name: string): void {
-    const record = this.#known.get(name)
+    const record = this.#known.find(name)
     if (record === undefined) return
-    this.#known.delete(name)
-    this.#called.get(calledIn(record))?.delete(name)
-    if (this.#called.get(calledIn(record))?.size === 0) this.#called.delete(calledIn(record))
+    const rivals = this.#known.delete(record)
     this.#balanced.delete(name)
-    this.#failed.delete(name)
+    for (const about of [name, addressOf(name)]) this.#failed.delete(about)
     this.#options.zone.deleteService(record.network, name)
     this.#touch(record.network)
+    for (const one of rivals) this.#place(one)
   }
 
-  #servicesOf(network: string): readonly ServiceRecord[] {
-    return [...this.#known.values()].filter(one => one.network === network)
+  /** What the name of a known service stands for, and its clients get: without an address of its own the members themselves. */
+  #place(record: ServiceRecord): void {
+    const { name, network, alias } = record
+    this.#balanced.delete(name)
+    this.#options.zone.setService(network, name, { alias, addresses: this.#known.vipsOf(record) })
+    const refused = this.#known.refused(record).map(one => `${one.what} (service ${JSON.stringify(one.owner)})`)
+    const problem = `service ${JSON.stringify(name)} goes without what an older one has: ${refused.join(', ')}`
+    this.tell(addressOf(name), refused.length === 0 ? '' : problem)
+    this.#touch(network)
   }
 
   #bearersOf({ network, alias }: ServiceRecord): readonly Named[] {
@@ -247,8 +256,8 @@ export class Services {
     this.#dirty.add(network)
     const all =
       names === undefined
-        ? [this.#servicesOf(network).map(one => one.name)]
-        : names.map(name => this.#called.get(`${network} ${name}`) ?? [])
+        ? [this.#known.on(network).map(one => one.name)]
+        : names.map(name => this.#known.called(network, name))
     for (const services of all) for (const one of services) this.#stale.add(one)
     this.#wanted.delete(network)
     this.#schedule()
@@ -293,7 +302,7 @@ export class Services {
       known.attachments.set(attachmentKey(named), named)
       return known
     }
-    if (this.#clean.has(netnsId) && this.#servicesOf(named.network).length === 0) return undefined
+    if (this.#clean.has(netnsId) && this.#known.on(named.network).length === 0) return undefined
     const client = Client.open(this.#options.kernel, named)
     if (client === undefined) return undefined
     this.#clients.set(netnsId, client)
@@ -312,7 +321,8 @@ export class Services {
   }
 
   #apply(id: string, client: Client): void {
-    const networks = new Set([...client.attachments.values()].map(one => one.network))
+    // Where two of its networks have one address, the same one wins everywhere.
+    const networks = new Set([...client.attachments.values()].map(one => one.network).sort())
     if (![...networks].every(network => this.#options.isKnown(network))) return
     const wanted = [...networks].flatMap(network => this.#wantedOn(network))
     if (wanted.length === 0) this.#count(client)
@@ -328,6 +338,7 @@ export class Services {
     client.close()
     this.#clients.delete(id)
     this.#traffic.forgetClient(client)
+    this.#failed.delete(`${id} counted`)
     if (networks.size > 0) this.#clean.add(id)
     else this.#clean.delete(id)
   }
@@ -336,14 +347,14 @@ export class Services {
   #wantedOn(network: string): readonly Balanced[] {
     const known = this.#wanted.get(network)
     if (known !== undefined) return known
-    const made = this.#servicesOf(network).flatMap(one => this.balancedOf(one))
+    const made = this.#known.on(network).flatMap(one => this.balancedOf(one))
     this.#wanted.set(network, made)
     return made
   }
 
   /** Not only out of service for a while. */
   isGone({ of, member }: Way): boolean {
-    const record = this.#known.get(of.service)
+    const record = this.#known.find(of.service)
     if (record === undefined) return true
     const text = formatAddress(member)
     return !this.#bearersOf(record).some(one => one.record.addresses.some(other => formatAddress(other) === text))
@@ -357,7 +368,7 @@ export class Services {
     const members = this.membersOf(record)
       .filter(one => !one.isAway)
       .flatMap(one => one.addresses)
-    const now = record.vips.map(vip =>
+    const now = this.#known.vipsOf(record).map(vip =>
       balancedAt(
         record.name,
         vip,
@@ -389,7 +400,7 @@ export class Services {
 
   #keepAll(): void {
     const { keep } = this.#options
-    for (const one of this.#known.values()) this.tell(one.name, keep(one))
+    for (const one of this.#known.list()) this.tell(one.name, keep(one))
   }
 
   /** Once, until it is another or over. */
@@ -404,6 +415,19 @@ export class Services {
 
   #count(source: TrafficSource, service?: string): void {
     this.#traffic.add(source, source.traffic(service), false)
+  }
+
+  /** What a container has made of its tables is its own misfortune: the others are counted all the same. */
+  #tryCount(id: string, client: Client, service: string): void {
+    try {
+      this.#count(client, service)
+      this.tell(`${id} counted`, '')
+    } catch (error) {
+      this.tell(
+        `${id} counted`,
+        `count for services of ${[...client.attachments.keys()].join(', ')}: ${messageOf(error)}`
+      )
+    }
   }
 
   /** What is about to be taken away, and counted no more. */
@@ -424,14 +448,15 @@ export class Services {
 
   /** Nobody is told of who has left: of all that ever were there would be no end. */
   #forgetFormerMembers(service: string): void {
-    const record = this.#known.get(service)
+    const record = this.#known.find(service)
     const members = record === undefined ? [] : this.membersOf(record)
     this.#traffic.keepOnly(service, new Set(members.flatMap(one => one.addresses.map(formatAddress))))
   }
 }
 
-function calledIn({ network, alias }: ServiceRecord): string {
-  return `${network} ${alias}`
+/** What is told of what a service goes without. */
+function addressOf(name: string): string {
+  return `${name} refused`
 }
 
 function textOf(all: readonly Balanced[]): string {

@@ -41,14 +41,14 @@ export function resolverOf(
   told: readonly ToldDns[],
   host: Pick<Resolver, 'search' | 'options'>
 ): Resolver {
-  const named = told.flatMap(one => one.nameservers ?? [])
+  const named = wordsOf(told.map(one => one.nameservers))
   // Who knows the names of containers has been told of the other servers. Beside it those would say that there are no such names.
   const knowing = named.includes(RESOLVER) ? [RESOLVER] : asked.nameServers
   const nameServers = unique(knowing.length > 0 ? knowing : named)
   // Without any, all of the host's file stands in the container's.
   const own = nameServers.length === 0 ? { search: [], options: [] } : host
-  const search = unique([...told.flatMap(one => one.search ?? []), ...own.search])
-  const options = told.flatMap(one => one.options ?? [])
+  const search = unique([...wordsOf(told.map(one => one.search)), ...own.search])
+  const options = wordsOf(told.map(one => one.options))
   return {
     nameServers,
     search: asked.search.length === 0 ? search : asked.search.filter(one => one !== '.' || nameServers.length === 0),
@@ -56,6 +56,11 @@ export function resolverOf(
       asked.options.length === 0 ? [...options, ...own.options] : [...asked.options, ...options.filter(isNdots)]
     )
   }
+}
+
+/** What plugins say may be what somebody on the network has told them: a line of its own would be another server. */
+function wordsOf(told: readonly (readonly string[] | undefined)[]): readonly string[] {
+  return told.flatMap(texts => (texts ?? []).filter(text => /^[!-~]+$/.test(text)))
 }
 
 function unique(list: readonly string[]): readonly string[] {

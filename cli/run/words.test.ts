@@ -110,6 +110,12 @@ test('resolv.conf as Docker writes it: the resolver of names alone, search domai
   })
   assert.equal(resolverOf(asked, [{ nameservers: ['192.0.2.53'] }], host), asked)
   assert.equal(resolverOf(nothing, [], host), nothing)
+  const hostile = ['evil\nnameserver 203.0.113.9', 'two words', '']
+  assert.equal(resolverOf(nothing, [{ nameservers: hostile, search: hostile, options: hostile }, named], host), {
+    nameServers: ['127.0.0.11'],
+    search: ['lab.example', 'corp.example', 'office'],
+    options: ['ndots:0', 'edns0', 'rotate']
+  })
 })
 
 test('ports at addresses of nobody are told, each address once', () => {

@@ -43,9 +43,18 @@ interface UnpublishedAnswer {
   readonly owner: string
 }
 
+/** What the service goes without, because an older one has it. */
+interface RefusedAnswer {
+  /** An address, or a port such as `8001/tcp`. */
+  readonly what: string
+  /** The older service's name. */
+  readonly owner: string
+}
+
 export interface Inspected extends Summary {
   readonly members: readonly MemberAnswer[]
   readonly unpublished: readonly UnpublishedAnswer[]
+  readonly refused: readonly RefusedAnswer[]
 }
 
 /** What one request may take, ms. */

@@ -42,7 +42,9 @@ export async function inspect(call: Call): Promise<number> {
     const one = inspected(call, name)
     const { Address, Members, Ports, ...rest } = rowOf(one)
     const Unpublished = one.unpublished.map(({ host, port, owner }) => ({ Host: host, Port: port, Owner: owner }))
-    return { ...rest, VirtualIPs: Address, Running: Members, Ports, Unpublished, Members: one.members.map(shownMember) }
+    const Refused = one.refused.map(({ what, owner }) => ({ What: what, Owner: owner }))
+    const shownMembers = one.members.map(shownMember)
+    return { ...rest, VirtualIPs: Address, Running: Members, Ports, Unpublished, Refused, Members: shownMembers }
   })
   const template = call.text('format')
   const { out } = call.output

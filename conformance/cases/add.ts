@@ -5,6 +5,7 @@ import { isObject, type JsonObject, objects, stable } from '../json.ts'
 import { placeOf } from '../listed-interface.ts'
 import { describeOutcome, printed, succeeded } from '../plugin-call.ts'
 import { addressesOf } from '../result-form.ts'
+import { openPaths } from '../traces.ts'
 import { difference } from '../world.ts'
 
 /** Judges that a failed ADD left host and container as they were. */
@@ -69,6 +70,16 @@ function addressesInside(result: JsonObject, attachment: Attachment): readonly s
   return addressesOf(result).filter(address => !outside.includes(address))
 }
 
+/** @param held of the interface, as the kernel has them */
+function judgeAllListed(context: Context, listed: readonly string[], held: readonly string[]): void {
+  const bare = (address: string) => canonical(address).split('/')[0]
+  const known = listed.map(bare)
+  const untold = held.filter(address => !known.includes(bare(address)))
+  context.judge('result.all-addresses', untold.length === 0, 'no address beside those of the result', () =>
+    untold.join(', ')
+  )
+}
+
 export const ADD_CASES: readonly Case[] = [
   {
     id: 'add-other-names',
@@ -92,10 +103,23 @@ export const ADD_CASES: readonly Case[] = [
     }
   },
   {
+    id: 'add-private-files',
+    title: 'who can change what ADD writes',
+    part: 'protocol',
+    clauses: ['add.private-files'],
+    roles: ['interface', 'meta', 'chained', 'ipam'],
+    run: context => {
+      const before = openPaths()
+      context.mustAdd(context.attachment())
+      const open = openPaths().filter(path => !before.includes(path))
+      context.judge('add.private-files', open.length === 0, 'nothing that others may write', () => open.join('; '))
+    }
+  },
+  {
     id: 'add-makes-the-interface',
     title: 'the interface is there, up, with its addresses and routes',
     part: 'protocol',
-    clauses: ['add.creates', 'add.addresses', 'status.not-needed'],
+    clauses: ['add.creates', 'add.addresses', 'result.all-addresses', 'status.not-needed'],
     roles: ['interface', 'meta'],
     run: context => {
       const attachment = context.attachment()
@@ -115,6 +139,7 @@ export const ADD_CASES: readonly Case[] = [
         const holds = addresses.some(one => one.split('/')[0] === bare)
         context.judge('add.addresses', holds, `${address} is set`, () => addresses.join(', '))
       }
+      judgeAllListed(context, addressesOf(result), addresses)
       for (const { dst, gw } of attachment.parts.routes) {
         const wanted = dst === '0.0.0.0/0' ? 'default' : dst
         const found = routes.filter(route => route['dst'] === wanted)

@@ -1,5 +1,5 @@
 /** CHECK: it must be content after ADD, and notice each thing that is taken away. */
-import { type Attachment, type Case, type Context, isInterfaceOf, NotTestable } from '../case.ts'
+import { type Attachment, Blocked, type Case, type Context, isInterfaceOf, NotTestable } from '../case.ts'
 import { isObject, objects, parsed } from '../json.ts'
 import { describeOutcome, succeeded } from '../plugin-call.ts'
 import { atLeast } from '../versions.ts'
@@ -15,8 +15,10 @@ interface Change {
   readonly make: (context: Context, attachment: Attachment) => void
 }
 
+/** Changes the container by `ip`. A plugin that did not make what is to be changed is judged for that elsewhere. */
 function inside(context: Context, attachment: Attachment, ...args: readonly string[]): void {
-  attachment.netns.inside(() => context.world.run('ip', ...args))
+  const done = attachment.netns.inside(() => context.world.try('ip', ...args))
+  if (!done) throw new Blocked(`in the container, ip ${args.join(' ')} fails`)
 }
 
 /** The first address of the family as the kernel holds it: a plugin may have narrowed the prefix. */
@@ -92,6 +94,8 @@ const CHANGES: readonly Change[] = [
     what: 'the hardware address is changed',
     roles: ['interface'],
     make: (context, attachment) => {
+      const listed = objects(attachment.result?.['interfaces']).find(one => isInterfaceOf(one, attachment))
+      if (listed?.['mac'] === undefined) throw new NotTestable('the result tells no hardware address to compare with')
       const args = ['link', 'set', attachment.ifName, 'address', '02:00:00:aa:bb:cc']
       const done = attachment.netns.inside(() => context.world.try('ip', ...args))
       if (!done) throw new NotTestable('the kernel lets nobody change the hardware address of such a link')

@@ -22,6 +22,21 @@ function wrongType(context: Context): JsonObject | undefined {
   return wrong
 }
 
+/** The same JSON in another layout: keys the other way round, a line for each, letters and slashes escaped. */
+function otherLayout(value: unknown): string {
+  const turned = (one: unknown): unknown => {
+    if (Array.isArray(one)) return one.map(turned)
+    if (!isObject(one)) return one
+    return Object.fromEntries(
+      Object.entries(one)
+        .reverse()
+        .map(([key, each]) => [key, turned(each)])
+    )
+  }
+  const text = JSON.stringify(turned(value), undefined, '\t')
+  return `\n${text.replaceAll('judge', '\\u006audge').replaceAll('/', '\\/')}\n`
+}
+
 export const CONFIGURATION_CASES: readonly Case[] = [
   {
     id: 'stdin-not-json',
@@ -36,6 +51,24 @@ export const CONFIGURATION_CASES: readonly Case[] = [
         if (!failed) continue
         const code = errorCode(outcome) ?? 0
         context.judgeOutcome('stdin.not-json-code', code >= 5 && code <= 7, `${what}: code 5, 6 or 7`, outcome)
+      }
+    }
+  },
+  {
+    id: 'stdin-layout',
+    title: 'configurations in another layout of JSON',
+    part: 'protocol',
+    clauses: ['stdin.layout'],
+    run: context => {
+      context.requireKernel()
+      const attachment = context.attachment()
+      const version = context.newest()
+      for (const verb of ['ADD', 'DEL']) {
+        const prevResult = context.prevResult(verb, attachment, version)
+        const more = { ...attachment.keys, ...(prevResult === undefined ? {} : { prevResult }) }
+        const outcome = context.call(verb, attachment, { stdin: otherLayout(context.config(version, more)) })
+        const expected = `${verb} with other order, line breaks and escapes succeeds`
+        context.judgeOutcome('stdin.layout', succeeded(outcome), expected, outcome)
       }
     }
   },

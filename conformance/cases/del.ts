@@ -101,7 +101,7 @@ function conditionCase(condition: Condition): Case {
     id: `del-${condition.id}`,
     title: `DEL ${condition.title}`,
     part: 'protocol',
-    clauses: [condition.clause, 'del.complete', 'del.repeat'],
+    clauses: [condition.clause, 'del.complete', 'del.repeat', ...(takesBack(condition) ? ['del.container'] : [])],
     // A device of the host that is deleted inside the container cannot come home.
     when: ({ role, type }) =>
       condition.id !== 'interface-gone' || ((role === 'interface' || role === 'meta') && type !== 'host-device'),
@@ -112,10 +112,13 @@ function conditionCase(condition: Condition): Case {
       if (hasKeeper) context.mustAdd(keeper)
       const attachment = context.attachment()
       const before = context.world.snapshot()
+      const inside = () => attachment.netns.inside(() => context.world.networkLines())
+      const empty = inside()
       context.mustAdd(attachment)
       const outcome = condition.run(context, attachment)
       context.judgeOutcome(condition.clause, succeeded(outcome), 'DEL succeeds', outcome)
       judgeGone(context, condition, attachment)
+      if (takesBack(condition)) judgeTakenBack(context, attachment.ifName, empty, inside())
       if (context.profile.role !== 'chained') {
         const left = settled(context, before, hasKeeper)
         context.judge('del.complete', left.length === 0, 'the host is as before ADD', () => left.join('; '))
@@ -129,6 +132,22 @@ function conditionCase(condition: Condition): Case {
       context.judgeOutcome('del.repeat', succeeded(again), 'DEL once more succeeds', again)
     }
   }
+}
+
+/** Whether the container is there afterwards and nobody else has changed it: a DEL with all that it may need. */
+function takesBack({ id }: Condition): boolean {
+  return id === 'usual'
+}
+
+/**
+ * A container may live on after it was disconnected from a network. Its loopback is whoever's set it up first, and what goes
+ * with the interface goes with the DEL of the plugin that made it.
+ */
+function judgeTakenBack(context: Context, ifName: string, before: readonly string[], after: readonly string[]): void {
+  const goesAlong = (line: string) =>
+    ['lo', ifName].some(name => line.includes(`"dev":"${name}"`) || line.startsWith(`address ${name} `))
+  const left = difference(before, after).added.filter(line => !goesAlong(line))
+  context.judge('del.container', left.length === 0, 'the container is as before ADD', () => left.join('; '))
 }
 
 function judgeGone(context: Context, condition: Condition, attachment: Attachment): void {
@@ -228,6 +247,23 @@ export const DEL_CASES: readonly Case[] = [
     when: ({ type }) => type !== 'host-device',
     since: '0.3.0',
     run: context => judgeOthers(context, context.attachment(), context.attachment())
+  },
+  {
+    id: 'del-alike',
+    title: 'DEL of a container and of an interface whose names others begin with',
+    part: 'protocol',
+    clauses: ['del.others'],
+    roles: ['interface', 'chained', 'meta', 'ipam'],
+    when: ({ type, oneGateway }) => type !== 'host-device' && oneGateway !== true,
+    since: '0.3.0',
+    run: context => {
+      const [longer, shorter] = ['judge-box-10', 'judge-box-1'].map(containerId => context.attachment({ containerId }))
+      if (longer !== undefined && shorter !== undefined) judgeOthers(context, shorter, longer)
+      if (context.profile.role === 'meta') return
+      const other = context.attachment({ containerId: 'judge-box-2', ifName: 'net10' })
+      const { netns, containerId } = other
+      judgeOthers(context, withoutRoutes(context.attachment({ netns, containerId, ifName: 'net1' })), other)
+    }
   },
   {
     id: 'del-other-interface',

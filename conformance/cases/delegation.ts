@@ -24,7 +24,14 @@ export const DELEGATION_CASES: readonly Case[] = [
     id: 'delegate-call',
     title: 'IPAM gets the same verb, environment and whole configuration',
     part: 'protocol',
-    clauses: ['delegate.environment', 'delegate.configuration', 'delegate.add', 'delegate.del', 'delegate.check'],
+    clauses: [
+      'delegate.environment',
+      'delegate.configuration',
+      'delegate.add',
+      'delegate.once',
+      'delegate.del',
+      'delegate.check'
+    ],
     roles: ['interface'],
     run: context => {
       const attachment = context.attachment()
@@ -40,6 +47,8 @@ export const DELEGATION_CASES: readonly Case[] = [
       const judge = (clause: string, verb: string) =>
         context.judge(clause, got.includes(verb), `IPAM is asked to ${verb}`, () => got.join(', '))
       judge('delegate.add', 'ADD')
+      const isOnce = got.filter(verb => verb === 'ADD').length < 2
+      context.judge('delegate.once', isOnce, 'IPAM is asked to ADD once', () => got.join(', '))
       judge('delegate.del', 'DEL')
       if (context.supports('0.4.0')) judge('delegate.check', 'CHECK')
       for (const call of context.ipam.calls()) {

@@ -3,6 +3,7 @@ import type { Attachment, Case, Context } from '../case.ts'
 import type { JsonObject } from '../json.ts'
 import { describeOutcome, errorCode, type Outcome, printed, succeeded } from '../plugin-call.ts'
 import { difference } from '../world.ts'
+import { isLock } from './add.ts'
 import { settled } from './del.ts'
 
 const NO_CONTAINER = { CNI_CONTAINERID: undefined, CNI_NETNS: undefined, CNI_IFNAME: undefined }
@@ -149,13 +150,18 @@ export const GC_AND_STATUS_CASES: readonly Case[] = [
     id: 'status-ready',
     title: 'STATUS when everything is there',
     part: 'protocol',
-    clauses: ['status.ready'],
+    clauses: ['status.ready', 'status.changes-nothing'],
     since: '1.1.0',
     run: context => {
       context.requireKernel()
-      const env = { CNI_CONTAINERID: undefined, CNI_NETNS: undefined, CNI_IFNAME: undefined }
-      const outcome = context.call('STATUS', context.attachment(), { env })
+      const attachment = context.attachment()
+      const before = context.world.snapshot()
+      const outcome = context.call('STATUS', attachment, { env: NO_CONTAINER })
       context.judgeOutcome('status.ready', succeeded(outcome), 'STATUS succeeds', outcome)
+      const { added, removed } = difference(before, context.world.snapshot())
+      const changed = [...added, ...removed].filter(line => !isLock(line))
+      const expected = 'STATUS changes nothing'
+      context.judge('status.changes-nothing', changed.length === 0, expected, () => changed.join('; '))
     }
   },
   {

@@ -256,6 +256,33 @@ export const PARAMETER_CASES: readonly Case[] = [
     }
   },
   {
+    id: 'env-empty',
+    title: 'variables that are there and empty',
+    part: 'protocol',
+    clauses: ['env.empty'],
+    run: context => {
+      context.requireKernel()
+      const attachment = context.attachment()
+      const none = { CNI_CONTAINERID: '', CNI_NETNS: '', CNI_IFNAME: '', CNI_ARGS: '' }
+      const list = { 'cni.dev/valid-attachments': [] }
+      const calls = [
+        ['ADD', { env: { CNI_ARGS: '' } }],
+        ['DEL', { env: { CNI_ARGS: '' } }],
+        ...(context.supports('1.1.0')
+          ? ([
+              ['STATUS', { env: none }],
+              ['GC', { env: none, config: list }]
+            ] as const)
+          : [])
+      ] as const
+      for (const [verb, options] of calls) {
+        const outcome = context.call(verb, attachment, options)
+        const expected = `${verb} with ${Object.keys(options.env).join(', ')} empty succeeds`
+        context.judgeOutcome('env.empty', succeeded(outcome), expected, outcome)
+      }
+    }
+  },
+  {
     id: 'env-args',
     title: 'CNI_ARGS',
     part: 'protocol',

@@ -10,6 +10,12 @@ export const LIBCNI_CLAUSES: readonly Clause[] = [
   ),
   libcni('env.ifname-checked', 'CUSTOM', 'pkg/skel', 'Interface names that the kernel would not take fail everywhere.'),
   libcni(
+    'env.empty',
+    'MUST',
+    'pkg/invoke',
+    'Variables may be there and empty: CNI_ARGS for every verb, all that name a container for STATUS and GC.'
+  ),
+  libcni(
     'env.args-malformed',
     'CUSTOM',
     'pkg/types',
@@ -113,6 +119,22 @@ export const ROBUSTNESS_CLAUSES: readonly Clause[] = [
     'SHOULD',
     'An ADD that failed leaves nothing behind, neither on the host nor in the container.'
   ),
+  robustness(
+    'add.private-files',
+    'SHOULD',
+    'Whatever ADD writes to disk can be changed by its owner alone: others could choose what a program of root does next.'
+  ),
+  robustness(
+    'delegate.once',
+    'SHOULD',
+    "One ADD asks IPAM for addresses once: those of a second answer would be nobody's."
+  ),
+  robustness(
+    'del.container',
+    'SHOULD',
+    'DEL takes out of a container that lives on whatever ADD brought: interfaces, addresses, routes, rules.'
+  ),
+  robustness('status.changes-nothing', 'MUST', 'STATUS changes nothing.', '1.1.0'),
   robustness('delegate.missing', 'MUST', 'ADD fails when the IPAM plugin cannot be found, and leaves nothing.'),
   robustness('delegate.release', 'MUST', 'When ADD fails after IPAM succeeded, IPAM is asked to DEL.'),
   robustness(

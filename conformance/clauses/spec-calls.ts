@@ -89,6 +89,12 @@ const CONFIGURATION: readonly Clause[] = [
     'Configurations larger than a pipe or a page (5 KB, 70 KB) are read whole.'
   ),
   spec(
+    'stdin.layout',
+    'MUST',
+    ['Overview', 210],
+    'The configuration is JSON in any layout: other order of keys, line breaks, escaped letters.'
+  ),
+  spec(
     'stdin.reserved-keys',
     'SHOULD',
     ['Plugin configuration', 127],

@@ -61,6 +61,12 @@ const RESULT: readonly Clause[] = [
     'Addresses carry a prefix length, gateways do not, and both are those that the IPAM plugin gave.'
   ),
   spec(
+    'result.all-addresses',
+    since('0.3.0', 'MUST'),
+    ['ADD success', 574],
+    'The interface has no address that the result does not tell of.'
+  ),
+  spec(
     'result.routes',
     since('0.3.0', 'MUST'),
     ['ADD success', 578, 579, 580],

@@ -34,6 +34,16 @@ export const CALL_MUTATIONS: readonly Mutation[] = [
     'CNI_IFNAME=$(printf %s "$CNI_IFNAME" | cut -c1-12) exec "$real"'
   ),
   mutation(
+    ['env.empty', 'env-empty'],
+    'takes an empty variable of GC for a bad one',
+    `[ "$CNI_COMMAND" = GC ] && [ "\${CNI_CONTAINERID-none}" = "" ] && { echo '{"code":4,"msg":"CNI_CONTAINERID"}'; exit 1; }\nexec "$real"`
+  ),
+  mutation(
+    ['stdin.layout', 'stdin-layout'],
+    'reads the first line that says something',
+    'while read -r line && [ -z "$line" ]; do :; done; printf %s "$line" | "$real"'
+  ),
+  mutation(
     ['env.netns-of-process', 'env-netns-of-process'],
     'takes named namespaces only',
     `case "$CNI_COMMAND:$CNI_NETNS" in ADD:/proc/*) echo '{"code":4,"msg":"CNI_NETNS"}'; exit 1;; esac\nexec "$real"`
@@ -238,6 +248,11 @@ export const CALL_MUTATIONS: readonly Mutation[] = [
     'makes an interface of its own and does not say so',
     '"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && ip link add "x$$" type bridge; exit $status',
     'tuning'
+  ),
+  mutation(
+    ['result.all-addresses', 'add-makes-the-interface'],
+    'gives an address more than it tells',
+    '"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && ip -n "$(basename "$CNI_NETNS")" address add 169.254.7.7/32 dev eth0; exit $status'
   ),
   mutation(
     ['result.ipam', 'result-of-ipam'],

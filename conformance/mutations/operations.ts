@@ -2,7 +2,13 @@
 import { edited, fed, MEMORY, type Mutation, mutation } from './mutation.ts'
 
 /** Leaks that the first container of a network makes alone. */
-const SHARED_LEAKS = ['a sysctl', 'promiscuity', 'an interface that hears every group']
+const SHARED_LEAKS = [
+  'a sysctl',
+  'promiscuity',
+  'an interface that hears every group',
+  'a queue of another length',
+  'an interface in a group'
+]
 
 export const OPERATION_MUTATIONS: readonly Mutation[] = [
   mutation(
@@ -84,6 +90,11 @@ exec "$real"`
       ],
       ['a policy of IPsec', 'ip xfrm policy add src "10.9.$(($$ / 250)).$(($$ % 250))" dst 10.9.9.9 dir out'],
       ['a route in the table local', 'ip route add local "10.9.9.$(($$ % 250))" dev lo table local'],
+      ['another name of an interface', 'ip link property add dev uplink altname "x$$"'],
+      ['a queue of another length', 'ip link set uplink txqueuelen 77'],
+      ['an interface in a group', 'ip link set uplink group 7'],
+      ['an address for the link alone', 'ip address add "10.9.9.$(($$ % 250))/32" dev uplink scope link'],
+      ['a next hop', 'ip nexthop add id $$ blackhole'],
       ['a mount', 'mkdir -p "/run/leak-$$" && mount -t tmpfs none "/run/leak-$$"'],
       ['a named namespace', 'ip netns add "leak-$$"'],
       ['a process', 'sleep 30 </dev/null >/dev/null 2>&1 &'],
@@ -118,6 +129,43 @@ exec "$real"`
     'knows containers by their ID alone',
     '"$real"; status=$?; [ "$CNI_COMMAND" = DEL ] && grep -l "$CNI_CONTAINERID" /var/lib/cni/networks/judgenet/10.* | xargs -r rm; exit $status',
     'host-local'
+  ),
+  mutation(
+    ['del.others', 'del-alike'],
+    'gives back the addresses of all whose ID begins so',
+    `"$real"; status=$?; [ "$CNI_COMMAND" = DEL ] && grep -l "^$CNI_CONTAINERID" /var/lib/cni/networks/judgenet/10.* | while read -r lease; do
+tail -n1 "$lease" | grep -qx "$CNI_IFNAME" && rm "$lease"; done; exit $status`,
+    'host-local'
+  ),
+  mutation(
+    ['del.others', 'del-alike'],
+    'removes all interfaces whose name begins so',
+    `inside() { ip -n "$(basename "$CNI_NETNS")" "$@"; }
+[ "$CNI_COMMAND" = DEL ] && [ -e "$CNI_NETNS" ] && for name in $(inside -o link | cut -d: -f2 | cut -d@ -f1); do
+case $name in "$CNI_IFNAME"?*) inside link del "$name";; esac; done
+exec "$real"`
+  ),
+  mutation(
+    ['del.container', 'del-usual'],
+    'leaves a rule of routing in the container',
+    '"$real"; status=$?; [ "$CNI_COMMAND" = ADD ] && ip -n "$(basename "$CNI_NETNS")" rule add from 10.88.0.0/16 lookup 100; exit $status',
+    'tuning'
+  ),
+  mutation(
+    ['add.private-files', 'add-private-files'],
+    'lets everybody write its state',
+    'umask 0; mkdir -p /run/cni/of-bridge; [ "$CNI_COMMAND" = ADD ] && echo x >"/run/cni/of-bridge/$CNI_CONTAINERID"\nexec "$real"'
+  ),
+  mutation(
+    ['status.changes-nothing', 'status-ready'],
+    'STATUS that makes its bridge',
+    '[ "$CNI_COMMAND" = STATUS ] && ip link add judge0 type bridge\nexec "$real"'
+  ),
+  mutation(
+    ['delegate.once', 'delegate-call'],
+    'asks for an address twice',
+    `in=$(cat); [ "$CNI_COMMAND" = ADD ] && printf %s "$in" | "$(printf %s "$CNI_PATH" | cut -d: -f1)/judge-ipam" >/dev/null
+printf %s "$in" | "$real"`
   ),
   mutation(
     ['gc.removes', 'gc-by-interface'],

@@ -13,7 +13,16 @@ const HEADER = 12
 
 function named(network: string, containerId: string, names: readonly string[], texts: readonly string[]): Named {
   const addresses = texts.map(parseAddress).filter(one => one !== undefined)
-  const nothing = { netns: '', netnsId: '', domain: '', links: [], upstreams: [], isInternal: false, isCluster: false }
+  const nothing = {
+    netns: '',
+    netnsId: '',
+    domain: '',
+    gateways: [],
+    links: [],
+    upstreams: [],
+    isInternal: false,
+    isCluster: false
+  }
   return { network, containerId, ifName: 'eth0', host: '', record: { ...nothing, names, addresses } }
 }
 

@@ -28,6 +28,8 @@ export interface NameRecord {
   /** Canonical; the first is the container's own and what its addresses are called by, the others are aliases. */
   readonly names: readonly string[]
   readonly addresses: readonly IpAddress[]
+  /** Of the container on this network; those that are addresses of its host are what it reaches the host by. */
+  readonly gateways: readonly IpAddress[]
   readonly links: readonly NameLink[]
   /** A domain below which the names are known too; '' for none. */
   readonly domain: string
@@ -45,6 +47,7 @@ export function recordToJson(record: NameRecord): Json {
     ['netnsId', jsonString(record.netnsId)],
     ['names', texts(record.names)],
     ['addresses', texts(record.addresses.map(formatAddress))],
+    ['gateways', record.gateways.length === 0 ? undefined : texts(record.gateways.map(formatAddress))],
     ['links', record.links.length === 0 ? undefined : texts(record.links.map(linkText))],
     ['domain', record.domain === '' ? undefined : jsonString(record.domain)],
     ['upstreams', record.upstreams.length === 0 ? undefined : texts(record.upstreams.map(formatAddress))],
@@ -65,6 +68,7 @@ export function recordFromJson(json: Json): NameRecord {
     netnsId: section.text('netnsId') ?? '',
     names: section.textList('names').map(canonicalName).filter(isName),
     addresses: addresses(section.textList('addresses')),
+    gateways: addresses(section.textList('gateways')),
     links: linksOf(section.textList('links')),
     domain: nameOrNone(section.text('domain') ?? ''),
     upstreams: addresses(section.textList('upstreams')),

@@ -73,6 +73,7 @@ export function formerTable(nft: Nft): FormerTable | undefined {
   return { ports: udp === undefined || tcp === undefined ? undefined : { udp, tcp } }
 }
 
+/** Whether port 53 leads to these ports. */
 export function leadsTo(nft: Nft, ports: Ports): boolean {
   try {
     const found = formerTable(nft)?.ports

@@ -330,7 +330,8 @@ function isMeant(entry: ConntrackEntry, filter: ConntrackFilter): boolean {
     if (original.destinationPort < filter.port || original.destinationPort > (filter.lastPort ?? filter.port))
       return false
   }
-  const { address, replySource } = filter
+  const { address, replySource, replyPort } = filter
+  if (replyPort !== undefined && reply.sourcePort !== replyPort) return false
   if (address !== undefined && !isSame(original.destination, address)) return false
   return replySource === undefined || isSame(reply.source, replySource)
 }

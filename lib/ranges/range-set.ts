@@ -67,7 +67,8 @@ export function setSize(set: RangeSet): number {
 /** The span that holds the address; undefined when it is not to be given away. */
 export function spanOf(set: RangeSet, address: IpAddress): Span | undefined {
   const span = set.ascending[firstReaching(set.ascending, address)]
-  return span !== undefined && rangeContains(span, address) ? span : undefined
+  // It ends at the address or behind it.
+  return span !== undefined && compareAddresses(span.first, address) <= 0 ? span : undefined
 }
 
 /** The range that holds the address, be it to be given away or not. */

@@ -57,12 +57,9 @@ interface Placed extends IpRange {
 export function findOverlaps(ranges: readonly IpRange[]): readonly Overlap[] {
   const suspects = overlapping(ranges)
   const found: Overlap[] = []
-  for (let i = 1; i < suspects.length; i += 1) {
-    const range = suspects[i]
-    const other = range === undefined ? undefined : suspects.find(one => rangesOverlap(one, range))
-    if (range !== undefined && other !== undefined && other.place < range.place) {
-      found.push({ place: range.place, earlier: other.place })
-    }
+  for (const range of suspects) {
+    const other = suspects.find(one => rangesOverlap(one, range))
+    if (other !== undefined && other.place < range.place) found.push({ place: range.place, earlier: other.place })
   }
   return found
 }

@@ -10,6 +10,8 @@ declare function cBind(fd: number, address: Uint8Array): number
 declare function cConnect(fd: number, address: Uint8Array): number
 declare function cSend(fd: number, bytes: Uint8Array, flags: number): number
 declare function cRecv(fd: number, buffer: Uint8Array, flags: number): number
+declare function cListen(fd: number, backlog: number): number
+declare function cSendDescriptors(fd: number, bytes: Uint8Array, first: number, second: number): number
 declare function cSetsockopt(fd: number, level: number, name: number, value: Uint8Array): number
 declare function cClose(fd: number): number
 declare function cSetns(fd: number, kind: number): number
@@ -57,6 +59,12 @@ export function send(fd: number, bytes: Uint8Array, flags: number): number {
 }
 export function recv(fd: number, buffer: Uint8Array, flags: number): number {
   return cRecv(fd, buffer, flags)
+}
+export function listen(fd: number, backlog: number): number {
+  return cListen(fd, backlog)
+}
+export function sendDescriptors(fd: number, bytes: Uint8Array, first: number, second: number): number {
+  return cSendDescriptors(fd, bytes, first, second)
 }
 export function setsockopt(fd: number, level: number, name: number, value: Uint8Array): number {
   return cSetsockopt(fd, level, name, value)

@@ -30,7 +30,10 @@ export const SYSTEM_CALLS = {
   nanosleep: [35, 101],
   socket: [41, 198],
   connect: [42, 203],
+  sendmsg: [46, 211],
+  recvmsg: [47, 212],
   bind: [49, 200],
+  listen: [50, 201],
   setsockopt: [54, 208],
   flock: [73, 32],
   ftruncate: [77, 46],
@@ -110,6 +113,63 @@ export function send(fd: number, bytes: Uint8Array, flags: number): number {
 export function recv(fd: number, buffer: Uint8Array, flags: number): number {
   return Number(c.recv(fd, buffer, BigInt(buffer.length), flags))
 }
+export function listen(fd: number, backlog: number): number {
+  return call('listen', fd, backlog)
+}
+export function sendDescriptors(fd: number, bytes: Uint8Array, first: number, second: number): number {
+  const control = new Uint8Array(CONTROL_BYTES)
+  const view = new DataView(control.buffer)
+  view.setUint32(0, CONTROL_BYTES, true)
+  view.setInt32(8, SOL_SOCKET, true)
+  view.setInt32(12, SCM_RIGHTS, true)
+  view.setInt32(16, first, true)
+  view.setInt32(20, second, true)
+  return call('sendmsg', fd, messageHeader(bytes, control), MSG_DONTWAIT | MSG_NOSIGNAL)
+}
+
+/**
+ * Receives one datagram and the descriptors beside it, close-on-exec, without waiting.
+ *
+ * @returns its bytes, and two descriptors, -1 for each that did not come; undefined when there is none
+ */
+export function receiveDescriptors(fd: number, room: Uint8Array): ReceivedDescriptors | undefined {
+  const control = new Uint8Array(CONTROL_BYTES)
+  const count = call('recvmsg', fd, messageHeader(room, control), MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
+  if (count < 0) return undefined
+  const view = new DataView(control.buffer)
+  const length = view.getUint32(0, true)
+  const [first, second] = [20, 24].map(end => (length < end ? -1 : view.getInt32(end - 4, true)))
+  return { bytes: room.slice(0, count), descriptors: [first ?? -1, second ?? -1] }
+}
+
+export interface ReceivedDescriptors {
+  readonly bytes: Uint8Array
+  readonly descriptors: readonly [number, number]
+}
+
+/** struct cmsghdr, and two descriptors. @source man 3 cmsg */
+const CONTROL_BYTES = 24
+const SOL_SOCKET = 1
+const SCM_RIGHTS = 1
+const MSG_DONTWAIT = 0x40
+const MSG_NOSIGNAL = 0x4000
+const MSG_CMSG_CLOEXEC = 0x40000000
+
+/** struct msghdr, with struct iovec behind it. @source man 2 sendmsg */
+function messageHeader(bytes: Uint8Array, control: Uint8Array): Uint8Array {
+  const header = new BigUint64Array(9)
+  const memory = new Uint8Array(header.buffer)
+  held[3] = bytes
+  held[4] = control
+  header[2] = getRawPointer(memory) + 56n
+  header[3] = 1n
+  header[4] = getRawPointer(control)
+  header[5] = BigInt(control.length)
+  header[7] = getRawPointer(bytes)
+  header[8] = BigInt(bytes.length)
+  return memory
+}
+
 export function setsockopt(fd: number, level: number, name: number, value: Uint8Array): number {
   return call('setsockopt', fd, level, name, value, value.length)
 }

@@ -18,6 +18,9 @@ export interface Libc {
   readonly send: (fd: number, bytes: Uint8Array, flags: number) => number
   /** Fills `buffer` from its start; returns the count, or with MSG_TRUNC the full length of the datagram. */
   readonly recv: (fd: number, buffer: Uint8Array, flags: number) => number
+  readonly listen: (fd: number, backlog: number) => number
+  /** Sends `bytes` as one datagram with two descriptors beside it (SCM_RIGHTS), without waiting or SIGPIPE. */
+  readonly sendDescriptors: (fd: number, bytes: Uint8Array, first: number, second: number) => number
   readonly setsockopt: (fd: number, level: number, name: number, value: Uint8Array) => number
   readonly close: (fd: number) => number
   readonly setns: (fd: number, kind: number) => number

@@ -1,6 +1,7 @@
 /** Sockets for a service on an address of the loopback, made in whatever namespace the process is in now. */
 import * as libc from '#libc'
 import { SysError } from './errors.ts'
+import { inNamespace } from './netns.ts'
 
 const AF_INET = 2
 const SOCK_STREAM = 1
@@ -16,6 +17,8 @@ const IFF_UP = 1
 const IFREQ_SIZE = 40
 const IFNAMSIZ = 16
 const SOL_SOCKET = 1
+/** Connections that wait to be taken, as Node has it. */
+const BACKLOG = 511
 /** asm-generic/socket.h: a listening socket's former connections must not keep its port. */
 const SO_REUSEADDR = 2
 
@@ -27,7 +30,7 @@ const SO_REUSEADDR = 2
  * @throws {SysError} EADDRINUSE when somebody has the port, EADDRNOTAVAIL while `lo` is down
  * @source man 7 ip
  */
-export function bindLoopback(kind: 'udp' | 'tcp', address: Uint8Array, port: number): number {
+function bindLoopback(kind: 'udp' | 'tcp', address: Uint8Array, port: number): number {
   const type = kind === 'udp' ? SOCK_DGRAM : SOCK_STREAM
   const fd = libc.socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
   if (fd < 0) throw new SysError('socket', kind, libc.errnoName(), '')
@@ -48,6 +51,40 @@ export function bindLoopback(kind: 'udp' | 'tcp', address: Uint8Array, port: num
   const errno = libc.errnoName()
   libc.close(fd)
   throw new SysError('bind', `${kind} port ${String(port)}`, errno, '')
+}
+
+/** The descriptors of two sockets. */
+export interface SocketPair {
+  readonly udp: number
+  readonly tcp: number
+}
+
+/**
+ * Both kinds at one address, in another namespace, by one visit; they stay there when the process has come back.
+ *
+ * @param ports of each kind; 0 = the kernel chooses
+ * @throws {SysError} as bindLoopback
+ */
+export function bindPairIn(namespaceFd: number, address: Uint8Array, ports: SocketPair): SocketPair {
+  return inNamespace(namespaceFd, () => {
+    const udp = bindLoopback('udp', address, ports.udp)
+    try {
+      return { udp, tcp: bindLoopback('tcp', address, ports.tcp) }
+    } catch (error) {
+      libc.close(udp)
+      throw error
+    }
+  })
+}
+
+export function closePair({ udp, tcp }: SocketPair): void {
+  libc.close(udp)
+  libc.close(tcp)
+}
+
+/** @throws {SysError} EADDRINUSE when somebody listens there since */
+export function listenOn(fd: number): void {
+  if (libc.listen(fd, BACKLOG) < 0) throw new SysError('listen', 'tcp', libc.errnoName(), '')
 }
 
 /** Asked of a socket that is there anyway. @source man 7 netdevice */

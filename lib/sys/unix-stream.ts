@@ -87,8 +87,12 @@ function openStream(object: string, milliseconds: number): number {
   return fd
 }
 
-/** struct sockaddr_un */
-function socketAddress(path: string): Uint8Array {
+/**
+ * struct sockaddr_un
+ *
+ * @throws {SysError} ENAMETOOLONG
+ */
+export function socketAddress(path: string): Uint8Array {
   const name = new TextEncoder().encode(path)
   if (name.length >= PATH_BYTES) {
     throw new SysError('connect to', JSON.stringify(path), 'ENAMETOOLONG', 'a socket path has 107 bytes at most')

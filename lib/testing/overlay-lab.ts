@@ -21,6 +21,17 @@ export interface LabReply extends Outcome {
   readonly json: any
 }
 
+/** A program, its environment and its standard input. */
+export interface LabCall {
+  readonly program: string
+  readonly env: Readonly<Record<string, string>>
+  readonly input: string
+}
+
+export function replyOf(outcome: Outcome): LabReply {
+  return { ...outcome, json: parsed(outcome.stdout) }
+}
+
 export interface LabHost {
   readonly number: number
   readonly namespace: Namespace
@@ -102,10 +113,8 @@ export class OverlayLab {
     config: Record<string, unknown>,
     container: { readonly id: string; readonly netns: string; readonly ifName?: string; readonly args?: string }
   ): LabReply {
-    const program = join(this.binDir, String(config['type']))
-    const env = this.#environment(command, container)
-    const outcome = host.namespace.run(program, [], { env, input: JSON.stringify(this.#complete(host, config)) })
-    return { ...outcome, json: parsed(outcome.stdout) }
+    const { program, env, input } = this.callOf(host, command, config, container)
+    return replyOf(host.namespace.run(program, [], { env, input }))
   }
 
   /** The same without waiting. */
@@ -115,12 +124,9 @@ export class OverlayLab {
     config: Record<string, unknown>,
     container: { readonly id: string; readonly netns: string; readonly ifName?: string; readonly args?: string }
   ): Promise<LabReply> {
-    const program = join(this.binDir, String(config['type']))
+    const { program, env, input } = this.callOf(host, command, config, container)
     const { promise, resolve, reject } = Promise.withResolvers<LabReply>()
-    const child = spawn(NSENTER, [`--net=${host.namespace.path}`, program], {
-      env: this.#environment(command, container),
-      stdio: ['pipe', 'pipe', 'pipe']
-    })
+    const child = spawn(NSENTER, [`--net=${host.namespace.path}`, program], { env, stdio: ['pipe', 'pipe', 'pipe'] })
     let stdout = ''
     let stderr = ''
     child.stdout.on('data', chunk => {
@@ -130,10 +136,22 @@ export class OverlayLab {
       stderr += String(chunk)
     })
     child.on('error', reject)
-    child.on('close', status => resolve({ status: status ?? 255, stdout, stderr, json: parsed(stdout) }))
+    child.on('close', status => resolve(replyOf({ status: status ?? 255, stdout, stderr })))
     child.stdin.on('error', () => undefined)
-    child.stdin.end(JSON.stringify(this.#complete(host, config)))
+    child.stdin.end(input)
     return promise
+  }
+
+  /** What a runtime on the host would start for a call. */
+  callOf(
+    host: LabHost,
+    command: string,
+    config: Record<string, unknown>,
+    container: { readonly id: string; readonly netns: string; readonly ifName?: string; readonly args?: string }
+  ): LabCall {
+    const program = join(this.binDir, String(config['type']))
+    const input = JSON.stringify(this.#complete(host, config))
+    return { program, env: this.#environment(command, container), input }
   }
 
   /** ADD that must succeed, in a new container. */
@@ -194,10 +212,10 @@ export class OverlayLab {
   #environment(
     command: string,
     container: { readonly id: string; readonly netns: string; readonly ifName?: string; readonly args?: string }
-  ): NodeJS.ProcessEnv {
+  ): Record<string, string> {
     if (this.binDir === '') throw new Error('PATCHBAY_BIN_DIR is not set: run black-box tests through npm test')
     return {
-      PATH: process.env['PATH'],
+      PATH: process.env['PATH'] ?? '',
       CNI_COMMAND: command,
       CNI_CONTAINERID: container.id,
       CNI_NETNS: container.netns,

@@ -18,6 +18,9 @@ const PATIENCE = 60
 /** A host is forgotten so long after it was last heard of: no busy machine lets an agent wait for its turn as long. */
 const LEASE_SECONDS = 60
 
+/** Races that hide behind a quick etcd come out with `PATCHBAY_ETCD_DISTANCE=60`. */
+const USUAL_DISTANCE = Number(process.env['PATCHBAY_ETCD_DISTANCE'] ?? 0)
+
 /** A container on the overlay. */
 export interface Box {
   readonly host: LabHost
@@ -119,7 +122,7 @@ export async function inSite(options: SiteOptions, body: (site: OverlaySite) => 
   await inLab(options.hosts ?? 3, { binDir: BIN_DIR }, async lab => {
     const etcd = await EtcdCluster.start(lab, options.members, options.etcdArgs)
     const leases = { leaseSeconds: LEASE_SECONDS, addressLeaseSeconds: LEASE_SECONDS }
-    const { agent = {}, launcher, etcdDistance = 0 } = options
+    const { agent = {}, launcher, etcdDistance = USUAL_DISTANCE } = options
     const endpoints = etcdDistance === 0 ? etcd.endpoints() : await etcd.farEndpoints(etcdDistance)
     const agents = lab.hosts.map(host => {
       const more = typeof agent === 'function' ? agent(host) : agent

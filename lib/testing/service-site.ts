@@ -57,7 +57,7 @@ export function attachRunning(site: OverlaySite, host: number, running: Running)
   const names = ['--container-id', id, '--name', id, ...aliases.flatMap(one => ['--alias', one]), '--args', `IP=${ip}`]
   const done = patchbay(site, host, 'attach', SERVICE_NETWORK, netns.path, ...names, '--json', ...place(site, host))
   // A host's own address on the network is of the pool's choice.
-  if (done.stdout.includes(`\\"${ip}\\" from ipam.ranges[0]: container \\"@h`))
+  if (`${done.stdout}${done.stderr}`.includes(`\\"${ip}\\" from ipam.ranges[0]: container \\"@h`))
     return attachRunning(site, host, running)
   if (done.status !== 0) throw new Error(`attach ${id}: ${done.stdout}${done.stderr}${site.agent(host).log}`)
   const address: string = JSON.parse(done.stdout).ips[0].address.split('/')[0]

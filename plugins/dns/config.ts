@@ -103,7 +103,8 @@ function readOptions(config: Section): readonly string[] {
   return options
 }
 
-function isWord(text: string): boolean {
+/** Whether it can stand in resolv.conf. */
+export function isWord(text: string): boolean {
   if (text === '') return false
   for (let i = 0; i < text.length; i += 1) {
     const code = text.charCodeAt(i)

@@ -53,6 +53,11 @@ class Agent {
     return this.#world.host.run(node, [...args, ...create])
   }
 
+  /** Stops it in the middle of whatever it does, until it is told to go on. */
+  pause(isPaused: boolean): void {
+    this.#process?.kill(isPaused ? 'SIGSTOP' : 'SIGCONT')
+  }
+
   async kill(): Promise<void> {
     const running = this.#process
     this.#process = undefined
@@ -90,7 +95,10 @@ function config(world: World, index: number, more: object = {}): object {
 }
 
 function files(world: World): readonly string[] {
-  return existsSync(world.stateDir) ? readdirSync(world.stateDir, { recursive: true, encoding: 'utf8' }).sort() : []
+  if (!existsSync(world.stateDir)) return []
+  const all = readdirSync(world.stateDir, { recursive: true, encoding: 'utf8' })
+  // The agent's own place.
+  return all.filter(one => !one.startsWith('.names')).sort()
 }
 
 /** Runs a program in a container that has the resolv.conf that a runtime would write. */
@@ -189,6 +197,21 @@ function address(world: World, where: Namespace, name: string, ...more: readonly
   return ask(world, where, 'dig', '+short', '+time=5', ...more, name).trim()
 }
 
+/** The same, not waited for. */
+function later(where: Namespace, name: string, transport: string): Promise<string> {
+  const all = [`--net=${where.path}`, 'dig', '@127.0.0.11', '+short', '+time=60', '+tries=1', transport, name]
+  const child = spawn('nsenter', all, { stdio: ['ignore', 'pipe', 'inherit'] })
+  let said = ''
+  child.stdout.on('data', chunk => {
+    said += String(chunk)
+  })
+  return new Promise(resolve => child.on('close', () => resolve(said.trim())))
+}
+
+function udpSockets(where: Namespace): string {
+  return where.run('ss', ['-Hanu', 'src', '127.0.0.11']).stdout
+}
+
 const USUAL = 'tcp 61053, udp 61053'
 const [BLUE, RED] = [{ containerId: 'c0' }, { containerId: 'c0', ifName: 'eth1' }]
 
@@ -225,6 +248,100 @@ test('an answer as soon as ADD returns; two networks of one container; rules go 
       assert.is(world.call('dns', 'DEL', own(world, 0), BLUE).status, 0)
       assert.equal([led(one), led(two)], ['', USUAL])
     } finally {
+      await agent.kill()
+    }
+  })
+})
+
+test('ADD does not wait for an agent that is busy: what is asked meanwhile is answered later', async () => {
+  await inWorld(2, async world => {
+    const [one, two] = [world.container(0), world.container(1)]
+    const agent = new Agent(world)
+    await agent.start()
+    try {
+      await until('sockets are taken', () => existsSync(join(world.stateDir, '.names', 'handover')))
+      addBox(world, 1)
+      agent.pause(true)
+      addBox(world, 0)
+      assert.is(led(one), USUAL)
+      const asking = [
+        [one, '+notcp', 'box1'],
+        [one, '+tcp', 'box0'],
+        [two, '+notcp', 'box0']
+      ] as const
+      const answers = asking.map(([where, transport, name]) => later(where, name, transport))
+      await until('questions wait', () => asking.every(([where]) => /^UNCONN +[1-9]/m.test(udpSockets(where))))
+      agent.pause(false)
+      assert.equal(await Promise.all(answers), ['10.4.0.3', '10.4.0.2', '10.4.0.2'])
+    } finally {
+      await agent.kill()
+    }
+  })
+})
+
+/** Asks as a resolver of a C library does: again where nobody answers or the question is refused, each time from a fresh socket. */
+const CLIENT = `
+const { createSocket } = require('node:dgram')
+const question = id => Buffer.concat([Buffer.from([id >> 8, id & 255, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 4]), Buffer.from('box1'),
+  Buffer.from([0, 0, 1, 0, 1])])
+const counts = { asked: 0, answered: 0, wrong: 0 }
+let isEnding = false
+function ask() {
+  if (isEnding) return counts.asked === counts.answered && process.exit(console.log(JSON.stringify(counts)) ?? 0)
+  const id = (counts.asked += 1) & 65535
+  repeat(id)
+}
+function repeat(id) {
+  const socket = createSocket('udp4')
+  const again = () => {
+    clearTimeout(timer)
+    socket.close()
+    console.log('again')
+    setTimeout(() => repeat(id), 20)
+  }
+  const timer = setTimeout(again, 5000)
+  socket.on('error', again)
+  socket.on('message', answer => {
+    clearTimeout(timer)
+    socket.close()
+    counts.answered += 1
+    const isRight = answer.readUInt16BE(0) === id && answer.readUInt16BE(2) === 0x8580 && answer.readUInt16BE(6) === 1
+    if (!isRight || [...answer.subarray(-4)].join('.') !== '10.4.0.3') counts.wrong += 1
+    if (counts.answered % 100 === 0) console.log('answered ' + counts.answered)
+    ask()
+  })
+  socket.connect(53, '127.0.0.11', () => socket.send(question(id)))
+}
+process.stdin.on('data', () => { isEnding = true })
+for (let i = 0; i < 8; i += 1) ask()
+`
+
+test('an agent that is killed under load and started again: who asks again is answered, and nobody wrongly', async () => {
+  await inWorld(2, async world => {
+    const agent = new Agent(world)
+    await agent.start()
+    for (const index of [0, 1]) addBox(world, index)
+    const client = spawn('nsenter', [`--net=${world.container(0).path}`, process.execPath, '-e', CLIENT])
+    let said = ''
+    client.stdout.on('data', chunk => {
+      said += String(chunk)
+    })
+    try {
+      for (let round = 0; round < 3; round += 1) {
+        const before = said.length
+        await until('questions are answered', () => said.length > before + 'answered 1000\n'.length)
+        await agent.kill()
+        const gone = said.length
+        await until('somebody asks in vain', () => said.includes('again', gone))
+        await agent.start()
+      }
+      const ended = new Promise(resolve => client.once('close', resolve))
+      client.stdin.write('end')
+      await ended
+      const { asked, answered, wrong } = JSON.parse(said.trim().split('\n').at(-1) ?? '')
+      assert.equal([answered, wrong], [asked, 0])
+    } finally {
+      client.kill('SIGKILL')
       await agent.kill()
     }
   })

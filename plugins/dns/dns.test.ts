@@ -63,6 +63,24 @@ test('what is written down, the result, and a DEL by ids alone; lo is up', () =>
   })
 })
 
+test('what an earlier plugin says and what resolv.conf would read as something else is left out', () => {
+  const hostile = 'evil\nnameserver 203.0.113.9'
+  const dns = {
+    domain: hostile,
+    search: ['lab.example', hostile, 'two words', ''],
+    options: ['edns0', `${hostile}\u001b`]
+  }
+  withDns({ prevResult: { ...PREV_RESULT, dns } }, ({ caller }) => {
+    const { stdout, stderr } = caller.call('ADD')
+    const said = { nameservers: ['127.0.0.11'], search: ['lab.example'], options: ['edns0', 'ndots:0'] }
+    assert.equal(JSON.parse(stdout).dns, said)
+    assert.ok(
+      !stderr.includes('\u001b') &&
+        stderr.includes('leave out "evil\\nnameserver 203.0.113.9" of prevResult.dns.domain')
+    )
+  })
+})
+
 test('aliases as the conventions have them, as podman sends them, and in args.cni; nerdctl’s host name', () => {
   withDns({}, fake => {
     const { caller } = fake

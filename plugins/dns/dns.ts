@@ -14,15 +14,7 @@ import { CniError, NOT_AVAILABLE } from '../../lib/cni/error.ts'
 import { requiredPrevResult } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
 import type { Dns, Result } from '../../lib/cni/result.ts'
-import {
-  type Json,
-  jsonBoolean,
-  jsonNumber,
-  jsonObject,
-  jsonString,
-  memberOf,
-  withMember
-} from '../../lib/config/json.ts'
+import { type Json, jsonBoolean, jsonObject, jsonString, memberOf, withMember } from '../../lib/config/json.ts'
 import { callAbout, type DaemonCall } from '../../lib/daemon/client.ts'
 import { addressesEqual, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import {
@@ -33,13 +25,14 @@ import {
   recordFromJson,
   recordToJson
 } from '../../lib/names/record.ts'
-import { removeTranslation, translate, USUAL_PORTS } from '../../lib/names/translation.ts'
+import { findTaker } from '../../lib/names/resolver-sockets.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
-import type { Net } from '../../lib/net/net.ts'
 import { type AgentAddress, askAgent, callAgent, isAgentAway } from '../../lib/overlay/agent-call.ts'
+import { DEFAULT_STATE_DIR } from '../../lib/state/journal.ts'
 import type { Records } from '../../lib/state/records.ts'
 import { messageOf, SysError } from '../../lib/sys/errors.ts'
-import { type DnsConfig, namesOf, readConfig } from './config.ts'
+import { type DnsConfig, isWord, namesOf, readConfig } from './config.ts'
+import { handOver, leadNowhere } from './hand-over.ts'
 
 /** The entry's member that tells where the agent was asked: DEL may have no configuration to go by. */
 const SOCKET = 'socket'
@@ -84,13 +77,30 @@ function records(request: Request, _plugin: string): Records {
 function add(session: Session): Result {
   const config = readConfig(session.request)
   const result = requiredPrevResult(session.request)
+  // Other hosts have to hear of a name before ADD returns.
+  const taker = config.isCluster ? undefined : findTaker(stateDirOf(session.request), session.request.network)
+  if (taker === undefined) return nameAndAnnounce(session, config, result)
+  try {
+    const record = nameContainer(session, config, result)
+    if (handOver(session, taker, record)) wake(config.agent)
+    else announce(session, reachAgent(config.agent))
+  } finally {
+    taker.close()
+  }
+  return { ...result, dns: resolverOf(config, result.dns) }
+}
+
+function stateDirOf(request: Request): string {
+  const stateDir = request.config.text('stateDir') ?? ''
+  return stateDir === '' ? DEFAULT_STATE_DIR : stateDir
+}
+
+function nameAndAnnounce(session: Session, config: DnsConfig, result: Result): Result {
   // It wakes while the rest is done.
   const agent = reachAgent(config.agent)
-  try {
-    return nameContainer(session, config, result, agent)
-  } finally {
-    if (agent !== undefined) agent.close()
-  }
+  nameContainer(session, config, result)
+  announce(session, agent)
+  return { ...result, dns: resolverOf(config, result.dns) }
 }
 
 /** @returns undefined, and says so, where there is none */
@@ -104,36 +114,75 @@ function reachAgent(address: AgentAddress): DaemonCall | undefined {
   }
 }
 
-function nameContainer(session: Session, config: DnsConfig, result: Result, agent: DaemonCall | undefined): Result {
+/**
+ * Has the agent take over what was handed to it, and does not wait for that: it looks before it says of any name that nobody has
+ * it, and every second.
+ */
+function wake(address: AgentAddress): void {
+  try {
+    const call = callAgent(address)
+    try {
+      call.send(jsonObject([['do', jsonString('names-handed')]]))
+    } finally {
+      call.close()
+    }
+  } catch (error) {
+    if (!(error instanceof Error) || !isAgentAway(error)) throw error
+    sayAway(error)
+  }
+}
+
+function nameContainer(session: Session, config: DnsConfig, result: Result): NameRecord {
   const { request } = session
   const { names, refused } = namesOf(request, config.aliases)
   for (const one of refused) say(`leave out ${JSON.stringify(one)}: it is no host name`)
   const record = recordOf(session, config, names, result)
   setLoopbackUp(session)
   session.record(withMember(recordToJson(record), SOCKET, jsonString(config.agent.socket)))
-  if (agent !== undefined) announce(session, config, record, agent)
-  return { ...result, dns: resolverOf(config, result.dns) }
+  return record
 }
 
 /** What a runtime writes into the container's resolv.conf. */
 function resolverOf(config: DnsConfig, before: Dns): Dns {
-  const search = (config.searches.length > 0 ? config.searches : before.search).slice(0)
+  const search = (config.searches.length > 0 ? config.searches : wordsOf('search', before.search)).slice(0)
   if (config.domain !== '' && !search.includes(config.domain)) search.push(config.domain)
-  const options = (config.options.length > 0 ? config.options : before.options).slice(0)
+  const options = (config.options.length > 0 ? config.options : wordsOf('options', before.options)).slice(0)
   // Else a name of a container is looked for below each search domain first, and others are asked for it.
   if (!options.some(one => one.startsWith(NDOTS))) options.push(`${NDOTS}0`)
-  return { ...before, nameservers: [RESOLVER], search, options }
+  const [domain] = wordsOf('domain', before.domain === undefined || before.domain === '' ? [] : [before.domain])
+  return { domain, nameservers: [RESOLVER], search, options }
+}
+
+/**
+ * What an earlier plugin says, as far as it can stand in a file of lines and words.
+ *
+ * Sequence prevented: it has the domain from somebody on the network, a line `nameserver …` in it; the runtime writes it into the
+ * container's resolv.conf, and the container asks whom they like.
+ */
+function wordsOf(key: string, texts: readonly string[]): readonly string[] {
+  const words: string[] = []
+  for (const text of texts) {
+    if (isWord(text)) words.push(text)
+    else say(`leave out ${JSON.stringify(text)} of prevResult.dns.${key}: it is no word of resolv.conf`)
+  }
+  return words
 }
 
 function recordOf(session: Session, config: DnsConfig, names: readonly string[], result: Result): NameRecord {
   const { netns, ifName } = session.request
   const addresses: IpAddress[] = []
-  for (const ip of ipsOf(result, ifName)) addresses.push(ip.address.address)
+  const gateways: IpAddress[] = []
+  for (const ip of ipsOf(result, ifName)) {
+    addresses.push(ip.address.address)
+    // Who must not reach out is told of no way.
+    if (ip.gateway !== undefined && !config.isInternal) gateways.push(ip.gateway)
+  }
   return {
     netns,
     netnsId: session.container().id(),
     names,
     addresses,
+    gateways,
     links: config.links,
     domain: config.domain,
     upstreams: config.upstreams.length > 0 ? config.upstreams : formerResolvers(result),
@@ -161,63 +210,26 @@ function setLoopbackUp(session: Session): void {
 }
 
 /**
- * Tells the agent, and while it opens the container's resolver has port 53 lead there.
+ * Tells the agent, and waits until the container is answered.
  *
  * @throws {CniError} code 7 when another container of a cluster network has the name; 11 without the registry
  */
-function announce(session: Session, config: DnsConfig, record: NameRecord, agent: DaemonCall): void {
+function announce(session: Session, agent: DaemonCall | undefined): void {
+  if (agent === undefined) return
   const { request } = session
   try {
-    agent.send(arrivalOf(request, config.isCluster ? undefined : record))
-    const isLed = !config.isCluster && leadQuestions(session)
+    agent.send(callAbout(request, 'name-arrived', [['stateDir', jsonString(request.config.text('stateDir') ?? '')]]))
     agent.answer()
-    // The rules are the agent's matter then.
-    if (!isLed && !config.isCluster) askAgent(config.agent, arrivalOf(request, undefined))
   } catch (error) {
     if (!(error instanceof Error) || !isAgentAway(error)) throw error
     sayAway(error)
+  } finally {
+    agent.close()
   }
 }
 
 function sayAway(error: Error): void {
   say(`${error.message}; names are answered as soon as it runs`)
-}
-
-/** @param led of a container in which port 53 will lead to the usual port */
-function arrivalOf(request: Request, led: NameRecord | undefined): Json {
-  const members: (readonly [string, Json | undefined])[] = [
-    ['stateDir', jsonString(request.config.text('stateDir') ?? '')]
-  ]
-  if (led !== undefined) {
-    members.push(['port', jsonNumber(USUAL_PORTS.udp)])
-    members.push(['netns', jsonString(led.netns)])
-    members.push(['netnsId', jsonString(led.netnsId)])
-  }
-  return callAbout(request, 'name-arrived', members)
-}
-
-/** @returns false when the container has such rules for another of its networks, or its kernel has no nf_tables */
-function leadQuestions(session: Session): boolean {
-  const nft = session.nftOf(session.container())
-  try {
-    translate(nft, USUAL_PORTS, undefined)
-    session.undo.push('rules of the resolver', () => leadNowhere(session, session.container()))
-    return true
-  } catch (error) {
-    if (error instanceof SysError) return false
-    throw error
-  } finally {
-    nft.close()
-  }
-}
-
-function leadNowhere(session: Session, container: Net): void {
-  const nft = session.nftOf(container)
-  try {
-    removeTranslation(nft)
-  } finally {
-    nft.close()
-  }
 }
 
 function say(text: string): void {

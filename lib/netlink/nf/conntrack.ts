@@ -18,6 +18,7 @@ export const IPCTNL_MSG_CT_DELETE = 2
 const CTA_FILTER_F_IP_SRC = 1
 const CTA_FILTER_F_IP_DST = 2
 const CTA_FILTER_F_PROTO_NUM = 8
+const CTA_FILTER_F_PROTO_SRC_PORT = 16
 const CTA_FILTER_F_PROTO_DST_PORT = 32
 
 /** A request without this version lets the kernel overlook its family, and with it the filter's addresses. */
@@ -35,6 +36,8 @@ export interface ConntrackFilter {
   readonly address: IpAddress | undefined
   /** Who answers: after a DNAT its new destination. */
   readonly replySource: IpAddress | undefined
+  /** By which port; needs the protocol. */
+  readonly replyPort?: number | undefined
 }
 
 /** One direction of an entry. */
@@ -137,21 +140,31 @@ function familyNumber(family: 4 | 6): number {
  * kernels list all).
  */
 export function encodeConntrackFilter(filter: ConntrackFilter): Uint8Array {
-  const { address, port, protocol, replySource } = filter
+  const { address, port, protocol, replySource, replyPort } = filter
   const flags =
     (protocol === undefined ? 0 : CTA_FILTER_F_PROTO_NUM) |
     (port === undefined ? 0 : CTA_FILTER_F_PROTO_DST_PORT) |
     (address === undefined ? 0 : CTA_FILTER_F_IP_DST)
+  const replyFlags =
+    (replySource === undefined ? 0 : CTA_FILTER_F_IP_SRC) |
+    (replyPort === undefined ? 0 : CTA_FILTER_F_PROTO_NUM | CTA_FILTER_F_PROTO_SRC_PORT)
   const message: ConntrackMessage = {
     family: familyNumber(filter.family),
     original: {
       addresses: address === undefined ? undefined : { destination: address },
       protocol: protocol === undefined ? undefined : { number: protocol, destinationPort: port }
     },
-    reply: replySource === undefined ? undefined : { addresses: { source: replySource } },
-    filter: { original: flags, reply: replySource === undefined ? 0 : CTA_FILTER_F_IP_SRC }
+    reply: replyFlags === 0 ? undefined : replyFields(filter),
+    filter: { original: flags, reply: replyFlags }
   }
   return encodeRows(message, conntrackRows)
+}
+
+function replyFields({ protocol, replySource, replyPort }: ConntrackFilter): TupleFields {
+  return {
+    addresses: replySource === undefined ? undefined : { source: replySource },
+    protocol: replyPort === undefined ? undefined : { number: protocol, sourcePort: replyPort }
+  }
 }
 
 /** For CT_DELETE of one entry, and for CT_GET of a family (no entry: all of it). */

@@ -162,6 +162,17 @@ test('conntrack: a filter is tuples and flags of what counts in them', () => {
     '14001980080001002a00000008000200' +
     '01000000'
   bytesEqual(encodeConntrackFilter(filter), fromHex(expected))
+  // By the port alone that answers: 17 in CTA_PROTO_NUM, 53 in CTA_PROTO_SRC_PORT, and the flags 8 and 16.
+  const reply = { ...filter, replySource: undefined, replyPort: 53 }
+  const changed = expected
+    .replace('100002800c0001800800' + '01000a040005', '180002801400028005000100110000000600020000350000')
+    .replace('0800020001000000', '0800020018000000')
+  bytesEqual(encodeConntrackFilter(reply), fromHex(changed))
+  const none = encodeConntrackFilter({ ...filter, replySource: undefined })
+  bytesEqual(
+    none,
+    fromHex(expected.replace('100002800c000180080001000a040005', '').replace('0800020001000000', '0800020000000000'))
+  )
 })
 
 test('conntrack: an entry comes back as it went', () => {

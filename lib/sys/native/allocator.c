@@ -35,6 +35,10 @@ struct freed {
   struct freed *next;
 };
 
+struct step {
+  uint64_t words[2];
+};
+
 static _Alignas(PAGE) char first_arena[FIRST_ARENA];
 static char *arena = first_arena + STEP - TAG;
 static char *arena_end = first_arena + FIRST_ARENA;
@@ -133,7 +137,8 @@ static inline void *reuse(unsigned class) {
   struct freed *block = lists[class];
   if (block == 0) return 0;
   lists[class] = block->next;
-  *tag_at(block) = tag_of(class);
+  /* There is a secret already: the block had a tag when it was cut. */
+  *tag_at(block) = secret | class;
   return block;
 }
 
@@ -150,20 +155,30 @@ void *calloc(size_t count, size_t each) {
   if (__builtin_expect(size > LARGEST_CLASS - TAG, 0)) return map_block(size, STEP);
   unsigned class = class_of(size);
   void *block = reuse(class);
-  return block != 0 ? memset(block, 0, size) : cut(class);
+  if (block == 0) return cut(class);
+  if (class >= SMALL_CLASSES) return memset(block, 0, size);
+  /* All of it, step by step: most are of a few steps, for which memset is a call too many. */
+  struct step *steps = block;
+  for (unsigned i = 0; i < class; i++) steps[i] = (struct step){{0, 0}};
+  steps[class].words[0] = 0;
+  return block;
+}
+
+__attribute__((noinline)) static void unmap_block(void *block, unsigned kind) {
+  if (kind != MAPPED) __builtin_trap();
+  int kept = errno;
+  munmap(mapping_of(block), mapped_length(block));
+  errno = kept;
 }
 
 void free(void *block) {
   if (block == 0) return;
   unsigned kind = kind_of(block);
   if (__builtin_expect(kind >= CLASSES, 0)) {
-    if (kind != MAPPED) __builtin_trap();
-    int kept = errno;
-    munmap(mapping_of(block), mapped_length(block));
-    errno = kept;
+    unmap_block(block, kind);
     return;
   }
-  *tag_at(block) = tag_of(FREED);
+  *tag_at(block) = secret | FREED;
   ((struct freed *)block)->next = lists[kind];
   lists[kind] = block;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -70,6 +71,23 @@ int patchbay_utimens(const char *path, size_t path_size, const void *times, size
     return -1;
   }
   return utimensat(AT_FDCWD, path, times, 0);
+}
+
+/* A datagram with two descriptors beside it, without waiting. @source man 7 unix, man 3 cmsg */
+int patchbay_send_descriptors(int fd, const void *bytes, size_t size, int first, int second) {
+  const int descriptors[] = {first, second};
+  union {
+    struct cmsghdr aligned;
+    char room[CMSG_SPACE(sizeof descriptors)];
+  } control = {0};
+  struct iovec part = {.iov_base = (void *)bytes, .iov_len = size};
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
+  control.aligned.cmsg_level = SOL_SOCKET;
+  control.aligned.cmsg_type = SCM_RIGHTS;
+  control.aligned.cmsg_len = CMSG_LEN(sizeof descriptors);
+  memcpy(CMSG_DATA(&control.aligned), descriptors, sizeof descriptors);
+  return (int)sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* ioctl for requests whose argument is a number. */
