@@ -4,6 +4,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { assert, suite } from '../lib/testing/suite.ts'
 import { ROOT } from './project.ts'
+import { SYSTEM_PACKAGES } from './release/system-packages.ts'
 
 const test = suite('build/docs')
 
@@ -93,6 +94,19 @@ test("README.md's drawing of layers shows every folder of the source", () => {
       name
     )
   }
+})
+
+test('the image of the suite has the libraries that the command needs, as its deb asks for them', () => {
+  const file = readFileSync(join(ROOT, 'conformance', 'action', 'Containerfile'), 'utf8')
+  const asked = SYSTEM_PACKAGES.find(one => one.name === 'patchbay')?.depends.debian ?? []
+  const names = asked.map(one => one.split(' ')[0] ?? '')
+  assert.ok(names.includes('libatomic1'))
+  // Every image of Debian has these.
+  const wanted = names.filter(name => !/^lib(c6|gcc-s1)$/.test(name))
+  assert.equal(
+    wanted.filter(name => !file.includes(` ${name} `)),
+    []
+  )
 })
 
 test.run()

@@ -115,4 +115,31 @@ test('of two services with one address and one port the older one has them, on e
   })
 })
 
+test('a container that puts something else in place of its table spoils nobody else’s view', async () => {
+  await inSite({ members: 1, hosts: 2 }, async site => {
+    await makeServiceNetwork(site)
+    const [client, evil] = [attach(site, 0, 'client'), attach(site, 0, 'evil')]
+    const web = attach(site, 0, 'web1', 'web')
+    const server = EchoServer.start(web.netns, web.id, ['tcp 80'])
+    try {
+      assert.is(service(site, 0, 'create', 'web', '--network', 'blue').status, 0)
+      for (const { netns } of [client, evil]) await until('it serves', () => answersFrom(netns, VIP, 1)['web1'] === 1)
+      const rules =
+        'delete table ip patchbay-services\ntable ip patchbay-services {\nset sent {\ntype ipv4_addr\n}\n}\n'
+      const put = evil.netns.run('nft', ['-f', '-'], { input: rules })
+      assert.is(put.status, 0, put.stderr)
+      const { status, stdout, stderr } = service(site, 0, 'inspect', 'web')
+      assert.is(status, 0, stderr)
+      assert.ok(JSON.parse(stdout)[0].Members[0].Sent.Packets > 0, stdout)
+      assert.match(service(site, 0, 'ls').stderr, /count for services of blue:evil:eth0: .*EINVAL/)
+      assert.equal(answersFrom(client.netns, VIP, 2), { web1: 2 })
+      // A host without a container on the network asks the registry who is there.
+      assert.is(service(site, 1, 'ps', 'web', '--format', '{{.Name}} {{.Host}} {{.State}}').stdout, 'web1 h0 running\n')
+      assert.is(service(site, 1, 'ls', '--format', '{{.Name}} {{.Members}}').stdout, 'web 1\n')
+    } finally {
+      server.close()
+    }
+  })
+})
+
 test.run()

@@ -166,7 +166,8 @@ export class Services {
 
   /** What clients of this host have sent to members and got back. */
   trafficOf(service: string): readonly MemberTraffic[] {
-    for (const one of [...this.#clients.values(), this.hostTraffic]) this.#count(one, service)
+    this.#count(this.hostTraffic, service)
+    for (const [id, client] of this.#clients) this.#tryCount(id, client, service)
     return this.#traffic.list(service)
   }
 
@@ -337,6 +338,7 @@ export class Services {
     client.close()
     this.#clients.delete(id)
     this.#traffic.forgetClient(client)
+    this.#failed.delete(`${id} counted`)
     if (networks.size > 0) this.#clean.add(id)
     else this.#clean.delete(id)
   }
@@ -413,6 +415,19 @@ export class Services {
 
   #count(source: TrafficSource, service?: string): void {
     this.#traffic.add(source, source.traffic(service), false)
+  }
+
+  /** What a container has made of its tables is its own misfortune: the others are counted all the same. */
+  #tryCount(id: string, client: Client, service: string): void {
+    try {
+      this.#count(client, service)
+      this.tell(`${id} counted`, '')
+    } catch (error) {
+      this.tell(
+        `${id} counted`,
+        `count for services of ${[...client.attachments.keys()].join(', ')}: ${messageOf(error)}`
+      )
+    }
   }
 
   /** What is about to be taken away, and counted no more. */
