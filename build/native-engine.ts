@@ -10,6 +10,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { inputsDigest, isUpToDate, publish, unfinished } from './executables.ts'
+import { withoutIdleCounting } from './idle-counting.ts'
 import { licensesOf } from './licenses.ts'
 import { Functions, orderedNames } from './native-order.ts'
 import { commonSwitches, compileRuntime, LINKED, runClang, runTool } from './native-runtime.ts'
@@ -132,7 +133,7 @@ export function compileToLlvm(program: string): string {
   const entry = entryPoint('native')
   const result = scriptc(['build', entry, '--ffi', 'lib/sys/ffi.json', '--emit', 'llvm', '-o', program], env)
   if (result.status !== 0 || !existsSync(program)) throw new Error(`compile ${entry}: scriptc says\n${result.output}`)
-  writeFileSync(program, adjusted(readFileSync(program, 'utf8')))
+  writeFileSync(program, adjusted(withoutIdleCounting(readFileSync(program, 'utf8'))))
   return program
 }
 

@@ -23,6 +23,8 @@ const OF_MUSL: readonly string[] = ['musl']
 const OF_UNIT: Readonly<Record<string, readonly string[]>> = {
   array: ['-Dscr_arr_get_ref=patchbay_rare_element', '-Dscr_arr_release=patchbay_release_last'],
   cycle: ['-Dscr_cyc_on_release=patchbay_note_candidate'],
+  // Asked after every call that may throw: to look is as short as to call.
+  exception: ['-Dscr_exc_pending=__attribute__((always_inline)) scr_exc_pending'],
   string: ['-Dscr_str_utf16_len=patchbay_long_length']
 }
 const REGULAR_EXPRESSIONS: readonly string[] = ['libregexp', 'libunicode']

@@ -35,8 +35,16 @@ const INITIAL =
 
 /** Eight hexadecimal digits each. */
 function halves(text: string): Int32Array {
-  const words = new Int32Array(text.length / 8)
-  for (let i = 0; i < words.length; i += 1) words[i] = parseInt(text.slice(i * 8, i * 8 + 8), 16) | 0
+  const digits = new TextEncoder().encode(text)
+  const words = new Int32Array(digits.length / 8)
+  let word = 0
+  for (let i = 0; i < digits.length; i += 1) {
+    const digit = digits[i] ?? 0
+    word = word * 16 + (digit < 0x60 ? digit - 0x30 : digit - 0x57)
+    if ((i & 7) !== 7) continue
+    words[i >> 3] = word | 0
+    word = 0
+  }
   return words
 }
 
@@ -60,13 +68,16 @@ export function sha512(bytes: Uint8Array): Uint8Array {
   return digest
 }
 
-const DIGITS = '0123456789abcdef'
-
 /** The SHA-512 of a text's UTF-8 form in 128 lower-case hexadecimal digits. Never throws. */
 export function sha512Hex(text: string): string {
-  let hex = ''
-  for (const byte of sha512(new TextEncoder().encode(text))) hex += DIGITS.charAt(byte >> 4) + DIGITS.charAt(byte & 15)
-  return hex
+  const digest = sha512(new TextEncoder().encode(text))
+  const digits = new Uint8Array(2 * digest.length)
+  for (let i = 0; i < digits.length; i += 1) {
+    const byte = digest[i >> 1] ?? 0
+    const digit = (i & 1) === 0 ? byte >> 4 : byte & 15
+    digits[i] = digit < 10 ? 0x30 + digit : 0x57 + digit
+  }
+  return new TextDecoder().decode(digits)
 }
 
 /** One bit, zeros, and the length in bits as 128-bit number; the length of the whole is a multiple of the block's. */
@@ -84,55 +95,68 @@ function pad(bytes: Uint8Array): Uint8Array {
 /** Fills words 16 to 79 of the message schedule. */
 function extend(w: Int32Array): void {
   for (let i = 32; i < 160; i += 2) {
-    const h15 = at(w, i - 30)
-    const l15 = at(w, i - 29)
+    const h15 = w[i - 30] ?? 0
+    const l15 = w[i - 29] ?? 0
     const s0High = rotate(h15, l15, 1) ^ rotate(h15, l15, 8) ^ (h15 >>> 7)
     const s0Low = rotate(l15, h15, 1) ^ rotate(l15, h15, 8) ^ rotate(l15, h15, 7)
-    const h2 = at(w, i - 4)
-    const l2 = at(w, i - 3)
+    const h2 = w[i - 4] ?? 0
+    const l2 = w[i - 3] ?? 0
     const s1High = rotate(h2, l2, 19) ^ rotate(l2, h2, 29) ^ (h2 >>> 6)
     const s1Low = rotate(l2, h2, 19) ^ rotate(h2, l2, 29) ^ rotate(l2, h2, 6)
-    const low = unsigned(at(w, i - 31)) + unsigned(s0Low) + unsigned(at(w, i - 13)) + unsigned(s1Low)
+    const low = unsigned(w[i - 31] ?? 0) + unsigned(s0Low) + unsigned(w[i - 13] ?? 0) + unsigned(s1Low)
     w[i + 1] = low | 0
-    w[i] = carry(low) + (at(w, i - 32) + s0High + at(w, i - 14) + s1High)
+    w[i] = carry(low) + ((w[i - 32] ?? 0) + s0High + (w[i - 14] ?? 0) + s1High)
   }
 }
 
-/** The 80 rounds of one block. */
+/**
+ * The 80 rounds of one block. The words a to h lie in `v` one behind the other, from the place `a` on and round the end. What is a in one
+ * round is b in the next: so `a` goes back and they stay, but for d, which becomes e, and h, which becomes a.
+ */
 function compress(state: Int32Array, w: Int32Array, k: Int32Array): void {
   const v = state.slice(0)
   for (let i = 0; i < 160; i += 2) {
-    // a b c d e f g h are v[0] v[2] … v[14], low halves at the odd places.
-    const ah = at(v, 0)
-    const al = at(v, 1)
-    const eh = at(v, 8)
-    const el = at(v, 9)
+    const a = (160 - i) & 15
+    const b = (a + 2) & 15
+    const c = (a + 4) & 15
+    const d = (a + 6) & 15
+    const e = (a + 8) & 15
+    const f = (a + 10) & 15
+    const g = (a + 12) & 15
+    const h = (a + 14) & 15
+    const ah = v[a] ?? 0
+    const al = v[a + 1] ?? 0
+    const eh = v[e] ?? 0
+    const el = v[e + 1] ?? 0
     const s1High = rotate(eh, el, 14) ^ rotate(eh, el, 18) ^ rotate(el, eh, 9)
     const s1Low = rotate(el, eh, 14) ^ rotate(el, eh, 18) ^ rotate(eh, el, 9)
-    const chHigh = (eh & at(v, 10)) ^ (~eh & at(v, 12))
-    const chLow = (el & at(v, 11)) ^ (~el & at(v, 13))
+    const chHigh = (eh & (v[f] ?? 0)) ^ (~eh & (v[g] ?? 0))
+    const chLow = (el & (v[f + 1] ?? 0)) ^ (~el & (v[g + 1] ?? 0))
     const low1 =
-      unsigned(at(v, 15)) + unsigned(s1Low) + unsigned(chLow) + unsigned(at(k, i + 1)) + unsigned(at(w, i + 1))
-    const high1 = (carry(low1) + (at(v, 14) + s1High + chHigh + at(k, i) + at(w, i))) | 0
+      unsigned(v[h + 1] ?? 0) + unsigned(s1Low) + unsigned(chLow) + unsigned(k[i + 1] ?? 0) + unsigned(w[i + 1] ?? 0)
+    const high1 = (carry(low1) + ((v[h] ?? 0) + s1High + chHigh + (k[i] ?? 0) + (w[i] ?? 0))) | 0
     const s0High = rotate(ah, al, 28) ^ rotate(al, ah, 2) ^ rotate(al, ah, 7)
     const s0Low = rotate(al, ah, 28) ^ rotate(ah, al, 2) ^ rotate(ah, al, 7)
-    const majHigh = (ah & at(v, 2)) ^ (ah & at(v, 4)) ^ (at(v, 2) & at(v, 4))
-    const majLow = (al & at(v, 3)) ^ (al & at(v, 5)) ^ (at(v, 3) & at(v, 5))
-    const low2 = unsigned(s0Low) + unsigned(majLow)
+    const majHigh = majority(ah, v[b] ?? 0, v[c] ?? 0)
+    const low2 = unsigned(s0Low) + unsigned(majority(al, v[b + 1] ?? 0, v[c + 1] ?? 0))
     const high2 = (carry(low2) + (s0High + majHigh)) | 0
-    for (let j = 15; j >= 2; j -= 1) v[j] = at(v, j - 2)
-    const lowE = unsigned(at(v, 9)) + unsigned(low1 | 0)
-    v[9] = lowE | 0
-    v[8] = carry(lowE) + (at(v, 8) + high1)
+    const lowE = unsigned(v[d + 1] ?? 0) + unsigned(low1 | 0)
+    v[d + 1] = lowE | 0
+    v[d] = carry(lowE) + ((v[d] ?? 0) + high1)
     const lowA = unsigned(low1 | 0) + unsigned(low2 | 0)
-    v[1] = lowA | 0
-    v[0] = carry(lowA) + (high1 + high2)
+    v[h + 1] = lowA | 0
+    v[h] = carry(lowA) + (high1 + high2)
   }
   for (let j = 0; j < 16; j += 2) {
-    const low = unsigned(at(state, j + 1)) + unsigned(at(v, j + 1))
+    const low = unsigned(state[j + 1] ?? 0) + unsigned(v[j + 1] ?? 0)
     state[j + 1] = low | 0
-    state[j] = carry(low) + (at(state, j) + at(v, j))
+    state[j] = carry(low) + ((state[j] ?? 0) + (v[j] ?? 0))
   }
+}
+
+/** The bits that at least two have. */
+function majority(a: number, b: number, c: number): number {
+  return (a & b) ^ (a & c) ^ (b & c)
 }
 
 /**
@@ -141,10 +165,6 @@ function compress(state: Int32Array, w: Int32Array, k: Int32Array): void {
  */
 function rotate(own: number, other: number, count: number): number {
   return (own >>> count) | (other << (32 - count))
-}
-
-function at(halves: Int32Array, index: number): number {
-  return halves[index] ?? 0
 }
 
 function unsigned(half: number): number {

@@ -139,10 +139,17 @@ const ERRNO = `
 524 ENOTSUPP Operation is not supported
 `
 
+/** What was asked for last, and its symbol: a call learns of many things that they are not there, and of little else. */
+let lastErrno = 0
+let lastSymbol = ''
+
 /** The symbol of a number, such as `EEXIST` for 17; `errno 4095` for one that is not known. */
 export function errnoSymbol(errno: number): string {
+  if (errno === lastErrno && lastSymbol !== '') return lastSymbol
   const line = lineOf(errno)
-  return line === '' ? `errno ${String(errno)}` : line.slice(0, line.indexOf(' '))
+  lastErrno = errno
+  lastSymbol = line === '' ? `errno ${String(errno)}` : line.slice(0, line.indexOf(' '))
+  return lastSymbol
 }
 
 /** The words for a number, such as `File exists`; empty for one that is not known. */

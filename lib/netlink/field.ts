@@ -33,7 +33,9 @@ export function textBytes(symbol: string, value: string, limit: number): Uint8Ar
       `${JSON.stringify(value)} has ${String(bytes.length)} bytes, at most ${String(limit - 1)} fit`
     )
   }
-  if (value.indexOf('\0') >= 0) throw new EncodeError(symbol, `${JSON.stringify(value)} has a NUL in it`)
+  for (let i = 0; i < bytes.length; i += 1) {
+    if (bytes[i] === 0) throw new EncodeError(symbol, `${JSON.stringify(value)} has a NUL in it`)
+  }
   return bytes
 }
 
