@@ -8,6 +8,7 @@ import type { NfCounter } from '../../lib/netlink/nf/set-element.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
 import type { Named } from '../names/zone.ts'
 import type { Carry } from '../requests.ts'
+import type { Member } from './member.ts'
 import { conflictText, type PortConflicts } from './port-conflicts.ts'
 import {
   PROTOCOL_PROBLEM,
@@ -19,7 +20,7 @@ import {
   serviceToJson
 } from './record.ts'
 import { type Registrar, type Target, unknownService } from './registrar.ts'
-import type { Member, Services } from './services.ts'
+import type { Services } from './services.ts'
 import type { MemberTraffic } from './traffic.ts'
 
 /** What answers them. */
@@ -133,7 +134,7 @@ async function inspect(parts: ServiceParts, request: DaemonRequest): Promise<Jso
   const told = members.map(one => memberToJson(one, traffic, host))
   const unpublished = conflicts.of(name).map(one => ({ host: one.host, port: portText(one), owner: one.owner }))
   const json = withMember(summary(record, members), 'members', jsonOf(told))
-  const refused = services.refused(record).map(({ what, owner }) => ({ what, owner }))
+  const refused = services.refused(record).map(({ what, reason }) => ({ what, reason }))
   return withMember(withMember(json, 'unpublished', jsonOf(unpublished)), 'refused', jsonOf(refused))
 }
 
