@@ -28,8 +28,10 @@ const BUFFER = 256 * 1024
 const POLL_MS = 100
 /** Who flushes most often goes on to make rules of its own. */
 const SETTLE_MS = 1000
-/** Looking takes a fiftieth of the time at most. */
-const SHARE = 50
+/** Looking takes a tenth of the time at most, on a host whose containers come and go with rules of iptables. */
+const SHARE = 10
+/** But who flushes twice does not wait for longer than this. */
+const LONGEST_MS = 5000
 /** A plugin holds the lock for milliseconds. Where one does not, names and tunnels must not wait for it here. */
 const LOCK_MS = 50
 
@@ -101,7 +103,7 @@ export class FlushedRules {
       if (errnoOf(error) !== 'EAGAIN') this.#tell(messageOf(error))
     }
     const now = Date.now()
-    this.#lookAt = now + Math.max(SETTLE_MS, (now - started) * SHARE)
+    this.#lookAt = now + Math.min(LONGEST_MS, Math.max(SETTLE_MS, (now - started) * SHARE))
   }
 
   #restoreTouched(): void {

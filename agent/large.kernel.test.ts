@@ -11,8 +11,9 @@ import { endpointKey } from './registry.ts'
 
 const test = suite('agent, in a large network')
 
-/** Of hosts that exist in etcd only; PATCHBAY_LARGE_HOSTS=1000 measures. */
+/** Of hosts that exist in etcd only; PATCHBAY_LARGE_HOSTS=1000 measures, with PATCHBAY_LARGE_AGENTS=6 six real ones beside them. */
 const HOSTS = Number(process.env['PATCHBAY_LARGE_HOSTS'] ?? '50')
+const AGENTS = Number(process.env['PATCHBAY_LARGE_AGENTS'] ?? '2')
 const EACH = 20
 
 /** Writes what stands on standard input into etcd, 100 keys at a time. */
@@ -47,6 +48,26 @@ function populate(site: OverlaySite): void {
   const outcome = member?.namespace.run(process.execPath, args, { input: JSON.stringify(endpoints()) })
   assert.is(outcome?.status, 0, outcome?.stderr)
 }
+
+test('hosts that begin at once, and attach and detach at once, all succeed', async () => {
+  await inSite({ members: 1, hosts: AGENTS, agent: { compareSeconds: 3600 } }, async site => {
+    populate(site)
+    const hosts = site.lab.hosts.map(({ number }) => number)
+    const onEach = <T>(what: string, work: (host: number) => Promise<T>): Promise<readonly T[]> =>
+      Promise.all(hosts.map(host => timed(`${what} on host ${host} of ${AGENTS} at once`, () => work(host))))
+    const first = await onEach('the first ADD', host => site.add(host, `first${host}`))
+    const entries = (host: number): number => (site.fdb(host).match(/^02:01:/gm) ?? []).length
+    await until('everything is in all kernels', () => hosts.every(host => entries(host) >= HOSTS * EACH))
+    for (let i = 0; i < 3; i += 1) {
+      const boxes = await onEach('ADD', host => site.add(host, `c${host}-${i}`))
+      for (const reply of await onEach('DEL', host => site.call('DEL', host, boxes[host]?.id ?? '')))
+        assert.is(reply.stdout, '')
+    }
+    const [one, other] = [first[0], first[AGENTS - 1]]
+    if (one === undefined || other === undefined) throw new Error('there are no hosts')
+    await reached(one, other.ips[0] ?? '')
+  })
+})
 
 test('the first ADD reads the network, later ones and DELs write what is theirs, and compare nothing', async () => {
   await inSite({ members: 1, hosts: 2, agent: { compareSeconds: 3600 } }, async site => {

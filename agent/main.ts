@@ -43,6 +43,7 @@ import { Publisher } from './services/publisher.ts'
 import type { ServiceRecord } from './services/record.ts'
 import { Registrar } from './services/registrar.ts'
 import { SERVICE_REQUESTS, type ServiceParts } from './services/requests.ts'
+import { judgeOf } from './services/service-network.ts'
 import { Services } from './services/services.ts'
 import { addTrafficMetrics } from './traffic-metrics.ts'
 
@@ -203,7 +204,8 @@ function servicesOf(config: AgentConfig, needs: ServiceNeeds): ServiceParts & { 
   const isKnown = (network: string): boolean => cluster.isKnown(network)
   const leases = new ServiceLeases(host, confDir)
   const keep = (record: ServiceRecord): string => leases.keep(record)
-  const services = new Services({ registry, kernel, zone, isKnown, keep, compareSeconds, metrics, log })
+  const judges = (network: string) => judgeOf(confDir, network)
+  const services = new Services({ registry, kernel, zone, isKnown, judges, keep, compareSeconds, metrics, log })
   const find = (name: string): NetworkRecord | undefined => networks.find(name)?.record
   const held = new HeldNetworks({ agent, encryption, kernel, cluster, services, find, confDir, stateDir })
   const conflicts = new PortConflicts({ host, registry, log })

@@ -137,14 +137,16 @@ test('what no host can have in a network is neither its gateway nor a container 
     ['0.0.0.0/0', '10.1.0.1'],
     ['0.0.0.7/24', '10.1.0.1'],
     ['ff02::5/16', 'fd00::1'],
-    ['fd00::5/64', '::1']
+    ['fd00::5/64', '::1'],
+    ['10.1.0.255/24', '10.1.0.1'],
+    ['10.1.0.5/24', '10.1.0.255'],
+    ['10.1.0.5/24', '255.255.255.255']
   ] as const) {
-    const isGatewayAlone = address.startsWith('10.') || address.startsWith('fd')
     for (const [plugin, more] of [
       [bridge, { bridge: 'br3', isGateway: true }],
       [ptp, {}],
-      // Layer 2 only: the host has no part in it.
-      ...(isGatewayAlone ? [] : [[bridge, { bridge: 'br3' }] as const])
+      // The host has no part in it.
+      [bridge, { bridge: 'br3' }]
     ] as const) {
       withNamespaces(2, (host, box) => {
         const config = { ...more, ipam: { type: 'fixed', result: { ips: [{ address, gateway }] } } }
@@ -157,6 +159,34 @@ test('what no host can have in a network is neither its gateway nor a container 
         }
       })
     }
+  }
+})
+
+test('neither does a route lead over one; and 0.0.0.0 or :: as a gateway is none', () => {
+  for (const [plugin, more] of [
+    [bridge, { bridge: 'br3' }],
+    [ptp, {}]
+  ] as const) {
+    withNamespaces(2, (host, box) => {
+      const ips = [
+        { address: '10.1.0.5/24', gateway: '0.0.0.0' },
+        { address: 'fd00::5/64', gateway: '::' }
+      ]
+      const ipam = (gw: string) => ({ type: 'fixed', result: { ips, routes: [{ dst: '10.7.0.0/16', gw }] } })
+      const caller = new PluginCaller(plugin(new HostedKernel(host.path)), box.path, more)
+      try {
+        const refused = caller.fails('ADD', { config: { ipam: ipam('224.0.0.1') } })
+        assert.is(refused.msg, 'use address 224.0.0.1 of IPAM: no host can have it in a network')
+        assert.equal([refused.code, caller.leases.size, caller.journal().length], [7, 0, 0])
+        const made = caller.ok('ADD', { config: { ipam: ipam('0.0.0.0') } })
+        const gateways = made.ips?.map(ip => ip.gateway)
+        assert.equal(gateways, plugin === ptp ? ['10.1.0.1', 'fd00::1'] : [undefined, undefined])
+        assert.match(must(box, 'ip', 'route', 'show', '10.7.0.0/16'), /^10\.7\.0\.0\/16 dev eth0/)
+        caller.ok('DEL', { config: { ipam: ipam('0.0.0.0') } })
+      } finally {
+        caller.close()
+      }
+    })
   }
 })
 

@@ -10,6 +10,8 @@ import { recordToJson } from '../../lib/names/record.ts'
 import { findTaker, ResolverSockets } from '../../lib/names/resolver-sockets.ts'
 import { translate, USUAL_PORTS } from '../../lib/names/translation.ts'
 import { LinuxKernel } from '../../lib/net/kernel-net.ts'
+import type { Net } from '../../lib/net/net.ts'
+import { NetnsError } from '../../lib/sys/netns.ts'
 import { until } from '../../lib/testing/lab-agent.ts'
 import { Namespace } from '../../lib/testing/namespace.ts'
 import { assert, rejectsLike, suite } from '../../lib/testing/suite.ts'
@@ -19,27 +21,42 @@ import { Names } from './names.ts'
 
 const test = suite('agent/names, handed over')
 
-const kernel = new LinuxKernel()
+/** A process that has no descriptors left now and then. */
+class ShortKernel extends LinuxKernel {
+  isShort = false
+
+  override find(path: string): Net | undefined {
+    if (this.isShort) throw new NetnsError(path, 'unreadable', 'EMFILE')
+    return super.find(path)
+  }
+}
+
+const kernel = new ShortKernel()
 
 class Lab {
   readonly stateDir = mkdtempSync(join(tmpdir(), 'patchbay-handover-'))
   readonly logged: string[] = []
   isReady = true
-  readonly names = new Names({
-    host: 'h0',
-    registry: new AloneRegistry({
-      directory: join(this.stateDir, 'registry'),
-      own: { values: () => new Map(), claims: () => new Map() }
-    }),
-    stateDir: this.stateDir,
-    kernel,
-    metrics: new Metrics(),
-    log: message => this.logged.push(message),
-    isReady: () => this.isReady,
-    handoverMilliseconds: 600_000,
-    resolvers: () => []
-  })
+  readonly names: Names
   readonly #namespaces: Namespace[] = []
+
+  /** @param patience how long the agent waits for what is handed over, ms */
+  constructor(patience: number) {
+    this.names = new Names({
+      host: 'h0',
+      registry: new AloneRegistry({
+        directory: join(this.stateDir, 'registry'),
+        own: { values: () => new Map(), claims: () => new Map() }
+      }),
+      stateDir: this.stateDir,
+      kernel,
+      metrics: new Metrics(),
+      log: message => this.logged.push(message),
+      isReady: () => this.isReady,
+      handoverMilliseconds: patience,
+      resolvers: () => []
+    })
+  }
 
   container(): Namespace {
     const namespace = Namespace.create()
@@ -101,8 +118,8 @@ function dig(where: Namespace, ...args: readonly string[]): Promise<string> {
   return new Promise(resolve => child.on('close', () => resolve(said.trim())))
 }
 
-async function withLab(body: (lab: Lab) => Promise<void>): Promise<void> {
-  const lab = new Lab()
+async function withLab(body: (lab: Lab) => Promise<void>, patience = 600_000): Promise<void> {
+  const lab = new Lab(patience)
   try {
     lab.names.start()
     await until('sockets are taken', () => isOpen(lab))
@@ -142,6 +159,32 @@ test('both transports are answered at sockets that were handed over, and the nam
   })
 })
 
+test('a plugin that is killed before it hands over: the agent opens the resolver itself', async () => {
+  await withLab(async lab => {
+    const one = lab.container()
+    lab.write('c1', one.path)
+    await until('the agent listens', () => one.run('ss', ['-Hlun']).stdout.includes('127.0.0.11:61053'))
+    assert.is(await dig(one, 'c1'), '10.4.0.2')
+  }, 1)
+})
+
+test('an agent that is out of descriptors says so once, and answers when it has some', async () => {
+  await withLab(async lab => {
+    const one = lab.container()
+    kernel.isShort = true
+    try {
+      lab.write('c1', one.path)
+      await until('it is told', () => lab.logged.length > 0)
+      await lab.names.left({ network: 'blue', containerId: 'c1', ifName: 'eth0' }, 0)
+    } finally {
+      kernel.isShort = false
+    }
+    await until('the agent listens', () => one.run('ss', ['-Hlun']).stdout.includes('127.0.0.11:61053'))
+    assert.is(await dig(one, 'c1'), '10.4.0.2')
+    assert.equal(lab.logged.splice(0), [`enter "${one.path}": open network namespace "${one.path}": EMFILE`])
+  }, 1)
+})
+
 test('what is handed over for nobody is closed, and its rules go', async () => {
   await withLab(async lab => {
     const one = lab.container()
@@ -167,7 +210,7 @@ test('a plugin of a network with services waits, and everybody does until they a
     zone.deleteService('blue', 'db')
     assert.equal(waiting(), [])
   })
-  const unready = new Lab()
+  const unready = new Lab(0)
   unready.isReady = false
   try {
     unready.names.start()

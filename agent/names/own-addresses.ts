@@ -27,6 +27,8 @@ export class OwnAddresses {
     const host = this.#kernel.host()
     try {
       this.#known = new Set(host.addresses.list().map(({ prefix }) => formatAddress(prefix.address)))
+    } catch {
+      // Out of descriptors, for one: what was known is as good as it was.
     } finally {
       host.close()
     }

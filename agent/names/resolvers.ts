@@ -55,6 +55,7 @@ export class Resolvers {
   readonly #containers = new Map<string, Container>()
   /** Resolvers that are being closed: the next one of the same namespace waits, lest its rules go with the former's. */
   readonly #closing = new Map<string, Promise<void>>()
+  #told = ''
 
   constructor(kernel: Kernel, answer: Answer, log: (message: string) => void) {
     this.#kernel = kernel
@@ -133,9 +134,15 @@ export class Resolvers {
     if (this.#containers.has(id) || this.#closing.has(id)) return false
     const container = this.#enter(netns, id)
     if (container === undefined) return false
-    container.listener = Promise.resolve(this.#openListener(container, handed, this.#log))
-    this.#containers.set(id, container)
-    return true
+    try {
+      container.listener = Promise.resolve(this.#openListener(container, handed, this.#log))
+      this.#containers.set(id, container)
+      return true
+    } catch (error) {
+      leave(container)
+      this.#tell(`take over the resolver of ${JSON.stringify(netns)}: ${messageOf(error)}`)
+      return false
+    }
   }
 
   /** Who was adopted, and is written down nowhere, is answered no more. */
@@ -153,9 +160,23 @@ export class Resolvers {
     container.listener = this.#listen(container, this.#log)
   }
 
-  /** undefined when the path leads nowhere, or elsewhere by now. */
+  /** Says what is so of many containers, and every second, once. */
+  #tell(text: string): void {
+    if (text !== this.#told) this.#log(text)
+    this.#told = text
+  }
+
+  /**
+   * undefined when the path leads nowhere, or elsewhere by now; and when it cannot be opened, as in an agent that is out of
+   * descriptors, which must not be the end of it: it is tried again.
+   */
   #enter(path: string, id: string): Container | undefined {
-    const net = this.#kernel.find(path)
+    let net: Net | undefined
+    try {
+      net = this.#kernel.find(path)
+    } catch (error) {
+      this.#tell(`enter ${JSON.stringify(path)}: ${messageOf(error)}`)
+    }
     if (net === undefined) return undefined
     if (net.id() !== id) {
       net.close()

@@ -46,16 +46,22 @@ test('good services go on beside wrong names and values, of which nothing is use
       // Before the good one and behind it, as the registry lists them.
       for (const [i, value] of VALUES.entries())
         for (const name of [`a${i}`, `z${i}`]) site.etcd.ctl('put', `/patchbay/services/${name}`, JSON.stringify(value))
+      // The address of somebody else's, which containers of the network would be led away from.
+      const away = { ...GOOD, created: '2000-01-01T00:00:00.000Z', vips: ['198.51.100.53'] }
+      site.etcd.ctl('put', '/patchbay/services/away', JSON.stringify(away))
       // What comes last has been heard of when all before it has.
       const mark = { ...GOOD, alias: 'mark', vips: ['10.43.0.77'] }
       site.etcd.ctl('put', '/patchbay/services/zz', JSON.stringify(mark))
       for (const host of [0, 1])
-        await until('all are heard of', () => service(site, host, 'ls', '-q').stdout === 'web\nzz\n')
+        await until('all are heard of', () => service(site, host, 'ls', '-q').stdout === 'away\nweb\nzz\n')
       assert.equal(answersFrom(client.netns, VIP, 3), { web1: 3 })
       const { namespace, address } = site.lab.host(0)
       assert.equal(answersFrom(namespace, address, 3, 8001), { web1: 3 })
       const rules = client.netns.run('nft', ['list', 'table', 'ip', 'patchbay-services']).stdout
-      assert.not.match(rules, /10\.43\.0\.9 |evil|reboot|drop"/)
+      assert.not.match(rules, /10\.43\.0\.9 |evil|reboot|drop"|198\.51/)
+      const [shown] = JSON.parse(service(site, 0, 'inspect', 'away').stdout)
+      const reason = 'network "blue" gives 10.43.0.2-10.43.0.254'
+      assert.equal(shown.Refused, [{ What: '198.51.100.53', Reason: reason }])
       // The same for an agent that begins anew, and hears of all at once.
       await site.agent(0).kill()
       site.agent(0).restart()
@@ -81,15 +87,12 @@ test('of two services with one address and one port the older one has them, on e
       for (const host of [0, 1]) {
         await until('it is heard of', () => service(site, host, 'ls', '-q').stdout === 'evil\nweb\n')
         assert.equal(inspected(host, 'evil').Refused, [
-          { What: VIP, Owner: 'web' },
-          { What: '8001/tcp', Owner: 'web' }
+          { What: VIP, Reason: 'service "web" has it' },
+          { What: '8001/tcp', Reason: 'service "web" has it' }
         ])
         assert.equal(inspected(host, 'web').Refused, [])
         const said = service(site, host, 'ls').stderr
-        assert.match(
-          said,
-          /service "evil" goes without what an older one has: 10\.43\.0\.254 \(service "web"\), 8001\/tcp/
-        )
+        assert.match(said, /service "evil" goes without 10\.43\.0\.254 \(service "web" has it\), 8001\/tcp/)
       }
       // An agent that begins anew hears of the other one first.
       await site.agent(1).kill()

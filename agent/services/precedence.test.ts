@@ -49,12 +49,12 @@ test('the older one has it, in whatever order they come; the rest of the other o
     assert.equal(later.vips.map(formatAddress), ['fd00::200'])
     assert.equal(later.published, [{ port: 8001, target: 81, protocol: 17 }])
     assert.equal(precedence.refused(LATER), [
-      { what: '10.4.0.100', owner: 'web' },
-      { what: '8001/tcp', owner: 'web' }
+      { what: '10.4.0.100', reason: 'service "web" has it' },
+      { what: '8001/tcp', reason: 'service "web" has it' }
     ])
     assert.equal(
-      precedence.refused(UNDATED).map(one => one.owner),
-      ['web', 'web']
+      precedence.refused(UNDATED).map(one => one.reason),
+      ['service "web" has it', 'service "web" has it']
     )
     assert.equal([...precedence.rivalsOf(WEB)].sort(), ['a-shop', 'aa'])
   }

@@ -7,12 +7,12 @@
 import { formatAddress, type IpAddress } from '../../lib/ip/address.ts'
 import { portText, type ServiceRecord } from './record.ts'
 
-/** What a service wants and an older one has. */
+/** What a service wants and does not get. */
 export interface Refused {
   /** An address, or a port such as `8001/tcp`. */
   readonly what: string
-  /** The older service's name. */
-  readonly owner: string
+  /** Such as that an older service has it. */
+  readonly reason: string
 }
 
 export class Precedence {
@@ -54,7 +54,7 @@ export class Precedence {
     ]
     return wanted.flatMap(({ what, key }) => {
       const owner = this.#ownerOf(key, record)
-      return owner === record.name ? [] : [{ what, owner }]
+      return owner === record.name ? [] : [{ what, reason: `service ${JSON.stringify(owner)} has it` }]
     })
   }
 

@@ -8,6 +8,7 @@ import type { NfCounter } from '../../lib/netlink/nf/set-element.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
 import type { Named } from '../names/zone.ts'
 import type { Carry } from '../requests.ts'
+import type { Member } from './member.ts'
 import { conflictText, type PortConflicts } from './port-conflicts.ts'
 import {
   PROTOCOL_PROBLEM,
@@ -19,7 +20,7 @@ import {
   serviceToJson
 } from './record.ts'
 import { type Registrar, type Target, unknownService } from './registrar.ts'
-import type { Member, Services } from './services.ts'
+import type { Services } from './services.ts'
 import type { MemberTraffic } from './traffic.ts'
 
 /** What answers them. */
@@ -29,8 +30,8 @@ export interface ServiceParts {
   readonly services: Services
   readonly registrar: Registrar
   readonly conflicts: PortConflicts
-  /** Everybody on a network that is not followed here; undefined of one that is. */
-  readonly look: (network: string, milliseconds: number) => Promise<readonly Named[] | undefined>
+  /** Who of other hosts is on a network that is not followed here. */
+  readonly look: (network: string, milliseconds: number) => Promise<readonly Named[]>
 }
 
 export const SERVICE_REQUESTS: ReadonlyMap<string, Carry<ServiceParts>> = new Map<string, Carry<ServiceParts>>([
@@ -53,7 +54,7 @@ async function list(parts: ServiceParts, request: DaemonRequest): Promise<Json> 
       .map(conflict => conflictText(name, conflict, `host ${JSON.stringify(conflict.host)}`))
   )
   const problems = [...services.problems(), ...elsewhere]
-  const looked = new Map<string, readonly Named[] | undefined>()
+  const looked = new Map<string, readonly Named[]>()
   for (const network of new Set(services.list().map(one => one.network))) {
     try {
       looked.set(network, await parts.look(network, request.milliseconds))
@@ -101,8 +102,8 @@ async function update(parts: ServiceParts, request: DaemonRequest): Promise<Json
 
 /** It is made, whether or not its members can be told. */
 async function summaryOfMade(parts: ServiceParts, made: ServiceRecord, milliseconds: number): Promise<Json> {
-  const everybody = await parts.look(made.network, milliseconds).catch(() => undefined)
-  return summary(made, parts.services.membersOf(made, everybody))
+  const others = await parts.look(made.network, milliseconds).catch(() => [])
+  return summary(made, parts.services.membersOf(made, others))
 }
 
 /** A port of the members: `{ "target": 80, "protocol": "tcp" }` */
@@ -133,7 +134,7 @@ async function inspect(parts: ServiceParts, request: DaemonRequest): Promise<Jso
   const told = members.map(one => memberToJson(one, traffic, host))
   const unpublished = conflicts.of(name).map(one => ({ host: one.host, port: portText(one), owner: one.owner }))
   const json = withMember(summary(record, members), 'members', jsonOf(told))
-  const refused = services.refused(record).map(({ what, owner }) => ({ what, owner }))
+  const refused = services.refused(record).map(({ what, reason }) => ({ what, reason }))
   return withMember(withMember(json, 'unpublished', jsonOf(unpublished)), 'refused', jsonOf(refused))
 }
 

@@ -2,9 +2,10 @@
 import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import { memberOf } from '../../lib/config/json.ts'
 import { Section } from '../../lib/config/section.ts'
+import type { IpAddress } from '../../lib/ip/address.ts'
 import type { IpRange } from '../../lib/ip/range.ts'
 import { readExcludes, readRange } from '../../lib/ranges/range-config.ts'
-import { type AddressRange, type RangeSet, rangeSet } from '../../lib/ranges/range-set.ts'
+import { type AddressRange, type RangeSet, rangeSet, setText, spanOf } from '../../lib/ranges/range-set.ts'
 import { sortRanges } from '../../lib/ranges/sorted-ranges.ts'
 import { loadNetwork, type Network, pluginType } from '../../lib/runtime/network.ts'
 
@@ -48,6 +49,24 @@ export function serviceNetwork(confDir: string, name: string): ServiceNetwork {
     pool: type === 'cluster' ? pool : '',
     leases: type === 'cluster' ? '' : leases,
     sets
+  }
+}
+
+/**
+ * Judges addresses of services on a network, which somebody may have written into the registry by himself: what the network's
+ * pool does not give is somebody else's, and its containers would be led astray.
+ *
+ * @returns what says why an address is refused; '' for one that the pool gives, and where this host has no such pool: with
+ *   host-local each host may give others
+ */
+export function judgeOf(confDir: string, name: string): (vip: IpAddress) => string {
+  try {
+    const { ipam, sets } = serviceNetwork(confDir, name)
+    if (ipam !== 'cluster') return () => ''
+    const reason = `network ${JSON.stringify(name)} gives ${sets.map(setText).join(' and ')}`
+    return vip => (sets.some(set => spanOf(set, vip) !== undefined) ? '' : reason)
+  } catch {
+    return () => ''
   }
 }
 

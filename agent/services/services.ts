@@ -11,7 +11,7 @@
  * into no namespace before it knows all services and everybody on the namespace's networks.
  */
 import { attachmentKey } from '../../lib/daemon/attachment.ts'
-import { formatAddress, type IpAddress } from '../../lib/ip/address.ts'
+import { formatAddress } from '../../lib/ip/address.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import { messageOf } from '../../lib/sys/errors.ts'
 import type { Metrics } from '../metrics.ts'
@@ -19,8 +19,9 @@ import type { Named, Zone } from '../names/zone.ts'
 import { type Entry, type Following, type Registry, SERVICES } from '../registry.ts'
 import { Client } from './client.ts'
 import { balancedAt } from './client-rules.ts'
-import { KnownServices } from './known-services.ts'
+import { type Judges, KnownServices } from './known-services.ts'
 import type { Balanced, Traffic, Way } from './layout.ts'
+import { type Member, memberOf } from './member.ts'
 import type { Refused } from './precedence.ts'
 import { Presence } from './presence.ts'
 import { type ServiceRecord, serviceFromValue } from './record.ts'
@@ -32,23 +33,13 @@ export interface ServicesOptions {
   readonly zone: Zone
   /** Whether everybody on a network is known. */
   readonly isKnown: (network: string) => boolean
+  readonly judges: Judges
   /** Keeps what is leased of a service's addresses. @returns what has become of it; '' when all is well */
   readonly keep: (record: ServiceRecord) => string
   /** How often tables are looked at, whatever has happened. */
   readonly compareSeconds: number
   readonly metrics: Metrics
   readonly log: (message: string) => void
-}
-
-/** A container that a service is made of. */
-export interface Member {
-  /** '' for this host */
-  readonly host: string
-  readonly containerId: string
-  readonly name: string
-  readonly addresses: readonly IpAddress[]
-  /** Its host has not been heard of: it gets no new connections. */
-  readonly isAway: boolean
 }
 
 interface TrafficSource {
@@ -60,7 +51,7 @@ const MOST_SERVICES = 4096
 
 export class Services {
   readonly #options: ServicesOptions
-  readonly #known = new KnownServices()
+  readonly #known: KnownServices
   /** What of a service clients are given, as long as it is the same. */
   readonly #balanced = new Map<string, readonly Balanced[]>()
   /** Whose members may be others by now. */
@@ -85,6 +76,7 @@ export class Services {
 
   constructor(options: ServicesOptions) {
     this.#options = options
+    this.#known = new KnownServices(options.judges)
   }
 
   start(): void {
@@ -141,7 +133,7 @@ export class Services {
     return this.#known.find(name)
   }
 
-  /** What an older service has of what this one wants. */
+  /** What it goes without. */
   refused(record: ServiceRecord): readonly Refused[] {
     return this.#known.refused(record)
   }
@@ -152,16 +144,10 @@ export class Services {
     return own.filter(one => one.published.length > 0)
   }
 
-  /** @param everybody on its network, where that is not followed here */
-  membersOf(record: ServiceRecord, everybody?: readonly Named[]): readonly Member[] {
-    const bearers = everybody?.filter(one => one.record.names.includes(record.alias)) ?? this.#bearersOf(record)
-    return bearers.map(({ host, containerId, record: named }) => ({
-      host,
-      containerId,
-      name: named.names[0] ?? containerId,
-      addresses: named.addresses,
-      isAway: this.#presence?.isPresent(host) === false
-    }))
+  /** @param others containers of other hosts on its network, where that is not followed here */
+  membersOf(record: ServiceRecord, others: readonly Named[] = []): readonly Member[] {
+    const bearers = [...this.#bearersOf(record), ...others.filter(one => one.record.names.includes(record.alias))]
+    return bearers.map(one => memberOf(one, this.#presence?.isPresent(one.host) === false))
   }
 
   /** What clients of this host have sent to members and got back. */
@@ -185,8 +171,15 @@ export class Services {
     if (!this.#isSynced) await this.#following?.whenSynced(milliseconds)
     this.#clean.delete(named.record.netnsId)
     if (this.#known.on(named.network).length === 0) return
+    // The network may have been made after the service.
+    if (!this.#hasClientOn(named.network)) for (const one of this.#known.judgeAgain(named.network)) this.#place(one)
     const client = this.#clientOf(named)
     if (client !== undefined) this.#apply(named.record.netnsId, client)
+  }
+
+  #hasClientOn(network: string): boolean {
+    const attachments = [...this.#clients.values()].flatMap(one => [...one.attachments.values()])
+    return attachments.some(one => one.network === network)
   }
 
   #reset(entries: readonly Entry[], keepRest: boolean): void {
@@ -237,8 +230,8 @@ export class Services {
     const { name, network, alias } = record
     this.#balanced.delete(name)
     this.#options.zone.setService(network, name, { alias, addresses: this.#known.vipsOf(record) })
-    const refused = this.#known.refused(record).map(one => `${one.what} (service ${JSON.stringify(one.owner)})`)
-    const problem = `service ${JSON.stringify(name)} goes without what an older one has: ${refused.join(', ')}`
+    const refused = this.#known.refused(record).map(one => `${one.what} (${one.reason})`)
+    const problem = `service ${JSON.stringify(name)} goes without ${refused.join(', ')}`
     this.tell(addressOf(name), refused.length === 0 ? '' : problem)
     this.#touch(network)
   }

@@ -43,12 +43,12 @@ interface UnpublishedAnswer {
   readonly owner: string
 }
 
-/** What the service goes without, because an older one has it. */
+/** What the service goes without. */
 interface RefusedAnswer {
   /** An address, or a port such as `8001/tcp`. */
   readonly what: string
-  /** The older service's name. */
-  readonly owner: string
+  /** Such as that an older service has it. */
+  readonly reason: string
 }
 
 export interface Inspected extends Summary {

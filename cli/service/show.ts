@@ -42,7 +42,7 @@ export async function inspect(call: Call): Promise<number> {
     const one = inspected(call, name)
     const { Address, Members, Ports, ...rest } = rowOf(one)
     const Unpublished = one.unpublished.map(({ host, port, owner }) => ({ Host: host, Port: port, Owner: owner }))
-    const Refused = one.refused.map(({ what, owner }) => ({ What: what, Owner: owner }))
+    const Refused = one.refused.map(({ what, reason }) => ({ What: what, Reason: reason }))
     const shownMembers = one.members.map(shownMember)
     return { ...rest, VirtualIPs: Address, Running: Members, Ports, Unpublished, Refused, Members: shownMembers }
   })

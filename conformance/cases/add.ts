@@ -47,6 +47,11 @@ export function isShared(line: string): boolean {
   )
 }
 
+/** A daemon that serves a network, a set and chains that its rules are in: they name no container. */
+export function isOfProgram(line: string): boolean {
+  return /^(process|ipset create|ip6?tables-legacy-save) (?!.*(judge-box|10\.77\.|fd77))/.test(line)
+}
+
 /** A file to lock on that names nobody; there may be one for each of many. */
 export function isLock(line: string): boolean {
   return /^file \S*lock/i.test(line) && line.endsWith(' []')

@@ -3,7 +3,7 @@ import type { Attachment, Case, Context } from '../case.ts'
 import { objects, stable } from '../json.ts'
 import { describeOutcome, type Outcome, succeeded } from '../plugin-call.ts'
 import { difference } from '../world.ts'
-import { isLock, isShared, isSharedFile, withoutRoutes } from './add.ts'
+import { isLock, isOfProgram, isShared, isSharedFile, withoutRoutes } from './add.ts'
 
 /** A way of asking for DEL when not everything is at hand any more. */
 interface Condition {
@@ -203,9 +203,7 @@ function judgeOthers(context: Context, one: Attachment, other: Attachment): void
 
 /** Whether a line is of the network and may stay when its last container has gone. */
 function isOfNetwork(line: string): boolean {
-  // A daemon that serves the network, a set and chains that its rules are in.
-  const isPrograms = /^(process|ipset create|ip6?tables-legacy-save) (?!.*(judge-box|10\.77\.|fd77))/.test(line)
-  return isShared(line) || isPrograms || /judge(0|br|host)/.test(line)
+  return isShared(line) || isOfProgram(line) || /judge(0|br|host)/.test(line)
 }
 
 export const DEL_CASES: readonly Case[] = [

@@ -2,7 +2,7 @@
 import { type Context, NotTestable } from '../case.ts'
 import type { JsonObject } from '../json.ts'
 import { difference } from '../world.ts'
-import { isShared } from './add.ts'
+import { isOfProgram, isShared } from './add.ts'
 
 const HOST_LOCAL = { ipam: { type: 'host-local', ranges: [[{ subnet: '10.77.0.0/16' }]] } }
 
@@ -22,7 +22,7 @@ export function leftovers(context: Context, before: readonly string[]): readonly
     const { added, removed } = difference(before, context.world.snapshot())
     const left = [...added, ...removed.map(line => `gone: ${line}`)]
       .filter(line => !isShared(line) && !isShared(line.replace('gone: ', '')))
-      .filter(line => !/judgehost|judgebr/.test(line))
+      .filter(line => !isOfProgram(line) && !/judgehost|judgebr/.test(line))
     if (left.length === 0 || Date.now() > until) return left
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
   }

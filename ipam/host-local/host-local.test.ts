@@ -343,6 +343,18 @@ test('configuration: every mistake is named with its path', () =>
     assert.equal(readdirSync(net.dataDir), [])
   }))
 
+test('more sets, or wanted addresses, than anybody needs are refused', () =>
+  withNet(net => {
+    const sets = (count: number) =>
+      Array.from({ length: count }, (_, i) => [{ subnet: `10.${i >> 8}.${i & 255}.0/29` }])
+    assert.is(net.add('c1', { ranges: sets(1024) }).length, 1024)
+    const many = net.call('ADD', 'c2', { ranges: sets(1025) })
+    assert.match(many.message, /ipam\.ranges must have 1024 sets at most/)
+    const ips = Array.from({ length: 1025 }, (_, i) => `10.0.${i >> 8}.${i & 255}`)
+    const wanted = net.call('ADD', 'c2', small, { runtimeConfig: { ips } })
+    assert.match(wanted.message, /runtimeConfig\.ips must have 1024 members at most/)
+  }))
+
 test('every version: two addresses of one family need 0.3.0', () =>
   withNet(net => {
     const ipam = { ranges: [[{ subnet: '10.1.0.0/24' }], [{ subnet: '10.2.0.0/24' }]] }
@@ -359,7 +371,10 @@ test('a data directory that cannot be made is a clear error, and nothing is left
     writeFileSync(join(net.dataDir, 'file'), '')
     const answer = net.call('ADD', 'c1', { ...small, dataDir: join(net.dataDir, 'file') })
     assert.is(answer.status, 1)
-    assert.match(answer.message, /^make directory ".*\/file\/net": (ENOTDIR|EEXIST)/)
+    assert.match(
+      answer.message,
+      /^ipam\.dataDir must be a directory that root alone can change, but ".*\/file" is no directory/
+    )
     assert.is(readFileSync(join(net.dataDir, 'file'), 'utf8'), '')
   }))
 

@@ -30,6 +30,8 @@ sortlist 130.155.160.0
 test('readResolvConf: undefined for a file that cannot be read', () => {
   assert.is(readResolvConf('/nonexistent/resolv.conf'), undefined)
   assert.is(readResolvConf('/'), undefined)
+  // Without an end.
+  assert.is(readResolvConf('/dev/zero'), undefined)
 })
 
 test.run()

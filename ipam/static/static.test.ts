@@ -89,6 +89,14 @@ test('ADD: mistakes are named with their path', () => {
   assert.match(error('ADD', { ipam: null }).msg, /^ipam is required$/)
 })
 
+test('ADD: more addresses than anybody needs are refused, wherever they are', () => {
+  const ips = Array.from({ length: 1025 }, (_, i) => `10.0.${i >> 8}.${i & 255}/32`)
+  const addresses = ips.map(address => ({ address }))
+  assert.match(error('ADD', {}, '', { addresses }).msg, /ipam\.addresses must have 1024 members at most/)
+  assert.match(error('ADD', { runtimeConfig: { ips } }).msg, /runtimeConfig\.ips must have 1024 members at most/)
+  assert.match(error('ADD', { args: { cni: { ips } } }).msg, /args\.cni\.ips must have 1024 members at most/)
+})
+
 test('ADD: two addresses of one family need 0.3.0', () => {
   const ipam = { addresses: [{ address: '10.1.0.5/24' }, { address: '10.2.0.5/24' }] }
   for (const cniVersion of ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0']) {

@@ -9,7 +9,7 @@ import { isName } from '../../lib/attachment.ts'
 import { CniError, INVALID_ENVIRONMENT } from '../../lib/cni/error.ts'
 import { cniArgsSection, requiredPrevResult, runtimeConfig } from '../../lib/cni/inputs.ts'
 import type { Plugin, Request } from '../../lib/cni/plugin.ts'
-import type { IpConfig, Result } from '../../lib/cni/result.ts'
+import { type IpConfig, MOST_ADDRESSES, type Result } from '../../lib/cni/result.ts'
 import { readDns, readRoutes } from '../../lib/cni/result-json.ts'
 import { isAtLeast } from '../../lib/cni/version.ts'
 import { readAddress, readPrefix } from '../../lib/config/addresses.ts'
@@ -21,6 +21,7 @@ import { Reservations } from './reservations.ts'
 
 /** CHECK: an address is not in prevResult as it was given. */
 const ADDRESS_DIFFERS = 102
+const TOO_MANY = `must have ${String(MOST_ADDRESSES)} members at most`
 
 export function staticAddresses(): Plugin {
   return { name: 'static', since: '0.1.0', givesAddresses: true, add, del, check, gc, status }
@@ -129,7 +130,9 @@ function chooseAddresses(request: Request, ipam: Section): readonly IpConfig[] {
 
 function readAddresses(ipam: Section): readonly IpConfig[] {
   const ips: IpConfig[] = []
-  for (const section of ipam.sections('addresses')) {
+  const sections = ipam.sections('addresses')
+  if (sections.length > MOST_ADDRESSES) ipam.problem('addresses', TOO_MANY)
+  for (const section of sections.length > MOST_ADDRESSES ? [] : sections) {
     const address = readPrefix(section, 'address')
     const gateway = readAddress(section, 'gateway')
     if (address === undefined) {
@@ -147,7 +150,9 @@ function readAddresses(ipam: Section): readonly IpConfig[] {
 function readList(section: Section | undefined): readonly IpConfig[] {
   const ips: IpConfig[] = []
   if (section === undefined) return ips
-  for (const text of section.textList('ips')) {
+  const texts = section.textList('ips')
+  if (texts.length > MOST_ADDRESSES) section.problem('ips', TOO_MANY)
+  for (const text of texts.length > MOST_ADDRESSES ? [] : texts) {
     if (text === '') continue
     const address = parsePrefix(text)
     if (address === undefined) section.problem('ips', 'must hold addresses with prefix length')

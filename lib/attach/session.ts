@@ -12,8 +12,9 @@
 import type { Attachment } from '../attachment.ts'
 import { CniError, INVALID_CONFIG } from '../cni/error.ts'
 import type { Request } from '../cni/plugin.ts'
-import { EMPTY_RESULT, type Result } from '../cni/result.ts'
+import { EMPTY_RESULT, type IpConfig, type Result } from '../cni/result.ts'
 import { type Json, memberOf, withMember } from '../config/json.ts'
+import { isUnspecified } from '../ip/address.ts'
 import type { Kernel } from '../net/kernel.ts'
 import type { Link } from '../net/links.ts'
 import type { Net } from '../net/net.ts'
@@ -21,7 +22,7 @@ import type { Nft } from '../nft/nft.ts'
 import type { Records } from '../state/records.ts'
 import { Undo, UndoError } from '../undo.ts'
 import { leasesOverInterface } from './ipam.ts'
-import { refuseNoHosts } from './no-hosts.ts'
+import { refuseNoHosts, refuseNoHostsOf } from './no-hosts.ts'
 import { withRuntime } from './other-runtimes.ts'
 import { Steps } from './steps.ts'
 
@@ -174,8 +175,7 @@ export class Session {
     if (leasesOverInterface(this.request)) this.undo.push('address lease', () => this.#giveBack())
     const leased = ipam.add()
     this.#lease = 'taken'
-    for (const { address } of leased.ips) refuseNoHosts(address.address)
-    if (leased.ips.length > 0) return leased
+    if (leased.ips.length > 0) return refuseWrong(leased)
     const message = `take addresses from ipam plugin ${JSON.stringify(type)}: it returned none`
     throw new CniError(INVALID_CONFIG, message, 'configure addresses there, or leave ipam out where it may be absent')
   }
@@ -230,6 +230,23 @@ export class Session {
 
 export function openSession(kernel: Kernel, request: Request, journal: Records): Session {
   return new Session(new HostSide(kernel), request, journal)
+}
+
+/**
+ * What IPAM gave, with no gateway where it has 0.0.0.0 or ::, as some write it who have none.
+ *
+ * @throws CniError code 7 for an address or a gateway that no host can have: the kernel says of a route only that it is invalid
+ */
+function refuseWrong(leased: Result): Result {
+  const ips: IpConfig[] = []
+  for (const ip of leased.ips) {
+    const gateway = ip.gateway !== undefined && isUnspecified(ip.gateway) ? undefined : ip.gateway
+    refuseNoHostsOf(ip.address, ip.address.address)
+    if (gateway !== undefined) refuseNoHostsOf(ip.address, gateway)
+    ips.push({ interface: ip.interface, address: ip.address, gateway })
+  }
+  for (const { gw } of leased.routes) if (gw !== undefined && !isUnspecified(gw)) refuseNoHosts(gw)
+  return { interfaces: leased.interfaces, ips, routes: leased.routes, dns: leased.dns }
 }
 
 /** The path of the namespace that ADD was given, by what it wrote down or else by its result; '' when that is lost. */

@@ -9,7 +9,7 @@ import { isUnicastMac, parseMac } from '../ip/mac.ts'
 import { parsePrefix } from '../ip/prefix.ts'
 import { CniError, INVALID_CONFIG, INVALID_ENVIRONMENT } from './error.ts'
 import type { Request } from './plugin.ts'
-import type { Result } from './result.ts'
+import { MOST_ADDRESSES, type Result } from './result.ts'
 
 /** `args.cni`, when the caller gave it. */
 export function cniArgsSection(config: Section): Section | undefined {
@@ -85,7 +85,9 @@ function addMissingFamilies(asked: RequestedAddress[], more: readonly RequestedA
 function addressesOf(section: Section | undefined): readonly RequestedAddress[] {
   const found: RequestedAddress[] = []
   if (section === undefined) return found
-  for (const text of section.textList('ips')) {
+  const texts = section.textList('ips')
+  if (texts.length > MOST_ADDRESSES) section.problem('ips', `must have ${String(MOST_ADDRESSES)} members at most`)
+  for (const text of texts.length > MOST_ADDRESSES ? [] : texts) {
     if (text === '') continue
     const one = parseRequested(text)
     if (one === undefined) section.problem('ips', `must hold addresses, with or without prefix length`)

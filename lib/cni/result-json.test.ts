@@ -215,6 +215,13 @@ test('a number below 0 in another plugin’s result means none', () => {
   assert.equal(numbers, [undefined, undefined, undefined, undefined, undefined])
 })
 
+test('1,024 addresses are read, one more is refused by its key', () => {
+  const ips = Array.from({ length: 1025 }, (_, i) => ({ address: `10.0.${i >> 8}.${i & 255}/32` }))
+  const read = (count: number) => resultFromJson(toJson({ ips: ips.slice(0, count) }), '1.0.0', 'prevResult')
+  assert.is(read(1024).ips.length, 1024)
+  throwsLike(() => read(1025), { code: 6, message: /prevResult\.ips must have 1024 members at most/ })
+})
+
 test('a version nobody knows and a result that is no object are refused', () => {
   throwsLike(() => resultFromJson(toJson({ cniVersion: '2.0.0' }), '1.0.0', 'prevResult'), {
     code: 6,

@@ -15,7 +15,7 @@ import { Section } from '../config/section.ts'
 import { formatAddress, type IpAddress } from '../ip/address.ts'
 import { formatPrefix, type IpPrefix } from '../ip/prefix.ts'
 import { CniError, DECODE_FAILURE } from './error.ts'
-import { type Dns, type Interface, type IpConfig, NO_DNS, type Result, type Route } from './result.ts'
+import { type Dns, type Interface, type IpConfig, MOST_ADDRESSES, NO_DNS, type Result, type Route } from './result.ts'
 import { isAtLeast, isKnownVersion, KNOWN_VERSIONS } from './version.ts'
 
 const BIGGEST = 4_294_967_295
@@ -147,7 +147,7 @@ function resultVersion(json: Json, fallback: string, what: string): string {
 function readResult(section: Section): Result {
   return {
     interfaces: section.sections('interfaces').map(readInterface),
-    ips: readIps(section.sections('ips')),
+    ips: readIps(section),
     routes: routesOf(section.sections('routes'), foreign),
     dns: readDns(section.section('dns'))
   }
@@ -179,8 +179,13 @@ function foreign(section: Section, key: string): number | undefined {
   return value === undefined || value < 0 ? undefined : value
 }
 
-function readIps(sections: readonly Section[]): readonly IpConfig[] {
+function readIps(result: Section): readonly IpConfig[] {
   const ips: IpConfig[] = []
+  const sections = result.sections('ips')
+  if (sections.length > MOST_ADDRESSES) {
+    result.problem('ips', `must have ${String(MOST_ADDRESSES)} members at most`)
+    return ips
+  }
   for (const section of sections) {
     const address = requiredPrefix(section, 'address')
     const index = foreign(section, 'interface')

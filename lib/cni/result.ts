@@ -6,6 +6,9 @@
 import type { IpAddress } from '../ip/address.ts'
 import type { IpPrefix } from '../ip/prefix.ts'
 
+/** Of one attachment: each is looked for, made and guarded by itself. What asks for more is a mistake or an attack. */
+export const MOST_ADDRESSES = 1024
+
 export interface Result {
   readonly interfaces: readonly Interface[]
   readonly ips: readonly IpConfig[]

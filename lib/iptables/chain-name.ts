@@ -4,8 +4,30 @@ import type { Section } from '../config/section.ts'
 /** What iptables-nft allows; older kernels allow one more. */
 export const CHAIN_NAME_LENGTH = 28
 
-/** Chains and targets that are iptables' own: a jump to one of these is another thing than a jump to a chain. */
-const TAKEN = 'ACCEPT DROP QUEUE RETURN INPUT OUTPUT FORWARD PREROUTING POSTROUTING'.split(' ')
+/**
+ * Chains and targets that are iptables' own: a jump to one of these is another thing than a jump to a chain.
+ *
+ * @source man 8 iptables, man 8 iptables-extensions
+ */
+const TAKEN = [
+  ...'ACCEPT DROP QUEUE RETURN INPUT OUTPUT FORWARD PREROUTING POSTROUTING AUDIT CHECKSUM CLASSIFY CLUSTERIP CONNMARK'.split(
+    ' '
+  ),
+  ...'CONNSECMARK CT DNAT DNPT DSCP ECN HL HMARK IDLETIMER LED LOG MARK MASQUERADE NETMAP NFLOG NFQUEUE NOTRACK'.split(
+    ' '
+  ),
+  ...'RATEEST REDIRECT REJECT SECMARK SET SNAT SNPT SYNPROXY TCPMSS TCPOPTSTRIP TEE TOS TPROXY TRACE TTL ULOG'.split(
+    ' '
+  )
+]
+
+/**
+ * Whether iptables takes an interface's name for that name and no other: a "+" at its end stands for all that begin so, and quotes
+ * are printed as they are and not read back.
+ */
+export function isPlainInterface(name: string): boolean {
+  return /^[A-Za-z0-9_.@][A-Za-z0-9_.@+-]*$/.test(name) && !name.endsWith('+')
+}
 
 /** Writes down a problem where the key's text is no name for a chain. @returns undefined when the key is absent */
 export function readChainName(section: Section, key: string): string | undefined {

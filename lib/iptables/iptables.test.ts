@@ -1,4 +1,7 @@
+import { parseJson } from '../config/json.ts'
+import { Section } from '../config/section.ts'
 import { assert, suite } from '../testing/suite.ts'
+import { isPlainInterface, readChainName } from './chain-name.ts'
 import { changeIptables, quoted } from './iptables.ts'
 import { afterwards } from './restore.ts'
 
@@ -26,6 +29,23 @@ test('a saved table as it is after commands: a chain, the end, a place, the begi
   assert.equal(rules('A'), ['-A A -i 1 -j DROP', '-A A -j RETURN'])
   assert.equal(rules('C'), ['-A C -j RETURN', '-A C -j LAST'])
   assert.is(afterwards(saved, commands).filter(line => line.startsWith(':C ')).length, 1)
+})
+
+test('names that are iptables’ own are no chains of an administrator', () => {
+  const problemOf = (name: string): string => {
+    const section = new Section(parseJson(JSON.stringify({ chain: name })))
+    readChainName(section, 'chain')
+    return section.problems().join()
+  }
+  for (const name of ['ACCEPT', 'PREROUTING', 'MASQUERADE', 'REJECT', 'LOG', 'DNAT', 'ULOG'])
+    assert.is(problemOf(name), `chain must be a chain of its own, not one that is built in, got "${name}"`)
+  for (const name of ['KUBE-MARK-MASQ', 'CNI-ADMIN', 'LOGGED', 'log']) assert.is(problemOf(name), '')
+})
+
+test('interfaces that iptables takes for themselves', () => {
+  for (const name of ['cni0', 'br-1a2b', 'eth0.7', 'a+b', '_x', 'v@1']) assert.ok(isPlainInterface(name), name)
+  for (const name of ['br+', '+', 'br"x', "br'x", 'br\\x', '!br', '-br', '*', 'é', ''])
+    assert.not.ok(isPlainInterface(name), name)
 })
 
 test.run()

@@ -4,6 +4,7 @@
  */
 import { runtimeConfig } from '../cni/inputs.ts'
 import type { Request } from '../cni/plugin.ts'
+import { MOST_ADDRESSES } from '../cni/result.ts'
 import { isAtLeast } from '../cni/version.ts'
 import type { Section } from '../config/section.ts'
 import { formatAddress } from '../ip/address.ts'
@@ -31,6 +32,10 @@ interface Draft extends DraftPlace {
 export function readRangeSets(request: Request, ipam: Section): readonly RangeSet[] {
   const never: IpRange[] = readExcludes(ipam, undefined)
   const drafts = readDrafts(request, ipam, never)
+  if (drafts.length > MOST_ADDRESSES) {
+    ipam.problem('ranges', `must have ${String(MOST_ADDRESSES)} sets at most, of which each gives an address`)
+    return []
+  }
   if (drafts.length === 0 && ipam.problems().length === 0) {
     ipam.problem('ranges', 'must hold at least one range, as in [[{"subnet": "10.1.0.0/24"}]]')
   }

@@ -37,13 +37,16 @@ export function readText(path: string): string | undefined {
 const ROOM = 4096
 const room = new Uint8Array(ROOM)
 
+/** Bytes. A path that somebody configured may lead to /dev/zero. */
+const LONGEST_TEXT = 16 * 1024 * 1024
+
 /**
  * All that is left to read at the descriptor's offset.
  *
  * Half of the room left empty is the end: an ordinary file fills what it can, and what /proc makes up line by line breaks off
  * where the next line does not fit into a page. So one call is enough for short texts.
  *
- * @throws {SysError} EISDIR
+ * @throws {SysError} EISDIR, EFBIG
  */
 function readAll(fd: number, path: string): string {
   let bytes = room
@@ -55,6 +58,7 @@ function readAll(fd: number, path: string): string {
       length += count
       if (2 * count < left) return new TextDecoder().decode(bytes.subarray(0, length))
       if (length < bytes.length) continue
+      if (length >= LONGEST_TEXT) throw new SysError('read', JSON.stringify(path), 'EFBIG', 'it has no end')
       const larger = new Uint8Array(2 * length)
       larger.set(bytes)
       bytes = larger

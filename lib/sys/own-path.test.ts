@@ -1,4 +1,14 @@
-import { chmodSync, existsSync, lchownSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert, suite } from '../testing/suite.ts'
@@ -46,6 +56,7 @@ test('an owner, a mode, or what a link leads to: whatever lets others put someth
     ['a', directory => chownGroup(join(directory, 'a')), /others may write to ".*\/a"$/],
     ['link', directory => lchownSync(join(directory, 'link'), NOBODY, 0), /link" belongs to user 12345$/],
     ['link', directory => chmodSync(join(directory, 'a'), 0o777), /others may write to ".*\/a"$/],
+    ['file/x', directory => writeFileSync(join(directory, 'file'), ''), /file" is no directory$/],
     ['link/none', directory => chmodSync(join(directory, 'a/b'), 0o777), /others may write to ".*\/a\/b"$/]
   ]
   for (const [path, open, expected] of cases) {

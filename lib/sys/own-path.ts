@@ -6,6 +6,7 @@ import { ensureDirectory, readText } from './files.ts'
 
 const S_IFMT = 0o170000
 const S_IFLNK = 0o120000
+const S_IFDIR = 0o040000
 const S_ISVTX = 0o1000
 const S_IWGRP = 0o020
 const S_IWOTH = 0o002
@@ -20,7 +21,7 @@ const OVERFLOW_UID = 65534
  *
  * @param path absolute
  * @param makes false where nothing is to be made
- * @returns what others can change, with the reason; '' nothing; NOT_THERE where nothing is to be made
+ * @returns what others can change, or what is no directory, with the reason; '' nothing; NOT_THERE where nothing is to be made
  * @throws {SysError} EROFS, EACCES
  */
 export function whatOthersCanChange(path: string, makes: boolean): string {
@@ -36,6 +37,7 @@ export function whatOthersCanChange(path: string, makes: boolean): string {
       isSticky = false
       continue
     }
+    if ((owner.mode & S_IFMT) !== S_IFDIR) return `${JSON.stringify(place)} is no directory`
     const isOpen = (owner.mode & S_IWOTH) !== 0 || ((owner.mode & S_IWGRP) !== 0 && owner.gid !== 0)
     isSticky = isOpen && (owner.mode & S_ISVTX) !== 0 && end < path.length
     if (isOpen && !isSticky) return `others may write to ${JSON.stringify(place)}`

@@ -32,7 +32,7 @@ import { errnoOf } from '../../lib/sys/errors.ts'
 import { type Backend, type Config, chooseBackend, missingBackend, readConfig, requireBackend } from './config.ts'
 import { addressesOf, domainOf } from './domain.ts'
 import { entryOf, type Place, placeIn } from './entry.ts'
-import { allowByIptables, exceptionProblems, forbidByIptables, type Located } from './iptables.ts'
+import { allowByIptables, exceptionProblems, forbidByIptables, type Located, requirePlainNames } from './iptables.ts'
 import { isolatedIn, isolatesByNft } from './isolation.ts'
 import { collect, isMissing, isolate, isolationProblems, lift } from './nftables.ts'
 import { restoreOthers } from './restore.ts'
@@ -65,6 +65,7 @@ function allow(session: Session, config: Config, result: Result): void {
   removeEarlier(session, removeRecorded)
   const place = placeOf(host, result, config, config.backend ?? chooseBackend(session.nft()))
   if (isNothing(place)) return
+  if (place.backend === 'iptables') requirePlainNames(place)
   session.record(entryOf(place))
   session.undo.push('firewall rules', () => removePlace(session, place))
   let isFirst = place.backend === 'iptables' && allowByIptables(place)

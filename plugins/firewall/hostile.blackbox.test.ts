@@ -126,6 +126,30 @@ test('every address of the result is covered, whichever interface has it, and wi
     assert.not.match(host.run('nft', ['list', 'ruleset']).stdout, /10\.0\.0\.2/)
   }))
 
+test('iptables: a bridge whose name would mean another one there is refused; other containers come and go', () =>
+  withBridgedContainers(BOTH, ({ lab, firewall }) => {
+    const { host, first } = lab
+    const backend = 'iptables'
+    for (const name of ['br"x', "br'x", 'br+', '!br', 'br\\x', '*']) {
+      host.run('ip', ['link', 'add', 'name', name, 'type', 'bridge'])
+      const { ips } = lab.prevResult(first) as { ips: object[] }
+      const prevResult = { cniVersion: '1.1.0', interfaces: [{ name }, { name: 'eth0', sandbox: first.path }], ips }
+      const config = { backend, ingressPolicy: 'isolated', prevResult }
+      const refused = firewall.call('ADD', 'c1', config, first.path)
+      assert.is(refused.json.code, 7, JSON.stringify(refused.json))
+      assert.match(refused.json.msg, `name interface ${JSON.stringify(name)} in a rule of iptables`)
+      firewall.ok('DEL', 'c1', {})
+      // No rule names it.
+      firewall.ok('ADD', 'c1', { ...config, ingressPolicy: 'open' }, first.path)
+      firewall.ok('DEL', 'c1', {})
+    }
+    const one = { backend, ingressPolicy: 'isolated', prevResult: lab.prevResult(first) }
+    firewall.ok('ADD', 'c1', one, first.path)
+    firewall.ok('CHECK', 'c1', one, first.path)
+    firewall.ok('DEL', 'c1', {})
+    assert.not.match(host.run('iptables', ['-S']).stdout, /DROP|10\.4\.0/)
+  }))
+
 test('isolated keeps a port apart that has no address', () =>
   withBridgedContainers(BOTH, ({ lab, firewall }) => {
     const config = { ingressPolicy: 'isolated', prevResult: { ...lab.prevResult(lab.first), ips: [] } }

@@ -16,8 +16,10 @@
  * `-A CNI-FORWARD -d 10.42.0.2/32 -i br-vx42 -o br-vx42 -j ACCEPT`: with br_netfilter, frames of containers on other hosts
  * pass these chains, and nobody here has told of those containers.
  */
+import { CniError, INVALID_CONFIG } from '../../lib/cni/error.ts'
 import type { IpAddress } from '../../lib/ip/address.ts'
 import { formatPrefix, hostPrefix } from '../../lib/ip/prefix.ts'
+import { isPlainInterface } from '../../lib/iptables/chain-name.ts'
 import {
   argument,
   changeIptables,
@@ -49,6 +51,25 @@ export interface Exceptions {
   readonly policy: IngressPolicy
   readonly interfaces: readonly string[]
   readonly overlay: string | undefined
+}
+
+/**
+ * Sequence prevented: a bridge `br"x` is isolated; iptables prints the rule, and reads it back as another one; it cannot be removed
+ * any more, nor any other with it.
+ *
+ * @throws {CniError} code 7 for an interface whose name iptables takes for something else
+ */
+export function requirePlainNames({ policy, interfaces, overlay }: Exceptions): void {
+  const named = policy === 'open' ? [] : interfaces
+  for (const name of overlay === undefined ? named : named.concat([overlay])) {
+    if (isPlainInterface(name)) continue
+    const message = `name interface ${JSON.stringify(name)} in a rule of iptables: it would mean another`
+    throw new CniError(
+      INVALID_CONFIG,
+      message,
+      'give it a name of letters, digits and _.@+-, or set "backend": "nftables"'
+    )
+  }
 }
 
 /**
@@ -117,11 +138,12 @@ export function forbidByIptables(leaving: Located, others: readonly Located[]): 
       const exceptions = rulesOf(saved, FORWARD).filter(rule => own.some(one => isAbout(rule, one)))
       const staying = others.filter(other => other.addresses.some(one => saved.some(rule => isAbout(rule, one))))
       const unused = interfaces.filter(name => !staying.some(other => other.interfaces.some(one => one === name)))
-      const isolation = saved.filter(rule => unused.some(name => isIsolationOf(rule, name)))
+      const all = exceptions.slice(0)
+      for (const name of unused) for (const rule of isolationOf(saved, name)) all.push(rule)
       changeIptables(
         family,
         'filter',
-        exceptions.concat(isolation).map(rule => `-D${rule.slice(2)}`),
+        all.map(rule => `-D${rule.slice(2)}`),
         engine
       )
     }
@@ -233,6 +255,12 @@ function matchOf(rule: string): string {
   const words = rule.split(' ').slice(2)
   const end = words.findIndex(word => word === '-m' || word === '-j')
   return words.slice(0, end).join(' ')
+}
+
+/** As iptables reads them: an older version made them for names that it prints as they are. */
+function isolationOf(saved: readonly string[], name: string): readonly string[] {
+  const word = (one: string): string => (one === name ? argument(name) : one)
+  return saved.filter(rule => isIsolationOf(rule, name)).map(rule => rule.split(' ').map(word).join(' '))
 }
 
 function isIsolationOf(rule: string, name: string): boolean {

@@ -53,6 +53,10 @@ export function readConfig(request: Request): Config {
   if (section.has('markMasqBit') && config.externalSetMarkChain !== undefined) {
     section.problem('externalSetMarkChain', 'must be absent where markMasqBit is given')
   }
+  // A jump back to what leads there would be a circle.
+  if (/^CNI-(?:HOSTPORT|DN)-/.test(config.externalSetMarkChain ?? '')) {
+    section.problem('externalSetMarkChain', 'must not be a chain of this plugin')
+  }
   const asked = section.oneOf('backend', ['nftables', 'iptables'])
   section.finish()
   const backend = chooseBackend(section, config, asked)
