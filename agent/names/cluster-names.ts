@@ -86,13 +86,13 @@ export class ClusterNames {
   }
 
   /**
-   * Everybody on a network that is not followed here, as the registry has them now; undefined of one that is.
+   * Who of other hosts is on a network that is not followed here, as the registry has it now; nobody of one that is.
    *
    * @throws {CniError} code 11 without the registry
    */
-  async look(network: string, milliseconds: number): Promise<readonly Named[] | undefined> {
+  async look(network: string, milliseconds: number): Promise<readonly Named[]> {
     const { registry } = this.#options
-    if (this.#followed.has(network) || registry.learns) return undefined
+    if (this.#followed.has(network) || registry.learns) return []
     const { entries } = await registry.read(namePrefix(network), milliseconds)
     return entries.flatMap(({ name, value }) => this.#namedIn(network, name, value) ?? [])
   }

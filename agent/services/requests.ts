@@ -30,8 +30,8 @@ export interface ServiceParts {
   readonly services: Services
   readonly registrar: Registrar
   readonly conflicts: PortConflicts
-  /** Everybody on a network that is not followed here; undefined of one that is. */
-  readonly look: (network: string, milliseconds: number) => Promise<readonly Named[] | undefined>
+  /** Who of other hosts is on a network that is not followed here. */
+  readonly look: (network: string, milliseconds: number) => Promise<readonly Named[]>
 }
 
 export const SERVICE_REQUESTS: ReadonlyMap<string, Carry<ServiceParts>> = new Map<string, Carry<ServiceParts>>([
@@ -54,7 +54,7 @@ async function list(parts: ServiceParts, request: DaemonRequest): Promise<Json> 
       .map(conflict => conflictText(name, conflict, `host ${JSON.stringify(conflict.host)}`))
   )
   const problems = [...services.problems(), ...elsewhere]
-  const looked = new Map<string, readonly Named[] | undefined>()
+  const looked = new Map<string, readonly Named[]>()
   for (const network of new Set(services.list().map(one => one.network))) {
     try {
       looked.set(network, await parts.look(network, request.milliseconds))
@@ -102,8 +102,8 @@ async function update(parts: ServiceParts, request: DaemonRequest): Promise<Json
 
 /** It is made, whether or not its members can be told. */
 async function summaryOfMade(parts: ServiceParts, made: ServiceRecord, milliseconds: number): Promise<Json> {
-  const everybody = await parts.look(made.network, milliseconds).catch(() => undefined)
-  return summary(made, parts.services.membersOf(made, everybody))
+  const others = await parts.look(made.network, milliseconds).catch(() => [])
+  return summary(made, parts.services.membersOf(made, others))
 }
 
 /** A port of the members: `{ "target": 80, "protocol": "tcp" }` */

@@ -1,9 +1,12 @@
 /** Services on three hosts, each with an agent of its own, on a real etcd; containers attached by the command, as a person does. */
 // needs: etcd etcdctl dig nft bridge
 // time-out: 600 s
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { EchoServer } from '../../lib/testing/echo.ts'
 import { until } from '../../lib/testing/lab-agent.ts'
-import { inSite } from '../../lib/testing/overlay-site.ts'
+import { BIN_DIR, inSite } from '../../lib/testing/overlay-site.ts'
+import { patchbayProgram } from '../../lib/testing/program.ts'
 import {
   answersFrom,
   asked,
@@ -72,6 +75,38 @@ test('made, found by name, balanced over hosts, followed, removed; nothing is le
     } finally {
       for (const server of servers) server.close()
     }
+  })
+})
+
+test('on a network that one host has for itself its own containers are members, beside etcd', async () => {
+  await inSite({ members: 1, hosts: 1 }, async site => {
+    const { directory, namespace } = site.lab.host(0)
+    const stateDir = join(directory, 'state')
+    const ipam = { type: 'host-local', dataDir: join(directory, 'leases'), ranges: [[{ subnet: '10.45.0.0/28' }]] }
+    const plugins = [
+      { type: 'bridge', bridge: 'br45', isGateway: true, stateDir, ipam },
+      { type: 'dns', stateDir, capabilities: { aliases: true } }
+    ]
+    mkdirSync(join(directory, 'net.d'), { recursive: true })
+    const list = { cniVersion: '1.0.0', name: 'lan', plugins }
+    writeFileSync(join(directory, 'net.d', 'lan.conflist'), JSON.stringify(list))
+    const [node, ...first] = patchbayProgram()
+    const places = [
+      '--conf-dir',
+      join(directory, 'net.d'),
+      '--bin-dir',
+      BIN_DIR,
+      '--cache-dir',
+      join(directory, 'cache')
+    ]
+    const container = site.lab.container().path
+    const names = ['--container-id', 'web1', '--name', 'web1', '--alias', 'web']
+    const made = namespace.run(node, [...first, 'attach', 'lan', container, ...names, ...places])
+    assert.is(made.status, 0, made.stderr)
+    assert.is(service(site, 0, 'create', 'web', '--network', 'lan').status, 0)
+    await until('it is a member', () => service(site, 0, 'ps', 'web', '--format', '{{.Name}}').stdout === 'web1\n')
+    const gone = namespace.run(node, [...first, 'detach', 'lan', '--container-id', 'web1', ...places])
+    assert.is(gone.status, 0, gone.stderr)
   })
 })
 

@@ -144,9 +144,9 @@ export class Services {
     return own.filter(one => one.published.length > 0)
   }
 
-  /** @param everybody on its network, where that is not followed here */
-  membersOf(record: ServiceRecord, everybody?: readonly Named[]): readonly Member[] {
-    const bearers = everybody?.filter(one => one.record.names.includes(record.alias)) ?? this.#bearersOf(record)
+  /** @param others containers of other hosts on its network, where that is not followed here */
+  membersOf(record: ServiceRecord, others: readonly Named[] = []): readonly Member[] {
+    const bearers = [...this.#bearersOf(record), ...others.filter(one => one.record.names.includes(record.alias))]
     return bearers.map(one => memberOf(one, this.#presence?.isPresent(one.host) === false))
   }
 
