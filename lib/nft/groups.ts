@@ -93,10 +93,7 @@ export function addMembers(
   // to nothing: only ADDs that truly run into each other are refused.
   const needs: Need[] = []
   for (const member of members) {
-    const need = currentNeed(nft, member)
-    // The table comes with the first of several members in it.
-    const isMade = members.slice(0, needs.length).some(one => isSameTable(one.table, member.table))
-    needs.push(need === 2 && isMade ? 1 : need)
+    needs.push(needBeside(members, needs, member, currentNeed(nft, member)))
   }
   for (let round = 1; ; round += 1) {
     const isGuarded = findLeaving !== nobody
@@ -125,6 +122,21 @@ export function addMembers(
       needs[at] = next
     }
   }
+}
+
+/**
+ * The table comes with the first of several members in it, a chain with the first that is led there. Otherwise the kernel refuses
+ * the second, and a container with a thousand addresses takes a thousand transactions.
+ */
+function needBeside(members: readonly Member[], needs: readonly Need[], member: Member, alone: Need): Need {
+  let need = alone
+  for (let i = 0; i < needs.length && need > 0; i += 1) {
+    const one = members[i]
+    if (one === undefined || !isSameTable(one.table, member.table)) continue
+    if (one.group.chain === member.group.chain) return 0
+    need = 1
+  }
+  return need
 }
 
 function currentNeed(nft: Nft, member: Member): Need {
