@@ -23,6 +23,7 @@ const FOLDERS: Readonly<Record<Engine, readonly string[]>> = {
 }
 
 const NATIVE_INPUTS: readonly string[] = [
+  'build/held-values.ts',
   'build/idle-counting.ts',
   'build/native-order.ts',
   'build/native-order.txt',

@@ -14,6 +14,7 @@
  * Between the two nothing may be called that could let go of the object, so whoever holds it before holds it all the time; and
  * nobody else may have the pointer with the added reference. Then the count goes up and down again, and that is all.
  */
+import { withoutHeld } from './held-values.ts'
 
 const RETAIN = /^ {2}(%t\d+) = call ptr @(?:scr_[a-z]+_retain_v|sc_retain_\w+|sc_rretain_r\d+)\(ptr (%t\d+)\)$/
 const RELEASE = /^ {2}call void @(?:scr_[a-z]+_release(?:_v)?|sc_release_\w+|sc_rrelease_r\d+)\(ptr (%t\d+)\)$/
@@ -33,7 +34,9 @@ const RELEASED_NOTHING = /^ {2}call void @(?:scr_[a-z]+_release(?:_v)?|sc_releas
 /** @param llvm as scriptc writes it */
 export function withoutIdleCounting(llvm: string): string {
   const kept = new Set([...llvm.matchAll(KEPT_FOR_EVER)].map(([, name = '']) => `@${name}`))
-  return llvm.replaceAll(/^define .*?^}$/gms, body => withoutPairs(withoutLiterals(body, kept)))
+  return llvm.replaceAll(/^define .*?^}$/gms, body =>
+    withoutPairs(withoutHeld(withoutPairs(withoutLiterals(body, kept))))
+  )
 }
 
 /** @param kept the names of what is kept for ever */
