@@ -60,7 +60,7 @@ test('good services go on beside wrong names and values, of which nothing is use
       const rules = client.netns.run('nft', ['list', 'table', 'ip', 'patchbay-services']).stdout
       assert.not.match(rules, /10\.43\.0\.9 |evil|reboot|drop"|198\.51/)
       const [shown] = JSON.parse(service(site, 0, 'inspect', 'away').stdout)
-      const reason = 'network "blue" gives 10.43.0.2-10.43.0.254'
+      const reason = 'network "blue" gives 10.43.0.2-10.43.255.254'
       assert.equal(shown.Refused, [{ What: '198.51.100.53', Reason: reason }])
       // The same for an agent that begins anew, and hears of all at once.
       await site.agent(0).kill()
@@ -92,7 +92,7 @@ test('of two services with one address and one port the older one has them, on e
         ])
         assert.equal(inspected(host, 'web').Refused, [])
         const said = service(site, host, 'ls').stderr
-        assert.match(said, /service "evil" goes without 10\.43\.0\.254 \(service "web" has it\), 8001\/tcp/)
+        assert.match(said, /service "evil" goes without 10\.43\.255\.254 \(service "web" has it\), 8001\/tcp/)
       }
       // An agent that begins anew hears of the other one first.
       await site.agent(1).kill()
@@ -111,7 +111,7 @@ test('of two services with one address and one port the older one has them, on e
       assert.equal(inspected(1, 'evil').Refused, [])
       // An address that is in no pool's list is taken all the same.
       assert.is(service(site, 0, 'create', 'web', '--network', 'blue').status, 0)
-      assert.equal(inspected(0, 'web').VirtualIPs, ['10.43.0.253'])
+      assert.equal(inspected(0, 'web').VirtualIPs, ['10.43.255.253'])
     } finally {
       for (const server of servers) server.close()
     }

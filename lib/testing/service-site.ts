@@ -8,9 +8,9 @@ import { patchbayProgram, programFromText } from './program.ts'
 
 /** The network that every lab of these has, and the address that its first service gets. */
 const SERVICE_NETWORK = 'blue'
-const NETWORK = { ranges: [{ subnet: '10.43.0.0/24', gateway: '10.43.0.1' }] }
-export const VIP = '10.43.0.254'
-/** Containers have addresses by number: where they would get one of the pool's choice, it was VIP in one run of 253. */
+const NETWORK = { ranges: [{ subnet: '10.43.0.0/16', gateway: '10.43.0.1' }] }
+export const VIP = '10.43.255.254'
+/** Containers have addresses by number, hosts of the pool's choice: in a subnet of 254 that was VIP in one run of a hundred. */
 const FIRST_ADDRESS = 10
 let attached = 0
 

@@ -158,7 +158,8 @@ test('a failed ADD leaves nothing but the bridge', async () => {
         type: 'host-local',
         dataDir: world.dataDir,
         subnet: '10.9.0.0/24',
-        routes: [{ dst: '10.8.0.0/16', gw: '224.0.0.1' }]
+        // RT_SCOPE_HOST: the kernel's alone to refuse with a gateway.
+        routes: [{ dst: '10.8.0.0/16', gw: '10.9.0.1', scope: 254 }]
       }
     }
     const reply = world.call('bridge', 'ADD', unroutable)
