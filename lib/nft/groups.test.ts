@@ -64,6 +64,20 @@ test('a taken key is refused and nothing is left of the attempt', () => {
   assert.is(nft.findChain('ip', 't', 'b'), undefined)
 })
 
+test('members of one new table and of new chains are one transaction', () => {
+  let commits = 0
+  const nft = new FakeNft(() => {
+    commits += 1
+  })
+  const members = Array.from({ length: 100 }, (_, i) => {
+    const chain = i % 2 === 0 ? 'a' : 'b'
+    const element = gotoElement(new Uint8Array([10, 0, 0, i]), chain, 'owner')
+    return { table: TABLE, group: group(chain), element, addMore: nothingMore }
+  })
+  addMembers(nft, members)
+  assert.equal([commits, nft.listElements('ip', 't', 'm').length], [1, 100])
+})
+
 test('nothing to remove: no transaction', () => {
   let commits = 0
   const nft = new FakeNft(() => {
