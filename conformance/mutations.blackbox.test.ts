@@ -58,7 +58,7 @@ test('every mutation is caught by the clause it breaks, which holds without it',
       return !broken.get(index)?.findings.some(one => one.clause === clause && one.expected !== PRECONDITION)
     })
     assert.equal(
-      missed.map(index => `${MUTATIONS[index]?.clause}: ${MUTATIONS[index]?.name}`),
+      missed.map(index => [MUTATIONS[index]?.clause, MUTATIONS[index]?.name, broken.get(index)]),
       []
     )
     // Many break the same case of the same plugin, which is run once.

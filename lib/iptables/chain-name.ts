@@ -9,17 +9,10 @@ export const CHAIN_NAME_LENGTH = 28
  *
  * @source man 8 iptables, man 8 iptables-extensions
  */
-const TAKEN = [
-  ...'ACCEPT DROP QUEUE RETURN INPUT OUTPUT FORWARD PREROUTING POSTROUTING AUDIT CHECKSUM CLASSIFY CLUSTERIP CONNMARK'.split(
-    ' '
-  ),
-  ...'CONNSECMARK CT DNAT DNPT DSCP ECN HL HMARK IDLETIMER LED LOG MARK MASQUERADE NETMAP NFLOG NFQUEUE NOTRACK'.split(
-    ' '
-  ),
-  ...'RATEEST REDIRECT REJECT SECMARK SET SNAT SNPT SYNPROXY TCPMSS TCPOPTSTRIP TEE TOS TPROXY TRACE TTL ULOG'.split(
-    ' '
-  )
-]
+const TAKEN =
+  ' ACCEPT DROP QUEUE RETURN INPUT OUTPUT FORWARD PREROUTING POSTROUTING AUDIT CHECKSUM CLASSIFY CLUSTERIP CONNMARK ' +
+  'CONNSECMARK CT DNAT DNPT DSCP ECN HL HMARK IDLETIMER LED LOG MARK MASQUERADE NETMAP NFLOG NFQUEUE NOTRACK ' +
+  'RATEEST REDIRECT REJECT SECMARK SET SNAT SNPT SYNPROXY TCPMSS TCPOPTSTRIP TEE TOS TPROXY TRACE TTL ULOG '
 
 /**
  * Whether iptables takes an interface's name for that name and no other: a "+" at its end stands for all that begin so, and quotes
@@ -35,7 +28,7 @@ export function readChainName(section: Section, key: string): string | undefined
   if (name === undefined || name === '') return name
   if (!/^[A-Za-z0-9_][A-Za-z0-9_.:-]*$/.test(name) || name.length > CHAIN_NAME_LENGTH) {
     section.problem(key, `must be the name of a chain (letters, digits and _.:-, ${String(CHAIN_NAME_LENGTH)} at most)`)
-  } else if (TAKEN.some(one => one === name)) {
+  } else if (TAKEN.includes(` ${name} `)) {
     section.problem(key, 'must be a chain of its own, not one that is built in')
   }
   return name
