@@ -19,8 +19,9 @@ export const LOCK_DIRECTORY = '/run/patchbay/.locks'
  * iptables waits for another iptables, 30 s.
  */
 const PATIENCE_MS = 60_000
-/** Between two looks: 1 ms after the first one, and never longer than this. */
-const LONGEST_NAP_MS = 10
+/** Between two looks, in microseconds: so much more each time, and never longer than that. A plugin holds a lock for half a millisecond. */
+const NAP_US = 100
+const LONGEST_NAP_US = 10_000
 
 /** sys/stat.h: all of a mode but S_IFMT. */
 const PERMISSIONS = 0o7777
@@ -74,7 +75,7 @@ export function holdLock(path: string, mode: number, patience: number): number {
  */
 function acquire(fd: number, path: string, patience: number): void {
   const deadline = Date.now() + patience
-  for (let nap = 1; libc.flock(fd, LOCK_EX | LOCK_NB) < 0; nap = Math.min(nap + 1, LONGEST_NAP_MS)) {
+  for (let nap = NAP_US; libc.flock(fd, LOCK_EX | LOCK_NB) < 0; nap = Math.min(nap + NAP_US, LONGEST_NAP_US)) {
     const errno = libc.errnoName()
     if (errno !== 'EINTR' && errno !== 'EAGAIN' && errno !== 'EWOULDBLOCK') {
       throw new SysError('lock', JSON.stringify(path), errno, '')
@@ -83,7 +84,7 @@ function acquire(fd: number, path: string, patience: number): void {
       const seconds = String(Math.round(patience / 1000))
       throw new SysError('lock', JSON.stringify(path), 'EAGAIN', `another process has held it for ${seconds} s`)
     }
-    libc.usleep(nap * 1000)
+    libc.usleep(nap)
   }
 }
 
