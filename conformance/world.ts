@@ -3,7 +3,7 @@
  * It is made anew for every case, so that no case can disturb another.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isObject, type JsonObject, objects, parsed, stable } from './json.ts'
 import { Netns } from './netns.ts'
@@ -251,9 +251,11 @@ export class World {
 }
 
 /** The folder itself may be a place that something is mounted on. */
+/** As on a fresh host: a case before may have opened the folder to everybody, which plugins refuse with good reason. */
 function empty(folder: string): void {
-  const names = existsSync(folder) ? readdirSync(folder) : []
-  for (const name of names) rmSync(join(folder, name), { recursive: true, force: true })
+  if (!existsSync(folder)) return
+  chmodSync(folder, 0o755)
+  for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true, force: true })
 }
 
 /** Whether somebody made the route, not the kernel by itself. */

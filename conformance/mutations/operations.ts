@@ -154,7 +154,7 @@ exec "$real"`
   mutation(
     ['add.private-files', 'add-private-files'],
     'lets everybody write its state',
-    'umask 0; mkdir -p /run/cni/of-bridge; [ "$CNI_COMMAND" = ADD ] && echo x >"/run/cni/of-bridge/$CNI_CONTAINERID"\nexec "$real"'
+    'mkdir -p /run/cni; umask 0; mkdir -p /run/cni/of-bridge; [ "$CNI_COMMAND" = ADD ] && echo x >"/run/cni/of-bridge/$CNI_CONTAINERID"\nexec "$real"'
   ),
   mutation(
     ['status.changes-nothing', 'status-ready'],

@@ -159,8 +159,11 @@ export class KernelNft extends Nft {
       // Before Linux 6.8 a deletion means one entry, and a tuple with holes is EINVAL.
       if (answer.errno !== 'EINVAL' && answer.errno !== 'EOPNOTSUPP') throw refusal(answer)
     }
-    const entries = this.listConntrack(filter.family, filter)
-    const deletions = entries.map(entry => conntrackDeletion(encodeConntrackEntry(filter.family, entry.original)))
+    this.removeConntrack(filter.family, this.listConntrack(filter.family, filter))
+  }
+
+  override removeConntrack(family: 4 | 6, entries: readonly ConntrackEntry[]): void {
+    const deletions = entries.map(entry => conntrackDeletion(encodeConntrackEntry(family, entry.original)))
     for (const answer of this.#conn.batch(deletions)) {
       if (answer.errno !== '' && answer.errno !== 'ENOENT') throw refusal(answer)
     }

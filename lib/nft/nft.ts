@@ -247,8 +247,10 @@ export abstract class Nft {
   /** The first of them, up to so many bytes of messages: of a set that somebody else can fill. */
   abstract listSomeElements(family: NftFamily, table: string, set: string, mostBytes: number): readonly NftElement[]
 
-  /** Removes entries from the connection table. @returns false when there was none, as far as the kernel tells */
+  /** Removes entries from the connection table. For one port the kernel walks all of it: a millisecond and more on a large host. */
   abstract flushConntrack(filter: ConntrackFilter): void
+  /** Removes these, as far as they are still there. */
+  abstract removeConntrack(family: 4 | 6, entries: readonly ConntrackEntry[]): void
   /** All, or those that the filter means. */
   abstract listConntrack(family: 4 | 6, filter?: ConntrackFilter): readonly ConntrackEntry[]
   abstract close(): void

@@ -384,4 +384,32 @@ test('UDP: a client that never stops reaches the new container', () =>
     }
   }))
 
+test('UDP: of many ports, too, what went to them before is forgotten, and nothing else', () =>
+  withBridgedContainers(SIDE_BY_SIDE, ({ lab, ours }) => {
+    const scattered = Array.from({ length: 40 }, (_, i) => ({
+      hostPort: 5000 + 10 * i,
+      containerPort: 53,
+      protocol: 'udp'
+    }))
+    const atOne = { hostPort: 7000, containerPort: 53, protocol: 'udp', hostIP: '192.0.2.1' }
+    const sent = ['192.0.2.1 5000', '192.0.2.1 5390', '192.0.2.1 5391', '192.0.2.1 7000', '192.0.2.77 7000']
+    for (const [i, one] of sent.entries()) {
+      const [to = '', port = ''] = one.split(' ')
+      const from = ['-s', '192.0.2.9', '--sport', String(4000 + i), '-d', to, '--dport', port]
+      assert.is(lab.host.run('conntrack', ['-I', '-p', 'udp', ...from, '--timeout', '600']).status, 0)
+    }
+    ours.ok(
+      'ADD',
+      'c1',
+      { prevResult: lab.prevResult(lab.first), runtimeConfig: { portMappings: [...scattered, atOne] } },
+      lab.first.path
+    )
+    const left = lab.host
+      .run('conntrack', ['-L', '-p', 'udp'])
+      .stdout.split('\n')
+      .filter(line => line !== '')
+    const places = left.map(line => /dst=(\S+) sport=\d+ dport=(\d+)/.exec(line)?.slice(1).join(' ')).sort()
+    assert.equal(places, ['192.0.2.1 5391', '192.0.2.77 7000'])
+  }))
+
 test.run()

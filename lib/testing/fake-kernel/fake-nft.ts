@@ -110,6 +110,10 @@ export class FakeNft extends Nft {
     this.flushed.push(filter)
   }
 
+  override removeConntrack(): void {
+    // None is ever listed.
+  }
+
   override listConntrack(_family: 4 | 6): readonly ConntrackEntry[] {
     return []
   }
