@@ -1,5 +1,5 @@
 /** The daemon against a real DHCP server, on the kernel: busybox udhcpd on a bridge with the containers' interfaces. */
-// needs: busybox nft
+// needs: busybox nft ping
 // time-out: 600 s
 // waits: for leases to end
 import { statSync } from 'node:fs'
@@ -22,6 +22,8 @@ function configure(container: Namespace, ifName: string, address: string): void 
   run(container, `ip address add ${address} dev ${ifName}`)
   run(container, `ip link set ${ifName} up`)
   run(container, 'ip route add default via 10.9.0.1')
+  // The bridge at the other end forwards nothing until the kernel has noticed the carrier, and a message goes out once.
+  run(container, 'ping -c 1 -i 0.2 -w 60 10.9.0.1')
 }
 
 function addressesOf(container: Namespace, ifName = 'eth0'): readonly string[] {
@@ -176,7 +178,8 @@ test('an address that a neighbour has is declined: the server gives it to nobody
     // Not for the server: it asks by itself before it offers an address.
     const rules = 'table arp hidden { chain in { type filter hook input priority 0; arp saddr ip 10.9.0.1 drop; }; }'
     assert.is(squatter.run('nft', ['-f', '-'], { input: rules }).status, 0)
-    configure(squatter, 'eth0', '10.9.0.10/24')
+    run(squatter, 'ip address add 10.9.0.10/24 dev eth0')
+    run(squatter, 'ip link set eth0 up')
     const { address } = JSON.parse(run(squatter, 'ip -j link show dev eth0'))[0]
     const refused = await lab.take(lab.container('eth0'), 'c1', 'eth0', { milliseconds: 8000 })
     assert.is(refused.code, 11)
