@@ -12,8 +12,10 @@
  * text of a concatenation, which the runtime changes in place when nobody else has it.
  */
 
-const RETAIN = /^ {2}(%t\d+) = call ptr @(?:scr_[a-z]+_retain_v|sc_retain_\w+|sc_rretain_r\d+)\(ptr (%t\d+)\)$/
-const RELEASE = /^ {2}call void @(?:scr_[a-z]+_release(?:_v)?|sc_release_\w+|sc_rrelease_r\d+)\(ptr (%t\d+)\)$/
+/** One reference more to the second name, which the first one is called then. */
+export const RETAIN = /^ {2}(%t\d+) = call ptr @(?:scr_[a-z]+_retain_v|sc_retain_\w+|sc_rretain_r\d+)\(ptr (%t\d+)\)$/
+/** One less. */
+export const RELEASE = /^ {2}call void @(?:scr_[a-z]+_release(?:_v)?|sc_release_\w+|sc_rrelease_r\d+)\(ptr (%t\d+)\)$/
 const LOAD = /^ {2}(%t\d+) = load ptr, ptr (%sc_l_\w+)$/
 const STORE = /^ {2}store ptr ([^ ]+), ptr (%sc_l_\w+)$/
 const LOOK = /^ {2}%t\d+ = (?:getelementptr|load|[fi]cmp) /

@@ -14,10 +14,8 @@
  * Between the two nothing may be called that could let go of the object, so whoever holds it before holds it all the time; and
  * nobody else may have the pointer with the added reference. Then the count goes up and down again, and that is all.
  */
-import { withoutHeld } from './held-values.ts'
+import { RELEASE, RETAIN, withoutHeld } from './held-values.ts'
 
-const RETAIN = /^ {2}(%t\d+) = call ptr @(?:scr_[a-z]+_retain_v|sc_retain_\w+|sc_rretain_r\d+)\(ptr (%t\d+)\)$/
-const RELEASE = /^ {2}call void @(?:scr_[a-z]+_release(?:_v)?|sc_release_\w+|sc_rrelease_r\d+)\(ptr (%t\d+)\)$/
 /** Looks, and a length: they change no count. */
 const LOOK = /^ {2}%t\d+ = (?:getelementptr|load|call double @scr_arr_len\() ?/
 /** What else changes none. A store puts a value somewhere, and lets go of none. */
