@@ -199,7 +199,7 @@ export class ClusterNames {
 }
 
 /** What only a container's own host knows of it. */
-const NOTHING_LOCAL = {
+export const NOTHING_LOCAL = {
   netns: '',
   netnsId: '',
   gateways: [],

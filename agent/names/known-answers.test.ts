@@ -1,6 +1,7 @@
 import { parseAddress } from '../../lib/ip/address.ts'
 import { assert, suite } from '../../lib/testing/suite.ts'
 import { verdictOn } from './answer.ts'
+import { NOTHING_LOCAL } from './cluster-names.ts'
 import { KnownAnswers } from './known-answers.ts'
 import { type Named, Zone } from './zone.ts'
 
@@ -13,16 +14,7 @@ function question(number: number): Buffer {
 
 function web(...texts: readonly string[]): Named {
   const addresses = texts.map(parseAddress).filter(one => one !== undefined)
-  const nothing = {
-    netns: '',
-    netnsId: '',
-    domain: '',
-    gateways: [],
-    links: [],
-    upstreams: [],
-    isInternal: true,
-    isCluster: false
-  }
+  const nothing = { ...NOTHING_LOCAL, domain: '', isInternal: true, isCluster: false }
   return {
     network: 'blue',
     containerId: 'c1',

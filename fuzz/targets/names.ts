@@ -1,6 +1,7 @@
 /** Questions of containers: what is answered is an answer to the question, and tells nothing of networks the asker is not on. */
 import { decode } from 'dns-packet'
 import { verdictOn } from '../../agent/names/answer.ts'
+import { NOTHING_LOCAL } from '../../agent/names/cluster-names.ts'
 import { type Named, Zone } from '../../agent/names/zone.ts'
 import { parseAddress } from '../../lib/ip/address.ts'
 import { changedBytes } from '../grammar.ts'
@@ -13,16 +14,7 @@ const HEADER = 12
 
 function named(network: string, containerId: string, names: readonly string[], texts: readonly string[]): Named {
   const addresses = texts.map(parseAddress).filter(one => one !== undefined)
-  const nothing = {
-    netns: '',
-    netnsId: '',
-    domain: '',
-    gateways: [],
-    links: [],
-    upstreams: [],
-    isInternal: false,
-    isCluster: false
-  }
+  const nothing = { ...NOTHING_LOCAL, domain: '', isCluster: false }
   return { network, containerId, ifName: 'eth0', host: '', record: { ...nothing, names, addresses } }
 }
 
