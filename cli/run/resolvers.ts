@@ -1,6 +1,7 @@
 /** What a container of `run` asks for names: `--dns`, `--dns-search` and `--dns-option`, what plugins say, and the host's own. */
 import { type Json, jsonArray, jsonObject, jsonString, withMember } from '../../lib/config/json.ts'
 import { RESOLVER } from '../../lib/names/record.ts'
+import { isWord } from '../../lib/names/resolv-word.ts'
 import { capabilitiesOf, type Network } from '../../lib/runtime/network.ts'
 
 /** What resolv.conf says, in its own words. */
@@ -60,7 +61,7 @@ export function resolverOf(
 
 /** What plugins say may be what somebody on the network has told them: a line of its own would be another server. */
 function wordsOf(told: readonly (readonly string[] | undefined)[]): readonly string[] {
-  return told.flatMap(texts => (texts ?? []).filter(text => /^[!-~]+$/.test(text)))
+  return told.flatMap(texts => (texts ?? []).filter(isWord))
 }
 
 function unique(list: readonly string[]): readonly string[] {

@@ -6,6 +6,7 @@ import type { Section } from '../../lib/config/section.ts'
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.ts'
 import { canonicalName, nameProblem } from '../../lib/names/host-name.ts'
 import { linksOf, type NameLink, RESOLVER } from '../../lib/names/record.ts'
+import { isWord } from '../../lib/names/resolv-word.ts'
 import { type AgentAddress, agentAddressIn, DEFAULT_SOCKET, readAgentAddress } from '../../lib/overlay/agent-call.ts'
 
 export interface DnsConfig {
@@ -101,16 +102,6 @@ function readOptions(config: Section): readonly string[] {
   // Another line of resolv.conf would be another server.
   for (const text of options) if (!isWord(text)) asked.problem('options', 'must hold words of resolv.conf')
   return options
-}
-
-/** Whether it can stand in resolv.conf. */
-export function isWord(text: string): boolean {
-  if (text === '') return false
-  for (let i = 0; i < text.length; i += 1) {
-    const code = text.charCodeAt(i)
-    if (code <= 32 || code >= 127) return false
-  }
-  return true
 }
 
 function readResolvers(section: Section, key: string): readonly IpAddress[] {

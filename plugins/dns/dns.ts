@@ -25,13 +25,14 @@ import {
   recordFromJson,
   recordToJson
 } from '../../lib/names/record.ts'
+import { isWord } from '../../lib/names/resolv-word.ts'
 import { findTaker } from '../../lib/names/resolver-sockets.ts'
 import type { Kernel } from '../../lib/net/kernel.ts'
 import { type AgentAddress, askAgent, callAgent, isAgentAway } from '../../lib/overlay/agent-call.ts'
 import { DEFAULT_STATE_DIR } from '../../lib/state/journal.ts'
 import type { Records } from '../../lib/state/records.ts'
 import { messageOf, SysError } from '../../lib/sys/errors.ts'
-import { type DnsConfig, isWord, namesOf, readConfig } from './config.ts'
+import { type DnsConfig, namesOf, readConfig } from './config.ts'
 import { handOver, leadNowhere } from './hand-over.ts'
 
 /** The entry's member that tells where the agent was asked: DEL may have no configuration to go by. */
