@@ -21,7 +21,6 @@ import { Reservations } from './reservations.ts'
 
 /** CHECK: an address is not in prevResult as it was given. */
 const ADDRESS_DIFFERS = 102
-const TOO_MANY = `must have ${String(MOST_ADDRESSES)} members at most`
 
 export function staticAddresses(): Plugin {
   return { name: 'static', since: '0.1.0', givesAddresses: true, add, del, check, gc, status }
@@ -130,9 +129,7 @@ function chooseAddresses(request: Request, ipam: Section): readonly IpConfig[] {
 
 function readAddresses(ipam: Section): readonly IpConfig[] {
   const ips: IpConfig[] = []
-  const sections = ipam.sections('addresses')
-  if (sections.length > MOST_ADDRESSES) ipam.problem('addresses', TOO_MANY)
-  for (const section of sections.length > MOST_ADDRESSES ? [] : sections) {
+  for (const section of ipam.bounded('addresses', ipam.sections('addresses'), MOST_ADDRESSES)) {
     const address = readPrefix(section, 'address')
     const gateway = readAddress(section, 'gateway')
     if (address === undefined) {
@@ -150,9 +147,7 @@ function readAddresses(ipam: Section): readonly IpConfig[] {
 function readList(section: Section | undefined): readonly IpConfig[] {
   const ips: IpConfig[] = []
   if (section === undefined) return ips
-  const texts = section.textList('ips')
-  if (texts.length > MOST_ADDRESSES) section.problem('ips', TOO_MANY)
-  for (const text of texts.length > MOST_ADDRESSES ? [] : texts) {
+  for (const text of section.bounded('ips', section.textList('ips'), MOST_ADDRESSES)) {
     if (text === '') continue
     const address = parsePrefix(text)
     if (address === undefined) section.problem('ips', 'must hold addresses with prefix length')

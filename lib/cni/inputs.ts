@@ -85,9 +85,7 @@ function addMissingFamilies(asked: RequestedAddress[], more: readonly RequestedA
 function addressesOf(section: Section | undefined): readonly RequestedAddress[] {
   const found: RequestedAddress[] = []
   if (section === undefined) return found
-  const texts = section.textList('ips')
-  if (texts.length > MOST_ADDRESSES) section.problem('ips', `must have ${String(MOST_ADDRESSES)} members at most`)
-  for (const text of texts.length > MOST_ADDRESSES ? [] : texts) {
+  for (const text of section.bounded('ips', section.textList('ips'), MOST_ADDRESSES)) {
     if (text === '') continue
     const one = parseRequested(text)
     if (one === undefined) section.problem('ips', `must hold addresses, with or without prefix length`)

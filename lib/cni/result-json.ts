@@ -181,12 +181,7 @@ function foreign(section: Section, key: string): number | undefined {
 
 function readIps(result: Section): readonly IpConfig[] {
   const ips: IpConfig[] = []
-  const sections = result.sections('ips')
-  if (sections.length > MOST_ADDRESSES) {
-    result.problem('ips', `must have ${String(MOST_ADDRESSES)} members at most`)
-    return ips
-  }
-  for (const section of sections) {
+  for (const section of result.bounded('ips', result.sections('ips'), MOST_ADDRESSES)) {
     const address = requiredPrefix(section, 'address')
     const index = foreign(section, 'interface')
     const gateway = readAddress(section, 'gateway')

@@ -160,6 +160,13 @@ export class Section {
     this.#problems.push(`${this.pathOf(member.key)} ${message}${got(member.json)}`)
   }
 
+  /** What a key's list holds; nothing, and a problem, when it is longer than `most`: what costs time for each is bounded. */
+  bounded<T>(key: string, all: readonly T[], most: number): readonly T[] {
+    if (all.length <= most) return all
+    this.problem(key, `must have ${String(most)} members at most`)
+    return []
+  }
+
   /**
    * The error to throw for a key whose value is well formed, but not possible here.
    *
